@@ -1,0 +1,162 @@
+import * as errors from '../errors/index.js';
+import type { DumpedParam } from './adapters-map.js';
+import { checkText, dumpFloat } from './dump-scalars.js';
+import { Oids } from './oids.js';
+
+/** A value that says which type it is to be sent as. */
+export abstract class Wrapper {
+  /** @internal */
+  abstract dump(place: string): DumpedParam;
+}
+
+/** @internal */
+export function dumpWrapper(value: Wrapper, place: string): DumpedParam {
+  return value.dump(place);
+}
+
+/** Options of `Json` and `Jsonb`. */
+export interface JsonOptions {
+  /** Turns the value into JSON. @default JSON.stringify */
+  dumps?: (value: unknown) => string;
+}
+
+/** Any value, sent as json (Psycopg: `Json`). */
+export class Json extends Wrapper {
+  readonly value: unknown;
+  readonly #dumps: (value: unknown) => string;
+  protected readonly oid: number = Oids.json;
+
+  constructor(value: unknown, options: JsonOptions = {}) {
+    super();
+    this.value = value;
+    this.#dumps = options.dumps ?? (JSON.stringify as (value: unknown) => string);
+  }
+
+  /** @internal */
+  override dump(place: string): DumpedParam {
+    let text: unknown;
+    try {
+      text = this.#dumps(this.value);
+    } catch (cause) {
+      throw new errors.DataError(`${place}: the value can't be turned into JSON: ${String(cause)}`, { cause });
+    }
+    if (typeof text !== 'string') {
+      throw new errors.DataError(`${place}: a value of type ${typeof this.value} can't be turned into JSON`);
+    }
+    return { text: checkText(text, place), oid: this.oid };
+  }
+}
+
+/** Any value, sent as jsonb (Psycopg: `Jsonb`). */
+export class Jsonb extends Json {
+  protected override readonly oid: number = Oids.jsonb;
+}
+
+/** An integer of a given size. Raises `DataError` for what is not an integer, or out of range. */
+abstract class IntegerWrapper extends Wrapper {
+  readonly value: bigint;
+  readonly #oid: number;
+
+  protected constructor(name: string, value: number | bigint | string, oid: number, min: bigint, max: bigint) {
+    super();
+    this.#oid = oid;
+    try {
+      this.value = BigInt(value);
+    } catch (cause) {
+      throw new errors.DataError(`${name} takes an integer, got ${String(value)}`, { cause });
+    }
+    if (this.value < min || this.value > max || value === '') {
+      throw new errors.DataError(`${String(value)} is out of range for ${name}`);
+    }
+  }
+
+  /** @internal */
+  override dump(): DumpedParam {
+    return { text: String(this.value), oid: this.#oid };
+  }
+}
+
+/** An integer sent as int2 (Psycopg: `Int2`). */
+export class Int2 extends IntegerWrapper {
+  constructor(value: number | bigint | string) {
+    super('Int2', value, Oids.int2, -(2n ** 15n), 2n ** 15n - 1n);
+  }
+}
+
+/** An integer sent as int4 (Psycopg: `Int4`). */
+export class Int4 extends IntegerWrapper {
+  constructor(value: number | bigint | string) {
+    super('Int4', value, Oids.int4, -(2n ** 31n), 2n ** 31n - 1n);
+  }
+}
+
+/** An integer sent as int8 (Psycopg: `Int8`). */
+export class Int8 extends IntegerWrapper {
+  constructor(value: number | bigint | string) {
+    super('Int8', value, Oids.int8, -(2n ** 63n), 2n ** 63n - 1n);
+  }
+}
+
+/** An integer sent as oid (Psycopg: `Oid`). */
+export class Oid extends IntegerWrapper {
+  constructor(value: number | bigint | string) {
+    super('Oid', value, Oids.oid, 0n, 2n ** 32n - 1n);
+  }
+}
+
+/** A number sent as float4 (Psycopg: `Float4`). */
+export class Float4 extends Wrapper {
+  readonly value: number;
+
+  constructor(value: number) {
+    super();
+    this.value = checkNumber('Float4', value);
+  }
+
+  /** @internal */
+  override dump(): DumpedParam {
+    return dumpFloat(this.value, Oids.float4);
+  }
+}
+
+/** A number sent as float8, also if it is integral (Psycopg: `Float8`). */
+export class Float8 extends Wrapper {
+  readonly value: number;
+
+  constructor(value: number) {
+    super();
+    this.value = checkNumber('Float8', value);
+  }
+
+  /** @internal */
+  override dump(): DumpedParam {
+    return dumpFloat(this.value, Oids.float8);
+  }
+}
+
+const NUMERIC = /^\s*(?:[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|NaN|[+-]?Infinity)\s*$/;
+
+/** A decimal number sent as numeric, exact to the last digit of its text. */
+export class Numeric extends Wrapper {
+  readonly value: string;
+
+  constructor(value: string | number | bigint) {
+    super();
+    this.value = String(value);
+    if (!NUMERIC.test(this.value)) throw new errors.DataError(`Numeric takes a decimal number, got '${this.value}'`);
+  }
+
+  /** @internal */
+  override dump(): DumpedParam {
+    return { text: this.value.trim(), oid: Oids.numeric };
+  }
+
+  override toString(): string {
+    return this.value;
+  }
+}
+
+function checkNumber(name: string, value: unknown): number {
+  if (typeof value !== 'number') throw new errors.DataError(`${name} takes a number, got a ${typeof value}`);
+  return value;
+}

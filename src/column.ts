@@ -1,0 +1,83 @@
+import { adapters } from './adapt/adapters.js';
+import { Oids } from './adapt/oids.js';
+import type { Field } from './wire/backend-messages.js';
+
+/** A column of a result (Psycopg: `Column`). */
+export interface Column {
+  readonly name: string;
+  /** The oid of the column's type. */
+  readonly typeCode: number;
+  /** The type as SQL writes it: `varchar(42)`, `date[]`; its oid if the type is not known. */
+  readonly typeDisplay: string;
+  /** The length that a character or bit type is declared with. */
+  readonly displaySize: number | null;
+  /** Bytes of a value, for types of fixed size. */
+  readonly internalSize: number | null;
+  /** Digits of a numeric, or fractional digits of a time. */
+  readonly precision: number | null;
+  /** Fractional digits of a numeric. */
+  readonly scale: number | null;
+  /** Always null: the server does not tell. */
+  readonly nullOk: null;
+  /** The oid of the table the column comes from; null if it is computed. */
+  readonly tableOid: number | null;
+  /** The number of the column in its table, from 1; null if it is computed. */
+  readonly tableColumn: number | null;
+}
+
+const BPCHAR = 1042;
+const VARCHAR = 1043;
+const BIT = 1560;
+const VARBIT = 1562;
+const TIMES: ReadonlySet<number> = new Set([
+  Oids.time,
+  Oids.timetz,
+  Oids.timestamp,
+  Oids.timestamptz,
+  Oids.interval,
+]);
+
+/** Describes a column as the server did. */
+export function describeField(field: Field): Column {
+  return new FieldColumn(field);
+}
+
+class FieldColumn implements Column {
+  readonly name: string;
+  readonly typeCode: number;
+  readonly displaySize: number | null = null;
+  readonly internalSize: number | null;
+  readonly precision: number | null = null;
+  readonly scale: number | null = null;
+  readonly nullOk = null;
+  readonly tableOid: number | null;
+  readonly tableColumn: number | null;
+
+  constructor({ name, typeOid, typeSize, typmod, tableOid, tableColumn }: Field) {
+    this.name = name;
+    this.typeCode = typeOid;
+    this.internalSize = typeSize >= 0 ? typeSize : null;
+    this.tableOid = tableOid === 0 ? null : tableOid;
+    this.tableColumn = tableColumn === 0 ? null : tableColumn;
+    if (typmod < 0) return;
+    const base = adapters.elementType(typeOid)?.oid ?? typeOid;
+    if (base === BPCHAR || base === VARCHAR) this.displaySize = typmod - 4;
+    else if (base === BIT || base === VARBIT) this.displaySize = typmod;
+    else if (TIMES.has(base)) this.precision = typmod & 0xffff;
+    else if (base === Oids.numeric) {
+      this.precision = typmod >> 16;
+      // Eleven bits with a sign: PostgreSQL 15 has negative scales.
+      const scale = (typmod - 4) & 0x7ff;
+      this.scale = scale >= 0x400 ? scale - 0x800 : scale;
+    }
+  }
+
+  get typeDisplay(): string {
+    const element = adapters.elementType(this.typeCode);
+    const type = element ?? adapters.type(this.typeCode);
+    if (type === undefined) return String(this.typeCode);
+    const modifiers = this.scale !== null ? [this.precision, this.scale] : [this.displaySize ?? this.precision];
+    const shown = modifiers[0] === null ? '' : `(${modifiers.join(',')})`;
+    return `${type.name}${shown}${element === undefined ? '' : '[]'}`;
+  }
+}

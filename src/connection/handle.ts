@@ -1,0 +1,137 @@
+import type { AdaptersMap } from '../adapt/adapters-map.js';
+import * as errors from '../errors/index.js';
+import type { PreparePolicy } from '../session/prepared-statements.js';
+import { NO_LOADERS, type Session } from '../session/session.js';
+import type { LoaderSource, SentParam, StatementRequest, StatementResult } from '../session/statement.js';
+import { TransactionStatus } from '../session/status.js';
+import { beginStatement, type TransactionSettings } from './transaction-settings.js';
+
+/** A statement as a cursor hands it over. */
+export interface HandleStatement {
+  readonly text: string;
+  readonly executions: readonly (readonly SentParam[])[] | null;
+  readonly loaders: LoaderSource;
+  readonly keepRows: boolean;
+  readonly prepare?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Begin a transaction also in autocommit, if none is open. */
+  readonly inTransaction?: boolean;
+}
+
+/** Tags of statements that change no data; what counts rows has written nothing if the count is zero. */
+const WRITES_NOTHING =
+  /^(?:SELECT|SHOW|EXPLAIN|FETCH|MOVE|DECLARE CURSOR|CLOSE CURSOR|BEGIN|START TRANSACTION|SAVEPOINT|RELEASE|ROLLBACK|COMMIT|SET|RESET|LISTEN|UNLISTEN|DISCARD|PREPARE$|DEALLOCATE|LOCK TABLE|CHECKPOINT|LOAD|INSERT 0 0$|(?:UPDATE|DELETE|MERGE|COPY) 0$)/;
+
+/**
+ * What stands behind an `AsyncConnection` and its cursors: the borrowed session, how its transactions begin, and whether
+ * it may still be used. The pool makes a fresh one for each checkout and cuts it off on return.
+ */
+export class Handle {
+  readonly session: Session;
+  readonly settings: TransactionSettings;
+  readonly policy: { threshold: number | null; max: number | null };
+  /** How many transaction blocks are open. */
+  transactions = 0;
+  #returned = false;
+  /** Whether the open transaction has changed data. */
+  #wrote = false;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(session: Session, settings: TransactionSettings, policy: PreparePolicy) {
+    this.session = session;
+    this.settings = settings;
+    this.policy = { ...policy };
+  }
+
+  get returned(): boolean {
+    return this.#returned;
+  }
+
+  get hasUncommittedWrites(): boolean {
+    return this.#wrote && this.session.transactionStatus === TransactionStatus.INTRANS;
+  }
+
+  /** From here on every use raises `InterfaceError`. */
+  cutOff(): void {
+    this.#returned = true;
+  }
+
+  /** Raises `InterfaceError` if the connection has been returned to its pool. */
+  check(): void {
+    if (this.#returned) {
+      throw new errors.InterfaceError(
+        'this connection has been returned to its pool, and so have its cursors; take another with pool.connection()',
+      );
+    }
+  }
+
+  /** The statement as the session takes it: in a transaction unless in autocommit. */
+  request(statement: HandleStatement): StatementRequest {
+    const { settings } = this;
+    const begin = settings.autocommit && statement.inTransaction !== true ? null : beginStatement(settings);
+    return {
+      text: statement.text,
+      executions: statement.executions,
+      begin,
+      loaders: statement.loaders,
+      keepRows: statement.keepRows,
+      prepare: statement.prepare,
+      policy: this.policy,
+      signal: statement.signal,
+    };
+  }
+
+  /** Executes what `request()` made. */
+  run(request: StatementRequest): Promise<readonly StatementResult[]> {
+    this.check();
+    return this.#submit(request);
+  }
+
+  /** Opens a transaction if none is open, unless in autocommit. */
+  async openTransaction(): Promise<void> {
+    if (!this.settings.autocommit) await this.command(beginStatement(this.settings), 'idle');
+  }
+
+  /** Executes a command of the library's own, exactly as it is. */
+  async command(text: string, onlyIf?: 'in transaction' | 'idle'): Promise<void> {
+    this.check();
+    await this.#submit({
+      text,
+      executions: null,
+      begin: null,
+      ...(onlyIf === undefined ? {} : { onlyIf }),
+      loaders: NO_LOADERS,
+      keepRows: false,
+      policy: this.policy,
+    });
+  }
+
+  /** Calls `act` with the transaction status, after all statements so far. */
+  inTurn<T>(act: (status: TransactionStatus) => T): Promise<T> {
+    this.check();
+    return this.session.inTurn(act);
+  }
+
+  /** Runs `steps` after all others given so far: for what takes several statements and must not be interleaved. */
+  oneAtATime<T>(steps: () => Promise<T>): Promise<T> {
+    const run = this.#turn.then(steps);
+    this.#turn = run.catch(() => undefined);
+    return run;
+  }
+
+  async #submit(request: StatementRequest): Promise<readonly StatementResult[]> {
+    const results = await this.session.submit(request);
+    if (this.session.transactionStatus === TransactionStatus.IDLE) this.#wrote = false;
+    else if (!this.#wrote) this.#wrote = results.some(({ tag }) => tag !== null && !WRITES_NOTHING.test(tag));
+    return results;
+  }
+}
+
+/** The handle behind a connection: internal, for cursors, transactions and the pool. */
+export const HANDLE: unique symbol = Symbol('usingpg.handle');
+
+/** A connection as its own parts see it. */
+export interface HasHandle {
+  readonly [HANDLE]: Handle;
+  readonly adapters: AdaptersMap;
+}

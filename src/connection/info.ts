@@ -1,0 +1,126 @@
+import * as errors from '../errors/index.js';
+import { TransactionStatus } from '../session/status.js';
+import type { Handle } from './handle.js';
+
+/** The state of a connection (Psycopg: `pq.ConnStatus`). */
+export const ConnStatus = { OK: 'OK', BAD: 'BAD' } as const;
+export type ConnStatus = (typeof ConnStatus)[keyof typeof ConnStatus];
+
+/** What is known of a connection and its server (Psycopg: `ConnectionInfo`). Reading it never waits for the server. */
+export class ConnectionInfo {
+  readonly #handle: Handle;
+  readonly #params: Readonly<Record<string, string>>;
+
+  /** @internal */
+  constructor(handle: Handle, params: Readonly<Record<string, string>>) {
+    this.#handle = handle;
+    this.#params = params;
+  }
+
+  /** `BAD` once the connection is closed or lost. */
+  get status(): ConnStatus {
+    return this.#handle.returned || this.#handle.session.closed ? ConnStatus.BAD : ConnStatus.OK;
+  }
+
+  /** Whether a transaction is open, and whether it has failed; `ACTIVE` while a statement runs. */
+  get transactionStatus(): TransactionStatus {
+    return this.#handle.returned ? TransactionStatus.UNKNOWN : this.#handle.session.transactionStatus;
+  }
+
+  /** The connection string, without the password and without defaults. */
+  get dsn(): string {
+    return Object.entries(this.getParameters())
+      .map(([name, value]) => `${name}=${quoteValue(value)}`)
+      .join(' ');
+  }
+
+  /** The parameters the connection was made with, without the password and without defaults. */
+  getParameters(): Record<string, string> {
+    const { password: _, ...params } = this.#params;
+    return params;
+  }
+
+  /** The host's name, or the directory of the unix socket. */
+  get host(): string {
+    return this.#handle.session.address.host;
+  }
+
+  /** The address that was connected to, if one was given. Empty for a unix socket. */
+  get hostaddr(): string {
+    return this.#handle.session.address.hostaddr ?? '';
+  }
+
+  get port(): number {
+    return this.#handle.session.address.port;
+  }
+
+  get dbname(): string {
+    return this.#handle.session.login.database;
+  }
+
+  get user(): string {
+    return this.#handle.session.login.user;
+  }
+
+  get password(): string {
+    return this.#handle.session.login.password ?? '';
+  }
+
+  /** The command line options sent at startup (`options` of the connection string). */
+  get options(): string {
+    return this.#handle.session.login.parameters['options'] ?? '';
+  }
+
+  /** The process id of the backend; what `pg_stat_activity` calls `pid`. */
+  get backendPid(): number {
+    return this.#handle.session.backendPid;
+  }
+
+  /** The server's version as a number: 150018 for 15.18. */
+  get serverVersion(): number {
+    const [major = 0, minor = 0, patch = 0] = (this.parameterStatus('server_version') ?? '')
+      .split(/[^0-9.]/, 1)[0]!
+      .split('.')
+      .map(Number);
+    return major >= 10 ? major * 10000 + minor : major * 10000 + minor * 100 + patch;
+  }
+
+  /** The name of the server's software. */
+  get vendor(): string {
+    return 'PostgreSQL';
+  }
+
+  /** The client's encoding: always UTF8. */
+  get encoding(): string {
+    return 'UTF8';
+  }
+
+  /** The session's time zone, by the name the server gives it. */
+  get timezone(): string {
+    return this.parameterStatus('TimeZone') ?? 'UTC';
+  }
+
+  /** A setting that the server reports, such as `server_version` or `TimeZone`; null if it does not. */
+  parameterStatus(name: string): string | null {
+    return this.#handle.session.parameters.get(name) ?? null;
+  }
+
+  /** Whether the connection is encrypted. */
+  get sslInUse(): boolean {
+    return false;
+  }
+}
+
+function quoteValue(value: string): string {
+  return /^[^\s'\\=]+$/.test(value) ? value : `'${value.replace(/['\\]/g, '\\$&')}'`;
+}
+
+/** Refuses to change the setting `name` unless no transaction is open. */
+export function checkIdle(name: string, status: TransactionStatus, handle: Handle): void {
+  if (status === TransactionStatus.IDLE) return;
+  throw new errors.ProgrammingError(
+    handle.transactions > 0
+      ? `can't change '${name}' now: a transaction block is open`
+      : `can't change '${name}' now: connection in transaction status ${status}; commit or roll back first`,
+  );
+}

@@ -1,0 +1,62 @@
+import * as errors from '../errors/index.js';
+import { checkName } from './parameters.js';
+import { parseConninfo } from './parse.js';
+
+/** Connection parameters by libpq's names, such as `host`, `dbname`, `connect_timeout` (in seconds). */
+export type ConninfoParams = Readonly<
+  Partial<
+    Record<
+      | 'host'
+      | 'hostaddr'
+      | 'dbname'
+      | 'user'
+      | 'password'
+      | 'passfile'
+      | 'application_name'
+      | 'fallback_application_name'
+      | 'options'
+      | 'client_encoding'
+      | 'service'
+      | 'sslmode',
+      string | null
+    > &
+      Record<'port' | 'connect_timeout', number | string | null>
+  > &
+    Record<string, string | number | boolean | bigint | null | undefined>
+>;
+
+/**
+ * The parameters in a connection string, changed and completed by `params` (Psycopg: `conninfo_to_dict`). A parameter of null or
+ * undefined is as if it were not there. Raises `ProgrammingError`.
+ */
+export function conninfoToDict(conninfo = '', params: ConninfoParams = {}): Record<string, string> {
+  const dict = parseConninfo(conninfo);
+  for (const [name, value] of Object.entries(params)) {
+    if (value === null || value === undefined) continue;
+    checkName(name);
+    dict[name] = checkValue(name, value);
+  }
+  return dict;
+}
+
+/** A connection string that says the same as `conninfo` with `params` (Psycopg: `make_conninfo`). Raises `ProgrammingError`. */
+export function makeConninfo(conninfo = '', params: ConninfoParams = {}): string {
+  return Object.entries(conninfoToDict(conninfo, params))
+    .map(([name, value]) => `${name}=${quoteValue(value)}`)
+    .join(' ');
+}
+
+/** A value as a connection string writes it. */
+export function quoteValue(value: string): string {
+  return /^[^\s'\\]+$/.test(value) ? value : `'${value.replace(/['\\]/g, '\\$&')}'`;
+}
+
+function checkValue(name: string, value: unknown): string {
+  if (typeof value === 'boolean') return value ? '1' : '0';
+  if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'bigint') {
+    throw new errors.ProgrammingError(`expected the connection parameter ${name} to be a string, got a ${typeof value}`);
+  }
+  const text = String(value);
+  if (text.includes('\0')) throw new errors.ProgrammingError(`the connection parameter ${name} contains a NUL character`);
+  return text;
+}

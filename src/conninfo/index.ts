@@ -1,0 +1,2 @@
+export { conninfoToDict, makeConninfo, type ConninfoParams } from './conninfo.js';
+export { resolveConninfo, type ResolvedConninfo } from './resolve.js';

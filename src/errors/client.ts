@@ -1,0 +1,66 @@
+import { brand, InterfaceError, OperationalError, ProgrammingError } from './base.js';
+
+/** Two operations at once on one cursor: the second raises this, the first is unaffected. */
+export class ConcurrentCursorUse extends InterfaceError {
+  static {
+    brand(this, 'ConcurrentCursorUse');
+  }
+
+  /** `running` and `attempted` are the two queries. */
+  constructor(running: string, attempted: string) {
+    super(
+      `this cursor is busy with «${shorten(running)}», so it can't begin «${shorten(attempted)}»: a cursor serves one task` +
+        ' at a time; give each task a cursor of its own (conn.cursor()), or a connection of its own (pool.connection())',
+      { query: attempted },
+    );
+  }
+}
+
+/** Transaction blocks that end in another order than they began (Psycopg: `OutOfOrderTransactionNesting`). */
+export class OutOfOrderTransactionNesting extends ProgrammingError {
+  static {
+    brand(this, 'OutOfOrderTransactionNesting');
+  }
+}
+
+/** The server could not be connected to in time (Psycopg: `ConnectionTimeout`). */
+export class ConnectionTimeout extends OperationalError {
+  static {
+    brand(this, 'ConnectionTimeout');
+  }
+}
+
+/** The statement was not executed because one before it in the pipeline failed (Psycopg: `PipelineAborted`). */
+export class PipelineAborted extends OperationalError {
+  static {
+    brand(this, 'PipelineAborted');
+  }
+}
+
+/** The pool is closed, or not open yet (psycopg_pool: `PoolClosed`). */
+export class PoolClosed extends OperationalError {
+  static {
+    brand(this, 'PoolClosed');
+  }
+}
+
+/** The pool could not provide a connection in time (psycopg_pool: `PoolTimeout`). */
+export class PoolTimeout extends OperationalError {
+  static {
+    brand(this, 'PoolTimeout');
+  }
+}
+
+/** Too many are waiting for a connection already (psycopg_pool: `TooManyRequests`). */
+export class TooManyRequests extends OperationalError {
+  static {
+    brand(this, 'TooManyRequests');
+  }
+}
+
+const LONGEST_SHOWN = 100;
+
+function shorten(query: string): string {
+  const line = query.replace(/\s+/g, ' ').trim();
+  return line.length <= LONGEST_SHOWN ? line : `${line.slice(0, LONGEST_SHOWN - 1)}…`;
+}

@@ -1,0 +1,5 @@
+export * from './base.js';
+export * from './client.js';
+export { Diagnostic } from './diagnostic.js';
+export { errorFromResponse, lookup, type DatabaseErrorClass } from './lookup.js';
+export * from './sqlstate.js';

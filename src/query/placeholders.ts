@@ -1,0 +1,148 @@
+import * as errors from '../errors/index.js';
+
+/** The parameters of a query: an array for `%s`, an object for `%(name)s`. */
+export type Params = readonly unknown[] | Readonly<Record<string, unknown>>;
+
+/** A query with its placeholders turned into `$1` …, and the way to put parameters in their order. */
+export interface ConvertedQuery {
+  /** The query as it is sent. */
+  readonly text: string;
+  /** The values for `$1` …; raises `ProgrammingError` if `params` do not fit the placeholders. */
+  values(params: Params): readonly unknown[];
+}
+
+/** What Psycopg keeps, so that a program with a query for each row does not fill the memory. */
+const MOST_CACHED = 128;
+const LONGEST_CACHED = 4096;
+const cache = new Map<string, ConvertedQuery>();
+
+/**
+ * Converts the placeholders of `query`: `%s`, `%t`, `%b` (positional) or `%(name)s`, `%(name)t`, `%(name)b` (named), and `%%` for
+ * a percent sign. They are found wherever they stand, also in quotes and comments, as in Psycopg. Raises `ProgrammingError`.
+ */
+export function convertQuery(query: string, params: Params): ConvertedQuery {
+  checkKind(params);
+  const cached = cache.get(query);
+  if (cached !== undefined) return cached;
+  checkQueryText(query);
+  const converted = convert(query);
+  if (query.length <= LONGEST_CACHED) {
+    if (cache.size >= MOST_CACHED) cache.delete(cache.keys().next().value!);
+    cache.set(query, converted);
+  }
+  return converted;
+}
+
+/** Refuses a text that can't be sent. */
+export function checkQueryText(query: string): void {
+  if (query.includes('\0')) throw new errors.ProgrammingError("the query contains a NUL character ('\\0')");
+  if (!query.isWellFormed()) {
+    throw new errors.ProgrammingError("the query contains a lone surrogate, which can't be encoded as UTF-8");
+  }
+}
+
+const PLACEHOLDER = /%(?:\(([^)]+)\)([^])|([^])|$)/g;
+
+function convert(query: string): ConvertedQuery {
+  let text = '';
+  let count = 0;
+  let copied = 0;
+  const names = new Map<string, number>();
+  for (const match of query.matchAll(PLACEHOLDER)) {
+    const [whole, name, nameFormat, format] = match;
+    text += query.slice(copied, match.index);
+    copied = match.index + whole.length;
+    if (whole === '%%') {
+      text += '%';
+      continue;
+    }
+    checkFormat(query, match.index, whole, nameFormat ?? format);
+    if ((name === undefined ? names.size > 0 : count > names.size)) {
+      throw new errors.ProgrammingError('positional and named placeholders cannot be mixed');
+    }
+    if (name === undefined) {
+      text += `$${String(++count)}`;
+      continue;
+    }
+    let number = names.get(name);
+    if (number === undefined) {
+      number = ++count;
+      names.set(name, number);
+    }
+    text += `$${String(number)}`;
+  }
+  text += query.slice(copied);
+  return names.size > 0 ? new NamedQuery(text, [...names.keys()]) : new PositionalQuery(text, count);
+}
+
+function checkFormat(query: string, at: number, whole: string, format: string | undefined): void {
+  if (format === 's' || format === 't' || format === 'b') return;
+  if (whole === '%' || whole === '% ') {
+    throw new errors.ProgrammingError(
+      "incomplete placeholder: '%'; to use '%' as an operator or in a pattern, double it: '%%'",
+    );
+  }
+  if (whole === '%(') {
+    throw new errors.ProgrammingError(`incomplete placeholder: '${query.slice(at).split(/\s/, 1)[0]!}'`);
+  }
+  throw new errors.ProgrammingError(`only '%s', '%b', '%t' are allowed as placeholders, got '${whole}'`);
+}
+
+class PositionalQuery implements ConvertedQuery {
+  readonly text: string;
+  readonly #count: number;
+
+  constructor(text: string, count: number) {
+    this.text = text;
+    this.#count = count;
+  }
+
+  values(params: Params): readonly unknown[] {
+    const given = checkKind(params) ? params.length : Object.keys(params).length;
+    if (given !== this.#count) {
+      throw new errors.ProgrammingError(
+        `the query has ${String(this.#count)} placeholders but ${String(given)} parameters were passed`,
+      );
+    }
+    if (checkKind(params)) return params;
+    if (this.#count === 0) return [];
+    throw new errors.ProgrammingError('positional placeholders (%s) need an array of parameters, not an object');
+  }
+}
+
+class NamedQuery implements ConvertedQuery {
+  readonly text: string;
+  readonly #names: readonly string[];
+
+  constructor(text: string, names: readonly string[]) {
+    this.text = text;
+    this.#names = names;
+  }
+
+  values(params: Params): readonly unknown[] {
+    if (checkKind(params)) {
+      throw new errors.ProgrammingError('named placeholders (%(name)s) need an object of parameters, not an array');
+    }
+    const missing = this.#names.filter((name) => !Object.hasOwn(params, name) && !(name in params));
+    if (missing.length > 0) {
+      throw new errors.ProgrammingError(`query parameter missing: ${missing.join(', ')}`);
+    }
+    return this.#names.map((name) => params[name]);
+  }
+}
+
+/** Whether the parameters are positional. Raises for what is neither an array nor an object of parameters. */
+function checkKind(params: unknown): params is readonly unknown[] {
+  if (Array.isArray(params)) return true;
+  const isObject = typeof params === 'object' && params !== null;
+  // Of what is iterable, bytes and maps say, the values would be lost without a word.
+  if (isObject && !ArrayBuffer.isView(params) && !(Symbol.iterator in params)) return false;
+  throw new errors.ProgrammingError(
+    `expected the parameters to be an array or an object of named values, got ${describe(params)}`,
+  );
+}
+
+function describe(value: unknown): string {
+  if (value === null) return 'null';
+  return typeof value === 'object' ? `an instance of ${value.constructor.name}` : `a ${typeof value}`;
+}

@@ -1,0 +1,168 @@
+import type { Column } from './column.js';
+import * as errors from './errors/index.js';
+
+/** What a row factory is given: of a cursor, the columns of its result. */
+export interface RowSource {
+  readonly description: readonly Column[] | null;
+}
+
+/** Makes the rows of one result: the function it returns turns the values of a row into what the fetch methods give. */
+export type RowFactory<T> = (cursor: RowSource) => (values: readonly unknown[]) => T;
+
+/** A row as an array of its values: what cursors give by default. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- the values' types are known to the query only
+export type TupleRow = any[];
+
+/** A row as an object with a property for each column. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- the values' types are known to the query only
+export type DictRow = Record<string, any>;
+
+/** Rows as arrays of their values (Psycopg: `tuple_row`). */
+export function tupleRow<T = TupleRow>(_cursor: RowSource): (values: readonly unknown[]) => T {
+  return (values) => values as T;
+}
+
+/**
+ * Rows as objects with a property for each column (Psycopg: `dict_row`). Of columns with the same name the last counts.
+ *
+ * @example
+ * const cur = conn.cursor({ rowFactory: dictRow<{ id: number; name: string }> });
+ */
+export function dictRow<T = DictRow>(cursor: RowSource): (values: readonly unknown[]) => T {
+  const names = columnNames(cursor);
+  if (names === null) return noResult;
+  const width = names.length;
+  if (names.includes('__proto__')) {
+    // Assigned, it would set the prototype.
+    return (values) => Object.fromEntries(names.map((name, i) => [name, values[i]])) as T;
+  }
+  return (values) => {
+    const row: Record<string, unknown> = {};
+    for (let i = 0; i < width; i++) row[names[i]!] = values[i];
+    return row as T;
+  };
+}
+
+/** Words that can't be bound by destructuring, so that they are no use as the name of a field. */
+const RESERVED = new Set(
+  (
+    'await break case catch class const continue debugger default delete do else enum export extends false finally for function' +
+    ' if implements import in instanceof interface let new null package private protected public return static super switch' +
+    ' this throw true try typeof var void while with yield'
+  ).split(' '),
+);
+
+/** A row that is an array and has its values as properties too. */
+export type NamedTupleRow = TupleRow & DictRow;
+
+/**
+ * Rows as arrays whose values are properties as well, named by the columns; what is not an identifier is made one with
+ * underscores (Psycopg: `namedtuple_row`). Raises `ProgrammingError` for names that can't be used: reserved words, properties
+ * of arrays, and names that are there twice.
+ */
+export function namedtupleRow<T = NamedTupleRow>(cursor: RowSource): (values: readonly unknown[]) => T {
+  const names = columnNames(cursor)?.map(asIdentifier) ?? null;
+  if (names === null) return noResult;
+  const seen = new Set<string>();
+  for (const name of names) {
+    if (RESERVED.has(name) || name in Array.prototype || seen.has(name)) {
+      throw new errors.ProgrammingError(
+        `a named tuple can't have a field named '${name}'${seen.has(name) ? ' twice' : ''}; give the column another name with AS`,
+      );
+    }
+    seen.add(name);
+  }
+  // The names are properties of a prototype, so that a row costs no more than its array.
+  const prototype = Object.create(Array.prototype) as object;
+  names.forEach((name, i) => {
+    Object.defineProperty(prototype, name, {
+      get(this: unknown[]) {
+        return this[i];
+      },
+    });
+  });
+  return (values) => Object.setPrototypeOf([...values], prototype) as T;
+}
+
+/** Rows made by `fn` from the values in order (Psycopg: `args_row`). */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- the values' types are known to the query only
+export function argsRow<T>(fn: (...values: any[]) => T): RowFactory<T> {
+  return () => (values) => fn(...values);
+}
+
+/** Rows made by `fn` from an object of the values (Psycopg: `kwargs_row`). */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- the values' types are known to the query only
+export function kwargsRow<T>(fn: (row: any) => T): RowFactory<T> {
+  return (cursor) => {
+    if (cursor.description === null) return noResult;
+    const make = dictRow(cursor);
+    return (values) => fn(make(values));
+  };
+}
+
+/**
+ * Rows as instances of a class, whose constructor is given an object of the values (Psycopg: `class_row`, which gives keyword
+ * arguments).
+ */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- the values' types are known to the query only
+export function classRow<T>(rowClass: new (row: any) => T): RowFactory<T> {
+  return kwargsRow((row) => new rowClass(row));
+}
+
+/** Rows as the value of their first column (Psycopg: `scalar_row`). Raises `ProgrammingError` if there is no column. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- the value's type is known to the query only
+export function scalarRow<T = any>(cursor: RowSource): (values: readonly unknown[]) => T {
+  if (cursor.description === null) return noResult;
+  if (cursor.description.length === 0) throw new errors.ProgrammingError('scalarRow needs at least one column');
+  return (values) => values[0] as T;
+}
+
+/** What a schema has to offer: the interface of Standard Schema, which zod, valibot, arktype and others implement. */
+export interface StandardSchema<Output = unknown> {
+  readonly '~standard': {
+    readonly version: 1;
+    readonly vendor: string;
+    readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>;
+    readonly types?: { readonly input: unknown; readonly output: Output } | undefined;
+  };
+}
+type SchemaResult<Output> =
+  | { readonly value: Output; readonly issues?: undefined }
+  | {
+      readonly issues: readonly {
+        readonly message: string;
+        readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
+      }[];
+    };
+
+/**
+ * Rows validated, and typed, by a schema of any Standard Schema library. A row that does not fit is a `DataError` that names
+ * the columns at fault.
+ */
+export function schemaRow<Output>(schema: StandardSchema<Output>): RowFactory<Output> {
+  return kwargsRow((row: unknown) => {
+    const result = schema['~standard'].validate(row);
+    if (result instanceof Promise) {
+      throw new errors.ProgrammingError('schemaRow needs a schema that validates synchronously');
+    }
+    if (result.issues === undefined) return result.value;
+    const issues = result.issues.map(({ message, path = [] }) => {
+      const where = path.map((part) => String(typeof part === 'object' ? part.key : part)).join('.');
+      return where === '' ? message : `${where}: ${message}`;
+    });
+    throw new errors.DataError(`the row does not fit its schema: ${issues.join('; ')}`, { cause: result.issues });
+  });
+}
+
+function columnNames(cursor: RowSource): string[] | null {
+  return cursor.description?.map(({ name }) => name) ?? null;
+}
+
+function asIdentifier(name: string): string {
+  const identifier = name.replace(/[^\p{L}\p{N}_]/gu, '_');
+  return /^[\p{N}_]/u.test(identifier) ? `f${identifier}` : identifier;
+}
+
+function noResult(): never {
+  throw new errors.InterfaceError("the cursor doesn't have a result");
+}

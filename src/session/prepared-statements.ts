@@ -1,0 +1,98 @@
+import type { Field } from '../wire/backend-messages.js';
+
+/** A statement as the server knows it: named when it is kept, unnamed (`''`) when it serves one execution. */
+export interface ServerStatement {
+  readonly name: string;
+  readonly key: string;
+  /** Whether the server has confirmed it. */
+  ready: boolean;
+  /** Its result's columns; null for a statement without rows, undefined until it has been described. */
+  fields: readonly Field[] | null | undefined;
+}
+
+/** When a statement is prepared: after how many executions (null: never), and how many are kept at most. */
+export interface PreparePolicy {
+  readonly threshold: number | null;
+  readonly max: number | null;
+}
+
+/** What identifies a prepared statement: its text and the types its parameters are sent as. */
+export function statementKey(text: string, params: readonly { readonly oid: number }[]): string {
+  let key = '';
+  for (const { oid } of params) key += `${String(oid)},`;
+  return `${key} ${text}`;
+}
+
+/**
+ * Which statements a session has prepared, least recently used first, and how often the others have been executed.
+ */
+export class PreparedStatements {
+  readonly #kept = new Map<string, ServerStatement>();
+  readonly #executions = new Map<string, number>();
+  #evicted: string[] = [];
+  #lastName = 0;
+
+  /** The named statement to execute, to be parsed first unless `ready`; null if this execution is to be unnamed. */
+  choose(key: string, prepare: boolean | undefined, policy: PreparePolicy): ServerStatement | null {
+    const kept = this.#kept.get(key);
+    if (kept !== undefined) {
+      if (prepare === false) return null;
+      this.#kept.delete(key);
+      this.#kept.set(key, kept);
+      return kept;
+    }
+    if (prepare === false || policy.threshold === null) return null;
+    if (prepare !== true && !this.#reachesThreshold(key, policy.threshold)) return null;
+    this.#executions.delete(key);
+    const statement: ServerStatement = {
+      name: `_pg3_${String(this.#lastName++)}`,
+      key,
+      ready: false,
+      fields: undefined,
+    };
+    this.#kept.set(key, statement);
+    const max = policy.max ?? Infinity;
+    for (const [oldest, { name }] of this.#kept) {
+      if (this.#kept.size <= Math.max(1, max)) break;
+      this.#kept.delete(oldest);
+      this.#evicted.push(name);
+    }
+    return statement;
+  }
+
+  /** The names that the server has to close before it is sent anything else. */
+  takeEvicted(): readonly string[] {
+    if (this.#evicted.length === 0) return this.#evicted;
+    const names = this.#evicted;
+    this.#evicted = [];
+    return names;
+  }
+
+  /** The server refused to prepare it. */
+  forget(statement: ServerStatement): void {
+    if (this.#kept.get(statement.key) === statement) this.#kept.delete(statement.key);
+  }
+
+  /** The server has dropped all it had. */
+  clear(): void {
+    this.#kept.clear();
+    this.#executions.clear();
+    this.#evicted = [];
+  }
+
+  #reachesThreshold(key: string, threshold: number): boolean {
+    const executions = this.#executions.get(key) ?? 0;
+    if (executions >= threshold) return true;
+    this.#executions.delete(key);
+    this.#executions.set(key, executions + 1);
+    if (this.#executions.size > MOST_COUNTED) {
+      for (const oldest of this.#executions.keys()) {
+        this.#executions.delete(oldest);
+        break;
+      }
+    }
+    return false;
+  }
+}
+
+const MOST_COUNTED = 1000;

@@ -1,0 +1,811 @@
+import type { Socket } from 'node:net';
+import * as errors from '../errors/index.js';
+import {
+  readBackendKey,
+  readErrorFields,
+  readNotification,
+  readParameterStatus,
+  readRowDescription,
+  readTag,
+  type BackendKey,
+  type Notification,
+} from '../wire/backend-messages.js';
+import { BackendReader, type MessageSink } from '../wire/backend-reader.js';
+import { sendCancelRequest } from '../wire/cancel-request.js';
+import { Engine, type Login } from '../wire/engine.js';
+import { FrontendWriter } from '../wire/frontend-writer.js';
+import { Backend } from '../wire/protocol.js';
+import { decodeRow } from '../wire/row-decoder.js';
+import { describeAddress, openSocket, type ServerAddress } from '../wire/socket.js';
+import { Fifo } from './fifo.js';
+import { PreparedStatements, statementKey, type ServerStatement } from './prepared-statements.js';
+import { authenticationProblem, refusal } from './startup.js';
+import { isSingleStatement, leavesTransactionAlone } from './statement-text.js';
+import {
+  PendingStatement,
+  type LoaderSource,
+  type Route,
+  type SentParam,
+  type StatementRequest,
+  type StatementResult,
+} from './statement.js';
+import { statusFromByte, TransactionStatus } from './status.js';
+
+/** How long the server may take to answer a cancel request, in seconds, before the session is given up. */
+const CANCEL_LIMIT = 5;
+/** How long the server may take to close after our goodbye, in seconds, before the socket is destroyed. */
+const GOODBYE_LIMIT = 2;
+
+/** For statements whose rows nobody reads. */
+export const NO_LOADERS: LoaderSource = { loaderFor: () => (): null => null };
+
+/** The fields of a notice or an error, by the protocol's letter. */
+export type ResponseFields = ReadonlyMap<string, string>;
+
+/** Something to be done when all statements before it have been answered. */
+interface Turn {
+  readonly run: (status: TransactionStatus) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+/**
+ * One physical connection, alive as long as its socket: the statements waiting and in flight, the transaction status, the
+ * prepared statements, and cancellation.
+ *
+ * Statements are answered in the order of `submit`. One is sent while another is in flight only if everything in flight
+ * certainly leaves the transaction as it is, so that the status it will meet, and whether it needs a BEGIN, is known.
+ */
+export class Session implements MessageSink {
+  readonly address: ServerAddress;
+  readonly login: Login;
+
+  /** Called with each notice of the server. */
+  onNotice: ((fields: ResponseFields) => void) | null = null;
+  /** Called with each notification. */
+  onNotification: ((notification: Notification) => void) | null = null;
+  /** Called once if the connection is lost, not if it is closed. */
+  onLost: ((error: Error) => void) | null = null;
+
+  readonly #socket: Socket;
+  readonly #engine: Engine;
+  readonly #reader: BackendReader;
+  readonly #writer = new FrontendWriter();
+  readonly #prepared = new PreparedStatements();
+  readonly #parameters = new Map<string, string>();
+  readonly #startup: { resolve: () => void; reject: (error: Error) => void };
+
+  #phase: 'starting' | 'open' | 'closing' | 'closed' = 'starting';
+  #readyInStartup = 0;
+  #key: BackendKey = { pid: 0, secret: 0 };
+  #statusByte = 0;
+
+  readonly #waiting = new Fifo<PendingStatement | Turn>();
+  readonly #inFlight = new Fifo<PendingStatement>();
+  /** How many of those in flight nothing may be sent behind. */
+  #barriers = 0;
+  #cancelling = 0;
+  #flushScheduled = false;
+
+  /** The fields of a FATAL error: what the server said last is what everybody hears. */
+  #fatal: ResponseFields | null = null;
+  #lost: Error | null = null;
+  #closing: Promise<void> | null = null;
+  readonly #closed: Promise<void>;
+
+  /**
+   * Connects and signs in. Rejects with an `OperationalError`, or with what `signal` was aborted with; then nothing of the
+   * attempt is left behind.
+   */
+  static async open(address: ServerAddress, login: Login, signal: AbortSignal): Promise<Session> {
+    const socket = await openSocket(address, signal);
+    return new Promise((resolve, reject) => {
+      const abort = (): void => {
+        session.#fail(signal.reason as Error);
+      };
+      const session: Session = new Session(socket, address, login, {
+        resolve: () => {
+          signal.removeEventListener('abort', abort);
+          resolve(session);
+        },
+        reject: (error) => {
+          signal.removeEventListener('abort', abort);
+          reject(error);
+        },
+      });
+      if (signal.aborted) abort();
+      else signal.addEventListener('abort', abort, { once: true });
+    });
+  }
+
+  private constructor(
+    socket: Socket,
+    address: ServerAddress,
+    login: Login,
+    startup: { resolve: () => void; reject: (error: Error) => void },
+  ) {
+    this.address = address;
+    this.login = login;
+    this.#socket = socket;
+    this.#startup = startup;
+    this.#reader = new BackendReader(this);
+    this.#engine = new Engine(socket, login, () => {
+      this.#pump();
+    });
+    this.#closed = new Promise((resolve) => {
+      socket.once('close', () => {
+        this.#onSocketClosed();
+        resolve();
+      });
+    });
+    socket.on('error', (cause) => {
+      this.#lost ??= this.#connectionError(`the connection to the server was lost: ${cause.message}`, cause);
+    });
+    // A server that ends its side is gone; without this the socket would stay half open.
+    socket.on('end', () => {
+      socket.destroy();
+    });
+    socket.on('data', (chunk: Buffer) => {
+      this.#reader.push(chunk);
+    });
+    this.#engine.start();
+  }
+
+  // --- what is known of the connection
+
+  get transactionStatus(): TransactionStatus {
+    if (this.closed) return TransactionStatus.UNKNOWN;
+    return this.#inFlight.length > 0 ? TransactionStatus.ACTIVE : statusFromByte(this.#statusByte);
+  }
+
+  /** Nothing is running, nothing waits. */
+  get quiet(): boolean {
+    return this.#inFlight.length === 0 && this.#waiting.length === 0 && this.#cancelling === 0;
+  }
+
+  get closed(): boolean {
+    return this.#phase === 'closing' || this.#phase === 'closed';
+  }
+
+  /** Whether the connection ended without being asked to. */
+  get broken(): boolean {
+    return this.#lost !== null;
+  }
+
+  get backendPid(): number {
+    return this.#key.pid;
+  }
+
+  /** The settings that the server reports, such as `server_version`. */
+  get parameters(): ReadonlyMap<string, string> {
+    return this.#parameters;
+  }
+
+  /** Lets the process exit although the connection is open, or not. */
+  setKeepsProcessAlive(keeps: boolean): void {
+    if (keeps) this.#socket.ref();
+    else this.#socket.unref();
+  }
+
+  // --- statements
+
+  /** Executes a statement when its turn comes. Resolves with its results, one for each statement in its text. */
+  submit(request: StatementRequest): Promise<readonly StatementResult[]> {
+    if (this.#phase !== 'open') return Promise.reject(this.#unusable(request.text));
+    const { signal } = request;
+    if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
+    return new Promise((resolve, reject) => {
+      const transparent = isTransparent(request);
+      if (signal === undefined) {
+        this.#enqueue(new PendingStatement(request, transparent, resolve, reject));
+        return;
+      }
+      const abort = (): void => {
+        this.#abandon(pending, signal.reason);
+      };
+      const pending = new PendingStatement(
+        request,
+        transparent,
+        (results) => {
+          signal.removeEventListener('abort', abort);
+          resolve(results);
+        },
+        (reason) => {
+          signal.removeEventListener('abort', abort);
+          reject(reason);
+        },
+      );
+      signal.addEventListener('abort', abort, { once: true });
+      this.#enqueue(pending);
+    });
+  }
+
+  /** Calls `act` with the transaction status when everything submitted so far has been answered. */
+  inTurn<T>(act: (status: TransactionStatus) => T): Promise<T> {
+    if (this.#phase !== 'open') return Promise.reject(this.#unusable(null));
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({
+        reject,
+        run: (status) => {
+          try {
+            resolve(act(status));
+          } catch (error) {
+            reject(error as Error);
+          }
+        },
+      });
+      this.#pump();
+    });
+  }
+
+  /**
+   * Ends one statement, which rejects with `reason`: it is dropped if it waits, cancelled if it runs alone, and else waited for,
+   * since a cancel request could hit a statement sent behind it. Resolves when it has been answered.
+   */
+  async abandon(request: StatementRequest, reason: Error): Promise<void> {
+    for (const item of this.#waiting) {
+      if (item instanceof PendingStatement && item.request === request) this.#abandon(item, reason);
+    }
+    for (const pending of this.#inFlight) {
+      if (pending.request !== request) continue;
+      if (this.#inFlight.length === 1) this.#abandon(pending, reason);
+      else pending.abandonReason ??= { reason };
+      await new Promise<void>((resolve) => {
+        pending.onSettled = resolve;
+      });
+    }
+  }
+
+  /**
+   * Ends everything submitted so far: what waits is never sent, what runs is cancelled. Each rejects with `reason`. Resolves
+   * when the server has answered, or the session has been given up.
+   */
+  async abandonAll(reason: Error): Promise<void> {
+    for (const item of this.#waiting.drain()) {
+      if (item instanceof PendingStatement) this.#settle(item, reason);
+      else item.reject(reason);
+    }
+    if (this.#inFlight.length === 0) return;
+    for (const pending of this.#inFlight) {
+      pending.abandonReason ??= { reason };
+      pending.cancelWhenRunning = true;
+    }
+    const head = this.#inFlight.first;
+    if (head !== undefined) void this.#cancel(head);
+    await Promise.race([this.#closed, new Promise<void>((resolve) => this.#waitForQuiet.push(resolve))]);
+  }
+
+  /** Rolls back the open transaction, if there is one, when all before it has been answered. */
+  async rollback(): Promise<void> {
+    await this.submit({
+      text: 'ROLLBACK',
+      executions: null,
+      begin: null,
+      onlyIf: 'in transaction',
+      loaders: NO_LOADERS,
+      keepRows: false,
+      policy: { threshold: null, max: null },
+    });
+  }
+
+  /** Asks the server to cancel what is running, if anything is. Resolves when the request has been dealt with. */
+  async cancelRunning(): Promise<void> {
+    const head = this.#inFlight.first;
+    if (head !== undefined) await this.#cancel(head);
+  }
+
+  /**
+   * Says goodbye and closes the socket. What still runs is cancelled, so that the server does not go on with it, and rejects
+   * like everything that waits. Resolves when the socket is closed, a few seconds later at most.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  readonly #waitForQuiet: (() => void)[] = [];
+
+  #enqueue(pending: PendingStatement): void {
+    this.#waiting.push(pending);
+    this.#pump();
+  }
+
+  #unusable(text: string | null): Error {
+    if (this.#lost === null) return new errors.OperationalError('the connection is closed', { query: text });
+    return this.#fatal === null
+      ? new errors.OperationalError(`the connection is lost: ${this.#lost.message}`, {
+          cause: this.#lost,
+          query: text,
+        })
+      : errors.errorFromResponse(this.#fatal, text);
+  }
+
+  // --- sending
+
+  /** Sends what may be sent. The only place where statements leave the queue. */
+  #pump(): void {
+    while (this.#phase === 'open' && this.#cancelling === 0) {
+      const next = this.#waiting.first;
+      if (next === undefined) return;
+      if (!(next instanceof PendingStatement)) {
+        if (this.#inFlight.length > 0) return;
+        this.#waiting.shift();
+        next.run(statusFromByte(this.#statusByte));
+        continue;
+      }
+      if (next.settled) {
+        this.#waiting.shift();
+        continue;
+      }
+      if (this.#inFlight.length > 0 && (this.#barriers > 0 || !next.transparent)) return;
+      if (!this.#send(next)) return;
+    }
+  }
+
+  /** Sends the statement at the head of the queue, unless it has to wait for something. */
+  #send(pending: PendingStatement): boolean {
+    const { request } = pending;
+    const idle = statusFromByte(this.#statusByte) === TransactionStatus.IDLE;
+    if (request.onlyIf !== undefined && idle === (request.onlyIf === 'in transaction')) {
+      // Settled in its turn, not before what is still in flight.
+      if (this.#inFlight.length > 0) return false;
+      this.#waiting.shift();
+      pending.settled = true;
+      pending.resolve([]);
+      return true;
+    }
+    const begin = idle ? request.begin : null;
+    if (begin !== null) {
+      // Whatever comes with or after a BEGIN has to know that it succeeded.
+      if (this.#inFlight.length > 0) return false;
+      pending.transparent = false;
+      if (request.executions === null && !canRideAlone(request.text)) {
+        // A text of several statements can't stand under one Sync with its BEGIN, so it waits for it.
+        this.#sendThrough('engine', this.#beginFor(pending, begin));
+        this.#engine.query(begin);
+        return false;
+      }
+    }
+    const route = request.executions !== null || begin !== null ? 'lane' : 'engine';
+    if (route === 'engine') {
+      this.#waiting.shift();
+      this.#flush();
+      this.#sendThrough(route, pending);
+      this.#engine.query(request.text);
+      return true;
+    }
+    // What postgres.js was given leaves with its next write; going ahead of it would mix up the answers.
+    if (!this.#engine.allWritten) return false;
+    if (!this.#writeExecutions(pending, begin, idle)) return false;
+    this.#waiting.shift();
+    this.#sendThrough(route, pending);
+    this.#scheduleFlush();
+    return true;
+  }
+
+  #sendThrough(route: Route, pending: PendingStatement): void {
+    pending.route = route;
+    pending.sent = true;
+    if (!pending.transparent) this.#barriers++;
+    this.#inFlight.push(pending);
+  }
+
+  /** A BEGIN sent ahead of `pending`, which stays at the head of the queue and is rejected if the BEGIN is. */
+  #beginFor(pending: PendingStatement, begin: string): PendingStatement {
+    return new PendingStatement(
+      { ...pending.request, text: begin, begin: null, signal: undefined },
+      false,
+      () => undefined,
+      (reason) => {
+        this.#settle(pending, reason);
+      },
+    );
+  }
+
+  /**
+   * Writes Parse, Bind, Describe and Execute as needed, and one Sync: if any of it fails, a BEGIN that rides along included,
+   * the server skips the rest. Returns false if it has to wait until the server has confirmed the statement it uses.
+   */
+  #writeExecutions(pending: PendingStatement, begin: string | null, idle: boolean): boolean {
+    const { request } = pending;
+    const executions = request.executions ?? [[]];
+    const writer = this.#writer;
+    const prepare =
+      executions.length > 1 && request.prepare === undefined && request.policy.threshold !== null
+        ? true
+        : request.prepare;
+    const used = new Set<ServerStatement>();
+    let unnamed = null as ServerStatement | null;
+    for (const params of executions) {
+      const key = statementKey(request.text, params);
+      let statement = this.#prepared.choose(key, prepare, request.policy);
+      if (used.size === 0) {
+        // In autocommit, one that fails to be parsed would fail its successors in another way than on their own.
+        if (idle && statement !== null && this.#parsing.has(statement)) return false;
+        for (const name of this.#prepared.takeEvicted()) writer.closeStatement(name);
+        if (begin !== null) this.#writeBegin(pending, begin);
+      }
+      if (statement === null) {
+        if (unnamed?.key !== key) unnamed = { name: '', key, ready: false, fields: undefined };
+        statement = unnamed;
+      }
+      const again = used.has(statement);
+      used.add(statement);
+      const parsed = again || statement.ready || this.#parsing.has(statement);
+      if (!parsed) {
+        writer.parse(statement.name, request.text, params);
+        pending.parsing.push(statement);
+        if (statement.name !== '') this.#parsing.add(statement);
+      }
+      writer.bind(statement.name, params);
+      // As long as no answer is in, the columns are not known: whoever is sent before that asks for them as well.
+      const described = !again && statement.fields === undefined;
+      if (described) writer.describePortal();
+      writer.execute();
+      pending.executions.push({ statement, described, hidden: false });
+    }
+    writer.sync();
+    return true;
+  }
+
+  /** Statements whose Parse is in flight. */
+  readonly #parsing = new Set<ServerStatement>();
+
+  #writeBegin(pending: PendingStatement, begin: string): void {
+    const statement: ServerStatement = { name: '', key: begin, ready: false, fields: null };
+    const none: readonly SentParam[] = [];
+    this.#writer.parse('', begin, none);
+    this.#writer.bind('', none);
+    this.#writer.execute();
+    pending.parsing.push(statement);
+    pending.executions.push({ statement, described: false, hidden: true });
+  }
+
+  /** Everything written in one turn of the event loop leaves in one packet, if it fits. */
+  #scheduleFlush(): void {
+    if (this.#flushScheduled) return;
+    this.#flushScheduled = true;
+    queueMicrotask(() => {
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    this.#flushScheduled = false;
+    if (!this.#writer.empty && this.#phase !== 'closed') this.#socket.write(this.#writer.take());
+  }
+
+  // --- receiving
+
+  onRow(bytes: Buffer, start: number): void {
+    const pending = this.#inFlight.first;
+    if (pending === undefined) {
+      this.#violation('a row that no statement asked for');
+      return;
+    }
+    if (!pending.request.keepRows || pending.error !== null) return;
+    try {
+      pending.rows.push(decodeRow(bytes, start, pending.loaders));
+    } catch (cause) {
+      pending.error = loadError(cause, pending.request.text);
+    }
+  }
+
+  onMessage(type: number, bytes: Buffer, start: number, end: number): void {
+    if (this.#phase === 'starting') {
+      this.#onStartupMessage(type, bytes, start, end);
+      return;
+    }
+    switch (type) {
+      case Backend.NoticeResponse:
+        this.onNotice?.(readErrorFields(bytes, start, end));
+        return;
+      case Backend.NotificationResponse:
+        this.onNotification?.(readNotification(bytes, start, end));
+        return;
+      case Backend.ParameterStatus: {
+        const [name, value] = readParameterStatus(bytes, start, end);
+        this.#parameters.set(name, value);
+        return;
+      }
+      case Backend.ErrorResponse:
+        this.#onError(readErrorFields(bytes, start, end));
+        return;
+      case Backend.ReadyForQuery:
+        this.#onReadyForQuery(bytes, start, end);
+        return;
+      default:
+        this.#onAnswer(type, bytes, start, end);
+    }
+  }
+
+  onGarbage(detail: string): void {
+    this.#violation(detail);
+  }
+
+  #violation(detail: string): void {
+    this.#fail(
+      this.#connectionError(
+        `the server at ${describeAddress(this.address)} does not speak the PostgreSQL protocol, or something in between` +
+          ` garbles it: it sent ${detail}`,
+      ),
+    );
+  }
+
+  #connectionError(message: string, cause?: unknown): errors.OperationalError {
+    return new errors.OperationalError(message, cause === undefined ? {} : { cause });
+  }
+
+  #onStartupMessage(type: number, bytes: Buffer, start: number, end: number): void {
+    switch (type) {
+      case Backend.NoticeResponse:
+        return;
+      case Backend.ErrorResponse:
+        this.#fail(
+          refusal(
+            errors.errorFromResponse(readErrorFields(bytes, start, end)),
+            describeAddress(this.address),
+          ),
+        );
+        return;
+      case Backend.Authentication: {
+        const problem = authenticationProblem(bytes.readUInt32BE(start), this.login.password !== null);
+        if (problem !== null) {
+          this.#fail(problem);
+          return;
+        }
+        break;
+      }
+      case Backend.ParameterStatus: {
+        const [name, value] = readParameterStatus(bytes, start, end);
+        this.#parameters.set(name, value);
+        break;
+      }
+      case Backend.BackendKeyData:
+        this.#key = readBackendKey(bytes, start);
+        break;
+      case Backend.ReadyForQuery:
+        this.#statusByte = bytes[start]!;
+        this.#readyInStartup++;
+        break;
+      case Backend.EmptyQueryResponse:
+        break;
+      default:
+        this.#violation(`a message of type '${String.fromCharCode(type)}' before it was ready`);
+        return;
+    }
+    this.#engine.show(bytes.subarray(start - 5, end));
+    // The first ReadyForQuery ends the server's startup, the second the empty query that made postgres.js connect.
+    if (this.#readyInStartup === 2) {
+      this.#phase = 'open';
+      this.#reader.startupDone();
+      this.#startup.resolve();
+    }
+  }
+
+  /** A message that is part of a statement's answer. */
+  #onAnswer(type: number, bytes: Buffer, start: number, end: number): void {
+    const pending = this.#inFlight.first;
+    if (pending === undefined) {
+      this.#violation(`a message of type '${String.fromCharCode(type)}' that answers nothing`);
+      return;
+    }
+    switch (type) {
+      case Backend.RowDescription:
+        pending.onDescription(readRowDescription(bytes, start));
+        break;
+      case Backend.NoData:
+        pending.onDescription(null);
+        break;
+      case Backend.ParseComplete:
+        pending.onParseComplete();
+        break;
+      case Backend.BindComplete:
+        pending.onBindComplete();
+        break;
+      case Backend.CommandComplete:
+        this.#onTag(pending, readTag(bytes, start, end));
+        break;
+      case Backend.EmptyQueryResponse:
+        pending.onComplete(null);
+        break;
+      case Backend.CopyInResponse:
+        pending.error ??= copyRefused(pending.request.text);
+        this.#flush();
+        this.#writer.copyFail('COPY is not possible with execute()');
+        // The Sync of an extended statement has been swallowed by the copy.
+        if (pending.route === 'lane') this.#writer.sync();
+        this.#flush();
+        return;
+      case Backend.CopyOutResponse:
+        pending.error ??= copyRefused(pending.request.text);
+        return;
+      case Backend.CopyData:
+      case Backend.CopyDone:
+        return;
+      case Backend.CopyBothResponse:
+        this.#fail(new errors.NotSupportedError('replication connections are not supported'));
+        return;
+      default:
+        break;
+    }
+    if (pending.route === 'engine') this.#engine.show(bytes.subarray(start - 5, end));
+  }
+
+  #onTag(pending: PendingStatement, tag: string): void {
+    if (tag === 'DEALLOCATE ALL' || tag === 'DISCARD ALL') this.#prepared.clear();
+    pending.onComplete(tag);
+  }
+
+  #onError(fields: ResponseFields): void {
+    const severity = fields.get('V') ?? fields.get('S');
+    if (severity === 'FATAL' || severity === 'PANIC') this.#fatal = fields;
+    const pending = this.#inFlight.first;
+    if (pending === undefined) return;
+    pending.error ??= errors.errorFromResponse(fields, pending.request.text);
+    if (pending.route === 'engine') this.#engine.showFailure();
+  }
+
+  #onReadyForQuery(bytes: Buffer, start: number, end: number): void {
+    this.#statusByte = bytes[start]!;
+    const pending = this.#inFlight.shift();
+    if (pending === undefined) {
+      this.#violation('a ReadyForQuery that answers nothing');
+      return;
+    }
+    if (!pending.transparent) this.#barriers--;
+    // postgres.js has to be ready before anything else is sent.
+    if (pending.route === 'engine') this.#engine.show(bytes.subarray(start - 5, end));
+    for (const statement of pending.parsing) {
+      this.#parsing.delete(statement);
+      if (!statement.ready) this.#prepared.forget(statement);
+    }
+    this.#settle(pending, pending.error);
+    this.#afterAnswer();
+  }
+
+  #afterAnswer(): void {
+    const head = this.#inFlight.first;
+    if (head?.cancelWhenRunning === true) void this.#cancel(head);
+    this.#pump();
+    this.#announceQuiet();
+  }
+
+  #announceQuiet(): void {
+    if (this.#waitForQuiet.length > 0 && this.#inFlight.length === 0 && this.#cancelling === 0) {
+      for (const resolve of this.#waitForQuiet.splice(0)) resolve();
+    }
+  }
+
+  #settle(pending: PendingStatement, error: unknown): void {
+    if (pending.settled) return;
+    pending.settled = true;
+    clearTimeout(this.#cancelTimers.get(pending));
+    this.#cancelTimers.delete(pending);
+    pending.onSettled?.();
+    if (pending.abandonReason !== null) pending.reject(pending.abandonReason.reason);
+    else if (error !== null) pending.reject(error);
+    else pending.resolve(pending.results);
+  }
+
+  // --- cancellation
+
+  /** The caller has lost interest: a statement that waits is dropped, one that runs is cancelled. */
+  #abandon(pending: PendingStatement, reason: unknown): void {
+    if (pending.settled) return;
+    pending.abandonReason ??= { reason };
+    if (!pending.sent) {
+      this.#settle(pending, null);
+      this.#pump();
+    } else if (this.#inFlight.first === pending) {
+      void this.#cancel(pending);
+    }
+  }
+
+  /**
+   * Sends a cancel request for the statement that is running now. Nothing else is sent until the server has dealt with it, so
+   * that it can't hit another; if the server gives no answer, the session is given up.
+   */
+  async #cancel(pending: PendingStatement): Promise<void> {
+    if (this.#phase === 'closed') return;
+    this.#cancelling++;
+    const limit = new AbortController();
+    const timer = setTimeout(() => {
+      const error = this.#connectionError(
+        `the server did not answer a cancel request within ${String(CANCEL_LIMIT)} seconds; the connection is closed`,
+      );
+      limit.abort(error);
+      this.#fail(error);
+    }, CANCEL_LIMIT * 1000);
+    this.#cancelTimers.set(pending, timer);
+    try {
+      await sendCancelRequest(this.address, this.#key, limit.signal);
+    } catch {
+      // Not delivered: the statement may still end by itself before the limit.
+    }
+    this.#cancelling--;
+    this.#pump();
+    this.#announceQuiet();
+  }
+
+  readonly #cancelTimers = new Map<PendingStatement, NodeJS.Timeout>();
+
+  // --- the end
+
+  /** Gives the session up: `error` is what everybody hears. */
+  #fail(error: Error): void {
+    if (this.#phase === 'closed') return;
+    this.#lost ??= error;
+    this.#socket.destroy();
+    this.#onSocketClosed();
+  }
+
+  async #close(): Promise<void> {
+    if (this.#phase === 'closed') {
+      await this.#closed;
+      return;
+    }
+    this.#phase = 'closing';
+    const reason = new errors.OperationalError('the connection was closed while the statement was waiting or running');
+    if (this.#inFlight.length > 0 || this.#waiting.length > 0) await this.abandonAll(reason);
+    this.#writer.terminate();
+    this.#flush();
+    this.#socket.end();
+    const timer = setTimeout(() => this.#socket.destroy(), GOODBYE_LIMIT * 1000);
+    await this.#closed;
+    clearTimeout(timer);
+  }
+
+  #onSocketClosed(): void {
+    if (this.#phase === 'closed') return;
+    const phase = this.#phase;
+    this.#phase = 'closed';
+    this.#reader.stop();
+    this.#engine.close();
+    for (const timer of this.#cancelTimers.values()) clearTimeout(timer);
+    this.#cancelTimers.clear();
+    if (phase !== 'closing') {
+      this.#lost ??=
+        this.#fatal === null
+          ? this.#connectionError(
+              phase === 'starting'
+                ? `the server at ${describeAddress(this.address)} closed the connection during startup`
+                : 'the server closed the connection unexpectedly',
+            )
+          : errors.errorFromResponse(this.#fatal);
+    }
+    if (phase === 'starting') {
+      this.#startup.reject(this.#lost ?? this.#connectionError('the connection was closed'));
+      return;
+    }
+    for (const pending of this.#inFlight.drain()) {
+      this.#settle(pending, pending.error ?? this.#unusable(pending.request.text));
+    }
+    for (const item of this.#waiting.drain()) {
+      if (item instanceof PendingStatement) this.#settle(item, this.#unusable(item.request.text));
+      else item.reject(this.#unusable(null));
+    }
+    for (const resolve of this.#waitForQuiet.splice(0)) resolve();
+    if (phase === 'open' && this.#lost !== null) this.onLost?.(this.#lost);
+  }
+}
+
+/** Whether others may be sent behind it before it is answered. */
+function isTransparent({ text, executions, signal }: StatementRequest): boolean {
+  if (signal !== undefined || !leavesTransactionAlone(text)) return false;
+  return executions === null ? isSingleStatement(text) : executions.length === 1;
+}
+
+/** Whether a text without parameters may go by the extended protocol: one statement, and no `$` to be taken for a parameter. */
+function canRideAlone(text: string): boolean {
+  return !text.includes('$') && isSingleStatement(text);
+}
+
+function loadError(cause: unknown, text: string): Error {
+  if (cause instanceof errors.Error) return cause;
+  const detail = cause instanceof Error ? cause.message : String(cause);
+  return new errors.DataError(`a loader failed on a value of the result: ${detail}`, { cause, query: text });
+}
+
+function copyRefused(text: string): Error {
+  return new errors.ProgrammingError('COPY cannot be used with execute(); use copy() instead', { query: text });
+}

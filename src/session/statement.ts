@@ -1,0 +1,131 @@
+import type { Field } from '../wire/backend-messages.js';
+import type { Loader } from '../wire/row-decoder.js';
+import type { PreparePolicy, ServerStatement } from './prepared-statements.js';
+
+/** A parameter as it is sent: its text (null for NULL) and the oid of its type (0: the server decides). */
+export interface SentParam {
+  readonly text: string | null;
+  readonly oid: number;
+}
+
+/** Where the loader of a column's type comes from. */
+export interface LoaderSource {
+  loaderFor(oid: number): Loader;
+}
+
+/** A statement to be executed. */
+export interface StatementRequest {
+  /** SQL with `$1` … placeholders. */
+  readonly text: string;
+  /** One list of parameters for each execution. None: the simple protocol, where several statements may stand in a text. */
+  readonly executions: readonly (readonly SentParam[])[] | null;
+  /** What begins a transaction, if none is open when the statement's turn comes; null to run outside of one. */
+  readonly begin: string | null;
+  /** Do nothing unless a transaction is open, or unless none is, when the statement's turn comes. */
+  readonly onlyIf?: 'in transaction' | 'idle';
+  readonly loaders: LoaderSource;
+  readonly keepRows: boolean;
+  /** true: prepare now; false: don't; undefined: as `policy` says. */
+  readonly prepare?: boolean | undefined;
+  readonly policy: PreparePolicy;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** One result of a statement. */
+export interface StatementResult {
+  /** The columns, or null for a result without rows (an INSERT without RETURNING, say). */
+  readonly fields: readonly Field[] | null;
+  readonly rows: unknown[][];
+  /** The command's tag, such as `SELECT 3`; null for an empty statement. */
+  readonly tag: string | null;
+}
+
+/** How a statement goes to the server: through postgres.js, or by messages of our own. */
+export type Route = 'engine' | 'lane';
+
+/** One Bind and Execute that has been sent. */
+export interface Execution {
+  readonly statement: ServerStatement;
+  readonly described: boolean;
+  /** A BEGIN that rides along: its result is nobody's. */
+  readonly hidden: boolean;
+}
+
+/** A statement on its way: waiting for its turn, or sent and gathering its answer. */
+export class PendingStatement {
+  readonly request: StatementRequest;
+  /** Whether others may be sent before this one has been answered. */
+  transparent: boolean;
+  readonly resolve: (results: readonly StatementResult[]) => void;
+  readonly reject: (reason: unknown) => void;
+
+  route: Route = 'engine';
+  settled = false;
+  sent = false;
+  /** What it rejects with whatever the server answers: the reason of an abort. */
+  abandonReason: { readonly reason: unknown } | null = null;
+  /** A cancel request is to be sent as soon as it runs. */
+  cancelWhenRunning = false;
+  onSettled: (() => void) | null = null;
+  error: Error | null = null;
+  readonly results: StatementResult[] = [];
+
+  /** Statements the server is yet to confirm, in the order they were sent. */
+  readonly parsing: ServerStatement[] = [];
+  readonly executions: Execution[] = [];
+  #parsed = 0;
+  #executed = 0;
+
+  #fields: readonly Field[] | null = null;
+  loaders: readonly Loader[] = [];
+  rows: unknown[][] = [];
+
+  constructor(
+    request: StatementRequest,
+    transparent: boolean,
+    resolve: (results: readonly StatementResult[]) => void,
+    reject: (reason: unknown) => void,
+  ) {
+    this.request = request;
+    this.transparent = transparent;
+    this.resolve = resolve;
+    this.reject = reject;
+  }
+
+  get fields(): readonly Field[] | null {
+    return this.#fields;
+  }
+
+  onParseComplete(): void {
+    const statement = this.parsing[this.#parsed++];
+    if (statement !== undefined) statement.ready = true;
+  }
+
+  /** A statement that is not described again has the columns it had when it was prepared. */
+  onBindComplete(): void {
+    const execution = this.executions[this.#executed];
+    if (execution !== undefined && !execution.described) this.#setFields(execution.statement.fields ?? null);
+  }
+
+  onDescription(fields: readonly Field[] | null): void {
+    const execution = this.executions[this.#executed];
+    if (execution !== undefined) execution.statement.fields = fields;
+    this.#setFields(fields);
+  }
+
+  /** A statement is complete; `tag` is null if it was empty. */
+  onComplete(tag: string | null): void {
+    const execution = this.executions[this.#executed++];
+    if (execution?.hidden !== true) {
+      this.results.push({ fields: tag === null ? null : this.#fields, rows: this.rows, tag });
+    }
+    this.rows = [];
+    this.#fields = null;
+    this.loaders = [];
+  }
+
+  #setFields(fields: readonly Field[] | null): void {
+    this.#fields = fields;
+    this.loaders = fields === null ? [] : fields.map((field) => this.request.loaders.loaderFor(field.typeOid));
+  }
+}

@@ -1,0 +1,111 @@
+import { Backend, isBackendMessage } from './protocol.js';
+
+/** Where the messages go. Bodies are `bytes[start..end)`, valid only during the call. */
+export interface MessageSink {
+  /** A `DataRow`, by far the most frequent message. */
+  onRow(bytes: Buffer, start: number, end: number): void;
+  /** Any other message; `at` is where its header begins, five bytes before `start`. */
+  onMessage(type: number, bytes: Buffer, start: number, end: number): void;
+  /** The bytes are not the PostgreSQL protocol. Nothing is read after this. */
+  onGarbage(detail: string): void;
+}
+
+const HEADER = 5;
+/** What libpq takes before it believes that the peer speaks the protocol. */
+const LONGEST_IN_STARTUP = 30_000;
+
+/**
+ * Cuts the byte stream of a backend into messages, without copying any but those that straddle two chunks.
+ */
+export class BackendReader {
+  readonly #sink: MessageSink;
+  /** Pieces of a message that is not complete yet. */
+  #pieces: Buffer[] = [];
+  #have = 0;
+  #longest = LONGEST_IN_STARTUP;
+  #stopped = false;
+
+  constructor(sink: MessageSink) {
+    this.#sink = sink;
+  }
+
+  /** The peer has proven to be a server: from here messages may be as long as the protocol allows. */
+  startupDone(): void {
+    this.#longest = 0x7fffffff;
+  }
+
+  /** Ignore everything from here, also what is left of the chunk being read. */
+  stop(): void {
+    this.#stopped = true;
+    this.#pieces = [];
+  }
+
+  /** Takes the next chunk of the stream and delivers the messages that it completes. */
+  push(chunk: Buffer): void {
+    if (this.#stopped) return;
+    const at = this.#have === 0 ? 0 : this.#completeStraddling(chunk);
+    if (at >= 0) this.#read(chunk, at);
+  }
+
+  /** Finishes the message begun in earlier chunks. Returns where reading goes on, or -1 when more is needed. */
+  #completeStraddling(chunk: Buffer): number {
+    let taken = 0;
+    if (this.#have < HEADER) {
+      taken = Math.min(HEADER - this.#have, chunk.length);
+      this.#keep(chunk.subarray(0, taken));
+      if (this.#have < HEADER) return -1;
+      this.#pieces = [Buffer.concat(this.#pieces)];
+    }
+    const first = this.#pieces[0]!;
+    const needed = this.#messageLength(first, 0);
+    if (needed < 0) return -1;
+    const more = Math.min(needed - this.#have, chunk.length - taken);
+    this.#keep(chunk.subarray(taken, taken + more));
+    if (this.#have < needed) return -1;
+    const message = Buffer.concat(this.#pieces, needed);
+    this.#pieces = [];
+    this.#have = 0;
+    this.#deliver(message, 0, needed);
+    return this.#stopped ? -1 : taken + more;
+  }
+
+  #read(chunk: Buffer, from: number): void {
+    const end = chunk.length;
+    let at = from;
+    while (end - at >= HEADER) {
+      const length = this.#messageLength(chunk, at);
+      if (length < 0) return;
+      if (at + length > end) break;
+      this.#deliver(chunk, at, at + length);
+      if (this.#stopped) return;
+      at += length;
+    }
+    if (at < end) this.#keep(chunk.subarray(at));
+  }
+
+  #keep(piece: Buffer): void {
+    if (piece.length === 0) return;
+    this.#pieces.push(piece);
+    this.#have += piece.length;
+  }
+
+  #deliver(bytes: Buffer, at: number, end: number): void {
+    if (bytes[at] === Backend.DataRow) this.#sink.onRow(bytes, at + HEADER, end);
+    else this.#sink.onMessage(bytes[at]!, bytes, at + HEADER, end);
+  }
+
+  /** Length of the message at `at`, its type byte included; -1 after garbage. */
+  #messageLength(bytes: Buffer, at: number): number {
+    const type = bytes[at]!;
+    const length =
+      (bytes[at + 1]! << 24) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 8) | bytes[at + 4]!;
+    if (!isBackendMessage[type] || length < 4 || length > this.#longest) {
+      this.stop();
+      this.#sink.onGarbage(
+        `a message of type 0x${type.toString(16).padStart(2, '0')} and length ${String(length)}`,
+      );
+      return -1;
+    }
+    return length + 1;
+  }
+}

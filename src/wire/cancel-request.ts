@@ -1,0 +1,37 @@
+import type { BackendKey } from './backend-messages.js';
+import { openSocket, type ServerAddress } from './socket.js';
+
+const CANCEL_REQUEST_CODE = 80877102;
+
+/**
+ * Asks the server, over a connection of its own to the same address, to cancel what the backend is running. Resolves when
+ * the server has closed that connection, which is after it has sent the signal. Rejects if the server can't be reached
+ * before `signal` is aborted.
+ */
+export async function sendCancelRequest(
+  address: ServerAddress,
+  key: BackendKey,
+  signal: AbortSignal,
+): Promise<void> {
+  const socket = await openSocket(address, signal);
+  await new Promise<void>((resolve, reject) => {
+    const abort = (): void => {
+      socket.destroy();
+      reject(signal.reason as Error);
+    };
+    signal.addEventListener('abort', abort, { once: true });
+    // A reset instead of an orderly close also means that the server is done with the request.
+    socket.on('error', () => undefined);
+    socket.once('close', () => {
+      signal.removeEventListener('abort', abort);
+      resolve();
+    });
+    socket.resume();
+    const message = Buffer.alloc(16);
+    message.writeInt32BE(16, 0);
+    message.writeInt32BE(CANCEL_REQUEST_CODE, 4);
+    message.writeUInt32BE(key.pid, 8);
+    message.writeUInt32BE(key.secret, 12);
+    socket.write(message);
+  });
+}

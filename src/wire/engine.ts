@@ -1,0 +1,130 @@
+import postgres from 'postgres';
+import type { Socket } from 'node:net';
+import { EngineStream } from './engine-stream.js';
+
+/** Who connects, as what, and with which settings. */
+export interface Login {
+  readonly user: string;
+  readonly database: string;
+  readonly password: string | null;
+  /** Settings sent with the startup message, such as `application_name`. */
+  readonly parameters: Readonly<Record<string, string>>;
+}
+
+interface EngineInstance {
+  unsafe(text: string, params: [], options: { simple: true }): Promise<unknown>;
+}
+
+/** An ErrorResponse that only says that there was an error: the session has read the real one. */
+const FAILED = errorResponse();
+
+/**
+ * postgres.js, confined: it signs in and speaks the simple query protocol over a stream that is ours. This is the only
+ * file that imports it.
+ *
+ * One instance serves one physical connection for as long as its socket lives. Its own pool, reconnection, timers,
+ * type parsers and environment look-ups are all kept out, so that nothing happens that the session did not ask for.
+ */
+export class Engine {
+  readonly #stream: EngineStream;
+  readonly #sql: EngineInstance;
+  #sent = 0;
+  #written = 0;
+
+  /** `onWritten` is called when every query given to `query()` so far has reached the socket. */
+  constructor(socket: Socket, login: Login, onWritten: () => void) {
+    this.#stream = new EngineStream(socket, (count) => {
+      this.#written += count;
+      if (this.#written === this.#sent) onWritten();
+    });
+    this.#sql = postgres(isolatedOptions(login, this.#stream)) as unknown as EngineInstance;
+  }
+
+  /** Whether each query handed over has reached the socket: what is written to it now comes after them. */
+  get allWritten(): boolean {
+    return this.#written === this.#sent;
+  }
+
+  /** Signs in. An empty query is what makes postgres.js connect; its ReadyForQuery is the second to arrive. */
+  start(): void {
+    this.query('');
+  }
+
+  /** Sends `text` through the simple query protocol. The answer is read at the socket, never here. */
+  query(text: string): void {
+    this.#sent++;
+    // The promise is of no interest, but its rejection must be seen to; subscribing is also what sends the query.
+    void this.#sql.unsafe(text, [], { simple: true }).catch(() => undefined);
+  }
+
+  /** Shows postgres.js whole backend messages that answer what it sent. */
+  show(messages: Buffer): void {
+    this.#stream.show(messages);
+  }
+
+  /** Shows postgres.js that what it sent has failed. */
+  showFailure(): void {
+    this.#stream.show(FAILED);
+  }
+
+  /** The connection is gone. */
+  close(): void {
+    this.#stream.close();
+  }
+}
+
+/**
+ * The complete options of a postgres.js instance. An object with `shared` is taken as it is, where any other would be
+ * completed from the environment (PGTARGETSESSIONATTRS, PGPASSWORD, PGMAX …), which is the business of conninfo here.
+ */
+function isolatedOptions(login: Login, stream: EngineStream): never {
+  let connected = false;
+  const options = {
+    // postgres.js opens a new socket whenever it believes that it should reconnect; a session never does.
+    socket: (): EngineStream => {
+      if (connected) throw new Error('a session has one socket');
+      connected = true;
+      return stream;
+    },
+    host: ['session'],
+    port: [0],
+    path: false,
+    database: login.database,
+    user: login.user,
+    // A function, so that an empty password stays one.
+    pass: () => login.password ?? '',
+    max: 1,
+    max_pipeline: Number.MAX_SAFE_INTEGER,
+    ssl: false,
+    sslnegotiation: null,
+    idle_timeout: null,
+    connect_timeout: null,
+    max_lifetime: null,
+    keep_alive: null,
+    backoff: () => 0,
+    prepare: false,
+    debug: false,
+    fetch_types: false,
+    no_subscribe: true,
+    publications: '',
+    target_session_attrs: null,
+    connection: login.parameters,
+    types: {},
+    serializers: {},
+    parsers: {},
+    transform: { undefined: undefined, column: {}, value: {}, row: {} },
+    onnotice: () => undefined,
+    parameters: {},
+    shared: { retries: 0, typeArrayMap: {} },
+  };
+  return options as never;
+}
+
+function errorResponse(): Buffer {
+  const body = Buffer.from('SERROR\0CXX000\0Mthe session has read the error\0\0');
+  const message = Buffer.alloc(5 + body.length);
+  message[0] = 0x45;
+  message.writeInt32BE(4 + body.length, 1);
+  body.copy(message, 5);
+  return message;
+}

@@ -1,0 +1,142 @@
+const INITIAL = 4096;
+
+/**
+ * Builds frontend messages of the extended protocol into one growing buffer, so that everything sent in a turn of the
+ * event loop leaves in one write.
+ */
+export class FrontendWriter {
+  #bytes = Buffer.allocUnsafe(INITIAL);
+  #at = 0;
+
+  /** Whether nothing waits to be taken. */
+  get empty(): boolean {
+    return this.#at === 0;
+  }
+
+  /** The bytes written since the last call; the writer starts afresh. */
+  take(): Buffer {
+    const taken = this.#bytes.subarray(0, this.#at);
+    // A socket may hold the bytes for as long as it likes, so the next messages go to memory of their own.
+    this.#bytes = Buffer.allocUnsafe(INITIAL);
+    this.#at = 0;
+    return taken;
+  }
+
+  /** Parse: prepares `text` under `name`, or as the unnamed statement. An oid of 0 leaves the type to the server. */
+  parse(name: string, text: string, types: readonly { readonly oid: number }[]): void {
+    const start = this.#begin(0x50);
+    this.#string(name);
+    this.#string(text);
+    this.#room(2 + types.length * 4);
+    this.#int16(types.length);
+    for (const { oid } of types) this.#int32(oid);
+    this.#end(start);
+  }
+
+  /** Bind: text-format parameters, text-format results, unnamed portal. */
+  bind(name: string, params: readonly { readonly text: string | null }[]): void {
+    const start = this.#begin(0x42);
+    this.#string('');
+    this.#string(name);
+    this.#room(4);
+    this.#int16(0);
+    this.#int16(params.length);
+    for (const { text } of params) {
+      if (text === null) {
+        this.#room(4);
+        this.#int32(-1);
+      } else {
+        // A UTF-16 unit takes at most three bytes of UTF-8.
+        this.#room(4 + text.length * 3);
+        const written = this.#bytes.utf8Write(text, this.#at + 4);
+        this.#int32(written);
+        this.#at += written;
+      }
+    }
+    this.#room(2);
+    this.#int16(0);
+    this.#end(start);
+  }
+
+  /** Describe the unnamed portal: answered by RowDescription or NoData. */
+  describePortal(): void {
+    const start = this.#begin(0x44);
+    this.#room(2);
+    this.#bytes[this.#at++] = 0x50;
+    this.#bytes[this.#at++] = 0;
+    this.#end(start);
+  }
+
+  /** Execute the unnamed portal to its end. */
+  execute(): void {
+    const start = this.#begin(0x45);
+    this.#room(5);
+    this.#bytes[this.#at++] = 0;
+    this.#int32(0);
+    this.#end(start);
+  }
+
+  /** Close a prepared statement; it is no error if there is none of that name. */
+  closeStatement(name: string): void {
+    const start = this.#begin(0x43);
+    this.#room(1);
+    this.#bytes[this.#at++] = 0x53;
+    this.#string(name);
+    this.#end(start);
+  }
+
+  /** Sync: ends the implicit transaction, and the skipping after an error. */
+  sync(): void {
+    this.#end(this.#begin(0x53));
+  }
+
+  /** CopyFail: ends a COPY FROM STDIN with an error that says `reason`. */
+  copyFail(reason: string): void {
+    const start = this.#begin(0x66);
+    this.#string(reason);
+    this.#end(start);
+  }
+
+  /** Terminate: a clean goodbye. */
+  terminate(): void {
+    this.#end(this.#begin(0x58));
+  }
+
+  #begin(type: number): number {
+    this.#room(5);
+    const start = this.#at;
+    this.#bytes[start] = type;
+    this.#at = start + 5;
+    return start;
+  }
+
+  #end(start: number): void {
+    this.#bytes.writeInt32BE(this.#at - start - 1, start + 1);
+  }
+
+  #string(text: string): void {
+    this.#room(text.length * 3 + 1);
+    this.#at += this.#bytes.utf8Write(text, this.#at);
+    this.#bytes[this.#at++] = 0;
+  }
+
+  #int16(value: number): void {
+    this.#bytes[this.#at++] = value >>> 8;
+    this.#bytes[this.#at++] = value;
+  }
+
+  #int32(value: number): void {
+    this.#bytes[this.#at++] = value >>> 24;
+    this.#bytes[this.#at++] = value >>> 16;
+    this.#bytes[this.#at++] = value >>> 8;
+    this.#bytes[this.#at++] = value;
+  }
+
+  #room(more: number): void {
+    const needed = this.#at + more;
+    if (needed <= this.#bytes.length) return;
+    const grown = Buffer.allocUnsafe(Math.max(needed, this.#bytes.length * 2));
+    this.#bytes.copy(grown, 0, 0, this.#at);
+    this.#bytes = grown;
+  }
+}
