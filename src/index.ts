@@ -31,6 +31,14 @@ export {
   type ExecuteOptions,
 } from './cursor/cursor.js';
 export * as errors from './errors/index.js';
+export {
+  AsyncConnectionPool,
+  type CheckoutOptions,
+  type ConninfoSource,
+  type ExecuteResult,
+} from './pool/connection-pool.js';
+export type { PoolOptions } from './pool/options.js';
+export type { PoolStats } from './pool/statistics.js';
 export type { Params } from './query/placeholders.js';
 export {
   argsRow,

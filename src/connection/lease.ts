@@ -31,7 +31,7 @@ export function leaseConnection<R>(
  * rolls back what was not committed. The result is there at once if nothing of that was needed, else when the server has
  * answered; it never rejects.
  */
-export function endLease(handle: AsyncConnection<never>): LeaseEnd | Promise<LeaseEnd> {
+export function endLease<R>(handle: AsyncConnection<R>): LeaseEnd | Promise<LeaseEnd> {
   const inner = handle[HANDLE];
   const { session } = inner;
   const uncommittedWrites = inner.hasUncommittedWrites;
@@ -42,7 +42,7 @@ export function endLease(handle: AsyncConnection<never>): LeaseEnd | Promise<Lea
   return finishLease(handle, uncommittedWrites);
 }
 
-async function finishLease(handle: AsyncConnection<never>, uncommittedWrites: boolean): Promise<LeaseEnd> {
+async function finishLease<R>(handle: AsyncConnection<R>, uncommittedWrites: boolean): Promise<LeaseEnd> {
   const { session } = handle[HANDLE];
   try {
     if (!session.quiet) {
@@ -58,11 +58,16 @@ async function finishLease(handle: AsyncConnection<never>, uncommittedWrites: bo
 }
 
 /** Whether the session behind the connection can be used. */
-export function isAlive(base: AsyncConnection<never>): boolean {
+export function isAlive<R>(base: AsyncConnection<R>): boolean {
   return !base[HANDLE].session.closed;
 }
 
 /** Calls `listener` if the session is lost, idle or in use; not if it is closed. */
-export function onLost(base: AsyncConnection<never>, listener: (error: unknown) => void): void {
+export function onLost<R>(base: AsyncConnection<R>, listener: (error: unknown) => void): void {
   base[HANDLE].session.onLost = listener;
+}
+
+/** Lets the process end although the session is open, or not. */
+export function setKeepsProcessAlive<R>(base: AsyncConnection<R>, keeps: boolean): void {
+  base[HANDLE].session.setKeepsProcessAlive(keeps);
 }

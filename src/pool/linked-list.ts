@@ -1,0 +1,56 @@
+/** A place in a `LinkedList`. */
+export interface Link<T> {
+  readonly value: T;
+  /** @internal */ previous: Link<T> | null;
+  /** @internal */ next: Link<T> | null;
+  /** @internal */ list: LinkedList<T> | null;
+}
+
+/** A queue from whose middle a value can be taken in constant time, as a waiter that gives up is. */
+export class LinkedList<T> {
+  #first: Link<T> | null = null;
+  #last: Link<T> | null = null;
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  push(value: T): Link<T> {
+    const link: Link<T> = { value, previous: this.#last, next: null, list: this };
+    if (this.#last === null) this.#first = link;
+    else this.#last.next = link;
+    this.#last = link;
+    this.#length++;
+    return link;
+  }
+
+  /** Puts a value ahead of all others. */
+  unshift(value: T): Link<T> {
+    const link: Link<T> = { value, previous: null, next: this.#first, list: this };
+    if (this.#first === null) this.#last = link;
+    else this.#first.previous = link;
+    this.#first = link;
+    this.#length++;
+    return link;
+  }
+
+  shift(): T | undefined {
+    const link = this.#first;
+    if (link === null) return undefined;
+    this.remove(link);
+    return link.value;
+  }
+
+  /** Takes a value out. Returns whether it was still in. */
+  remove(link: Link<T>): boolean {
+    if (link.list !== this) return false;
+    link.list = null;
+    if (link.previous === null) this.#first = link.next;
+    else link.previous.next = link.next;
+    if (link.next === null) this.#last = link.previous;
+    else link.next.previous = link.previous;
+    this.#length--;
+    return true;
+  }
+}

@@ -1,0 +1,129 @@
+import type { AsyncConnection, ConnectOptions } from '../connection/connection.js';
+import * as errors from '../errors/index.js';
+import type { TupleRow } from '../rows.js';
+import type { AsyncConnectionPool } from './connection-pool.js';
+
+/** Options of a pool; all durations are in seconds. */
+export interface PoolOptions<R = TupleRow> {
+  /** How many connections are kept open. @default 4 */
+  minSize?: number;
+  /** How many connections are opened at most. @default minSize */
+  maxSize?: number;
+  /** Whether the pool starts connecting at once, in the background. @default true */
+  open?: boolean;
+  /** How its connections are made. */
+  connectOptions?: Omit<ConnectOptions<R>, 'signal'>;
+  /** The class of its connections, a subclass of `AsyncConnection`. */
+  connectionClass?: typeof AsyncConnection<R>;
+  /** How the pool is called in messages. @default pool-1, pool-2 … */
+  name?: string;
+  /** Prepares a connection after it was made. It has to leave it without a transaction. */
+  configure?: (connection: AsyncConnection<R>) => Promise<void> | void;
+  /** Tells, by throwing, that a connection is not to be lent out. Not called within half a second of its last use. */
+  check?: (connection: AsyncConnection<R>) => Promise<void> | void;
+  /** Cleans a connection up after it came back. It has to leave it without a transaction. */
+  reset?: (connection: AsyncConnection<R>) => Promise<void> | void;
+  /** How long to wait for a connection. @default 30 */
+  timeout?: number;
+  /** How many may wait for a connection at most; 0: no limit. @default 0 */
+  maxWaiting?: number;
+  /** How long a connection lives, less up to 10 % at random; 0 or Infinity: for ever. @default 3600 */
+  maxLifetime?: number;
+  /** How long a connection above `minSize` may be idle; 0 or Infinity: for ever. @default 600 */
+  maxIdle?: number;
+  /** How long a server that can't be connected to is tried before `reconnectFailed` is called. @default 300 */
+  reconnectTimeout?: number;
+  /** Hears that `reconnectTimeout` is over. The pool goes on trying as soon as somebody wants a connection. */
+  reconnectFailed?: (pool: AsyncConnectionPool<R>) => void | Promise<void>;
+  /** How many connections are made at once. @default 3 */
+  numWorkers?: number;
+  /** Let the process end although idle connections are open. @default false */
+  allowExitOnIdle?: boolean;
+}
+
+/** The options with their defaults in place. */
+export type ResolvedPoolOptions<R> = Required<
+  Omit<PoolOptions<R>, 'configure' | 'check' | 'reset' | 'reconnectFailed' | 'connectionClass'>
+> &
+  Pick<PoolOptions<R>, 'configure' | 'check' | 'reset' | 'reconnectFailed' | 'connectionClass'>;
+
+const DEFAULTS = {
+  minSize: 4,
+  open: true,
+  timeout: 30,
+  maxWaiting: 0,
+  maxLifetime: 3600,
+  maxIdle: 600,
+  reconnectTimeout: 300,
+  numWorkers: 3,
+  allowExitOnIdle: false,
+} as const;
+
+const FUNCTIONS = ['configure', 'check', 'reset', 'reconnectFailed', 'connectionClass'] as const;
+const KNOWN: ReadonlySet<string> = new Set([
+  ...Object.keys(DEFAULTS),
+  ...FUNCTIONS,
+  'maxSize',
+  'connectOptions',
+  'name',
+]);
+
+let pools = 0;
+
+/** Completes the options. Raises `ProgrammingError` for one that is unknown or has a value it can't have. */
+export function resolvePoolOptions<R>(options: PoolOptions<R>): ResolvedPoolOptions<R> {
+  for (const name of Object.keys(options)) {
+    if (!KNOWN.has(name)) {
+      throw new errors.ProgrammingError(`unknown pool option \`${name}\`; the options are ${[...KNOWN].join(', ')}`);
+    }
+  }
+  for (const name of FUNCTIONS) {
+    const value: unknown = options[name];
+    if (value !== undefined && typeof value !== 'function') throw expected(name, 'a function', value);
+  }
+  const minSize = options.minSize ?? DEFAULTS.minSize;
+  const maxSize = options.maxSize ?? minSize;
+  checkSizes(minSize, maxSize);
+  const resolved: ResolvedPoolOptions<R> = {
+    ...DEFAULTS,
+    connectOptions: {},
+    ...options,
+    name: options.name ?? `pool-${String(++pools)}`,
+    minSize,
+    maxSize,
+  };
+  checkWhole('maxWaiting', resolved.maxWaiting, 0);
+  checkWhole('numWorkers', resolved.numWorkers, 1);
+  for (const name of ['timeout', 'maxLifetime', 'maxIdle', 'reconnectTimeout'] as const) {
+    checkSeconds(name, resolved[name]);
+  }
+  return resolved;
+}
+
+/** Refuses sizes that a pool can't have. */
+export function checkSizes(minSize: number, maxSize: number): void {
+  checkWhole('minSize', minSize, 0);
+  checkWhole('maxSize', maxSize, 1);
+  if (maxSize < minSize) {
+    throw new errors.ProgrammingError(
+      `expected \`maxSize\` to be at least \`minSize\` (${String(minSize)}), got ${String(maxSize)}`,
+    );
+  }
+}
+
+/** Refuses what is not a duration. */
+export function checkSeconds(name: string, value: unknown): void {
+  if (typeof value !== 'number' || !(value >= 0)) {
+    throw expected(name, 'a number of seconds, 0 or more', value);
+  }
+}
+
+function checkWhole(name: string, value: unknown, least: number): void {
+  if (!Number.isInteger(value) || (value as number) < least) {
+    throw expected(name, `a whole number, ${String(least)} or more`, value);
+  }
+}
+
+function expected(name: string, what: string, got: unknown): errors.ProgrammingError {
+  return new errors.ProgrammingError(`expected \`${name}\` to be ${what}, got ${String(got)} (${typeof got})`);
+}

