@@ -31,20 +31,24 @@ export const loadInstant: Loader = (bytes, start, end) => {
   let offset = two(bytes, at + 1) * 3600;
   if (bytes[at + 3] === COLON) offset += two(bytes, at + 4) * 60;
   if (bytes[at + 6] === COLON && at + 6 < end) offset += two(bytes, at + 7);
-  const year = two(bytes, start) * 100 + two(bytes, start + 2);
-  const utc = Date.UTC(
-    year,
-    two(bytes, start + 5) - 1,
+  const days = daysSinceEpoch(
+    two(bytes, start) * 100 + two(bytes, start + 2),
+    two(bytes, start + 5),
     two(bytes, start + 8),
-    two(bytes, start + 11),
-    two(bytes, start + 14),
-    two(bytes, start + 17),
-    milliseconds,
   );
-  // Date.UTC takes the years 0 to 99 for 1900 to 1999.
-  if (year < 100) return loadRareInstant(bytes.latin1Slice(start, end));
-  return new Date(utc - sign * offset * 1000);
+  const seconds = two(bytes, start + 11) * 3600 + two(bytes, start + 14) * 60 + two(bytes, start + 17);
+  return new Date((days * 86_400 + seconds - sign * offset) * 1000 + milliseconds);
 };
+
+/** The days from 1970-01-01 to a day of the Gregorian calendar, whose years are counted from March for it. */
+function daysSinceEpoch(year: number, month: number, day: number): number {
+  const y = month <= 2 ? year - 1 : year;
+  const era = Math.floor(y / 400);
+  const yearOfEra = y - era * 400;
+  const dayOfYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1;
+  const dayOfEra = yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear;
+  return era * 146_097 + dayOfEra - 719_468;
+}
 
 const INSTANT =
   /^(\d{4,6})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?([+-])(\d\d)(?::(\d\d))?(?::(\d\d))?( BC)?$/;

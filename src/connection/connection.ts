@@ -173,7 +173,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   cursor<T = R>(options: CursorOptions<T> = {}): AsyncCursor<T> {
     const handle = this[HANDLE];
     handle.check();
-    if (handle.session.closed) throw new errors.OperationalError('the connection is closed');
+    if (handle.session.closed) throw handle.session.unusable();
     if ('name' in options) {
       throw new errors.NotSupportedError('server-side cursors (a cursor with a `name`) are not supported yet');
     }

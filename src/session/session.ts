@@ -16,7 +16,7 @@ import { Engine, type Login } from '../wire/engine.js';
 import { FrontendWriter } from '../wire/frontend-writer.js';
 import { Backend } from '../wire/protocol.js';
 import { decodeRow } from '../wire/row-decoder.js';
-import { describeAddress, openSocket, type ServerAddress } from '../wire/socket.js';
+import { describeAddress, openSocket, type Receiver, type ServerAddress } from '../wire/socket.js';
 import { Fifo } from './fifo.js';
 import { PreparedStatements, statementKey, type ServerStatement } from './prepared-statements.js';
 import { authenticationProblem, refusal } from './startup.js';
@@ -97,7 +97,10 @@ export class Session implements MessageSink {
    * attempt is left behind.
    */
   static async open(address: ServerAddress, login: Login, signal: AbortSignal): Promise<Session> {
-    const socket = await openSocket(address, signal);
+    let receive: Receiver = () => undefined;
+    const socket = await openSocket(address, signal, (bytes) => {
+      receive(bytes);
+    });
     return new Promise((resolve, reject) => {
       const abort = (): void => {
         session.#fail(signal.reason as Error);
@@ -112,6 +115,9 @@ export class Session implements MessageSink {
           reject(error);
         },
       });
+      receive = (bytes) => {
+        session.#reader.push(bytes);
+      };
       if (signal.aborted) abort();
       else signal.addEventListener('abort', abort, { once: true });
     });
@@ -143,9 +149,6 @@ export class Session implements MessageSink {
     // A server that ends its side is gone; without this the socket would stay half open.
     socket.on('end', () => {
       socket.destroy();
-    });
-    socket.on('data', (chunk: Buffer) => {
-      this.#reader.push(chunk);
     });
     this.#engine.start();
   }
@@ -190,7 +193,7 @@ export class Session implements MessageSink {
 
   /** Executes a statement when its turn comes. Resolves with its results, one for each statement in its text. */
   submit(request: StatementRequest): Promise<readonly StatementResult[]> {
-    if (this.#phase !== 'open') return Promise.reject(this.#unusable(request.text));
+    if (this.#phase !== 'open') return Promise.reject(this.unusable(request.text));
     const { signal } = request;
     if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
     return new Promise((resolve, reject) => {
@@ -221,7 +224,7 @@ export class Session implements MessageSink {
 
   /** Calls `act` with the transaction status when everything submitted so far has been answered. */
   inTurn<T>(act: (status: TransactionStatus) => T): Promise<T> {
-    if (this.#phase !== 'open') return Promise.reject(this.#unusable(null));
+    if (this.#phase !== 'open') return Promise.reject(this.unusable(null));
     return new Promise((resolve, reject) => {
       this.#waiting.push({
         reject,
@@ -309,7 +312,8 @@ export class Session implements MessageSink {
     this.#pump();
   }
 
-  #unusable(text: string | null): Error {
+  /** Why the session can't be used any more: what the server said last, where it said something. */
+  unusable(text: string | null = null): Error {
     if (this.#lost === null) return new errors.OperationalError('the connection is closed', { query: text });
     return this.#fatal === null
       ? new errors.OperationalError(`the connection is lost: ${this.#lost.message}`, {
@@ -573,7 +577,8 @@ export class Session implements MessageSink {
         this.#violation(`a message of type '${String.fromCharCode(type)}' before it was ready`);
         return;
     }
-    this.#engine.show(bytes.subarray(start - 5, end));
+    // A copy: postgres.js reads some of these messages after a turn of the event loop.
+    this.#engine.show(Buffer.from(bytes.subarray(start - 5, end)));
     // The first ReadyForQuery ends the server's startup, the second the empty query that made postgres.js connect.
     if (this.#readyInStartup === 2) {
       this.#phase = 'open';
@@ -778,11 +783,11 @@ export class Session implements MessageSink {
       return;
     }
     for (const pending of this.#inFlight.drain()) {
-      this.#settle(pending, pending.error ?? this.#unusable(pending.request.text));
+      this.#settle(pending, pending.error ?? this.unusable(pending.request.text));
     }
     for (const item of this.#waiting.drain()) {
-      if (item instanceof PendingStatement) this.#settle(item, this.#unusable(item.request.text));
-      else item.reject(this.#unusable(null));
+      if (item instanceof PendingStatement) this.#settle(item, this.unusable(item.request.text));
+      else item.reject(this.unusable(null));
     }
     for (const resolve of this.#waitForQuiet.splice(0)) resolve();
     if (phase === 'open' && this.#lost !== null) this.onLost?.(this.#lost);

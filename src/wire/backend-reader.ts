@@ -15,7 +15,7 @@ const HEADER = 5;
 const LONGEST_IN_STARTUP = 30_000;
 
 /**
- * Cuts the byte stream of a backend into messages, without copying any but those that straddle two chunks.
+ * Cuts the byte stream of a backend into messages, copying only those that straddle two chunks.
  */
 export class BackendReader {
   readonly #sink: MessageSink;
@@ -85,7 +85,8 @@ export class BackendReader {
 
   #keep(piece: Buffer): void {
     if (piece.length === 0) return;
-    this.#pieces.push(piece);
+    // The chunk's memory is the socket's, and about to be overwritten.
+    this.#pieces.push(Buffer.from(piece));
     this.#have += piece.length;
   }
 

@@ -13,7 +13,7 @@ export async function sendCancelRequest(
   key: BackendKey,
   signal: AbortSignal,
 ): Promise<void> {
-  const socket = await openSocket(address, signal);
+  const socket = await openSocket(address, signal, () => undefined);
   await new Promise<void>((resolve, reject) => {
     const abort = (): void => {
       socket.destroy();
@@ -26,7 +26,6 @@ export async function sendCancelRequest(
       signal.removeEventListener('abort', abort);
       resolve();
     });
-    socket.resume();
     const message = Buffer.alloc(16);
     message.writeInt32BE(16, 0);
     message.writeInt32BE(CANCEL_REQUEST_CODE, 4);

@@ -1,4 +1,4 @@
-import { Socket } from 'node:net';
+import { Socket, type OnReadOpts, type SocketConstructorOpts } from 'node:net';
 import * as errors from '../errors/index.js';
 
 /** Where a server listens: a TCP address, or the path of a unix socket. */
@@ -17,17 +17,35 @@ export function describeAddress(address: ServerAddress): string {
   return address.path ?? `${address.hostaddr ?? address.host}:${String(address.port)}`;
 }
 
+/** Takes what a socket has read; the bytes are overwritten as soon as it returns. */
+export type Receiver = (bytes: Buffer) => void;
+
+const READ_SIZE = 65_536;
 /**
- * Connects to `address`. Rejects with an `OperationalError` that names it, or with what `signal` was aborted with; either
+ * All sockets read into the same memory, since what they read is consumed before the next read; a buffer for each read would
+ * cost as much again as decoding it. On Windows, a read may be under way on several sockets at once.
+ */
+const sharedBuffer = process.platform === 'win32' ? null : Buffer.allocUnsafeSlow(READ_SIZE);
+
+/**
+ * Connects to `address`, whose bytes go to `receive`. Rejects with an `OperationalError` that names it, or with what `signal` was aborted with; either
  * way no socket is left behind.
  */
-export function openSocket(address: ServerAddress, signal: AbortSignal): Promise<Socket> {
+export function openSocket(address: ServerAddress, signal: AbortSignal, receive: Receiver): Promise<Socket> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) {
       reject(signal.reason as Error);
       return;
     }
-    const socket = new Socket();
+    const onread: OnReadOpts = {
+      buffer: sharedBuffer ?? Buffer.allocUnsafeSlow(READ_SIZE),
+      callback: (length, buffer) => {
+        receive((buffer as Buffer).subarray(0, length));
+        return true;
+      },
+    };
+    const options: SocketConstructorOpts & { onread: OnReadOpts } = { onread };
+    const socket = new Socket(options);
     const settle = (): void => {
       signal.removeEventListener('abort', abort);
       socket.removeListener('connect', connected);
