@@ -57,8 +57,7 @@ export function dumpArray(
   const text = dumpLevel(array, 0, place);
   // Psycopg leaves an array without elements to the server.
   if (oid === null) return { text: isEmpty(array) ? '{}' : text, oid: Oids.unknown };
-  const element = map.type(oid === Oids.unknown ? Oids.text : oid);
-  return { text, oid: element?.arrayOid ?? Oids.unknown };
+  return { text, oid: map.type(oid)?.arrayOid ?? Oids.unknown };
 }
 
 function commonType(known: number, other: number, numbers: boolean, place: string, map: AdaptersMap): number {

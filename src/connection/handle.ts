@@ -33,6 +33,7 @@ export class Handle {
   /** How many transaction blocks are open. */
   transactions = 0;
   #returned = false;
+  #endSeen = false;
   /** Whether the open transaction has changed data. */
   #wrote = false;
   #turn: Promise<unknown> = Promise.resolve();
@@ -41,6 +42,11 @@ export class Handle {
     this.session = session;
     this.settings = settings;
     this.policy = { ...policy };
+  }
+
+  /** Whether a statement has failed because the connection is gone, so that its user knows. */
+  get endSeen(): boolean {
+    return this.#endSeen;
   }
 
   get returned(): boolean {
@@ -120,7 +126,13 @@ export class Handle {
   }
 
   async #submit(request: StatementRequest): Promise<readonly StatementResult[]> {
-    const results = await this.session.submit(request);
+    let results: readonly StatementResult[];
+    try {
+      results = await this.session.submit(request);
+    } catch (error) {
+      if (this.session.closed) this.#endSeen = true;
+      throw error;
+    }
     if (this.session.transactionStatus === TransactionStatus.IDLE) this.#wrote = false;
     else if (!this.#wrote) this.#wrote = results.some(({ tag }) => tag !== null && !WRITES_NOTHING.test(tag));
     return results;

@@ -77,14 +77,9 @@ export class AsyncTransaction implements AsyncDisposable {
       if (!this.#outermost) this.#savepointName ??= `_pg3_${String(handle.transactions + 1)}`;
       this.#depth = handle.transactions++;
       this.#state = 'active';
-      try {
-        if (this.#outermost) await handle.command(beginStatement(handle.settings));
-        if (this.#savepointName !== null) await handle.command(`SAVEPOINT ${quoteIdentifier(this.#savepointName)}`);
-      } catch (error) {
-        handle.transactions--;
-        this.#state = 'rolled back';
-        throw error;
-      }
+      // As in Psycopg, a block that could not be opened stays on the stack: the connection is not fit for more.
+      if (this.#outermost) await handle.command(beginStatement(handle.settings));
+      if (this.#savepointName !== null) await handle.command(`SAVEPOINT ${quoteIdentifier(this.#savepointName)}`);
       return this;
     });
   }
@@ -126,6 +121,8 @@ export class AsyncTransaction implements AsyncDisposable {
           `transaction ${action} at the wrong nesting level: a block opened after this one is still open`,
         );
       }
+      // A connection that is gone has rolled back. Only who has not heard of it yet has to be told.
+      if (this.#handle.session.closed && this.#handle.endSeen) return;
       for (const command of commands) await this.#handle.command(command);
     });
   }

@@ -25,6 +25,7 @@ export const PASSWORD_ROLE = { user: 'with_password', password: 'correct horse' 
 const START_LIMIT = 30_000;
 /** PostgreSQL refuses to run as root; as root it is run as this user, which every Unix has. */
 const NOBODY = 65_534;
+const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
  * The server named by DATABASE_URL, else an embedded one, started on a free port with a directory of its own that `stop()`
@@ -81,9 +82,9 @@ export async function startServer(): Promise<TestServer> {
   // Whatever ends this process, no server is left behind.
   const kill = (): void => {
     child.kill('SIGQUIT');
-    rmSync(home, { recursive: true, force: true, maxRetries: 5 });
+    rmSync(home, { recursive: true, force: true, maxRetries: 20 });
   };
-  process.once('exit', kill);
+  const removeHandlers = onProcessEnd(kill);
   const dsn = `postgresql://postgres@127.0.0.1:${String(port)}/postgres`;
   await untilReady(dsn, child, () => log);
   return {
@@ -91,16 +92,36 @@ export async function startServer(): Promise<TestServer> {
     socketDirectory: sockets,
     embedded: true,
     stop: async () => {
-      process.removeListener('exit', kill);
+      removeHandlers();
       if (child.exitCode === null) {
         const exited = new Promise((resolve) => child.once('exit', resolve));
         child.kill('SIGINT');
-        await Promise.race([exited, sleep(5000, undefined, { ref: false }).then(() => child.kill('SIGQUIT'))]);
+        await Promise.race([
+          exited,
+          sleep(5000, undefined, { ref: false }).then(() => child.kill('SIGQUIT')),
+        ]);
         await exited;
       }
       await rm(home, { recursive: true, force: true, maxRetries: 5 });
     },
   };
+}
+
+/** Runs `cleanUp` when the process exits or is told to; returns what takes that back. */
+function onProcessEnd(cleanUp: () => void): () => void {
+  const remove = (): void => {
+    process.removeListener('exit', cleanUp);
+    for (const signal of ENDING_SIGNALS) process.removeListener(signal, onSignal);
+  };
+  const onSignal = (signal: NodeJS.Signals): void => {
+    remove();
+    cleanUp();
+    // With our handler gone the signal does what it would have done, unless somebody else handles it.
+    if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
+  };
+  process.once('exit', cleanUp);
+  for (const signal of ENDING_SIGNALS) process.on(signal, onSignal);
+  return remove;
 }
 
 async function untilReady(dsn: string, child: ChildProcess, log: () => string): Promise<void> {
@@ -130,12 +151,14 @@ async function programs(home: string, identity: { uid?: number; gid?: number }):
   const installed = process.env['PGBIN'];
   if (installed !== undefined && installed !== '') return installed;
   const native = nativeDirectory();
-  await hydrateLinks(native);
-  const usable = spawnSync(join(native, 'bin', 'postgres'), ['--version'], identity).status === 0;
-  if (usable) return join(native, 'bin');
-  // The user that runs the server may not look into this directory, as when it lies in root's home.
+  // We may not write there (another user's checkout), and the server's user may not even read there (root's home).
+  if (await hydrateLinks(native)) {
+    const probe = spawnSync(join(native, 'bin', 'postgres'), ['--version'], { ...identity, cwd: home });
+    if (probe.status === 0) return join(native, 'bin');
+  }
   const copy = join(home, 'native');
   await cp(native, copy, { recursive: true, verbatimSymlinks: true });
+  await hydrateLinks(copy);
   return join(copy, 'bin');
 }
 
@@ -147,17 +170,26 @@ function nativeDirectory(): string {
   return join(directory, 'native');
 }
 
-/** The package makes its symbolic links in an install script, which npm need not run. */
-async function hydrateLinks(native: string): Promise<void> {
+/**
+ * Makes the symbolic links that the package makes in an install script, which npm need not run. Several processes may do so at
+ * once. Tells whether all are there.
+ */
+async function hydrateLinks(native: string): Promise<boolean> {
   const list = join(native, 'pg-symlinks.json');
-  if (!existsSync(list)) return;
+  if (!existsSync(list)) return true;
   const links = JSON.parse(readFileSync(list, 'utf8')) as { source: string; target: string }[];
   for (const { source, target } of links) {
     const link = join(native, '..', target);
-    await symlink(relative(dirname(target), source), link).catch((error: unknown) => {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    });
+    try {
+      await symlink(relative(dirname(target), source), link);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'EACCES' || code === 'EROFS' || code === 'EPERM') {
+        if (!existsSync(link)) return false;
+      } else if (code !== 'EEXIST') throw error;
+    }
   }
+  return true;
 }
 
 /** A port that nothing listens on. */

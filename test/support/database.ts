@@ -1,0 +1,77 @@
+import { basename } from 'node:path';
+import pg from 'pg';
+import { expect, inject, onTestFinished } from 'vitest';
+import {
+  AsyncConnection,
+  makeConninfo,
+  type ConnectOptions,
+  type ConninfoParams,
+  type TupleRow,
+} from '../../src/index.js';
+
+let client: Promise<pg.Client> | null = null;
+
+/** The name by which the server knows the connections of this test file; another file's, or run's, differs. */
+export function applicationName(): string {
+  const file = basename(expect.getState().testPath ?? 'unknown', '.test.ts');
+  // PostgreSQL keeps 63 bytes of it.
+  return `usingpg test ${String(process.pid)} ${file}`.slice(0, 63);
+}
+
+/** A connection string for the run's server, changed and completed by `params`. */
+export function dsn(params: ConninfoParams = {}): string {
+  return makeConninfo(inject('dsn'), { application_name: applicationName(), ...params });
+}
+
+/** A connection for one test, closed when the test ends if it has not been before. */
+export async function connect<R = TupleRow>(
+  options: ConnectOptions<R> = {},
+  params: ConninfoParams = {},
+): Promise<AsyncConnection<R>> {
+  const connection = await AsyncConnection.connect<R>(dsn(params), options);
+  onTestFinished(() => connection.close());
+  return connection;
+}
+
+/** Runs SQL on a connection of node-postgres, each statement committed: a second opinion on what usingpg has done. */
+export async function admin<Row extends pg.QueryResultRow = Record<string, unknown>>(
+  sql: string,
+  values: readonly unknown[] = [],
+): Promise<Row[]> {
+  const connected = await (client ??= connectAdmin());
+  // Several statements in one string go without parameters only, and give an array of results.
+  const result = await (values.length === 0
+    ? connected.query<Row>(sql)
+    : connected.query<Row>(sql, [...values]));
+  return (Array.isArray(result) ? (result as pg.QueryResult<Row>[]).at(-1)! : result).rows;
+}
+
+/** The process ids of the server's backends that this test file's connections talk to. */
+export async function backends(): Promise<number[]> {
+  const rows = await admin<{ pid: number }>('SELECT pid FROM pg_stat_activity WHERE application_name = $1', [
+    applicationName(),
+  ]);
+  return rows.map(({ pid }) => pid);
+}
+
+/** Kills a backend, as an administrator does; resolves when it is gone. */
+export async function terminate(pid: number): Promise<void> {
+  const [row] = await admin<{ gone: boolean }>('SELECT pg_terminate_backend($1, 5000) AS gone', [pid]);
+  if (row?.gone !== true) throw new Error(`backend ${String(pid)} could not be terminated`);
+}
+
+/** Closes the connection of `admin()`. */
+export async function disconnectAdmin(): Promise<void> {
+  const connected = client;
+  client = null;
+  await (await connected)?.end();
+}
+
+async function connectAdmin(): Promise<pg.Client> {
+  const connected = new pg.Client({
+    connectionString: inject('dsn'),
+    application_name: 'usingpg test admin',
+  });
+  await connected.connect();
+  return connected;
+}

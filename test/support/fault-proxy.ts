@@ -1,0 +1,146 @@
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+
+/** Which way bytes go: from the client to the server, or back. */
+export type Direction = 'up' | 'down';
+
+/** One client's way through the proxy. */
+export interface ProxiedConnection {
+  /** Bytes handed on so far. */
+  readonly bytes: Readonly<Record<Direction, number>>;
+  /** Ends the connection at once, with a TCP reset to the client. */
+  reset(): void;
+  /** Ends the connection to the client as a server does that closes it. */
+  finish(): void;
+  /** Lets no more than `count` further bytes through in that direction, then resets the connection. */
+  cutAfter(count: number, direction: Direction): void;
+}
+
+/**
+ * A TCP proxy in front of a server, within this process, that misbehaves as it is told. What it is told applies to the
+ * connections that are open, too.
+ */
+export class FaultProxy implements AsyncDisposable {
+  /** Every connection since the start, in order. */
+  readonly connections: ProxiedConnection[] = [];
+  /** Seconds by which bytes are late, in each direction. */
+  latency = 0;
+  /** Directions in which bytes vanish. */
+  readonly blackHole = new Set<Direction>();
+  readonly #server: Server;
+  readonly #links = new Set<Link>();
+  #port = 0;
+
+  private constructor(target: { host: string; port: number }) {
+    // Half-open, so that each side's FIN is handed on as one.
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
+      const link = new Link(this, client, connect({ ...target, noDelay: true, allowHalfOpen: true }));
+      this.connections.push(link);
+      this.#links.add(link);
+      client.once('close', () => this.#links.delete(link));
+    });
+  }
+
+  /** A proxy on a port of its own, to the server at `target`. */
+  static async to(target: { host: string; port: number }): Promise<FaultProxy> {
+    const proxy = new FaultProxy(target);
+    await proxy.accept();
+    return proxy;
+  }
+
+  /** Where it listens; `host` is 127.0.0.1. */
+  get port(): number {
+    return this.#port;
+  }
+
+  /** Lets connections in, on the same port as before if it had one. */
+  async accept(): Promise<void> {
+    this.#server.listen(this.#port, '127.0.0.1');
+    await once(this.#server, 'listening');
+    this.#port = (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Refuses new connections. Those that are open stay. */
+  refuse(): void {
+    this.#server.close();
+  }
+
+  /** Resets every open connection. */
+  resetAll(): void {
+    for (const link of this.#links) link.reset();
+  }
+
+  /** Ends every connection and stops listening. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = this.#server.listening ? once(this.#server, 'close') : Promise.resolve();
+    this.#server.close();
+    this.resetAll();
+    await closed;
+  }
+}
+
+class Link implements ProxiedConnection {
+  readonly bytes = { up: 0, down: 0 };
+  readonly #left: Record<Direction, number> = { up: Infinity, down: Infinity };
+  readonly #client: Socket;
+  readonly #upstream: Socket;
+
+  constructor(proxy: FaultProxy, client: Socket, upstream: Socket) {
+    this.#client = client;
+    this.#upstream = upstream;
+    this.#pump(proxy, client, upstream, 'up');
+    this.#pump(proxy, upstream, client, 'down');
+    upstream.on('error', () => {
+      this.reset();
+    });
+    client.on('error', () => {
+      upstream.destroy();
+    });
+    client.on('close', () => {
+      upstream.destroy();
+    });
+  }
+
+  #pump(proxy: FaultProxy, from: Socket, to: Socket, direction: Direction): void {
+    // A timer of its own for each chunk keeps their order: timers of one length fire in the order they were set.
+    const late = (deliver: () => void): void => {
+      if (proxy.latency > 0) setTimeout(deliver, proxy.latency * 1000);
+      else deliver();
+    };
+    from.on('data', (chunk: Buffer) => {
+      if (proxy.blackHole.has(direction)) return;
+      late(() => {
+        const allowed = chunk.subarray(0, Math.min(chunk.length, this.#left[direction]));
+        this.#left[direction] -= allowed.length;
+        this.bytes[direction] += allowed.length;
+        const isCut = allowed.length < chunk.length;
+        if (to.writable && allowed.length > 0) {
+          const flowing = to.write(allowed, () => {
+            if (isCut) this.reset();
+          });
+          if (!flowing) {
+            from.pause();
+            to.once('drain', () => from.resume());
+          }
+        } else if (isCut) this.reset();
+      });
+    });
+    from.on('end', () => {
+      if (!proxy.blackHole.has(direction)) late(() => to.end());
+    });
+  }
+
+  reset(): void {
+    this.#client.resetAndDestroy();
+    this.#upstream.destroy();
+  }
+
+  finish(): void {
+    this.#client.end();
+    this.#upstream.destroy();
+  }
+
+  cutAfter(count: number, direction: Direction): void {
+    this.#left[direction] = count;
+  }
+}

@@ -1,0 +1,20 @@
+import type { TestProject } from 'vitest/node';
+import { startServer } from './server.js';
+
+declare module 'vitest' {
+  // The name of vitest's own interface, which this adds to.
+  export interface ProvidedContext {
+    /** The connection string of the run's server, as its superuser. */
+    dsn: string;
+    /** The directory of the server's unix socket, if it was started here. */
+    socketDirectory: string | null;
+  }
+}
+
+/** One server for the whole run; every test file connects to it. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const server = await startServer();
+  project.provide('dsn', server.dsn);
+  project.provide('socketDirectory', server.socketDirectory);
+  return () => server.stop();
+}
