@@ -202,13 +202,13 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   /** Commits the open transaction, if there is one. */
   async commit(): Promise<void> {
     this.#checkNoBlock('commit');
-    await this[HANDLE].command('COMMIT', 'in transaction');
+    await this[HANDLE].command('COMMIT', { onlyIf: 'in transaction' });
   }
 
   /** Rolls back the open transaction, if there is one. */
   async rollback(): Promise<void> {
     this.#checkNoBlock('rollback');
-    await this[HANDLE].command('ROLLBACK', 'in transaction');
+    await this[HANDLE].command('ROLLBACK', { onlyIf: 'in transaction' });
   }
 
   /**

@@ -1,7 +1,7 @@
 import type { AdaptersMap } from '../adapt/adapters-map.js';
 import * as errors from '../errors/index.js';
 import type { PreparePolicy } from '../session/prepared-statements.js';
-import { NO_LOADERS, type Session } from '../session/session.js';
+import { NO_LOADERS, type Hold, type Session } from '../session/session.js';
 import type { LoaderSource, SentParam, StatementRequest, StatementResult } from '../session/statement.js';
 import { TransactionStatus } from '../session/status.js';
 import { beginStatement, type TransactionSettings } from './transaction-settings.js';
@@ -36,7 +36,6 @@ export class Handle {
   #endSeen = false;
   /** Whether the open transaction has changed data. */
   #wrote = false;
-  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(session: Session, settings: TransactionSettings, policy: PreparePolicy) {
     this.session = session;
@@ -88,20 +87,21 @@ export class Handle {
   }
 
   /** Executes what `request()` made. */
-  run(request: StatementRequest): Promise<readonly StatementResult[]> {
+  run(request: StatementRequest, hold?: Hold): Promise<readonly StatementResult[]> {
     this.check();
-    return this.#submit(request);
+    return this.#submit(request, hold);
   }
 
   /** Opens a transaction if none is open, unless in autocommit. */
-  async openTransaction(): Promise<void> {
-    if (!this.settings.autocommit) await this.command(beginStatement(this.settings), 'idle');
+  async openTransaction(options: { hold?: Hold } = {}): Promise<void> {
+    if (!this.settings.autocommit) await this.command(beginStatement(this.settings), { ...options, onlyIf: 'idle' });
   }
 
   /** Executes a command of the library's own, exactly as it is. */
-  async command(text: string, onlyIf?: 'in transaction' | 'idle'): Promise<void> {
+  async command(text: string, options: { onlyIf?: 'in transaction' | 'idle'; hold?: Hold } = {}): Promise<void> {
     this.check();
-    await this.#submit({
+    const { onlyIf, hold } = options;
+    const request: StatementRequest = {
       text,
       executions: null,
       begin: null,
@@ -109,7 +109,8 @@ export class Handle {
       loaders: NO_LOADERS,
       keepRows: false,
       policy: this.policy,
-    });
+    };
+    await this.#submit(request, hold);
   }
 
   /** Calls `act` with the transaction status, after all statements so far. */
@@ -118,17 +119,10 @@ export class Handle {
     return this.session.inTurn(act);
   }
 
-  /** Runs `steps` after all others given so far: for what takes several statements and must not be interleaved. */
-  oneAtATime<T>(steps: () => Promise<T>): Promise<T> {
-    const run = this.#turn.then(steps);
-    this.#turn = run.catch(() => undefined);
-    return run;
-  }
-
-  async #submit(request: StatementRequest): Promise<readonly StatementResult[]> {
+  async #submit(request: StatementRequest, hold?: Hold): Promise<readonly StatementResult[]> {
     let results: readonly StatementResult[];
     try {
-      results = await this.session.submit(request);
+      results = await this.session.submit(request, hold);
     } catch (error) {
       if (this.session.closed) this.#endSeen = true;
       throw error;

@@ -71,15 +71,18 @@ export class AsyncTransaction implements AsyncDisposable {
 
   /** @internal Opens the block: a transaction if none is open, else a savepoint. */
   enter(): Promise<this> {
-    return this.#handle.oneAtATime(async () => {
-      const handle = this.#handle;
-      this.#outermost = await handle.inTurn((status) => status === TransactionStatus.IDLE);
+    const handle = this.#handle;
+    handle.check();
+    return handle.session.exclusively(async (hold, status) => {
+      this.#outermost = status === TransactionStatus.IDLE;
       if (!this.#outermost) this.#savepointName ??= `_pg3_${String(handle.transactions + 1)}`;
       this.#depth = handle.transactions++;
       this.#state = 'active';
       // As in Psycopg, a block that could not be opened stays on the stack: the connection is not fit for more.
-      if (this.#outermost) await handle.command(beginStatement(handle.settings));
-      if (this.#savepointName !== null) await handle.command(`SAVEPOINT ${quoteIdentifier(this.#savepointName)}`);
+      if (this.#outermost) await handle.command(beginStatement(handle.settings), { hold });
+      if (this.#savepointName !== null) {
+        await handle.command(`SAVEPOINT ${quoteIdentifier(this.#savepointName)}`, { hold });
+      }
       return this;
     });
   }
@@ -110,20 +113,26 @@ export class AsyncTransaction implements AsyncDisposable {
     return verbs.map((verb) => `${verb} ${quoteIdentifier(this.#savepointName ?? '')}`);
   }
 
-  #leave(state: 'committed' | 'rolled back', action: string, commands: readonly string[]): Promise<void> {
-    return this.#handle.oneAtATime(async () => {
-      if (this.#state !== 'active') {
-        throw new errors.ProgrammingError(`the transaction has been ${this.#state} already: it can't ${action}`);
-      }
-      this.#state = state;
-      if (--this.#handle.transactions !== this.#depth) {
-        throw new errors.OutOfOrderTransactionNesting(
-          `transaction ${action} at the wrong nesting level: a block opened after this one is still open`,
-        );
-      }
-      // A connection that is gone has rolled back. Only who has not heard of it yet has to be told.
-      if (this.#handle.session.closed && this.#handle.endSeen) return;
-      for (const command of commands) await this.#handle.command(command);
+  async #leave(
+    state: 'committed' | 'rolled back',
+    action: string,
+    commands: readonly string[],
+  ): Promise<void> {
+    const handle = this.#handle;
+    handle.check();
+    if (this.#state !== 'active') {
+      throw new errors.ProgrammingError(`the transaction has been ${this.#state} already: it can't ${action}`);
+    }
+    this.#state = state;
+    if (--handle.transactions !== this.#depth) {
+      throw new errors.OutOfOrderTransactionNesting(
+        `transaction ${action} at the wrong nesting level: a block opened after this one is still open`,
+      );
+    }
+    // A connection that is gone has rolled back. Only who has not heard of it yet has to be told.
+    if (handle.session.closed && handle.endSeen) return;
+    await handle.session.exclusively(async (hold) => {
+      for (const command of commands) await handle.command(command, { hold });
     });
   }
 }

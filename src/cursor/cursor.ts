@@ -6,6 +6,7 @@ import { HANDLE, type Handle } from '../connection/handle.js';
 import * as errors from '../errors/index.js';
 import { checkQueryText, convertQuery, type ConvertedQuery, type Params } from '../query/placeholders.js';
 import { tupleRow, type RowFactory, type TupleRow } from '../rows.js';
+import type { Hold } from '../session/session.js';
 import type { SentParam, StatementRequest } from '../session/statement.js';
 import { TransactionStatus } from '../session/status.js';
 import { batches } from './batches.js';
@@ -133,7 +134,15 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     this.#begin(query);
     try {
       this.#reset();
-      const { text, values } = await this.#convert(query, params);
+      let converted: { text: string; values: SentParam[] };
+      try {
+        converted = this.#convert(query, params);
+      } catch (error) {
+        // As in Psycopg, a query that can't be sent opens a transaction like one that the server refuses.
+        await this.#handle.openTransaction();
+        throw error;
+      }
+      const { text, values } = converted;
       this.#query = text;
       const simple = values.length === 0 && options.prepare !== true && options.binary !== true;
       const request = this.#handle.request({
@@ -172,11 +181,11 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       const returning = options.returning ?? false;
       if (!returning) this.#total = { rowcount: 0, statusmessage: null };
       let converted: ConvertedQuery | null = null;
-      const source = batches(paramsSeq, BATCH, (params, index) => {
+      const dump = (params: Params, index: number): SentParam[] => {
         converted ??= convertQuery(query, params);
         return this.#dump(converted, params, `[${String(index)}]`);
-      });
-      const requestFor = (executions: readonly (readonly SentParam[])[], inTransaction: boolean): StatementRequest =>
+      };
+      const requestFor = (executions: readonly SentParam[][], inTransaction: boolean): StatementRequest =>
         this.#handle.request({
           text: converted?.text ?? query,
           executions,
@@ -185,7 +194,13 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
           signal: options.signal,
           inTransaction,
         });
-      await this.#executeBatches(source, requestFor, query);
+      const source = batches(paramsSeq, BATCH, dump);
+      // What an asynchronous source waits for may need the connection, so it can't have it to itself.
+      if (Symbol.iterator in paramsSeq) {
+        await this.#handle.session.exclusively((hold) => this.#executeBatches(query, source, requestFor, hold));
+      } else {
+        await this.#executeBatches(query, source, requestFor);
+      }
     } finally {
       this.#running = null;
     }
@@ -196,44 +211,36 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
    * autocommit is begun and ended here.
    */
   async #executeBatches(
-    source: AsyncGenerator<(readonly SentParam[])[]>,
-    requestFor: (executions: readonly (readonly SentParam[])[], inTransaction: boolean) => StatementRequest,
     query: string,
+    source: AsyncGenerator<SentParam[][], void>,
+    requestFor: (executions: readonly SentParam[][], inTransaction: boolean) => StatementRequest,
+    hold?: Hold,
   ): Promise<void> {
     const handle = this.#handle;
-    let batch: IteratorResult<(readonly SentParam[])[], void>;
-    let next: IteratorResult<(readonly SentParam[])[], void>;
+    const held = hold === undefined ? {} : { hold };
+    let ownTransaction = false;
     try {
-      batch = await source.next();
-      if (batch.done === true) {
-        checkedText(query);
-        await handle.openTransaction();
-        return;
-      }
-      next = await source.next();
-    } catch (error) {
-      await handle.openTransaction();
-      throw error;
-    }
-    const several = next.done !== true;
-    const ownTransaction =
-      several &&
-      handle.settings.autocommit &&
-      (await handle.inTurn((status) => status === TransactionStatus.IDLE));
-    try {
-      for (;;) {
-        const request = requestFor(batch.value, several);
+      let batch = await source.next();
+      if (batch.done === true) checkedText(query);
+      while (batch.done !== true) {
+        const next = await source.next();
+        if (next.done !== true && !ownTransaction && handle.settings.autocommit) {
+          ownTransaction = handle.session.transactionStatus === TransactionStatus.IDLE;
+        }
+        const request = requestFor(batch.value, ownTransaction);
         this.#query = request.text;
         this.#running = { query, request };
-        this.#collect(await handle.run(request), request.keepRows);
-        if (next.done === true) break;
+        this.#collect(await handle.run(request, hold), request.keepRows);
         batch = next;
-        next = await source.next();
       }
-      if (ownTransaction) await handle.command('COMMIT');
+      if (this.#query === null) await handle.openTransaction(held);
+      if (ownTransaction) await handle.command('COMMIT', held);
     } catch (error) {
-      await source.return(undefined);
-      if (ownTransaction && !handle.session.closed) await handle.session.rollback().catch(() => undefined);
+      await source.return();
+      if (!handle.session.closed && !handle.returned) {
+        if (ownTransaction) await handle.session.rollback(hold);
+        else if (this.#query === null) await handle.openTransaction(held);
+      }
       throw error;
     }
   }
@@ -254,17 +261,10 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     this.#total = total;
   }
 
-  /** As in Psycopg, a query that can't be sent opens a transaction like one that the server refuses. */
-  #convert(query: string, params: Params | null | undefined): { text: string; values: SentParam[] } | Promise<never> {
-    try {
-      if (params == null) return { text: checkedText(query), values: [] };
-      const converted = convertQuery(query, params);
-      return { text: converted.text, values: this.#dump(converted, params, '') };
-    } catch (error) {
-      return this.#handle.openTransaction().then(() => {
-        throw error;
-      });
-    }
+  #convert(query: string, params: Params | null | undefined): { text: string; values: SentParam[] } {
+    if (params == null) return { text: checkedText(query), values: [] };
+    const converted = convertQuery(query, params);
+    return { text: converted.text, values: this.#dump(converted, params, '') };
   }
 
   #dump(converted: ConvertedQuery, params: Params, where: string): SentParam[] {

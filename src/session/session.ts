@@ -42,6 +42,12 @@ export const NO_LOADERS: LoaderSource = { loaderFor: () => (): null => null };
 /** The fields of a notice or an error, by the protocol's letter. */
 export type ResponseFields = ReadonlyMap<string, string>;
 
+/** The right to be the only one whose statements are sent, for as long as `exclusively()` lasts. */
+export class Hold {
+  /** @internal */
+  readonly waiting = new Fifo<PendingStatement | Turn>();
+}
+
 /** Something to be done when all statements before it have been answered. */
 interface Turn {
   readonly run: (status: TransactionStatus) => void;
@@ -79,7 +85,9 @@ export class Session implements MessageSink {
   #key: BackendKey = { pid: 0, secret: 0 };
   #statusByte = 0;
 
-  readonly #waiting = new Fifo<PendingStatement | Turn>();
+  /** @internal */
+  readonly waiting = new Fifo<PendingStatement | Turn>();
+  #hold: Hold | null = null;
   readonly #inFlight = new Fifo<PendingStatement>();
   /** How many of those in flight nothing may be sent behind. */
   #barriers = 0;
@@ -162,7 +170,7 @@ export class Session implements MessageSink {
 
   /** Nothing is running, nothing waits. */
   get quiet(): boolean {
-    return this.#inFlight.length === 0 && this.#waiting.length === 0 && this.#cancelling === 0;
+    return this.#inFlight.length === 0 && this.waiting.length === 0 && this.#cancelling === 0;
   }
 
   get closed(): boolean {
@@ -191,15 +199,18 @@ export class Session implements MessageSink {
 
   // --- statements
 
-  /** Executes a statement when its turn comes. Resolves with its results, one for each statement in its text. */
-  submit(request: StatementRequest): Promise<readonly StatementResult[]> {
+  /**
+   * Executes a statement when its turn comes. Resolves with its results, one for each statement in its text. It is queued before
+   * this returns. Whoever holds the session passes its `hold`.
+   */
+  submit(request: StatementRequest, hold?: Hold): Promise<readonly StatementResult[]> {
     if (this.#phase !== 'open') return Promise.reject(this.unusable(request.text));
     const { signal } = request;
     if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
     return new Promise((resolve, reject) => {
       const transparent = isTransparent(request);
       if (signal === undefined) {
-        this.#enqueue(new PendingStatement(request, transparent, resolve, reject));
+        this.#enqueue(new PendingStatement(request, transparent, resolve, reject), hold);
         return;
       }
       const abort = (): void => {
@@ -218,7 +229,7 @@ export class Session implements MessageSink {
         },
       );
       signal.addEventListener('abort', abort, { once: true });
-      this.#enqueue(pending);
+      this.#enqueue(pending, hold);
     });
   }
 
@@ -226,7 +237,7 @@ export class Session implements MessageSink {
   inTurn<T>(act: (status: TransactionStatus) => T): Promise<T> {
     if (this.#phase !== 'open') return Promise.reject(this.unusable(null));
     return new Promise((resolve, reject) => {
-      this.#waiting.push({
+      this.waiting.push({
         reject,
         run: (status) => {
           try {
@@ -245,7 +256,7 @@ export class Session implements MessageSink {
    * since a cancel request could hit a statement sent behind it. Resolves when it has been answered.
    */
   async abandon(request: StatementRequest, reason: Error): Promise<void> {
-    for (const item of this.#waiting) {
+    for (const item of [...(this.#hold?.waiting ?? []), ...this.waiting]) {
       if (item instanceof PendingStatement && item.request === request) this.#abandon(item, reason);
     }
     for (const pending of this.#inFlight) {
@@ -263,7 +274,7 @@ export class Session implements MessageSink {
    * when the server has answered, or the session has been given up.
    */
   async abandonAll(reason: Error): Promise<void> {
-    for (const item of this.#waiting.drain()) {
+    for (const item of this.#drainWaiting()) {
       if (item instanceof PendingStatement) this.#settle(item, reason);
       else item.reject(reason);
     }
@@ -277,9 +288,26 @@ export class Session implements MessageSink {
     await Promise.race([this.#closed, new Promise<void>((resolve) => this.#waitForQuiet.push(resolve))]);
   }
 
+  /**
+   * Runs `steps` in its turn; meanwhile only what is submitted with its `hold` is sent. `steps` must not wait for anything that
+   * needs the session without it.
+   */
+  async exclusively<T>(steps: (hold: Hold, status: TransactionStatus) => Promise<T>): Promise<T> {
+    const { hold, status } = await this.inTurn((current) => {
+      this.#hold = new Hold();
+      return { hold: this.#hold, status: current };
+    });
+    try {
+      return await steps(hold, status);
+    } finally {
+      this.#hold = null;
+      this.#pump();
+    }
+  }
+
   /** Rolls back the open transaction, if there is one, when all before it has been answered. */
-  async rollback(): Promise<void> {
-    await this.submit({
+  async rollback(hold?: Hold): Promise<void> {
+    const request: StatementRequest = {
       text: 'ROLLBACK',
       executions: null,
       begin: null,
@@ -287,7 +315,8 @@ export class Session implements MessageSink {
       loaders: NO_LOADERS,
       keepRows: false,
       policy: { threshold: null, max: null },
-    });
+    };
+    await this.submit(request, hold);
   }
 
   /** Asks the server to cancel what is running, if anything is. Resolves when the request has been dealt with. */
@@ -307,8 +336,8 @@ export class Session implements MessageSink {
 
   readonly #waitForQuiet: (() => void)[] = [];
 
-  #enqueue(pending: PendingStatement): void {
-    this.#waiting.push(pending);
+  #enqueue(pending: PendingStatement, hold: Hold | undefined): void {
+    (hold ?? this).waiting.push(pending);
     this.#pump();
   }
 
@@ -323,36 +352,41 @@ export class Session implements MessageSink {
       : errors.errorFromResponse(this.#fatal, text);
   }
 
+  #drainWaiting(): (PendingStatement | Turn)[] {
+    return [...(this.#hold?.waiting.drain() ?? []), ...this.waiting.drain()];
+  }
+
   // --- sending
 
   /** Sends what may be sent. The only place where statements leave the queue. */
   #pump(): void {
     while (this.#phase === 'open' && this.#cancelling === 0) {
-      const next = this.#waiting.first;
+      const queue = (this.#hold ?? this).waiting;
+      const next = queue.first;
       if (next === undefined) return;
       if (!(next instanceof PendingStatement)) {
         if (this.#inFlight.length > 0) return;
-        this.#waiting.shift();
+        queue.shift();
         next.run(statusFromByte(this.#statusByte));
         continue;
       }
       if (next.settled) {
-        this.#waiting.shift();
+        queue.shift();
         continue;
       }
       if (this.#inFlight.length > 0 && (this.#barriers > 0 || !next.transparent)) return;
-      if (!this.#send(next)) return;
+      if (!this.#send(next, queue)) return;
     }
   }
 
   /** Sends the statement at the head of the queue, unless it has to wait for something. */
-  #send(pending: PendingStatement): boolean {
+  #send(pending: PendingStatement, queue: Fifo<PendingStatement | Turn>): boolean {
     const { request } = pending;
     const idle = statusFromByte(this.#statusByte) === TransactionStatus.IDLE;
     if (request.onlyIf !== undefined && idle === (request.onlyIf === 'in transaction')) {
       // Settled in its turn, not before what is still in flight.
       if (this.#inFlight.length > 0) return false;
-      this.#waiting.shift();
+      queue.shift();
       pending.settled = true;
       pending.resolve([]);
       return true;
@@ -371,7 +405,7 @@ export class Session implements MessageSink {
     }
     const route = request.executions !== null || begin !== null ? 'lane' : 'engine';
     if (route === 'engine') {
-      this.#waiting.shift();
+      queue.shift();
       this.#flush();
       this.#sendThrough(route, pending);
       this.#engine.query(request.text);
@@ -380,7 +414,7 @@ export class Session implements MessageSink {
     // What postgres.js was given leaves with its next write; going ahead of it would mix up the answers.
     if (!this.#engine.allWritten) return false;
     if (!this.#writeExecutions(pending, begin, idle)) return false;
-    this.#waiting.shift();
+    queue.shift();
     this.#sendThrough(route, pending);
     this.#scheduleFlush();
     return true;
@@ -751,7 +785,7 @@ export class Session implements MessageSink {
     }
     this.#phase = 'closing';
     const reason = new errors.OperationalError('the connection was closed while the statement was waiting or running');
-    if (this.#inFlight.length > 0 || this.#waiting.length > 0) await this.abandonAll(reason);
+    if (this.#inFlight.length > 0 || this.waiting.length > 0) await this.abandonAll(reason);
     this.#writer.terminate();
     this.#flush();
     this.#socket.end();
@@ -785,7 +819,7 @@ export class Session implements MessageSink {
     for (const pending of this.#inFlight.drain()) {
       this.#settle(pending, pending.error ?? this.unusable(pending.request.text));
     }
-    for (const item of this.#waiting.drain()) {
+    for (const item of this.#drainWaiting()) {
       if (item instanceof PendingStatement) this.#settle(item, this.unusable(item.request.text));
       else item.reject(this.unusable(null));
     }

@@ -116,7 +116,8 @@ class Link implements ProxiedConnection {
         const isCut = allowed.length < chunk.length;
         if (to.writable && allowed.length > 0) {
           const flowing = to.write(allowed, () => {
-            if (isCut) this.reset();
+            // libuv reports a reset that comes along with data as an end of file: let the data be read first.
+            if (isCut) setTimeout(() => this.reset(), 20);
           });
           if (!flowing) {
             from.pause();
