@@ -102,11 +102,26 @@ export function kwargsRow<T>(fn: (row: any) => T): RowFactory<T> {
 
 /**
  * Rows as instances of a class, whose constructor is given an object of the values (Psycopg: `class_row`, which gives keyword
- * arguments).
+ * arguments). A function that is no class is called, as in Psycopg: the row is what it returns, or else what it made of `this`.
+ *
+ * @example
+ * class User {
+ *   constructor({ id, name }: { id: number; name: string }) { … }
+ * }
+ * const cur = conn.cursor({ rowFactory: classRow(User) });
  */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the values' types are known to the query only
-export function classRow<T>(rowClass: new (row: any) => T): RowFactory<T> {
-  return kwargsRow((row) => new rowClass(row));
+export function classRow<T>(rowClass: (new (row: any) => T) | ((row: any) => T)): RowFactory<T> {
+  if (isClass(rowClass)) return kwargsRow((row) => new rowClass(row));
+  const prototype = (rowClass.prototype as object | undefined) ?? Object.prototype;
+  return kwargsRow((row) => {
+    const made = Object.create(prototype) as T;
+    return (rowClass.call(made, row) as T | undefined) ?? made;
+  });
+}
+
+function isClass<T>(value: (new (row: never) => T) | ((row: never) => T)): value is new (row: never) => T {
+  return Object.getOwnPropertyDescriptor(value, 'prototype')?.writable === false;
 }
 
 /** Rows as the value of their first column (Psycopg: `scalar_row`). Raises `ProgrammingError` if there is no column. */
@@ -142,7 +157,9 @@ type SchemaResult<Output> =
 export function schemaRow<Output>(schema: StandardSchema<Output>): RowFactory<Output> {
   return kwargsRow((row: unknown) => {
     const result = schema['~standard'].validate(row);
-    if (result instanceof Promise) {
+    if ('then' in result) {
+      // Nobody waits for it, so nobody would handle its rejection.
+      result.then(undefined, () => undefined);
       throw new errors.ProgrammingError('schemaRow needs a schema that validates synchronously');
     }
     if (result.issues === undefined) return result.value;

@@ -22,6 +22,8 @@ export interface TypeEntry {
   readonly arrayOid: number;
   /** What separates the elements of an array. */
   readonly delimiter: string;
+  /** The name that SQL has for it, where that is another: `integer` for `int4`. */
+  readonly sqlName?: string | undefined;
 }
 
 type DumperKey = string | (abstract new (...args: never[]) => unknown);
@@ -69,10 +71,14 @@ export class AdaptersMap {
     const { byOid, byName, byArrayOid } = this.#own();
     byOid.set(type.oid, type);
     byName.set(type.name, type);
+    if (type.sqlName !== undefined) byName.set(type.sqlName, type);
     if (type.arrayOid !== 0) byArrayOid.set(type.arrayOid, type);
   }
 
-  /** Loads values of a type, by name or oid, with `load`, which is given the server's text. Arrays of it follow. */
+  /**
+   * Loads values of a type with `load`, which is given the server's text. Arrays of it follow. The type is an oid or a name, as
+   * `int4` or `int4[]`; a name that is not known is a `ProgrammingError`.
+   */
   registerLoader(type: string | number, load: (text: string) => unknown): void {
     this.setLoader(this.#oidOf(type), (bytes, start, end) => load(bytes.utf8Slice(start, end)));
   }
@@ -128,11 +134,13 @@ export class AdaptersMap {
 
   #oidOf(type: string | number): number {
     if (typeof type === 'number') return type;
-    const entry = this.#tables.byName.get(type);
-    if (entry === undefined) {
+    const isArray = type.endsWith('[]');
+    const entry = this.#tables.byName.get(isArray ? type.slice(0, -2) : type);
+    const oid = isArray ? entry?.arrayOid : entry?.oid;
+    if (oid === undefined || oid === 0) {
       throw new errors.ProgrammingError(`the type '${type}' is not known here; give its oid, or register the type first`);
     }
-    return entry.oid;
+    return oid;
   }
 
   #own(): Tables {

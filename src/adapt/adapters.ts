@@ -1,5 +1,5 @@
 import { AdaptersMap } from './adapters-map.js';
-import { BUILTIN_TYPES } from './builtin-types.js';
+import { BUILTIN_TYPES, SQL_NAMES } from './builtin-types.js';
 import { dumpBoolean, dumpBytes, dumpDate, dumpInteger, dumpNumber, dumpText } from './dump-scalars.js';
 import { loadInstant, loadInterval, loadTimestamp } from './load-datetime.js';
 import { loadBigint, loadFloat, loadInteger } from './load-numbers.js';
@@ -11,7 +11,7 @@ import { dumpWrapper, Wrapper } from './wrappers.js';
 export const adapters = new AdaptersMap();
 
 for (const [name, oid, arrayOid, delimiter = ','] of BUILTIN_TYPES) {
-  adapters.registerType({ name, oid, arrayOid, delimiter });
+  adapters.registerType({ name, oid, arrayOid, delimiter, sqlName: SQL_NAMES[name] });
 }
 
 for (const oid of [Oids.int2, Oids.int4, Oids.oid]) adapters.setLoader(oid, loadInteger);

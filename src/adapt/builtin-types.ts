@@ -8,7 +8,7 @@ export type BuiltinType = readonly [name: string, oid: number, arrayOid: number,
 export const BUILTIN_TYPES: readonly BuiltinType[] = [
   ['bool', 16, 1000],
   ['bytea', 17, 1001],
-  ['char', 18, 1002],
+  ['"char"', 18, 1002],
   ['name', 19, 1003],
   ['int8', 20, 1016],
   ['int2', 21, 1005],
@@ -87,3 +87,20 @@ export const BUILTIN_TYPES: readonly BuiltinType[] = [
   ['pg_snapshot', 5038, 5039],
   ['xid8', 5069, 271],
 ];
+
+/** What `format_type()` calls the types that SQL knows by another name than the catalogue. */
+export const SQL_NAMES: Readonly<Record<string, string>> = {
+  bool: 'boolean',
+  bpchar: 'character',
+  float4: 'real',
+  float8: 'double precision',
+  int2: 'smallint',
+  int4: 'integer',
+  int8: 'bigint',
+  time: 'time without time zone',
+  timestamp: 'timestamp without time zone',
+  timestamptz: 'timestamp with time zone',
+  timetz: 'time with time zone',
+  varbit: 'bit varying',
+  varchar: 'character varying',
+};

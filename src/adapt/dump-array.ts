@@ -2,9 +2,12 @@ import * as errors from '../errors/index.js';
 import type { AdaptersMap, DumpedParam } from './adapters-map.js';
 import { Oids } from './oids.js';
 
-/** Integers of different size make an array of the largest, and floats take integers in. */
+/** Integers of different size make an array of the largest. */
 const WIDER: readonly number[] = [Oids.int2, Oids.int4, Oids.int8, Oids.numeric];
 const FLOAT_TAKES: readonly number[] = [Oids.int2, Oids.int4, Oids.int8];
+
+/** The server's own limit. */
+const MOST_DIMENSIONS = 6;
 
 /** Types whose elements need no quotes. */
 const BARE: ReadonlySet<number> = new Set([...WIDER, Oids.bool, Oids.float4, Oids.float8, Oids.oid]);
@@ -20,10 +23,16 @@ export function dumpArray(
   dumpElement: (value: unknown, place: string) => DumpedParam,
 ): DumpedParam {
   let oid: number | null = null;
-  let firstNumber = false;
+  // A float takes the integers of numbers in, which it holds exactly; of bigints it does not.
+  let numbers = true;
   const shape: number[] = [];
 
   const dumpLevel = (level: readonly unknown[], depth: number, where: string): string => {
+    if (depth === MOST_DIMENSIONS) {
+      throw new errors.DataError(
+        `${where}: an array can have ${String(MOST_DIMENSIONS)} dimensions at most, and can't contain itself`,
+      );
+    }
     if (shape.length === depth) shape.push(level.length);
     else if (shape[depth] !== level.length) throw ragged(where);
     const parts: string[] = [];
@@ -47,8 +56,8 @@ export function dumpArray(
         continue;
       }
       const dumped = dumpElement(value, here);
-      oid = oid === null ? dumped.oid : commonType(oid, dumped.oid, firstNumber && typeof value === 'number', here, map);
-      firstNumber = typeof value === 'number';
+      numbers &&= typeof value === 'number';
+      oid = oid === null ? dumped.oid : commonType(oid, dumped.oid, numbers, here, map);
       parts.push(dumped.text === null ? 'NULL' : BARE.has(dumped.oid) ? dumped.text : quote(dumped.text));
     }
     return `{${parts.join(map.type(oid ?? Oids.text)?.delimiter ?? ',')}}`;

@@ -60,12 +60,9 @@ abstract class IntegerWrapper extends Wrapper {
   protected constructor(name: string, value: number | bigint | string, oid: number, min: bigint, max: bigint) {
     super();
     this.#oid = oid;
-    try {
-      this.value = BigInt(value);
-    } catch (cause) {
-      throw new errors.DataError(`${name} takes an integer, got ${String(value)}`, { cause });
-    }
-    if (this.value < min || this.value > max || value === '') {
+    if (!isInteger(value)) throw new errors.DataError(`${name} takes an integer, got ${shown(value)}`);
+    this.value = BigInt(value);
+    if (this.value < min || this.value > max) {
       throw new errors.DataError(`${String(value)} is out of range for ${name}`);
     }
   }
@@ -154,6 +151,19 @@ export class Numeric extends Wrapper {
   override toString(): string {
     return this.value;
   }
+}
+
+/** Stricter than `BigInt()`, to which white space is 0, true is 1 and '0x10' 16. */
+function isInteger(value: unknown): boolean {
+  return (
+    typeof value === 'bigint' ||
+    Number.isInteger(value) ||
+    (typeof value === 'string' && /^\s*[+-]?\d+\s*$/.test(value))
+  );
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'string' ? `'${value}'` : String(value);
 }
 
 function checkNumber(name: string, value: unknown): number {

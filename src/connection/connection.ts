@@ -330,6 +330,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   }
 
   #checkNoBlock(what: string): void {
+    this[HANDLE].check();
     if (this[HANDLE].transactions > 0) {
       throw new errors.ProgrammingError(
         `${what}() is not possible inside a transaction block, which ends by itself: use the block's own ${what}()`,

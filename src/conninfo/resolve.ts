@@ -114,7 +114,13 @@ function integer(name: string, value: string): number {
 }
 
 function portNumber(value: string): number {
-  const port = integer('port', value);
+  // In a URI whose special characters are not encoded, this may be a piece of the password.
+  if (!/^\s*[+-]?\d+\s*$/.test(value)) {
+    throw new errors.OperationalError(
+      'the port is not a number; special characters of user and password have to be percent-encoded in a URI',
+    );
+  }
+  const port = Number(value);
   if (port < 1 || port > 65_535) throw new errors.OperationalError(`invalid port number: "${value}"`);
   return port;
 }

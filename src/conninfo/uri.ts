@@ -2,7 +2,7 @@ import * as errors from '../errors/index.js';
 import { checkName } from './parameters.js';
 
 const URI =
-  /^postgres(?:ql)?:\/\/(?:(?<user>[^:@/?#[\]]*)(?::(?<password>[^@/?]*))?@)?(?<hosts>[^/?]*)(?:\/(?<dbname>[^?]*))?(?:\?(?<query>.*))?$/s;
+  /^postgres(?:ql)?:\/\/(?:(?<user>[^:@/]*)(?::(?<password>[^@/]*))?@)?(?<hosts>[^/?]*)(?:\/(?<dbname>[^?]*))?(?:\?(?<query>.*))?$/s;
 const HOST = /^(?:\[(?<ipv6>[^\]]*)\]|(?<host>[^:[\]]*))(?::(?<port>.*))?$/s;
 
 /** Reads a `postgresql://` URI, which may name several hosts. */

@@ -505,6 +505,7 @@ export class ResourcePool<T> {
   /** Ends idle resources that have outlived their time, and those above `minSize` that nobody has used for long. */
   #sweepIdle(): void {
     this.#sweepAt = Infinity;
+    this.#sweep?.cancel();
     this.#sweep = null;
     const now = this.#clock.now();
     let surplus = this.size - this.#minSize;

@@ -23,7 +23,12 @@ const cache = new Map<string, ConvertedQuery>();
 export function convertQuery(query: string, params: Params): ConvertedQuery {
   checkKind(params);
   const cached = cache.get(query);
-  if (cached !== undefined) return cached;
+  if (cached !== undefined) {
+    // Set again it is the youngest, so that what is dropped is what was not used for longest.
+    cache.delete(query);
+    cache.set(query, cached);
+    return cached;
+  }
   checkQueryText(query);
   const converted = convert(query);
   if (query.length <= LONGEST_CACHED) {
@@ -41,13 +46,14 @@ export function checkQueryText(query: string): void {
   }
 }
 
-const PLACEHOLDER = /%(?:\(([^)]+)\)([^])|([^])|$)/g;
+/** A percent sign that ends the query or its line is left alone, as in Psycopg. */
+const PLACEHOLDER = /%(?:\(([^)]+)\)([^\n])|([^\n]))/gu;
 
 function convert(query: string): ConvertedQuery {
   let text = '';
   let count = 0;
   let copied = 0;
-  const names = new Map<string, number>();
+  const names = new Map<string, { readonly number: number; readonly format: string | undefined }>();
   for (const match of query.matchAll(PLACEHOLDER)) {
     const [whole, name, nameFormat, format] = match;
     text += query.slice(copied, match.index);
@@ -64,12 +70,14 @@ function convert(query: string): ConvertedQuery {
       text += `$${String(++count)}`;
       continue;
     }
-    let number = names.get(name);
-    if (number === undefined) {
-      number = ++count;
-      names.set(name, number);
+    let seen = names.get(name);
+    if (seen === undefined) {
+      seen = { number: ++count, format: nameFormat };
+      names.set(name, seen);
+    } else if (seen.format !== nameFormat) {
+      throw new errors.ProgrammingError(`placeholder '${name}' cannot have different formats`);
     }
-    text += `$${String(number)}`;
+    text += `$${String(seen.number)}`;
   }
   text += query.slice(copied);
   return names.size > 0 ? new NamedQuery(text, [...names.keys()]) : new PositionalQuery(text, count);
@@ -77,7 +85,7 @@ function convert(query: string): ConvertedQuery {
 
 function checkFormat(query: string, at: number, whole: string, format: string | undefined): void {
   if (format === 's' || format === 't' || format === 'b') return;
-  if (whole === '%' || whole === '% ') {
+  if (whole === '% ') {
     throw new errors.ProgrammingError(
       "incomplete placeholder: '%'; to use '%' as an operator or in a pattern, double it: '%%'",
     );
@@ -98,15 +106,17 @@ class PositionalQuery implements ConvertedQuery {
   }
 
   values(params: Params): readonly unknown[] {
-    const given = checkKind(params) ? params.length : Object.keys(params).length;
-    if (given !== this.#count) {
+    if (!checkKind(params)) {
+      // An object may hold more than the query names, here all of it.
+      if (this.#count === 0) return [];
+      throw new errors.ProgrammingError('positional placeholders (%s) need an array of parameters, not an object');
+    }
+    if (params.length !== this.#count) {
       throw new errors.ProgrammingError(
-        `the query has ${String(this.#count)} placeholders but ${String(given)} parameters were passed`,
+        `the query has ${String(this.#count)} placeholders but ${String(params.length)} parameters were passed`,
       );
     }
-    if (checkKind(params)) return params;
-    if (this.#count === 0) return [];
-    throw new errors.ProgrammingError('positional placeholders (%s) need an array of parameters, not an object');
+    return params;
   }
 }
 
@@ -123,12 +133,17 @@ class NamedQuery implements ConvertedQuery {
     if (checkKind(params)) {
       throw new errors.ProgrammingError('named placeholders (%(name)s) need an object of parameters, not an array');
     }
-    const missing = this.#names.filter((name) => !Object.hasOwn(params, name) && !(name in params));
+    const missing = this.#names.filter((name) => !isGiven(params, name));
     if (missing.length > 0) {
       throw new errors.ProgrammingError(`query parameter missing: ${missing.join(', ')}`);
     }
     return this.#names.map((name) => params[name]);
   }
+}
+
+/** Getters of a class count, what every object inherits ('constructor', 'toString') does not. */
+function isGiven(params: Readonly<Record<string, unknown>>, name: string): boolean {
+  return Object.hasOwn(params, name) || (name in params && !(name in Object.prototype));
 }
 
 /** Whether the parameters are positional. Raises for what is neither an array nor an object of parameters. */
@@ -144,5 +159,7 @@ function checkKind(params: unknown): params is readonly unknown[] {
 
 function describe(value: unknown): string {
   if (value === null) return 'null';
-  return typeof value === 'object' ? `an instance of ${value.constructor.name}` : `a ${typeof value}`;
+  if (typeof value !== 'object') return `a ${typeof value}`;
+  const { constructor } = value as { constructor?: { name?: string } };
+  return constructor?.name === undefined ? 'an object' : `an instance of ${constructor.name}`;
 }

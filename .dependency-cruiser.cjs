@@ -1,0 +1,71 @@
+// The layers, from the top. Each may import what stands below it, never what stands above.
+const LAYERS = [
+  '^src/pool/',
+  '^src/(connection|cursor)/',
+  '^src/(query|adapt|rows\\.ts|column\\.ts)',
+  '^src/session/',
+  '^src/wire/',
+  '^src/(conninfo|errors|diagnostics)',
+];
+
+const upward = LAYERS.slice(1).map((layer, i) => ({
+  name: `nothing-above-${layer.replace(/[^a-z|]/g, '').replace(/^src/, '').replace(/\|/g, '-')}`,
+  comment: 'Imports go one way, from the pool down to the socket.',
+  severity: 'error',
+  from: { path: layer },
+  to: { path: LAYERS.slice(0, i + 1).join('|') },
+}));
+
+/** @type {import('dependency-cruiser').IConfiguration} */
+module.exports = {
+  forbidden: [
+    ...upward,
+    {
+      name: 'no-cycles',
+      comment: 'Connection and cursor are one layer and may know each other by type; nothing may go round at run time.',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
+    {
+      name: 'leaves-are-leaves',
+      comment: 'Errors and diagnostics stand alone; conninfo needs errors only.',
+      severity: 'error',
+      from: { path: '^src/(errors|diagnostics|conninfo)' },
+      to: { path: '^src/', pathNot: '^src/(errors|conninfo)/' },
+    },
+    {
+      name: 'one-engine',
+      comment: 'postgres.js is imported by one file, so that its behaviour is relied on in one place.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/wire/engine\\.ts$' },
+      to: { path: '(^|/)node_modules/postgres/' },
+    },
+    {
+      name: 'p-limit-for-the-pool',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/pool/' },
+      to: { path: '(^|/)node_modules/p-limit/' },
+    },
+    {
+      name: 'index-is-for-users',
+      comment: 'src/index.ts says what is public; within the library each file imports what it means.',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^src/index\\.ts$' },
+    },
+    {
+      name: 'no-development-dependencies',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown', 'unknown'] },
+    },
+    { name: 'no-unresolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsConfig: { fileName: 'tsconfig.json' },
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'] },
+  },
+};

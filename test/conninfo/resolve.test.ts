@@ -1,0 +1,300 @@
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { resolveConninfo, type ConninfoParams } from '../../src/conninfo/index.js';
+import { errors } from '../../src/index.js';
+
+let home: string;
+
+beforeEach(async () => {
+  home = await mkdtemp(join(tmpdir(), 'usingpg-home-'));
+  vi.stubEnv('HOME', home);
+});
+
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await rm(home, { recursive: true, force: true });
+});
+
+async function write(name: string, text: string, mode = 0o600): Promise<string> {
+  const path = join(home, name);
+  await writeFile(path, text);
+  await chmod(path, mode);
+  return path;
+}
+
+async function refusal(conninfo: string | ConninfoParams): Promise<errors.Error> {
+  return resolveConninfo(conninfo).then(
+    () => {
+      throw new Error('it should have been refused');
+    },
+    (error: unknown) => error as errors.Error,
+  );
+}
+
+describe('what is not given', () => {
+  it('has the defaults of libpq', async () => {
+    const { user, dbname, port, hostaddr, password, connectTimeout, keepalives, params } =
+      await resolveConninfo('host=localhost');
+    const { username } = userInfo();
+    expect({ user, dbname, port, hostaddr, password, connectTimeout }).toEqual({
+      user: username,
+      dbname: username,
+      port: 5432,
+      hostaddr: null,
+      password: null,
+      connectTimeout: null,
+    });
+    expect(keepalives).toEqual({ enabled: true, idleSeconds: null });
+    expect(params).toEqual({ host: 'localhost' });
+    expect((await resolveConninfo('user=u')).dbname).toBe('u');
+    expect((await resolveConninfo('user= dbname= port=')).port).toBe(5432);
+  });
+
+  it('is taken from the environment, where it is not empty', async () => {
+    const environment = {
+      PGHOST: 'h',
+      PGHOSTADDR: '127.0.0.9',
+      PGPORT: '5433',
+      PGUSER: 'u',
+      PGDATABASE: 'd',
+      PGPASSWORD: 'secret',
+      PGCONNECT_TIMEOUT: '7',
+      PGAPPNAME: 'a',
+      PGOPTIONS: '-c work_mem=1MB',
+    };
+    for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value);
+    expect(await resolveConninfo()).toMatchObject({
+      host: 'h',
+      hostaddr: '127.0.0.9',
+      port: 5433,
+      path: null,
+      user: 'u',
+      dbname: 'd',
+      password: 'secret',
+      connectTimeout: 7,
+      startupParameters: { application_name: 'a', options: '-c work_mem=1MB' },
+    });
+    vi.stubEnv('PGPORT', '');
+    expect((await resolveConninfo('host=given')).host).toBe('given');
+    expect((await resolveConninfo({ host: 'given' })).port).toBe(5432);
+  });
+
+  it('never shows the password among its parameters', async () => {
+    expect(JSON.stringify((await resolveConninfo('user=u password=secret host=h')).params)).not.toContain('secret');
+  });
+});
+
+describe('a service', () => {
+  const FILE = '# comment\n[other]\nhost=o\n\n[app]\nhost = s\nport=6000\nport=6001\nuser=service\n\n[after]\nhost=z\n';
+
+  it('comes after what is given and before the environment', async () => {
+    await write('.pg_service.conf', FILE);
+    vi.stubEnv('PGHOST', 'e');
+    vi.stubEnv('PGDATABASE', 'from-environment');
+    expect(await resolveConninfo('service=app user=given')).toMatchObject({
+      host: 's',
+      port: 6000,
+      user: 'given',
+      dbname: 'from-environment',
+    });
+    vi.stubEnv('PGSERVICE', 'other');
+    expect((await resolveConninfo('')).host).toBe('o');
+  });
+
+  it('may stand in a file named by the parameter or PGSERVICEFILE, or in the directory of the system', async () => {
+    const path = await write('services', FILE);
+    expect((await resolveConninfo({ service: 'app', servicefile: path })).host).toBe('s');
+    vi.stubEnv('PGSERVICEFILE', path);
+    expect((await resolveConninfo('service=after')).host).toBe('z');
+    vi.stubEnv('PGSERVICEFILE', undefined);
+    await write('pg_service.conf', FILE.replaceAll('\n', '\r\n'));
+    vi.stubEnv('PGSYSCONFDIR', home);
+    expect((await resolveConninfo('service=app')).host).toBe('s');
+  });
+
+  it.each([
+    ['[other]\nhost=a\n', /definition of service "app" not found/],
+    ['[app]\nhost\n', /syntax error in service file .* line 2/],
+    ['[app]\nservice=other\n', /nested service/],
+  ])('that can not be used is an OperationalError: %j', async (text, message) => {
+    const servicefile = await write('services', text);
+    const error = await refusal({ service: 'app', servicefile });
+    expect(error).toBeInstanceOf(errors.OperationalError);
+    expect(error.message).toMatch(message);
+  });
+
+  it('with an unknown parameter is refused, and so is a file that is not there', async () => {
+    const servicefile = await write('services', '[app]\nnonsense=1\n');
+    expect((await refusal({ service: 'app', servicefile })).message).toMatch(/"nonsense"/);
+    const missing = await refusal({ service: 'app', servicefile: join(home, 'missing') });
+    expect(missing).toBeInstanceOf(errors.OperationalError);
+    expect(missing.message).toContain(join(home, 'missing'));
+  });
+});
+
+describe('the password file', () => {
+  const LINES = [
+    '# comment',
+    'h:5432:d:u:exact',
+    'h:*:*:u:any port',
+    'localhost:*:*:*:for localhost',
+    'colons:*:*:*:a\\:b\\\\c',
+    '*:*:*:nobody:for nobody',
+  ].join('\n');
+
+  it.each([
+    ['host=h dbname=d user=u', 'exact'],
+    ['host=h port=5433 dbname=d user=u', 'any port'],
+    ['host=localhost user=x', 'for localhost'],
+    ['host=colons user=x', 'a:b\\c'],
+    ['host=elsewhere user=nobody', 'for nobody'],
+    ['host=elsewhere user=x', null],
+    ['host=/var/run/postgresql user=x', 'for localhost'],
+    ['host=h hostaddr=127.0.0.1 dbname=d user=u', 'exact'],
+  ])('has for %j the password %j', async (conninfo, password) => {
+    await write('.pgpass', LINES);
+    expect((await resolveConninfo(conninfo)).password).toBe(password);
+  });
+
+  it('counts only if no password is given', async () => {
+    await write('.pgpass', LINES);
+    expect((await resolveConninfo('host=h dbname=d user=u password=given')).password).toBe('given');
+    expect((await resolveConninfo('host=h dbname=d user=u password=')).password).toBe('exact');
+  });
+
+  it('may be named by passfile or PGPASSFILE', async () => {
+    const passfile = await write('passwords', '*:*:*:*:from passfile');
+    expect((await resolveConninfo({ host: 'h', passfile })).password).toBe('from passfile');
+    vi.stubEnv('PGPASSFILE', passfile);
+    expect((await resolveConninfo('host=h')).password).toBe('from passfile');
+  });
+
+  it('is ignored if others may read it, if it is a directory, and if it is missing', async () => {
+    // The warning of the library that reads the file.
+    const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+    try {
+      const passfile = await write('passwords', '*:*:*:*:p', 0o640);
+      expect((await resolveConninfo({ host: 'h', passfile })).password).toBeNull();
+      expect((await resolveConninfo({ host: 'h', passfile: home })).password).toBeNull();
+      expect((await resolveConninfo({ host: 'h', passfile: join(home, 'missing') })).password).toBeNull();
+    } finally {
+      stderr.mockRestore();
+    }
+  });
+});
+
+describe('a host', () => {
+  it('that is a path is the directory of a unix socket', async () => {
+    expect(await resolveConninfo('host=/tmp/x port=5433')).toMatchObject({ host: '/tmp/x', path: '/tmp/x/.s.PGSQL.5433' });
+    expect((await resolveConninfo('host=@abstract')).path).toBe('\0abstract/.s.PGSQL.5432');
+    expect((await resolveConninfo('host=h')).path).toBeNull();
+  });
+
+  it('that has an address is a name only', async () => {
+    expect(await resolveConninfo('host=/tmp/x hostaddr=127.0.0.1')).toMatchObject({ path: null, hostaddr: '127.0.0.1' });
+    expect((await resolveConninfo('hostaddr=127.0.0.1')).host).toBe('127.0.0.1');
+  });
+});
+
+describe('a parameter that can not be honoured is named by a NotSupportedError', () => {
+  it.each([
+    'sslmode=require',
+    'sslmode=verify-full',
+    'sslrootcert=system',
+    'target_session_attrs=read-write',
+    'gssencmode=require',
+    'channel_binding=require',
+    'require_auth=scram-sha-256',
+    'load_balance_hosts=random',
+    'sslnegotiation=direct',
+    'ssl_max_protocol_version=TLSv1.2',
+    'replication=database',
+    'requirepeer=postgres',
+    'tcp_user_timeout=1000',
+    'client_encoding=LATIN1',
+  ])('%s', async (conninfo) => {
+    const error = await refusal(`host=h ${conninfo}`);
+    expect(error).toBeInstanceOf(errors.NotSupportedError);
+    expect(error.message).toContain(conninfo);
+  });
+
+  it('several hosts', async () => {
+    for (const conninfo of ['host=a,b', 'hostaddr=127.0.0.1,127.0.0.2', 'postgresql://a:1,b:2/d']) {
+      const error = await refusal(conninfo);
+      expect(error).toBeInstanceOf(errors.NotSupportedError);
+      expect(error.message).toMatch(/several hosts/);
+    }
+  });
+
+  it('also from the environment, and without showing a secret', async () => {
+    vi.stubEnv('PGSSLMODE', 'require');
+    expect((await refusal('host=h')).message).toContain('sslmode=require');
+    vi.stubEnv('PGSSLMODE', undefined);
+    const error = await refusal('host=h sslpassword=hunter2');
+    expect(error).toBeInstanceOf(errors.NotSupportedError);
+    expect(error.message).toContain('sslpassword');
+    expect(error.message).not.toContain('hunter2');
+  });
+
+  it.each([
+    'sslmode=prefer',
+    'sslmode=disable',
+    'target_session_attrs=any',
+    'gssencmode=prefer',
+    'channel_binding=prefer',
+    'client_encoding=utf8',
+    'client_encoding=UTF-8',
+    'client_encoding=auto',
+    'replication=false',
+  ])('but %s is taken', async (conninfo) => {
+    expect((await resolveConninfo(`host=h ${conninfo}`)).host).toBe('h');
+  });
+});
+
+describe('a number', () => {
+  it.each(['0', '65536', '-1', 'http', '5432x', '1.5', '54 32'])('of a port is refused: %j', async (port) => {
+    expect(await refusal({ host: 'h', port })).toBeInstanceOf(errors.OperationalError);
+  });
+
+  it('of a port may be as large as ports are', async () => {
+    expect((await resolveConninfo('host=h port=65535')).port).toBe(65_535);
+    expect((await resolveConninfo("host=h port=' 5433 '")).port).toBe(5433);
+  });
+
+  it('of a timeout is at least two seconds, and none at or below zero', async () => {
+    const timeout = async (value: string): Promise<number | null> =>
+      (await resolveConninfo({ host: 'h', connect_timeout: value })).connectTimeout;
+    expect(await timeout('10')).toBe(10);
+    expect(await timeout('1')).toBe(2);
+    expect(await timeout('0')).toBeNull();
+    expect(await timeout('-5')).toBeNull();
+    expect(await timeout('')).toBeNull();
+    expect(await refusal('host=h connect_timeout=soon')).toBeInstanceOf(errors.OperationalError);
+    expect(await refusal('host=h connect_timeout=99999999999')).toBeInstanceOf(errors.OperationalError);
+  });
+
+  it('of keepalives is understood or refused', async () => {
+    expect((await resolveConninfo('host=h keepalives=0')).keepalives.enabled).toBe(false);
+    expect((await resolveConninfo('host=h keepalives_idle=30')).keepalives.idleSeconds).toBe(30);
+    expect((await refusal('host=h keepalives=yes')).message).toContain('keepalives');
+    expect((await refusal('host=h keepalives_idle=x')).message).toContain('keepalives_idle');
+    expect((await resolveConninfo('host=h keepalives=')).keepalives.enabled).toBe(true);
+  });
+
+  it('that is really a piece of a password is not shown', async () => {
+    for (const uri of ['postgresql://u:hunter2/x@h/d', 'postgresql://u:hunter2']) {
+      expect((await refusal(uri)).message).not.toContain('hunter2');
+    }
+  });
+});
+
+describe('the startup parameters', () => {
+  it('have the application name, or else the fallback', async () => {
+    const startup = async (conninfo: string): Promise<unknown> => (await resolveConninfo(conninfo)).startupParameters;
+    expect(await startup('host=h application_name=a fallback_application_name=f')).toEqual({ application_name: 'a' });
+    expect(await startup('host=h application_name= fallback_application_name=f')).toEqual({ application_name: 'f' });
+    expect(await startup('host=h')).toEqual({});
+  });
+});
