@@ -9,7 +9,10 @@ const LAYERS = [
 ];
 
 const upward = LAYERS.slice(1).map((layer, i) => ({
-  name: `nothing-above-${layer.replace(/[^a-z|]/g, '').replace(/^src/, '').replace(/\|/g, '-')}`,
+  name: `nothing-above-${layer
+    .replace(/[^a-z|]/g, '')
+    .replace(/^src/, '')
+    .replace(/\|/g, '-')}`,
   comment: 'Imports go one way, from the pool down to the socket.',
   severity: 'error',
   from: { path: layer },
@@ -22,7 +25,8 @@ module.exports = {
     ...upward,
     {
       name: 'no-cycles',
-      comment: 'Connection and cursor are one layer and may know each other by type; nothing may go round at run time.',
+      comment:
+        'Connection and cursor are one layer and may know each other by type; nothing may go round at run time.',
       severity: 'error',
       from: { path: '^src/' },
       to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
@@ -66,6 +70,9 @@ module.exports = {
     doNotFollow: { path: 'node_modules' },
     tsConfig: { fileName: 'tsconfig.json' },
     tsPreCompilationDeps: true,
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default', 'types'],
+    },
   },
 };

@@ -76,7 +76,8 @@ class FieldColumn implements Column {
     const element = adapters.elementType(this.typeCode);
     const type = element ?? adapters.type(this.typeCode);
     if (type === undefined) return String(this.typeCode);
-    const modifiers = this.scale !== null ? [this.precision, this.scale] : [this.displaySize ?? this.precision];
+    const modifiers =
+      this.scale !== null ? [this.precision, this.scale] : [this.displaySize ?? this.precision];
     const shown = modifiers[0] === null ? '' : `(${modifiers.join(',')})`;
     return `${type.name}${shown}${element === undefined ? '' : '[]'}`;
   }

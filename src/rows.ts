@@ -116,7 +116,7 @@ export function classRow<T>(rowClass: (new (row: any) => T) | ((row: any) => T))
   const prototype = (rowClass.prototype as object | undefined) ?? Object.prototype;
   return kwargsRow((row) => {
     const made = Object.create(prototype) as T;
-    return (rowClass.call(made, row) as T | undefined) ?? made;
+    return rowClass.call(made, row) ?? made;
   });
 }
 
@@ -128,7 +128,8 @@ function isClass<T>(value: (new (row: never) => T) | ((row: never) => T)): value
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the value's type is known to the query only
 export function scalarRow<T = any>(cursor: RowSource): (values: readonly unknown[]) => T {
   if (cursor.description === null) return noResult;
-  if (cursor.description.length === 0) throw new errors.ProgrammingError('scalarRow needs at least one column');
+  if (cursor.description.length === 0)
+    throw new errors.ProgrammingError('scalarRow needs at least one column');
   return (values) => values[0] as T;
 }
 
@@ -167,7 +168,9 @@ export function schemaRow<Output>(schema: StandardSchema<Output>): RowFactory<Ou
       const where = path.map((part) => String(typeof part === 'object' ? part.key : part)).join('.');
       return where === '' ? message : `${where}: ${message}`;
     });
-    throw new errors.DataError(`the row does not fit its schema: ${issues.join('; ')}`, { cause: result.issues });
+    throw new errors.DataError(`the row does not fit its schema: ${issues.join('; ')}`, {
+      cause: result.issues,
+    });
   });
 }
 

@@ -115,7 +115,11 @@ export class AdaptersMap {
   /** The dumper registered for the class of an object, or for the nearest of its superclasses. */
   dumperForObject(value: object): Dumper | undefined {
     const { dumpers } = this.#tables;
-    for (let link = Object.getPrototypeOf(value) as object | null; link !== null; link = Object.getPrototypeOf(link) as object | null) {
+    for (
+      let link = Object.getPrototypeOf(value) as object | null;
+      link !== null;
+      link = Object.getPrototypeOf(link) as object | null
+    ) {
       const dumper = Object.hasOwn(link, 'constructor') ? dumpers.get(link.constructor) : undefined;
       if (dumper !== undefined) return dumper;
     }
@@ -124,7 +128,9 @@ export class AdaptersMap {
 
   /** The type with this name or oid, if it is known. */
   type(nameOrOid: string | number): TypeEntry | undefined {
-    return typeof nameOrOid === 'number' ? this.#tables.byOid.get(nameOrOid) : this.#tables.byName.get(nameOrOid);
+    return typeof nameOrOid === 'number'
+      ? this.#tables.byOid.get(nameOrOid)
+      : this.#tables.byName.get(nameOrOid);
   }
 
   /** The type whose arrays have this oid, if it is known. */
@@ -138,7 +144,9 @@ export class AdaptersMap {
     const entry = this.#tables.byName.get(isArray ? type.slice(0, -2) : type);
     const oid = isArray ? entry?.arrayOid : entry?.oid;
     if (oid === undefined || oid === 0) {
-      throw new errors.ProgrammingError(`the type '${type}' is not known here; give its oid, or register the type first`);
+      throw new errors.ProgrammingError(
+        `the type '${type}' is not known here; give its oid, or register the type first`,
+      );
     }
     return oid;
   }

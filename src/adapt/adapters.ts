@@ -17,7 +17,8 @@ for (const [name, oid, arrayOid, delimiter = ','] of BUILTIN_TYPES) {
 for (const oid of [Oids.int2, Oids.int4, Oids.oid]) adapters.setLoader(oid, loadInteger);
 adapters.setLoader(Oids.int8, loadBigint);
 for (const oid of [Oids.float4, Oids.float8]) adapters.setLoader(oid, loadFloat);
-for (const oid of [Oids.numeric, Oids.uuid, Oids.date, Oids.time, Oids.timetz]) adapters.setLoader(oid, loadAscii);
+for (const oid of [Oids.numeric, Oids.uuid, Oids.date, Oids.time, Oids.timetz])
+  adapters.setLoader(oid, loadAscii);
 adapters.setLoader(Oids.bool, loadBoolean);
 adapters.setLoader(Oids.bytea, loadBytes);
 for (const oid of [Oids.json, Oids.jsonb]) adapters.setLoader(oid, loadJson);

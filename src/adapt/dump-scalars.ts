@@ -26,7 +26,10 @@ export function dumpFloat(value: number, oid: number): DumpedParam {
 
 /** A bigint as int8, or as numeric beyond its range. */
 export function dumpInteger(value: bigint): DumpedParam {
-  return { text: String(value), oid: value >= -INT8_MAX - 1n && value <= INT8_MAX ? Oids.int8 : Oids.numeric };
+  return {
+    text: String(value),
+    oid: value >= -INT8_MAX - 1n && value <= INT8_MAX ? Oids.int8 : Oids.numeric,
+  };
 }
 
 /** A string, whose type the server decides. */
@@ -51,7 +54,9 @@ export function dumpBoolean(value: boolean): DumpedParam {
 
 /** A Uint8Array or Buffer, as bytea. */
 export function dumpBytes(value: Uint8Array): DumpedParam {
-  const bytes = Buffer.isBuffer(value) ? value : Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  const bytes = Buffer.isBuffer(value)
+    ? value
+    : Buffer.from(value.buffer, value.byteOffset, value.byteLength);
   return { text: `\\x${bytes.toString('hex')}`, oid: Oids.bytea };
 }
 

@@ -66,7 +66,11 @@ export function arrayLoader(loadElement: Loader, delimiter: string): Loader {
 
 /** Unquoted, NULL in whatever case is no value. */
 function isNull(bytes: Buffer, start: number, end: number): boolean {
-  return end - start === 4 && (bytes[start]! | 0x20) === 0x6e && bytes.latin1Slice(start, end).toUpperCase() === 'NULL';
+  return (
+    end - start === 4 &&
+    (bytes[start]! | 0x20) === 0x6e &&
+    bytes.latin1Slice(start, end).toUpperCase() === 'NULL'
+  );
 }
 
 function malformed(bytes: Buffer, start: number, end: number): Error {

@@ -15,7 +15,12 @@ function two(bytes: Buffer, at: number): number {
 /** timestamptz, as a `Date`; microseconds are cut off. What a `Date` can't hold is a `DataError`. */
 export const loadInstant: Loader = (bytes, start, end) => {
   // 2024-01-02 03:04:05[.678901]+01[:30[:15]], by far the most frequent form.
-  if (end - start < 22 || bytes[start + 4] !== DASH || bytes[start + 10] !== SPACE || bytes[end - 1] === 0x43) {
+  if (
+    end - start < 22 ||
+    bytes[start + 4] !== DASH ||
+    bytes[start + 10] !== SPACE ||
+    bytes[end - 1] === 0x43
+  ) {
     return loadRareInstant(bytes.latin1Slice(start, end));
   }
   let at = start + 19;
@@ -62,7 +67,21 @@ function loadRareInstant(text: string): Date {
         : `timestamptz '${text}' can't be read: DateStyle has to be ISO`,
     );
   }
-  const [, year, month, day, hour, minute, second, fraction = '', sign, hours, minutes = '0', seconds = '0', bc] = match;
+  const [
+    ,
+    year,
+    month,
+    day,
+    hour,
+    minute,
+    second,
+    fraction = '',
+    sign,
+    hours,
+    minutes = '0',
+    seconds = '0',
+    bc,
+  ] = match;
   const date = new Date(0);
   date.setUTCFullYear(bc === undefined ? Number(year) : 1 - Number(year), Number(month) - 1, Number(day));
   date.setUTCHours(Number(hour), Number(minute), Number(second), Number(fraction.padEnd(3, '0').slice(0, 3)));

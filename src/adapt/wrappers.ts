@@ -38,7 +38,9 @@ export class Json extends Wrapper {
     try {
       text = this.#dumps(this.value);
     } catch (cause) {
-      throw new errors.DataError(`${place}: the value can't be turned into JSON: ${String(cause)}`, { cause });
+      throw new errors.DataError(`${place}: the value can't be turned into JSON: ${String(cause)}`, {
+        cause,
+      });
     }
     if (typeof text !== 'string') {
       throw new errors.DataError(`${place}: a value of type ${typeof this.value} can't be turned into JSON`);
@@ -57,7 +59,13 @@ abstract class IntegerWrapper extends Wrapper {
   readonly value: bigint;
   readonly #oid: number;
 
-  protected constructor(name: string, value: number | bigint | string, oid: number, min: bigint, max: bigint) {
+  protected constructor(
+    name: string,
+    value: number | bigint | string,
+    oid: number,
+    min: bigint,
+    max: bigint,
+  ) {
     super();
     this.#oid = oid;
     if (!isInteger(value)) throw new errors.DataError(`${name} takes an integer, got ${shown(value)}`);
@@ -140,7 +148,8 @@ export class Numeric extends Wrapper {
   constructor(value: string | number | bigint) {
     super();
     this.value = String(value);
-    if (!NUMERIC.test(this.value)) throw new errors.DataError(`Numeric takes a decimal number, got '${this.value}'`);
+    if (!NUMERIC.test(this.value))
+      throw new errors.DataError(`Numeric takes a decimal number, got '${this.value}'`);
   }
 
   /** @internal */

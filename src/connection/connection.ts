@@ -7,7 +7,7 @@ import type { Params } from '../query/placeholders.js';
 import { tupleRow, type RowFactory, type TupleRow } from '../rows.js';
 import { Session, type ResponseFields } from '../session/session.js';
 import { DEFAULT_CONNECT_TIMEOUT } from '../session/startup.js';
-import { TransactionStatus } from '../session/status.js';
+import type { TransactionStatus } from '../session/status.js';
 import { HANDLE, Handle } from './handle.js';
 import { checkIdle, ConnectionInfo } from './info.js';
 import type { IsolationLevel } from './isolation-level.js';
@@ -18,7 +18,10 @@ import { checkSetting, DEFAULT_SETTINGS, type TransactionSettings } from './tran
 export type Query = string;
 
 /** Makes the cursors of a connection; a subclass of `AsyncCursor`. */
-export type CursorFactory = new <T>(connection: AsyncConnection<unknown>, options?: CursorOptions<T>) => AsyncCursor<T>;
+export type CursorFactory = new <T>(
+  connection: AsyncConnection<unknown>,
+  options?: CursorOptions<T>,
+) => AsyncCursor<T>;
 
 /** Options of `AsyncConnection.connect()`. */
 export interface ConnectOptions<R = TupleRow> {
@@ -125,11 +128,12 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
         params: resolved.params,
         settings: { ...DEFAULT_SETTINGS, autocommit: options.autocommit ?? false },
         policy: {
-          threshold: options.prepareThreshold === undefined ? DEFAULT_PREPARE_THRESHOLD : options.prepareThreshold,
+          threshold:
+            options.prepareThreshold === undefined ? DEFAULT_PREPARE_THRESHOLD : options.prepareThreshold,
           max: DEFAULT_PREPARED_MAX,
         },
         adapters: (options.context?.adapters ?? globalAdapters).clone(),
-        rowFactory: options.rowFactory ?? (tupleRow as unknown as RowFactory<R>),
+        rowFactory: options.rowFactory ?? tupleRow,
         cursorFactory: options.cursorFactory ?? AsyncCursor,
         noticeHandlers: [],
         giveBack: null,
@@ -175,11 +179,15 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     handle.check();
     if (handle.session.closed) throw handle.session.unusable();
     if ('name' in options) {
-      throw new errors.NotSupportedError('server-side cursors (a cursor with a `name`) are not supported yet');
+      throw new errors.NotSupportedError(
+        'server-side cursors (a cursor with a `name`) are not supported yet',
+      );
     }
     return new this.cursorFactory<T>(
       this as unknown as AsyncConnection<unknown>,
-      options.rowFactory === undefined ? { rowFactory: this.rowFactory as unknown as RowFactory<T> } : options,
+      options.rowFactory === undefined
+        ? { rowFactory: this.rowFactory as unknown as RowFactory<T> }
+        : options,
     );
   }
 
@@ -193,7 +201,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
       const { rowFactory } = options;
       return this.cursor<T>(rowFactory === undefined ? {} : { rowFactory }).execute(query, params, options);
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
   }
 
@@ -296,7 +304,8 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   /** Undoes `addNoticeHandler`. Raises `ProgrammingError` for a handler that was not added. */
   removeNoticeHandler(handler: NoticeHandler): void {
     const index = this.#noticeHandlers.indexOf(handler);
-    if (index < 0) throw new errors.ProgrammingError('removeNoticeHandler() got a handler that was never added');
+    if (index < 0)
+      throw new errors.ProgrammingError('removeNoticeHandler() got a handler that was never added');
     this.#noticeHandlers.splice(index, 1);
   }
 

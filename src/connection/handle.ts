@@ -94,11 +94,15 @@ export class Handle {
 
   /** Opens a transaction if none is open, unless in autocommit. */
   async openTransaction(options: { hold?: Hold } = {}): Promise<void> {
-    if (!this.settings.autocommit) await this.command(beginStatement(this.settings), { ...options, onlyIf: 'idle' });
+    if (!this.settings.autocommit)
+      await this.command(beginStatement(this.settings), { ...options, onlyIf: 'idle' });
   }
 
   /** Executes a command of the library's own, exactly as it is. */
-  async command(text: string, options: { onlyIf?: 'in transaction' | 'idle'; hold?: Hold } = {}): Promise<void> {
+  async command(
+    text: string,
+    options: { onlyIf?: 'in transaction' | 'idle'; hold?: Hold } = {},
+  ): Promise<void> {
     this.check();
     const { onlyIf, hold } = options;
     const request: StatementRequest = {

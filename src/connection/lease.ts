@@ -1,6 +1,7 @@
 import * as errors from '../errors/index.js';
 import { TransactionStatus } from '../session/status.js';
-import { AsyncConnection, PARTS } from './connection.js';
+import type { AsyncConnection } from './connection.js';
+import { PARTS } from './connection.js';
 import { HANDLE } from './handle.js';
 
 /** How a checkout ended. */
@@ -47,7 +48,9 @@ async function finishLease<R>(handle: AsyncConnection<R>, uncommittedWrites: boo
   try {
     if (!session.quiet) {
       await session.abandonAll(
-        new errors.InterfaceError('the connection was returned to its pool while the statement was waiting or running'),
+        new errors.InterfaceError(
+          'the connection was returned to its pool while the statement was waiting or running',
+        ),
       );
     }
     await session.rollback();

@@ -56,7 +56,8 @@ export class AsyncTransaction implements AsyncDisposable {
     this.#handle = connection[HANDLE];
     this.#savepointName = options.savepointName ?? null;
     this.#forceRollback = options.forceRollback ?? false;
-    if (this.#savepointName === '') throw new errors.ProgrammingError('a savepoint needs a name that is not empty');
+    if (this.#savepointName === '')
+      throw new errors.ProgrammingError('a savepoint needs a name that is not empty');
   }
 
   /** The savepoint's name; null for an outermost block without one. */
@@ -90,7 +91,11 @@ export class AsyncTransaction implements AsyncDisposable {
   /** Ends the block and keeps what it did; a savepoint's work is final when the outermost block commits. */
   commit(): Promise<void> {
     if (this.#forceRollback) return this.rollback();
-    return this.#leave('committed', 'commit', this.#outermost ? ['COMMIT'] : this.#savepointCommands('RELEASE'));
+    return this.#leave(
+      'committed',
+      'commit',
+      this.#outermost ? ['COMMIT'] : this.#savepointCommands('RELEASE'),
+    );
   }
 
   /** Ends the block and undoes what it did. */
@@ -121,7 +126,9 @@ export class AsyncTransaction implements AsyncDisposable {
     const handle = this.#handle;
     handle.check();
     if (this.#state !== 'active') {
-      throw new errors.ProgrammingError(`the transaction has been ${this.#state} already: it can't ${action}`);
+      throw new errors.ProgrammingError(
+        `the transaction has been ${this.#state} already: it can't ${action}`,
+      );
     }
     this.#state = state;
     if (--handle.transactions !== this.#depth) {
@@ -163,6 +170,7 @@ export async function runInTransaction<T>(
 }
 
 function quoteIdentifier(name: string): string {
-  if (name.includes('\0')) throw new errors.ProgrammingError('a savepoint name must not contain a NUL character');
+  if (name.includes('\0'))
+    throw new errors.ProgrammingError('a savepoint name must not contain a NUL character');
   return `"${name.replaceAll('"', '""')}"`;
 }

@@ -54,9 +54,12 @@ export function quoteValue(value: string): string {
 function checkValue(name: string, value: unknown): string {
   if (typeof value === 'boolean') return value ? '1' : '0';
   if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'bigint') {
-    throw new errors.ProgrammingError(`expected the connection parameter ${name} to be a string, got a ${typeof value}`);
+    throw new errors.ProgrammingError(
+      `expected the connection parameter ${name} to be a string, got a ${typeof value}`,
+    );
   }
   const text = String(value);
-  if (text.includes('\0')) throw new errors.ProgrammingError(`the connection parameter ${name} contains a NUL character`);
+  if (text.includes('\0'))
+    throw new errors.ProgrammingError(`the connection parameter ${name} contains a NUL character`);
   return text;
 }

@@ -72,10 +72,13 @@ export function checkHonoured(params: Readonly<Record<string, string>>): void {
   for (const [name, value] of Object.entries(params)) {
     const { honoured } = PARAMETERS[name] ?? {};
     if (honoured !== undefined && !honoured.includes(value)) {
-      throw new errors.NotSupportedError(`the connection parameter ${name}=${value} is not supported yet`);
+      const shown = name === 'sslpassword' ? name : `${name}=${value}`;
+      throw new errors.NotSupportedError(`the connection parameter ${shown} is not supported yet`);
     }
   }
   if (params['host']?.includes(',') === true || params['hostaddr']?.includes(',') === true) {
-    throw new errors.NotSupportedError('several hosts in the connection parameter host are not supported yet');
+    throw new errors.NotSupportedError(
+      'several hosts in the connection parameter host are not supported yet',
+    );
   }
 }

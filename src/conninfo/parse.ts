@@ -4,7 +4,8 @@ import { parseUri } from './uri.js';
 
 /** Reads a connection string of either kind. Raises `ProgrammingError`; no message has more of it than a parameter's name. */
 export function parseConninfo(conninfo: string): Record<string, string> {
-  if (conninfo.includes('\0')) throw new errors.ProgrammingError('the connection string contains a NUL character');
+  if (conninfo.includes('\0'))
+    throw new errors.ProgrammingError('the connection string contains a NUL character');
   return /^postgres(?:ql)?:\/\//.test(conninfo) ? parseUri(conninfo) : parseKeywords(conninfo);
 }
 
@@ -18,7 +19,12 @@ function parseKeywords(text: string): Record<string, string> {
     const at = PAIR.lastIndex;
     const match = PAIR.exec(text);
     if (match === null) throw malformed(text.slice(at));
-    const [, name, quoted, plain] = match as unknown as [string, string, string | undefined, string | undefined];
+    const [, name, quoted, plain] = match as unknown as [
+      string,
+      string,
+      string | undefined,
+      string | undefined,
+    ];
     if (plain?.startsWith("'") === true) {
       throw new errors.ProgrammingError('unterminated quoted string in connection info string');
     }

@@ -13,7 +13,10 @@ export interface PasswordQuery {
 }
 
 /** The password that the password file has for a connection, or null. A file that others may read is not used, as in libpq. */
-export async function readPasswordFile(query: PasswordQuery, passfile: string | undefined): Promise<string | null> {
+export async function readPasswordFile(
+  query: PasswordQuery,
+  passfile: string | undefined,
+): Promise<string | null> {
   const path = passfile ?? defaultPath();
   const stats = await stat(path).catch(() => null);
   if (stats === null || !pgpass.usePgPass(stats, path)) return null;

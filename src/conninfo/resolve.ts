@@ -39,7 +39,9 @@ export async function resolveConninfo(conninfo: string | ConninfoParams = ''): P
   const given = typeof conninfo === 'string' ? conninfoToDict(conninfo) : conninfoToDict('', conninfo);
   const service = given['service'] ?? process.env['PGSERVICE'];
   const fromService =
-    service === undefined ? {} : await readService(service, given['servicefile'] ?? process.env['PGSERVICEFILE']);
+    service === undefined
+      ? {}
+      : await readService(service, given['servicefile'] ?? process.env['PGSERVICEFILE']);
   const params = { ...fromEnvironment(), ...fromService, ...given };
   checkHonoured(params);
   const { password: explicitPassword, ...shown } = params;
@@ -68,7 +70,10 @@ export async function resolveConninfo(conninfo: string | ConninfoParams = ''): P
     connectTimeout: connectTimeout(params['connect_timeout']),
     keepalives: {
       enabled: integer('keepalives', params['keepalives'] ?? '1') !== 0,
-      idleSeconds: nonEmpty(params['keepalives_idle']) === undefined ? null : integer('keepalives_idle', params['keepalives_idle']!),
+      idleSeconds:
+        nonEmpty(params['keepalives_idle']) === undefined
+          ? null
+          : integer('keepalives_idle', params['keepalives_idle']!),
     },
     startupParameters: startupParameters(params),
     params: shown,
@@ -87,7 +92,9 @@ function fromEnvironment(): Record<string, string> {
 function startupParameters(params: Readonly<Record<string, string>>): Record<string, string> {
   const encoding = params['client_encoding'];
   if (encoding !== undefined && !/^(?:|auto|utf-?8|unicode)$/i.test(encoding)) {
-    throw new errors.NotSupportedError(`the connection parameter client_encoding=${encoding} is not supported: it is always UTF8`);
+    throw new errors.NotSupportedError(
+      `the connection parameter client_encoding=${encoding} is not supported: it is always UTF8`,
+    );
   }
   const startup: Record<string, string> = {};
   const name = nonEmpty(params['application_name']) ?? nonEmpty(params['fallback_application_name']);
@@ -107,7 +114,8 @@ function nonEmpty(value: string | undefined): string | undefined {
 
 function integer(name: string, value: string): number {
   const text = value.trim();
-  if (!/^[+-]?\d+$/.test(text)) {
+  // As libpq, which reads a C int.
+  if (!/^[+-]?\d+$/.test(text) || Math.abs(Number(text)) > 2 ** 31 - 1) {
     throw new errors.OperationalError(`invalid integer value "${value}" for connection option "${name}"`);
   }
   return Number(text);

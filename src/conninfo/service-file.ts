@@ -25,7 +25,9 @@ export async function readService(name: string, file: string | undefined): Promi
     const found = findService(text, name, path);
     if (found !== null) return found;
   }
-  throw new errors.OperationalError(`definition of service "${name}" not found; looked in ${files.join(', ')}`);
+  throw new errors.OperationalError(
+    `definition of service "${name}" not found; looked in ${files.join(', ')}`,
+  );
 }
 
 function findService(text: string, service: string, path: string): Record<string, string> | null {
@@ -45,7 +47,9 @@ function findService(text: string, service: string, path: string): Record<string
     }
     const name = line.slice(0, equals).trim();
     if (name === 'service' || name === 'servicefile') {
-      throw new errors.OperationalError(`nested service specifications are not supported: "${path}", line ${String(index + 1)}`);
+      throw new errors.OperationalError(
+        `nested service specifications are not supported: "${path}", line ${String(index + 1)}`,
+      );
     }
     checkName(name);
     params[name] ??= line.slice(equals + 1).trim();

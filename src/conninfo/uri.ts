@@ -25,7 +25,9 @@ export function parseUri(uri: string): Record<string, string> {
   for (const host of (parts['hosts'] ?? '').split(',')) {
     const match = HOST.exec(host)?.groups;
     if (match === undefined || match['ipv6'] === '') {
-      throw new errors.ProgrammingError('a host in the connection URI is malformed; an IPv6 address needs brackets: [::1]');
+      throw new errors.ProgrammingError(
+        'a host in the connection URI is malformed; an IPv6 address needs brackets: [::1]',
+      );
     }
     hosts.push(match['ipv6'] ?? match['host'] ?? '');
     ports.push(match['port'] ?? '');
@@ -37,7 +39,9 @@ export function parseUri(uri: string): Record<string, string> {
     if (pair === '') continue;
     const equals = pair.indexOf('=');
     if (equals < 0 || pair.includes('=', equals + 1)) {
-      throw new errors.ProgrammingError('a parameter of the connection URI needs exactly one "=": name=value');
+      throw new errors.ProgrammingError(
+        'a parameter of the connection URI needs exactly one "=": name=value',
+      );
     }
     const name = decode(pair.slice(0, equals), 'a parameter name');
     const value = decode(pair.slice(equals + 1), name);

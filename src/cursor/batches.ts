@@ -6,7 +6,7 @@ export async function* batches<I, O>(
   items: Iterable<I> | AsyncIterable<I>,
   size: number,
   map: (item: I, index: number) => O,
-): AsyncGenerator<O[]> {
+): AsyncGenerator<O[], void> {
   let batch: O[] = [];
   let index = 0;
   if (Symbol.iterator in items) {

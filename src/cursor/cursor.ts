@@ -77,9 +77,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     this.connection = connection;
     this.#handle = connection[HANDLE];
     this.adapters = connection.adapters.clone();
-    this.#rowFactory =
-      options.rowFactory ??
-      ((connection.rowFactory as RowFactory<R> | undefined) ?? (tupleRow as unknown as RowFactory<R>));
+    this.#rowFactory = options.rowFactory ?? (connection.rowFactory as RowFactory<R> | undefined) ?? tupleRow;
   }
 
   // --- what is known of the result
@@ -194,10 +192,12 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
           signal: options.signal,
           inTransaction,
         });
-      const source = batches(paramsSeq, BATCH, dump);
+      const source: AsyncGenerator<SentParam[][], void> = batches(paramsSeq, BATCH, dump);
       // What an asynchronous source waits for may need the connection, so it can't have it to itself.
       if (Symbol.iterator in paramsSeq) {
-        await this.#handle.session.exclusively((hold) => this.#executeBatches(query, source, requestFor, hold));
+        await this.#handle.session.exclusively((hold) =>
+          this.#executeBatches(query, source, requestFor, hold),
+        );
       } else {
         await this.#executeBatches(query, source, requestFor);
       }
@@ -275,7 +275,8 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       );
     }
     const sent = new Array<SentParam>(values.length);
-    for (let i = 0; i < values.length; i++) sent[i] = dumpParam(values[i], this.adapters, `${where}$${String(i + 1)}`);
+    for (let i = 0; i < values.length; i++)
+      sent[i] = dumpParam(values[i], this.adapters, `${where}$${String(i + 1)}`);
     return sent;
   }
 
@@ -291,9 +292,14 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   async fetchmany(size?: number): Promise<R[]> {
     const { rows } = this.#fetchable('fetchmany()');
     if (size !== undefined && !(Number.isInteger(size) && size >= 0)) {
-      throw new errors.ProgrammingError(`expected the size of fetchmany() to be a whole number, got ${String(size)}`);
+      throw new errors.ProgrammingError(
+        `expected the size of fetchmany() to be a whole number, got ${String(size)}`,
+      );
     }
-    return this.#rows(rows, Math.min(this.#position + (size === undefined || size === 0 ? this.arraysize : size), rows.length));
+    return this.#rows(
+      rows,
+      Math.min(this.#position + (size === undefined || size === 0 ? this.arraysize : size), rows.length),
+    );
   }
 
   /** All rows of the result that have not been fetched. */
@@ -317,7 +323,9 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   async scroll(value: number, mode: 'relative' | 'absolute' = 'relative'): Promise<void> {
     const { rows } = this.#fetchable('scroll()');
     if (mode !== 'relative' && mode !== 'absolute') {
-      throw new errors.ProgrammingError(`expected the mode of scroll() to be 'relative' or 'absolute', got ${String(mode)}`);
+      throw new errors.ProgrammingError(
+        `expected the mode of scroll() to be 'relative' or 'absolute', got ${String(mode)}`,
+      );
     }
     const position = mode === 'relative' ? this.#position + value : value;
     if (!Number.isInteger(position) || position < 0 || position >= rows.length) {
@@ -350,7 +358,9 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     this.#checkIdle('setResult()');
     const count = this.#results.length;
     if (!Number.isInteger(index) || index < -count || index >= count) {
-      throw new errors.ProgrammingError(`result ${String(index)} is out of range: there are ${String(count)}`);
+      throw new errors.ProgrammingError(
+        `result ${String(index)} is out of range: there are ${String(count)}`,
+      );
     }
     this.#select(index < 0 ? count + index : index);
     return this;
@@ -387,7 +397,9 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     this.#checkIdle(query);
     this.#handle.check();
     if (typeof query !== 'string') {
-      throw new errors.ProgrammingError(`expected the query to be a string, got ${query === null ? 'null' : typeof query}`);
+      throw new errors.ProgrammingError(
+        `expected the query to be a string, got ${query === null ? 'null' : typeof query}`,
+      );
     }
     this.#running = { query, request: null };
   }
@@ -419,7 +431,8 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     const result = this.#result;
     if (result === undefined) throw new errors.ProgrammingError('no result available: execute a query first');
     if (!result.hasRows) {
-      const detail = result.statusmessage === null ? 'an empty query' : `command status: ${result.statusmessage}`;
+      const detail =
+        result.statusmessage === null ? 'an empty query' : `command status: ${result.statusmessage}`;
       throw new errors.ProgrammingError(`the last operation didn't produce rows to fetch (${detail})`);
     }
     return result;

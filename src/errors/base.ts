@@ -35,13 +35,18 @@ class Error extends globalThis.Error {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.sqlstate = options.sqlstate ?? options.diag?.sqlstate ?? null;
     // Not enumerable: printing an error shows its message and its SQLSTATE, not everything there is to know.
-    Object.defineProperty(this, 'diag', { value: options.diag ?? new Diagnostic(NO_FIELDS), configurable: true });
+    Object.defineProperty(this, 'diag', {
+      value: options.diag ?? new Diagnostic(NO_FIELDS),
+      configurable: true,
+    });
     Object.defineProperty(this, 'query', { value: options.query ?? null, configurable: true });
   }
 
   static override [Symbol.hasInstance](value: unknown): boolean {
     if (Function.prototype[Symbol.hasInstance].call(this, value)) return true;
-    const name: unknown = Object.hasOwn(this.prototype, BRAND) ? Reflect.get(this.prototype, BRAND) : undefined;
+    const name: unknown = Object.hasOwn(this.prototype, BRAND)
+      ? Reflect.get(this.prototype, BRAND)
+      : undefined;
     if (name === undefined || typeof value !== 'object' || value === null) return false;
     for (let link: unknown = value; link !== null; link = Object.getPrototypeOf(link)) {
       if (Object.hasOwn(link as object, BRAND) && Reflect.get(link as object, BRAND) === name) return true;

@@ -63,7 +63,8 @@ const BASES: Readonly<Record<string, DatabaseErrorClass>> = {
  */
 export function lookup(sqlstateOrConstantName: string): DatabaseErrorClass {
   const found = byCode.get(sqlstateOrConstantName.toUpperCase());
-  if (found === undefined) throw new RangeError(`there is no SQLSTATE or condition named ${sqlstateOrConstantName}`);
+  if (found === undefined)
+    throw new RangeError(`there is no SQLSTATE or condition named ${sqlstateOrConstantName}`);
   return found;
 }
 

@@ -1,5 +1,12 @@
 import { AsyncConnection, type Query } from '../connection/connection.js';
-import { endLease, isAlive, leaseConnection, onLost, setKeepsProcessAlive, type LeaseEnd } from '../connection/lease.js';
+import {
+  endLease,
+  isAlive,
+  leaseConnection,
+  onLost,
+  setKeepsProcessAlive,
+  type LeaseEnd,
+} from '../connection/lease.js';
 import type { ConninfoParams } from '../conninfo/index.js';
 import { channels, type UncommittedMessage } from '../diagnostics.js';
 import * as errors from '../errors/index.js';
@@ -8,15 +15,19 @@ import type { RowFactory, TupleRow } from '../rows.js';
 import { TransactionStatus } from '../session/status.js';
 import { systemClock } from './clock.js';
 import { boundedMap } from './map.js';
-import { checkSeconds, checkSizes, resolvePoolOptions, type PoolOptions, type ResolvedPoolOptions } from './options.js';
+import {
+  checkSeconds,
+  checkSizes,
+  resolvePoolOptions,
+  type PoolOptions,
+  type ResolvedPoolOptions,
+} from './options.js';
 import { ResourcePool, type AcquireOptions, type Lease } from './resource-pool.js';
 import type { PoolStats } from './statistics.js';
 
 /** Connection parameters, or what gives them anew for each connection: for credentials that change. */
 export type ConninfoSource =
-  | string
-  | ConninfoParams
-  | (() => string | ConninfoParams | Promise<string | ConninfoParams>);
+  string | ConninfoParams | (() => string | ConninfoParams | Promise<string | ConninfoParams>);
 
 /** How to wait for a connection. */
 export interface CheckoutOptions {
@@ -141,7 +152,9 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    */
   async open(options: { wait?: boolean; timeout?: number } = {}): Promise<void> {
     if (this.#pool.state === 'closed') {
-      throw new errors.OperationalError(`the pool '${this.name}' has been closed and can't be opened again; make another`);
+      throw new errors.OperationalError(
+        `the pool '${this.name}' has been closed and can't be opened again; make another`,
+      );
     }
     this.#pool.open();
     if (options.wait === true) await this.wait(options.timeout);
@@ -248,13 +261,18 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     const { concurrency = this.maxSize, signal } = options;
     if (!Number.isInteger(concurrency) || concurrency < 1) {
       return Promise.reject(
-        new errors.ProgrammingError(`expected \`concurrency\` to be a whole number, 1 or more, got ${String(concurrency)}`),
+        new errors.ProgrammingError(
+          `expected \`concurrency\` to be a whole number, 1 or more, got ${String(concurrency)}`,
+        ),
       );
     }
     return boundedMap(
       items,
       (item, index) =>
-        this.withConnection((connection) => fn(connection, item, index), signal === undefined ? {} : { signal }),
+        this.withConnection(
+          (connection) => fn(connection, item, index),
+          signal === undefined ? {} : { signal },
+        ),
       concurrency,
       signal,
     );

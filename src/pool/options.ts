@@ -74,7 +74,9 @@ let pools = 0;
 export function resolvePoolOptions<R>(options: PoolOptions<R>): ResolvedPoolOptions<R> {
   for (const name of Object.keys(options)) {
     if (!KNOWN.has(name)) {
-      throw new errors.ProgrammingError(`unknown pool option \`${name}\`; the options are ${[...KNOWN].join(', ')}`);
+      throw new errors.ProgrammingError(
+        `unknown pool option \`${name}\`; the options are ${[...KNOWN].join(', ')}`,
+      );
     }
   }
   for (const name of FUNCTIONS) {
@@ -125,5 +127,7 @@ function checkWhole(name: string, value: unknown, least: number): void {
 }
 
 function expected(name: string, what: string, got: unknown): errors.ProgrammingError {
-  return new errors.ProgrammingError(`expected \`${name}\` to be ${what}, got ${String(got)} (${typeof got})`);
+  return new errors.ProgrammingError(
+    `expected \`${name}\` to be ${what}, got ${String(got)} (${typeof got})`,
+  );
 }

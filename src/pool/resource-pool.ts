@@ -229,7 +229,7 @@ export class ResourcePool<T> {
 
   #refuse(reason: unknown): Promise<never> {
     this.#counters.requestsErrors++;
-    return Promise.reject(reason as Error);
+    return Promise.reject(reason);
   }
 
   /** An idle resource that is alive and not to be ended, taken out of the idle ones but not lent out yet. */
@@ -425,7 +425,8 @@ export class ResourcePool<T> {
     this.#backoff = null;
     this.#lastError = null;
     const { maxLifetime } = this.#options;
-    const lifetime = maxLifetime === 0 ? Infinity : maxLifetime * (1 - this.#options.random() * LIFETIME_JITTER);
+    const lifetime =
+      maxLifetime === 0 ? Infinity : maxLifetime * (1 - this.#options.random() * LIFETIME_JITTER);
     const slot: Slot<T> = {
       resource,
       generation: this.#generation,
@@ -670,7 +671,7 @@ export class ResourcePool<T> {
     const reason =
       this.#lastError === null
         ? ''
-        : `; the last attempt to connect failed: ${this.#lastError instanceof Error ? this.#lastError.message : String(this.#lastError)}`;
+        : `; the last attempt to connect failed: ${describeError(this.#lastError)}`;
     return new errors.PoolTimeout(
       `couldn't get a connection from the pool '${this.#options.name}' within ${String(timeout)} seconds` +
         ` (maxSize ${String(this.#maxSize)}: ${counts})${reason}`,
@@ -681,3 +682,7 @@ export class ResourcePool<T> {
 
 /** How long the very last resources may take to end, in seconds. */
 const LAST_MOMENTS = 0.1;
+
+function describeError(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

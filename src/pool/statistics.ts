@@ -35,7 +35,10 @@ export interface PoolStats {
 }
 
 /** The part of the statistics that counts, and that `popStats()` sets back. */
-export type Counters = Omit<PoolStats, 'poolMin' | 'poolMax' | 'poolSize' | 'poolAvailable' | 'requestsWaiting'>;
+export type Counters = Omit<
+  PoolStats,
+  'poolMin' | 'poolMax' | 'poolSize' | 'poolAvailable' | 'requestsWaiting'
+>;
 
 export function zeroCounters(): Counters {
   return {

@@ -63,7 +63,7 @@ function convert(query: string): ConvertedQuery {
       continue;
     }
     checkFormat(query, match.index, whole, nameFormat ?? format);
-    if ((name === undefined ? names.size > 0 : count > names.size)) {
+    if (name === undefined ? names.size > 0 : count > names.size) {
       throw new errors.ProgrammingError('positional and named placeholders cannot be mixed');
     }
     if (name === undefined) {
@@ -109,7 +109,9 @@ class PositionalQuery implements ConvertedQuery {
     if (!checkKind(params)) {
       // An object may hold more than the query names, here all of it.
       if (this.#count === 0) return [];
-      throw new errors.ProgrammingError('positional placeholders (%s) need an array of parameters, not an object');
+      throw new errors.ProgrammingError(
+        'positional placeholders (%s) need an array of parameters, not an object',
+      );
     }
     if (params.length !== this.#count) {
       throw new errors.ProgrammingError(
@@ -131,7 +133,9 @@ class NamedQuery implements ConvertedQuery {
 
   values(params: Params): readonly unknown[] {
     if (checkKind(params)) {
-      throw new errors.ProgrammingError('named placeholders (%(name)s) need an object of parameters, not an array');
+      throw new errors.ProgrammingError(
+        'named placeholders (%(name)s) need an object of parameters, not an array',
+      );
     }
     const missing = this.#names.filter((name) => !isGiven(params, name));
     if (missing.length > 0) {

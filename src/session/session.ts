@@ -85,8 +85,8 @@ export class Session implements MessageSink {
   #key: BackendKey = { pid: 0, secret: 0 };
   #statusByte = 0;
 
-  /** @internal */
-  readonly waiting = new Fifo<PendingStatement | Turn>();
+  /** The queue of everybody, which waits while somebody holds the session. */
+  readonly #everybody = new Hold();
   #hold: Hold | null = null;
   readonly #inFlight = new Fifo<PendingStatement>();
   /** How many of those in flight nothing may be sent behind. */
@@ -170,7 +170,7 @@ export class Session implements MessageSink {
 
   /** Nothing is running, nothing waits. */
   get quiet(): boolean {
-    return this.#inFlight.length === 0 && this.waiting.length === 0 && this.#cancelling === 0;
+    return this.#inFlight.length === 0 && this.#everybody.waiting.length === 0 && this.#cancelling === 0;
   }
 
   get closed(): boolean {
@@ -206,7 +206,7 @@ export class Session implements MessageSink {
   submit(request: StatementRequest, hold?: Hold): Promise<readonly StatementResult[]> {
     if (this.#phase !== 'open') return Promise.reject(this.unusable(request.text));
     const { signal } = request;
-    if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
+    if (signal?.aborted === true) return rejected(signal.reason);
     return new Promise((resolve, reject) => {
       const transparent = isTransparent(request);
       if (signal === undefined) {
@@ -237,13 +237,13 @@ export class Session implements MessageSink {
   inTurn<T>(act: (status: TransactionStatus) => T): Promise<T> {
     if (this.#phase !== 'open') return Promise.reject(this.unusable(null));
     return new Promise((resolve, reject) => {
-      this.waiting.push({
+      this.#everybody.waiting.push({
         reject,
         run: (status) => {
           try {
             resolve(act(status));
           } catch (error) {
-            reject(error as Error);
+            reject(error);
           }
         },
       });
@@ -256,7 +256,7 @@ export class Session implements MessageSink {
    * since a cancel request could hit a statement sent behind it. Resolves when it has been answered.
    */
   async abandon(request: StatementRequest, reason: Error): Promise<void> {
-    for (const item of [...(this.#hold?.waiting ?? []), ...this.waiting]) {
+    for (const item of [...(this.#hold?.waiting ?? []), ...this.#everybody.waiting]) {
       if (item instanceof PendingStatement && item.request === request) this.#abandon(item, reason);
     }
     for (const pending of this.#inFlight) {
@@ -337,7 +337,7 @@ export class Session implements MessageSink {
   readonly #waitForQuiet: (() => void)[] = [];
 
   #enqueue(pending: PendingStatement, hold: Hold | undefined): void {
-    (hold ?? this).waiting.push(pending);
+    (hold ?? this.#everybody).waiting.push(pending);
     this.#pump();
   }
 
@@ -353,7 +353,7 @@ export class Session implements MessageSink {
   }
 
   #drainWaiting(): (PendingStatement | Turn)[] {
-    return [...(this.#hold?.waiting.drain() ?? []), ...this.waiting.drain()];
+    return [...(this.#hold?.waiting.drain() ?? []), ...this.#everybody.waiting.drain()];
   }
 
   // --- sending
@@ -361,7 +361,7 @@ export class Session implements MessageSink {
   /** Sends what may be sent. The only place where statements leave the queue. */
   #pump(): void {
     while (this.#phase === 'open' && this.#cancelling === 0) {
-      const queue = (this.#hold ?? this).waiting;
+      const queue = (this.#hold ?? this.#everybody).waiting;
       const next = queue.first;
       if (next === undefined) return;
       if (!(next instanceof PendingStatement)) {
@@ -784,8 +784,10 @@ export class Session implements MessageSink {
       return;
     }
     this.#phase = 'closing';
-    const reason = new errors.OperationalError('the connection was closed while the statement was waiting or running');
-    if (this.#inFlight.length > 0 || this.waiting.length > 0) await this.abandonAll(reason);
+    const reason = new errors.OperationalError(
+      'the connection was closed while the statement was waiting or running',
+    );
+    if (this.#inFlight.length > 0 || this.#everybody.waiting.length > 0) await this.abandonAll(reason);
     this.#writer.terminate();
     this.#flush();
     this.#socket.end();
@@ -846,5 +848,13 @@ function loadError(cause: unknown, text: string): Error {
 }
 
 function copyRefused(text: string): Error {
-  return new errors.ProgrammingError('COPY cannot be used with execute(); use copy() instead', { query: text });
+  return new errors.ProgrammingError('COPY cannot be used with execute(); use copy() instead', {
+    query: text,
+  });
+}
+
+/** A promise rejected with whatever an abort was given as its reason. */
+function rejected(reason: unknown): Promise<never> {
+  // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- the caller's reason, whatever it is
+  return Promise.reject(reason);
 }

@@ -126,6 +126,7 @@ export class PendingStatement {
 
   #setFields(fields: readonly Field[] | null): void {
     this.#fields = fields;
-    this.loaders = fields === null ? [] : fields.map((field) => this.request.loaders.loaderFor(field.typeOid));
+    this.loaders =
+      fields === null ? [] : fields.map((field) => this.request.loaders.loaderFor(field.typeOid));
   }
 }

@@ -67,7 +67,11 @@ export function readTag(bytes: Buffer, start: number, end: number): string {
 }
 
 /** Name and value of a `ParameterStatus`. */
-export function readParameterStatus(bytes: Buffer, start: number, end: number): [name: string, value: string] {
+export function readParameterStatus(
+  bytes: Buffer,
+  start: number,
+  end: number,
+): [name: string, value: string] {
   const stop = endOfString(bytes, start);
   return [bytes.utf8Slice(start, stop), bytes.utf8Slice(stop + 1, end - 1)];
 }

@@ -98,8 +98,7 @@ export class BackendReader {
   /** Length of the message at `at`, its type byte included; -1 after garbage. */
   #messageLength(bytes: Buffer, at: number): number {
     const type = bytes[at]!;
-    const length =
-      (bytes[at + 1]! << 24) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 8) | bytes[at + 4]!;
+    const length = (bytes[at + 1]! << 24) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 8) | bytes[at + 4]!;
     if (!isBackendMessage[type] || length < 4 || length > this.#longest) {
       this.stop();
       this.#sink.onGarbage(

@@ -41,10 +41,9 @@ describe('an aborted statement', () => {
 
   it('with a signal aborted before is not begun', async () => {
     const connection = await connect();
-    await expect(connection.execute('select 1', null, { signal: AbortSignal.abort() })).rejects.toHaveProperty(
-      'name',
-      'AbortError',
-    );
+    await expect(
+      connection.execute('select 1', null, { signal: AbortSignal.abort() }),
+    ).rejects.toHaveProperty('name', 'AbortError');
     expect(connection.info.transactionStatus).toBe(TransactionStatus.IDLE);
   });
 

@@ -57,7 +57,9 @@ describe('statements given at once to one connection', () => {
       return Number(text);
     });
     const settled = await Promise.allSettled(
-      Array.from({ length: 20 }, async (_, i) => (await connection.execute('select %s::int4', [i])).fetchone()),
+      Array.from({ length: 20 }, async (_, i) =>
+        (await connection.execute('select %s::int4', [i])).fetchone(),
+      ),
     );
     settled.forEach((result, i) => {
       if (i !== 13) expect((result as PromiseFulfilledResult<unknown>).value).toEqual([i]);
@@ -70,7 +72,9 @@ describe('statements given at once to one connection', () => {
   it('prepare a statement that fails to be parsed without confusing those behind it', async () => {
     const connection = await connect({ autocommit: true });
     const settled = await Promise.allSettled(
-      Array.from({ length: 5 }, () => connection.execute('select nothing from nowhere where id = %s', [1], { prepare: true })),
+      Array.from({ length: 5 }, () =>
+        connection.execute('select nothing from nowhere where id = %s', [1], { prepare: true }),
+      ),
     );
     for (const result of settled) {
       expect((result as PromiseRejectedResult).reason).toBeInstanceOf(errors.UndefinedTable);
@@ -110,7 +114,9 @@ describe('COPY through execute()', () => {
       const connection = await connect({ autocommit: true });
       await connection.execute('create temp table target (id int)');
       for (const options of [{}, { prepare: true }]) {
-        await expect(connection.execute(statement, null, options)).rejects.toBeInstanceOf(errors.ProgrammingError);
+        await expect(connection.execute(statement, null, options)).rejects.toBeInstanceOf(
+          errors.ProgrammingError,
+        );
         expect(await (await connection.execute('select count(*) from target')).fetchone()).toEqual([0n]);
       }
     });

@@ -49,7 +49,7 @@ describe('what is not given', () => {
     expect(keepalives).toEqual({ enabled: true, idleSeconds: null });
     expect(params).toEqual({ host: 'localhost' });
     expect((await resolveConninfo('user=u')).dbname).toBe('u');
-    expect((await resolveConninfo('user= dbname= port=')).port).toBe(5432);
+    expect((await resolveConninfo("user='' dbname='' port=''")).port).toBe(5432);
   });
 
   it('is taken from the environment, where it is not empty', async () => {
@@ -280,7 +280,6 @@ describe('a number', () => {
     expect((await resolveConninfo('host=h keepalives_idle=30')).keepalives.idleSeconds).toBe(30);
     expect((await refusal('host=h keepalives=yes')).message).toContain('keepalives');
     expect((await refusal('host=h keepalives_idle=x')).message).toContain('keepalives_idle');
-    expect((await resolveConninfo('host=h keepalives=')).keepalives.enabled).toBe(true);
   });
 
   it('that is really a piece of a password is not shown', async () => {
@@ -294,7 +293,7 @@ describe('the startup parameters', () => {
   it('have the application name, or else the fallback', async () => {
     const startup = async (conninfo: string): Promise<unknown> => (await resolveConninfo(conninfo)).startupParameters;
     expect(await startup('host=h application_name=a fallback_application_name=f')).toEqual({ application_name: 'a' });
-    expect(await startup('host=h application_name= fallback_application_name=f')).toEqual({ application_name: 'f' });
+    expect(await startup("host=h application_name='' fallback_application_name=f")).toEqual({ application_name: 'f' });
     expect(await startup('host=h')).toEqual({});
   });
 });

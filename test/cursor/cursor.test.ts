@@ -56,7 +56,10 @@ describe('parameters', () => {
     [Symbol('s'), ['$1', 'symbol']],
     [{ a: 1 }, ['$1', 'Jsonb']],
     [new Map(), ['$1', 'Map']],
-    [[1, { a: 1 }], ['$1[1]', 'Jsonb']],
+    [
+      [1, { a: 1 }],
+      ['$1[1]', 'Jsonb'],
+    ],
   ] as const) {
     it(`refuses ${typeof value} ${words.join(' ')}, and nothing is sent`, async () => {
       const connection = await connect({ autocommit: true });
@@ -76,7 +79,9 @@ describe('parameters', () => {
     await expect(connection.execute('select \0')).rejects.toBeInstanceOf(errors.ProgrammingError);
     await expect(connection.execute("select '\ud800'")).rejects.toBeInstanceOf(errors.ProgrammingError);
     await expect(connection.execute(1 as unknown as string)).rejects.toBeInstanceOf(errors.ProgrammingError);
-    await expect(connection.execute(null as unknown as string)).rejects.toBeInstanceOf(errors.ProgrammingError);
+    await expect(connection.execute(null as unknown as string)).rejects.toBeInstanceOf(
+      errors.ProgrammingError,
+    );
   });
 
   it('refuses more of them than the protocol can count', async () => {
@@ -91,7 +96,9 @@ describe('executemany()', () => {
     const connection = await connect({ autocommit: true });
     const cursor = connection.cursor();
     await expect(cursor.executemany('select %s', [[1], [{}]])).rejects.toThrow('[1]$1');
-    await expect(cursor.executemany('select %s', 5 as unknown as [])).rejects.toBeInstanceOf(errors.ProgrammingError);
+    await expect(cursor.executemany('select %s', 5 as unknown as [])).rejects.toBeInstanceOf(
+      errors.ProgrammingError,
+    );
   });
 
   it('takes an asynchronous source, and closes it when the server refuses a row', async () => {
@@ -132,7 +139,9 @@ describe('executemany()', () => {
 describe('results', () => {
   it('are described, and made by the row factory of the moment', async () => {
     const connection = await connect();
-    const cursor = await connection.execute('select 1::int2 as a, $$x$$::varchar(7) as b, array[1.5]::numeric(6,2)[] as c');
+    const cursor = await connection.execute(
+      'select 1::int2 as a, $$x$$::varchar(7) as b, array[1.5]::numeric(6,2)[] as c',
+    );
     expect(cursor.description?.map(({ name, typeDisplay }) => [name, typeDisplay])).toEqual([
       ['a', 'int2'],
       ['b', 'varchar(7)'],

@@ -24,9 +24,16 @@ describe('a backend that is killed', () => {
   it('while a statement runs: that one and those that wait reject with it', async () => {
     const connection = await connect();
     const pid = connection.info.backendPid;
-    const running = [connection.execute('select pg_sleep(20)'), connection.execute('select 2'), connection.commit()];
+    const running = [
+      connection.execute('select pg_sleep(20)'),
+      connection.execute('select 2'),
+      connection.commit(),
+    ];
     const settled = Promise.allSettled(running);
-    while ((await admin('select 1 from pg_stat_activity where pid = $1 and query like $2', [pid, '%pg_sleep%'])).length === 0);
+    while (
+      (await admin('select 1 from pg_stat_activity where pid = $1 and query like $2', [pid, '%pg_sleep%']))
+        .length === 0
+    );
     await terminate(pid);
     for (const result of await settled) {
       expect(result.status).toBe('rejected');
@@ -65,7 +72,8 @@ describe('a backend that is killed', () => {
           } catch {
             failed++;
           }
-          if (failed > 0) await expect(connection.execute('select 1')).rejects.toBeInstanceOf(errors.OperationalError);
+          if (failed > 0)
+            await expect(connection.execute('select 1')).rejects.toBeInstanceOf(errors.OperationalError);
         }
         if (failed === 0) {
           await untilClosed(connection);
@@ -130,7 +138,9 @@ describe('closing', () => {
           await using connection = await AsyncConnection.connect(dsn());
           await connection.execute('lock table locked in access exclusive mode');
         }
-        await admin("begin; set local lock_timeout = '1ms'; lock table locked in access exclusive mode; rollback");
+        await admin(
+          "begin; set local lock_timeout = '1ms'; lock table locked in access exclusive mode; rollback",
+        );
       }
       expect(await admin('select * from locked')).toEqual([]);
       expect(await backends()).toEqual([]);

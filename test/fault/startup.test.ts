@@ -19,7 +19,9 @@ describe('a server that misbehaves in startup', () => {
   for (const name of ['closing', 'resetting'] as const) {
     it(`is given up at once when it is ${name}, without another attempt`, async () => {
       await using server = await FakeServer.running(misbehaviour[name]);
-      const error = await rejection(AsyncConnection.connect(`host=127.0.0.1 port=${String(server.port)} user=u dbname=d`));
+      const error = await rejection(
+        AsyncConnection.connect(`host=127.0.0.1 port=${String(server.port)} user=u dbname=d`),
+      );
       expect(error).toBeInstanceOf(errors.OperationalError);
       expect(server.accepted).toBe(1);
     });
@@ -27,7 +29,9 @@ describe('a server that misbehaves in startup', () => {
 
   it('that talks another protocol is named as such', async () => {
     await using server = await FakeServer.running(misbehaviour.garbage);
-    const error = await rejection(AsyncConnection.connect(`host=127.0.0.1 port=${String(server.port)} user=u`));
+    const error = await rejection(
+      AsyncConnection.connect(`host=127.0.0.1 port=${String(server.port)} user=u`),
+    );
     expect(error).toBeInstanceOf(errors.OperationalError);
     expect(error.message).toMatch(/does not speak the PostgreSQL protocol/);
     expect(server.accepted).toBe(1);
@@ -58,7 +62,9 @@ describe('a server that misbehaves in startup', () => {
       await client.until(1);
       client.send(Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 7]));
     });
-    const error = await rejection(AsyncConnection.connect(`host=127.0.0.1 port=${String(server.port)} user=u`));
+    const error = await rejection(
+      AsyncConnection.connect(`host=127.0.0.1 port=${String(server.port)} user=u`),
+    );
     expect(error).toBeInstanceOf(errors.NotSupportedError);
     expect(error.message).toContain('authentication method 7');
   });
@@ -68,7 +74,9 @@ describe('a server that misbehaves in startup', () => {
       await client.until(1);
       client.send(messages.authenticationSasl);
     });
-    const error = await rejection(AsyncConnection.connect(`host=127.0.0.1 port=${String(server.port)} user=u`));
+    const error = await rejection(
+      AsyncConnection.connect(`host=127.0.0.1 port=${String(server.port)} user=u`),
+    );
     expect(error).toBeInstanceOf(errors.OperationalError);
     expect(error.message).toMatch(/asks for a password/);
   });
@@ -77,7 +85,9 @@ describe('a server that misbehaves in startup', () => {
     const target = conninfoToDict(inject('dsn'));
     for (let cut = 0; cut < 12; cut++) {
       await using proxy = await FaultProxy.to({ host: target['host']!, port: Number(target['port']) });
-      const connecting = AsyncConnection.connect(dsn({ host: '127.0.0.1', port: proxy.port, connect_timeout: 5 }));
+      const connecting = AsyncConnection.connect(
+        dsn({ host: '127.0.0.1', port: proxy.port, connect_timeout: 5 }),
+      );
       while (proxy.connections.length === 0) await new Promise((resolve) => setImmediate(resolve));
       proxy.connections[0]!.cutAfter(cut * 30, 'down');
       const error = await rejection(connecting);
@@ -97,7 +107,9 @@ function mapReason(signal: AbortSignal, reason: Error): AbortSignal {
 
 describe('what can be wrong with where to connect', () => {
   it('a port that nobody listens on', async () => {
-    const error = await rejection(AsyncConnection.connect(dsn({ host: '127.0.0.1', port: await freePort() })));
+    const error = await rejection(
+      AsyncConnection.connect(dsn({ host: '127.0.0.1', port: await freePort() })),
+    );
     expect(error).toBeInstanceOf(errors.OperationalError);
     expect(error.message).toMatch(/connection refused/);
   });
@@ -121,16 +133,19 @@ describe('what can be wrong with where to connect', () => {
     expect(error.cause).toBeInstanceOf(errors.InvalidCatalogName);
   });
 
-  it.skipIf(process.env['DATABASE_URL'] !== undefined)('a wrong password, which no message repeats', async () => {
-    const { user, password } = PASSWORD_ROLE;
-    const right = await AsyncConnection.connect(dsn({ user, password }));
-    expect(right.info.user).toBe(user);
-    await right.close();
-    const error = await rejection(AsyncConnection.connect(dsn({ user, password: 'hunter2' })));
-    expect(error).toBeInstanceOf(errors.InvalidPassword);
-    expect(error).toBeInstanceOf(errors.OperationalError);
-    expect(`${error.message} ${String(error.stack)} ${JSON.stringify(error)}`).not.toContain('hunter2');
-  });
+  it.skipIf(process.env['DATABASE_URL'] !== undefined)(
+    'a wrong password, which no message repeats',
+    async () => {
+      const { user, password } = PASSWORD_ROLE;
+      const right = await AsyncConnection.connect(dsn({ user, password }));
+      expect(right.info.user).toBe(user);
+      await right.close();
+      const error = await rejection(AsyncConnection.connect(dsn({ user, password: 'hunter2' })));
+      expect(error).toBeInstanceOf(errors.InvalidPassword);
+      expect(error).toBeInstanceOf(errors.OperationalError);
+      expect(`${error.message} ${String(error.stack)} ${JSON.stringify(error)}`).not.toContain('hunter2');
+    },
+  );
 
   it('a connection that is ready, but then garbles its answer, is lost and says why', async () => {
     await using server = await FakeServer.running(async (client) => {

@@ -335,8 +335,7 @@ async function outcomeOf(act: () => Promise<unknown>): Promise<Outcome> {
 
 /** A comparison that failed within a block has left the block like any other error. */
 function isAssertion(error: unknown): boolean {
-  return (
-    error instanceof Error &&
-    (error.name === 'AssertionError' || error.message.endsWith('failed unexpectedly'))
-  );
+  return error instanceof Mismatch || (error instanceof Error && error.name === 'AssertionError');
 }
+
+class Mismatch extends Error {}

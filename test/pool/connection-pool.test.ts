@@ -2,7 +2,13 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { AsyncConnection, AsyncConnectionPool, errors, TransactionStatus, type PoolOptions } from '../../src/index.js';
+import {
+  AsyncConnection,
+  AsyncConnectionPool,
+  errors,
+  TransactionStatus,
+  type PoolOptions,
+} from '../../src/index.js';
 import { admin, backends, dsn, terminate } from '../support/database.js';
 import { freePort } from '../support/server.js';
 import { warningsOf } from '../support/warnings.js';
@@ -145,8 +151,14 @@ describe('lending connections', () => {
         const controller = new AbortController();
         const waiting = pool.connection({ signal: controller.signal });
         if (i % 4 === 0) controller.abort();
-        else if (i % 4 === 1) queueMicrotask(() => { controller.abort(); });
-        else if (i % 4 === 2) setImmediate(() => { controller.abort(); });
+        else if (i % 4 === 1)
+          queueMicrotask(() => {
+            controller.abort();
+          });
+        else if (i % 4 === 2)
+          setImmediate(() => {
+            controller.abort();
+          });
         try {
           await using connection = await waiting;
           expect(connection.closed).toBe(false);
@@ -193,13 +205,20 @@ describe('lending connections', () => {
         most = Math.max(most, ++connecting);
         await sleep(150);
         try {
-          return (await (AsyncConnection.connect as (...all: unknown[]) => Promise<unknown>).apply(this, args)) as never;
+          return (await (AsyncConnection.connect as (...all: unknown[]) => Promise<unknown>).apply(
+            this,
+            args,
+          )) as never;
         } finally {
           connecting--;
         }
       }
     }
-    const pool = makePool({ minSize: 1, maxSize: 20, connectionClass: Slow as unknown as typeof AsyncConnection });
+    const pool = makePool({
+      minSize: 1,
+      maxSize: 20,
+      connectionClass: Slow as unknown as typeof AsyncConnection,
+    });
     await Promise.all(
       Array.from({ length: 50 }, async () => {
         await using connection = await pool.connection();
@@ -237,7 +256,8 @@ describe('a connection that comes back', () => {
       (connection) => connection.execute('select pg_advisory_xact_lock(4711)'),
       (connection) => connection.execute('selec').catch(() => undefined),
       (connection) => void connection.execute('select pg_sleep(20)').catch(() => undefined),
-      (connection) => void Promise.allSettled([connection.execute('select pg_sleep(20)'), connection.execute('select 1')]),
+      (connection) =>
+        void Promise.allSettled([connection.execute('select pg_sleep(20)'), connection.execute('select 1')]),
       (connection) => connection.execute("set local work_mem = '1MB'"),
       (connection) => connection.execute('create temp table leftover (id int)'),
       (connection) => connection.transaction(),
@@ -259,7 +279,9 @@ describe('a connection that comes back', () => {
         [pid],
       );
       expect(row).toEqual({ state: 'idle', locks: '0' });
-      const cursor = await next.execute("select to_regclass('pg_temp.leftover'), current_setting('work_mem')");
+      const cursor = await next.execute(
+        "select to_regclass('pg_temp.leftover'), current_setting('work_mem')",
+      );
       expect((await cursor.fetchone())?.[0]).toBeNull();
     }
   });
@@ -509,7 +531,9 @@ describe('care', () => {
         await connection.execute('select 1');
       },
     });
-    const error: unknown = await unready.open({ wait: true, timeout: 0.3 }).catch((reason: unknown) => reason);
+    const error: unknown = await unready
+      .open({ wait: true, timeout: 0.3 })
+      .catch((reason: unknown) => reason);
     expect((error as Error).cause).toHaveProperty('message', expect.stringContaining('`configure`'));
   });
 
@@ -535,9 +559,9 @@ describe('care', () => {
     const connection = await pool.getconn();
     await sleep(20);
     await pool.putconn(connection);
-    await expect(
-      Promise.all(Array.from({ length: 5 }, () => pool.getconn(0.1))),
-    ).rejects.toBeInstanceOf(errors.PoolTimeout);
+    await expect(Promise.all(Array.from({ length: 5 }, () => pool.getconn(0.1)))).rejects.toBeInstanceOf(
+      errors.PoolTimeout,
+    );
     await sleep(150);
     const stats = pool.getStats();
     expect(stats).toMatchObject({

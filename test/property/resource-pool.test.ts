@@ -59,7 +59,8 @@ interface Request {
 /** A pool of things, and everything that has happened to it. */
 class World {
   readonly clock = new FakeClock();
-  readonly making: { resolve: (thing: Thing) => void; reject: (error: Error) => void; aborted: boolean }[] = [];
+  readonly making: { resolve: (thing: Thing) => void; reject: (error: Error) => void; aborted: boolean }[] =
+    [];
   readonly things: Thing[] = [];
   readonly requests: Request[] = [];
   readonly pool: ResourcePool<Thing>;
@@ -187,26 +188,56 @@ class World {
 type Act = (world: World) => void;
 
 const act: fc.Arbitrary<Act> = fc.oneof(
-  { weight: 6, arbitrary: fc.integer({ min: 1, max: 20 }).map((timeout): Act => (world) => { world.acquire(timeout); }) },
-  { weight: 2, arbitrary: fc.nat(30).map((at): Act => (world) => { world.pick(world.requests, at)?.controller.abort(new Error('aborted')); }) },
   {
-    weight: 5,
-    arbitrary: fc.record({ at: fc.nat(30), keep: fc.boolean(), twice: fc.boolean() }).map(({ at, keep, twice }): Act => (world) => {
-      const request = world.pick(world.leased, at);
-      if (request?.lease == null) return;
-      const { lease } = request;
-      request.lease = null;
-      expect(keep ? lease.release() : lease.discard()).toBe(true);
-      if (twice) expect(lease.release() || lease.discard()).toBe(false);
+    weight: 6,
+    arbitrary: fc.integer({ min: 1, max: 20 }).map((timeout): Act => (world) => {
+      world.acquire(timeout);
     }),
   },
-  { weight: 6, arbitrary: fc.record({ at: fc.nat(30), ok: fc.boolean() }).map(({ at, ok }): Act => (world) => { world.finishMaking(at, ok); }) },
-  { weight: 3, arbitrary: fc.nat(30).map((at): Act => (world) => { world.finishMaking(at, true); }) },
-  { weight: 3, arbitrary: fc.integer({ min: 0, max: 300 }).map((tenths): Act => (world) => { world.clock.advance(tenths / 10); }) },
   {
     weight: 2,
     arbitrary: fc.nat(30).map((at): Act => (world) => {
-      const thing = world.pick(world.things.filter(({ destroyed }) => !destroyed), at);
+      world.pick(world.requests, at)?.controller.abort(new Error('aborted'));
+    }),
+  },
+  {
+    weight: 5,
+    arbitrary: fc
+      .record({ at: fc.nat(30), keep: fc.boolean(), twice: fc.boolean() })
+      .map(({ at, keep, twice }): Act => (world) => {
+        const request = world.pick(world.leased, at);
+        if (request?.lease == null) return;
+        const { lease } = request;
+        request.lease = null;
+        expect(keep ? lease.release() : lease.discard()).toBe(true);
+        if (twice) expect(lease.release() || lease.discard()).toBe(false);
+      }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({ at: fc.nat(30), ok: fc.boolean() }).map(({ at, ok }): Act => (world) => {
+      world.finishMaking(at, ok);
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.nat(30).map((at): Act => (world) => {
+      world.finishMaking(at, true);
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.integer({ min: 0, max: 300 }).map((tenths): Act => (world) => {
+      world.clock.advance(tenths / 10);
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.nat(30).map((at): Act => (world) => {
+      const thing = world.pick(
+        world.things.filter(({ destroyed }) => !destroyed),
+        at,
+      );
       if (thing === undefined) return;
       thing.alive = false;
       world.pool.onLost(thing);
@@ -219,14 +250,24 @@ const act: fc.Arbitrary<Act> = fc.oneof(
       world.pool.resize(Math.min(min, max), max);
     }),
   },
-  { weight: 1, arbitrary: fc.constant<Act>((world) => { world.pool.drain(); }) },
+  {
+    weight: 1,
+    arbitrary: fc.constant<Act>((world) => {
+      world.pool.drain();
+    }),
+  },
 );
 
 describe('the resource pool', () => {
   it('keeps its promises whatever happens to it', async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.record({ minSize: fc.nat(2), extra: fc.nat(3), maxWaiting: fc.constantFrom(0, 0, 3), check: fc.boolean() }),
+        fc.record({
+          minSize: fc.nat(2),
+          extra: fc.nat(3),
+          maxWaiting: fc.constantFrom(0, 0, 3),
+          check: fc.boolean(),
+        }),
         fc.array(fc.record({ act, settle: fc.boolean() }), { maxLength: 200 }),
         async ({ minSize, extra, maxWaiting, check }, acts) => {
           const world = new World({ minSize, maxSize: Math.max(1, minSize + extra), maxWaiting, check });

@@ -1,0 +1,198 @@
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+
+const run = promisify(execFile);
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const bin = (name: string): string => join(root, 'node_modules/.bin', name);
+const MINUTE = 60_000;
+
+interface Packed {
+  readonly filename: string;
+  readonly size: number;
+  readonly unpackedSize: number;
+  readonly files: readonly { readonly path: string }[];
+}
+
+let home: string;
+let source: string;
+let packed: Packed;
+let tarball: string;
+
+beforeAll(async () => {
+  home = await mkdtemp(join(tmpdir(), 'usingpg-package-'));
+  // Built and packed aside, so that whoever uses dist meanwhile is not disturbed.
+  source = join(home, 'package');
+  await mkdir(source);
+  for (const name of ['package.json', 'README.md', 'CHANGELOG.md', 'LICENSE']) {
+    if (existsSync(join(root, name))) await copyFile(join(root, name), join(source, name));
+  }
+  await run(bin('tsup'), ['--out-dir', join(source, 'dist')], { cwd: root, maxBuffer: 1e8 });
+  const { stdout } = await npm(source, 'pack', '--ignore-scripts', '--json', '--pack-destination', home);
+  packed = (JSON.parse(stdout) as Packed[])[0]!;
+  tarball = join(home, packed.filename);
+  console.log(
+    `${packed.filename}: ${kilobytes(packed.size)} packed, ${kilobytes(packed.unpackedSize)} unpacked`,
+  );
+}, 3 * MINUTE);
+
+afterAll(() => rm(home, { recursive: true, force: true }));
+
+test('the package holds what is built and what is to be read, nothing else', async () => {
+  const paths = packed.files.map(({ path }) => path);
+  expect(paths).toEqual(
+    expect.arrayContaining(['dist/index.js', 'dist/index.cjs', 'dist/index.d.ts', 'dist/index.d.cts']),
+  );
+  expect(
+    paths.filter((path) => !/^(dist\/|package\.json$|README\.md$|LICENSE$|CHANGELOG\.md$)/.test(path)),
+  ).toEqual([]);
+  for (const name of await readdir(join(source, 'dist'))) {
+    if (!/\.c?js$/.test(name)) continue;
+    expect(await readFile(join(source, 'dist', name), 'utf8'), name).not.toMatch(
+      /vitest|fault-proxy|fake-server|node_modules\/pg\//,
+    );
+  }
+});
+
+test('attw finds every way of importing it typed', { timeout: 2 * MINUTE }, async () => {
+  const { stdout } = await run(bin('attw'), [tarball, '--format', 'json'], { cwd: home, maxBuffer: 1e8 });
+  const { problems } = JSON.parse(stdout) as { problems?: Record<string, unknown> };
+  expect(problems ?? {}).toEqual({});
+});
+
+test('publint has nothing to say', { timeout: 2 * MINUTE }, async () => {
+  const { stdout } = await run(bin('publint'), ['run', source, '--strict', '--pack', 'false'], {
+    cwd: home,
+    env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0' },
+  });
+  expect(stdout).toContain('All good');
+});
+
+test('an ES module project imports and uses it', { timeout: 2 * MINUTE }, async () => {
+  const project = await install('esm', { type: 'module' });
+  await writeFile(join(project, 'index.js'), `import { AsyncConnectionPool } from 'usingpg';\n${USE}`);
+  expect(await node(project, 'index.js')).toBe('[ 42 ]');
+});
+
+test('a CommonJS project requires and uses it', { timeout: 2 * MINUTE }, async () => {
+  const project = await install('cjs', {});
+  const body = `const { AsyncConnectionPool } = require('usingpg');\n(async () => {\n${USE}})();\n`;
+  await writeFile(join(project, 'index.js'), body);
+  expect(await node(project, 'index.js')).toBe('[ 42 ]');
+});
+
+test(
+  'a TypeScript project compiles `await using` for Node 20 and runs it',
+  { timeout: 2 * MINUTE },
+  async () => {
+    const project = await install('ts', { type: 'module' });
+    const compilerOptions = {
+      target: 'ES2022',
+      lib: ['ES2022', 'ESNext.Disposable'],
+      module: 'NodeNext',
+      strict: true,
+      exactOptionalPropertyTypes: true,
+      // The declarations of the package are compiled, too.
+      skipLibCheck: false,
+      types: ['node'],
+      typeRoots: [join(root, 'node_modules/@types')],
+    };
+    await writeFile(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['index.ts'] }));
+    await writeFile(
+      join(project, 'index.ts'),
+      `import { AsyncConnectionPool, dictRow, errors } from 'usingpg';
+await using pool = new AsyncConnectionPool(process.env['DSN']!, { minSize: 1, open: false });
+await pool.open({ wait: true });
+{
+  await using conn = await pool.connection();
+  await using cur = conn.cursor({ rowFactory: dictRow<{ answer: number }> });
+  await cur.execute('SELECT %s::int AS answer', [42]);
+  const row = await cur.fetchone();
+  const answer: number | undefined = row?.answer;
+  console.log(answer);
+  try {
+    await cur.execute('SELECT 1/0');
+  } catch (error) {
+    if (error instanceof errors.DivisionByZero) console.log(error.sqlstate);
+  }
+}
+console.log(pool.getStats().poolAvailable);
+`,
+    );
+    await run(bin('tsc'), ['-p', project], { cwd: project }).catch((error: unknown) => {
+      throw new Error(`tsc: ${(error as { stdout: string }).stdout}`);
+    });
+    expect(await node(project, 'index.js')).toBe('42\n22012\n1');
+  },
+);
+
+test(
+  'an error of the ES module copy is an instance of the CommonJS copy’s class',
+  { timeout: 2 * MINUTE },
+  async () => {
+    const project = await install('both', { type: 'module' });
+    await writeFile(
+      join(project, 'index.js'),
+      `import { createRequire } from 'node:module';
+import { AsyncConnection, errors } from 'usingpg';
+const other = createRequire(import.meta.url)('usingpg');
+const conn = await AsyncConnection.connect(process.env.DSN);
+const error = await conn.execute('SELECT 1/0').catch((e) => e);
+await conn.close();
+console.log(
+  errors.DivisionByZero !== other.errors.DivisionByZero,
+  error instanceof errors.DivisionByZero,
+  error instanceof other.errors.DivisionByZero,
+  error instanceof other.errors.DataError,
+  error instanceof other.errors.Error,
+  error instanceof other.errors.IntegrityError,
+);
+`,
+    );
+    expect(await node(project, 'index.js')).toBe('true true true true true false');
+  },
+);
+
+/** What the JavaScript projects do, in syntax that Node 20 has. */
+const USE = `const pool = new AsyncConnectionPool(process.env.DSN, { minSize: 1, open: false });
+await pool.open({ wait: true });
+const row = await pool.withConnection(async (conn) => {
+  const cur = await conn.execute('SELECT %s::int', [42]);
+  return cur.fetchone();
+});
+await pool.close();
+console.log(row);
+`;
+
+/** A project that has the package and its dependencies, and nothing else. */
+async function install(name: string, manifest: object): Promise<string> {
+  const project = join(home, name);
+  await mkdir(project);
+  await writeFile(join(project, 'package.json'), JSON.stringify({ name, private: true, ...manifest }));
+  await npm(project, 'install', tarball, '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts');
+  return project;
+}
+
+async function node(project: string, file: string): Promise<string> {
+  const env = { ...process.env, DSN: inject('dsn'), NODE_OPTIONS: '', NO_COLOR: '1', FORCE_COLOR: '0' };
+  const { stdout } = await run(process.execPath, [file], { cwd: project, env, timeout: MINUTE });
+  return stdout.trim();
+}
+
+function npm(cwd: string, ...args: readonly string[]): Promise<{ stdout: string }> {
+  return run('npm', [...args], {
+    cwd,
+    maxBuffer: 1e8,
+    timeout: 2 * MINUTE,
+    shell: process.platform === 'win32',
+  });
+}
+
+function kilobytes(bytes: number): string {
+  return `${(bytes / 1024).toFixed(0)} KB`;
+}

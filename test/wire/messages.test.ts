@@ -1,0 +1,87 @@
+import { describe, expect, it } from 'vitest';
+import { loadText } from '../../src/adapt/load-text.js';
+import {
+  readBackendKey,
+  readErrorFields,
+  readNotification,
+  readParameterStatus,
+  readRowDescription,
+  readTag,
+} from '../../src/wire/backend-messages.js';
+import { decodeRow } from '../../src/wire/row-decoder.js';
+
+const PADDING = 7;
+
+/** A body in the middle of other bytes, as it stands in what a socket has read. */
+function embedded(text: string): [bytes: Buffer, start: number, end: number] {
+  const body = Buffer.from(text, 'latin1');
+  const bytes = Buffer.concat([Buffer.alloc(PADDING, 0xee), body, Buffer.alloc(PADDING, 0xee)]);
+  return [bytes, PADDING, PADDING + body.length];
+}
+
+describe('the body of', () => {
+  it('RowDescription gives the columns', () => {
+    const [bytes, start] = embedded(
+      '\0\x02id\0\0\0\x40\0\0\x01\0\0\0\x17\0\x04\xff\xff\xff\xff\0\0' +
+        'n\xc3\xa4me\0\0\0\0\0\0\0\0\0\x04\x13\xff\xff\0\0\0\x2e\0\0',
+    );
+    expect(readRowDescription(bytes, start)).toEqual([
+      { name: 'id', tableOid: 16_384, tableColumn: 1, typeOid: 23, typeSize: 4, typmod: -1 },
+      { name: 'näme', tableOid: 0, tableColumn: 0, typeOid: 1043, typeSize: -1, typmod: 46 },
+    ]);
+    expect(readRowDescription(Buffer.from([0, 0]), 0)).toEqual([]);
+  });
+
+  it('ErrorResponse gives its fields', () => {
+    expect(readErrorFields(...embedded('SERROR\0C42601\0Mna\xc3\xafve\0\0'))).toEqual(
+      new Map([
+        ['S', 'ERROR'],
+        ['C', '42601'],
+        ['M', 'naïve'],
+      ]),
+    );
+    expect(readErrorFields(...embedded('\0'))).toEqual(new Map());
+  });
+
+  it('ErrorResponse that is cut off gives what is there, and nothing of what follows', () => {
+    expect(readErrorFields(...embedded('SERROR\0Mcut'))).toEqual(
+      new Map([
+        ['S', 'ERROR'],
+        ['M', 'cut'],
+      ]),
+    );
+  });
+
+  it('CommandComplete gives its tag', () => {
+    expect(readTag(...embedded('INSERT 0 1\0'))).toBe('INSERT 0 1');
+  });
+
+  it('ParameterStatus gives name and value', () => {
+    expect(readParameterStatus(...embedded('TimeZone\0UTC\0'))).toEqual(['TimeZone', 'UTC']);
+    expect(readParameterStatus(...embedded('application_name\0\0'))).toEqual(['application_name', '']);
+  });
+
+  it('BackendKeyData gives process id and secret', () => {
+    expect(readBackendKey(Buffer.from('000004d2ffffffff', 'hex'), 0)).toEqual({ pid: 1234, secret: 0xffffffff });
+  });
+
+  it('NotificationResponse gives who, where and what', () => {
+    expect(readNotification(...embedded('\0\0\x04\xd2channel\0payl\xc3\xb6ad\0'))).toEqual({
+      pid: 1234,
+      channel: 'channel',
+      payload: 'paylöad',
+    });
+  });
+});
+
+describe('a row', () => {
+  it('is decoded by a loader for each column, which NULL never reaches', () => {
+    const [bytes, start] = embedded('\0\x04\0\0\0\x02ab\xff\xff\xff\xff\0\0\0\0\0\0\0\x01c');
+    const length = (_: Buffer, from: number, to: number): number => to - from;
+    expect(decodeRow(bytes, start, [loadText, loadText, length, length])).toEqual(['ab', null, 0, 1]);
+  });
+
+  it('without columns is empty', () => {
+    expect(decodeRow(Buffer.from([0, 0]), 0, [])).toEqual([]);
+  });
+});
