@@ -33,7 +33,8 @@ export async function fetchRows(dsn: string): Promise<Line[]> {
     const objects = await race(`fetch ${String(ROWS)} rows × 7 columns, objects`, [
       {
         name: OURS,
-        run: async () => expectRows(await (await ours.execute(all, undefined, { rowFactory: dictRow })).fetchall()),
+        run: async () =>
+          expectRows(await (await ours.execute(all, undefined, { rowFactory: dictRow })).fetchall()),
       },
       { name: 'postgres', run: async () => expectRows(await sql.unsafe(all)) },
       { name: 'pg', run: async () => expectRows((await pgClient.query(all)).rows) },

@@ -58,8 +58,7 @@ export async function statementsAtOnce(dsn: string): Promise<Line[]> {
         },
         {
           name: 'postgres',
-          run: () =>
-            sql.begin((tx) => atOnce(async (i) => (await tx`SELECT ${i}::int4`.values())[0]?.[0])),
+          run: () => sql.begin((tx) => atOnce(async (i) => (await tx`SELECT ${i}::int4`.values())[0]?.[0])),
         },
       ],
       { operations: STATEMENTS },

@@ -38,8 +38,12 @@ async function sharedByTasks(client: pg.Client): Promise<void> {
   const told = outcomes.filter((outcome) => outcome.status === 'rejected').length;
   const lost = GOOD.length - (await countOfGood(client));
   console.log(`  errors raised:  ${String(told)}`);
-  console.log(`  committed rows: ${String(GOOD.length)}, of which lost: ${String(lost)}`);
-  console.log("  All tasks were in one transaction, and the first task's ROLLBACK undid it for all of them.\n");
+  console.log(
+    `  tasks whose COMMIT succeeded: ${String(GOOD.length)}, of which their row was lost: ${String(lost)}`,
+  );
+  console.log(
+    "  All tasks were in one transaction, and the first task's ROLLBACK undid it for all of them.\n",
+  );
 }
 
 async function stoppedByTheCursor(dsn: string): Promise<void> {
@@ -69,7 +73,9 @@ async function connectionPerTask(dsn: string, client: pg.Client): Promise<void> 
     }),
   );
   const lost = GOOD.length - (await countOfGood(client));
-  console.log(`  committed rows: ${String(GOOD.length)}, of which lost: ${String(lost)}`);
+  console.log(
+    `  tasks whose COMMIT succeeded: ${String(GOOD.length)}, of which their row was lost: ${String(lost)}`,
+  );
 }
 
 async function countOfGood(client: pg.Client): Promise<number> {

@@ -107,10 +107,14 @@ await withDatabase(async (dsn) => {
       }),
     );
     const accepted = statuses.filter((status) => status === 202).length;
-    console.log(`${String(accepted)} of ${String(REQUESTS)} requests accepted, their jobs run in the background`);
+    console.log(
+      `${String(accepted)} of ${String(REQUESTS)} requests accepted, their jobs run in the background`,
+    );
 
     const summary = (await (await fetch(`${address}/batches/0`)).json()) as BatchSummary;
-    console.log(`a reader meanwhile: ${String(summary.written)} of ${String(JOBS_PER_REQUEST)} rows of batch 0`);
+    console.log(
+      `a reader meanwhile: ${String(summary.written)} of ${String(JOBS_PER_REQUEST)} rows of batch 0`,
+    );
   } finally {
     await shutDown();
   }

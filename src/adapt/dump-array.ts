@@ -26,6 +26,7 @@ export function dumpArray(
   // A float takes the integers of numbers in, which it holds exactly; of bigints it does not.
   let numbers = true;
   const shape: number[] = [];
+  let leafDepth = -1;
 
   const dumpLevel = (level: readonly unknown[], depth: number, where: string): string => {
     if (depth === MOST_DIMENSIONS) {
@@ -36,23 +37,18 @@ export function dumpArray(
     if (shape.length === depth) shape.push(level.length);
     else if (shape[depth] !== level.length) throw ragged(where);
     const parts: string[] = [];
-    let nested: boolean | null = null;
     for (let i = 0; i < level.length; i++) {
       const value = level[i];
       const here = `${where}[${String(i)}]`;
-      if (value === null) {
-        if (nested === true) throw ragged(here);
-        parts.push('NULL');
+      if (Array.isArray(value)) {
+        if (depth === leafDepth) throw ragged(here);
+        parts.push(dumpLevel(value, depth + 1, here));
         continue;
       }
-      const isArray = Array.isArray(value);
-      if (nested === null) {
-        nested = isArray;
-        if (!isArray && shape.length > depth + 1) throw ragged(here);
-      } else if (nested !== isArray) throw ragged(here);
-      if (isArray) {
-        if (parts.includes('NULL')) throw ragged(here);
-        parts.push(dumpLevel(value, depth + 1, here));
+      if (leafDepth < 0) leafDepth = shape.length - 1;
+      if (depth !== leafDepth) throw ragged(here);
+      if (value === null) {
+        parts.push('NULL');
         continue;
       }
       const dumped = dumpElement(value, here);

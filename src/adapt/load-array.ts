@@ -27,6 +27,8 @@ export function arrayLoader(loadElement: Loader, delimiter: string): Loader {
         if (bytes[at] === OPEN) elements.push(loadLevel());
         else if (bytes[at] === QUOTE) elements.push(loadQuoted());
         else elements.push(loadBare());
+        // What follows belongs to the next column.
+        if (at >= end) break;
         const next = bytes[at++];
         if (next === CLOSE) return elements;
         if (next !== separator) break;

@@ -2,28 +2,26 @@ import * as errors from '../errors/index.js';
 import { checkName } from './parameters.js';
 import { parseConninfo } from './parse.js';
 
-/** Connection parameters by libpq's names, such as `host`, `dbname`, `connect_timeout` (in seconds). */
-export type ConninfoParams = Readonly<
-  Partial<
-    Record<
-      | 'host'
-      | 'hostaddr'
-      | 'dbname'
-      | 'user'
-      | 'password'
-      | 'passfile'
-      | 'application_name'
-      | 'fallback_application_name'
-      | 'options'
-      | 'client_encoding'
-      | 'service'
-      | 'sslmode',
-      string | null
-    > &
-      Record<'port' | 'connect_timeout', number | string | null>
-  > &
-    Record<string, string | number | boolean | bigint | null | undefined>
->;
+/** A connection parameter that is known by name here, for editors to offer; libpq's others are accepted as well. */
+type KnownParameter =
+  | 'host'
+  | 'hostaddr'
+  | 'port'
+  | 'dbname'
+  | 'user'
+  | 'password'
+  | 'passfile'
+  | 'service'
+  | 'connect_timeout'
+  | 'application_name'
+  | 'fallback_application_name'
+  | 'options'
+  | 'sslmode';
+
+/** Connection parameters by libpq's names; `connect_timeout` is in seconds. */
+export type ConninfoParams = {
+  readonly [name in KnownParameter | (string & {})]?: string | number | bigint | boolean | null | undefined;
+};
 
 /**
  * The parameters in a connection string, changed and completed by `params` (Psycopg: `conninfo_to_dict`). A parameter of null or

@@ -109,16 +109,19 @@ class PositionalQuery implements ConvertedQuery {
     if (!checkKind(params)) {
       // An object may hold more than the query names, here all of it.
       if (this.#count === 0) return [];
+      if (Object.keys(params).length === 0) throw this.#mismatch(0);
       throw new errors.ProgrammingError(
         'positional placeholders (%s) need an array of parameters, not an object',
       );
     }
-    if (params.length !== this.#count) {
-      throw new errors.ProgrammingError(
-        `the query has ${String(this.#count)} placeholders but ${String(params.length)} parameters were passed`,
-      );
-    }
+    if (params.length !== this.#count) throw this.#mismatch(params.length);
     return params;
+  }
+
+  #mismatch(given: number): Error {
+    return new errors.ProgrammingError(
+      `the query has ${String(this.#count)} placeholders but ${String(given)} parameters were passed`,
+    );
   }
 }
 

@@ -206,7 +206,7 @@ export class Session implements MessageSink {
   submit(request: StatementRequest, hold?: Hold): Promise<readonly StatementResult[]> {
     if (this.#phase !== 'open') return Promise.reject(this.unusable(request.text));
     const { signal } = request;
-    if (signal?.aborted === true) return rejected(signal.reason);
+    if (signal?.aborted === true) return Promise.reject(signal.reason as unknown);
     return new Promise((resolve, reject) => {
       const transparent = isTransparent(request);
       if (signal === undefined) {
@@ -851,10 +851,4 @@ function copyRefused(text: string): Error {
   return new errors.ProgrammingError('COPY cannot be used with execute(); use copy() instead', {
     query: text,
   });
-}
-
-/** A promise rejected with whatever an abort was given as its reason. */
-function rejected(reason: unknown): Promise<never> {
-  // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- the caller's reason, whatever it is
-  return Promise.reject(reason);
 }

@@ -3,17 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { adapters } from '../../src/adapt/adapters.js';
 import { dumpParam } from '../../src/adapt/dump.js';
 import * as errors from '../../src/errors/index.js';
-import {
-  Float4,
-  Float8,
-  Int2,
-  Int4,
-  Int8,
-  Json,
-  Jsonb,
-  Numeric,
-  Oid,
-} from '../../src/adapt/wrappers.js';
+import { Float4, Float8, Int2, Int4, Int8, Json, Jsonb, Numeric, Oid } from '../../src/adapt/wrappers.js';
 
 function dump(value: unknown): [type: string, text: string | null] {
   const { text, oid } = dumpParam(value, adapters, '$2');
@@ -100,7 +90,14 @@ describe('a value is sent', () => {
     [[1, 2.5, 40000], 'float8[]', '{1,2.5,40000}'],
     [[new Int2(1), new Int8(2)], 'int8[]', '{1,2}'],
     [[true, false], 'bool[]', '{t,f}'],
-    [[[1, 2], [3, null]], 'int2[]', '{{1,2},{3,NULL}}'],
+    [
+      [
+        [1, 2],
+        [3, null],
+      ],
+      'int2[]',
+      '{{1,2},{3,NULL}}',
+    ],
     [[[[[[[1]]]]]], 'int2[]', '{{{{{{1}}}}}}'],
     [[new Date('2024-01-02T03:04:05Z')], 'timestamptz[]', '{"2024-01-02T03:04:05.000Z"}'],
     [[Buffer.from('a')], 'bytea[]', String.raw`{"\\x61"}`],

@@ -9,9 +9,25 @@ describe('arrays load', () => {
   it.each([
     ['int4[]', '{}', []],
     ['int4[]', '{1,NULL,-3}', [1, null, -3]],
-    ['int4[]', '{{1,2},{3,4}}', [[1, 2], [3, 4]]],
+    [
+      'int4[]',
+      '{{1,2},{3,4}}',
+      [
+        [1, 2],
+        [3, 4],
+      ],
+    ],
     ['int4[]', '[0:1]={1,2}', [1, 2]],
-    ['int4[]', '[1:1][-2:-1][3:4]={{{1,2},{3,4}}}', [[[1, 2], [3, 4]]]],
+    [
+      'int4[]',
+      '[1:1][-2:-1][3:4]={{{1,2},{3,4}}}',
+      [
+        [
+          [1, 2],
+          [3, 4],
+        ],
+      ],
+    ],
     ['int8[]', '{9223372036854775807}', [9223372036854775807n]],
     ['bool[]', '{t,f,NULL}', [true, false, null]],
     ['text[]', '{a,"b c","NULL",NULL,"",nullable}', ['a', 'b c', 'NULL', null, '', 'nullable']],
@@ -27,7 +43,9 @@ describe('arrays load', () => {
   });
 
   it('as they were dumped, whatever text is in them', () => {
-    const element = fc.option(fc.string({ unit: fc.constantFrom('a', '"', '\\', ',', '{', '}', ' ', 'N', 'é', '\n') }));
+    const element = fc.option(
+      fc.string({ unit: fc.constantFrom('a', '"', '\\', ',', '{', '}', ' ', 'N', 'é', '\n') }),
+    );
     fc.assert(
       fc.property(fc.array(element), fc.integer({ min: 1, max: 4 }), (row, height) => {
         const { text } = dumpParam(row, adapters, '$1');

@@ -17,10 +17,14 @@ describe('numbers load', () => {
 
   it('int8 as exact bigints', () => {
     fc.assert(
-      fc.property(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), fc.integer({ min: 0, max: 63 }), (n, bits) => {
-        const shorter = n >> BigInt(bits);
-        expect(load('int8', String(shorter))).toBe(shorter);
-      }),
+      fc.property(
+        fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+        fc.integer({ min: 0, max: 63 }),
+        (n, bits) => {
+          const shorter = n >> BigInt(bits);
+          expect(load('int8', String(shorter))).toBe(shorter);
+        },
+      ),
     );
     expect(load('int8', '-9223372036854775808')).toBe(-(2n ** 63n));
     expect(load('int8', '999999999999999')).toBe(999999999999999n);
@@ -33,12 +37,17 @@ describe('numbers load', () => {
       }),
     );
     fc.assert(
-      fc.property(fc.bigInt({ min: 0n, max: 10n ** 16n - 1n }), fc.integer({ min: 1, max: 15 }), fc.boolean(), (n, at, negative) => {
-        const digits = String(n).padStart(16, '0');
-        const text = `${negative ? '-' : ''}${digits.slice(0, at)}.${digits.slice(at)}`;
-        expect(load('float8', text)).toBe(Number(text));
-        expect(load('float8', digits)).toBe(Number(digits));
-      }),
+      fc.property(
+        fc.bigInt({ min: 0n, max: 10n ** 16n - 1n }),
+        fc.integer({ min: 1, max: 15 }),
+        fc.boolean(),
+        (n, at, negative) => {
+          const digits = String(n).padStart(16, '0');
+          const text = `${negative ? '-' : ''}${digits.slice(0, at)}.${digits.slice(at)}`;
+          expect(load('float8', text)).toBe(Number(text));
+          expect(load('float8', digits)).toBe(Number(digits));
+        },
+      ),
     );
     expect(load('float4', '0.1')).toBe(0.1);
     expect(load('float8', '1e-300')).toBe(1e-300);
@@ -55,10 +64,13 @@ describe('other scalars load', () => {
     expect([load('bool', 't'), load('bool', 'f')]).toEqual([true, false]);
   });
 
-  it.each(['text', 'varchar', 'bpchar', 'name', '"char"', 'unknown', 'xml', 'inet', 'int4range', 'point'])('%s as text', (type) => {
-    expect(load(type, 'é ☃ 😀 "q" \\')).toBe('é ☃ 😀 "q" \\');
-    expect(load(type, '')).toBe('');
-  });
+  it.each(['text', 'varchar', 'bpchar', 'name', '"char"', 'unknown', 'xml', 'inet', 'int4range', 'point'])(
+    '%s as text',
+    (type) => {
+      expect(load(type, 'é ☃ 😀 "q" \\')).toBe('é ☃ 😀 "q" \\');
+      expect(load(type, '')).toBe('');
+    },
+  );
 
   it('uuid as text', () => {
     const uuid = '5f1c3d2e-0000-4000-8000-00000000abcd';

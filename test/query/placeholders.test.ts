@@ -3,98 +3,152 @@ import { describe, expect, it } from 'vitest';
 import * as errors from '../../src/errors/index.js';
 import { checkQueryText, convertQuery, type Params } from '../../src/query/placeholders.js';
 
-function sent(query: string, params: Params): [string, readonly unknown[]] {
-  const converted = convertQuery(query, params);
-  return [converted.text, converted.values(params)];
-}
-
-function refusal(query: string, params: unknown): string {
-  try {
-    sent(query, params as Params);
-  } catch (error) {
-    expect(error).toBeInstanceOf(errors.ProgrammingError);
-    return (error as Error).message;
-  }
-  throw new Error(`'${query}' was accepted`);
+function converted(query: string, params: Params): readonly [string, ...unknown[]] {
+  const query_ = convertQuery(query, params);
+  return [query_.text, ...query_.values(params)];
 }
 
 describe('placeholders', () => {
-  it.each<[string, Params, string, readonly unknown[]]>([
-    ['select %s, %t, %b', [1, 'x', null], 'select $1, $2, $3', [1, 'x', null]],
-    ['select %(a)s, %(b)t, %(a)s', { b: 2, a: 1 }, 'select $1, $2, $1', [1, 2]],
-    ['select 10 %% %s', [3], 'select 10 % $1', [3]],
-    ['%%%s%%', [1], '%$1%', [1]],
-    ["select '%s' /* %s */", [1, 2], "select '$1' /* $2 */", [1, 2]],
-    ['%%', [], '%', []],
-    ['select 10 %\n3 %', [], 'select 10 %\n3 %', []],
-    ['select %(a b.é)s', { 'a b.é': 1 }, 'select $1', [1]],
-    ['select 1', { unused: 1 }, 'select 1', []],
-    ['select %(a)s', { a: null, unused: 1 }, 'select $1', [null]],
-  ])('turn %j with %j into %j', (query, params, text, values) => {
-    expect(sent(query, params)).toEqual([text, values]);
+  it('become $1, $2 … in the order they stand', () => {
+    expect(converted('select %s, %t, %b', [1, 'a', null])).toEqual(['select $1, $2, $3', 1, 'a', null]);
   });
 
-  it.each<[string, unknown, RegExp]>([
-    ['select %s, %s', [1], /the query has 2 placeholders but 1 parameters were passed/],
-    ['select %s', [], /1 placeholders but 0/],
-    ['select $1', [1], /0 placeholders but 1/],
-    ['select %s %(a)s', { a: 1 }, /cannot be mixed/],
-    ['select %(a)s %s', { a: 1 }, /cannot be mixed/],
-    ['select %(a)s %(a)b', { a: 1 }, /'a' cannot have different formats/],
-    ['select %i', [1], /only '%s', '%b', '%t' are allowed as placeholders, got '%i'/],
-    ['select %😀', [1], /got '%😀'/],
-    ['select %(a)d', { a: 1 }, /got '%\(a\)d'/],
-    ["select 'a%' || %s", ['b'], /got '%''/],
-    ['select 10 % 3', [], /incomplete placeholder.*'%%'/],
-    ['select %(a, 1', { a: 1 }, /incomplete placeholder: '%\(a,'/],
-    ['select %(a)', { a: 1 }, /incomplete placeholder: '%\(a\)'/],
-    ['select %()s', { '': 1 }, /incomplete placeholder/],
-    ['select %(b)s, %(a)s, %(c)s', { a: 1 }, /query parameter missing: b, c/],
-    ['select %(constructor)s', {}, /query parameter missing: constructor/],
-    ['select %(a)s', [1], /need an object/],
-    ['select %s', { a: 1, b: 2 }, /need an array/],
-    ['select %s', 'x', /an array or an object of named values, got a string/],
-    ['select %s', 1, /got a number/],
-    ['select %s', null, /got null/],
-    ['select %s', new Set([1]), /got an instance of Set/],
-    ['select %s', new Uint8Array(1), /got an instance of Uint8Array/],
-    ['select \0%s', [1], /NUL/],
-    ['select \ud800%s', [1], /surrogate/],
-  ])('refuse %j with %j', (query, params, message) => {
-    expect(refusal(query, params)).toMatch(message);
+  it('of the same name become the same number', () => {
+    expect(converted('%(b)s %(a)t %(b)s %(a)t', { a: 1, b: 2, unused: 3 })).toEqual(['$1 $2 $1 $2', 2, 1]);
   });
 
-  it('take the getters of a class as named values', () => {
-    class Point {
-      get x(): number {
-        return 5;
-      }
-    }
-    expect(sent('select %(x)s', new Point() as unknown as Params)[1]).toEqual([5]);
+  it('of more than nine keep their order', () => {
+    const values = Array.from({ length: 12 }, (_, i) => i);
+    expect(converted(values.map(() => '%s').join(), values)[0]).toBe(values.map((i) => `$${String(i + 1)}`).join());
   });
 
-  it('are converted once for queries that are used again, however many others come between', () => {
-    const hot = convertQuery('select %s -- hot', [1]);
-    for (let i = 0; i < 1000; i++) {
-      convertQuery(`select %s -- ${String(i)}`, [1]);
-      expect(convertQuery('select %s -- hot', [1])).toBe(hot);
-    }
-    expect(convertQuery('select %s -- 0', [1])).not.toBe(convertQuery('select %s -- 999', [1]));
+  it('may have any name, and take inherited values', () => {
+    expect(converted('%(a b-ç)s %(__proto__)s %(1)s', JSON.parse('{"a b-ç":1,"__proto__":2,"1":3}') as Params)).toEqual([
+      '$1 $2 $3',
+      1,
+      2,
+      3,
+    ]);
+    expect(converted('%(a)s', Object.create({ a: 5 }) as Params)).toEqual(['$1', 5]);
   });
 
-  it('give back any text whose percent signs are doubled', () => {
+  it('are found in quotes and comments too', () => {
+    expect(converted("select '%s' -- %s", [1, 2])[0]).toBe("select '$1' -- $2");
+  });
+
+  it('leave a doubled percent sign single', () => {
+    expect(converted("select '100%%' like %s and 5 %% 2", ['a'])[0]).toBe("select '100%' like $1 and 5 % 2");
+    expect(converted('%%s %%(a)s %%%%', [])[0]).toBe('%s %(a)s %%');
+  });
+
+  it('convert any text to the same text with its numbers in order', () => {
+    const piece = fc.oneof(
+      fc.constant(null),
+      fc.string({ unit: 'grapheme' }).filter((text) => !text.includes('\0')),
+      fc.constantFrom('%', '%%', '$1', "'", '--', '(', 's'),
+    );
     fc.assert(
-      fc.property(fc.string({ unit: fc.constantFrom('%', 's', '(', ')', '$', ' ', '\n', 'é') }), (text) => {
-        expect(convertQuery(text.replaceAll('%', '%%'), []).text).toBe(text);
+      fc.property(fc.array(piece, { maxLength: 20 }), (pieces) => {
+        let count = 0;
+        const query = pieces.map((text) => (text === null ? '%s' : text.replaceAll('%', '%%'))).join('');
+        const expected = pieces.map((text) => text ?? `$${String(++count)}`).join('');
+        const values = Array.from({ length: count }, (_, i) => i);
+        expect(converted(query, values)).toEqual([expected, ...values]);
       }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('convert any text with named ones to the numbers of their names', () => {
+    const name = fc.constantFrom('a', 'b', 'name with %', 'ü', 'constructor');
+    const piece = fc.oneof(name.map((n) => ({ name: n })), fc.string().filter((text) => !text.includes('\0')));
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 20 }), (pieces) => {
+        const names: string[] = [];
+        for (const p of pieces) if (typeof p === 'object' && !names.includes(p.name)) names.push(p.name);
+        fc.pre(names.length > 0);
+        const query = pieces.map((p) => (typeof p === 'string' ? p.replaceAll('%', '%%') : `%(${p.name})s`)).join('');
+        const expected = pieces.map((p) => (typeof p === 'string' ? p : `$${String(names.indexOf(p.name) + 1)}`)).join('');
+        const params = Object.fromEntries(names.map((n) => [n, `value of ${n}`]));
+        expect(converted(query, params)).toEqual([expected, ...names.map((n) => `value of ${n}`)]);
+      }),
+      { numRuns: 500 },
     );
   });
 });
 
-describe('the text of a query', () => {
-  it('may hold anything but a NUL and half a surrogate pair', () => {
-    checkQueryText("select 'é ☃ 😀'");
-    expect(() => checkQueryText('select \0')).toThrow(errors.ProgrammingError);
-    expect(() => checkQueryText('select \udc00')).toThrow(errors.ProgrammingError);
+describe('a query is refused', () => {
+  const refused = (query: string, params: unknown): string => {
+    let raised: unknown;
+    try {
+      convertQuery(query, params as Params).values(params as Params);
+    } catch (error) {
+      raised = error;
+    }
+    expect(raised).toBeInstanceOf(errors.ProgrammingError);
+    return (raised as Error).message;
+  };
+
+  it('for a percent sign that is not doubled', () => {
+    expect(refused('select 5 % 2', [])).toMatch(/double it: '%%'/);
+    expect(refused('select 100% ', [])).toMatch(/incomplete placeholder/);
+    expect(refused("like 'a%x'", [])).toMatch(/only '%s', '%b', '%t' are allowed as placeholders, got '%x'/);
+    expect(refused('%(a)d', { a: 1 })).toMatch(/got '%\(a\)d'/);
+    expect(refused('select %(name', { name: 1 })).toMatch(/incomplete placeholder: '%\(name'/);
+    expect(refused('%(name)', { name: 1 })).toMatch(/incomplete placeholder/);
+  });
+
+  it('for placeholders of both kinds, in either order', () => {
+    expect(refused('%s %(a)s', [1])).toMatch(/cannot be mixed/);
+    expect(refused('%(a)s %s', { a: 1 })).toMatch(/cannot be mixed/);
+  });
+
+  it('for another number of parameters than placeholders', () => {
+    expect(refused('%s %s', [1])).toMatch(/2 placeholders but 1 parameters/);
+    expect(refused('select 1', [1])).toMatch(/0 placeholders but 1 parameters/);
+    expect(refused('%s', {})).toMatch(/1 placeholders but 0 parameters/);
+    expect(refused('%(a)s %(b)s %(c)s', { b: 1 })).toMatch(/missing: a, c/);
+  });
+
+  it('for an array where names stand, and an object where none do', () => {
+    expect(refused('%(a)s', [1])).toMatch(/need an object/);
+    expect(refused('%s', { a: 1 })).toMatch(/need an array/);
+  });
+
+  it.each([
+    ['a string', 'abc', 'a string'],
+    ['a number', 1, 'a number'],
+    ['null', null, 'null'],
+    ['a function', () => 1, 'a function'],
+    ['bytes', new Uint8Array(1), 'an instance of Uint8Array'],
+    ['a Map', new Map([['a', 1]]), 'an instance of Map'],
+    ['a Set', new Set([1]), 'an instance of Set'],
+  ])('for %s in place of parameters', (_, params, shown) => {
+    expect(refused('%s', params)).toContain(shown);
+  });
+
+  it('for an object in place of parameters whose class says nothing of itself', () => {
+    const nameless = Object.create(null) as Record<symbol, unknown>;
+    nameless[Symbol.iterator] = (): void => undefined;
+    expect(refused('%s', nameless)).toMatch(/expected the parameters/);
+  });
+
+  it('for a NUL and for a lone surrogate', () => {
+    expect(refused("select '\0'", [])).toMatch(/NUL/);
+    expect(refused("select '\ud800'", [])).toMatch(/lone surrogate/);
+    expect(() => {
+      checkQueryText('a\0');
+    }).toThrow(errors.ProgrammingError);
+    expect(() => {
+      checkQueryText('😀');
+    }).not.toThrow();
+  });
+
+  it('in the same way every time, and not less after many others', () => {
+    for (let i = 0; i < 300; i++) convertQuery(`select ${String(i)}, %s`, [i]);
+    expect(converted('select 0, %s', ['again'])).toEqual(['select 0, $1', 'again']);
+    for (let i = 0; i < 2; i++) expect(refused('%s and % ', [1])).toMatch(/incomplete/);
+    const long = `select '${'x'.repeat(5000)}', %s`;
+    expect(converted(long, [1])[0]).toBe(long.replace('%s', '$1'));
   });
 });

@@ -51,12 +51,16 @@ describe('dictRow', () => {
     expect(Object.getPrototypeOf(row)).toBe(Object.prototype);
   });
 
-  it.each([0, 1, 2, 7, 8, 9, 16, 17, 33, 1600])('gives rows of %i columns whole, each its own object', (width) => {
-    const names = Array.from({ length: width }, (_, i) => `c${String(i)}`);
-    const make = dictRow(source(...names));
-    const rows = [0, 1].map((n) => make(names.map((_, i) => i + n)));
-    for (const n of [0, 1]) expect(rows[n]).toEqual(Object.fromEntries(names.map((name, i) => [name, i + n])));
-  });
+  it.each([0, 1, 2, 7, 8, 9, 16, 17, 33, 1600])(
+    'gives rows of %i columns whole, each its own object',
+    (width) => {
+      const names = Array.from({ length: width }, (_, i) => `c${String(i)}`);
+      const make = dictRow(source(...names));
+      const rows = [0, 1].map((n) => make(names.map((_, i) => i + n)));
+      for (const n of [0, 1])
+        expect(rows[n]).toEqual(Object.fromEntries(names.map((name, i) => [name, i + n])));
+    },
+  );
 
   it('is typed by an instantiation expression', () => {
     const factory = dictRow<User>;
@@ -111,7 +115,9 @@ describe('classRow', () => {
   });
 
   it('calls a function that is no class', () => {
-    expect(classRow((row: User) => `${String(row.id)}|${row.name}`)(source('id', 'name'))([1, 'x'])).toBe('1|x');
+    expect(classRow((row: User) => `${String(row.id)}|${row.name}`)(source('id', 'name'))([1, 'x'])).toBe(
+      '1|x',
+    );
     function Old(this: { sum: number }, row: { a: number; b: number }): void {
       this.sum = row.a + row.b;
     }
@@ -150,7 +156,11 @@ describe('schemaRow', () => {
   });
 
   it('raises a DataError that lists what is wrong', () => {
-    const issues = [{ message: 'not a number', path: ['id'] }, { message: 'too short', path: [{ key: 'name' }, 0] }, { message: 'bad' }];
+    const issues = [
+      { message: 'not a number', path: ['id'] },
+      { message: 'too short', path: [{ key: 'name' }, 0] },
+      { message: 'bad' },
+    ];
     const make = schemaRow(schema(() => ({ issues })))(source('id', 'name'));
     expect(() => make(['x', ''])).toThrow(errors.DataError);
     expect(() => make(['x', ''])).toThrow('id: not a number; name.0: too short; bad');

@@ -1,0 +1,91 @@
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, inject, test } from 'vitest';
+
+const LIMIT = 120_000;
+
+/** Runs an example as its readers do, as a process of its own. */
+async function run(name: string): Promise<{ code: number | null; output: string }> {
+  const path = fileURLToPath(new URL(`../../examples/${name}.ts`, import.meta.url));
+  const child = spawn(process.execPath, ['--import', 'tsx', path], {
+    env: { ...process.env, DATABASE_URL: inject('dsn'), NODE_OPTIONS: '' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: LIMIT,
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => (output += text));
+  }
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', resolve);
+  });
+  return { code, output };
+}
+
+// One after the other: they use the same few table names only once each, but two cores are soon busy.
+describe.sequential('the examples', () => {
+  test(
+    '01 loses rows with a shared client, and is stopped by a shared cursor',
+    { timeout: LIMIT },
+    async () => {
+      const { code, output } = await run('01-shared-cursor-failure');
+      expect(code, output).toBe(0);
+      expect(output).toMatch(/errors raised: +0\n/);
+      expect(output).toContain('succeeded: 15, of which their row was lost: 15');
+      expect(output).toMatch(/second task: ConcurrentCursorUse: .*first task.*second task/);
+      expect(output).toContain("first task, unaffected: the first task's row");
+      expect(output).toContain('succeeded: 15, of which their row was lost: 0');
+    },
+  );
+
+  test('02 gives each of many tasks its own answer over ten connections', { timeout: LIMIT }, async () => {
+    const { code, output } = await run('02-connection-per-task');
+    expect(code, output).toBe(0);
+    expect(output).toContain('wrong results: 0');
+    expect(Number(/connections used: (\d+)/.exec(output)?.[1])).toBeLessThanOrEqual(10);
+  });
+
+  test('03 uses getconn and putconn, and a returned connection refuses', { timeout: LIMIT }, async () => {
+    const { code, output } = await run('03-threaded-pool-way');
+    expect(code, output).toBe(0);
+    expect(output).toContain('50 of 50 tasks got their own answer');
+    expect(output).toMatch(/used after putconn: InterfaceError/);
+    expect(output).toContain('pool closed: true');
+  });
+
+  test(
+    '04 keeps what was committed, and rolls back what was not, with a warning',
+    { timeout: LIMIT },
+    async () => {
+      const { code, output } = await run('04-await-using');
+      expect(code, output).toBe(0);
+      expect(output).toMatch(/after commit: +kept\n/);
+      expect(output).toMatch(/after leaving without commit: kept\n/);
+      expect(output).toContain('USINGPG_UNCOMMITTED');
+      expect(output).toMatch(/after withConnection: +kept, returned\n/);
+      expect(output).toMatch(/after a throw: +kept, returned \(Error: changed my mind\)/);
+    },
+  );
+
+  test('05 loses no background job on its way down', { timeout: LIMIT }, async () => {
+    const { code, output } = await run('05-web-service');
+    expect(code, output).toBe(0);
+    expect(output).toContain('12 of 12 requests accepted');
+    expect(output).toContain('shut down: server closed, jobs done, pool closed');
+    expect(output).toContain('rows written: 120, distinct: 120, expected: 120');
+  });
+
+  test('06 reads every city back right over at most ten connections', { timeout: LIMIT }, async () => {
+    const { code, output } = await run('06-real-data');
+    expect(code, output).toBe(0);
+    const loaded = /(\d+) cities loaded/.exec(output)?.[1];
+    expect(Number(loaded)).toBeGreaterThan(10_000);
+    expect(output).toMatch(/^tasks +500 +500$/m);
+    expect(output).toMatch(new RegExp(`^rows +${String(loaded)} +${String(loaded)}$`, 'm'));
+    expect(output).toMatch(/^wrong results +0 +0$/m);
+    const peak = Number(/^peak connections +(\d+)/m.exec(output)?.[1]);
+    expect(peak).toBeGreaterThan(1);
+    expect(peak).toBeLessThanOrEqual(10);
+  });
+});

@@ -1,0 +1,51 @@
+import { onTestFinished } from 'vitest';
+import { adapters } from '../../src/adapt/adapters.js';
+import { dumpParam } from '../../src/adapt/dump.js';
+import { resolveConninfo } from '../../src/conninfo/index.js';
+import { Session } from '../../src/session/session.js';
+import type { StatementRequest, StatementResult } from '../../src/session/statement.js';
+import { dsn } from '../support/database.js';
+
+export type Address = { -readonly [Name in keyof Session['address']]: Session['address'][Name] };
+
+/** A session with the run's server, closed when the test ends, and its address, which cancel requests go to. */
+export async function openSession(): Promise<{ session: Session; address: Address }> {
+  const resolved = await resolveConninfo(dsn());
+  const { host, hostaddr, port, path, keepalives } = resolved;
+  const address: Address = { host, hostaddr, port, path, keepalives };
+  const session = await Session.open(
+    address,
+    {
+      user: resolved.user,
+      database: resolved.dbname,
+      password: resolved.password,
+      parameters: resolved.startupParameters,
+    },
+    new AbortController().signal,
+  );
+  onTestFinished(() => session.close());
+  return { session, address };
+}
+
+/** A statement in autocommit with `$1` … for `params`; without them it goes by the simple protocol. */
+export function statement(
+  text: string,
+  params: readonly unknown[] | null = null,
+  more: Partial<StatementRequest> = {},
+): StatementRequest {
+  return {
+    text,
+    executions:
+      params === null ? null : [params.map((value, i) => dumpParam(value, adapters, `$${String(i + 1)}`))],
+    begin: null,
+    loaders: adapters,
+    keepRows: true,
+    policy: { threshold: 5, max: 100 },
+    ...more,
+  };
+}
+
+/** The first value of the first row of the last result. */
+export function value(results: readonly StatementResult[]): unknown {
+  return results.at(-1)?.rows[0]?.[0];
+}

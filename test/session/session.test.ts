@@ -1,0 +1,381 @@
+import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { adapters } from '../../src/adapt/adapters.js';
+import { errors, TransactionStatus } from '../../src/index.js';
+import type { Session } from '../../src/session/session.js';
+import { backends, terminate } from '../support/database.js';
+import { openSession, statement, value } from './open-session.js';
+
+async function rejection(promise: Promise<unknown>): Promise<errors.Error> {
+  return promise.then(
+    () => {
+      throw new Error('it should have been rejected');
+    },
+    (error: unknown) => error as errors.Error,
+  );
+}
+
+async function one(session: Session, text: string, params: readonly unknown[] | null = null): Promise<unknown> {
+  return value(await session.submit(statement(text, params)));
+}
+
+describe('statements', () => {
+  it('are answered in the order they are submitted in, whatever protocol they go by', async () => {
+    const { session } = await openSession();
+    const answered: number[] = [];
+    const values = await Promise.all(
+      Array.from({ length: 200 }, async (_, i) => {
+        const text = i % 7 === 0 ? `SELECT ${String(i)}; SELECT ${String(i)}` : `SELECT ${String(i)}`;
+        const params = i % 3 === 0 ? null : [i];
+        const got = await one(session, params === null ? text : 'SELECT $1::int', params);
+        answered.push(i);
+        return got;
+      }),
+    );
+    expect(values).toEqual([...values.keys()]);
+    expect(answered).toEqual([...values.keys()]);
+  });
+
+  it('meet the transaction status that those before them leave', async () => {
+    const { session } = await openSession();
+    const begin = { begin: 'BEGIN' };
+    const id = 'SELECT pg_current_xact_id()::text';
+    const [first, second, , third, , inside] = await Promise.all([
+      session.submit(statement(id, [], begin)),
+      session.submit(statement(id, [], begin)),
+      session.submit(statement('COMMIT')),
+      session.submit(statement(id, [], begin)),
+      session.submit(statement('COMMIT; BEGIN')),
+      session.submit(statement(id, [], begin)),
+    ]);
+    expect(value(second)).toBe(value(first));
+    expect(value(third)).not.toBe(value(first));
+    expect(value(inside)).not.toBe(value(third));
+    expect(session.transactionStatus).toBe(TransactionStatus.INTRANS);
+    await session.rollback();
+    expect(session.transactionStatus).toBe(TransactionStatus.IDLE);
+    expect(await session.submit(statement('ROLLBACK', null, { onlyIf: 'in transaction' }))).toEqual([]);
+  });
+
+  it('give a result each, in the order of their text', async () => {
+    const { session } = await openSession();
+    const results = await session.submit(statement("SELECT 1; SET LOCAL work_mem = '1MB'; SELECT 'two' AS b; ;"));
+    expect(results.map(({ tag, rows }) => [tag, rows])).toEqual([
+      ['SELECT 1', [[1]]],
+      ['SET', []],
+      ['SELECT 1', [['two']]],
+    ]);
+    expect(results[2]?.fields?.map(({ name }) => name)).toEqual(['b']);
+    const [empty] = await session.submit(statement(''));
+    expect(empty).toMatchObject({ tag: null, rows: [], fields: null });
+  });
+
+  it('that fail leave those before and behind unharmed', async () => {
+    const { session } = await openSession();
+    const [before, failed, behind] = await Promise.allSettled([
+      one(session, 'SELECT $1::int', [1]),
+      one(session, 'SELECT 1 / $1::int', [0]),
+      one(session, 'SELECT $1::int', [2]),
+    ]);
+    expect(before).toEqual({ status: 'fulfilled', value: 1 });
+    expect((failed as PromiseRejectedResult).reason).toBeInstanceOf(errors.DivisionByZero);
+    expect(behind).toEqual({ status: 'fulfilled', value: 2 });
+  });
+
+  it('whose loader throws fail alone, and every row behind is read', async () => {
+    const { session } = await openSession();
+    const moody = adapters.clone();
+    moody.registerLoader('int4', (text) => {
+      if (text === '500') throw new RangeError('not this one');
+      return Number(text);
+    });
+    const text = 'SELECT generate_series(1, $1::int)';
+    const [before, failed, behind] = await Promise.allSettled([
+      session.submit(statement(text, [499], { loaders: moody })),
+      session.submit(statement(text, [5000], { loaders: moody })),
+      session.submit(statement(text, [20_000])),
+    ]);
+    expect((before as PromiseFulfilledResult<{ rows: unknown[] }[]>).value[0]?.rows).toHaveLength(499);
+    const { reason } = failed as PromiseRejectedResult;
+    expect(reason).toBeInstanceOf(errors.DataError);
+    expect((reason as Error).cause).toBeInstanceOf(RangeError);
+    expect((behind as PromiseFulfilledResult<{ rows: unknown[] }[]>).value[0]?.rows).toHaveLength(20_000);
+  });
+});
+
+describe('a BEGIN that fails', () => {
+  it.each([
+    ['an extended statement', 'SELECT set_config($1, $2, false)', ['usingpg.ran', 'yes']],
+    ['a simple statement', "SELECT set_config('usingpg.ran', 'yes', false)", null],
+    ['several statements', "SELECT set_config('usingpg.ran', 'yes', false); SELECT 1", null],
+  ])('keeps %s from being executed', async (_, text, params) => {
+    const { session } = await openSession();
+    await session.submit(statement("SET usingpg.ran = 'no'"));
+    const failed = rejection(session.submit(statement(text, params, { begin: 'BEGIN ISOLATION LEVEL NONSENSE' })));
+    const behind = one(session, "SELECT current_setting('usingpg.ran')");
+    expect(await failed).toBeInstanceOf(errors.SyntaxError);
+    expect(await behind).toBe('no');
+    expect(session.transactionStatus).toBe(TransactionStatus.IDLE);
+  });
+});
+
+describe('prepared statements', () => {
+  const prepared = async (session: Session): Promise<string[]> =>
+    (await session.submit(statement('SELECT statement FROM pg_prepared_statements ORDER BY 1')))[0]!.rows.map(String);
+
+  it('are those executed more often than the threshold', async () => {
+    const { session } = await openSession();
+    const often = { policy: { threshold: 2, max: 10 } };
+    for (let i = 0; i < 2; i++) await session.submit(statement('SELECT $1::int', [i], often));
+    expect(await prepared(session)).toEqual([]);
+    await session.submit(statement('SELECT $1::int', [2], often));
+    expect(await prepared(session)).toEqual(['SELECT $1::int']);
+    await session.submit(statement('SELECT $1::text', ['never'], { policy: { threshold: null, max: 10 } }));
+    await session.submit(statement('SELECT $1::text', ['now'], { prepare: true }));
+    expect(await prepared(session)).toEqual(['SELECT $1::int', 'SELECT $1::text']);
+  });
+
+  it('are never more than allowed, and the least recently used goes first', async () => {
+    const { session } = await openSession();
+    const few = { policy: { threshold: 0, max: 3 } };
+    const use = (n: number): Promise<unknown> => session.submit(statement(`SELECT ${String(n)} + $1::int`, [n], few));
+    await Promise.all(Array.from({ length: 50 }, (_, i) => use(i)));
+    expect(await prepared(session)).toEqual(['SELECT 47 + $1::int', 'SELECT 48 + $1::int', 'SELECT 49 + $1::int']);
+    await use(47);
+    await use(50);
+    expect(await prepared(session)).toEqual(['SELECT 47 + $1::int', 'SELECT 49 + $1::int', 'SELECT 50 + $1::int']);
+  });
+
+  it.each(['DISCARD ALL', 'DEALLOCATE ALL'])('are prepared again after %s', async (text) => {
+    const { session } = await openSession();
+    const kept = { prepare: true };
+    for (let i = 0; i < 3; i++) {
+      expect(value(await session.submit(statement('SELECT $1::int', [i], kept)))).toBe(i);
+      await session.submit(statement(text));
+    }
+    expect(await prepared(session)).toEqual([]);
+  });
+
+  it('keep the columns and the types of their parameters apart', async () => {
+    const { session } = await openSession();
+    for (let i = 0; i < 3; i++) {
+      const results = await Promise.all(
+        [1, 1.5, 2n].map((param) => session.submit(statement('SELECT $1, pg_typeof($1)::text', [param], { prepare: true }))),
+      );
+      expect(results.map(([result]) => result?.rows[0])).toEqual([
+        [1, 'smallint'],
+        [1.5, 'double precision'],
+        [2n, 'bigint'],
+      ]);
+    }
+    expect(await prepared(session)).toHaveLength(3);
+  });
+});
+
+describe('more parameters than the protocol can count', () => {
+  it('are refused, and the session stays usable', async () => {
+    const { session } = await openSession();
+    const params = Array.from({ length: 65_536 }, () => null);
+    const text = `SELECT ${params.map((_, i) => `$${String(i + 1)}::int`).join(' IS NULL AND ')} IS NULL`;
+    expect(await rejection(session.submit(statement(text, params)))).toBeInstanceOf(errors.DatabaseError);
+    expect(await one(session, 'SELECT $1::int', [1])).toBe(1);
+  });
+});
+
+describe('COPY', () => {
+  it.each(['COPY (SELECT generate_series(1, 1000)) TO STDOUT', 'COPY copied FROM STDIN'])(
+    'by either protocol is refused, and the session stays usable: %s',
+    async (text) => {
+      const { session } = await openSession();
+      await session.submit(statement('CREATE TEMP TABLE copied (id int)'));
+      for (const params of [null, []]) {
+        const refused = rejection(session.submit(statement(text, params)));
+        const behind = one(session, 'SELECT count(*) FROM copied', []);
+        expect(await refused).toBeInstanceOf(errors.ProgrammingError);
+        expect(await behind).toBe(0n);
+      }
+    },
+  );
+});
+
+describe('a backend that is terminated', () => {
+  it.each([
+    ['idle', null],
+    ['in a transaction', 'BEGIN'],
+  ])('while %s leaves its reason to whoever comes next', async (_, text) => {
+    const { session } = await openSession();
+    if (text !== null) await session.submit(statement(text));
+    const lost = new Promise<Error>((resolve) => (session.onLost = resolve));
+    await terminate(session.backendPid);
+    expect(await lost).toBeInstanceOf(errors.AdminShutdown);
+    expect(await rejection(one(session, 'SELECT 1'))).toBeInstanceOf(errors.AdminShutdown);
+    expect(session).toMatchObject({ closed: true, broken: true, transactionStatus: TransactionStatus.UNKNOWN });
+  });
+
+  it('while running gives its reason to what runs and what waits', async () => {
+    const { session } = await openSession();
+    const all = [
+      rejection(one(session, 'SELECT pg_sleep(60)', [])),
+      rejection(one(session, 'SELECT $1::int', [1])),
+      rejection(one(session, 'COMMIT')),
+    ];
+    await sleep(50);
+    await terminate(session.backendPid);
+    for (const failed of all) expect(await failed).toBeInstanceOf(errors.AdminShutdown);
+  });
+});
+
+describe('aborting', () => {
+  it('a statement that waits drops it, and it is never executed', async () => {
+    const { session } = await openSession();
+    const running = one(session, 'SELECT pg_sleep(0.2)', []);
+    const controller = new AbortController();
+    const waiting = rejection(
+      session.submit(statement("SET usingpg.ran = 'yes'", null, { signal: controller.signal })),
+    );
+    const reason = new Error('changed my mind');
+    controller.abort(reason);
+    expect(await waiting).toBe(reason);
+    expect(session.transactionStatus).toBe(TransactionStatus.ACTIVE);
+    await running;
+    expect(await one(session, "SELECT current_setting('usingpg.ran', true)")).toBeNull();
+  });
+
+  it('a statement that runs cancels it, and the session stays usable', async () => {
+    const { session } = await openSession();
+    const reason = new Error('took too long');
+    const controller = new AbortController();
+    const running = rejection(session.submit(statement('SELECT pg_sleep(60)', [], { signal: controller.signal })));
+    await sleep(50);
+    controller.abort(reason);
+    expect(await running).toBe(reason);
+    expect(await one(session, 'SELECT 1')).toBe(1);
+  });
+
+  it('before a statement is submitted sends nothing', async () => {
+    const { session } = await openSession();
+    const reason = new Error('before');
+    expect(await rejection(session.submit(statement('SELECT 1', null, { signal: AbortSignal.abort(reason) })))).toBe(reason);
+    expect(session.quiet).toBe(true);
+  });
+
+  it('never hits the statement behind, however the two race', async () => {
+    const { session } = await openSession();
+    let cancelled = 0;
+    for (let round = 0; round < 200; round++) {
+      const controller = new AbortController();
+      const reason = new Error('abort');
+      const first = session
+        .submit(statement('SELECT pg_sleep($1)', [(round % 10) / 2000], { signal: controller.signal }))
+        .then(
+          () => undefined,
+          (error: unknown) => {
+            expect(error).toBe(reason);
+            cancelled++;
+          },
+        );
+      const second = one(session, 'SELECT pg_sleep(0.001), $1::int', [round]);
+      await sleep((round % 7) / 2);
+      controller.abort(reason);
+      await first;
+      await expect(second).resolves.toBe('');
+      expect(await one(session, 'SELECT $1::int', [round])).toBe(round);
+    }
+    expect(cancelled).toBeGreaterThan(0);
+  });
+
+  it('twice, as two tasks may at once, costs the session nothing', async () => {
+    const { session } = await openSession();
+    const running = rejection(one(session, 'SELECT pg_sleep(60)', []));
+    await sleep(50);
+    await Promise.all([session.cancelRunning(), session.cancelRunning()]);
+    expect(await running).toBeInstanceOf(errors.QueryCanceled);
+    // Longer than a cancel request may take.
+    await sleep(6000);
+    expect(await one(session, 'SELECT 1')).toBe(1);
+  });
+
+  it('through a cancel request that gets no answer does not hold up the session once the statement has ended', async () => {
+    const { session, address } = await openSession();
+    const clients = new Set<Socket>();
+    const silent = createServer((client) => clients.add(client)).listen(0, '127.0.0.1');
+    onTestFinished(() => {
+      for (const client of clients) client.destroy();
+      silent.close();
+    });
+    await new Promise((resolve) => silent.once('listening', resolve));
+    const running = one(session, 'SELECT pg_sleep(0.3)', []);
+    await sleep(50);
+    address.port = (silent.address() as AddressInfo).port;
+    const cancelling = session.cancelRunning();
+    await running;
+    const settled = await Promise.race([
+      Promise.allSettled([one(session, 'SELECT 1'), cancelling]).then(() => 'settled'),
+      sleep(8000, 'held up', { ref: false }),
+    ]);
+    expect(settled).toBe('settled');
+  });
+});
+
+describe('closing', () => {
+  it('ends what runs and what waits, and leaves no backend', async () => {
+    const { session } = await openSession();
+    const { backendPid } = session;
+    const all = [
+      rejection(one(session, 'SELECT pg_sleep(60)', [])),
+      rejection(one(session, 'SELECT pg_sleep(60)', [])),
+      rejection(one(session, 'SELECT 1; SELECT 2')),
+      rejection(session.inTurn(() => 'never')),
+    ];
+    await sleep(50);
+    const began = performance.now();
+    await Promise.all([session.close(), session.close()]);
+    expect(performance.now() - began).toBeLessThan(5000);
+    for (const failed of all) expect(await failed).toBeInstanceOf(errors.OperationalError);
+    expect(session).toMatchObject({ closed: true, broken: false });
+    await expect.poll(backends).not.toContain(backendPid);
+    expect(await rejection(one(session, 'SELECT 1'))).toBeInstanceOf(errors.OperationalError);
+    await session.close();
+  });
+
+  it('does not call the session lost', async () => {
+    const { session } = await openSession();
+    let lost = 0;
+    session.onLost = () => lost++;
+    await session.close();
+    expect(lost).toBe(0);
+  });
+});
+
+describe('turns', () => {
+  it('come when all before has been answered, and hold what is not theirs back', async () => {
+    const { session } = await openSession();
+    const order: string[] = [];
+    const note = (name: string) => (): number => order.push(name);
+    await Promise.all([
+      one(session, 'SELECT pg_sleep(0.05)', []).then(note('before')),
+      session.exclusively(async (hold, status) => {
+        expect(status).toBe(TransactionStatus.IDLE);
+        await sleep(20);
+        await session.submit(statement('BEGIN'), hold);
+        await session.rollback(hold);
+        note('held')();
+      }),
+      one(session, 'SELECT 1').then(note('behind')),
+    ]);
+    expect(order).toEqual(['before', 'held', 'behind']);
+  });
+
+  it('that raise do so to whoever asked, and the next comes', async () => {
+    const { session } = await openSession();
+    const failed = rejection(
+      session.inTurn(() => {
+        throw new RangeError('own fault');
+      }),
+    );
+    const next = session.inTurn((status) => status);
+    expect(await failed).toBeInstanceOf(RangeError);
+    expect(await next).toBe(TransactionStatus.IDLE);
+  });
+});
