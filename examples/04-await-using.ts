@@ -39,7 +39,7 @@ await withDatabase(async (dsn) => {
         throw new Error('changed my mind');
       })
       .catch((error: unknown) => String(error));
-    console.log(`after a throw:                ${await notes(pool)} (${String(failure)})`);
+    console.log(`after a throw:                ${await notes(pool)} (${failure})`);
   } finally {
     await pool.withConnection((connection) => connection.execute('DROP TABLE example_notes'));
   }

@@ -15,7 +15,7 @@ const JOBS_PER_REQUEST = 10;
 interface Service {
   readonly app: FastifyInstance;
   /** Stops taking requests, then lets the jobs end, then closes the pool: each needs the next. */
-  shutDown(): Promise<void>;
+  readonly shutDown: () => Promise<void>;
 }
 
 interface BatchSummary {
@@ -73,7 +73,7 @@ function createService(pool: AsyncConnectionPool): Service {
         [request.params.batch],
         { rowFactory: dictRow<BatchSummary> },
       );
-      return cursor.fetchone();
+      return await cursor.fetchone();
     },
   );
 

@@ -23,8 +23,7 @@ async function run(name: string): Promise<{ code: number | null; output: string 
   return { code, output };
 }
 
-// One after the other: they use the same few table names only once each, but two cores are soon busy.
-describe.sequential('the examples', () => {
+describe('the examples', () => {
   test(
     '01 loses rows with a shared client, and is stopped by a shared cursor',
     { timeout: LIMIT },
