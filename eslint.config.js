@@ -29,11 +29,6 @@ export default tseslint.config(
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
       // What the types rule out still arrives from JavaScript callers, and is answered with a sentence.
       '@typescript-eslint/no-unnecessary-condition': 'off',
-      // A signal's reason is whatever the caller gave, and is handed on as it is.
-      '@typescript-eslint/prefer-promise-reject-errors': [
-        'error',
-        { allowThrowingAny: true, allowThrowingUnknown: true },
-      ],
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
     },
   },

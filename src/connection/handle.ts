@@ -107,7 +107,7 @@ export class Handle {
     const { onlyIf, hold } = options;
     const request: StatementRequest = {
       text,
-      executions: null,
+      executions: [NO_PARAMS],
       begin: null,
       ...(onlyIf === undefined ? {} : { onlyIf }),
       loaders: NO_LOADERS,
@@ -136,6 +136,9 @@ export class Handle {
     return results;
   }
 }
+
+/** For commands, which go as one message with what comes with them. */
+const NO_PARAMS: readonly SentParam[] = [];
 
 /** The handle behind a connection: internal, for cursors, transactions and the pool. */
 export const HANDLE: unique symbol = Symbol('usingpg.handle');

@@ -91,7 +91,6 @@ export class Session implements MessageSink {
   readonly #inFlight = new Fifo<PendingStatement>();
   /** How many of those in flight nothing may be sent behind. */
   #barriers = 0;
-  #cancelling = 0;
   #flushScheduled = false;
 
   /** The fields of a FATAL error: what the server said last is what everybody hears. */
@@ -170,7 +169,9 @@ export class Session implements MessageSink {
 
   /** Nothing is running, nothing waits. */
   get quiet(): boolean {
-    return this.#inFlight.length === 0 && this.#everybody.waiting.length === 0 && this.#cancelling === 0;
+    return (
+      this.#inFlight.length === 0 && this.#everybody.waiting.length === 0 && this.#cancelRequests.size === 0
+    );
   }
 
   get closed(): boolean {
@@ -309,7 +310,7 @@ export class Session implements MessageSink {
   async rollback(hold?: Hold): Promise<void> {
     const request: StatementRequest = {
       text: 'ROLLBACK',
-      executions: null,
+      executions: [[]],
       begin: null,
       onlyIf: 'in transaction',
       loaders: NO_LOADERS,
@@ -360,7 +361,7 @@ export class Session implements MessageSink {
 
   /** Sends what may be sent. The only place where statements leave the queue. */
   #pump(): void {
-    while (this.#phase === 'open' && this.#cancelling === 0) {
+    while (this.#phase === 'open' && this.#cancelRequests.size === 0) {
       const queue = (this.#hold ?? this.#everybody).waiting;
       const next = queue.first;
       if (next === undefined) return;
@@ -710,7 +711,7 @@ export class Session implements MessageSink {
   }
 
   #announceQuiet(): void {
-    if (this.#waitForQuiet.length > 0 && this.#inFlight.length === 0 && this.#cancelling === 0) {
+    if (this.#waitForQuiet.length > 0 && this.#inFlight.length === 0 && this.#cancelRequests.size === 0) {
       for (const resolve of this.#waitForQuiet.splice(0)) resolve();
     }
   }
@@ -718,8 +719,8 @@ export class Session implements MessageSink {
   #settle(pending: PendingStatement, error: unknown): void {
     if (pending.settled) return;
     pending.settled = true;
-    clearTimeout(this.#cancelTimers.get(pending));
-    this.#cancelTimers.delete(pending);
+    clearTimeout(this.#answerTimers.get(pending));
+    this.#answerTimers.delete(pending);
     pending.onSettled?.();
     if (pending.abandonReason !== null) pending.reject(pending.abandonReason.reason);
     else if (error !== null) pending.reject(error);
@@ -746,27 +747,34 @@ export class Session implements MessageSink {
    */
   async #cancel(pending: PendingStatement): Promise<void> {
     if (this.#phase === 'closed') return;
-    this.#cancelling++;
-    const limit = new AbortController();
-    const timer = setTimeout(() => {
-      const error = this.#connectionError(
-        `the server did not answer a cancel request within ${String(CANCEL_LIMIT)} seconds; the connection is closed`,
+    const giveUp = (): void => {
+      this.#fail(
+        this.#connectionError(
+          `the server did not answer a cancel request within ${String(CANCEL_LIMIT)} seconds; the connection is closed`,
+        ),
       );
-      limit.abort(error);
-      this.#fail(error);
-    }, CANCEL_LIMIT * 1000);
-    this.#cancelTimers.set(pending, timer);
+    };
+    // One limit for the statement's answer, however often it is cancelled, and one for each request: a request that is
+    // still on its way could hit a successor.
+    if (!pending.settled && !this.#answerTimers.has(pending)) {
+      this.#answerTimers.set(pending, setTimeout(giveUp, CANCEL_LIMIT * 1000));
+    }
+    const request = new AbortController();
+    const timer = setTimeout(giveUp, CANCEL_LIMIT * 1000);
+    this.#cancelRequests.add(request);
     try {
-      await sendCancelRequest(this.address, this.#key, limit.signal);
+      await sendCancelRequest(this.address, this.#key, request.signal);
     } catch {
       // Not delivered: the statement may still end by itself before the limit.
     }
-    this.#cancelling--;
+    clearTimeout(timer);
+    this.#cancelRequests.delete(request);
     this.#pump();
     this.#announceQuiet();
   }
 
-  readonly #cancelTimers = new Map<PendingStatement, NodeJS.Timeout>();
+  readonly #answerTimers = new Map<PendingStatement, NodeJS.Timeout>();
+  readonly #cancelRequests = new Set<AbortController>();
 
   // --- the end
 
@@ -802,8 +810,9 @@ export class Session implements MessageSink {
     this.#phase = 'closed';
     this.#reader.stop();
     this.#engine.close();
-    for (const timer of this.#cancelTimers.values()) clearTimeout(timer);
-    this.#cancelTimers.clear();
+    for (const timer of this.#answerTimers.values()) clearTimeout(timer);
+    this.#answerTimers.clear();
+    for (const request of this.#cancelRequests) request.abort(new Error('the session is closed'));
     if (phase !== 'closing') {
       this.#lost ??=
         this.#fatal === null

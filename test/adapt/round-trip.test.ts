@@ -22,15 +22,25 @@ const digits = fc.stringMatching(/^[0-9]{1,40}$/);
 const text = fc.string({ unit: 'binary' }).filter((value) => !value.includes('\0'));
 
 const date = fc
-  .tuple(fc.integer({ min: 1, max: 9999 }), fc.integer({ min: 1, max: 12 }), fc.integer({ min: 1, max: 28 }), fc.boolean())
-  .map(([year, month, day, bc]) => `${String(year).padStart(4, '0')}-${two(month)}-${two(day)}${bc && year < 4700 ? ' BC' : ''}`);
+  .tuple(
+    fc.integer({ min: 1, max: 9999 }),
+    fc.integer({ min: 1, max: 12 }),
+    fc.integer({ min: 1, max: 28 }),
+    fc.boolean(),
+  )
+  .map(
+    ([year, month, day, bc]) =>
+      `${String(year).padStart(4, '0')}-${two(month)}-${two(day)}${bc && year < 4700 ? ' BC' : ''}`,
+  );
 const time = fc
   .tuple(fc.nat({ max: 23 }), fc.nat({ max: 59 }), fc.nat({ max: 59 }), fc.nat({ max: 999_999 }))
   .map(([h, m, s, micros]) => `${two(h)}:${two(m)}:${two(s)}.${String(micros).padStart(6, '0')}`);
 const zone = fc
   .tuple(fc.constantFrom('+', '-'), fc.nat({ max: 15 }), fc.nat({ max: 59 }))
   .map(([sign, h, m]) => `${sign}${two(h)}:${two(m)}`);
-const timestamp = fc.tuple(date, time).map(([d, t]) => (d.endsWith(' BC') ? `${d.slice(0, -3)} ${t} BC` : `${d} ${t}`));
+const timestamp = fc
+  .tuple(date, time)
+  .map(([d, t]) => (d.endsWith(' BC') ? `${d.slice(0, -3)} ${t} BC` : `${d} ${t}`));
 const interval = fc.oneof(
   fc
     .tuple(
@@ -38,11 +48,23 @@ const interval = fc.oneof(
       fc.integer({ min: -1e6, max: 1e6 }),
       fc.bigInt({ min: -(10n ** 17n), max: 10n ** 17n }),
     )
-    .map(([months, days, micros]) => `${String(months)} months ${String(days)} days ${String(micros)} microseconds`),
-  fc.constantFrom('0', '-1 year', '1 mon -1 day', '-00:00:00.000001', '1 year 2 mons -3 days +04:05:06', '-100:00:00'),
+    .map(
+      ([months, days, micros]) =>
+        `${String(months)} months ${String(days)} days ${String(micros)} microseconds`,
+    ),
+  fc.constantFrom(
+    '0',
+    '-1 year',
+    '1 mon -1 day',
+    '-00:00:00.000001',
+    '1 year 2 mons -3 days +04:05:06',
+    '-100:00:00',
+  ),
 );
 const numeric = fc.oneof(
-  fc.tuple(fc.boolean(), digits, fc.option(digits)).map(([minus, whole, part]) => `${minus ? '-' : ''}${whole}${part === null ? '' : `.${part}`}`),
+  fc
+    .tuple(fc.boolean(), digits, fc.option(digits))
+    .map(([minus, whole, part]) => `${minus ? '-' : ''}${whole}${part === null ? '' : `.${part}`}`),
   fc.constantFrom('NaN', '0.000', '-0', '1e-20', '1e50'),
 );
 
@@ -69,7 +91,12 @@ const SCALARS: Readonly<Record<string, fc.Arbitrary<string>>> = {
 /** Sends texts as values of `type`, and what they load as back again; tells which the server does not find the same. */
 async function differences(type: string, texts: readonly (string | null)[]): Promise<unknown[]> {
   const loaded = (
-    await (await connection.execute(`SELECT t::${type} FROM unnest(%s::text[]) WITH ORDINALITY AS u (t, n) ORDER BY n`, [texts])).fetchall()
+    await (
+      await connection.execute(
+        `SELECT t::${type} FROM unnest(%s::text[]) WITH ORDINALITY AS u (t, n) ORDER BY n`,
+        [texts],
+      )
+    ).fetchall()
   ).map(([value]) => value as unknown);
   expect(loaded).toHaveLength(texts.length);
   const cursor = connection.cursor();
@@ -91,9 +118,12 @@ describe('a value sent back as it was loaded is the same to the server', () => {
   for (const [type, arbitrary] of Object.entries(SCALARS)) {
     it(`of type ${type}`, async () => {
       await fc.assert(
-        fc.asyncProperty(fc.array(fc.option(arbitrary, { freq: 20 }), { minLength: RUNS, maxLength: RUNS, size: 'max' }), async (texts) => {
-          expect(await differences(type, texts)).toEqual([]);
-        }),
+        fc.asyncProperty(
+          fc.array(fc.option(arbitrary, { freq: 20 }), { minLength: RUNS, maxLength: RUNS, size: 'max' }),
+          async (texts) => {
+            expect(await differences(type, texts)).toEqual([]);
+          },
+        ),
         { numRuns: 1 },
       );
     });
@@ -103,7 +133,10 @@ describe('a value sent back as it was loaded is the same to the server', () => {
     const element = fc.option(SCALARS[type]!, { freq: 5 });
     const shape = fc.tuple(fc.nat({ max: 4 }), fc.integer({ min: 1, max: 3 }));
     const array = shape.chain(([length, rows]) =>
-      fc.array(fc.array(element, { minLength: length, maxLength: length }), { minLength: rows, maxLength: rows }),
+      fc.array(fc.array(element, { minLength: length, maxLength: length }), {
+        minLength: rows,
+        maxLength: rows,
+      }),
     );
     await fc.assert(
       fc.asyncProperty(array, async (rows) => {
@@ -138,8 +171,19 @@ describe('a value that JavaScript holds arrives as it is', () => {
     ['bytes', '%s', fc.uint8Array().map((bytes) => Buffer.from(bytes))],
     ['a boolean', '%s', fc.boolean()],
     ['an array of strings or nulls', '%s::text[]', fc.array(fc.option(text))],
-    ['an array of bytes', '%s', fc.array(fc.uint8Array().map((bytes) => Buffer.from(bytes)), { minLength: 1 })],
-    ['a Date of the years that PostgreSQL knows', '%s', fc.date({ min: new Date('-004712-01-01'), max: new Date(8.64e15), noInvalidDate: true })],
+    [
+      'an array of bytes',
+      '%s',
+      fc.array(
+        fc.uint8Array().map((bytes) => Buffer.from(bytes)),
+        { minLength: 1 },
+      ),
+    ],
+    [
+      'a Date of the years that PostgreSQL knows',
+      '%s',
+      fc.date({ min: new Date('-004712-01-01'), max: new Date(8.64e15), noInvalidDate: true }),
+    ],
   ])('%s', async (_, placeholder, arbitrary) => {
     await fc.assert(
       fc.asyncProperty(arbitrary, async (value) => {
@@ -150,7 +194,9 @@ describe('a value that JavaScript holds arrives as it is', () => {
   });
 
   it('JSON, but for what text of PostgreSQL can not hold', async () => {
-    const json = fc.jsonValue({ stringUnit: 'binary' }).filter((value) => !JSON.stringify(value).includes('\\u'));
+    const json = fc
+      .jsonValue({ stringUnit: 'binary' })
+      .filter((value) => !JSON.stringify(value).includes('\\u'));
     const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
     await fc.assert(
       fc.asyncProperty(json, async (value) => {
@@ -202,8 +248,14 @@ describe('a value that a session shows in another way', () => {
   it('is the same instant in any time zone', async () => {
     for (const zone of ['UTC', 'Asia/Kathmandu', 'America/St_Johns', 'Africa/Monrovia']) {
       await connection.execute("SELECT set_config('TimeZone', %s, false)", [zone]);
-      for (const time of ['2024-07-01T12:34:56.789Z', '1900-01-01T00:00:00.001Z', '0001-01-01T00:00:00.000Z']) {
-        const [loaded] = (await (await connection.execute('SELECT %s::timestamptz', [time])).fetchone()) as [Date];
+      for (const time of [
+        '2024-07-01T12:34:56.789Z',
+        '1900-01-01T00:00:00.001Z',
+        '0001-01-01T00:00:00.000Z',
+      ]) {
+        const [loaded] = (await (await connection.execute('SELECT %s::timestamptz', [time])).fetchone()) as [
+          Date,
+        ];
         expect(loaded.toISOString(), zone).toBe(time);
       }
     }

@@ -76,12 +76,13 @@ describe('an aborted statement', () => {
 describe('leaving a scope while a statement runs', () => {
   it('closes the cursor and cancels the statement', async () => {
     const connection = await connect({ autocommit: true });
-    let running: Promise<unknown> | null = null;
-    {
+    const begin = async (): Promise<Promise<unknown>[]> => {
       await using cursor = connection.cursor();
-      running = cursor.execute('select pg_sleep(20)');
-      running.catch(() => undefined);
-    }
+      const statement = cursor.execute('select pg_sleep(20)');
+      statement.catch(() => undefined);
+      return [statement];
+    };
+    const [running] = await begin();
     await expect(running).rejects.toBeInstanceOf(errors.InterfaceError);
     expect(await (await connection.execute('select 1')).fetchone()).toEqual([1]);
   });

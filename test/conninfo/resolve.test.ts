@@ -82,12 +82,15 @@ describe('what is not given', () => {
   });
 
   it('never shows the password among its parameters', async () => {
-    expect(JSON.stringify((await resolveConninfo('user=u password=secret host=h')).params)).not.toContain('secret');
+    expect(JSON.stringify((await resolveConninfo('user=u password=secret host=h')).params)).not.toContain(
+      'secret',
+    );
   });
 });
 
 describe('a service', () => {
-  const FILE = '# comment\n[other]\nhost=o\n\n[app]\nhost = s\nport=6000\nport=6001\nuser=service\n\n[after]\nhost=z\n';
+  const FILE =
+    '# comment\n[other]\nhost=o\n\n[app]\nhost = s\nport=6000\nport=6001\nuser=service\n\n[after]\nhost=z\n';
 
   it('comes after what is given and before the environment', async () => {
     await write('.pg_service.conf', FILE);
@@ -187,13 +190,19 @@ describe('the password file', () => {
 
 describe('a host', () => {
   it('that is a path is the directory of a unix socket', async () => {
-    expect(await resolveConninfo('host=/tmp/x port=5433')).toMatchObject({ host: '/tmp/x', path: '/tmp/x/.s.PGSQL.5433' });
+    expect(await resolveConninfo('host=/tmp/x port=5433')).toMatchObject({
+      host: '/tmp/x',
+      path: '/tmp/x/.s.PGSQL.5433',
+    });
     expect((await resolveConninfo('host=@abstract')).path).toBe('\0abstract/.s.PGSQL.5432');
     expect((await resolveConninfo('host=h')).path).toBeNull();
   });
 
   it('that has an address is a name only', async () => {
-    expect(await resolveConninfo('host=/tmp/x hostaddr=127.0.0.1')).toMatchObject({ path: null, hostaddr: '127.0.0.1' });
+    expect(await resolveConninfo('host=/tmp/x hostaddr=127.0.0.1')).toMatchObject({
+      path: null,
+      hostaddr: '127.0.0.1',
+    });
     expect((await resolveConninfo('hostaddr=127.0.0.1')).host).toBe('127.0.0.1');
   });
 });
@@ -291,9 +300,14 @@ describe('a number', () => {
 
 describe('the startup parameters', () => {
   it('have the application name, or else the fallback', async () => {
-    const startup = async (conninfo: string): Promise<unknown> => (await resolveConninfo(conninfo)).startupParameters;
-    expect(await startup('host=h application_name=a fallback_application_name=f')).toEqual({ application_name: 'a' });
-    expect(await startup("host=h application_name='' fallback_application_name=f")).toEqual({ application_name: 'f' });
+    const startup = async (conninfo: string): Promise<unknown> =>
+      (await resolveConninfo(conninfo)).startupParameters;
+    expect(await startup('host=h application_name=a fallback_application_name=f')).toEqual({
+      application_name: 'a',
+    });
+    expect(await startup("host=h application_name='' fallback_application_name=f")).toEqual({
+      application_name: 'f',
+    });
     expect(await startup('host=h')).toEqual({});
   });
 });

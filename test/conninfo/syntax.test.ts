@@ -58,18 +58,24 @@ describe('a URI', () => {
     ['postgresql://user:secret@localhost', { user: 'user', password: 'secret', host: 'localhost' }],
     ['postgresql://user:@localhost', { user: 'user', host: 'localhost' }],
     ['postgresql://:secret@/app', { password: 'secret', dbname: 'app' }],
-    ['postgresql://us%40er:p%2Fa%25s%3As@h/d%20b', { user: 'us@er', password: 'p/a%s:s', host: 'h', dbname: 'd b' }],
+    [
+      'postgresql://us%40er:p%2Fa%25s%3As@h/d%20b',
+      { user: 'us@er', password: 'p/a%s:s', host: 'h', dbname: 'd b' },
+    ],
     ['postgresql://us#er:p#a?s:s@h/d', { user: 'us#er', password: 'p#a?s:s', host: 'h', dbname: 'd' }],
     ['postgresql://[::1]:5433/app', { host: '::1', port: '5433', dbname: 'app' }],
     ['postgresql://%2Ftmp%2Fsockets:5433/app', { host: '/tmp/sockets', port: '5433', dbname: 'app' }],
     ['postgresql:///app?host=/tmp/sockets', { host: '/tmp/sockets', dbname: 'app' }],
     ['postgresql://a:1,b:2,c/app', { host: 'a,b,c', port: '1,2,', dbname: 'app' }],
-    ['postgresql://h/app?connect_timeout=10&application_name=a%20b', {
-      host: 'h',
-      dbname: 'app',
-      connect_timeout: '10',
-      application_name: 'a b',
-    }],
+    [
+      'postgresql://h/app?connect_timeout=10&application_name=a%20b',
+      {
+        host: 'h',
+        dbname: 'app',
+        connect_timeout: '10',
+        application_name: 'a b',
+      },
+    ],
     ['postgresql://h?application_name=a+b', { host: 'h', application_name: 'a+b' }],
     ['postgresql://h/app?host=other&user=u', { host: 'other', dbname: 'app', user: 'u' }],
     ['postgresql://h/app?ssl=true', { host: 'h', dbname: 'app', sslmode: 'require' }],
@@ -92,11 +98,13 @@ describe('a URI', () => {
 
 describe('parameters beside the string', () => {
   it('change and complete it, and count for nothing if null or undefined', () => {
-    expect(conninfoToDict('host=a user=u', { host: 'b', port: 5433, dbname: undefined, user: null })).toEqual({
-      host: 'b',
-      port: '5433',
-      user: 'u',
-    });
+    expect(conninfoToDict('host=a user=u', { host: 'b', port: 5433, dbname: undefined, user: null })).toEqual(
+      {
+        host: 'b',
+        port: '5433',
+        user: 'u',
+      },
+    );
     expect(conninfoToDict('', { keepalives: false, sslsni: true, connect_timeout: 5n })).toEqual({
       keepalives: '0',
       sslsni: '1',
@@ -116,7 +124,10 @@ describe('makeConninfo', () => {
     expect(makeConninfo('postgresql://u@h/d', { port: 1 })).toBe('user=u host=h dbname=d port=1');
     expect(makeConninfo('', { user: '', password: "it's \\ " })).toBe("user='' password='it\\'s \\\\ '");
     const value = fc.string({ unit: 'binary' }).filter((text) => !text.includes('\0'));
-    const params = fc.dictionary(fc.constantFrom('user', 'password', 'dbname', 'options', 'application_name'), value);
+    const params = fc.dictionary(
+      fc.constantFrom('user', 'password', 'dbname', 'options', 'application_name'),
+      value,
+    );
     fc.assert(
       fc.property(params, (given) => {
         expect(conninfoToDict(makeConninfo('', given))).toEqual({ ...given });

@@ -1,4 +1,4 @@
-import { EventEmitter, once } from 'node:events';
+import { EventEmitter } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { setImmediate as tick } from 'node:timers/promises';
 import postgres from 'postgres';
@@ -97,12 +97,19 @@ async function signedIn(): Promise<{ sql: Instance; stream: ScriptedStream; call
   ) as unknown as Instance;
   const first = sql.unsafe('', [], { simple: true });
   const done = first.then(() => undefined);
-  await tick();
+  await untilWritten(stream);
   stream.answer(AUTHENTICATED, READY);
-  await tick();
+  await untilWritten(stream, 2);
   stream.answer(EMPTY, READY);
   await done;
   return { sql, stream, calls: () => calls };
+}
+
+/** postgres.js connects and writes in turns of the event loop of its own choosing. */
+function untilWritten(stream: ScriptedStream, writes = 1): Promise<void> {
+  return vi.waitFor(() => {
+    expect(stream.written.length).toBeGreaterThanOrEqual(writes);
+  });
 }
 
 function send(sql: Instance, text: string): Promise<unknown> {
@@ -117,11 +124,16 @@ afterEach(() => {
 });
 
 it('postgres.js is pinned to the version that these behaviours were seen in', () => {
-  const { dependencies } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  const { dependencies } = JSON.parse(
+    readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+  ) as {
     dependencies: Record<string, string>;
   };
   expect(dependencies['postgres']).toBe('3.4.9');
-  const installed = readFileSync(new URL('../../node_modules/postgres/package.json', import.meta.url), 'utf8');
+  const installed = readFileSync(
+    new URL('../../node_modules/postgres/package.json', import.meta.url),
+    'utf8',
+  );
   expect((JSON.parse(installed) as { version: string }).version).toBe('3.4.9');
 });
 
@@ -135,9 +147,9 @@ describe('options with `shared`', () => {
     const { options: taken } = postgres(given) as unknown as Instance;
     expect(taken).toBe(given);
     // Without it, the environment has its say.
-    expect(() => postgres(options(() => new ScriptedStream(), { shared: undefined, target_session_attrs: undefined }))).toThrow(
-      /target_session_attrs/,
-    );
+    expect(() =>
+      postgres(options(() => new ScriptedStream(), { shared: undefined, target_session_attrs: undefined })),
+    ).toThrow(/target_session_attrs/);
   });
 
   it('read no variable of the environment, up to the first query', async () => {
@@ -171,7 +183,7 @@ describe('connecting', () => {
     await tick();
     expect(calls).toBe(0);
     void send(sql, '');
-    await tick();
+    await untilWritten(stream);
     expect(calls).toBe(1);
     expect(stream.written).toHaveLength(1);
     const startup = stream.written[0]!.toString('latin1');
@@ -186,7 +198,7 @@ describe('connecting', () => {
     const stream = new ScriptedStream();
     const sql = postgres(options(() => stream)) as unknown as Instance;
     void send(sql, '');
-    await tick();
+    await untilWritten(stream);
     stream.answer(message('R', '\0\0\0\x03'));
     await vi.waitFor(() => {
       expect(stream.written.at(-1)).toEqual(message('p', 'the password\0'));
@@ -208,7 +220,9 @@ describe('a simple query', () => {
     stream.written.length = 0;
     const done = send(sql, "SELECT '%', $1, 'é'; SELECT 2");
     await vi.waitFor(() => {
-      expect(Buffer.concat(stream.written)).toEqual(message('Q', Buffer.from("SELECT '%', $1, 'é'; SELECT 2\0").toString('latin1')));
+      expect(Buffer.concat(stream.written)).toEqual(
+        message('Q', Buffer.from("SELECT '%', $1, 'é'; SELECT 2\0").toString('latin1')),
+      );
     });
     stream.answer(COMPLETE, READY);
     expect(await done).toBe('resolved');
@@ -276,11 +290,10 @@ describe('a stream that closes', () => {
     expect(timers()).toBeLessThanOrEqual(before);
   });
 
-  it('makes a later query ask for another socket, which is refused', async () => {
-    const { sql, stream, calls } = await signedIn();
+  it('is not followed by another, unless there is another query', async () => {
+    const { stream, calls } = await signedIn();
     stream.emit('close', false);
-    const refused = await Promise.race([send(sql, 'SELECT 1'), once(stream, 'never').then(() => 'answered')]);
-    expect(String(refused)).toContain('a session has one socket');
-    expect(calls()).toBe(2);
+    for (let i = 0; i < 10; i++) await tick();
+    expect(calls()).toBe(1);
   });
 });

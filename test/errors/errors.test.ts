@@ -65,7 +65,10 @@ describe('the tree of errors', () => {
   });
 
   it('shows its name and SQLSTATE when it is printed, not the whole diagnostic', () => {
-    const error = errors.errorFromResponse(response({ C: '23505', M: 'duplicate key', t: 'orders' }), 'insert');
+    const error = errors.errorFromResponse(
+      response({ C: '23505', M: 'duplicate key', t: 'orders' }),
+      'insert',
+    );
     const printed = inspect(error);
     expect(printed).toContain('UniqueViolation: duplicate key');
     expect(printed).toContain('23505');
@@ -145,7 +148,8 @@ describe('lookup', () => {
 
 describe('an error of the server', () => {
   it('of an unknown SQLSTATE is of its class, then of DatabaseError', () => {
-    const classOf = (sqlstate: string): unknown => errors.errorFromResponse(response({ C: sqlstate, M: 'm' })).constructor;
+    const classOf = (sqlstate: string): unknown =>
+      errors.errorFromResponse(response({ C: sqlstate, M: 'm' })).constructor;
     expect(classOf('23ZZZ')).toBe(errors.IntegrityError);
     expect(classOf('22ZZZ')).toBe(errors.DataError);
     expect(classOf('57ZZZ')).toBe(errors.OperationalError);
@@ -160,7 +164,10 @@ describe('an error of the server', () => {
   });
 
   it('says its detail and its hint', () => {
-    const error = errors.errorFromResponse(response({ C: '42703', M: 'no column', D: 'the detail', H: 'the hint' }), 'q');
+    const error = errors.errorFromResponse(
+      response({ C: '42703', M: 'no column', D: 'the detail', H: 'the hint' }),
+      'q',
+    );
     expect(error.message).toBe('no column\nDETAIL:  the detail\nHINT:  the hint');
     expect(error.query).toBe('q');
   });
@@ -171,7 +178,9 @@ describe('an error of the server', () => {
 
   it('has every field of the protocol in its diagnostic', () => {
     const letters = 'SVCMDHPpqWstcdnFLR';
-    const { diag } = errors.errorFromResponse(response(Object.fromEntries([...letters].map((l) => [l, `<${l}>`]))));
+    const { diag } = errors.errorFromResponse(
+      response(Object.fromEntries(Array.from(letters).map((l) => [l, `<${l}>`]))),
+    );
     expect([
       diag.severity,
       diag.severityNonlocalized,
@@ -191,7 +200,7 @@ describe('an error of the server', () => {
       diag.sourceFile,
       diag.sourceLine,
       diag.sourceFunction,
-    ]).toEqual([...letters].map((l) => `<${l}>`));
+    ]).toEqual(Array.from(letters).map((l) => `<${l}>`));
   });
 });
 

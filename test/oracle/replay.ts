@@ -236,7 +236,7 @@ class Replayer {
   }
 
   #libpqOptions(step: Step): usingpg.ConninfoParams {
-    return (this.#arguments.decode(step.kw ?? {}) ?? {}) as usingpg.ConninfoParams;
+    return this.#arguments.decode(step.kw ?? {}) ?? {};
   }
 
   async #connect(options: usingpg.ConnectOptions): Promise<usingpg.AsyncConnection> {

@@ -339,7 +339,7 @@ describe('the resource pool', () => {
     const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
     await settle();
     for (let i = 0; i < 700; i++) {
-      const leases = await Promise.all(Array.from({ length: 100 }, () => pool.acquire({ timeout: 1 })));
+      const leases = await Promise.all(Array.from({ length: 100 }, async () => pool.acquire({ timeout: 1 })));
       clock.advance(0.1);
       for (const lease of leases) lease.release();
       await settle();

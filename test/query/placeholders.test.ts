@@ -19,16 +19,15 @@ describe('placeholders', () => {
 
   it('of more than nine keep their order', () => {
     const values = Array.from({ length: 12 }, (_, i) => i);
-    expect(converted(values.map(() => '%s').join(), values)[0]).toBe(values.map((i) => `$${String(i + 1)}`).join());
+    expect(converted(values.map(() => '%s').join(), values)[0]).toBe(
+      values.map((i) => `$${String(i + 1)}`).join(),
+    );
   });
 
   it('may have any name, and take inherited values', () => {
-    expect(converted('%(a b-ç)s %(__proto__)s %(1)s', JSON.parse('{"a b-ç":1,"__proto__":2,"1":3}') as Params)).toEqual([
-      '$1 $2 $3',
-      1,
-      2,
-      3,
-    ]);
+    expect(
+      converted('%(a b-ç)s %(__proto__)s %(1)s', JSON.parse('{"a b-ç":1,"__proto__":2,"1":3}') as Params),
+    ).toEqual(['$1 $2 $3', 1, 2, 3]);
     expect(converted('%(a)s', Object.create({ a: 5 }) as Params)).toEqual(['$1', 5]);
   });
 
@@ -61,14 +60,21 @@ describe('placeholders', () => {
 
   it('convert any text with named ones to the numbers of their names', () => {
     const name = fc.constantFrom('a', 'b', 'name with %', 'ü', 'constructor');
-    const piece = fc.oneof(name.map((n) => ({ name: n })), fc.string().filter((text) => !text.includes('\0')));
+    const piece = fc.oneof(
+      name.map((n) => ({ name: n })),
+      fc.string().filter((text) => !text.includes('\0')),
+    );
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 20 }), (pieces) => {
         const names: string[] = [];
         for (const p of pieces) if (typeof p === 'object' && !names.includes(p.name)) names.push(p.name);
         fc.pre(names.length > 0);
-        const query = pieces.map((p) => (typeof p === 'string' ? p.replaceAll('%', '%%') : `%(${p.name})s`)).join('');
-        const expected = pieces.map((p) => (typeof p === 'string' ? p : `$${String(names.indexOf(p.name) + 1)}`)).join('');
+        const query = pieces
+          .map((p) => (typeof p === 'string' ? p.replaceAll('%', '%%') : `%(${p.name})s`))
+          .join('');
+        const expected = pieces
+          .map((p) => (typeof p === 'string' ? p : `$${String(names.indexOf(p.name) + 1)}`))
+          .join('');
         const params = Object.fromEntries(names.map((n) => [n, `value of ${n}`]));
         expect(converted(query, params)).toEqual([expected, ...names.map((n) => `value of ${n}`)]);
       }),

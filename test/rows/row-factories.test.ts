@@ -121,7 +121,8 @@ describe('classRow', () => {
     function Old(this: { sum: number }, row: { a: number; b: number }): void {
       this.sum = row.a + row.b;
     }
-    const row: unknown = classRow(Old)(source('a', 'b'))([1, 2]);
+    const factory: RowFactory<unknown> = classRow(Old as unknown as (row: unknown) => unknown);
+    const row = factory(source('a', 'b'))([1, 2]);
     expect(row).toMatchObject({ sum: 3 });
     expect(Object.getPrototypeOf(row)).toBe(Old.prototype);
   });

@@ -38,7 +38,13 @@ describe('dictRow', () => {
   });
 
   it('has any name as a property of its own', () => {
-    const row = dictRow(result('__proto__', 'constructor', '2', '1', ''))([{ evil: true }, 'c', 'two', 'one', 'none']);
+    const row = dictRow(result('__proto__', 'constructor', '2', '1', ''))([
+      { evil: true },
+      'c',
+      'two',
+      'one',
+      'none',
+    ]);
     expect(Object.getPrototypeOf(row)).toBe(Object.prototype);
     expect(Object.entries(row)).toEqual([
       ['1', 'one'],
@@ -67,7 +73,9 @@ describe('namedtupleRow', () => {
 
   it('makes identifiers of what is none', () => {
     const row = namedtupleRow(result('?column?', '1st', '_private', 'a b', 'größe'))([1, 2, 3, 4, 5]);
-    expect([row['f_column_'], row['f1st'], row['f_private'], row['a_b'], row['größe']]).toEqual([1, 2, 3, 4, 5]);
+    expect([row['f_column_'], row['f1st'], row['f_private'], row['a_b'], row['größe']]).toEqual([
+      1, 2, 3, 4, 5,
+    ]);
   });
 
   it.each([
@@ -122,7 +130,9 @@ describe('the other factories', () => {
 });
 
 describe('schemaRow', () => {
-  const standard = (validate: StandardSchema<{ id: number }>['~standard']['validate']): StandardSchema<{ id: number }> => ({
+  const standard = (
+    validate: StandardSchema<{ id: number }>['~standard']['validate'],
+  ): StandardSchema<{ id: number }> => ({
     '~standard': { version: 1, vendor: 'handwritten', validate },
   });
 
@@ -181,7 +191,12 @@ describe('a column', () => {
   });
 
   it('tells sizes, precision and scale apart', () => {
-    expect(column(1043, 46)).toMatchObject({ displaySize: 42, internalSize: null, precision: null, scale: null });
+    expect(column(1043, 46)).toMatchObject({
+      displaySize: 42,
+      internalSize: null,
+      precision: null,
+      scale: null,
+    });
     expect(column(1700, (10 << 16) + 2 + 4)).toMatchObject({ displaySize: null, precision: 10, scale: 2 });
     expect(column(23, -1, 4)).toMatchObject({ internalSize: 4, precision: null, nullOk: null });
     expect(column(1083, 3, 8)).toMatchObject({ precision: 3, scale: null });

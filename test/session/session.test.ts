@@ -4,6 +4,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { adapters } from '../../src/adapt/adapters.js';
 import { errors, TransactionStatus } from '../../src/index.js';
 import type { Session } from '../../src/session/session.js';
+import type { StatementResult } from '../../src/session/statement.js';
 import { backends, terminate } from '../support/database.js';
 import { openSession, statement, value } from './open-session.js';
 
@@ -16,7 +17,11 @@ async function rejection(promise: Promise<unknown>): Promise<errors.Error> {
   );
 }
 
-async function one(session: Session, text: string, params: readonly unknown[] | null = null): Promise<unknown> {
+async function one(
+  session: Session,
+  text: string,
+  params: readonly unknown[] | null = null,
+): Promise<unknown> {
   return value(await session.submit(statement(text, params)));
 }
 
@@ -60,7 +65,9 @@ describe('statements', () => {
 
   it('give a result each, in the order of their text', async () => {
     const { session } = await openSession();
-    const results = await session.submit(statement("SELECT 1; SET LOCAL work_mem = '1MB'; SELECT 'two' AS b; ;"));
+    const results = await session.submit(
+      statement("SELECT 1; SET LOCAL work_mem = '1MB'; SELECT 'two' AS b; ;"),
+    );
     expect(results.map(({ tag, rows }) => [tag, rows])).toEqual([
       ['SELECT 1', [[1]]],
       ['SET', []],
@@ -96,11 +103,13 @@ describe('statements', () => {
       session.submit(statement(text, [5000], { loaders: moody })),
       session.submit(statement(text, [20_000])),
     ]);
-    expect((before as PromiseFulfilledResult<{ rows: unknown[] }[]>).value[0]?.rows).toHaveLength(499);
+    expect((before as PromiseFulfilledResult<readonly StatementResult[]>).value[0]?.rows).toHaveLength(499);
     const { reason } = failed as PromiseRejectedResult;
     expect(reason).toBeInstanceOf(errors.DataError);
     expect((reason as Error).cause).toBeInstanceOf(RangeError);
-    expect((behind as PromiseFulfilledResult<{ rows: unknown[] }[]>).value[0]?.rows).toHaveLength(20_000);
+    expect((behind as PromiseFulfilledResult<readonly StatementResult[]>).value[0]?.rows).toHaveLength(
+      20_000,
+    );
   });
 });
 
@@ -112,7 +121,9 @@ describe('a BEGIN that fails', () => {
   ])('keeps %s from being executed', async (_, text, params) => {
     const { session } = await openSession();
     await session.submit(statement("SET usingpg.ran = 'no'"));
-    const failed = rejection(session.submit(statement(text, params, { begin: 'BEGIN ISOLATION LEVEL NONSENSE' })));
+    const failed = rejection(
+      session.submit(statement(text, params, { begin: 'BEGIN ISOLATION LEVEL NONSENSE' })),
+    );
     const behind = one(session, "SELECT current_setting('usingpg.ran')");
     expect(await failed).toBeInstanceOf(errors.SyntaxError);
     expect(await behind).toBe('no');
@@ -122,7 +133,9 @@ describe('a BEGIN that fails', () => {
 
 describe('prepared statements', () => {
   const prepared = async (session: Session): Promise<string[]> =>
-    (await session.submit(statement('SELECT statement FROM pg_prepared_statements ORDER BY 1')))[0]!.rows.map(String);
+    (await session.submit(statement('SELECT statement FROM pg_prepared_statements ORDER BY 1')))[0]!.rows.map(
+      String,
+    );
 
   it('are those executed more often than the threshold', async () => {
     const { session } = await openSession();
@@ -139,12 +152,21 @@ describe('prepared statements', () => {
   it('are never more than allowed, and the least recently used goes first', async () => {
     const { session } = await openSession();
     const few = { policy: { threshold: 0, max: 3 } };
-    const use = (n: number): Promise<unknown> => session.submit(statement(`SELECT ${String(n)} + $1::int`, [n], few));
+    const use = (n: number): Promise<unknown> =>
+      session.submit(statement(`SELECT ${String(n)} + $1::int`, [n], few));
     await Promise.all(Array.from({ length: 50 }, (_, i) => use(i)));
-    expect(await prepared(session)).toEqual(['SELECT 47 + $1::int', 'SELECT 48 + $1::int', 'SELECT 49 + $1::int']);
+    expect(await prepared(session)).toEqual([
+      'SELECT 47 + $1::int',
+      'SELECT 48 + $1::int',
+      'SELECT 49 + $1::int',
+    ]);
     await use(47);
     await use(50);
-    expect(await prepared(session)).toEqual(['SELECT 47 + $1::int', 'SELECT 49 + $1::int', 'SELECT 50 + $1::int']);
+    expect(await prepared(session)).toEqual([
+      'SELECT 47 + $1::int',
+      'SELECT 49 + $1::int',
+      'SELECT 50 + $1::int',
+    ]);
   });
 
   it.each(['DISCARD ALL', 'DEALLOCATE ALL'])('are prepared again after %s', async (text) => {
@@ -161,7 +183,9 @@ describe('prepared statements', () => {
     const { session } = await openSession();
     for (let i = 0; i < 3; i++) {
       const results = await Promise.all(
-        [1, 1.5, 2n].map((param) => session.submit(statement('SELECT $1, pg_typeof($1)::text', [param], { prepare: true }))),
+        [1, 1.5, 2n].map((param) =>
+          session.submit(statement('SELECT $1, pg_typeof($1)::text', [param], { prepare: true })),
+        ),
       );
       expect(results.map(([result]) => result?.rows[0])).toEqual([
         [1, 'smallint'],
@@ -210,7 +234,11 @@ describe('a backend that is terminated', () => {
     await terminate(session.backendPid);
     expect(await lost).toBeInstanceOf(errors.AdminShutdown);
     expect(await rejection(one(session, 'SELECT 1'))).toBeInstanceOf(errors.AdminShutdown);
-    expect(session).toMatchObject({ closed: true, broken: true, transactionStatus: TransactionStatus.UNKNOWN });
+    expect(session).toMatchObject({
+      closed: true,
+      broken: true,
+      transactionStatus: TransactionStatus.UNKNOWN,
+    });
   });
 
   it('while running gives its reason to what runs and what waits', async () => {
@@ -246,7 +274,9 @@ describe('aborting', () => {
     const { session } = await openSession();
     const reason = new Error('took too long');
     const controller = new AbortController();
-    const running = rejection(session.submit(statement('SELECT pg_sleep(60)', [], { signal: controller.signal })));
+    const running = rejection(
+      session.submit(statement('SELECT pg_sleep(60)', [], { signal: controller.signal })),
+    );
     await sleep(50);
     controller.abort(reason);
     expect(await running).toBe(reason);
@@ -256,7 +286,9 @@ describe('aborting', () => {
   it('before a statement is submitted sends nothing', async () => {
     const { session } = await openSession();
     const reason = new Error('before');
-    expect(await rejection(session.submit(statement('SELECT 1', null, { signal: AbortSignal.abort(reason) })))).toBe(reason);
+    expect(
+      await rejection(session.submit(statement('SELECT 1', null, { signal: AbortSignal.abort(reason) }))),
+    ).toBe(reason);
     expect(session.quiet).toBe(true);
   });
 

@@ -77,7 +77,11 @@ describe('a stream of messages', () => {
       fc.property(
         fc.array(anyMessage, { maxLength: 12 }).chain((sent) => {
           const stream = Buffer.concat(sent.map(message));
-          return fc.tuple(fc.constant(sent), fc.constant(stream), fc.array(fc.nat({ max: stream.length }), { maxLength: 20 }));
+          return fc.tuple(
+            fc.constant(sent),
+            fc.constant(stream),
+            fc.array(fc.nat({ max: stream.length }), { maxLength: 20 }),
+          );
         }),
         ([sent, stream, cuts]) => {
           const { seen, garbage } = read(stream, cuts);

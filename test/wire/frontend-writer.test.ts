@@ -18,16 +18,69 @@ function message(type: string, body: Uint8Array | string): Buffer {
 
 describe('a frontend message', () => {
   it.each<[string, (writer: FrontendWriter) => void, Buffer]>([
-    ['Parse', (w) => { w.parse('s', 'select $1', [{ oid: 23 }, { oid: 0 }]); }, message('P', 's\0select $1\0\0\x02\0\0\0\x17\0\0\0\0')],
-    ['Parse without types', (w) => { w.parse('', 'x', []); }, message('P', '\0x\0\0\0')],
-    ['Bind', (w) => { w.bind('s', [{ text: 'ab' }, { text: null }, { text: '' }]); },
-      message('B', Buffer.from('\0s\0\0\0\0\x03\0\0\0\x02ab\xff\xff\xff\xff\0\0\0\0\0\0', 'latin1'))],
-    ['Describe', (w) => { w.describePortal(); }, message('D', 'P\0')],
-    ['Execute', (w) => { w.execute(); }, message('E', '\0\0\0\0\0')],
-    ['Close', (w) => { w.closeStatement('s'); }, message('C', 'Ss\0')],
-    ['Sync', (w) => { w.sync(); }, message('S', '')],
-    ['CopyFail', (w) => { w.copyFail('why'); }, message('f', 'why\0')],
-    ['Terminate', (w) => { w.terminate(); }, message('X', '')],
+    [
+      'Parse',
+      (w) => {
+        w.parse('s', 'select $1', [{ oid: 23 }, { oid: 0 }]);
+      },
+      message('P', 's\0select $1\0\0\x02\0\0\0\x17\0\0\0\0'),
+    ],
+    [
+      'Parse without types',
+      (w) => {
+        w.parse('', 'x', []);
+      },
+      message('P', '\0x\0\0\0'),
+    ],
+    [
+      'Bind',
+      (w) => {
+        w.bind('s', [{ text: 'ab' }, { text: null }, { text: '' }]);
+      },
+      message('B', Buffer.from('\0s\0\0\0\0\x03\0\0\0\x02ab\xff\xff\xff\xff\0\0\0\0\0\0', 'latin1')),
+    ],
+    [
+      'Describe',
+      (w) => {
+        w.describePortal();
+      },
+      message('D', 'P\0'),
+    ],
+    [
+      'Execute',
+      (w) => {
+        w.execute();
+      },
+      message('E', '\0\0\0\0\0'),
+    ],
+    [
+      'Close',
+      (w) => {
+        w.closeStatement('s');
+      },
+      message('C', 'Ss\0'),
+    ],
+    [
+      'Sync',
+      (w) => {
+        w.sync();
+      },
+      message('S', ''),
+    ],
+    [
+      'CopyFail',
+      (w) => {
+        w.copyFail('why');
+      },
+      message('f', 'why\0'),
+    ],
+    [
+      'Terminate',
+      (w) => {
+        w.terminate();
+      },
+      message('X', ''),
+    ],
   ])('%s has the bytes of the protocol', (_, write, expected) => {
     expect(written(write)).toEqual(expected);
   });
@@ -36,7 +89,10 @@ describe('a frontend message', () => {
     fc.assert(
       fc.property(fc.array(fc.option(fc.string({ unit: 'binary', maxLength: 200 }))), (texts) => {
         const bytes = written((w) => {
-          w.bind('é', texts.map((text) => ({ text })));
+          w.bind(
+            'é',
+            texts.map((text) => ({ text })),
+          );
         });
         expect(bytes.readInt32BE(1)).toBe(bytes.length - 1);
         let at = 5 + 1 + 3 + 2;
@@ -57,7 +113,11 @@ describe('a frontend message', () => {
     const text = '€'.repeat(100_000);
     const bytes = written((w) => {
       w.sync();
-      w.parse('', text, Array.from({ length: 5000 }, (_, oid) => ({ oid })));
+      w.parse(
+        '',
+        text,
+        Array.from({ length: 5000 }, (_, oid) => ({ oid })),
+      );
       w.sync();
     });
     expect(bytes.length).toBe(5 + (5 + 1 + 300_000 + 1 + 2 + 20_000) + 5);

@@ -62,7 +62,10 @@ describe('the body of', () => {
   });
 
   it('BackendKeyData gives process id and secret', () => {
-    expect(readBackendKey(Buffer.from('000004d2ffffffff', 'hex'), 0)).toEqual({ pid: 1234, secret: 0xffffffff });
+    expect(readBackendKey(Buffer.from('000004d2ffffffff', 'hex'), 0)).toEqual({
+      pid: 1234,
+      secret: 0xffffffff,
+    });
   });
 
   it('NotificationResponse gives who, where and what', () => {
