@@ -4,6 +4,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { baseOf } from '../src/errors/sqlstate-bases.js';
 
 const source = fileURLToPath(new URL('errcodes.txt', import.meta.url));
 const target = fileURLToPath(new URL('../src/errors/sqlstate.ts', import.meta.url));
@@ -14,42 +15,6 @@ const NEWER: readonly [sqlstate: string, constant: string][] = [
   ['25P04', 'TRANSACTION_TIMEOUT'],
   ['58P03', 'FILE_NAME_TOO_LONG'],
 ];
-
-const BASES: Readonly<Record<string, string>> = {
-  '08': 'OperationalError',
-  '0A': 'NotSupportedError',
-  '10': 'ProgrammingError',
-  '20': 'ProgrammingError',
-  '21': 'ProgrammingError',
-  '22': 'DataError',
-  '23': 'IntegrityError',
-  '24': 'InternalError',
-  '25': 'InternalError',
-  '26': 'ProgrammingError',
-  '27': 'OperationalError',
-  '28': 'OperationalError',
-  '2B': 'InternalError',
-  '2D': 'InternalError',
-  '2F': 'OperationalError',
-  '34': 'ProgrammingError',
-  '38': 'OperationalError',
-  '39': 'OperationalError',
-  '3B': 'OperationalError',
-  '3D': 'ProgrammingError',
-  '3F': 'ProgrammingError',
-  '40': 'OperationalError',
-  '42': 'ProgrammingError',
-  '44': 'ProgrammingError',
-  '53': 'OperationalError',
-  '54': 'OperationalError',
-  '55': 'OperationalError',
-  '57': 'OperationalError',
-  '58': 'OperationalError',
-  F: 'OperationalError',
-  H: 'OperationalError',
-  P: 'ProgrammingError',
-  X: 'InternalError',
-};
 
 const codes = [...NEWER];
 for (const line of readFileSync(source, 'utf8').split('\n')) {
@@ -62,7 +27,7 @@ codes.sort(([a], [b]) => (a < b ? -1 : 1));
 
 const taken = new Set(['InternalError']);
 const classes = codes.map(([sqlstate, constant]) => {
-  const base = BASES[sqlstate.slice(0, 2)] ?? BASES[sqlstate.slice(0, 1)] ?? 'DatabaseError';
+  const base = baseOf(sqlstate).prototype.name;
   let name = constant
     .split('_')
     .map((word) => word[0]!.toUpperCase() + word.slice(1).toLowerCase())
@@ -82,7 +47,7 @@ const text = [
   ...classes.flatMap(({ sqlstate, base, name }) => [
     `/** SQLSTATE ${sqlstate}. */`,
     `export class ${name} extends ${base} {`,
-    `  static readonly sqlstate = '${sqlstate}';`,
+    `  static override readonly sqlstate = '${sqlstate}';`,
     `  static {`,
     `    brand(this, '${name}');`,
     `  }`,

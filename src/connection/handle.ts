@@ -108,6 +108,7 @@ export class Handle {
     const request: StatementRequest = {
       text,
       executions: [NO_PARAMS],
+      prepare: false,
       begin: null,
       ...(onlyIf === undefined ? {} : { onlyIf }),
       loaders: NO_LOADERS,

@@ -1,6 +1,7 @@
 import { Diagnostic } from './diagnostic.js';
 
-const NO_FIELDS: ReadonlyMap<string, string> = new Map();
+/** Of an error that is not the server's: one for all, as it never changes. */
+const NO_DIAGNOSTIC = new Diagnostic(new Map());
 /** The same in every copy of the package, so that the ESM and the CommonJS copy know each other's errors. */
 const BRAND = Symbol.for('usingpg.error');
 
@@ -12,54 +13,70 @@ export interface ErrorOptions {
   query?: string | null | undefined;
   /** What the server said. */
   diag?: Diagnostic;
-  /** The SQLSTATE, where there is one without a `diag`. */
+  /** The SQLSTATE, where it is neither the class's nor in a `diag`. */
   sqlstate?: string | null;
 }
 
 /** Gives a class its name and what `instanceof` knows it by, neither of which a minifier changes. */
-export function brand(errorClass: { readonly prototype: Error }, name: string): void {
+export function brand(errorClass: { readonly prototype: globalThis.Error }, name: string): void {
   Object.defineProperty(errorClass.prototype, 'name', { value: name, configurable: true, writable: true });
   Object.defineProperty(errorClass.prototype, BRAND, { value: name });
 }
 
+/** Whether `value` is of the class `branded`, of this copy of the package or of another one. */
+function isBranded(branded: { readonly prototype: globalThis.Error }, value: unknown): boolean {
+  if (Function.prototype[Symbol.hasInstance].call(branded, value)) return true;
+  // A class that a user derives has no brand of its own, and no copies.
+  if (!Object.hasOwn(branded.prototype, BRAND) || typeof value !== 'object' || value === null) return false;
+  const name: unknown = Reflect.get(branded.prototype, BRAND);
+  for (let link: unknown = value; link !== null; link = Object.getPrototypeOf(link)) {
+    if (Object.hasOwn(link as object, BRAND) && Reflect.get(link as object, BRAND) === name) return true;
+  }
+  return false;
+}
+
 /** The root of all errors that this library raises (Psycopg: `Error`). */
 class Error extends globalThis.Error {
+  /** The SQLSTATE that the class stands for; null if it stands for more than one. */
+  static readonly sqlstate: string | null = null;
+
   /** What the server said; each field is null if the error is not the server's. */
   declare readonly diag: Diagnostic;
-  /** The SQLSTATE of the error, five characters; null if it is not the server's. */
-  readonly sqlstate: string | null;
+  /** The SQLSTATE of the error, five characters: its class's, else the server's, else null. */
+  declare readonly sqlstate: string | null;
   /** The query as it was sent; null if the error belongs to none. */
   declare readonly query: string | null;
 
   constructor(message: string, options: ErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
-    this.sqlstate = options.sqlstate ?? options.diag?.sqlstate ?? null;
-    // Not enumerable: printing an error shows its message and its SQLSTATE, not everything there is to know.
-    Object.defineProperty(this, 'diag', {
-      value: options.diag ?? new Diagnostic(NO_FIELDS),
+    const sqlstate = options.sqlstate ?? new.target.sqlstate ?? options.diag?.sqlstate ?? null;
+    // Printing an error shows its message and its SQLSTATE, if it has one, not everything there is to know.
+    Object.defineProperty(this, 'sqlstate', {
+      value: sqlstate,
+      enumerable: sqlstate !== null,
       configurable: true,
     });
+    Object.defineProperty(this, 'diag', { value: options.diag ?? NO_DIAGNOSTIC, configurable: true });
     Object.defineProperty(this, 'query', { value: options.query ?? null, configurable: true });
   }
 
   static override [Symbol.hasInstance](value: unknown): boolean {
-    if (Function.prototype[Symbol.hasInstance].call(this, value)) return true;
-    const name: unknown = Object.hasOwn(this.prototype, BRAND)
-      ? Reflect.get(this.prototype, BRAND)
-      : undefined;
-    if (name === undefined || typeof value !== 'object' || value === null) return false;
-    for (let link: unknown = value; link !== null; link = Object.getPrototypeOf(link)) {
-      if (Object.hasOwn(link as object, BRAND) && Reflect.get(link as object, BRAND) === name) return true;
-    }
-    return false;
+    return isBranded(this, value);
   }
 }
 export { Error };
 brand(Error, 'Error');
 
 /** An important warning (Psycopg: `Warning`). */
-export class Warning extends globalThis.Error {}
-Object.defineProperty(Warning.prototype, 'name', { value: 'Warning', configurable: true, writable: true });
+export class Warning extends globalThis.Error {
+  static {
+    brand(this, 'Warning');
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return isBranded(this, value);
+  }
+}
 
 /** A wrong use of the library rather than of the database. */
 export class InterfaceError extends Error {

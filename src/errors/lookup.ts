@@ -1,14 +1,6 @@
-import {
-  DatabaseError,
-  DataError,
-  IntegrityError,
-  InternalError,
-  NotSupportedError,
-  OperationalError,
-  ProgrammingError,
-  type ErrorOptions,
-} from './base.js';
+import type { DatabaseError, ErrorOptions } from './base.js';
 import { Diagnostic } from './diagnostic.js';
+import { baseOf } from './sqlstate-bases.js';
 import { SQLSTATE_CLASSES } from './sqlstate.js';
 
 /** The class of an error of the server. */
@@ -19,43 +11,6 @@ for (const [sqlstate, constantName, errorClass] of SQLSTATE_CLASSES) {
   byCode.set(sqlstate, errorClass);
   byCode.set(constantName, errorClass);
 }
-
-/** The base of the errors whose class of SQLSTATE, its first two characters or its first one, is this. */
-const BASES: Readonly<Record<string, DatabaseErrorClass>> = {
-  '08': OperationalError,
-  '0A': NotSupportedError,
-  '10': ProgrammingError,
-  '20': ProgrammingError,
-  '21': ProgrammingError,
-  '22': DataError,
-  '23': IntegrityError,
-  '24': InternalError,
-  '25': InternalError,
-  '26': ProgrammingError,
-  '27': OperationalError,
-  '28': OperationalError,
-  '2B': InternalError,
-  '2D': InternalError,
-  '2F': OperationalError,
-  '34': ProgrammingError,
-  '38': OperationalError,
-  '39': OperationalError,
-  '3B': OperationalError,
-  '3D': ProgrammingError,
-  '3F': ProgrammingError,
-  '40': OperationalError,
-  '42': ProgrammingError,
-  '44': ProgrammingError,
-  '53': OperationalError,
-  '54': OperationalError,
-  '55': OperationalError,
-  '57': OperationalError,
-  '58': OperationalError,
-  F: OperationalError,
-  H: OperationalError,
-  P: ProgrammingError,
-  X: InternalError,
-};
 
 /**
  * The class for an SQLSTATE (`'23505'`) or its constant name (`'UNIQUE_VIOLATION'`), in upper or lower case. Raises a
@@ -74,8 +29,7 @@ export function errorFromResponse(
   query: string | null = null,
 ): DatabaseError {
   const sqlstate = fields.get('C') ?? '';
-  const errorClass =
-    byCode.get(sqlstate) ?? BASES[sqlstate.slice(0, 2)] ?? BASES[sqlstate.slice(0, 1)] ?? DatabaseError;
+  const errorClass = byCode.get(sqlstate) ?? baseOf(sqlstate);
   let message = fields.get('M') ?? 'the server reported an error without a message';
   const detail = fields.get('D');
   const hint = fields.get('H');

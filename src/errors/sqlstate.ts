@@ -3,7 +3,7 @@ import { brand, DataError, DatabaseError, IntegrityError, InternalError, NotSupp
 
 /** SQLSTATE 02000. */
 export class NoData extends DatabaseError {
-  static readonly sqlstate = '02000';
+  static override readonly sqlstate = '02000';
   static {
     brand(this, 'NoData');
   }
@@ -11,7 +11,7 @@ export class NoData extends DatabaseError {
 
 /** SQLSTATE 02001. */
 export class NoAdditionalDynamicResultSetsReturned extends DatabaseError {
-  static readonly sqlstate = '02001';
+  static override readonly sqlstate = '02001';
   static {
     brand(this, 'NoAdditionalDynamicResultSetsReturned');
   }
@@ -19,7 +19,7 @@ export class NoAdditionalDynamicResultSetsReturned extends DatabaseError {
 
 /** SQLSTATE 03000. */
 export class SqlStatementNotYetComplete extends DatabaseError {
-  static readonly sqlstate = '03000';
+  static override readonly sqlstate = '03000';
   static {
     brand(this, 'SqlStatementNotYetComplete');
   }
@@ -27,7 +27,7 @@ export class SqlStatementNotYetComplete extends DatabaseError {
 
 /** SQLSTATE 08000. */
 export class ConnectionException extends OperationalError {
-  static readonly sqlstate = '08000';
+  static override readonly sqlstate = '08000';
   static {
     brand(this, 'ConnectionException');
   }
@@ -35,7 +35,7 @@ export class ConnectionException extends OperationalError {
 
 /** SQLSTATE 08001. */
 export class SqlclientUnableToEstablishSqlconnection extends OperationalError {
-  static readonly sqlstate = '08001';
+  static override readonly sqlstate = '08001';
   static {
     brand(this, 'SqlclientUnableToEstablishSqlconnection');
   }
@@ -43,7 +43,7 @@ export class SqlclientUnableToEstablishSqlconnection extends OperationalError {
 
 /** SQLSTATE 08003. */
 export class ConnectionDoesNotExist extends OperationalError {
-  static readonly sqlstate = '08003';
+  static override readonly sqlstate = '08003';
   static {
     brand(this, 'ConnectionDoesNotExist');
   }
@@ -51,7 +51,7 @@ export class ConnectionDoesNotExist extends OperationalError {
 
 /** SQLSTATE 08004. */
 export class SqlserverRejectedEstablishmentOfSqlconnection extends OperationalError {
-  static readonly sqlstate = '08004';
+  static override readonly sqlstate = '08004';
   static {
     brand(this, 'SqlserverRejectedEstablishmentOfSqlconnection');
   }
@@ -59,7 +59,7 @@ export class SqlserverRejectedEstablishmentOfSqlconnection extends OperationalEr
 
 /** SQLSTATE 08006. */
 export class ConnectionFailure extends OperationalError {
-  static readonly sqlstate = '08006';
+  static override readonly sqlstate = '08006';
   static {
     brand(this, 'ConnectionFailure');
   }
@@ -67,7 +67,7 @@ export class ConnectionFailure extends OperationalError {
 
 /** SQLSTATE 08007. */
 export class TransactionResolutionUnknown extends OperationalError {
-  static readonly sqlstate = '08007';
+  static override readonly sqlstate = '08007';
   static {
     brand(this, 'TransactionResolutionUnknown');
   }
@@ -75,7 +75,7 @@ export class TransactionResolutionUnknown extends OperationalError {
 
 /** SQLSTATE 08P01. */
 export class ProtocolViolation extends OperationalError {
-  static readonly sqlstate = '08P01';
+  static override readonly sqlstate = '08P01';
   static {
     brand(this, 'ProtocolViolation');
   }
@@ -83,7 +83,7 @@ export class ProtocolViolation extends OperationalError {
 
 /** SQLSTATE 09000. */
 export class TriggeredActionException extends DatabaseError {
-  static readonly sqlstate = '09000';
+  static override readonly sqlstate = '09000';
   static {
     brand(this, 'TriggeredActionException');
   }
@@ -91,7 +91,7 @@ export class TriggeredActionException extends DatabaseError {
 
 /** SQLSTATE 0A000. */
 export class FeatureNotSupported extends NotSupportedError {
-  static readonly sqlstate = '0A000';
+  static override readonly sqlstate = '0A000';
   static {
     brand(this, 'FeatureNotSupported');
   }
@@ -99,7 +99,7 @@ export class FeatureNotSupported extends NotSupportedError {
 
 /** SQLSTATE 0B000. */
 export class InvalidTransactionInitiation extends DatabaseError {
-  static readonly sqlstate = '0B000';
+  static override readonly sqlstate = '0B000';
   static {
     brand(this, 'InvalidTransactionInitiation');
   }
@@ -107,7 +107,7 @@ export class InvalidTransactionInitiation extends DatabaseError {
 
 /** SQLSTATE 0F000. */
 export class LocatorException extends DatabaseError {
-  static readonly sqlstate = '0F000';
+  static override readonly sqlstate = '0F000';
   static {
     brand(this, 'LocatorException');
   }
@@ -115,7 +115,7 @@ export class LocatorException extends DatabaseError {
 
 /** SQLSTATE 0F001. */
 export class InvalidLocatorSpecification extends DatabaseError {
-  static readonly sqlstate = '0F001';
+  static override readonly sqlstate = '0F001';
   static {
     brand(this, 'InvalidLocatorSpecification');
   }
@@ -123,7 +123,7 @@ export class InvalidLocatorSpecification extends DatabaseError {
 
 /** SQLSTATE 0L000. */
 export class InvalidGrantor extends DatabaseError {
-  static readonly sqlstate = '0L000';
+  static override readonly sqlstate = '0L000';
   static {
     brand(this, 'InvalidGrantor');
   }
@@ -131,7 +131,7 @@ export class InvalidGrantor extends DatabaseError {
 
 /** SQLSTATE 0LP01. */
 export class InvalidGrantOperation extends DatabaseError {
-  static readonly sqlstate = '0LP01';
+  static override readonly sqlstate = '0LP01';
   static {
     brand(this, 'InvalidGrantOperation');
   }
@@ -139,7 +139,7 @@ export class InvalidGrantOperation extends DatabaseError {
 
 /** SQLSTATE 0P000. */
 export class InvalidRoleSpecification extends DatabaseError {
-  static readonly sqlstate = '0P000';
+  static override readonly sqlstate = '0P000';
   static {
     brand(this, 'InvalidRoleSpecification');
   }
@@ -147,7 +147,7 @@ export class InvalidRoleSpecification extends DatabaseError {
 
 /** SQLSTATE 0Z000. */
 export class DiagnosticsException extends DatabaseError {
-  static readonly sqlstate = '0Z000';
+  static override readonly sqlstate = '0Z000';
   static {
     brand(this, 'DiagnosticsException');
   }
@@ -155,7 +155,7 @@ export class DiagnosticsException extends DatabaseError {
 
 /** SQLSTATE 0Z002. */
 export class StackedDiagnosticsAccessedWithoutActiveHandler extends DatabaseError {
-  static readonly sqlstate = '0Z002';
+  static override readonly sqlstate = '0Z002';
   static {
     brand(this, 'StackedDiagnosticsAccessedWithoutActiveHandler');
   }
@@ -163,7 +163,7 @@ export class StackedDiagnosticsAccessedWithoutActiveHandler extends DatabaseErro
 
 /** SQLSTATE 10608. */
 export class InvalidArgumentForXquery extends ProgrammingError {
-  static readonly sqlstate = '10608';
+  static override readonly sqlstate = '10608';
   static {
     brand(this, 'InvalidArgumentForXquery');
   }
@@ -171,7 +171,7 @@ export class InvalidArgumentForXquery extends ProgrammingError {
 
 /** SQLSTATE 20000. */
 export class CaseNotFound extends ProgrammingError {
-  static readonly sqlstate = '20000';
+  static override readonly sqlstate = '20000';
   static {
     brand(this, 'CaseNotFound');
   }
@@ -179,7 +179,7 @@ export class CaseNotFound extends ProgrammingError {
 
 /** SQLSTATE 21000. */
 export class CardinalityViolation extends ProgrammingError {
-  static readonly sqlstate = '21000';
+  static override readonly sqlstate = '21000';
   static {
     brand(this, 'CardinalityViolation');
   }
@@ -187,7 +187,7 @@ export class CardinalityViolation extends ProgrammingError {
 
 /** SQLSTATE 22000. */
 export class DataException extends DataError {
-  static readonly sqlstate = '22000';
+  static override readonly sqlstate = '22000';
   static {
     brand(this, 'DataException');
   }
@@ -195,7 +195,7 @@ export class DataException extends DataError {
 
 /** SQLSTATE 22001. */
 export class StringDataRightTruncation extends DataError {
-  static readonly sqlstate = '22001';
+  static override readonly sqlstate = '22001';
   static {
     brand(this, 'StringDataRightTruncation');
   }
@@ -203,7 +203,7 @@ export class StringDataRightTruncation extends DataError {
 
 /** SQLSTATE 22002. */
 export class NullValueNoIndicatorParameter extends DataError {
-  static readonly sqlstate = '22002';
+  static override readonly sqlstate = '22002';
   static {
     brand(this, 'NullValueNoIndicatorParameter');
   }
@@ -211,7 +211,7 @@ export class NullValueNoIndicatorParameter extends DataError {
 
 /** SQLSTATE 22003. */
 export class NumericValueOutOfRange extends DataError {
-  static readonly sqlstate = '22003';
+  static override readonly sqlstate = '22003';
   static {
     brand(this, 'NumericValueOutOfRange');
   }
@@ -219,7 +219,7 @@ export class NumericValueOutOfRange extends DataError {
 
 /** SQLSTATE 22004. */
 export class NullValueNotAllowed extends DataError {
-  static readonly sqlstate = '22004';
+  static override readonly sqlstate = '22004';
   static {
     brand(this, 'NullValueNotAllowed');
   }
@@ -227,7 +227,7 @@ export class NullValueNotAllowed extends DataError {
 
 /** SQLSTATE 22005. */
 export class ErrorInAssignment extends DataError {
-  static readonly sqlstate = '22005';
+  static override readonly sqlstate = '22005';
   static {
     brand(this, 'ErrorInAssignment');
   }
@@ -235,7 +235,7 @@ export class ErrorInAssignment extends DataError {
 
 /** SQLSTATE 22007. */
 export class InvalidDatetimeFormat extends DataError {
-  static readonly sqlstate = '22007';
+  static override readonly sqlstate = '22007';
   static {
     brand(this, 'InvalidDatetimeFormat');
   }
@@ -243,7 +243,7 @@ export class InvalidDatetimeFormat extends DataError {
 
 /** SQLSTATE 22008. */
 export class DatetimeFieldOverflow extends DataError {
-  static readonly sqlstate = '22008';
+  static override readonly sqlstate = '22008';
   static {
     brand(this, 'DatetimeFieldOverflow');
   }
@@ -251,7 +251,7 @@ export class DatetimeFieldOverflow extends DataError {
 
 /** SQLSTATE 22009. */
 export class InvalidTimeZoneDisplacementValue extends DataError {
-  static readonly sqlstate = '22009';
+  static override readonly sqlstate = '22009';
   static {
     brand(this, 'InvalidTimeZoneDisplacementValue');
   }
@@ -259,7 +259,7 @@ export class InvalidTimeZoneDisplacementValue extends DataError {
 
 /** SQLSTATE 2200B. */
 export class EscapeCharacterConflict extends DataError {
-  static readonly sqlstate = '2200B';
+  static override readonly sqlstate = '2200B';
   static {
     brand(this, 'EscapeCharacterConflict');
   }
@@ -267,7 +267,7 @@ export class EscapeCharacterConflict extends DataError {
 
 /** SQLSTATE 2200C. */
 export class InvalidUseOfEscapeCharacter extends DataError {
-  static readonly sqlstate = '2200C';
+  static override readonly sqlstate = '2200C';
   static {
     brand(this, 'InvalidUseOfEscapeCharacter');
   }
@@ -275,7 +275,7 @@ export class InvalidUseOfEscapeCharacter extends DataError {
 
 /** SQLSTATE 2200D. */
 export class InvalidEscapeOctet extends DataError {
-  static readonly sqlstate = '2200D';
+  static override readonly sqlstate = '2200D';
   static {
     brand(this, 'InvalidEscapeOctet');
   }
@@ -283,7 +283,7 @@ export class InvalidEscapeOctet extends DataError {
 
 /** SQLSTATE 2200F. */
 export class ZeroLengthCharacterString extends DataError {
-  static readonly sqlstate = '2200F';
+  static override readonly sqlstate = '2200F';
   static {
     brand(this, 'ZeroLengthCharacterString');
   }
@@ -291,7 +291,7 @@ export class ZeroLengthCharacterString extends DataError {
 
 /** SQLSTATE 2200G. */
 export class MostSpecificTypeMismatch extends DataError {
-  static readonly sqlstate = '2200G';
+  static override readonly sqlstate = '2200G';
   static {
     brand(this, 'MostSpecificTypeMismatch');
   }
@@ -299,7 +299,7 @@ export class MostSpecificTypeMismatch extends DataError {
 
 /** SQLSTATE 2200H. */
 export class SequenceGeneratorLimitExceeded extends DataError {
-  static readonly sqlstate = '2200H';
+  static override readonly sqlstate = '2200H';
   static {
     brand(this, 'SequenceGeneratorLimitExceeded');
   }
@@ -307,7 +307,7 @@ export class SequenceGeneratorLimitExceeded extends DataError {
 
 /** SQLSTATE 2200L. */
 export class NotAnXmlDocument extends DataError {
-  static readonly sqlstate = '2200L';
+  static override readonly sqlstate = '2200L';
   static {
     brand(this, 'NotAnXmlDocument');
   }
@@ -315,7 +315,7 @@ export class NotAnXmlDocument extends DataError {
 
 /** SQLSTATE 2200M. */
 export class InvalidXmlDocument extends DataError {
-  static readonly sqlstate = '2200M';
+  static override readonly sqlstate = '2200M';
   static {
     brand(this, 'InvalidXmlDocument');
   }
@@ -323,7 +323,7 @@ export class InvalidXmlDocument extends DataError {
 
 /** SQLSTATE 2200N. */
 export class InvalidXmlContent extends DataError {
-  static readonly sqlstate = '2200N';
+  static override readonly sqlstate = '2200N';
   static {
     brand(this, 'InvalidXmlContent');
   }
@@ -331,7 +331,7 @@ export class InvalidXmlContent extends DataError {
 
 /** SQLSTATE 2200S. */
 export class InvalidXmlComment extends DataError {
-  static readonly sqlstate = '2200S';
+  static override readonly sqlstate = '2200S';
   static {
     brand(this, 'InvalidXmlComment');
   }
@@ -339,7 +339,7 @@ export class InvalidXmlComment extends DataError {
 
 /** SQLSTATE 2200T. */
 export class InvalidXmlProcessingInstruction extends DataError {
-  static readonly sqlstate = '2200T';
+  static override readonly sqlstate = '2200T';
   static {
     brand(this, 'InvalidXmlProcessingInstruction');
   }
@@ -347,7 +347,7 @@ export class InvalidXmlProcessingInstruction extends DataError {
 
 /** SQLSTATE 22010. */
 export class InvalidIndicatorParameterValue extends DataError {
-  static readonly sqlstate = '22010';
+  static override readonly sqlstate = '22010';
   static {
     brand(this, 'InvalidIndicatorParameterValue');
   }
@@ -355,7 +355,7 @@ export class InvalidIndicatorParameterValue extends DataError {
 
 /** SQLSTATE 22011. */
 export class SubstringError extends DataError {
-  static readonly sqlstate = '22011';
+  static override readonly sqlstate = '22011';
   static {
     brand(this, 'SubstringError');
   }
@@ -363,7 +363,7 @@ export class SubstringError extends DataError {
 
 /** SQLSTATE 22012. */
 export class DivisionByZero extends DataError {
-  static readonly sqlstate = '22012';
+  static override readonly sqlstate = '22012';
   static {
     brand(this, 'DivisionByZero');
   }
@@ -371,7 +371,7 @@ export class DivisionByZero extends DataError {
 
 /** SQLSTATE 22013. */
 export class InvalidPrecedingOrFollowingSize extends DataError {
-  static readonly sqlstate = '22013';
+  static override readonly sqlstate = '22013';
   static {
     brand(this, 'InvalidPrecedingOrFollowingSize');
   }
@@ -379,7 +379,7 @@ export class InvalidPrecedingOrFollowingSize extends DataError {
 
 /** SQLSTATE 22014. */
 export class InvalidArgumentForNtileFunction extends DataError {
-  static readonly sqlstate = '22014';
+  static override readonly sqlstate = '22014';
   static {
     brand(this, 'InvalidArgumentForNtileFunction');
   }
@@ -387,7 +387,7 @@ export class InvalidArgumentForNtileFunction extends DataError {
 
 /** SQLSTATE 22015. */
 export class IntervalFieldOverflow extends DataError {
-  static readonly sqlstate = '22015';
+  static override readonly sqlstate = '22015';
   static {
     brand(this, 'IntervalFieldOverflow');
   }
@@ -395,7 +395,7 @@ export class IntervalFieldOverflow extends DataError {
 
 /** SQLSTATE 22016. */
 export class InvalidArgumentForNthValueFunction extends DataError {
-  static readonly sqlstate = '22016';
+  static override readonly sqlstate = '22016';
   static {
     brand(this, 'InvalidArgumentForNthValueFunction');
   }
@@ -403,7 +403,7 @@ export class InvalidArgumentForNthValueFunction extends DataError {
 
 /** SQLSTATE 22018. */
 export class InvalidCharacterValueForCast extends DataError {
-  static readonly sqlstate = '22018';
+  static override readonly sqlstate = '22018';
   static {
     brand(this, 'InvalidCharacterValueForCast');
   }
@@ -411,7 +411,7 @@ export class InvalidCharacterValueForCast extends DataError {
 
 /** SQLSTATE 22019. */
 export class InvalidEscapeCharacter extends DataError {
-  static readonly sqlstate = '22019';
+  static override readonly sqlstate = '22019';
   static {
     brand(this, 'InvalidEscapeCharacter');
   }
@@ -419,7 +419,7 @@ export class InvalidEscapeCharacter extends DataError {
 
 /** SQLSTATE 2201B. */
 export class InvalidRegularExpression extends DataError {
-  static readonly sqlstate = '2201B';
+  static override readonly sqlstate = '2201B';
   static {
     brand(this, 'InvalidRegularExpression');
   }
@@ -427,7 +427,7 @@ export class InvalidRegularExpression extends DataError {
 
 /** SQLSTATE 2201E. */
 export class InvalidArgumentForLogarithm extends DataError {
-  static readonly sqlstate = '2201E';
+  static override readonly sqlstate = '2201E';
   static {
     brand(this, 'InvalidArgumentForLogarithm');
   }
@@ -435,7 +435,7 @@ export class InvalidArgumentForLogarithm extends DataError {
 
 /** SQLSTATE 2201F. */
 export class InvalidArgumentForPowerFunction extends DataError {
-  static readonly sqlstate = '2201F';
+  static override readonly sqlstate = '2201F';
   static {
     brand(this, 'InvalidArgumentForPowerFunction');
   }
@@ -443,7 +443,7 @@ export class InvalidArgumentForPowerFunction extends DataError {
 
 /** SQLSTATE 2201G. */
 export class InvalidArgumentForWidthBucketFunction extends DataError {
-  static readonly sqlstate = '2201G';
+  static override readonly sqlstate = '2201G';
   static {
     brand(this, 'InvalidArgumentForWidthBucketFunction');
   }
@@ -451,7 +451,7 @@ export class InvalidArgumentForWidthBucketFunction extends DataError {
 
 /** SQLSTATE 2201W. */
 export class InvalidRowCountInLimitClause extends DataError {
-  static readonly sqlstate = '2201W';
+  static override readonly sqlstate = '2201W';
   static {
     brand(this, 'InvalidRowCountInLimitClause');
   }
@@ -459,7 +459,7 @@ export class InvalidRowCountInLimitClause extends DataError {
 
 /** SQLSTATE 2201X. */
 export class InvalidRowCountInResultOffsetClause extends DataError {
-  static readonly sqlstate = '2201X';
+  static override readonly sqlstate = '2201X';
   static {
     brand(this, 'InvalidRowCountInResultOffsetClause');
   }
@@ -467,7 +467,7 @@ export class InvalidRowCountInResultOffsetClause extends DataError {
 
 /** SQLSTATE 22021. */
 export class CharacterNotInRepertoire extends DataError {
-  static readonly sqlstate = '22021';
+  static override readonly sqlstate = '22021';
   static {
     brand(this, 'CharacterNotInRepertoire');
   }
@@ -475,7 +475,7 @@ export class CharacterNotInRepertoire extends DataError {
 
 /** SQLSTATE 22022. */
 export class IndicatorOverflow extends DataError {
-  static readonly sqlstate = '22022';
+  static override readonly sqlstate = '22022';
   static {
     brand(this, 'IndicatorOverflow');
   }
@@ -483,7 +483,7 @@ export class IndicatorOverflow extends DataError {
 
 /** SQLSTATE 22023. */
 export class InvalidParameterValue extends DataError {
-  static readonly sqlstate = '22023';
+  static override readonly sqlstate = '22023';
   static {
     brand(this, 'InvalidParameterValue');
   }
@@ -491,7 +491,7 @@ export class InvalidParameterValue extends DataError {
 
 /** SQLSTATE 22024. */
 export class UnterminatedCString extends DataError {
-  static readonly sqlstate = '22024';
+  static override readonly sqlstate = '22024';
   static {
     brand(this, 'UnterminatedCString');
   }
@@ -499,7 +499,7 @@ export class UnterminatedCString extends DataError {
 
 /** SQLSTATE 22025. */
 export class InvalidEscapeSequence extends DataError {
-  static readonly sqlstate = '22025';
+  static override readonly sqlstate = '22025';
   static {
     brand(this, 'InvalidEscapeSequence');
   }
@@ -507,7 +507,7 @@ export class InvalidEscapeSequence extends DataError {
 
 /** SQLSTATE 22026. */
 export class StringDataLengthMismatch extends DataError {
-  static readonly sqlstate = '22026';
+  static override readonly sqlstate = '22026';
   static {
     brand(this, 'StringDataLengthMismatch');
   }
@@ -515,7 +515,7 @@ export class StringDataLengthMismatch extends DataError {
 
 /** SQLSTATE 22027. */
 export class TrimError extends DataError {
-  static readonly sqlstate = '22027';
+  static override readonly sqlstate = '22027';
   static {
     brand(this, 'TrimError');
   }
@@ -523,7 +523,7 @@ export class TrimError extends DataError {
 
 /** SQLSTATE 2202E. */
 export class ArraySubscriptError extends DataError {
-  static readonly sqlstate = '2202E';
+  static override readonly sqlstate = '2202E';
   static {
     brand(this, 'ArraySubscriptError');
   }
@@ -531,7 +531,7 @@ export class ArraySubscriptError extends DataError {
 
 /** SQLSTATE 2202G. */
 export class InvalidTablesampleRepeat extends DataError {
-  static readonly sqlstate = '2202G';
+  static override readonly sqlstate = '2202G';
   static {
     brand(this, 'InvalidTablesampleRepeat');
   }
@@ -539,7 +539,7 @@ export class InvalidTablesampleRepeat extends DataError {
 
 /** SQLSTATE 2202H. */
 export class InvalidTablesampleArgument extends DataError {
-  static readonly sqlstate = '2202H';
+  static override readonly sqlstate = '2202H';
   static {
     brand(this, 'InvalidTablesampleArgument');
   }
@@ -547,7 +547,7 @@ export class InvalidTablesampleArgument extends DataError {
 
 /** SQLSTATE 22030. */
 export class DuplicateJsonObjectKeyValue extends DataError {
-  static readonly sqlstate = '22030';
+  static override readonly sqlstate = '22030';
   static {
     brand(this, 'DuplicateJsonObjectKeyValue');
   }
@@ -555,7 +555,7 @@ export class DuplicateJsonObjectKeyValue extends DataError {
 
 /** SQLSTATE 22031. */
 export class InvalidArgumentForSqlJsonDatetimeFunction extends DataError {
-  static readonly sqlstate = '22031';
+  static override readonly sqlstate = '22031';
   static {
     brand(this, 'InvalidArgumentForSqlJsonDatetimeFunction');
   }
@@ -563,7 +563,7 @@ export class InvalidArgumentForSqlJsonDatetimeFunction extends DataError {
 
 /** SQLSTATE 22032. */
 export class InvalidJsonText extends DataError {
-  static readonly sqlstate = '22032';
+  static override readonly sqlstate = '22032';
   static {
     brand(this, 'InvalidJsonText');
   }
@@ -571,7 +571,7 @@ export class InvalidJsonText extends DataError {
 
 /** SQLSTATE 22033. */
 export class InvalidSqlJsonSubscript extends DataError {
-  static readonly sqlstate = '22033';
+  static override readonly sqlstate = '22033';
   static {
     brand(this, 'InvalidSqlJsonSubscript');
   }
@@ -579,7 +579,7 @@ export class InvalidSqlJsonSubscript extends DataError {
 
 /** SQLSTATE 22034. */
 export class MoreThanOneSqlJsonItem extends DataError {
-  static readonly sqlstate = '22034';
+  static override readonly sqlstate = '22034';
   static {
     brand(this, 'MoreThanOneSqlJsonItem');
   }
@@ -587,7 +587,7 @@ export class MoreThanOneSqlJsonItem extends DataError {
 
 /** SQLSTATE 22035. */
 export class NoSqlJsonItem extends DataError {
-  static readonly sqlstate = '22035';
+  static override readonly sqlstate = '22035';
   static {
     brand(this, 'NoSqlJsonItem');
   }
@@ -595,7 +595,7 @@ export class NoSqlJsonItem extends DataError {
 
 /** SQLSTATE 22036. */
 export class NonNumericSqlJsonItem extends DataError {
-  static readonly sqlstate = '22036';
+  static override readonly sqlstate = '22036';
   static {
     brand(this, 'NonNumericSqlJsonItem');
   }
@@ -603,7 +603,7 @@ export class NonNumericSqlJsonItem extends DataError {
 
 /** SQLSTATE 22037. */
 export class NonUniqueKeysInAJsonObject extends DataError {
-  static readonly sqlstate = '22037';
+  static override readonly sqlstate = '22037';
   static {
     brand(this, 'NonUniqueKeysInAJsonObject');
   }
@@ -611,7 +611,7 @@ export class NonUniqueKeysInAJsonObject extends DataError {
 
 /** SQLSTATE 22038. */
 export class SingletonSqlJsonItemRequired extends DataError {
-  static readonly sqlstate = '22038';
+  static override readonly sqlstate = '22038';
   static {
     brand(this, 'SingletonSqlJsonItemRequired');
   }
@@ -619,7 +619,7 @@ export class SingletonSqlJsonItemRequired extends DataError {
 
 /** SQLSTATE 22039. */
 export class SqlJsonArrayNotFound extends DataError {
-  static readonly sqlstate = '22039';
+  static override readonly sqlstate = '22039';
   static {
     brand(this, 'SqlJsonArrayNotFound');
   }
@@ -627,7 +627,7 @@ export class SqlJsonArrayNotFound extends DataError {
 
 /** SQLSTATE 2203A. */
 export class SqlJsonMemberNotFound extends DataError {
-  static readonly sqlstate = '2203A';
+  static override readonly sqlstate = '2203A';
   static {
     brand(this, 'SqlJsonMemberNotFound');
   }
@@ -635,7 +635,7 @@ export class SqlJsonMemberNotFound extends DataError {
 
 /** SQLSTATE 2203B. */
 export class SqlJsonNumberNotFound extends DataError {
-  static readonly sqlstate = '2203B';
+  static override readonly sqlstate = '2203B';
   static {
     brand(this, 'SqlJsonNumberNotFound');
   }
@@ -643,7 +643,7 @@ export class SqlJsonNumberNotFound extends DataError {
 
 /** SQLSTATE 2203C. */
 export class SqlJsonObjectNotFound extends DataError {
-  static readonly sqlstate = '2203C';
+  static override readonly sqlstate = '2203C';
   static {
     brand(this, 'SqlJsonObjectNotFound');
   }
@@ -651,7 +651,7 @@ export class SqlJsonObjectNotFound extends DataError {
 
 /** SQLSTATE 2203D. */
 export class TooManyJsonArrayElements extends DataError {
-  static readonly sqlstate = '2203D';
+  static override readonly sqlstate = '2203D';
   static {
     brand(this, 'TooManyJsonArrayElements');
   }
@@ -659,7 +659,7 @@ export class TooManyJsonArrayElements extends DataError {
 
 /** SQLSTATE 2203E. */
 export class TooManyJsonObjectMembers extends DataError {
-  static readonly sqlstate = '2203E';
+  static override readonly sqlstate = '2203E';
   static {
     brand(this, 'TooManyJsonObjectMembers');
   }
@@ -667,7 +667,7 @@ export class TooManyJsonObjectMembers extends DataError {
 
 /** SQLSTATE 2203F. */
 export class SqlJsonScalarRequired extends DataError {
-  static readonly sqlstate = '2203F';
+  static override readonly sqlstate = '2203F';
   static {
     brand(this, 'SqlJsonScalarRequired');
   }
@@ -675,7 +675,7 @@ export class SqlJsonScalarRequired extends DataError {
 
 /** SQLSTATE 2203G. */
 export class SqlJsonItemCannotBeCastToTargetType extends DataError {
-  static readonly sqlstate = '2203G';
+  static override readonly sqlstate = '2203G';
   static {
     brand(this, 'SqlJsonItemCannotBeCastToTargetType');
   }
@@ -683,7 +683,7 @@ export class SqlJsonItemCannotBeCastToTargetType extends DataError {
 
 /** SQLSTATE 22P01. */
 export class FloatingPointException extends DataError {
-  static readonly sqlstate = '22P01';
+  static override readonly sqlstate = '22P01';
   static {
     brand(this, 'FloatingPointException');
   }
@@ -691,7 +691,7 @@ export class FloatingPointException extends DataError {
 
 /** SQLSTATE 22P02. */
 export class InvalidTextRepresentation extends DataError {
-  static readonly sqlstate = '22P02';
+  static override readonly sqlstate = '22P02';
   static {
     brand(this, 'InvalidTextRepresentation');
   }
@@ -699,7 +699,7 @@ export class InvalidTextRepresentation extends DataError {
 
 /** SQLSTATE 22P03. */
 export class InvalidBinaryRepresentation extends DataError {
-  static readonly sqlstate = '22P03';
+  static override readonly sqlstate = '22P03';
   static {
     brand(this, 'InvalidBinaryRepresentation');
   }
@@ -707,7 +707,7 @@ export class InvalidBinaryRepresentation extends DataError {
 
 /** SQLSTATE 22P04. */
 export class BadCopyFileFormat extends DataError {
-  static readonly sqlstate = '22P04';
+  static override readonly sqlstate = '22P04';
   static {
     brand(this, 'BadCopyFileFormat');
   }
@@ -715,7 +715,7 @@ export class BadCopyFileFormat extends DataError {
 
 /** SQLSTATE 22P05. */
 export class UntranslatableCharacter extends DataError {
-  static readonly sqlstate = '22P05';
+  static override readonly sqlstate = '22P05';
   static {
     brand(this, 'UntranslatableCharacter');
   }
@@ -723,7 +723,7 @@ export class UntranslatableCharacter extends DataError {
 
 /** SQLSTATE 22P06. */
 export class NonstandardUseOfEscapeCharacter extends DataError {
-  static readonly sqlstate = '22P06';
+  static override readonly sqlstate = '22P06';
   static {
     brand(this, 'NonstandardUseOfEscapeCharacter');
   }
@@ -731,7 +731,7 @@ export class NonstandardUseOfEscapeCharacter extends DataError {
 
 /** SQLSTATE 22P07. */
 export class DatumVersionMismatch extends DataError {
-  static readonly sqlstate = '22P07';
+  static override readonly sqlstate = '22P07';
   static {
     brand(this, 'DatumVersionMismatch');
   }
@@ -739,7 +739,7 @@ export class DatumVersionMismatch extends DataError {
 
 /** SQLSTATE 23000. */
 export class IntegrityConstraintViolation extends IntegrityError {
-  static readonly sqlstate = '23000';
+  static override readonly sqlstate = '23000';
   static {
     brand(this, 'IntegrityConstraintViolation');
   }
@@ -747,7 +747,7 @@ export class IntegrityConstraintViolation extends IntegrityError {
 
 /** SQLSTATE 23001. */
 export class RestrictViolation extends IntegrityError {
-  static readonly sqlstate = '23001';
+  static override readonly sqlstate = '23001';
   static {
     brand(this, 'RestrictViolation');
   }
@@ -755,7 +755,7 @@ export class RestrictViolation extends IntegrityError {
 
 /** SQLSTATE 23502. */
 export class NotNullViolation extends IntegrityError {
-  static readonly sqlstate = '23502';
+  static override readonly sqlstate = '23502';
   static {
     brand(this, 'NotNullViolation');
   }
@@ -763,7 +763,7 @@ export class NotNullViolation extends IntegrityError {
 
 /** SQLSTATE 23503. */
 export class ForeignKeyViolation extends IntegrityError {
-  static readonly sqlstate = '23503';
+  static override readonly sqlstate = '23503';
   static {
     brand(this, 'ForeignKeyViolation');
   }
@@ -771,7 +771,7 @@ export class ForeignKeyViolation extends IntegrityError {
 
 /** SQLSTATE 23505. */
 export class UniqueViolation extends IntegrityError {
-  static readonly sqlstate = '23505';
+  static override readonly sqlstate = '23505';
   static {
     brand(this, 'UniqueViolation');
   }
@@ -779,7 +779,7 @@ export class UniqueViolation extends IntegrityError {
 
 /** SQLSTATE 23514. */
 export class CheckViolation extends IntegrityError {
-  static readonly sqlstate = '23514';
+  static override readonly sqlstate = '23514';
   static {
     brand(this, 'CheckViolation');
   }
@@ -787,7 +787,7 @@ export class CheckViolation extends IntegrityError {
 
 /** SQLSTATE 23P01. */
 export class ExclusionViolation extends IntegrityError {
-  static readonly sqlstate = '23P01';
+  static override readonly sqlstate = '23P01';
   static {
     brand(this, 'ExclusionViolation');
   }
@@ -795,7 +795,7 @@ export class ExclusionViolation extends IntegrityError {
 
 /** SQLSTATE 24000. */
 export class InvalidCursorState extends InternalError {
-  static readonly sqlstate = '24000';
+  static override readonly sqlstate = '24000';
   static {
     brand(this, 'InvalidCursorState');
   }
@@ -803,7 +803,7 @@ export class InvalidCursorState extends InternalError {
 
 /** SQLSTATE 25000. */
 export class InvalidTransactionState extends InternalError {
-  static readonly sqlstate = '25000';
+  static override readonly sqlstate = '25000';
   static {
     brand(this, 'InvalidTransactionState');
   }
@@ -811,7 +811,7 @@ export class InvalidTransactionState extends InternalError {
 
 /** SQLSTATE 25001. */
 export class ActiveSqlTransaction extends InternalError {
-  static readonly sqlstate = '25001';
+  static override readonly sqlstate = '25001';
   static {
     brand(this, 'ActiveSqlTransaction');
   }
@@ -819,7 +819,7 @@ export class ActiveSqlTransaction extends InternalError {
 
 /** SQLSTATE 25002. */
 export class BranchTransactionAlreadyActive extends InternalError {
-  static readonly sqlstate = '25002';
+  static override readonly sqlstate = '25002';
   static {
     brand(this, 'BranchTransactionAlreadyActive');
   }
@@ -827,7 +827,7 @@ export class BranchTransactionAlreadyActive extends InternalError {
 
 /** SQLSTATE 25003. */
 export class InappropriateAccessModeForBranchTransaction extends InternalError {
-  static readonly sqlstate = '25003';
+  static override readonly sqlstate = '25003';
   static {
     brand(this, 'InappropriateAccessModeForBranchTransaction');
   }
@@ -835,7 +835,7 @@ export class InappropriateAccessModeForBranchTransaction extends InternalError {
 
 /** SQLSTATE 25004. */
 export class InappropriateIsolationLevelForBranchTransaction extends InternalError {
-  static readonly sqlstate = '25004';
+  static override readonly sqlstate = '25004';
   static {
     brand(this, 'InappropriateIsolationLevelForBranchTransaction');
   }
@@ -843,7 +843,7 @@ export class InappropriateIsolationLevelForBranchTransaction extends InternalErr
 
 /** SQLSTATE 25005. */
 export class NoActiveSqlTransactionForBranchTransaction extends InternalError {
-  static readonly sqlstate = '25005';
+  static override readonly sqlstate = '25005';
   static {
     brand(this, 'NoActiveSqlTransactionForBranchTransaction');
   }
@@ -851,7 +851,7 @@ export class NoActiveSqlTransactionForBranchTransaction extends InternalError {
 
 /** SQLSTATE 25006. */
 export class ReadOnlySqlTransaction extends InternalError {
-  static readonly sqlstate = '25006';
+  static override readonly sqlstate = '25006';
   static {
     brand(this, 'ReadOnlySqlTransaction');
   }
@@ -859,7 +859,7 @@ export class ReadOnlySqlTransaction extends InternalError {
 
 /** SQLSTATE 25007. */
 export class SchemaAndDataStatementMixingNotSupported extends InternalError {
-  static readonly sqlstate = '25007';
+  static override readonly sqlstate = '25007';
   static {
     brand(this, 'SchemaAndDataStatementMixingNotSupported');
   }
@@ -867,7 +867,7 @@ export class SchemaAndDataStatementMixingNotSupported extends InternalError {
 
 /** SQLSTATE 25008. */
 export class HeldCursorRequiresSameIsolationLevel extends InternalError {
-  static readonly sqlstate = '25008';
+  static override readonly sqlstate = '25008';
   static {
     brand(this, 'HeldCursorRequiresSameIsolationLevel');
   }
@@ -875,7 +875,7 @@ export class HeldCursorRequiresSameIsolationLevel extends InternalError {
 
 /** SQLSTATE 25P01. */
 export class NoActiveSqlTransaction extends InternalError {
-  static readonly sqlstate = '25P01';
+  static override readonly sqlstate = '25P01';
   static {
     brand(this, 'NoActiveSqlTransaction');
   }
@@ -883,7 +883,7 @@ export class NoActiveSqlTransaction extends InternalError {
 
 /** SQLSTATE 25P02. */
 export class InFailedSqlTransaction extends InternalError {
-  static readonly sqlstate = '25P02';
+  static override readonly sqlstate = '25P02';
   static {
     brand(this, 'InFailedSqlTransaction');
   }
@@ -891,7 +891,7 @@ export class InFailedSqlTransaction extends InternalError {
 
 /** SQLSTATE 25P03. */
 export class IdleInTransactionSessionTimeout extends InternalError {
-  static readonly sqlstate = '25P03';
+  static override readonly sqlstate = '25P03';
   static {
     brand(this, 'IdleInTransactionSessionTimeout');
   }
@@ -899,7 +899,7 @@ export class IdleInTransactionSessionTimeout extends InternalError {
 
 /** SQLSTATE 25P04. */
 export class TransactionTimeout extends InternalError {
-  static readonly sqlstate = '25P04';
+  static override readonly sqlstate = '25P04';
   static {
     brand(this, 'TransactionTimeout');
   }
@@ -907,7 +907,7 @@ export class TransactionTimeout extends InternalError {
 
 /** SQLSTATE 26000. */
 export class InvalidSqlStatementName extends ProgrammingError {
-  static readonly sqlstate = '26000';
+  static override readonly sqlstate = '26000';
   static {
     brand(this, 'InvalidSqlStatementName');
   }
@@ -915,7 +915,7 @@ export class InvalidSqlStatementName extends ProgrammingError {
 
 /** SQLSTATE 27000. */
 export class TriggeredDataChangeViolation extends OperationalError {
-  static readonly sqlstate = '27000';
+  static override readonly sqlstate = '27000';
   static {
     brand(this, 'TriggeredDataChangeViolation');
   }
@@ -923,7 +923,7 @@ export class TriggeredDataChangeViolation extends OperationalError {
 
 /** SQLSTATE 28000. */
 export class InvalidAuthorizationSpecification extends OperationalError {
-  static readonly sqlstate = '28000';
+  static override readonly sqlstate = '28000';
   static {
     brand(this, 'InvalidAuthorizationSpecification');
   }
@@ -931,7 +931,7 @@ export class InvalidAuthorizationSpecification extends OperationalError {
 
 /** SQLSTATE 28P01. */
 export class InvalidPassword extends OperationalError {
-  static readonly sqlstate = '28P01';
+  static override readonly sqlstate = '28P01';
   static {
     brand(this, 'InvalidPassword');
   }
@@ -939,7 +939,7 @@ export class InvalidPassword extends OperationalError {
 
 /** SQLSTATE 2B000. */
 export class DependentPrivilegeDescriptorsStillExist extends InternalError {
-  static readonly sqlstate = '2B000';
+  static override readonly sqlstate = '2B000';
   static {
     brand(this, 'DependentPrivilegeDescriptorsStillExist');
   }
@@ -947,7 +947,7 @@ export class DependentPrivilegeDescriptorsStillExist extends InternalError {
 
 /** SQLSTATE 2BP01. */
 export class DependentObjectsStillExist extends InternalError {
-  static readonly sqlstate = '2BP01';
+  static override readonly sqlstate = '2BP01';
   static {
     brand(this, 'DependentObjectsStillExist');
   }
@@ -955,7 +955,7 @@ export class DependentObjectsStillExist extends InternalError {
 
 /** SQLSTATE 2D000. */
 export class InvalidTransactionTermination extends InternalError {
-  static readonly sqlstate = '2D000';
+  static override readonly sqlstate = '2D000';
   static {
     brand(this, 'InvalidTransactionTermination');
   }
@@ -963,7 +963,7 @@ export class InvalidTransactionTermination extends InternalError {
 
 /** SQLSTATE 2F000. */
 export class SqlRoutineException extends OperationalError {
-  static readonly sqlstate = '2F000';
+  static override readonly sqlstate = '2F000';
   static {
     brand(this, 'SqlRoutineException');
   }
@@ -971,7 +971,7 @@ export class SqlRoutineException extends OperationalError {
 
 /** SQLSTATE 2F002. */
 export class ModifyingSqlDataNotPermitted extends OperationalError {
-  static readonly sqlstate = '2F002';
+  static override readonly sqlstate = '2F002';
   static {
     brand(this, 'ModifyingSqlDataNotPermitted');
   }
@@ -979,7 +979,7 @@ export class ModifyingSqlDataNotPermitted extends OperationalError {
 
 /** SQLSTATE 2F003. */
 export class ProhibitedSqlStatementAttempted extends OperationalError {
-  static readonly sqlstate = '2F003';
+  static override readonly sqlstate = '2F003';
   static {
     brand(this, 'ProhibitedSqlStatementAttempted');
   }
@@ -987,7 +987,7 @@ export class ProhibitedSqlStatementAttempted extends OperationalError {
 
 /** SQLSTATE 2F004. */
 export class ReadingSqlDataNotPermitted extends OperationalError {
-  static readonly sqlstate = '2F004';
+  static override readonly sqlstate = '2F004';
   static {
     brand(this, 'ReadingSqlDataNotPermitted');
   }
@@ -995,7 +995,7 @@ export class ReadingSqlDataNotPermitted extends OperationalError {
 
 /** SQLSTATE 2F005. */
 export class FunctionExecutedNoReturnStatement extends OperationalError {
-  static readonly sqlstate = '2F005';
+  static override readonly sqlstate = '2F005';
   static {
     brand(this, 'FunctionExecutedNoReturnStatement');
   }
@@ -1003,7 +1003,7 @@ export class FunctionExecutedNoReturnStatement extends OperationalError {
 
 /** SQLSTATE 34000. */
 export class InvalidCursorName extends ProgrammingError {
-  static readonly sqlstate = '34000';
+  static override readonly sqlstate = '34000';
   static {
     brand(this, 'InvalidCursorName');
   }
@@ -1011,7 +1011,7 @@ export class InvalidCursorName extends ProgrammingError {
 
 /** SQLSTATE 38000. */
 export class ExternalRoutineException extends OperationalError {
-  static readonly sqlstate = '38000';
+  static override readonly sqlstate = '38000';
   static {
     brand(this, 'ExternalRoutineException');
   }
@@ -1019,7 +1019,7 @@ export class ExternalRoutineException extends OperationalError {
 
 /** SQLSTATE 38001. */
 export class ContainingSqlNotPermitted extends OperationalError {
-  static readonly sqlstate = '38001';
+  static override readonly sqlstate = '38001';
   static {
     brand(this, 'ContainingSqlNotPermitted');
   }
@@ -1027,7 +1027,7 @@ export class ContainingSqlNotPermitted extends OperationalError {
 
 /** SQLSTATE 38002. */
 export class ModifyingSqlDataNotPermittedExt extends OperationalError {
-  static readonly sqlstate = '38002';
+  static override readonly sqlstate = '38002';
   static {
     brand(this, 'ModifyingSqlDataNotPermittedExt');
   }
@@ -1035,7 +1035,7 @@ export class ModifyingSqlDataNotPermittedExt extends OperationalError {
 
 /** SQLSTATE 38003. */
 export class ProhibitedSqlStatementAttemptedExt extends OperationalError {
-  static readonly sqlstate = '38003';
+  static override readonly sqlstate = '38003';
   static {
     brand(this, 'ProhibitedSqlStatementAttemptedExt');
   }
@@ -1043,7 +1043,7 @@ export class ProhibitedSqlStatementAttemptedExt extends OperationalError {
 
 /** SQLSTATE 38004. */
 export class ReadingSqlDataNotPermittedExt extends OperationalError {
-  static readonly sqlstate = '38004';
+  static override readonly sqlstate = '38004';
   static {
     brand(this, 'ReadingSqlDataNotPermittedExt');
   }
@@ -1051,7 +1051,7 @@ export class ReadingSqlDataNotPermittedExt extends OperationalError {
 
 /** SQLSTATE 39000. */
 export class ExternalRoutineInvocationException extends OperationalError {
-  static readonly sqlstate = '39000';
+  static override readonly sqlstate = '39000';
   static {
     brand(this, 'ExternalRoutineInvocationException');
   }
@@ -1059,7 +1059,7 @@ export class ExternalRoutineInvocationException extends OperationalError {
 
 /** SQLSTATE 39001. */
 export class InvalidSqlstateReturned extends OperationalError {
-  static readonly sqlstate = '39001';
+  static override readonly sqlstate = '39001';
   static {
     brand(this, 'InvalidSqlstateReturned');
   }
@@ -1067,7 +1067,7 @@ export class InvalidSqlstateReturned extends OperationalError {
 
 /** SQLSTATE 39004. */
 export class NullValueNotAllowedExt extends OperationalError {
-  static readonly sqlstate = '39004';
+  static override readonly sqlstate = '39004';
   static {
     brand(this, 'NullValueNotAllowedExt');
   }
@@ -1075,7 +1075,7 @@ export class NullValueNotAllowedExt extends OperationalError {
 
 /** SQLSTATE 39P01. */
 export class TriggerProtocolViolated extends OperationalError {
-  static readonly sqlstate = '39P01';
+  static override readonly sqlstate = '39P01';
   static {
     brand(this, 'TriggerProtocolViolated');
   }
@@ -1083,7 +1083,7 @@ export class TriggerProtocolViolated extends OperationalError {
 
 /** SQLSTATE 39P02. */
 export class SrfProtocolViolated extends OperationalError {
-  static readonly sqlstate = '39P02';
+  static override readonly sqlstate = '39P02';
   static {
     brand(this, 'SrfProtocolViolated');
   }
@@ -1091,7 +1091,7 @@ export class SrfProtocolViolated extends OperationalError {
 
 /** SQLSTATE 39P03. */
 export class EventTriggerProtocolViolated extends OperationalError {
-  static readonly sqlstate = '39P03';
+  static override readonly sqlstate = '39P03';
   static {
     brand(this, 'EventTriggerProtocolViolated');
   }
@@ -1099,7 +1099,7 @@ export class EventTriggerProtocolViolated extends OperationalError {
 
 /** SQLSTATE 3B000. */
 export class SavepointException extends OperationalError {
-  static readonly sqlstate = '3B000';
+  static override readonly sqlstate = '3B000';
   static {
     brand(this, 'SavepointException');
   }
@@ -1107,7 +1107,7 @@ export class SavepointException extends OperationalError {
 
 /** SQLSTATE 3B001. */
 export class InvalidSavepointSpecification extends OperationalError {
-  static readonly sqlstate = '3B001';
+  static override readonly sqlstate = '3B001';
   static {
     brand(this, 'InvalidSavepointSpecification');
   }
@@ -1115,7 +1115,7 @@ export class InvalidSavepointSpecification extends OperationalError {
 
 /** SQLSTATE 3D000. */
 export class InvalidCatalogName extends ProgrammingError {
-  static readonly sqlstate = '3D000';
+  static override readonly sqlstate = '3D000';
   static {
     brand(this, 'InvalidCatalogName');
   }
@@ -1123,7 +1123,7 @@ export class InvalidCatalogName extends ProgrammingError {
 
 /** SQLSTATE 3F000. */
 export class InvalidSchemaName extends ProgrammingError {
-  static readonly sqlstate = '3F000';
+  static override readonly sqlstate = '3F000';
   static {
     brand(this, 'InvalidSchemaName');
   }
@@ -1131,7 +1131,7 @@ export class InvalidSchemaName extends ProgrammingError {
 
 /** SQLSTATE 40000. */
 export class TransactionRollback extends OperationalError {
-  static readonly sqlstate = '40000';
+  static override readonly sqlstate = '40000';
   static {
     brand(this, 'TransactionRollback');
   }
@@ -1139,7 +1139,7 @@ export class TransactionRollback extends OperationalError {
 
 /** SQLSTATE 40001. */
 export class SerializationFailure extends OperationalError {
-  static readonly sqlstate = '40001';
+  static override readonly sqlstate = '40001';
   static {
     brand(this, 'SerializationFailure');
   }
@@ -1147,7 +1147,7 @@ export class SerializationFailure extends OperationalError {
 
 /** SQLSTATE 40002. */
 export class TransactionIntegrityConstraintViolation extends OperationalError {
-  static readonly sqlstate = '40002';
+  static override readonly sqlstate = '40002';
   static {
     brand(this, 'TransactionIntegrityConstraintViolation');
   }
@@ -1155,7 +1155,7 @@ export class TransactionIntegrityConstraintViolation extends OperationalError {
 
 /** SQLSTATE 40003. */
 export class StatementCompletionUnknown extends OperationalError {
-  static readonly sqlstate = '40003';
+  static override readonly sqlstate = '40003';
   static {
     brand(this, 'StatementCompletionUnknown');
   }
@@ -1163,7 +1163,7 @@ export class StatementCompletionUnknown extends OperationalError {
 
 /** SQLSTATE 40P01. */
 export class DeadlockDetected extends OperationalError {
-  static readonly sqlstate = '40P01';
+  static override readonly sqlstate = '40P01';
   static {
     brand(this, 'DeadlockDetected');
   }
@@ -1171,7 +1171,7 @@ export class DeadlockDetected extends OperationalError {
 
 /** SQLSTATE 42000. */
 export class SyntaxErrorOrAccessRuleViolation extends ProgrammingError {
-  static readonly sqlstate = '42000';
+  static override readonly sqlstate = '42000';
   static {
     brand(this, 'SyntaxErrorOrAccessRuleViolation');
   }
@@ -1179,7 +1179,7 @@ export class SyntaxErrorOrAccessRuleViolation extends ProgrammingError {
 
 /** SQLSTATE 42501. */
 export class InsufficientPrivilege extends ProgrammingError {
-  static readonly sqlstate = '42501';
+  static override readonly sqlstate = '42501';
   static {
     brand(this, 'InsufficientPrivilege');
   }
@@ -1187,7 +1187,7 @@ export class InsufficientPrivilege extends ProgrammingError {
 
 /** SQLSTATE 42601. */
 export class SyntaxError extends ProgrammingError {
-  static readonly sqlstate = '42601';
+  static override readonly sqlstate = '42601';
   static {
     brand(this, 'SyntaxError');
   }
@@ -1195,7 +1195,7 @@ export class SyntaxError extends ProgrammingError {
 
 /** SQLSTATE 42602. */
 export class InvalidName extends ProgrammingError {
-  static readonly sqlstate = '42602';
+  static override readonly sqlstate = '42602';
   static {
     brand(this, 'InvalidName');
   }
@@ -1203,7 +1203,7 @@ export class InvalidName extends ProgrammingError {
 
 /** SQLSTATE 42611. */
 export class InvalidColumnDefinition extends ProgrammingError {
-  static readonly sqlstate = '42611';
+  static override readonly sqlstate = '42611';
   static {
     brand(this, 'InvalidColumnDefinition');
   }
@@ -1211,7 +1211,7 @@ export class InvalidColumnDefinition extends ProgrammingError {
 
 /** SQLSTATE 42622. */
 export class NameTooLong extends ProgrammingError {
-  static readonly sqlstate = '42622';
+  static override readonly sqlstate = '42622';
   static {
     brand(this, 'NameTooLong');
   }
@@ -1219,7 +1219,7 @@ export class NameTooLong extends ProgrammingError {
 
 /** SQLSTATE 42701. */
 export class DuplicateColumn extends ProgrammingError {
-  static readonly sqlstate = '42701';
+  static override readonly sqlstate = '42701';
   static {
     brand(this, 'DuplicateColumn');
   }
@@ -1227,7 +1227,7 @@ export class DuplicateColumn extends ProgrammingError {
 
 /** SQLSTATE 42702. */
 export class AmbiguousColumn extends ProgrammingError {
-  static readonly sqlstate = '42702';
+  static override readonly sqlstate = '42702';
   static {
     brand(this, 'AmbiguousColumn');
   }
@@ -1235,7 +1235,7 @@ export class AmbiguousColumn extends ProgrammingError {
 
 /** SQLSTATE 42703. */
 export class UndefinedColumn extends ProgrammingError {
-  static readonly sqlstate = '42703';
+  static override readonly sqlstate = '42703';
   static {
     brand(this, 'UndefinedColumn');
   }
@@ -1243,7 +1243,7 @@ export class UndefinedColumn extends ProgrammingError {
 
 /** SQLSTATE 42704. */
 export class UndefinedObject extends ProgrammingError {
-  static readonly sqlstate = '42704';
+  static override readonly sqlstate = '42704';
   static {
     brand(this, 'UndefinedObject');
   }
@@ -1251,7 +1251,7 @@ export class UndefinedObject extends ProgrammingError {
 
 /** SQLSTATE 42710. */
 export class DuplicateObject extends ProgrammingError {
-  static readonly sqlstate = '42710';
+  static override readonly sqlstate = '42710';
   static {
     brand(this, 'DuplicateObject');
   }
@@ -1259,7 +1259,7 @@ export class DuplicateObject extends ProgrammingError {
 
 /** SQLSTATE 42712. */
 export class DuplicateAlias extends ProgrammingError {
-  static readonly sqlstate = '42712';
+  static override readonly sqlstate = '42712';
   static {
     brand(this, 'DuplicateAlias');
   }
@@ -1267,7 +1267,7 @@ export class DuplicateAlias extends ProgrammingError {
 
 /** SQLSTATE 42723. */
 export class DuplicateFunction extends ProgrammingError {
-  static readonly sqlstate = '42723';
+  static override readonly sqlstate = '42723';
   static {
     brand(this, 'DuplicateFunction');
   }
@@ -1275,7 +1275,7 @@ export class DuplicateFunction extends ProgrammingError {
 
 /** SQLSTATE 42725. */
 export class AmbiguousFunction extends ProgrammingError {
-  static readonly sqlstate = '42725';
+  static override readonly sqlstate = '42725';
   static {
     brand(this, 'AmbiguousFunction');
   }
@@ -1283,7 +1283,7 @@ export class AmbiguousFunction extends ProgrammingError {
 
 /** SQLSTATE 42803. */
 export class GroupingError extends ProgrammingError {
-  static readonly sqlstate = '42803';
+  static override readonly sqlstate = '42803';
   static {
     brand(this, 'GroupingError');
   }
@@ -1291,7 +1291,7 @@ export class GroupingError extends ProgrammingError {
 
 /** SQLSTATE 42804. */
 export class DatatypeMismatch extends ProgrammingError {
-  static readonly sqlstate = '42804';
+  static override readonly sqlstate = '42804';
   static {
     brand(this, 'DatatypeMismatch');
   }
@@ -1299,7 +1299,7 @@ export class DatatypeMismatch extends ProgrammingError {
 
 /** SQLSTATE 42809. */
 export class WrongObjectType extends ProgrammingError {
-  static readonly sqlstate = '42809';
+  static override readonly sqlstate = '42809';
   static {
     brand(this, 'WrongObjectType');
   }
@@ -1307,7 +1307,7 @@ export class WrongObjectType extends ProgrammingError {
 
 /** SQLSTATE 42830. */
 export class InvalidForeignKey extends ProgrammingError {
-  static readonly sqlstate = '42830';
+  static override readonly sqlstate = '42830';
   static {
     brand(this, 'InvalidForeignKey');
   }
@@ -1315,7 +1315,7 @@ export class InvalidForeignKey extends ProgrammingError {
 
 /** SQLSTATE 42846. */
 export class CannotCoerce extends ProgrammingError {
-  static readonly sqlstate = '42846';
+  static override readonly sqlstate = '42846';
   static {
     brand(this, 'CannotCoerce');
   }
@@ -1323,7 +1323,7 @@ export class CannotCoerce extends ProgrammingError {
 
 /** SQLSTATE 42883. */
 export class UndefinedFunction extends ProgrammingError {
-  static readonly sqlstate = '42883';
+  static override readonly sqlstate = '42883';
   static {
     brand(this, 'UndefinedFunction');
   }
@@ -1331,7 +1331,7 @@ export class UndefinedFunction extends ProgrammingError {
 
 /** SQLSTATE 428C9. */
 export class GeneratedAlways extends ProgrammingError {
-  static readonly sqlstate = '428C9';
+  static override readonly sqlstate = '428C9';
   static {
     brand(this, 'GeneratedAlways');
   }
@@ -1339,7 +1339,7 @@ export class GeneratedAlways extends ProgrammingError {
 
 /** SQLSTATE 42939. */
 export class ReservedName extends ProgrammingError {
-  static readonly sqlstate = '42939';
+  static override readonly sqlstate = '42939';
   static {
     brand(this, 'ReservedName');
   }
@@ -1347,7 +1347,7 @@ export class ReservedName extends ProgrammingError {
 
 /** SQLSTATE 42P01. */
 export class UndefinedTable extends ProgrammingError {
-  static readonly sqlstate = '42P01';
+  static override readonly sqlstate = '42P01';
   static {
     brand(this, 'UndefinedTable');
   }
@@ -1355,7 +1355,7 @@ export class UndefinedTable extends ProgrammingError {
 
 /** SQLSTATE 42P02. */
 export class UndefinedParameter extends ProgrammingError {
-  static readonly sqlstate = '42P02';
+  static override readonly sqlstate = '42P02';
   static {
     brand(this, 'UndefinedParameter');
   }
@@ -1363,7 +1363,7 @@ export class UndefinedParameter extends ProgrammingError {
 
 /** SQLSTATE 42P03. */
 export class DuplicateCursor extends ProgrammingError {
-  static readonly sqlstate = '42P03';
+  static override readonly sqlstate = '42P03';
   static {
     brand(this, 'DuplicateCursor');
   }
@@ -1371,7 +1371,7 @@ export class DuplicateCursor extends ProgrammingError {
 
 /** SQLSTATE 42P04. */
 export class DuplicateDatabase extends ProgrammingError {
-  static readonly sqlstate = '42P04';
+  static override readonly sqlstate = '42P04';
   static {
     brand(this, 'DuplicateDatabase');
   }
@@ -1379,7 +1379,7 @@ export class DuplicateDatabase extends ProgrammingError {
 
 /** SQLSTATE 42P05. */
 export class DuplicatePreparedStatement extends ProgrammingError {
-  static readonly sqlstate = '42P05';
+  static override readonly sqlstate = '42P05';
   static {
     brand(this, 'DuplicatePreparedStatement');
   }
@@ -1387,7 +1387,7 @@ export class DuplicatePreparedStatement extends ProgrammingError {
 
 /** SQLSTATE 42P06. */
 export class DuplicateSchema extends ProgrammingError {
-  static readonly sqlstate = '42P06';
+  static override readonly sqlstate = '42P06';
   static {
     brand(this, 'DuplicateSchema');
   }
@@ -1395,7 +1395,7 @@ export class DuplicateSchema extends ProgrammingError {
 
 /** SQLSTATE 42P07. */
 export class DuplicateTable extends ProgrammingError {
-  static readonly sqlstate = '42P07';
+  static override readonly sqlstate = '42P07';
   static {
     brand(this, 'DuplicateTable');
   }
@@ -1403,7 +1403,7 @@ export class DuplicateTable extends ProgrammingError {
 
 /** SQLSTATE 42P08. */
 export class AmbiguousParameter extends ProgrammingError {
-  static readonly sqlstate = '42P08';
+  static override readonly sqlstate = '42P08';
   static {
     brand(this, 'AmbiguousParameter');
   }
@@ -1411,7 +1411,7 @@ export class AmbiguousParameter extends ProgrammingError {
 
 /** SQLSTATE 42P09. */
 export class AmbiguousAlias extends ProgrammingError {
-  static readonly sqlstate = '42P09';
+  static override readonly sqlstate = '42P09';
   static {
     brand(this, 'AmbiguousAlias');
   }
@@ -1419,7 +1419,7 @@ export class AmbiguousAlias extends ProgrammingError {
 
 /** SQLSTATE 42P10. */
 export class InvalidColumnReference extends ProgrammingError {
-  static readonly sqlstate = '42P10';
+  static override readonly sqlstate = '42P10';
   static {
     brand(this, 'InvalidColumnReference');
   }
@@ -1427,7 +1427,7 @@ export class InvalidColumnReference extends ProgrammingError {
 
 /** SQLSTATE 42P11. */
 export class InvalidCursorDefinition extends ProgrammingError {
-  static readonly sqlstate = '42P11';
+  static override readonly sqlstate = '42P11';
   static {
     brand(this, 'InvalidCursorDefinition');
   }
@@ -1435,7 +1435,7 @@ export class InvalidCursorDefinition extends ProgrammingError {
 
 /** SQLSTATE 42P12. */
 export class InvalidDatabaseDefinition extends ProgrammingError {
-  static readonly sqlstate = '42P12';
+  static override readonly sqlstate = '42P12';
   static {
     brand(this, 'InvalidDatabaseDefinition');
   }
@@ -1443,7 +1443,7 @@ export class InvalidDatabaseDefinition extends ProgrammingError {
 
 /** SQLSTATE 42P13. */
 export class InvalidFunctionDefinition extends ProgrammingError {
-  static readonly sqlstate = '42P13';
+  static override readonly sqlstate = '42P13';
   static {
     brand(this, 'InvalidFunctionDefinition');
   }
@@ -1451,7 +1451,7 @@ export class InvalidFunctionDefinition extends ProgrammingError {
 
 /** SQLSTATE 42P14. */
 export class InvalidPreparedStatementDefinition extends ProgrammingError {
-  static readonly sqlstate = '42P14';
+  static override readonly sqlstate = '42P14';
   static {
     brand(this, 'InvalidPreparedStatementDefinition');
   }
@@ -1459,7 +1459,7 @@ export class InvalidPreparedStatementDefinition extends ProgrammingError {
 
 /** SQLSTATE 42P15. */
 export class InvalidSchemaDefinition extends ProgrammingError {
-  static readonly sqlstate = '42P15';
+  static override readonly sqlstate = '42P15';
   static {
     brand(this, 'InvalidSchemaDefinition');
   }
@@ -1467,7 +1467,7 @@ export class InvalidSchemaDefinition extends ProgrammingError {
 
 /** SQLSTATE 42P16. */
 export class InvalidTableDefinition extends ProgrammingError {
-  static readonly sqlstate = '42P16';
+  static override readonly sqlstate = '42P16';
   static {
     brand(this, 'InvalidTableDefinition');
   }
@@ -1475,7 +1475,7 @@ export class InvalidTableDefinition extends ProgrammingError {
 
 /** SQLSTATE 42P17. */
 export class InvalidObjectDefinition extends ProgrammingError {
-  static readonly sqlstate = '42P17';
+  static override readonly sqlstate = '42P17';
   static {
     brand(this, 'InvalidObjectDefinition');
   }
@@ -1483,7 +1483,7 @@ export class InvalidObjectDefinition extends ProgrammingError {
 
 /** SQLSTATE 42P18. */
 export class IndeterminateDatatype extends ProgrammingError {
-  static readonly sqlstate = '42P18';
+  static override readonly sqlstate = '42P18';
   static {
     brand(this, 'IndeterminateDatatype');
   }
@@ -1491,7 +1491,7 @@ export class IndeterminateDatatype extends ProgrammingError {
 
 /** SQLSTATE 42P19. */
 export class InvalidRecursion extends ProgrammingError {
-  static readonly sqlstate = '42P19';
+  static override readonly sqlstate = '42P19';
   static {
     brand(this, 'InvalidRecursion');
   }
@@ -1499,7 +1499,7 @@ export class InvalidRecursion extends ProgrammingError {
 
 /** SQLSTATE 42P20. */
 export class WindowingError extends ProgrammingError {
-  static readonly sqlstate = '42P20';
+  static override readonly sqlstate = '42P20';
   static {
     brand(this, 'WindowingError');
   }
@@ -1507,7 +1507,7 @@ export class WindowingError extends ProgrammingError {
 
 /** SQLSTATE 42P21. */
 export class CollationMismatch extends ProgrammingError {
-  static readonly sqlstate = '42P21';
+  static override readonly sqlstate = '42P21';
   static {
     brand(this, 'CollationMismatch');
   }
@@ -1515,7 +1515,7 @@ export class CollationMismatch extends ProgrammingError {
 
 /** SQLSTATE 42P22. */
 export class IndeterminateCollation extends ProgrammingError {
-  static readonly sqlstate = '42P22';
+  static override readonly sqlstate = '42P22';
   static {
     brand(this, 'IndeterminateCollation');
   }
@@ -1523,7 +1523,7 @@ export class IndeterminateCollation extends ProgrammingError {
 
 /** SQLSTATE 44000. */
 export class WithCheckOptionViolation extends ProgrammingError {
-  static readonly sqlstate = '44000';
+  static override readonly sqlstate = '44000';
   static {
     brand(this, 'WithCheckOptionViolation');
   }
@@ -1531,7 +1531,7 @@ export class WithCheckOptionViolation extends ProgrammingError {
 
 /** SQLSTATE 53000. */
 export class InsufficientResources extends OperationalError {
-  static readonly sqlstate = '53000';
+  static override readonly sqlstate = '53000';
   static {
     brand(this, 'InsufficientResources');
   }
@@ -1539,7 +1539,7 @@ export class InsufficientResources extends OperationalError {
 
 /** SQLSTATE 53100. */
 export class DiskFull extends OperationalError {
-  static readonly sqlstate = '53100';
+  static override readonly sqlstate = '53100';
   static {
     brand(this, 'DiskFull');
   }
@@ -1547,7 +1547,7 @@ export class DiskFull extends OperationalError {
 
 /** SQLSTATE 53200. */
 export class OutOfMemory extends OperationalError {
-  static readonly sqlstate = '53200';
+  static override readonly sqlstate = '53200';
   static {
     brand(this, 'OutOfMemory');
   }
@@ -1555,7 +1555,7 @@ export class OutOfMemory extends OperationalError {
 
 /** SQLSTATE 53300. */
 export class TooManyConnections extends OperationalError {
-  static readonly sqlstate = '53300';
+  static override readonly sqlstate = '53300';
   static {
     brand(this, 'TooManyConnections');
   }
@@ -1563,7 +1563,7 @@ export class TooManyConnections extends OperationalError {
 
 /** SQLSTATE 53400. */
 export class ConfigurationLimitExceeded extends OperationalError {
-  static readonly sqlstate = '53400';
+  static override readonly sqlstate = '53400';
   static {
     brand(this, 'ConfigurationLimitExceeded');
   }
@@ -1571,7 +1571,7 @@ export class ConfigurationLimitExceeded extends OperationalError {
 
 /** SQLSTATE 54000. */
 export class ProgramLimitExceeded extends OperationalError {
-  static readonly sqlstate = '54000';
+  static override readonly sqlstate = '54000';
   static {
     brand(this, 'ProgramLimitExceeded');
   }
@@ -1579,7 +1579,7 @@ export class ProgramLimitExceeded extends OperationalError {
 
 /** SQLSTATE 54001. */
 export class StatementTooComplex extends OperationalError {
-  static readonly sqlstate = '54001';
+  static override readonly sqlstate = '54001';
   static {
     brand(this, 'StatementTooComplex');
   }
@@ -1587,7 +1587,7 @@ export class StatementTooComplex extends OperationalError {
 
 /** SQLSTATE 54011. */
 export class TooManyColumns extends OperationalError {
-  static readonly sqlstate = '54011';
+  static override readonly sqlstate = '54011';
   static {
     brand(this, 'TooManyColumns');
   }
@@ -1595,7 +1595,7 @@ export class TooManyColumns extends OperationalError {
 
 /** SQLSTATE 54023. */
 export class TooManyArguments extends OperationalError {
-  static readonly sqlstate = '54023';
+  static override readonly sqlstate = '54023';
   static {
     brand(this, 'TooManyArguments');
   }
@@ -1603,7 +1603,7 @@ export class TooManyArguments extends OperationalError {
 
 /** SQLSTATE 55000. */
 export class ObjectNotInPrerequisiteState extends OperationalError {
-  static readonly sqlstate = '55000';
+  static override readonly sqlstate = '55000';
   static {
     brand(this, 'ObjectNotInPrerequisiteState');
   }
@@ -1611,7 +1611,7 @@ export class ObjectNotInPrerequisiteState extends OperationalError {
 
 /** SQLSTATE 55006. */
 export class ObjectInUse extends OperationalError {
-  static readonly sqlstate = '55006';
+  static override readonly sqlstate = '55006';
   static {
     brand(this, 'ObjectInUse');
   }
@@ -1619,7 +1619,7 @@ export class ObjectInUse extends OperationalError {
 
 /** SQLSTATE 55P02. */
 export class CantChangeRuntimeParam extends OperationalError {
-  static readonly sqlstate = '55P02';
+  static override readonly sqlstate = '55P02';
   static {
     brand(this, 'CantChangeRuntimeParam');
   }
@@ -1627,7 +1627,7 @@ export class CantChangeRuntimeParam extends OperationalError {
 
 /** SQLSTATE 55P03. */
 export class LockNotAvailable extends OperationalError {
-  static readonly sqlstate = '55P03';
+  static override readonly sqlstate = '55P03';
   static {
     brand(this, 'LockNotAvailable');
   }
@@ -1635,7 +1635,7 @@ export class LockNotAvailable extends OperationalError {
 
 /** SQLSTATE 55P04. */
 export class UnsafeNewEnumValueUsage extends OperationalError {
-  static readonly sqlstate = '55P04';
+  static override readonly sqlstate = '55P04';
   static {
     brand(this, 'UnsafeNewEnumValueUsage');
   }
@@ -1643,7 +1643,7 @@ export class UnsafeNewEnumValueUsage extends OperationalError {
 
 /** SQLSTATE 57000. */
 export class OperatorIntervention extends OperationalError {
-  static readonly sqlstate = '57000';
+  static override readonly sqlstate = '57000';
   static {
     brand(this, 'OperatorIntervention');
   }
@@ -1651,7 +1651,7 @@ export class OperatorIntervention extends OperationalError {
 
 /** SQLSTATE 57014. */
 export class QueryCanceled extends OperationalError {
-  static readonly sqlstate = '57014';
+  static override readonly sqlstate = '57014';
   static {
     brand(this, 'QueryCanceled');
   }
@@ -1659,7 +1659,7 @@ export class QueryCanceled extends OperationalError {
 
 /** SQLSTATE 57P01. */
 export class AdminShutdown extends OperationalError {
-  static readonly sqlstate = '57P01';
+  static override readonly sqlstate = '57P01';
   static {
     brand(this, 'AdminShutdown');
   }
@@ -1667,7 +1667,7 @@ export class AdminShutdown extends OperationalError {
 
 /** SQLSTATE 57P02. */
 export class CrashShutdown extends OperationalError {
-  static readonly sqlstate = '57P02';
+  static override readonly sqlstate = '57P02';
   static {
     brand(this, 'CrashShutdown');
   }
@@ -1675,7 +1675,7 @@ export class CrashShutdown extends OperationalError {
 
 /** SQLSTATE 57P03. */
 export class CannotConnectNow extends OperationalError {
-  static readonly sqlstate = '57P03';
+  static override readonly sqlstate = '57P03';
   static {
     brand(this, 'CannotConnectNow');
   }
@@ -1683,7 +1683,7 @@ export class CannotConnectNow extends OperationalError {
 
 /** SQLSTATE 57P04. */
 export class DatabaseDropped extends OperationalError {
-  static readonly sqlstate = '57P04';
+  static override readonly sqlstate = '57P04';
   static {
     brand(this, 'DatabaseDropped');
   }
@@ -1691,7 +1691,7 @@ export class DatabaseDropped extends OperationalError {
 
 /** SQLSTATE 57P05. */
 export class IdleSessionTimeout extends OperationalError {
-  static readonly sqlstate = '57P05';
+  static override readonly sqlstate = '57P05';
   static {
     brand(this, 'IdleSessionTimeout');
   }
@@ -1699,7 +1699,7 @@ export class IdleSessionTimeout extends OperationalError {
 
 /** SQLSTATE 58000. */
 export class SystemError extends OperationalError {
-  static readonly sqlstate = '58000';
+  static override readonly sqlstate = '58000';
   static {
     brand(this, 'SystemError');
   }
@@ -1707,7 +1707,7 @@ export class SystemError extends OperationalError {
 
 /** SQLSTATE 58030. */
 export class IoError extends OperationalError {
-  static readonly sqlstate = '58030';
+  static override readonly sqlstate = '58030';
   static {
     brand(this, 'IoError');
   }
@@ -1715,7 +1715,7 @@ export class IoError extends OperationalError {
 
 /** SQLSTATE 58P01. */
 export class UndefinedFile extends OperationalError {
-  static readonly sqlstate = '58P01';
+  static override readonly sqlstate = '58P01';
   static {
     brand(this, 'UndefinedFile');
   }
@@ -1723,7 +1723,7 @@ export class UndefinedFile extends OperationalError {
 
 /** SQLSTATE 58P02. */
 export class DuplicateFile extends OperationalError {
-  static readonly sqlstate = '58P02';
+  static override readonly sqlstate = '58P02';
   static {
     brand(this, 'DuplicateFile');
   }
@@ -1731,7 +1731,7 @@ export class DuplicateFile extends OperationalError {
 
 /** SQLSTATE 58P03. */
 export class FileNameTooLong extends OperationalError {
-  static readonly sqlstate = '58P03';
+  static override readonly sqlstate = '58P03';
   static {
     brand(this, 'FileNameTooLong');
   }
@@ -1739,7 +1739,7 @@ export class FileNameTooLong extends OperationalError {
 
 /** SQLSTATE 72000. */
 export class SnapshotTooOld extends DatabaseError {
-  static readonly sqlstate = '72000';
+  static override readonly sqlstate = '72000';
   static {
     brand(this, 'SnapshotTooOld');
   }
@@ -1747,7 +1747,7 @@ export class SnapshotTooOld extends DatabaseError {
 
 /** SQLSTATE F0000. */
 export class ConfigFileError extends OperationalError {
-  static readonly sqlstate = 'F0000';
+  static override readonly sqlstate = 'F0000';
   static {
     brand(this, 'ConfigFileError');
   }
@@ -1755,7 +1755,7 @@ export class ConfigFileError extends OperationalError {
 
 /** SQLSTATE F0001. */
 export class LockFileExists extends OperationalError {
-  static readonly sqlstate = 'F0001';
+  static override readonly sqlstate = 'F0001';
   static {
     brand(this, 'LockFileExists');
   }
@@ -1763,7 +1763,7 @@ export class LockFileExists extends OperationalError {
 
 /** SQLSTATE HV000. */
 export class FdwError extends OperationalError {
-  static readonly sqlstate = 'HV000';
+  static override readonly sqlstate = 'HV000';
   static {
     brand(this, 'FdwError');
   }
@@ -1771,7 +1771,7 @@ export class FdwError extends OperationalError {
 
 /** SQLSTATE HV001. */
 export class FdwOutOfMemory extends OperationalError {
-  static readonly sqlstate = 'HV001';
+  static override readonly sqlstate = 'HV001';
   static {
     brand(this, 'FdwOutOfMemory');
   }
@@ -1779,7 +1779,7 @@ export class FdwOutOfMemory extends OperationalError {
 
 /** SQLSTATE HV002. */
 export class FdwDynamicParameterValueNeeded extends OperationalError {
-  static readonly sqlstate = 'HV002';
+  static override readonly sqlstate = 'HV002';
   static {
     brand(this, 'FdwDynamicParameterValueNeeded');
   }
@@ -1787,7 +1787,7 @@ export class FdwDynamicParameterValueNeeded extends OperationalError {
 
 /** SQLSTATE HV004. */
 export class FdwInvalidDataType extends OperationalError {
-  static readonly sqlstate = 'HV004';
+  static override readonly sqlstate = 'HV004';
   static {
     brand(this, 'FdwInvalidDataType');
   }
@@ -1795,7 +1795,7 @@ export class FdwInvalidDataType extends OperationalError {
 
 /** SQLSTATE HV005. */
 export class FdwColumnNameNotFound extends OperationalError {
-  static readonly sqlstate = 'HV005';
+  static override readonly sqlstate = 'HV005';
   static {
     brand(this, 'FdwColumnNameNotFound');
   }
@@ -1803,7 +1803,7 @@ export class FdwColumnNameNotFound extends OperationalError {
 
 /** SQLSTATE HV006. */
 export class FdwInvalidDataTypeDescriptors extends OperationalError {
-  static readonly sqlstate = 'HV006';
+  static override readonly sqlstate = 'HV006';
   static {
     brand(this, 'FdwInvalidDataTypeDescriptors');
   }
@@ -1811,7 +1811,7 @@ export class FdwInvalidDataTypeDescriptors extends OperationalError {
 
 /** SQLSTATE HV007. */
 export class FdwInvalidColumnName extends OperationalError {
-  static readonly sqlstate = 'HV007';
+  static override readonly sqlstate = 'HV007';
   static {
     brand(this, 'FdwInvalidColumnName');
   }
@@ -1819,7 +1819,7 @@ export class FdwInvalidColumnName extends OperationalError {
 
 /** SQLSTATE HV008. */
 export class FdwInvalidColumnNumber extends OperationalError {
-  static readonly sqlstate = 'HV008';
+  static override readonly sqlstate = 'HV008';
   static {
     brand(this, 'FdwInvalidColumnNumber');
   }
@@ -1827,7 +1827,7 @@ export class FdwInvalidColumnNumber extends OperationalError {
 
 /** SQLSTATE HV009. */
 export class FdwInvalidUseOfNullPointer extends OperationalError {
-  static readonly sqlstate = 'HV009';
+  static override readonly sqlstate = 'HV009';
   static {
     brand(this, 'FdwInvalidUseOfNullPointer');
   }
@@ -1835,7 +1835,7 @@ export class FdwInvalidUseOfNullPointer extends OperationalError {
 
 /** SQLSTATE HV00A. */
 export class FdwInvalidStringFormat extends OperationalError {
-  static readonly sqlstate = 'HV00A';
+  static override readonly sqlstate = 'HV00A';
   static {
     brand(this, 'FdwInvalidStringFormat');
   }
@@ -1843,7 +1843,7 @@ export class FdwInvalidStringFormat extends OperationalError {
 
 /** SQLSTATE HV00B. */
 export class FdwInvalidHandle extends OperationalError {
-  static readonly sqlstate = 'HV00B';
+  static override readonly sqlstate = 'HV00B';
   static {
     brand(this, 'FdwInvalidHandle');
   }
@@ -1851,7 +1851,7 @@ export class FdwInvalidHandle extends OperationalError {
 
 /** SQLSTATE HV00C. */
 export class FdwInvalidOptionIndex extends OperationalError {
-  static readonly sqlstate = 'HV00C';
+  static override readonly sqlstate = 'HV00C';
   static {
     brand(this, 'FdwInvalidOptionIndex');
   }
@@ -1859,7 +1859,7 @@ export class FdwInvalidOptionIndex extends OperationalError {
 
 /** SQLSTATE HV00D. */
 export class FdwInvalidOptionName extends OperationalError {
-  static readonly sqlstate = 'HV00D';
+  static override readonly sqlstate = 'HV00D';
   static {
     brand(this, 'FdwInvalidOptionName');
   }
@@ -1867,7 +1867,7 @@ export class FdwInvalidOptionName extends OperationalError {
 
 /** SQLSTATE HV00J. */
 export class FdwOptionNameNotFound extends OperationalError {
-  static readonly sqlstate = 'HV00J';
+  static override readonly sqlstate = 'HV00J';
   static {
     brand(this, 'FdwOptionNameNotFound');
   }
@@ -1875,7 +1875,7 @@ export class FdwOptionNameNotFound extends OperationalError {
 
 /** SQLSTATE HV00K. */
 export class FdwReplyHandle extends OperationalError {
-  static readonly sqlstate = 'HV00K';
+  static override readonly sqlstate = 'HV00K';
   static {
     brand(this, 'FdwReplyHandle');
   }
@@ -1883,7 +1883,7 @@ export class FdwReplyHandle extends OperationalError {
 
 /** SQLSTATE HV00L. */
 export class FdwUnableToCreateExecution extends OperationalError {
-  static readonly sqlstate = 'HV00L';
+  static override readonly sqlstate = 'HV00L';
   static {
     brand(this, 'FdwUnableToCreateExecution');
   }
@@ -1891,7 +1891,7 @@ export class FdwUnableToCreateExecution extends OperationalError {
 
 /** SQLSTATE HV00M. */
 export class FdwUnableToCreateReply extends OperationalError {
-  static readonly sqlstate = 'HV00M';
+  static override readonly sqlstate = 'HV00M';
   static {
     brand(this, 'FdwUnableToCreateReply');
   }
@@ -1899,7 +1899,7 @@ export class FdwUnableToCreateReply extends OperationalError {
 
 /** SQLSTATE HV00N. */
 export class FdwUnableToEstablishConnection extends OperationalError {
-  static readonly sqlstate = 'HV00N';
+  static override readonly sqlstate = 'HV00N';
   static {
     brand(this, 'FdwUnableToEstablishConnection');
   }
@@ -1907,7 +1907,7 @@ export class FdwUnableToEstablishConnection extends OperationalError {
 
 /** SQLSTATE HV00P. */
 export class FdwNoSchemas extends OperationalError {
-  static readonly sqlstate = 'HV00P';
+  static override readonly sqlstate = 'HV00P';
   static {
     brand(this, 'FdwNoSchemas');
   }
@@ -1915,7 +1915,7 @@ export class FdwNoSchemas extends OperationalError {
 
 /** SQLSTATE HV00Q. */
 export class FdwSchemaNotFound extends OperationalError {
-  static readonly sqlstate = 'HV00Q';
+  static override readonly sqlstate = 'HV00Q';
   static {
     brand(this, 'FdwSchemaNotFound');
   }
@@ -1923,7 +1923,7 @@ export class FdwSchemaNotFound extends OperationalError {
 
 /** SQLSTATE HV00R. */
 export class FdwTableNotFound extends OperationalError {
-  static readonly sqlstate = 'HV00R';
+  static override readonly sqlstate = 'HV00R';
   static {
     brand(this, 'FdwTableNotFound');
   }
@@ -1931,7 +1931,7 @@ export class FdwTableNotFound extends OperationalError {
 
 /** SQLSTATE HV010. */
 export class FdwFunctionSequenceError extends OperationalError {
-  static readonly sqlstate = 'HV010';
+  static override readonly sqlstate = 'HV010';
   static {
     brand(this, 'FdwFunctionSequenceError');
   }
@@ -1939,7 +1939,7 @@ export class FdwFunctionSequenceError extends OperationalError {
 
 /** SQLSTATE HV014. */
 export class FdwTooManyHandles extends OperationalError {
-  static readonly sqlstate = 'HV014';
+  static override readonly sqlstate = 'HV014';
   static {
     brand(this, 'FdwTooManyHandles');
   }
@@ -1947,7 +1947,7 @@ export class FdwTooManyHandles extends OperationalError {
 
 /** SQLSTATE HV021. */
 export class FdwInconsistentDescriptorInformation extends OperationalError {
-  static readonly sqlstate = 'HV021';
+  static override readonly sqlstate = 'HV021';
   static {
     brand(this, 'FdwInconsistentDescriptorInformation');
   }
@@ -1955,7 +1955,7 @@ export class FdwInconsistentDescriptorInformation extends OperationalError {
 
 /** SQLSTATE HV024. */
 export class FdwInvalidAttributeValue extends OperationalError {
-  static readonly sqlstate = 'HV024';
+  static override readonly sqlstate = 'HV024';
   static {
     brand(this, 'FdwInvalidAttributeValue');
   }
@@ -1963,7 +1963,7 @@ export class FdwInvalidAttributeValue extends OperationalError {
 
 /** SQLSTATE HV090. */
 export class FdwInvalidStringLengthOrBufferLength extends OperationalError {
-  static readonly sqlstate = 'HV090';
+  static override readonly sqlstate = 'HV090';
   static {
     brand(this, 'FdwInvalidStringLengthOrBufferLength');
   }
@@ -1971,7 +1971,7 @@ export class FdwInvalidStringLengthOrBufferLength extends OperationalError {
 
 /** SQLSTATE HV091. */
 export class FdwInvalidDescriptorFieldIdentifier extends OperationalError {
-  static readonly sqlstate = 'HV091';
+  static override readonly sqlstate = 'HV091';
   static {
     brand(this, 'FdwInvalidDescriptorFieldIdentifier');
   }
@@ -1979,7 +1979,7 @@ export class FdwInvalidDescriptorFieldIdentifier extends OperationalError {
 
 /** SQLSTATE P0000. */
 export class PlpgsqlError extends ProgrammingError {
-  static readonly sqlstate = 'P0000';
+  static override readonly sqlstate = 'P0000';
   static {
     brand(this, 'PlpgsqlError');
   }
@@ -1987,7 +1987,7 @@ export class PlpgsqlError extends ProgrammingError {
 
 /** SQLSTATE P0001. */
 export class RaiseException extends ProgrammingError {
-  static readonly sqlstate = 'P0001';
+  static override readonly sqlstate = 'P0001';
   static {
     brand(this, 'RaiseException');
   }
@@ -1995,7 +1995,7 @@ export class RaiseException extends ProgrammingError {
 
 /** SQLSTATE P0002. */
 export class NoDataFound extends ProgrammingError {
-  static readonly sqlstate = 'P0002';
+  static override readonly sqlstate = 'P0002';
   static {
     brand(this, 'NoDataFound');
   }
@@ -2003,7 +2003,7 @@ export class NoDataFound extends ProgrammingError {
 
 /** SQLSTATE P0003. */
 export class TooManyRows extends ProgrammingError {
-  static readonly sqlstate = 'P0003';
+  static override readonly sqlstate = 'P0003';
   static {
     brand(this, 'TooManyRows');
   }
@@ -2011,7 +2011,7 @@ export class TooManyRows extends ProgrammingError {
 
 /** SQLSTATE P0004. */
 export class AssertFailure extends ProgrammingError {
-  static readonly sqlstate = 'P0004';
+  static override readonly sqlstate = 'P0004';
   static {
     brand(this, 'AssertFailure');
   }
@@ -2019,7 +2019,7 @@ export class AssertFailure extends ProgrammingError {
 
 /** SQLSTATE XX000. */
 export class InternalError_ extends InternalError {
-  static readonly sqlstate = 'XX000';
+  static override readonly sqlstate = 'XX000';
   static {
     brand(this, 'InternalError_');
   }
@@ -2027,7 +2027,7 @@ export class InternalError_ extends InternalError {
 
 /** SQLSTATE XX001. */
 export class DataCorrupted extends InternalError {
-  static readonly sqlstate = 'XX001';
+  static override readonly sqlstate = 'XX001';
   static {
     brand(this, 'DataCorrupted');
   }
@@ -2035,7 +2035,7 @@ export class DataCorrupted extends InternalError {
 
 /** SQLSTATE XX002. */
 export class IndexCorrupted extends InternalError {
-  static readonly sqlstate = 'XX002';
+  static override readonly sqlstate = 'XX002';
   static {
     brand(this, 'IndexCorrupted');
   }

@@ -11,28 +11,24 @@ import {
   type Notification,
 } from '../wire/backend-messages.js';
 import { BackendReader, type MessageSink } from '../wire/backend-reader.js';
-import { sendCancelRequest } from '../wire/cancel-request.js';
 import { Engine, type Login } from '../wire/engine.js';
-import { FrontendWriter } from '../wire/frontend-writer.js';
 import { Backend } from '../wire/protocol.js';
 import { decodeRow } from '../wire/row-decoder.js';
 import { describeAddress, openSocket, type Receiver, type ServerAddress } from '../wire/socket.js';
+import { CANCEL_LIMIT, Cancellation } from './cancellation.js';
 import { Fifo } from './fifo.js';
-import { PreparedStatements, statementKey, type ServerStatement } from './prepared-statements.js';
+import { Lane } from './lane.js';
 import { authenticationProblem, refusal } from './startup.js';
 import { isSingleStatement, leavesTransactionAlone } from './statement-text.js';
 import {
   PendingStatement,
   type LoaderSource,
   type Route,
-  type SentParam,
   type StatementRequest,
   type StatementResult,
 } from './statement.js';
 import { statusFromByte, TransactionStatus } from './status.js';
 
-/** How long the server may take to answer a cancel request, in seconds, before the session is given up. */
-const CANCEL_LIMIT = 5;
 /** How long the server may take to close after our goodbye, in seconds, before the socket is destroyed. */
 const GOODBYE_LIMIT = 2;
 
@@ -75,8 +71,8 @@ export class Session implements MessageSink {
   readonly #socket: Socket;
   readonly #engine: Engine;
   readonly #reader: BackendReader;
-  readonly #writer = new FrontendWriter();
-  readonly #prepared = new PreparedStatements();
+  readonly #lane: Lane;
+  readonly #cancellation: Cancellation;
   readonly #parameters = new Map<string, string>();
   readonly #startup: { resolve: () => void; reject: (error: Error) => void };
 
@@ -91,7 +87,6 @@ export class Session implements MessageSink {
   readonly #inFlight = new Fifo<PendingStatement>();
   /** How many of those in flight nothing may be sent behind. */
   #barriers = 0;
-  #flushScheduled = false;
 
   /** The fields of a FATAL error: what the server said last is what everybody hears. */
   #fatal: ResponseFields | null = null;
@@ -141,6 +136,16 @@ export class Session implements MessageSink {
     this.#socket = socket;
     this.#startup = startup;
     this.#reader = new BackendReader(this);
+    this.#lane = new Lane((bytes) => {
+      if (this.#phase !== 'closed') socket.write(bytes);
+    });
+    this.#cancellation = new Cancellation(address, () => {
+      this.#fail(
+        this.#connectionError(
+          `the server did not answer a cancel request within ${String(CANCEL_LIMIT)} seconds; the connection is closed`,
+        ),
+      );
+    });
     this.#engine = new Engine(socket, login, () => {
       this.#pump();
     });
@@ -170,7 +175,10 @@ export class Session implements MessageSink {
   /** Nothing is running, nothing waits. */
   get quiet(): boolean {
     return (
-      this.#inFlight.length === 0 && this.#everybody.waiting.length === 0 && this.#cancelRequests.size === 0
+      this.#hold === null &&
+      this.#inFlight.length === 0 &&
+      this.#everybody.waiting.length === 0 &&
+      !this.#cancellation.underway
     );
   }
 
@@ -361,7 +369,7 @@ export class Session implements MessageSink {
 
   /** Sends what may be sent. The only place where statements leave the queue. */
   #pump(): void {
-    while (this.#phase === 'open' && this.#cancelRequests.size === 0) {
+    while (this.#phase === 'open' && !this.#cancellation.underway) {
       const queue = (this.#hold ?? this.#everybody).waiting;
       const next = queue.first;
       if (next === undefined) return;
@@ -407,17 +415,16 @@ export class Session implements MessageSink {
     const route = request.executions !== null || begin !== null ? 'lane' : 'engine';
     if (route === 'engine') {
       queue.shift();
-      this.#flush();
+      this.#lane.flush();
       this.#sendThrough(route, pending);
       this.#engine.query(request.text);
       return true;
     }
     // What postgres.js was given leaves with its next write; going ahead of it would mix up the answers.
     if (!this.#engine.allWritten) return false;
-    if (!this.#writeExecutions(pending, begin, idle)) return false;
+    if (!this.#lane.send(pending, begin, idle)) return false;
     queue.shift();
     this.#sendThrough(route, pending);
-    this.#scheduleFlush();
     return true;
   }
 
@@ -438,79 +445,6 @@ export class Session implements MessageSink {
         this.#settle(pending, reason);
       },
     );
-  }
-
-  /**
-   * Writes Parse, Bind, Describe and Execute as needed, and one Sync: if any of it fails, a BEGIN that rides along included,
-   * the server skips the rest. Returns false if it has to wait until the server has confirmed the statement it uses.
-   */
-  #writeExecutions(pending: PendingStatement, begin: string | null, idle: boolean): boolean {
-    const { request } = pending;
-    const executions = request.executions ?? [[]];
-    const writer = this.#writer;
-    const prepare =
-      executions.length > 1 && request.prepare === undefined && request.policy.threshold !== null
-        ? true
-        : request.prepare;
-    const used = new Set<ServerStatement>();
-    let unnamed = null as ServerStatement | null;
-    for (const params of executions) {
-      const key = statementKey(request.text, params);
-      let statement = this.#prepared.choose(key, prepare, request.policy);
-      if (used.size === 0) {
-        // In autocommit, one that fails to be parsed would fail its successors in another way than on their own.
-        if (idle && statement !== null && this.#parsing.has(statement)) return false;
-        for (const name of this.#prepared.takeEvicted()) writer.closeStatement(name);
-        if (begin !== null) this.#writeBegin(pending, begin);
-      }
-      if (statement === null) {
-        if (unnamed?.key !== key) unnamed = { name: '', key, ready: false, fields: undefined };
-        statement = unnamed;
-      }
-      const again = used.has(statement);
-      used.add(statement);
-      const parsed = again || statement.ready || this.#parsing.has(statement);
-      if (!parsed) {
-        writer.parse(statement.name, request.text, params);
-        pending.parsing.push(statement);
-        if (statement.name !== '') this.#parsing.add(statement);
-      }
-      writer.bind(statement.name, params);
-      // As long as no answer is in, the columns are not known: whoever is sent before that asks for them as well.
-      const described = !again && statement.fields === undefined;
-      if (described) writer.describePortal();
-      writer.execute();
-      pending.executions.push({ statement, described, hidden: false });
-    }
-    writer.sync();
-    return true;
-  }
-
-  /** Statements whose Parse is in flight. */
-  readonly #parsing = new Set<ServerStatement>();
-
-  #writeBegin(pending: PendingStatement, begin: string): void {
-    const statement: ServerStatement = { name: '', key: begin, ready: false, fields: null };
-    const none: readonly SentParam[] = [];
-    this.#writer.parse('', begin, none);
-    this.#writer.bind('', none);
-    this.#writer.execute();
-    pending.parsing.push(statement);
-    pending.executions.push({ statement, described: false, hidden: true });
-  }
-
-  /** Everything written in one turn of the event loop leaves in one packet, if it fits. */
-  #scheduleFlush(): void {
-    if (this.#flushScheduled) return;
-    this.#flushScheduled = true;
-    queueMicrotask(() => {
-      this.#flush();
-    });
-  }
-
-  #flush(): void {
-    this.#flushScheduled = false;
-    if (!this.#writer.empty && this.#phase !== 'closed') this.#socket.write(this.#writer.take());
   }
 
   // --- receiving
@@ -650,11 +584,7 @@ export class Session implements MessageSink {
         break;
       case Backend.CopyInResponse:
         pending.error ??= copyRefused(pending.request.text);
-        this.#flush();
-        this.#writer.copyFail('COPY is not possible with execute()');
-        // The Sync of an extended statement has been swallowed by the copy.
-        if (pending.route === 'lane') this.#writer.sync();
-        this.#flush();
+        this.#lane.refuseCopy(pending);
         return;
       case Backend.CopyOutResponse:
         pending.error ??= copyRefused(pending.request.text);
@@ -672,7 +602,7 @@ export class Session implements MessageSink {
   }
 
   #onTag(pending: PendingStatement, tag: string): void {
-    if (tag === 'DEALLOCATE ALL' || tag === 'DISCARD ALL') this.#prepared.clear();
+    if (tag === 'DEALLOCATE ALL' || tag === 'DISCARD ALL') this.#lane.deallocated();
     pending.onComplete(tag);
   }
 
@@ -695,10 +625,7 @@ export class Session implements MessageSink {
     if (!pending.transparent) this.#barriers--;
     // postgres.js has to be ready before anything else is sent.
     if (pending.route === 'engine') this.#engine.show(bytes.subarray(start - 5, end));
-    for (const statement of pending.parsing) {
-      this.#parsing.delete(statement);
-      if (!statement.ready) this.#prepared.forget(statement);
-    }
+    this.#lane.answered(pending);
     this.#settle(pending, pending.error);
     this.#afterAnswer();
   }
@@ -711,7 +638,7 @@ export class Session implements MessageSink {
   }
 
   #announceQuiet(): void {
-    if (this.#waitForQuiet.length > 0 && this.#inFlight.length === 0 && this.#cancelRequests.size === 0) {
+    if (this.#waitForQuiet.length > 0 && this.#inFlight.length === 0 && !this.#cancellation.underway) {
       for (const resolve of this.#waitForQuiet.splice(0)) resolve();
     }
   }
@@ -719,8 +646,7 @@ export class Session implements MessageSink {
   #settle(pending: PendingStatement, error: unknown): void {
     if (pending.settled) return;
     pending.settled = true;
-    clearTimeout(this.#answerTimers.get(pending));
-    this.#answerTimers.delete(pending);
+    this.#cancellation.answered(pending);
     pending.onSettled?.();
     if (pending.abandonReason !== null) pending.reject(pending.abandonReason.reason);
     else if (error !== null) pending.reject(error);
@@ -747,34 +673,10 @@ export class Session implements MessageSink {
    */
   async #cancel(pending: PendingStatement): Promise<void> {
     if (this.#phase === 'closed') return;
-    const giveUp = (): void => {
-      this.#fail(
-        this.#connectionError(
-          `the server did not answer a cancel request within ${String(CANCEL_LIMIT)} seconds; the connection is closed`,
-        ),
-      );
-    };
-    // One limit for the statement's answer, however often it is cancelled, and one for each request: a request that is
-    // still on its way could hit a successor.
-    if (!pending.settled && !this.#answerTimers.has(pending)) {
-      this.#answerTimers.set(pending, setTimeout(giveUp, CANCEL_LIMIT * 1000));
-    }
-    const request = new AbortController();
-    const timer = setTimeout(giveUp, CANCEL_LIMIT * 1000);
-    this.#cancelRequests.add(request);
-    try {
-      await sendCancelRequest(this.address, this.#key, request.signal);
-    } catch {
-      // Not delivered: the statement may still end by itself before the limit.
-    }
-    clearTimeout(timer);
-    this.#cancelRequests.delete(request);
+    await this.#cancellation.request(pending, this.#key);
     this.#pump();
     this.#announceQuiet();
   }
-
-  readonly #answerTimers = new Map<PendingStatement, NodeJS.Timeout>();
-  readonly #cancelRequests = new Set<AbortController>();
 
   // --- the end
 
@@ -796,8 +698,7 @@ export class Session implements MessageSink {
       'the connection was closed while the statement was waiting or running',
     );
     if (this.#inFlight.length > 0 || this.#everybody.waiting.length > 0) await this.abandonAll(reason);
-    this.#writer.terminate();
-    this.#flush();
+    this.#lane.terminate();
     this.#socket.end();
     const timer = setTimeout(() => this.#socket.destroy(), GOODBYE_LIMIT * 1000);
     await this.#closed;
@@ -810,9 +711,7 @@ export class Session implements MessageSink {
     this.#phase = 'closed';
     this.#reader.stop();
     this.#engine.close();
-    for (const timer of this.#answerTimers.values()) clearTimeout(timer);
-    this.#answerTimers.clear();
-    for (const request of this.#cancelRequests) request.abort(new Error('the session is closed'));
+    this.#cancellation.stop();
     if (phase !== 'closing') {
       this.#lost ??=
         this.#fatal === null

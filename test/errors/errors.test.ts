@@ -64,6 +64,14 @@ describe('the tree of errors', () => {
     expect([bare.query, bare.sqlstate]).toEqual([null, null]);
   });
 
+  it('has the SQLSTATE of its class, if the class stands for one', () => {
+    expect(errors.UniqueViolation.sqlstate).toBe('23505');
+    expect(new errors.UniqueViolation('twice').sqlstate).toBe('23505');
+    expect(errors.IntegrityError.sqlstate).toBeNull();
+    class Renamed extends errors.UniqueViolation {}
+    expect(new Renamed('twice').sqlstate).toBe('23505');
+  });
+
   it('shows its name and SQLSTATE when it is printed, not the whole diagnostic', () => {
     const error = errors.errorFromResponse(
       response({ C: '23505', M: 'duplicate key', t: 'orders' }),
@@ -73,6 +81,8 @@ describe('the tree of errors', () => {
     expect(printed).toContain('UniqueViolation: duplicate key');
     expect(printed).toContain('23505');
     expect(printed).not.toContain('orders');
+    expect(JSON.stringify(error)).toBe('{"sqlstate":"23505"}');
+    expect(inspect(new errors.PoolClosed('closed'))).not.toContain('sqlstate');
   });
 });
 
@@ -87,6 +97,8 @@ describe('instanceof', () => {
     expect(foreign).toBeInstanceOf(errors.Error);
     expect(foreign).not.toBeInstanceOf(errors.ForeignKeyViolation);
     expect(foreign).not.toBeInstanceOf(errors.InterfaceError);
+    expect(new copy.Warning('w')).toBeInstanceOf(errors.Warning);
+    expect(foreign).not.toBeInstanceOf(errors.Warning);
   });
 
   it('takes a class that a user derives for itself alone', async () => {
@@ -211,5 +223,6 @@ describe('ConcurrentCursorUse', () => {
     expect(error.message).toContain(`«select '${'x'.repeat(91)}…»`);
     expect(error.message).toContain('conn.cursor()');
     expect(error.query).toBe(`select '${'x'.repeat(500)}'`);
+    expect(new errors.ConcurrentCursorUse(null, 'select 2').message).toMatch(/busy with another operation.*«select 2»/);
   });
 });

@@ -1,0 +1,126 @@
+import { FrontendWriter } from '../wire/frontend-writer.js';
+import { PreparedStatements, statementKey, type ServerStatement } from './prepared-statements.js';
+import type { PendingStatement, SentParam } from './statement.js';
+
+const NO_PARAMS: readonly SentParam[] = [];
+
+/**
+ * The way of statements that do not go through postgres.js: messages of the extended protocol, all executions of a statement
+ * under one Sync, in one round trip whether it is prepared or not.
+ */
+export class Lane {
+  readonly #write: (bytes: Buffer) => void;
+  readonly #writer = new FrontendWriter();
+  readonly #prepared = new PreparedStatements();
+  /** Statements whose Parse is in flight. */
+  readonly #parsing = new Set<ServerStatement>();
+  #flushScheduled = false;
+
+  constructor(write: (bytes: Buffer) => void) {
+    this.#write = write;
+  }
+
+  /**
+   * Sends Parse, Bind, Describe and Execute as needed, and one Sync: if any of it fails, a BEGIN that rides along included, the
+   * server skips the rest. Returns false if it has to wait until the server has confirmed the statement it uses.
+   */
+  send(pending: PendingStatement, begin: string | null, idle: boolean): boolean {
+    const { request } = pending;
+    const executions = request.executions ?? [NO_PARAMS];
+    const prepare =
+      executions.length > 1 && request.prepare === undefined && request.policy.threshold !== null
+        ? true
+        : request.prepare;
+    const used = new Set<ServerStatement>();
+    let unnamed = null as ServerStatement | null;
+    for (const params of executions) {
+      const key = statementKey(request.text, params);
+      let statement = this.#prepared.choose(key, prepare, request.policy);
+      if (used.size === 0) {
+        // In autocommit, one that fails to be parsed would fail its successors in another way than on their own.
+        if (idle && statement !== null && this.#parsing.has(statement)) return false;
+        for (const name of this.#prepared.takeEvicted()) this.#writer.closeStatement(name);
+        if (begin !== null) this.#begin(pending, begin);
+      }
+      if (statement === null) {
+        if (unnamed?.key !== key) unnamed = { name: '', key, ready: false, fields: undefined };
+        statement = unnamed;
+      }
+      this.#execute(pending, statement, params, used.has(statement));
+      used.add(statement);
+    }
+    this.#writer.sync();
+    this.#scheduleFlush();
+    return true;
+  }
+
+  #execute(
+    pending: PendingStatement,
+    statement: ServerStatement,
+    params: readonly SentParam[],
+    again: boolean,
+  ): void {
+    if (!again && !statement.ready && !this.#parsing.has(statement)) {
+      this.#writer.parse(statement.name, pending.request.text, params);
+      pending.parsing.push(statement);
+      if (statement.name !== '') this.#parsing.add(statement);
+    }
+    this.#writer.bind(statement.name, params);
+    // As long as no answer is in, the columns are not known: whoever is sent before that asks for them as well.
+    const described = !again && statement.fields === undefined;
+    if (described) this.#writer.describePortal();
+    this.#writer.execute();
+    pending.executions.push({ statement, described, hidden: false });
+  }
+
+  #begin(pending: PendingStatement, begin: string): void {
+    const statement: ServerStatement = { name: '', key: begin, ready: false, fields: null };
+    this.#writer.parse('', begin, NO_PARAMS);
+    this.#writer.bind('', NO_PARAMS);
+    this.#writer.execute();
+    pending.parsing.push(statement);
+    pending.executions.push({ statement, described: false, hidden: true });
+  }
+
+  /** The server is done with a statement: what it did not confirm is not prepared. */
+  answered(pending: PendingStatement): void {
+    for (const statement of pending.parsing) {
+      this.#parsing.delete(statement);
+      if (!statement.ready) this.#prepared.forget(statement);
+    }
+  }
+
+  /** The server has dropped all prepared statements. */
+  deallocated(): void {
+    this.#prepared.clear();
+  }
+
+  /** Ends a COPY FROM STDIN that nobody has data for. */
+  refuseCopy(pending: PendingStatement): void {
+    this.#writer.copyFail('COPY is not possible with execute()');
+    // The Sync of an extended statement has been swallowed by the copy.
+    if (pending.route === 'lane') this.#writer.sync();
+    this.flush();
+  }
+
+  /** Says goodbye. */
+  terminate(): void {
+    this.#writer.terminate();
+    this.flush();
+  }
+
+  /** Everything written in one turn of the event loop leaves in one packet, if it fits. */
+  #scheduleFlush(): void {
+    if (this.#flushScheduled) return;
+    this.#flushScheduled = true;
+    queueMicrotask(() => {
+      this.flush();
+    });
+  }
+
+  /** What has been written leaves now, ahead of what others write. */
+  flush(): void {
+    this.#flushScheduled = false;
+    if (!this.#writer.empty) this.#write(this.#writer.take());
+  }
+}
