@@ -21,24 +21,26 @@ export interface Line {
   readonly perOperationUs: number | null;
 }
 
+const WARM_UP = 3;
+
 /** Pauses for a collection between runs, so that nobody pays for the garbage of the one before. */
 function collect(): void {
   globalThis.gc?.();
 }
 
 /**
- * Runs the contenders in turn, `rounds` times after one warm-up round, so that a slow moment of the machine hits all of
- * them. Each round starts with another contender.
+ * Runs the contenders in turn, `rounds` times after three warm-up rounds, so that a slow moment of the machine hits all of
+ * them and everybody's code has been compiled. Each round starts with another contender.
  */
 export async function race(
   workload: string,
   contenders: readonly Contender[],
-  { rounds = 7, operations }: { rounds?: number; operations?: number } = {},
+  { rounds = 11, operations }: { rounds?: number; operations?: number } = {},
 ): Promise<Line[]> {
   const times = new Map(contenders.map(({ name }) => [name, [] as number[]]));
-  for (let round = -1; round < rounds; round++) {
+  for (let round = -WARM_UP; round < rounds; round++) {
     for (let turn = 0; turn < contenders.length; turn++) {
-      const contender = contenders[(turn + round + 1) % contenders.length];
+      const contender = contenders[(turn + round + WARM_UP) % contenders.length];
       if (contender === undefined) continue;
       collect();
       const start = performance.now();

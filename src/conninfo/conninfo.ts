@@ -1,5 +1,5 @@
 import * as errors from '../errors/index.js';
-import { checkName } from './parameters.js';
+import { storeParameter } from './parameters.js';
 import { parseConninfo } from './parse.js';
 
 /** A connection parameter that is known by name here, for editors to offer; libpq's others are accepted as well. */
@@ -31,14 +31,20 @@ export function conninfoToDict(conninfo = '', params: ConninfoParams = {}): Reco
   const dict = parseConninfo(conninfo);
   for (const [name, value] of Object.entries(params)) {
     if (value === null || value === undefined) continue;
-    checkName(name);
-    dict[name] = checkValue(name, value);
+    storeParameter(dict, name, checkValue(name, value));
   }
   return dict;
 }
 
-/** A connection string that says the same as `conninfo` with `params` (Psycopg: `make_conninfo`). Raises `ProgrammingError`. */
+/**
+ * A connection string that says the same as `conninfo` with `params`; without any, `conninfo` as it is, once it is known to be
+ * well-formed (Psycopg: `make_conninfo`). Raises `ProgrammingError`.
+ */
 export function makeConninfo(conninfo = '', params: ConninfoParams = {}): string {
+  if (Object.keys(params).length === 0) {
+    parseConninfo(conninfo);
+    return conninfo;
+  }
   return Object.entries(conninfoToDict(conninfo, params))
     .map(([name, value]) => `${name}=${quoteValue(value)}`)
     .join(' ');

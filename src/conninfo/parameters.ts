@@ -6,9 +6,13 @@ export interface Parameter {
   readonly env?: string;
   /** The values that can be honoured; undefined: any. */
   readonly honoured?: readonly string[];
+  /** The other values that libpq knows, where it knows only some; any further one is an error to libpq as well. */
+  readonly refused?: readonly string[];
+  /** Whether its value is not to be shown. */
+  readonly secret?: boolean;
 }
 
-/** Parameters that need TLS, which has to be told from those that may be ignored. */
+/** Of a parameter that can't be honoured at all: empty is as if it were not given. */
 const OFF: readonly string[] = [''];
 
 /** The parameters that libpq knows. What is not `honoured` is refused by name, never ignored. */
@@ -16,10 +20,10 @@ export const PARAMETERS: Readonly<Record<string, Parameter>> = {
   service: { env: 'PGSERVICE' },
   servicefile: { env: 'PGSERVICEFILE' },
   user: { env: 'PGUSER' },
-  password: { env: 'PGPASSWORD' },
+  password: { env: 'PGPASSWORD', secret: true },
   passfile: { env: 'PGPASSFILE' },
   require_auth: { env: 'PGREQUIREAUTH', honoured: OFF },
-  channel_binding: { env: 'PGCHANNELBINDING', honoured: ['disable', 'prefer', ''] },
+  channel_binding: { env: 'PGCHANNELBINDING', honoured: ['', 'disable', 'prefer'], refused: ['require'] },
   connect_timeout: { env: 'PGCONNECT_TIMEOUT' },
   dbname: { env: 'PGDATABASE' },
   host: { env: 'PGHOST' },
@@ -31,34 +35,55 @@ export const PARAMETERS: Readonly<Record<string, Parameter>> = {
   fallback_application_name: {},
   keepalives: {},
   keepalives_idle: {},
-  keepalives_interval: {},
-  keepalives_count: {},
+  // Node has no way to set these; 0 leaves them to the system.
+  keepalives_interval: { honoured: ['', '0'] },
+  keepalives_count: { honoured: ['', '0'] },
   tcp_user_timeout: { honoured: ['', '0'] },
-  // Without TLS the server has the last word, as with 'allow' and 'prefer'.
-  sslmode: { env: 'PGSSLMODE', honoured: ['', 'disable', 'allow', 'prefer'] },
-  sslnegotiation: { env: 'PGSSLNEGOTIATION', honoured: ['', 'postgres'] },
+  // 'prefer', libpq's default, would try TLS first; both it and 'allow' permit the plain connection that is made.
+  sslmode: {
+    env: 'PGSSLMODE',
+    honoured: ['', 'disable', 'allow', 'prefer'],
+    refused: ['require', 'verify-ca', 'verify-full'],
+  },
+  sslnegotiation: { env: 'PGSSLNEGOTIATION', honoured: ['', 'postgres'], refused: ['direct'] },
   sslcompression: { env: 'PGSSLCOMPRESSION', honoured: ['', '0'] },
   sslcert: { env: 'PGSSLCERT', honoured: OFF },
   sslkey: { env: 'PGSSLKEY', honoured: OFF },
-  sslpassword: { honoured: OFF },
+  sslpassword: { honoured: OFF, secret: true },
   sslcertmode: { env: 'PGSSLCERTMODE', honoured: ['', 'disable', 'allow'] },
   sslrootcert: { env: 'PGSSLROOTCERT', honoured: OFF },
   sslcrl: { env: 'PGSSLCRL', honoured: OFF },
   sslcrldir: { env: 'PGSSLCRLDIR', honoured: OFF },
+  sslkeylogfile: { honoured: OFF },
   sslsni: { env: 'PGSSLSNI', honoured: ['', '0', '1'] },
   requirepeer: { env: 'PGREQUIREPEER', honoured: OFF },
   ssl_min_protocol_version: { env: 'PGSSLMINPROTOCOLVERSION', honoured: ['', 'TLSv1.2'] },
   ssl_max_protocol_version: { env: 'PGSSLMAXPROTOCOLVERSION', honoured: OFF },
   min_protocol_version: { env: 'PGMINPROTOCOLVERSION', honoured: ['', '3.0'] },
-  max_protocol_version: { env: 'PGMAXPROTOCOLVERSION', honoured: ['', '3.0', 'latest'] },
-  gssencmode: { env: 'PGGSSENCMODE', honoured: ['', 'disable', 'prefer'] },
+  max_protocol_version: { env: 'PGMAXPROTOCOLVERSION', honoured: ['', '3.0', '3.2', 'latest'] },
+  gssencmode: { env: 'PGGSSENCMODE', honoured: ['', 'disable', 'prefer'], refused: ['require'] },
   krbsrvname: { env: 'PGKRBSRVNAME' },
   gsslib: { env: 'PGGSSLIB' },
   gssdelegation: { env: 'PGGSSDELEGATION', honoured: ['', '0'] },
   replication: { honoured: ['', 'false', 'off', 'no', '0'] },
-  target_session_attrs: { env: 'PGTARGETSESSIONATTRS', honoured: ['', 'any'] },
-  load_balance_hosts: { env: 'PGLOADBALANCEHOSTS', honoured: ['', 'disable'] },
+  target_session_attrs: {
+    env: 'PGTARGETSESSIONATTRS',
+    honoured: ['', 'any'],
+    refused: ['read-write', 'read-only', 'primary', 'standby', 'prefer-standby'],
+  },
+  load_balance_hosts: { env: 'PGLOADBALANCEHOSTS', honoured: ['', 'disable'], refused: ['random'] },
+  scram_client_key: { honoured: OFF, secret: true },
+  scram_server_key: { honoured: OFF, secret: true },
+  oauth_issuer: { honoured: OFF },
+  oauth_client_id: { honoured: OFF },
+  oauth_client_secret: { honoured: OFF, secret: true },
+  oauth_scope: { honoured: OFF },
 };
+
+/** Whether a connection string may have a parameter of this name. */
+export function isKnownName(name: string): boolean {
+  return Object.hasOwn(PARAMETERS, name) || name === 'requiressl';
+}
 
 /** Refuses a name that is not a parameter's. */
 export function checkName(name: string): void {
@@ -67,14 +92,34 @@ export function checkName(name: string): void {
   }
 }
 
+/** Sets a parameter of a connection string; its name has to be known. `requiressl` is an old way to say `sslmode`. */
+export function storeParameter(params: Record<string, string>, name: string, value: string): void {
+  if (name === 'requiressl') {
+    params['sslmode'] = requiredSslMode(value);
+    return;
+  }
+  checkName(name);
+  params[name] = value;
+}
+
+/** What `requiressl`, or PGREQUIRESSL, means today. */
+export function requiredSslMode(requiressl: string): string {
+  return requiressl.startsWith('1') ? 'require' : 'prefer';
+}
+
 /** Refuses what can't be honoured, naming the parameter. */
 export function checkHonoured(params: Readonly<Record<string, string>>): void {
   for (const [name, value] of Object.entries(params)) {
-    const { honoured } = PARAMETERS[name] ?? {};
-    if (honoured !== undefined && !honoured.includes(value)) {
-      const shown = name === 'sslpassword' ? name : `${name}=${value}`;
-      throw new errors.NotSupportedError(`the connection parameter ${shown} is not supported yet`);
+    const { honoured, refused, secret } = PARAMETERS[name] ?? {};
+    if (honoured === undefined || honoured.includes(value)) continue;
+    if (refused?.includes(value) === false) {
+      throw new errors.OperationalError(
+        `invalid value "${value}" of the connection parameter ${name}; it should be one of ` +
+          [...honoured, ...refused].filter((known) => known !== '').join(', '),
+      );
     }
+    const shown = secret === true ? name : `${name}=${value}`;
+    throw new errors.NotSupportedError(`the connection parameter ${shown} is not supported yet`);
   }
   if (params['host']?.includes(',') === true || params['hostaddr']?.includes(',') === true) {
     throw new errors.NotSupportedError(

@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { userInfo } from 'node:os';
 import * as errors from '../errors/index.js';
 import { conninfoToDict, type ConninfoParams } from './conninfo.js';
-import { checkHonoured, PARAMETERS } from './parameters.js';
+import { checkHonoured, PARAMETERS, requiredSslMode } from './parameters.js';
 import { readPasswordFile } from './password-file.js';
 import { readService } from './service-file.js';
 
@@ -46,10 +47,13 @@ export async function resolveConninfo(conninfo: string | ConninfoParams = ''): P
   checkHonoured(params);
   const { password: explicitPassword, ...shown } = params;
 
-  const user = nonEmpty(params['user']) ?? userInfo().username;
+  const user = nonEmpty(params['user']) ?? systemUser();
   const dbname = nonEmpty(params['dbname']) ?? user;
   const port = portNumber(nonEmpty(params['port']) ?? DEFAULT_PORT);
   const hostaddr = nonEmpty(params['hostaddr']) ?? null;
+  if (hostaddr !== null && isIP(hostaddr) === 0) {
+    throw new errors.OperationalError(`hostaddr "${hostaddr}" is not a network address; a name goes to host`);
+  }
   const host = nonEmpty(params['host']) ?? hostaddr ?? defaultHost();
   const isDirectory = hostaddr === null && (host.startsWith('/') || host.startsWith('@'));
   const password =
@@ -69,11 +73,8 @@ export async function resolveConninfo(conninfo: string | ConninfoParams = ''): P
     password,
     connectTimeout: connectTimeout(params['connect_timeout']),
     keepalives: {
-      enabled: integer('keepalives', params['keepalives'] ?? '1') !== 0,
-      idleSeconds:
-        nonEmpty(params['keepalives_idle']) === undefined
-          ? null
-          : integer('keepalives_idle', params['keepalives_idle']!),
+      enabled: integer('keepalives', nonEmpty(params['keepalives']) ?? '1') !== 0,
+      idleSeconds: idleSeconds(params['keepalives_idle']),
     },
     startupParameters: startupParameters(params),
     params: shown,
@@ -86,6 +87,8 @@ function fromEnvironment(): Record<string, string> {
     const value = env === undefined ? undefined : process.env[env];
     if (value !== undefined && value !== '') params[name] = value;
   }
+  const requiressl = process.env['PGREQUIRESSL'];
+  if (requiressl !== undefined) params['sslmode'] ??= requiredSslMode(requiressl);
   return params;
 }
 
@@ -102,6 +105,15 @@ function startupParameters(params: Readonly<Record<string, string>>): Record<str
   const options = nonEmpty(params['options']);
   if (options !== undefined) startup['options'] = options;
   return startup;
+}
+
+/** A user id without a name, as containers have, can't be a default. */
+function systemUser(): string {
+  try {
+    return userInfo().username;
+  } catch (cause) {
+    throw new errors.OperationalError('the system has no name for this user; set user or PGUSER', { cause });
+  }
 }
 
 function defaultHost(): string {
@@ -129,8 +141,16 @@ function portNumber(value: string): number {
     );
   }
   const port = Number(value);
-  if (port < 1 || port > 65_535) throw new errors.OperationalError(`invalid port number: "${value}"`);
+  // Digits may be a piece of the password as well, so they are not shown.
+  if (port < 1 || port > 65_535)
+    throw new errors.OperationalError('the port number is out of range: it should be from 1 to 65535');
   return port;
+}
+
+/** 0 and less leave it to the system, as in libpq. */
+function idleSeconds(value: string | undefined): number | null {
+  const seconds = integer('keepalives_idle', nonEmpty(value) ?? '0');
+  return seconds <= 0 ? null : seconds;
 }
 
 /** libpq takes 0 and less for no limit, and nothing between 0 and 2 seconds. */

@@ -1,42 +1,53 @@
 import * as errors from '../errors/index.js';
-import { checkName } from './parameters.js';
+import { storeParameter } from './parameters.js';
 
-const URI =
-  /^postgres(?:ql)?:\/\/(?:(?<user>[^:@/]*)(?::(?<password>[^@/]*))?@)?(?<hosts>[^/?]*)(?:\/(?<dbname>[^?]*))?(?:\?(?<query>.*))?$/s;
-const HOST = /^(?:\[(?<ipv6>[^\]]*)\]|(?<host>[^:[\]]*))(?::(?<port>.*))?$/s;
+const USER = /^postgres(?:ql)?:\/\/(?:(?<user>[^:@/]*)(?::(?<password>[^@/]*))?@)?/;
+const HOST = /(?:\[(?<ipv6>[^\]]+)\]|(?!\[)(?<host>[^:/?,]*))(?::(?<port>[^/?,]*))?(?=[,/?]|$)/y;
+const REST = /(?:\/(?<dbname>[^?]*))?(?:\?(?<query>[^]*))?$/y;
 
 /** Reads a `postgresql://` URI, which may name several hosts. */
 export function parseUri(uri: string): Record<string, string> {
-  const parts = URI.exec(uri)?.groups;
-  if (parts === undefined) {
-    throw new errors.ProgrammingError(
-      'the connection URI is malformed; it should read postgresql://user:password@host:port/dbname?name=value, with' +
-        ' special characters percent-encoded',
-    );
-  }
   const params: Record<string, string> = {};
   const set = (name: string, value: string | undefined): void => {
     if (value !== undefined && value !== '') params[name] = decode(value, name);
   };
-  set('user', parts['user']);
-  set('password', parts['password']);
+  const start = USER.exec(uri)!;
+  set('user', start.groups?.['user']);
+  set('password', start.groups?.['password']);
+
+  const { hosts, ports, end } = readHosts(uri, start[0].length);
+  set('host', hosts.join(','));
+  // As libpq: hosts without ports leave the commas between them, so that the two lists go together.
+  set('port', ports.join(','));
+
+  REST.lastIndex = end;
+  const rest = REST.exec(uri)!.groups!;
+  set('dbname', rest['dbname']);
+  readQuery(rest['query'] ?? '', params);
+  return params;
+}
+
+function readHosts(uri: string, start: number): { hosts: string[]; ports: string[]; end: number } {
   const hosts: string[] = [];
   const ports: string[] = [];
-  for (const host of (parts['hosts'] ?? '').split(',')) {
-    const match = HOST.exec(host)?.groups;
-    if (match === undefined || match['ipv6'] === '') {
+  for (let at = start; ; at += 1) {
+    HOST.lastIndex = at;
+    const match = HOST.exec(uri);
+    if (match === null) {
       throw new errors.ProgrammingError(
         'a host in the connection URI is malformed; an IPv6 address needs brackets: [::1]',
       );
     }
-    hosts.push(match['ipv6'] ?? match['host'] ?? '');
-    ports.push(match['port'] ?? '');
+    hosts.push(match.groups!['ipv6'] ?? match.groups!['host'] ?? '');
+    ports.push(match.groups!['port'] ?? '');
+    at += match[0].length;
+    if (uri[at] !== ',') return { hosts, ports, end: at };
   }
-  if (hosts.some((host) => host !== '')) set('host', hosts.join(','));
-  if (ports.some((port) => port !== '')) set('port', ports.join(','));
-  set('dbname', parts['dbname']);
-  for (const pair of (parts['query'] ?? '').split('&')) {
-    if (pair === '') continue;
+}
+
+function readQuery(query: string, params: Record<string, string>): void {
+  if (query === '') return;
+  for (const pair of query.replace(/&$/, '').split('&')) {
     const equals = pair.indexOf('=');
     if (equals < 0 || pair.includes('=', equals + 1)) {
       throw new errors.ProgrammingError(
@@ -45,14 +56,10 @@ export function parseUri(uri: string): Record<string, string> {
     }
     const name = decode(pair.slice(0, equals), 'a parameter name');
     const value = decode(pair.slice(equals + 1), name);
-    if (name === 'ssl' && value === 'true') {
-      params['sslmode'] = 'require';
-      continue;
-    }
-    checkName(name);
-    params[name] = value;
+    // How JDBC writes it.
+    if (name === 'ssl' && value === 'true') params['sslmode'] = 'require';
+    else storeParameter(params, name, value);
   }
-  return params;
 }
 
 /** `name` is for the message, which shows nothing of the value: it may be a password. */

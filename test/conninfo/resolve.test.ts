@@ -178,10 +178,13 @@ describe('the password file', () => {
     // The warning of the library that reads the file.
     const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
     try {
-      const passfile = await write('passwords', '*:*:*:*:p', 0o640);
+      const passfile = await write('passwords', '*:*:*:*:hunter2', 0o640);
       expect((await resolveConninfo({ host: 'h', passfile })).password).toBeNull();
       expect((await resolveConninfo({ host: 'h', passfile: home })).password).toBeNull();
       expect((await resolveConninfo({ host: 'h', passfile: join(home, 'missing') })).password).toBeNull();
+      const warnings = stderr.mock.calls.map(([text]) => String(text)).join('');
+      expect(warnings).toMatch(/passwords" has group or world access/);
+      expect(warnings).not.toContain('hunter2');
     } finally {
       stderr.mockRestore();
     }
@@ -204,6 +207,8 @@ describe('a host', () => {
       hostaddr: '127.0.0.1',
     });
     expect((await resolveConninfo('hostaddr=127.0.0.1')).host).toBe('127.0.0.1');
+    expect((await resolveConninfo('hostaddr=::1')).hostaddr).toBe('::1');
+    expect((await refusal('hostaddr=localhost')).message).toMatch(/"localhost" is not a network address/);
   });
 });
 
@@ -222,6 +227,9 @@ describe('a parameter that can not be honoured is named by a NotSupportedError',
     'replication=database',
     'requirepeer=postgres',
     'tcp_user_timeout=1000',
+    'keepalives_interval=10',
+    'keepalives_count=3',
+    'oauth_issuer=https://issuer',
     'client_encoding=LATIN1',
   ])('%s', async (conninfo) => {
     const error = await refusal(`host=h ${conninfo}`);
@@ -241,15 +249,31 @@ describe('a parameter that can not be honoured is named by a NotSupportedError',
     vi.stubEnv('PGSSLMODE', 'require');
     expect((await refusal('host=h')).message).toContain('sslmode=require');
     vi.stubEnv('PGSSLMODE', undefined);
-    const error = await refusal('host=h sslpassword=hunter2');
-    expect(error).toBeInstanceOf(errors.NotSupportedError);
-    expect(error.message).toContain('sslpassword');
-    expect(error.message).not.toContain('hunter2');
+    vi.stubEnv('PGREQUIRESSL', '1');
+    expect((await refusal('host=h')).message).toContain('sslmode=require');
+    expect((await resolveConninfo('host=h sslmode=disable')).host).toBe('h');
+    vi.stubEnv('PGREQUIRESSL', undefined);
+    for (const name of ['sslpassword', 'scram_client_key', 'scram_server_key', 'oauth_client_secret']) {
+      const error = await refusal(`host=h ${name}=hunter2`);
+      expect(error).toBeInstanceOf(errors.NotSupportedError);
+      expect(error.message).toContain(name);
+      expect(error.message).not.toContain('hunter2');
+    }
+  });
+
+  it('a value that libpq does not know either is an OperationalError that lists those it knows', async () => {
+    for (const name of ['sslmode', 'target_session_attrs', 'gssencmode', 'channel_binding']) {
+      const error = await refusal(`host=h ${name}=nonsense`);
+      expect(error).toBeInstanceOf(errors.OperationalError);
+      expect(error.message).toContain(`"nonsense" of the connection parameter ${name}`);
+    }
+    expect((await refusal('host=h sslmode=on')).message).toContain('disable, allow, prefer, require');
   });
 
   it.each([
     'sslmode=prefer',
     'sslmode=disable',
+    'keepalives_interval=0',
     'target_session_attrs=any',
     'gssencmode=prefer',
     'channel_binding=prefer',
@@ -286,7 +310,9 @@ describe('a number', () => {
 
   it('of keepalives is understood or refused', async () => {
     expect((await resolveConninfo('host=h keepalives=0')).keepalives.enabled).toBe(false);
+    expect((await resolveConninfo("host=h keepalives=''")).keepalives.enabled).toBe(true);
     expect((await resolveConninfo('host=h keepalives_idle=30')).keepalives.idleSeconds).toBe(30);
+    expect((await resolveConninfo('host=h keepalives_idle=-1')).keepalives.idleSeconds).toBeNull();
     expect((await refusal('host=h keepalives=yes')).message).toContain('keepalives');
     expect((await refusal('host=h keepalives_idle=x')).message).toContain('keepalives_idle');
   });
@@ -295,6 +321,7 @@ describe('a number', () => {
     for (const uri of ['postgresql://u:hunter2/x@h/d', 'postgresql://u:hunter2']) {
       expect((await refusal(uri)).message).not.toContain('hunter2');
     }
+    expect((await refusal('postgresql://u:99887766/x@h/d')).message).not.toContain('99887766');
   });
 });
 

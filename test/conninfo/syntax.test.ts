@@ -28,6 +28,11 @@ describe('a key/value string', () => {
     ['options=-csearch_path=a', { options: '-csearch_path=a' }],
     ['user=first user=last', { user: 'last' }],
     ['host=a,b port=1,2', { host: 'a,b', port: '1,2' }],
+    ['user=a\u00a0b host=h', { user: 'a\u00a0b', host: 'h' }],
+    ['user=a\\', { user: 'a' }],
+    ["user='a'host=h", { user: 'a', host: 'h' }],
+    ['requiressl=1', { sslmode: 'require' }],
+    ['password=p requiressl=0', { password: 'p', sslmode: 'prefer' }],
   ])('%j reads as libpq reads it', (text, expected) => {
     expect(conninfoToDict(text)).toEqual(expected);
   });
@@ -76,6 +81,12 @@ describe('a URI', () => {
         application_name: 'a b',
       },
     ],
+    ['postgresql://a,b/app', { host: 'a,b', port: ',', dbname: 'app' }],
+    ['postgresql://[::1]:1,[::2]:2', { host: '::1,::2', port: '1,2' }],
+    ['postgresql://h]', { host: 'h]' }],
+    ['postgresql://h?', { host: 'h' }],
+    ['postgresql://h?user=u&', { host: 'h', user: 'u' }],
+    ['postgresql://h?requiressl=1', { host: 'h', sslmode: 'require' }],
     ['postgresql://h?application_name=a+b', { host: 'h', application_name: 'a+b' }],
     ['postgresql://h/app?host=other&user=u', { host: 'other', dbname: 'app', user: 'u' }],
     ['postgresql://h/app?ssl=true', { host: 'h', dbname: 'app', sslmode: 'require' }],
@@ -86,7 +97,10 @@ describe('a URI', () => {
   it.each([
     ['postgresql://[]/app', /malformed/],
     ['postgresql://[::1/app', /malformed/],
+    ['postgresql://[::1]x/app', /malformed/],
     ['postgresql://h/app?connect_timeout', /exactly one "="/],
+    ['postgresql://h/app?&user=u', /exactly one "="/],
+    ['postgresql://h/app?user=u&&host=h', /exactly one "="/],
     ['postgresql://h/app?options=a=b', /exactly one "="/],
     ['postgresql://h/app?nonsense=1', /invalid connection option "nonsense"/],
     ['postgresql://h/a%zz', /percent-encoded/],
@@ -121,6 +135,8 @@ describe('parameters beside the string', () => {
 
 describe('makeConninfo', () => {
   it('writes what conninfoToDict reads, whatever the values', () => {
+    expect(makeConninfo('postgresql://u@h/d')).toBe('postgresql://u@h/d');
+    expect(() => makeConninfo('nonsense')).toThrow(errors.ProgrammingError);
     expect(makeConninfo('postgresql://u@h/d', { port: 1 })).toBe('user=u host=h dbname=d port=1');
     expect(makeConninfo('', { user: '', password: "it's \\ " })).toBe("user='' password='it\\'s \\\\ '");
     const value = fc.string({ unit: 'binary' }).filter((text) => !text.includes('\0'));
@@ -159,6 +175,10 @@ it('no message about a malformed string has the password in it', () => {
     "password='hunter2",
     'password=hunter2 host',
     'password hunter2',
+    'password=my hunter2',
+    'password=my hunter2 host=h',
+    'password=my hunter2=x host=h',
+    "password='my' hunter2",
     'postgresql://u:hunter2%zz@h/d',
     'postgresql://u:hunter2@h/d?nonsense=1',
     'postgresql://u:hunter2@[::1/d',

@@ -223,6 +223,8 @@ describe('ConcurrentCursorUse', () => {
     expect(error.message).toContain(`«select '${'x'.repeat(91)}…»`);
     expect(error.message).toContain('conn.cursor()');
     expect(error.query).toBe(`select '${'x'.repeat(500)}'`);
-    expect(new errors.ConcurrentCursorUse(null, 'select 2').message).toMatch(/busy with another operation.*«select 2»/);
+    expect(new errors.ConcurrentCursorUse(null, 'select 2').message).toMatch(
+      /busy with another operation.*«select 2»/,
+    );
   });
 });
