@@ -27,8 +27,9 @@ export const loadInstant: Loader = (bytes, start, end) => {
   let milliseconds = 0;
   if (bytes[at] === DOT) {
     at++;
-    for (let scale = 100; isDigit(bytes[at]); at++, scale = scale / 10) {
-      if (scale >= 1) milliseconds += (bytes[at]! - ZERO) * scale;
+    for (let scale = 100; isDigit(bytes[at]); at++) {
+      milliseconds += (bytes[at]! - ZERO) * scale;
+      scale = scale === 100 ? 10 : scale === 10 ? 1 : 0;
     }
   }
   const sign = bytes[at] === PLUS ? 1 : bytes[at] === DASH ? -1 : 0;

@@ -1,17 +1,17 @@
 import type { AdaptersMap } from '../adapt/adapters-map.js';
 import * as errors from '../errors/index.js';
 import type { PreparePolicy } from '../session/prepared-statements.js';
-import { NO_LOADERS, type Hold, type Session } from '../session/session.js';
-import type { LoaderSource, SentParam, StatementRequest, StatementResult } from '../session/statement.js';
+import type { Hold, Session } from '../session/session.js';
+import type { SentParam, StatementRequest, StatementResult } from '../session/statement.js';
 import { TransactionStatus } from '../session/status.js';
+import type { RowDecoderSource } from '../wire/row-decoder.js';
 import { beginStatement, type TransactionSettings } from './transaction-settings.js';
 
 /** A statement as a cursor hands it over. */
 export interface HandleStatement {
   readonly text: string;
   readonly executions: readonly (readonly SentParam[])[] | null;
-  readonly loaders: LoaderSource;
-  readonly keepRows: boolean;
+  readonly rows: RowDecoderSource | null;
   readonly prepare?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Begin a transaction also in autocommit, if none is open. */
@@ -78,8 +78,7 @@ export class Handle {
       text: statement.text,
       executions: statement.executions,
       begin,
-      loaders: statement.loaders,
-      keepRows: statement.keepRows,
+      rows: statement.rows,
       prepare: statement.prepare,
       policy: this.policy,
       signal: statement.signal,
@@ -111,8 +110,7 @@ export class Handle {
       prepare: false,
       begin: null,
       ...(onlyIf === undefined ? {} : { onlyIf }),
-      loaders: NO_LOADERS,
-      keepRows: false,
+      rows: null,
       policy: this.policy,
     };
     await this.#submit(request, hold);

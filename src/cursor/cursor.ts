@@ -10,7 +10,7 @@ import type { Hold } from '../session/session.js';
 import type { SentParam, StatementRequest } from '../session/statement.js';
 import { TransactionStatus } from '../session/status.js';
 import { batches } from './batches.js';
-import { affectedRows, CursorResult } from './result.js';
+import { affectedRows, CursorResult, rowAsItIs, rowDecoders } from './result.js';
 
 /** Options of a cursor. */
 export interface CursorOptions<R> {
@@ -68,7 +68,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   #results: CursorResult[] = [];
   #index = 0;
   #position = 0;
-  #makeRow: ((values: readonly unknown[]) => R) | null = null;
+  #makeRow: ((row: unknown) => R) | null = null;
   /** Set by `executemany()` without `returning`, which leaves no result. */
   #total: { rowcount: number; statusmessage: string | null } | null = null;
 
@@ -118,7 +118,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   }
   set rowFactory(factory: RowFactory<R>) {
     this.#rowFactory = factory;
-    this.#makeRow = this.#result?.hasRows === true ? factory(this) : null;
+    this.#makeRow = this.#result?.rowMaker(factory, this) ?? null;
   }
 
   // --- execution
@@ -146,8 +146,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       const request = this.#handle.request({
         text,
         executions: simple ? null : [values],
-        loaders: this.adapters,
-        keepRows: true,
+        rows: rowDecoders(this.adapters, this.#rowFactory),
         prepare: options.prepare,
         signal: options.signal,
       });
@@ -177,6 +176,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       this.#reset();
       checkIterable(paramsSeq);
       const returning = options.returning ?? false;
+      const rows = rowDecoders(this.adapters, this.#rowFactory);
       if (!returning) this.#total = { rowcount: 0, statusmessage: null };
       let converted: ConvertedQuery | null = null;
       const dump = (params: Params, index: number): SentParam[] => {
@@ -187,8 +187,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
         this.#handle.request({
           text: converted?.text ?? query,
           executions,
-          loaders: this.adapters,
-          keepRows: returning,
+          rows: returning ? rows : null,
           signal: options.signal,
           inTransaction,
         });
@@ -230,7 +229,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
         const request = requestFor(batch.value, ownTransaction);
         this.#query = request.text;
         this.#running = { query, request };
-        this.#collect(await handle.run(request, hold), request.keepRows);
+        this.#collect(await handle.run(request, hold), request.rows !== null);
         batch = next;
       }
       if (this.#query === null) await handle.openTransaction(held);
@@ -284,36 +283,34 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
 
   /** The next row of the result, or null at its end. */
   async fetchone(): Promise<R | null> {
-    const { rows } = this.#fetchable('fetchone()');
-    return this.#position < rows.length ? this.#row(rows) : null;
+    const result = this.#fetchable('fetchone()');
+    return this.#position < result.rows.length ? this.#row(result) : null;
   }
 
   /** The next rows of the result: `size` of them, or fewer at its end. @default arraysize */
   async fetchmany(size?: number): Promise<R[]> {
-    const { rows } = this.#fetchable('fetchmany()');
+    const result = this.#fetchable('fetchmany()');
     if (size !== undefined && !(Number.isInteger(size) && size >= 0)) {
       throw new errors.ProgrammingError(
         `expected the size of fetchmany() to be a whole number, got ${String(size)}`,
       );
     }
-    return this.#rows(
-      rows,
-      Math.min(this.#position + (size === undefined || size === 0 ? this.arraysize : size), rows.length),
-    );
+    const wanted = size === undefined || size === 0 ? this.arraysize : size;
+    return this.#rows(result, Math.min(this.#position + wanted, result.rows.length));
   }
 
   /** All rows of the result that have not been fetched. */
   async fetchall(): Promise<R[]> {
-    const { rows } = this.#fetchable('fetchall()');
-    return this.#rows(rows, rows.length);
+    const result = this.#fetchable('fetchall()');
+    return this.#rows(result, result.rows.length);
   }
 
   /** Iterates over the rows that have not been fetched. Leaving the loop leaves the cursor where it is. */
   [Symbol.asyncIterator](): AsyncIterator<R> {
     return {
       next: async () => {
-        const { rows } = this.#fetchable('iteration');
-        if (this.#position < rows.length) return { done: false, value: this.#row(rows) };
+        const result = this.#fetchable('iteration');
+        if (this.#position < result.rows.length) return { done: false, value: this.#row(result) };
         return { done: true, value: undefined };
       },
     };
@@ -421,7 +418,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     this.#index = index;
     this.#position = 0;
     // A factory that can't make rows of these columns says so now, not at the first fetch.
-    this.#makeRow = this.#result?.hasRows === true ? this.#rowFactory(this) : null;
+    this.#makeRow = this.#result?.rowMaker(this.#rowFactory, this) ?? null;
   }
 
   #fetchable(operation: string): CursorResult {
@@ -438,18 +435,21 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     return result;
   }
 
-  #row(rows: readonly unknown[][]): R {
-    this.#makeRow ??= this.#rowFactory(this);
-    return this.#makeRow(rows[this.#position++]!);
+  #maker(result: CursorResult): (row: unknown) => R {
+    return (this.#makeRow ??= result.rowMaker(this.#rowFactory, this)!);
   }
 
-  #rows(rows: readonly unknown[][], end: number): R[] {
+  #row(result: CursorResult): R {
+    return this.#maker(result)(result.rows[this.#position++]);
+  }
+
+  #rows(result: CursorResult, end: number): R[] {
     const start = this.#position;
     this.#position = Math.max(start, end);
-    if ((this.#rowFactory as unknown) === tupleRow) return rows.slice(start, end) as unknown as R[];
-    const make = (this.#makeRow ??= this.#rowFactory(this));
+    const make = this.#maker(result);
+    if (make === rowAsItIs) return result.rows.slice(start, end) as R[];
     const made = new Array<R>(Math.max(0, end - start));
-    for (let i = 0; i < made.length; i++) made[i] = make(rows[start + i]!);
+    for (let i = 0; i < made.length; i++) made[i] = make(result.rows[start + i]);
     return made;
   }
 }

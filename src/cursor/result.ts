@@ -1,9 +1,37 @@
 import { describeField, type Column } from '../column.js';
+import { dictRow, tupleRow, type RowFactory, type RowSource } from '../rows.js';
 import type { StatementResult } from '../session/statement.js';
+import {
+  ObjectDecoder,
+  TupleDecoder,
+  type Loader,
+  type RowDecoder,
+  type RowDecoderSource,
+} from '../wire/row-decoder.js';
+
+/** Where the loader of a type comes from. */
+export interface LoaderSource {
+  loaderFor(oid: number): Loader;
+}
+
+/** Has rows made as `factory` is going to want them, where that spares making them twice. */
+export function rowDecoders(adapters: LoaderSource, factory: RowFactory<unknown>): RowDecoderSource {
+  return {
+    decoderFor(fields): RowDecoder {
+      const loaders = fields.map(({ typeOid }) => adapters.loaderFor(typeOid));
+      const names = fields.map(({ name }) => name);
+      return (factory === dictRow ? ObjectDecoder.create(names, loaders) : null) ?? new TupleDecoder(loaders);
+    },
+  };
+}
+
+/** What makes a row of one that is as it should be. */
+export const rowAsItIs = (row: unknown): never => row as never;
 
 /** One result of a cursor, with its columns described when they are asked for. */
 export class CursorResult {
-  readonly rows: readonly unknown[][];
+  /** The rows as they were decoded; `rowMaker()` makes of them what is fetched. */
+  readonly rows: readonly unknown[];
   readonly statusmessage: string | null;
   readonly #result: StatementResult;
   #description: readonly Column[] | null | undefined;
@@ -17,6 +45,19 @@ export class CursorResult {
   /** Whether it has rows, be it none: `false` for an INSERT without RETURNING. */
   get hasRows(): boolean {
     return this.#result.fields !== null;
+  }
+
+  /** What makes the rows to be fetched, as `factory` wants them, of the decoded ones; null if there are none. */
+  rowMaker<R>(factory: RowFactory<R>, source: RowSource): ((row: unknown) => R) | null {
+    if (!this.hasRows) return null;
+    const { decoder } = this.#result;
+    if (decoder instanceof ObjectDecoder) {
+      if ((factory as unknown) === dictRow) return rowAsItIs;
+      const make = factory(source);
+      return (row) => make(decoder.valuesOf(row as Record<string, unknown>));
+    }
+    if ((factory as unknown) === tupleRow) return rowAsItIs;
+    return factory(source) as (row: unknown) => R;
   }
 
   get description(): readonly Column[] | null {

@@ -13,27 +13,17 @@ import {
 import { BackendReader, type MessageSink } from '../wire/backend-reader.js';
 import { Engine, type Login } from '../wire/engine.js';
 import { Backend } from '../wire/protocol.js';
-import { decodeRow } from '../wire/row-decoder.js';
 import { describeAddress, openSocket, type Receiver, type ServerAddress } from '../wire/socket.js';
 import { CANCEL_LIMIT, Cancellation } from './cancellation.js';
 import { Fifo } from './fifo.js';
 import { Lane } from './lane.js';
 import { authenticationProblem, refusal } from './startup.js';
 import { isSingleStatement, leavesTransactionAlone } from './statement-text.js';
-import {
-  PendingStatement,
-  type LoaderSource,
-  type Route,
-  type StatementRequest,
-  type StatementResult,
-} from './statement.js';
+import { PendingStatement, type Route, type StatementRequest, type StatementResult } from './statement.js';
 import { statusFromByte, TransactionStatus } from './status.js';
 
 /** How long the server may take to close after our goodbye, in seconds, before the socket is destroyed. */
 const GOODBYE_LIMIT = 2;
-
-/** For statements whose rows nobody reads. */
-export const NO_LOADERS: LoaderSource = { loaderFor: () => (): null => null };
 
 /** The fields of a notice or an error, by the protocol's letter. */
 export type ResponseFields = ReadonlyMap<string, string>;
@@ -321,8 +311,7 @@ export class Session implements MessageSink {
       executions: [[]],
       begin: null,
       onlyIf: 'in transaction',
-      loaders: NO_LOADERS,
-      keepRows: false,
+      rows: null,
       policy: { threshold: null, max: null },
     };
     await this.submit(request, hold);
@@ -455,9 +444,10 @@ export class Session implements MessageSink {
       this.#violation('a row that no statement asked for');
       return;
     }
-    if (!pending.request.keepRows || pending.error !== null) return;
+    const { decoder } = pending;
+    if (decoder === null || pending.error !== null) return;
     try {
-      pending.rows.push(decodeRow(bytes, start, pending.loaders));
+      pending.rows.push(decoder.decode(bytes, start));
     } catch (cause) {
       pending.error = loadError(cause, pending.request.text);
     }

@@ -1,16 +1,11 @@
 import type { Field } from '../wire/backend-messages.js';
-import type { Loader } from '../wire/row-decoder.js';
+import type { RowDecoder, RowDecoderSource } from '../wire/row-decoder.js';
 import type { PreparePolicy, ServerStatement } from './prepared-statements.js';
 
 /** A parameter as it is sent: its text (null for NULL) and the oid of its type (0: the server decides). */
 export interface SentParam {
   readonly text: string | null;
   readonly oid: number;
-}
-
-/** Where the loader of a column's type comes from. */
-export interface LoaderSource {
-  loaderFor(oid: number): Loader;
 }
 
 /** A statement to be executed. */
@@ -23,8 +18,8 @@ export interface StatementRequest {
   readonly begin: string | null;
   /** Do nothing unless a transaction is open, or unless none is, when the statement's turn comes. */
   readonly onlyIf?: 'in transaction' | 'idle';
-  readonly loaders: LoaderSource;
-  readonly keepRows: boolean;
+  /** How the rows are made as they arrive; null: nobody wants them. */
+  readonly rows: RowDecoderSource | null;
   /** true: prepare now; false: don't; undefined: as `policy` says. */
   readonly prepare?: boolean | undefined;
   readonly policy: PreparePolicy;
@@ -35,7 +30,9 @@ export interface StatementRequest {
 export interface StatementResult {
   /** The columns, or null for a result without rows (an INSERT without RETURNING, say). */
   readonly fields: readonly Field[] | null;
-  readonly rows: unknown[][];
+  readonly rows: unknown[];
+  /** What has made the rows; null where nothing has. */
+  readonly decoder: RowDecoder | null;
   /** The command's tag, such as `SELECT 3`; null for an empty statement. */
   readonly tag: string | null;
 }
@@ -77,8 +74,8 @@ export class PendingStatement {
   #executed = 0;
 
   #fields: readonly Field[] | null = null;
-  loaders: readonly Loader[] = [];
-  rows: unknown[][] = [];
+  decoder: RowDecoder | null = null;
+  rows: unknown[] = [];
 
   constructor(
     request: StatementRequest,
@@ -117,16 +114,20 @@ export class PendingStatement {
   onComplete(tag: string | null): void {
     const execution = this.executions[this.#executed++];
     if (execution?.hidden !== true) {
-      this.results.push({ fields: tag === null ? null : this.#fields, rows: this.rows, tag });
+      this.results.push({
+        fields: tag === null ? null : this.#fields,
+        rows: this.rows,
+        decoder: this.decoder,
+        tag,
+      });
     }
     this.rows = [];
     this.#fields = null;
-    this.loaders = [];
+    this.decoder = null;
   }
 
   #setFields(fields: readonly Field[] | null): void {
     this.#fields = fields;
-    this.loaders =
-      fields === null ? [] : fields.map((field) => this.request.loaders.loaderFor(field.typeOid));
+    this.decoder = fields === null ? null : (this.request.rows?.decoderFor(fields) ?? null);
   }
 }

@@ -1,26 +1,91 @@
+import type { Field } from './backend-messages.js';
+
 /**
  * Reads one value in text format from `bytes[start..end)`. The buffer belongs to the socket: a loader copies what it keeps.
  */
 export type Loader = (bytes: Buffer, start: number, end: number) => unknown;
 
 /**
- * Decodes the body of a `DataRow`, which begins at `start`, with one loader per column.
- *
- * The row format is a count and then a length and the bytes for each value; a length of -1 is NULL.
+ * Makes a row of the body of a `DataRow`, which begins at `start`: a count, and then a length and the bytes for each value; a
+ * length of -1 is NULL.
  */
-export function decodeRow(bytes: Buffer, start: number, loaders: readonly Loader[]): unknown[] {
-  const width = loaders.length;
-  const row = new Array<unknown>(width);
-  let at = start + 2;
-  for (let i = 0; i < width; i++) {
-    const length = (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
-    at += 4;
-    if (length < 0) {
-      row[i] = null;
-    } else {
-      row[i] = loaders[i]!(bytes, at, at + length);
-      at += length;
-    }
+export interface RowDecoder {
+  decode(bytes: Buffer, start: number): unknown;
+}
+
+/** Makes the decoder for a result, once its columns are known. */
+export interface RowDecoderSource {
+  decoderFor(fields: readonly Field[]): RowDecoder;
+}
+
+/** Rows as arrays of their values. */
+export class TupleDecoder implements RowDecoder {
+  readonly #loaders: readonly Loader[];
+
+  constructor(loaders: readonly Loader[]) {
+    this.#loaders = loaders;
   }
-  return row;
+
+  decode(bytes: Buffer, start: number): unknown[] {
+    const loaders = this.#loaders;
+    const width = loaders.length;
+    const row = new Array<unknown>(width);
+    let at = start + 2;
+    for (let i = 0; i < width; i++) {
+      const length = readLength(bytes, at);
+      at += 4;
+      if (length < 0) {
+        row[i] = null;
+      } else {
+        row[i] = loaders[i]!(bytes, at, at + length);
+        at += length;
+      }
+    }
+    return row;
+  }
+}
+
+/** Rows as objects with a property for each column. */
+export class ObjectDecoder implements RowDecoder {
+  readonly #names: readonly string[];
+  readonly #loaders: readonly Loader[];
+
+  private constructor(names: readonly string[], loaders: readonly Loader[]) {
+    this.#names = names;
+    this.#loaders = loaders;
+  }
+
+  /** Null for columns that an object can't hold one by one: with the same name twice, or that of the prototype. */
+  static create(names: readonly string[], loaders: readonly Loader[]): ObjectDecoder | null {
+    const distinct = new Set(names).size === names.length && !names.includes('__proto__');
+    return distinct ? new ObjectDecoder(names, loaders) : null;
+  }
+
+  decode(bytes: Buffer, start: number): Record<string, unknown> {
+    const names = this.#names;
+    const loaders = this.#loaders;
+    const width = names.length;
+    const row: Record<string, unknown> = {};
+    let at = start + 2;
+    for (let i = 0; i < width; i++) {
+      const length = readLength(bytes, at);
+      at += 4;
+      if (length < 0) {
+        row[names[i]!] = null;
+      } else {
+        row[names[i]!] = loaders[i]!(bytes, at, at + length);
+        at += length;
+      }
+    }
+    return row;
+  }
+
+  /** The values of a row made here, in the order of the columns. */
+  valuesOf(row: Readonly<Record<string, unknown>>): unknown[] {
+    return this.#names.map((name) => row[name]);
+  }
+}
+
+function readLength(bytes: Buffer, at: number): number {
+  return (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
 }

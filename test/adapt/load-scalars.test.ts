@@ -30,6 +30,30 @@ describe('numbers load', () => {
     expect(load('int8', '999999999999999')).toBe(999999999999999n);
   });
 
+  it('float8 correctly rounded, however many digits and wherever the point', () => {
+    const digits = fc.stringMatching(/^[0-9]{1,19}$/);
+    fc.assert(
+      fc.property(digits, fc.nat(24), fc.boolean(), (all, decimals, negative) => {
+        const padded = all.padStart(decimals + 1, '0');
+        const text = `${negative ? '-' : ''}${padded.slice(0, padded.length - decimals)}${
+          decimals === 0 ? '' : `.${padded.slice(padded.length - decimals)}`
+        }`;
+        expect(load('float8', text)).toBe(Number(text));
+      }),
+      { numRuns: 20_000 },
+    );
+    // Halfway between two doubles, and next to it.
+    fc.assert(
+      fc.property(fc.bigInt({ min: 2n ** 53n, max: 2n ** 56n }), fc.nat(16), (n, decimals) => {
+        const text = String(n).padStart(decimals + 1, '0');
+        const at = text.length - decimals;
+        const halfway = decimals === 0 ? text : `${text.slice(0, at)}.${text.slice(at)}`;
+        expect(load('float8', halfway)).toBe(Number(halfway));
+      }),
+      { numRuns: 20_000 },
+    );
+  });
+
   it('float8 as the same number that JavaScript reads', () => {
     fc.assert(
       fc.property(fc.double(), (n) => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { dictRow, errors, Jsonb, scalarRow } from '../../src/index.js';
+import { dictRow, errors, Jsonb, scalarRow, tupleRow } from '../../src/index.js';
 import { connect } from '../support/database.js';
 
 describe('a cursor shared by several tasks', () => {
@@ -156,6 +156,27 @@ describe('results', () => {
     const all: number[] = [];
     for await (const value of scalars) all.push(value);
     expect(all).toEqual([1, 2, 3]);
+  });
+
+  it('of an object factory become those of another, with every value in its place', async () => {
+    const connection = await connect();
+    const objects = connection.cursor({ rowFactory: dictRow });
+    await objects.execute('select 2 as b, 1 as a, null as "7", generate_series(1, 3) as n');
+    expect(await objects.fetchone()).toEqual({ b: 2, a: 1, 7: null, n: 1 });
+    (objects as unknown as { rowFactory: typeof tupleRow }).rowFactory = tupleRow;
+    expect(await objects.fetchone()).toEqual([2, 1, null, 2]);
+    (objects as unknown as { rowFactory: typeof dictRow }).rowFactory = dictRow;
+    expect(await objects.fetchall()).toEqual([{ b: 2, a: 1, 7: null, n: 3 }]);
+
+    await objects.execute('select 1 as a, 2 as a, 3 as "__proto__"');
+    const row = (await objects.fetchone())!;
+    expect(Object.entries(row)).toEqual([
+      ['a', 2],
+      ['__proto__', 3],
+    ]);
+    (objects as unknown as { rowFactory: typeof tupleRow }).rowFactory = tupleRow;
+    await objects.scroll(0, 'absolute');
+    expect(await objects.fetchone()).toEqual([1, 2, 3]);
   });
 
   it('refuses sizes and positions that make no sense', async () => {

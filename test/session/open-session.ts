@@ -2,6 +2,8 @@ import { onTestFinished } from 'vitest';
 import { adapters } from '../../src/adapt/adapters.js';
 import { dumpParam } from '../../src/adapt/dump.js';
 import { resolveConninfo } from '../../src/conninfo/index.js';
+import { rowDecoders } from '../../src/cursor/result.js';
+import { tupleRow } from '../../src/rows.js';
 import { Session } from '../../src/session/session.js';
 import type { StatementRequest, StatementResult } from '../../src/session/statement.js';
 import { dsn } from '../support/database.js';
@@ -38,8 +40,7 @@ export function statement(
     executions:
       params === null ? null : [params.map((value, i) => dumpParam(value, adapters, `$${String(i + 1)}`))],
     begin: null,
-    loaders: adapters,
-    keepRows: true,
+    rows: rowDecoders(adapters, tupleRow),
     policy: { threshold: 5, max: 100 },
     ...more,
   };
@@ -47,5 +48,5 @@ export function statement(
 
 /** The first value of the first row of the last result. */
 export function value(results: readonly StatementResult[]): unknown {
-  return results.at(-1)?.rows[0]?.[0];
+  return (results.at(-1)?.rows[0] as unknown[] | undefined)?.[0];
 }

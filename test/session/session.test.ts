@@ -2,7 +2,8 @@ import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { adapters } from '../../src/adapt/adapters.js';
-import { errors, TransactionStatus } from '../../src/index.js';
+import { rowDecoders } from '../../src/cursor/result.js';
+import { errors, TransactionStatus, tupleRow } from '../../src/index.js';
 import type { Session } from '../../src/session/session.js';
 import type { StatementResult } from '../../src/session/statement.js';
 import { backends, terminate } from '../support/database.js';
@@ -99,8 +100,8 @@ describe('statements', () => {
     });
     const text = 'SELECT generate_series(1, $1::int)';
     const [before, failed, behind] = await Promise.allSettled([
-      session.submit(statement(text, [499], { loaders: moody })),
-      session.submit(statement(text, [5000], { loaders: moody })),
+      session.submit(statement(text, [499], { rows: rowDecoders(moody, tupleRow) })),
+      session.submit(statement(text, [5000], { rows: rowDecoders(moody, tupleRow) })),
       session.submit(statement(text, [20_000])),
     ]);
     expect((before as PromiseFulfilledResult<readonly StatementResult[]>).value[0]?.rows).toHaveLength(499);

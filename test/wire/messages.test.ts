@@ -8,7 +8,7 @@ import {
   readRowDescription,
   readTag,
 } from '../../src/wire/backend-messages.js';
-import { decodeRow } from '../../src/wire/row-decoder.js';
+import { ObjectDecoder, TupleDecoder } from '../../src/wire/row-decoder.js';
 
 const PADDING = 7;
 
@@ -81,10 +81,20 @@ describe('a row', () => {
   it('is decoded by a loader for each column, which NULL never reaches', () => {
     const [bytes, start] = embedded('\0\x04\0\0\0\x02ab\xff\xff\xff\xff\0\0\0\0\0\0\0\x01c');
     const length = (_: Buffer, from: number, to: number): number => to - from;
-    expect(decodeRow(bytes, start, [loadText, loadText, length, length])).toEqual(['ab', null, 0, 1]);
+    const loaders = [loadText, loadText, length, length];
+    expect(new TupleDecoder(loaders).decode(bytes, start)).toEqual(['ab', null, 0, 1]);
+    const objects = ObjectDecoder.create(['b', 'a', '1', 'constructor'], loaders)!;
+    const row = objects.decode(bytes, start);
+    expect(row).toEqual({ b: 'ab', a: null, 1: 0, constructor: 1 });
+    expect(objects.valuesOf(row)).toEqual(['ab', null, 0, 1]);
   });
 
   it('without columns is empty', () => {
-    expect(decodeRow(Buffer.from([0, 0]), 0, [])).toEqual([]);
+    expect(new TupleDecoder([]).decode(Buffer.from([0, 0]), 0)).toEqual([]);
+  });
+
+  it('is no object of its own if two columns have one name, or one that of the prototype', () => {
+    expect(ObjectDecoder.create(['a', 'a'], [loadText, loadText])).toBeNull();
+    expect(ObjectDecoder.create(['__proto__'], [loadText])).toBeNull();
   });
 });
