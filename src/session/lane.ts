@@ -1,6 +1,6 @@
 import { FrontendWriter } from '../wire/frontend-writer.js';
 import { PreparedStatements, statementKey, type ServerStatement } from './prepared-statements.js';
-import type { PendingStatement, SentParam } from './statement.js';
+import type { PendingStatement, SentParam, StatementRequest } from './statement.js';
 
 const NO_PARAMS: readonly SentParam[] = [];
 
@@ -39,9 +39,9 @@ export class Lane {
       if (used.size === 0) {
         // In autocommit, one that fails to be parsed would fail its successors in another way than on their own.
         if (idle && statement !== null && this.#parsing.has(statement)) return false;
-        for (const name of this.#prepared.takeEvicted()) this.#writer.closeStatement(name);
         if (begin !== null) this.#begin(pending, begin);
       }
+      for (const name of this.#prepared.takeEvicted()) this.#writer.closeStatement(name);
       if (statement === null) {
         if (unnamed?.key !== key) unnamed = { name: '', key, ready: false, fields: undefined };
         statement = unnamed;
@@ -88,6 +88,24 @@ export class Lane {
       this.#parsing.delete(statement);
       if (!statement.ready) this.#prepared.forget(statement);
     }
+  }
+
+  /** Whether a text without parameters is prepared, or is to be. One that isn't counts as executed. */
+  wants(request: StatementRequest): boolean {
+    const key = statementKey(request.text, NO_PARAMS);
+    if (this.#prepared.reaches(key, request.prepare, request.policy)) return true;
+    if (request.prepare !== false && request.policy.threshold !== null) this.#prepared.count(key);
+    return false;
+  }
+
+  /** Drops what `pending` had prepared: it is not valid any more. */
+  discard(pending: PendingStatement): void {
+    for (const { statement } of pending.executions) this.#prepared.discard(statement);
+  }
+
+  /** Tables or types that prepared statements use may have changed. */
+  schemaChanged(): void {
+    this.#prepared.discardAll();
   }
 
   /** The server has dropped all prepared statements. */

@@ -32,17 +32,34 @@ export class PreparedStatements {
   #evicted: string[] = [];
   #lastName = 0;
 
+  /** Whether a statement is prepared, or would be if it were executed now. */
+  reaches(key: string, prepare: boolean | undefined, policy: PreparePolicy): boolean {
+    if (prepare === false || policy.threshold === null) return false;
+    return this.#kept.has(key) || (this.#executions.get(key) ?? 0) >= policy.threshold;
+  }
+
+  /** Counts an execution of a statement that is not prepared. */
+  count(key: string): void {
+    const executions = this.#executions.get(key) ?? 0;
+    this.#executions.delete(key);
+    this.#executions.set(key, executions + 1);
+    if (this.#executions.size > MOST_COUNTED) this.#executions.delete(this.#executions.keys().next().value!);
+  }
+
   /** The named statement to execute, to be parsed first unless `ready`; null if this execution is to be unnamed. */
   choose(key: string, prepare: boolean | undefined, policy: PreparePolicy): ServerStatement | null {
     const kept = this.#kept.get(key);
     if (kept !== undefined) {
-      if (prepare === false) return null;
+      if (prepare === false || policy.threshold === null) return null;
       this.#kept.delete(key);
       this.#kept.set(key, kept);
       return kept;
     }
     if (prepare === false || policy.threshold === null) return null;
-    if (prepare !== true && !this.#reachesThreshold(key, policy.threshold)) return null;
+    if (prepare !== true && !this.reaches(key, prepare, policy)) {
+      this.count(key);
+      return null;
+    }
     this.#executions.delete(key);
     const statement: ServerStatement = {
       name: `_pg3_${String(this.#lastName++)}`,
@@ -73,25 +90,24 @@ export class PreparedStatements {
     if (this.#kept.get(statement.key) === statement) this.#kept.delete(statement.key);
   }
 
+  /** What the server has under this name is of no use any more. */
+  discard(statement: ServerStatement): void {
+    if (this.#kept.get(statement.key) !== statement) return;
+    this.#kept.delete(statement.key);
+    this.#evicted.push(statement.name);
+  }
+
+  /** What the server has prepared may not be valid any more. */
+  discardAll(): void {
+    for (const statement of this.#kept.values()) this.#evicted.push(statement.name);
+    this.#kept.clear();
+  }
+
   /** The server has dropped all it had. */
   clear(): void {
     this.#kept.clear();
     this.#executions.clear();
     this.#evicted = [];
-  }
-
-  #reachesThreshold(key: string, threshold: number): boolean {
-    const executions = this.#executions.get(key) ?? 0;
-    if (executions >= threshold) return true;
-    this.#executions.delete(key);
-    this.#executions.set(key, executions + 1);
-    if (this.#executions.size > MOST_COUNTED) {
-      for (const oldest of this.#executions.keys()) {
-        this.#executions.delete(oldest);
-        break;
-      }
-    }
-    return false;
   }
 }
 

@@ -18,7 +18,13 @@ import { CANCEL_LIMIT, Cancellation } from './cancellation.js';
 import { Fifo } from './fifo.js';
 import { Lane } from './lane.js';
 import { authenticationProblem, refusal } from './startup.js';
-import { isSingleStatement, leavesTransactionAlone } from './statement-text.js';
+import {
+  canGoExtended,
+  changesSchema,
+  isSingleStatement,
+  leavesTransactionAlone,
+  mayChangeSchema,
+} from './statement-text.js';
 import { PendingStatement, type Route, type StatementRequest, type StatementResult } from './statement.js';
 import { statusFromByte, TransactionStatus } from './status.js';
 
@@ -33,6 +39,15 @@ export class Hold {
   /** @internal */
   readonly waiting = new Fifo<PendingStatement | Turn>();
 }
+
+const ROLLBACK: StatementRequest = {
+  text: 'ROLLBACK',
+  executions: [[]],
+  begin: null,
+  onlyIf: 'in transaction',
+  rows: null,
+  policy: { threshold: null, max: null },
+};
 
 /** Something to be done when all statements before it have been answered. */
 interface Turn {
@@ -75,6 +90,8 @@ export class Session implements MessageSink {
   readonly #everybody = new Hold();
   #hold: Hold | null = null;
   readonly #inFlight = new Fifo<PendingStatement>();
+  /** Whether the open transaction has done something to tables or types that its end may undo. */
+  #schemaMayChange = false;
   /** How many of those in flight nothing may be sent behind. */
   #barriers = 0;
 
@@ -306,15 +323,7 @@ export class Session implements MessageSink {
 
   /** Rolls back the open transaction, if there is one, when all before it has been answered. */
   async rollback(hold?: Hold): Promise<void> {
-    const request: StatementRequest = {
-      text: 'ROLLBACK',
-      executions: [[]],
-      begin: null,
-      onlyIf: 'in transaction',
-      rows: null,
-      policy: { threshold: null, max: null },
-    };
-    await this.submit(request, hold);
+    await this.submit(ROLLBACK, hold);
   }
 
   /** Asks the server to cancel what is running, if anything is. Resolves when the request has been dealt with. */
@@ -394,27 +403,30 @@ export class Session implements MessageSink {
       // Whatever comes with or after a BEGIN has to know that it succeeded.
       if (this.#inFlight.length > 0) return false;
       pending.transparent = false;
-      if (request.executions === null && !canRideAlone(request.text)) {
+      if (request.executions === null && !canGoExtended(request.text)) {
         // A text of several statements can't stand under one Sync with its BEGIN, so it waits for it.
         this.#sendThrough('engine', this.#beginFor(pending, begin));
         this.#engine.query(begin);
         return false;
       }
     }
-    const route = request.executions !== null || begin !== null ? 'lane' : 'engine';
-    if (route === 'engine') {
+    // What postgres.js was given leaves with its next write; going ahead of it would mix up the answers.
+    const laneOpen = this.#engine.allWritten;
+    if (request.executions !== null || begin !== null || (laneOpen && this.#isToBePrepared(request))) {
+      if (!laneOpen || !this.#lane.send(pending, begin, idle)) return false;
+      queue.shift();
+      this.#sendThrough('lane', pending);
+    } else {
       queue.shift();
       this.#lane.flush();
-      this.#sendThrough(route, pending);
+      this.#sendThrough('engine', pending);
       this.#engine.query(request.text);
-      return true;
     }
-    // What postgres.js was given leaves with its next write; going ahead of it would mix up the answers.
-    if (!this.#engine.allWritten) return false;
-    if (!this.#lane.send(pending, begin, idle)) return false;
-    queue.shift();
-    this.#sendThrough(route, pending);
     return true;
+  }
+
+  #isToBePrepared(request: StatementRequest): boolean {
+    return canGoExtended(request.text) && this.#lane.wants(request);
   }
 
   #sendThrough(route: Route, pending: PendingStatement): void {
@@ -593,6 +605,8 @@ export class Session implements MessageSink {
 
   #onTag(pending: PendingStatement, tag: string): void {
     if (tag === 'DEALLOCATE ALL' || tag === 'DISCARD ALL') this.#lane.deallocated();
+    else if (changesSchema(tag) || (tag === 'ROLLBACK' && this.#schemaMayChange)) this.#lane.schemaChanged();
+    this.#schemaMayChange ||= mayChangeSchema(tag);
     pending.onComplete(tag);
   }
 
@@ -616,8 +630,42 @@ export class Session implements MessageSink {
     // postgres.js has to be ready before anything else is sent.
     if (pending.route === 'engine') this.#engine.show(bytes.subarray(start - 5, end));
     this.#lane.answered(pending);
+    const idle = statusFromByte(this.#statusByte) === TransactionStatus.IDLE;
+    if (idle) this.#schemaMayChange = false;
+    const reason = outdated(pending);
+    if (reason !== null) {
+      this.#lane.discard(pending);
+      if (this.#sendAgain(pending, reason, idle)) return;
+    }
     this.#settle(pending, pending.error);
     this.#afterAnswer();
+  }
+
+  /**
+   * What a statement had prepared is not valid any more, since a table has changed, say; nothing of it has been executed. It is
+   * prepared anew, unless that would take it out of the transaction that has failed, or behind what was sent after it.
+   */
+  #sendAgain(pending: PendingStatement, reason: errors.Error, idle: boolean): boolean {
+    const began = pending.executions[0]?.hidden === true;
+    if (pending.sentAgain || pending.abandonReason !== null || this.#inFlight.length > 0) return false;
+    if (!idle && !began) {
+      pending.error = outdatedInTransaction(reason);
+      return false;
+    }
+    const queue = (this.#hold ?? this.#everybody).waiting;
+    pending.sendAgain();
+    queue.unshift(pending);
+    if (!idle)
+      queue.unshift(
+        new PendingStatement(
+          ROLLBACK,
+          false,
+          () => undefined,
+          () => undefined,
+        ),
+      );
+    this.#afterAnswer();
+    return true;
   }
 
   #afterAnswer(): void {
@@ -734,9 +782,23 @@ function isTransparent({ text, executions, signal }: StatementRequest): boolean 
   return executions === null ? isSingleStatement(text) : executions.length === 1;
 }
 
-/** Whether a text without parameters may go by the extended protocol: one statement, and no `$` to be taken for a parameter. */
-function canRideAlone(text: string): boolean {
-  return !text.includes('$') && isSingleStatement(text);
+/** Why a prepared statement failed before it was executed: its result would be another, or it is not there; else null. */
+function outdated({ error, executions }: PendingStatement): errors.Error | null {
+  if (!(error instanceof errors.Error) || executions.every(({ statement }) => statement.name === ''))
+    return null;
+  const isOutdated =
+    error.sqlstate === '26000' ||
+    (error.sqlstate === '0A000' && error.diag.sourceFunction === 'RevalidateCachedQuery');
+  return isOutdated ? error : null;
+}
+
+function outdatedInTransaction(error: errors.Error): Error {
+  const { query, diag, sqlstate } = error;
+  return new errors.FeatureNotSupported(
+    `${error.message}; a table that the prepared statement uses has changed, which fails the transaction: roll back and run it` +
+      ' again, and the statement is prepared anew',
+    { query, diag, sqlstate, cause: error },
+  );
 }
 
 function loadError(cause: unknown, text: string): Error {

@@ -61,15 +61,17 @@ export class PendingStatement {
   sent = false;
   /** What it rejects with whatever the server answers: the reason of an abort. */
   abandonReason: { readonly reason: unknown } | null = null;
+  /** Whether it has been sent again, since what it had prepared was not valid any more. */
+  sentAgain = false;
   /** A cancel request is to be sent as soon as it runs. */
   cancelWhenRunning = false;
   onSettled: (() => void) | null = null;
   error: Error | null = null;
-  readonly results: StatementResult[] = [];
+  results: StatementResult[] = [];
 
   /** Statements the server is yet to confirm, in the order they were sent. */
-  readonly parsing: ServerStatement[] = [];
-  readonly executions: Execution[] = [];
+  parsing: ServerStatement[] = [];
+  executions: Execution[] = [];
   #parsed = 0;
   #executed = 0;
 
@@ -89,8 +91,19 @@ export class PendingStatement {
     this.reject = reject;
   }
 
-  get fields(): readonly Field[] | null {
-    return this.#fields;
+  /** Back to the state of one that has not been sent. */
+  sendAgain(): void {
+    this.sentAgain = true;
+    this.sent = false;
+    this.error = null;
+    this.results = [];
+    this.parsing = [];
+    this.executions = [];
+    this.#parsed = 0;
+    this.#executed = 0;
+    this.#fields = null;
+    this.decoder = null;
+    this.rows = [];
   }
 
   onParseComplete(): void {

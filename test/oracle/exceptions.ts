@@ -12,7 +12,7 @@ export const AREAS = [
   'errors',
   'rows',
   'conninfo',
-  'closed',
+  'closed', 'prepared',
 ] as const;
 
 /** Calls that the library does not have yet. A step that makes one is left out, and so is the state that it would leave. */

@@ -248,7 +248,7 @@ class Replayer {
   async #prepared(connection: usingpg.AsyncConnection): Promise<string[][]> {
     const query = 'select statement from pg_prepared_statements';
     const cursor = connection.cursor({ rowFactory: usingpg.scalarRow<string> });
-    await cursor.execute(query, undefined, { prepare: false });
+    await cursor.execute(query);
     const texts = (await cursor.fetchall()).map((text) => text.trimEnd());
     return texts
       .filter((text) => text !== query)

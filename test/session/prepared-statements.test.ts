@@ -1,0 +1,245 @@
+import { describe, expect, it } from 'vitest';
+import { errors, scalarRow, TransactionStatus, type AsyncConnection } from '../../src/index.js';
+import { admin, connect } from '../support/database.js';
+
+/** The texts of what the server has prepared, in order. */
+async function prepared(connection: AsyncConnection): Promise<string[]> {
+  const cursor = await connection.execute('select statement from pg_prepared_statements', undefined, {
+    rowFactory: scalarRow<string>,
+    prepare: false,
+  });
+  return (await cursor.fetchall()).sort();
+}
+
+async function times(count: number, act: (i: number) => Promise<unknown>): Promise<void> {
+  for (let i = 0; i < count; i++) await act(i);
+}
+
+describe('a statement', () => {
+  it('is prepared when it is executed for the sixth time, with parameters or without', async () => {
+    const connection = await connect({ autocommit: true });
+    await times(5, () => connection.execute('select %s::int', [1]));
+    await times(5, () => connection.execute('select 1 as one'));
+    expect(await prepared(connection)).toEqual([]);
+    await connection.execute('select %s::int', [2]);
+    await connection.execute('select 1 as one');
+    expect(await prepared(connection)).toEqual(['select $1::int', 'select 1 as one']);
+    const cursor = await connection.execute('select 1 as one');
+    expect([await cursor.fetchone(), cursor.description?.[0]?.name]).toEqual([[1], 'one']);
+  });
+
+  it('is prepared for each of the types that its parameters are sent as', async () => {
+    const connection = await connect({ autocommit: true });
+    connection.prepareThreshold = 0;
+    for (const value of [1, 100_000, 'x', 2]) await connection.execute('select %s', [value]);
+    expect(await prepared(connection)).toHaveLength(3);
+  });
+
+  it('is prepared at once, or not at all, where it is told so', async () => {
+    const connection = await connect({ autocommit: true });
+    connection.prepareThreshold = 0;
+    await connection.execute('select 1', undefined, { prepare: false });
+    await connection.execute('select %s', [1], { prepare: false });
+    expect(await prepared(connection)).toEqual([]);
+    connection.prepareThreshold = 5;
+    await connection.execute('select 1', undefined, { prepare: true });
+    await connection.execute('select %s', [1], { prepare: true });
+    expect(await prepared(connection)).toEqual(['select $1', 'select 1']);
+  });
+
+  it('that is several is never prepared', async () => {
+    const connection = await connect({ autocommit: true });
+    connection.prepareThreshold = 0;
+    await times(3, async () => {
+      const cursor = await connection.execute('select 1; select 2');
+      expect([await cursor.fetchone(), await cursor.nextset(), await cursor.fetchone()]).toEqual([
+        [1],
+        true,
+        [2],
+      ]);
+    });
+    expect(await prepared(connection)).toEqual([]);
+  });
+});
+
+describe('the statements kept on the server', () => {
+  it('are never more than preparedMax, whatever is executed', async () => {
+    const connection = await connect({ autocommit: true });
+    connection.prepareThreshold = 0;
+    let most = 0;
+    await times(50, async (round) => {
+      await Promise.all(
+        Array.from({ length: 100 }, (_, i) =>
+          connection.execute(`select ${String(round * 100 + i)}, %s::int`, [i]),
+        ),
+      );
+      most = Math.max(most, (await prepared(connection)).length);
+    });
+    expect(most).toBe(100);
+  });
+
+  it('are those used last', async () => {
+    const connection = await connect({ autocommit: true });
+    connection.prepareThreshold = 0;
+    connection.preparedMax = 2;
+    for (const n of [1, 2, 1, 3]) await connection.execute(`select %s::int + ${String(n)}`, [n]);
+    expect(await prepared(connection)).toEqual(['select $1::int + 1', 'select $1::int + 3']);
+    connection.preparedMax = 1;
+    await connection.execute('select %s::int + 4', [4]);
+    expect(await prepared(connection)).toEqual(['select $1::int + 4']);
+  });
+
+  it('are bounded inside one executemany() as well, whose parameters change their types', async () => {
+    const connection = await connect({ autocommit: true });
+    connection.preparedMax = 2;
+    const values = [1, 100_000, 2n ** 40n, true, 1.5, new Date(0), 3, 70_000];
+    const cursor = connection.cursor();
+    await cursor.executemany(
+      'select pg_typeof(%s)::text, (select count(*) from pg_prepared_statements)',
+      values.map((v) => [v]),
+      {
+        returning: true,
+      },
+    );
+    const counts: bigint[] = [];
+    for await (const result of cursor.results())
+      counts.push(((await result.fetchone()) as [string, bigint])[1]);
+    expect(counts).toHaveLength(values.length);
+    expect(Math.max(...counts.map(Number))).toBeLessThanOrEqual(2);
+  });
+
+  it('are none if prepareThreshold is null', async () => {
+    const connection = await connect({ autocommit: true, prepareThreshold: null });
+    await times(10, () => connection.execute('select %s::int', [1]));
+    await connection.execute('select %s::int', [1], { prepare: true });
+    await connection.cursor().executemany('select %s::int', [[1], [2], [3]]);
+    expect(await prepared(connection)).toEqual([]);
+  });
+
+  it.each(['DEALLOCATE ALL', 'DISCARD ALL'])('are forgotten after %s', async (command) => {
+    const connection = await connect({ autocommit: true });
+    connection.prepareThreshold = 0;
+    await connection.execute('select %s::int', [1]);
+    await connection.execute(command);
+    expect(await (await connection.execute('select %s::int', [2])).fetchone()).toEqual([2]);
+    expect(await prepared(connection)).toContain('select $1::int');
+  });
+});
+
+describe('a prepared statement whose table has changed', () => {
+  async function table(connection: AsyncConnection, name: string): Promise<void> {
+    connection.prepareThreshold = 0;
+    await connection.execute(`create table ${name} as select 1 as a`);
+  }
+  const query = (name: string) => `select * from ${name} where a = %s`;
+
+  it('is prepared anew outside of a transaction, and nobody sees it', async () => {
+    const connection = await connect({ autocommit: true });
+    await table(connection, 'plan_autocommit');
+    try {
+      for (const column of ['b', 'c', 'd']) {
+        const before = await connection.execute(query('plan_autocommit'), [1]);
+        const width = before.description!.length;
+        await admin(`alter table plan_autocommit add column ${column} int`);
+        const cursor = await connection.execute(query('plan_autocommit'), [1]);
+        expect(cursor.description).toHaveLength(width + 1);
+        expect(await cursor.fetchall()).toHaveLength(1);
+      }
+      expect(await prepared(connection)).toContain('select * from plan_autocommit where a = $1');
+      await admin('alter table plan_autocommit drop column d');
+      await connection.cursor().executemany(query('plan_autocommit'), [[1], [2], [3]]);
+    } finally {
+      await admin('drop table plan_autocommit');
+    }
+  });
+
+  it('is prepared anew when it begins a transaction', async () => {
+    const connection = await connect();
+    await table(connection, 'plan_first');
+    await connection.execute(query('plan_first'), [1]);
+    await connection.commit();
+    try {
+      await admin('alter table plan_first add column b int');
+      const [cursor, behind] = await Promise.all([
+        connection.execute(query('plan_first'), [1]),
+        connection.execute('insert into plan_first values (%s, %s)', [2, 2]),
+      ]);
+      expect(await cursor.fetchall()).toEqual([[1, null]]);
+      expect(behind.rowcount).toBe(1);
+      expect(connection.info.transactionStatus).toBe(TransactionStatus.INTRANS);
+      await connection.commit();
+      expect(await (await connection.execute(query('plan_first'), [2])).fetchall()).toEqual([[2, 2]]);
+      await connection.rollback();
+    } finally {
+      await connection.rollback();
+      await admin('drop table plan_first');
+    }
+  });
+
+  it('fails inside a transaction with what to do, which then works', async () => {
+    const connection = await connect();
+    await table(connection, 'plan_inside');
+    await connection.execute(query('plan_inside'), [1]);
+    await connection.commit();
+    try {
+      await connection.execute('select 1');
+      await admin('alter table plan_inside add column b int');
+      const error = await connection.execute(query('plan_inside'), [1]).catch((caught: unknown) => caught);
+      expect(error).toBeInstanceOf(errors.FeatureNotSupported);
+      expect((error as errors.Error).message).toMatch(
+        /cached plan must not change.*roll back and run it again/,
+      );
+      expect((error as errors.Error).diag.messagePrimary).toMatch(/cached plan/);
+      expect(connection.info.transactionStatus).toBe(TransactionStatus.INERROR);
+      await connection.rollback();
+      expect(await (await connection.execute(query('plan_inside'), [1])).fetchall()).toEqual([[1, null]]);
+    } finally {
+      await connection.rollback();
+      await admin('drop table plan_inside');
+    }
+  });
+
+  it('is prepared anew after the connection itself changed it, in the same transaction or by its rollback', async () => {
+    const connection = await connect();
+    await table(connection, 'plan_own');
+    await connection.commit();
+    try {
+      await connection.execute(query('plan_own'), [1]);
+      await connection.execute('alter table plan_own add column b int');
+      expect(await (await connection.execute(query('plan_own'), [1])).fetchall()).toEqual([[1, null]]);
+      await connection.rollback();
+      await connection.execute('select 1');
+      expect(await (await connection.execute(query('plan_own'), [1])).fetchall()).toEqual([[1]]);
+      await connection.execute('savepoint s');
+      await connection.execute('alter table plan_own add column b int, add column c int');
+      expect(await (await connection.execute(query('plan_own'), [1])).fetchall()).toEqual([[1, null, null]]);
+      await connection.execute('rollback to s');
+      expect(await (await connection.execute(query('plan_own'), [1])).fetchall()).toEqual([[1]]);
+    } finally {
+      await connection.rollback();
+      await admin('drop table plan_own');
+    }
+  });
+
+  it('is prepared anew if somebody has deallocated it', async () => {
+    const connection = await connect({ autocommit: true });
+    connection.prepareThreshold = 0;
+    await connection.execute('select %s::int', [1]);
+    await connection.execute(
+      "do $$ declare s text; begin for s in select name from pg_prepared_statements where statement like 'select $1%' loop" +
+        " execute 'deallocate ' || s; end loop; end $$",
+    );
+    expect(await (await connection.execute('select %s::int', [2])).fetchone()).toEqual([2]);
+  });
+
+  it('of the user is his own business', async () => {
+    const connection = await connect({ autocommit: true });
+    connection.prepareThreshold = 0;
+    await expect(connection.execute('execute nowhere')).rejects.toBeInstanceOf(
+      errors.InvalidSqlStatementName,
+    );
+    await connection.execute('prepare mine as select 1');
+    await connection.execute('alter role current_user reset work_mem');
+    expect(await (await connection.execute('execute mine')).fetchone()).toEqual([1]);
+  });
+});
