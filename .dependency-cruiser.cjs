@@ -1,6 +1,7 @@
 // The layers, from the top. Each may import what stands below it, never what stands above.
 const LAYERS = [
   '^src/pool/',
+  '^src/types/',
   '^src/(connection|cursor)/',
   '^src/(query|adapt|rows\\.ts|column\\.ts)',
   '^src/session/',

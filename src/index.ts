@@ -1,5 +1,16 @@
 export { adapters } from './adapt/adapters.js';
-export type { AdaptersMap, DumpedParam, Dumper, Loader, TypeEntry } from './adapt/adapters-map.js';
+export type {
+  AdaptContext,
+  AdaptersMap,
+  DumpedParam,
+  Dumper,
+  Loader,
+  TypeEntry,
+} from './adapt/adapters-map.js';
+export type { CustomDumper } from './adapt/custom-dumper.js';
+export { setJsonDumps, setJsonLoads, type JsonLoads } from './adapt/json.js';
+export { Multirange } from './adapt/multirange.js';
+export { Range } from './adapt/range.js';
 export {
   Float4,
   Float8,
@@ -10,6 +21,7 @@ export {
   Jsonb,
   Numeric,
   Oid,
+  type JsonDumps,
   type JsonOptions,
 } from './adapt/wrappers.js';
 export type { Column } from './column.js';
@@ -18,18 +30,19 @@ export {
   type ConnectOptions,
   type CursorFactory,
   type NoticeHandler,
-  type Query,
 } from './connection/connection.js';
 export { ConnectionInfo, ConnStatus } from './connection/info.js';
 export { IsolationLevel } from './connection/isolation-level.js';
 export { AsyncTransaction, Rollback, type TransactionOptions } from './connection/transaction.js';
 export { conninfoToDict, makeConninfo, type ConninfoParams } from './conninfo/index.js';
+export { AsyncClientCursor } from './cursor/client-cursor.js';
 export {
   AsyncCursor,
   type CursorOptions,
   type ExecuteManyOptions,
   type ExecuteOptions,
 } from './cursor/cursor.js';
+export { AsyncRawCursor } from './cursor/raw-cursor.js';
 export * as errors from './errors/index.js';
 export {
   AsyncConnectionPool,
@@ -39,7 +52,9 @@ export {
 } from './pool/connection-pool.js';
 export type { PoolOptions } from './pool/options.js';
 export type { PoolStats } from './pool/statistics.js';
+export type { Query } from './query/binding.js';
 export type { Params } from './query/placeholders.js';
+export { sql, type Sql } from './query/sql.js';
 export {
   argsRow,
   classRow,
@@ -57,3 +72,8 @@ export {
   type TupleRow,
 } from './rows.js';
 export { TransactionStatus } from './session/status.js';
+export { Composite, CompositeInfo, registerComposite, type CompositeOptions } from './types/composite.js';
+export { EnumInfo, registerEnum, type EnumOptions } from './types/enum.js';
+export { registerHstore } from './types/hstore.js';
+export { MultirangeInfo, RangeInfo, registerMultirange, registerRange } from './types/range.js';
+export { TypeInfo, type TypeInfoOptions, type TypeName } from './types/type-info.js';

@@ -1,7 +1,9 @@
 import * as errors from '../errors/index.js';
 import type { Loader } from '../wire/row-decoder.js';
+import { checkedDumper, type CustomDumper } from './custom-dumper.js';
 import { arrayLoader } from './load-array.js';
 import { loadText } from './load-text.js';
+import { Oids } from './oids.js';
 
 export type { Loader };
 
@@ -11,8 +13,19 @@ export interface DumpedParam {
   readonly oid: number;
 }
 
-/** Dumps the values of one class, or of one `typeof`. `place` says which parameter it is, for error messages. */
-export type Dumper = (value: never, place: string) => DumpedParam;
+/**
+ * Dumps the values of one class, or of one `typeof`. `place` says which parameter it is, for error messages; `map` is the one to
+ * dump with what the value consists of.
+ */
+export type Dumper = (value: never, place: string, map: AdaptersMap) => DumpedParam;
+
+/** Makes the loader of a type that consists of others, whose loaders it is given. */
+export type LoaderMaker = (loaderFor: (oid: number) => Loader) => Loader;
+
+/** What has adapters of its own: a connection, a cursor, or an adapters map itself (Psycopg: `AdaptContext`). */
+export interface AdaptContext {
+  readonly adapters: AdaptersMap;
+}
 
 /** A type as the server's catalogue has it. */
 export interface TypeEntry {
@@ -24,23 +37,75 @@ export interface TypeEntry {
   readonly delimiter: string;
   /** The name that SQL has for it, where that is another: `integer` for `int4`. */
   readonly sqlName?: string | undefined;
+  /** Of a domain: oid of the type that it restricts, which is no domain itself. */
+  readonly baseOid?: number | undefined;
+  /** Of a range type: oid of its bounds' type. */
+  readonly rangeOf?: number | undefined;
+  /** Of a multirange type: oid of the type of its ranges' bounds. */
+  readonly multirangeOf?: number | undefined;
 }
 
-type DumperKey = string | (abstract new (...args: never[]) => unknown);
+/** What `typeof` says of the values that a dumper can be registered for. */
+interface Primitives {
+  readonly string: string;
+  readonly number: number;
+  readonly bigint: bigint;
+  readonly boolean: boolean;
+  readonly symbol: symbol;
+  readonly undefined: undefined;
+  readonly function: (...args: never[]) => unknown;
+}
+
+const PRIMITIVES: readonly string[] = [
+  'string',
+  'number',
+  'bigint',
+  'boolean',
+  'symbol',
+  'undefined',
+  'function',
+] satisfies (keyof Primitives)[];
+
+type Class<T> = abstract new (...args: never[]) => T;
 
 interface Tables {
   readonly loaders: Map<number, Loader>;
+  readonly makers: Map<number, LoaderMaker>;
   readonly dumpers: Map<unknown, Dumper>;
+  readonly plainObjectDumpers: Map<number, Dumper>;
   readonly byOid: Map<number, TypeEntry>;
   readonly byName: Map<string, TypeEntry>;
   readonly byArrayOid: Map<number, TypeEntry>;
-  /** Loaders of arrays, made of their elements' when first asked for. */
-  readonly arrayLoaders: Map<number, Loader>;
+  /** Range types by their bounds' type. */
+  readonly ranges: Map<number, number>;
+  readonly multiranges: Map<number, number>;
+  /** Loaders made of others when first asked for. */
+  readonly made: Map<number, Loader>;
+}
+
+function emptyTables(): Tables {
+  return {
+    loaders: new Map(),
+    makers: new Map(),
+    dumpers: new Map(),
+    plainObjectDumpers: new Map(),
+    byOid: new Map(),
+    byName: new Map(),
+    byArrayOid: new Map(),
+    ranges: new Map(),
+    multiranges: new Map(),
+    made: new Map(),
+  };
 }
 
 /**
- * How values are sent to the server and loaded from it (Psycopg: `AdaptersMap`). There is a global one, each connection has a
- * copy of it, each cursor one of its connection's: a change applies to copies made later.
+ * How values are sent to the server and loaded from it (Psycopg: `AdaptersMap`). There is a global one, `adapters`; each
+ * connection has a copy of it, each cursor one of its connection's: a change applies to copies made later.
+ *
+ * @example
+ * // dates as Temporal.PlainDate, on this connection
+ * conn.adapters.registerLoader('date', (text) => Temporal.PlainDate.from(text));
+ * conn.adapters.registerDumper(Temporal.PlainDate, (date) => date.toString());
  */
 export class AdaptersMap {
   #tables: Tables;
@@ -50,14 +115,12 @@ export class AdaptersMap {
   /** @internal Use `adapters.clone()`. */
   constructor(tables?: Tables) {
     this.#owned = tables === undefined;
-    this.#tables = tables ?? {
-      loaders: new Map(),
-      dumpers: new Map(),
-      byOid: new Map(),
-      byName: new Map(),
-      byArrayOid: new Map(),
-      arrayLoaders: new Map(),
-    };
+    this.#tables = tables ?? emptyTables();
+  }
+
+  /** This map, so that it can stand where a connection or a cursor can. */
+  get adapters(): this {
+    return this;
   }
 
   /** A copy that can be changed without changing this one. Takes constant time. */
@@ -66,20 +129,32 @@ export class AdaptersMap {
     return new AdaptersMap(this.#tables);
   }
 
-  /** Makes a type of the server known. */
+  /** Makes a type of the server known. See `TypeInfo`, which reads it from the catalogue. */
   registerType(type: TypeEntry): void {
-    const { byOid, byName, byArrayOid } = this.#own();
+    const { byOid, byName, byArrayOid, ranges, multiranges, made } = this.#own();
+    made.clear();
     byOid.set(type.oid, type);
     byName.set(type.name, type);
     if (type.sqlName !== undefined) byName.set(type.sqlName, type);
     if (type.arrayOid !== 0) byArrayOid.set(type.arrayOid, type);
+    if (type.rangeOf !== undefined) ranges.set(type.rangeOf, type.oid);
+    if (type.multirangeOf !== undefined) multiranges.set(type.multirangeOf, type.oid);
   }
 
   /**
-   * Loads values of a type with `load`, which is given the server's text. Arrays of it follow. The type is an oid or a name, as
-   * `int4` or `int4[]`; a name that is not known is a `ProgrammingError`.
+   * Loads values of a type with `load`, which is given the server's text (Psycopg: `register_loader`). What consists of the type
+   * follows: its arrays, ranges over it, registered composites with fields of it. The type is an oid or a name, as `int4` or
+   * `int4[]`; a name that is not known is a `ProgrammingError`. If `load` throws, its query fails with `DataError`; the
+   * connection stays usable.
+   *
+   * @example
+   * adapters.registerLoader('numeric', (text) => new Decimal(text)); // all connections made from now on
+   * cur.adapters.registerLoader('int8', Number); // the results of this cursor
    */
   registerLoader(type: string | number, load: (text: string) => unknown): void {
+    if (typeof load !== 'function') {
+      throw new errors.ProgrammingError(`expected a loader to be a function, got ${typeof load}`);
+    }
     this.setLoader(this.#oidOf(type), (bytes, start, end) => load(bytes.utf8Slice(start, end)));
   }
 
@@ -87,23 +162,75 @@ export class AdaptersMap {
   setLoader(oid: number, loader: Loader): void {
     const tables = this.#own();
     tables.loaders.set(oid, loader);
-    tables.arrayLoaders.clear();
+    tables.makers.delete(oid);
+    tables.made.clear();
   }
 
-  /** Dumps instances of a class (and of its subclasses), or values of a `typeof`, with `dumper`. */
-  registerDumper(key: DumperKey, dumper: Dumper): void {
+  /** @internal Has the loader of a type made of the loaders that the map has for the types it consists of. */
+  setLoaderMaker(oid: number, maker: LoaderMaker): void {
+    const tables = this.#own();
+    tables.makers.set(oid, maker);
+    tables.loaders.delete(oid);
+    tables.made.clear();
+  }
+
+  /**
+   * Dumps instances of a class (and of its subclasses), or values of a `typeof`, with `dumper` (Psycopg: `register_dumper`). It
+   * returns the text in the server's format, whose type the server then decides; or `{ text, oid }` to say the type; or one of
+   * the wrappers, `new Jsonb(…)` for example; or null for NULL. The class `Object` stands for plain objects only. If `dumper`
+   * throws or returns something else, a `DataError` says so, and nothing is sent.
+   *
+   * @example
+   * adapters.registerDumper(Decimal, (decimal) => new Numeric(decimal.toFixed()));
+   * adapters.registerDumper(Point, ({ x, y }) => ({ text: `(${x},${y})`, oid: adapters.type('point')!.oid }));
+   */
+  registerDumper<T>(key: Class<T>, dumper: CustomDumper<T>): void;
+  registerDumper<K extends keyof Primitives>(key: K, dumper: CustomDumper<Primitives[K]>): void;
+  registerDumper(key: unknown, dumper: CustomDumper<never>): void {
+    if (typeof key !== 'function' && !PRIMITIVES.includes(key as string)) {
+      throw new errors.ProgrammingError(
+        `a dumper is registered for a class or for a typeof (${PRIMITIVES.join(', ')}), got ${typeof key === 'string' ? `'${key}'` : typeof key}`,
+      );
+    }
+    if (typeof dumper !== 'function') {
+      throw new errors.ProgrammingError(`expected a dumper to be a function, got ${typeof dumper}`);
+    }
+    this.setDumper(key, checkedDumper(dumper));
+  }
+
+  /** @internal Like `registerDumper()`, for a dumper of the library's own. */
+  setDumper(key: unknown, dumper: Dumper): void {
     this.#own().dumpers.set(key, dumper);
+  }
+
+  /** @internal Dumps plain objects where the type is known to be this one: in a field of a composite. */
+  setPlainObjectDumper(oid: number, dumper: Dumper): void {
+    this.#own().plainObjectDumpers.set(oid, dumper);
+  }
+
+  /** @internal */
+  plainObjectDumper(oid: number): Dumper | undefined {
+    return this.#tables.plainObjectDumpers.get(oid);
   }
 
   /** The loader of a type; what is not registered loads as the server's text. */
   loaderFor(oid: number): Loader {
-    const { loaders, arrayLoaders, byArrayOid } = this.#tables;
-    const found = loaders.get(oid) ?? arrayLoaders.get(oid);
+    const tables = this.#tables;
+    const found = tables.loaders.get(oid) ?? tables.made.get(oid);
     if (found !== undefined) return found;
-    const element = byArrayOid.get(oid);
-    if (element === undefined) return loadText;
-    const loader = arrayLoader(this.loaderFor(element.oid), element.delimiter);
-    arrayLoaders.set(oid, loader);
+    const maker = tables.makers.get(oid);
+    const element = tables.byArrayOid.get(oid);
+    const base = tables.byOid.get(oid)?.baseOid;
+    if (maker === undefined && element === undefined && base === undefined) return loadText;
+    // No type of the server contains itself. One that was registered so by mistake is text within itself.
+    tables.made.set(oid, loadText);
+    const loader =
+      maker !== undefined
+        ? maker((part) => this.loaderFor(part))
+        : element !== undefined
+          ? arrayLoader(this.loaderFor(element.oid), element.delimiter)
+          : this.loaderFor(base!);
+    tables.made.set(oid, loader);
     return loader;
   }
 
@@ -112,14 +239,12 @@ export class AdaptersMap {
     return this.#tables.dumpers.get(type);
   }
 
-  /** The dumper registered for the class of an object, or for the nearest of its superclasses. */
+  /** The dumper registered for the class of an object, or for the nearest of its superclasses but `Object`. */
   dumperForObject(value: object): Dumper | undefined {
     const { dumpers } = this.#tables;
-    for (
-      let link = Object.getPrototypeOf(value) as object | null;
-      link !== null;
-      link = Object.getPrototypeOf(link) as object | null
-    ) {
+    let link = Object.getPrototypeOf(value) as object | null;
+    if (link === Object.prototype || link === null) return dumpers.get(Object);
+    for (; link !== null && link !== Object.prototype; link = Object.getPrototypeOf(link) as object | null) {
       const dumper = Object.hasOwn(link, 'constructor') ? dumpers.get(link.constructor) : undefined;
       if (dumper !== undefined) return dumper;
     }
@@ -138,6 +263,16 @@ export class AdaptersMap {
     return this.#tables.byArrayOid.get(arrayOid);
   }
 
+  /** @internal The oid of the range type with bounds of this type; 0 if there is none, for the server to decide. */
+  rangeOf(subtype: number): number {
+    return this.#tables.ranges.get(subtype) ?? Oids.unknown;
+  }
+
+  /** @internal The oid of the multirange type with bounds of this type; 0 if there is none, for the server to decide. */
+  multirangeOf(subtype: number): number {
+    return this.#tables.multiranges.get(subtype) ?? Oids.unknown;
+  }
+
   #oidOf(type: string | number): number {
     if (typeof type === 'number') return type;
     const isArray = type.endsWith('[]');
@@ -153,14 +288,19 @@ export class AdaptersMap {
 
   #own(): Tables {
     if (!this.#owned) {
-      const { loaders, dumpers, byOid, byName, byArrayOid } = this.#tables;
+      const { loaders, makers, dumpers, plainObjectDumpers, byOid, byName, byArrayOid, ranges, multiranges } =
+        this.#tables;
       this.#tables = {
         loaders: new Map(loaders),
+        makers: new Map(makers),
         dumpers: new Map(dumpers),
+        plainObjectDumpers: new Map(plainObjectDumpers),
         byOid: new Map(byOid),
         byName: new Map(byName),
         byArrayOid: new Map(byArrayOid),
-        arrayLoaders: new Map(),
+        ranges: new Map(ranges),
+        multiranges: new Map(multiranges),
+        made: new Map(),
       };
       this.#owned = true;
     }

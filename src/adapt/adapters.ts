@@ -1,17 +1,34 @@
-import { AdaptersMap } from './adapters-map.js';
-import { BUILTIN_TYPES, SQL_NAMES } from './builtin-types.js';
+import * as errors from '../errors/index.js';
+import { AdaptersMap, type AdaptContext } from './adapters-map.js';
+import { BUILTIN_RANGES, BUILTIN_TYPES, SQL_NAMES } from './builtin-types.js';
+import { dumpMultirange, dumpRange } from './dump-range.js';
 import { dumpBoolean, dumpBytes, dumpDate, dumpInteger, dumpNumber, dumpText } from './dump-scalars.js';
+import { recordLoader } from './load-composite.js';
 import { loadInstant, loadInterval, loadTimestamp } from './load-datetime.js';
 import { loadBigint, loadFloat, loadInteger } from './load-numbers.js';
+import { multirangeLoader, rangeLoader } from './load-range.js';
 import { loadAscii, loadBoolean, loadBytes, loadJson } from './load-text.js';
+import { Multirange } from './multirange.js';
 import { Oids } from './oids.js';
+import { Range } from './range.js';
 import { dumpWrapper, Wrapper } from './wrappers.js';
 
 /** The adapters that every new connection gets a copy of (Psycopg: `psycopg.adapters`). */
 export const adapters = new AdaptersMap();
 
+const subtypes = new Map<string, { rangeOf?: number; multirangeOf?: number }>();
+for (const [range, multirange, subtype] of BUILTIN_RANGES) {
+  subtypes.set(range, { rangeOf: subtype });
+  subtypes.set(multirange, { multirangeOf: subtype });
+}
 for (const [name, oid, arrayOid, delimiter = ','] of BUILTIN_TYPES) {
-  adapters.registerType({ name, oid, arrayOid, delimiter, sqlName: SQL_NAMES[name] });
+  const { rangeOf, multirangeOf } = subtypes.get(name) ?? {};
+  adapters.registerType({ name, oid, arrayOid, delimiter, sqlName: SQL_NAMES[name], rangeOf, multirangeOf });
+  if (rangeOf !== undefined) {
+    adapters.setLoaderMaker(oid, (loaderFor) => rangeLoader(loaderFor(rangeOf)));
+  } else if (multirangeOf !== undefined) {
+    adapters.setLoaderMaker(oid, (loaderFor) => multirangeLoader(loaderFor(multirangeOf)));
+  }
 }
 
 for (const oid of [Oids.int2, Oids.int4, Oids.oid]) adapters.setLoader(oid, loadInteger);
@@ -25,11 +42,26 @@ for (const oid of [Oids.json, Oids.jsonb]) adapters.setLoader(oid, loadJson);
 adapters.setLoader(Oids.timestamp, loadTimestamp);
 adapters.setLoader(Oids.timestamptz, loadInstant);
 adapters.setLoader(Oids.interval, loadInterval);
+adapters.setLoaderMaker(Oids.record, (loaderFor) => recordLoader(loaderFor(Oids.text)));
 
-adapters.registerDumper('number', dumpNumber);
-adapters.registerDumper('bigint', dumpInteger);
-adapters.registerDumper('string', dumpText);
-adapters.registerDumper('boolean', dumpBoolean);
-adapters.registerDumper(Date, dumpDate);
-adapters.registerDumper(Uint8Array, dumpBytes);
-adapters.registerDumper(Wrapper, dumpWrapper);
+adapters.setDumper('number', dumpNumber);
+adapters.setDumper('bigint', dumpInteger);
+adapters.setDumper('string', dumpText);
+adapters.setDumper('boolean', dumpBoolean);
+adapters.setDumper(Date, dumpDate);
+adapters.setDumper(Uint8Array, dumpBytes);
+adapters.setDumper(Wrapper, dumpWrapper);
+adapters.setDumper(Range, dumpRange);
+adapters.setDumper(Multirange, dumpMultirange);
+
+/** The adapters as the library has them, whatever is registered globally. */
+export const builtinAdapters = adapters.clone();
+
+/** The adapters of a connection or a cursor, or the global ones. Raises `ProgrammingError` for what has none. */
+export function adaptersOf(context: AdaptContext | null = null): AdaptersMap {
+  if (context === null) return adapters;
+  if (context.adapters instanceof AdaptersMap) return context.adapters;
+  throw new errors.ProgrammingError(
+    'the context of a registration is a connection, a cursor, or an adapters map; without one it is global',
+  );
+}

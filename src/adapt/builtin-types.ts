@@ -1,3 +1,5 @@
+import { Oids } from './oids.js';
+
 // The types that every PostgreSQL server has under the same oids, from the catalogue of PostgreSQL 15:
 // select typname, oid, typarray, typdelim from pg_type where oid < 10000 and typname !~ '^_' order by oid
 
@@ -86,6 +88,19 @@ export const BUILTIN_TYPES: readonly BuiltinType[] = [
   ['int8multirange', 4536, 6157],
   ['pg_snapshot', 5038, 5039],
   ['xid8', 5069, 271],
+];
+
+/**
+ * The range types, their multirange types, and the oids of their bounds' types:
+ * select rngtypid::regtype, rngmultitypid::regtype, rngsubtype from pg_range
+ */
+export const BUILTIN_RANGES: readonly (readonly [range: string, multirange: string, subtype: number])[] = [
+  ['int4range', 'int4multirange', Oids.int4],
+  ['int8range', 'int8multirange', Oids.int8],
+  ['numrange', 'nummultirange', Oids.numeric],
+  ['daterange', 'datemultirange', Oids.date],
+  ['tsrange', 'tsmultirange', Oids.timestamp],
+  ['tstzrange', 'tstzmultirange', Oids.timestamptz],
 ];
 
 /** What `format_type()` calls the types that SQL knows by another name than the catalogue. */

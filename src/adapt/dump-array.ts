@@ -25,10 +25,11 @@ export function dumpArray(
   let oid: number | null = null;
   // A float takes the integers of numbers in, which it holds exactly; of bigints it does not.
   let numbers = true;
+  let first: unknown = null;
   const shape: number[] = [];
   let leafDepth = -1;
 
-  const dumpLevel = (level: readonly unknown[], depth: number, where: string): string => {
+  const dumpLevel = (level: readonly unknown[], depth: number, where: string): Parts => {
     if (depth === MOST_DIMENSIONS) {
       throw new errors.DataError(
         `${where}: an array can have ${String(MOST_DIMENSIONS)} dimensions at most, and can't contain itself`,
@@ -36,11 +37,11 @@ export function dumpArray(
     }
     if (shape.length === depth) shape.push(level.length);
     else if (shape[depth] !== level.length) throw ragged(where);
-    const parts: string[] = [];
+    const parts: (string | Parts)[] = [];
     for (let i = 0; i < level.length; i++) {
       const value = level[i];
       const here = `${where}[${String(i)}]`;
-      if (Array.isArray(value)) {
+      if (Array.isArray(value) && map.dumperForObject(value) === undefined) {
         if (depth === leafDepth) throw ragged(here);
         parts.push(dumpLevel(value, depth + 1, here));
         continue;
@@ -53,20 +54,48 @@ export function dumpArray(
       }
       const dumped = dumpElement(value, here);
       numbers &&= typeof value === 'number';
-      oid = oid === null ? dumped.oid : commonType(oid, dumped.oid, numbers, here, map);
+      if (oid === null) {
+        oid = dumped.oid;
+        first = value;
+      } else if (oid !== dumped.oid) {
+        // As in Psycopg: of objects of one class, which ranges are, those whose type the server decides fit any other.
+        oid =
+          (oid === Oids.unknown || dumped.oid === Oids.unknown) && haveOneClass(first, value)
+            ? oid || dumped.oid
+            : commonType(oid, dumped.oid, numbers, here, map);
+      }
       parts.push(dumped.text === null ? 'NULL' : BARE.has(dumped.oid) ? dumped.text : quote(dumped.text));
     }
-    return `{${parts.join(map.type(oid ?? Oids.text)?.delimiter ?? ',')}}`;
+    return parts;
   };
 
-  const text = dumpLevel(array, 0, place);
+  const parts = dumpLevel(array, 0, place);
   // Psycopg leaves an array without elements to the server.
-  if (oid === null) return { text: isEmpty(array) ? '{}' : text, oid: Oids.unknown };
-  return { text, oid: map.type(oid)?.arrayOid ?? Oids.unknown };
+  if (oid === null)
+    return { text: isEmpty(array) ? '{}' : joined(parts, ',', shape.length), oid: Oids.unknown };
+  const type = map.type(oid);
+  return { text: joined(parts, type?.delimiter ?? ',', shape.length), oid: type?.arrayOid ?? Oids.unknown };
+}
+
+/** The elements of a level of an array: what separates them is known when all have been seen. */
+type Parts = readonly (string | Parts)[];
+
+function joined(parts: Parts, delimiter: string, dimensions: number): string {
+  const texts =
+    dimensions === 1 ? parts : parts.map((part) => joined(part as Parts, delimiter, dimensions - 1));
+  return `{${texts.join(delimiter)}}`;
+}
+
+function haveOneClass(first: unknown, second: unknown): boolean {
+  return (
+    typeof first === 'object' &&
+    typeof second === 'object' &&
+    first?.constructor !== undefined &&
+    first.constructor === second?.constructor
+  );
 }
 
 function commonType(known: number, other: number, numbers: boolean, place: string, map: AdaptersMap): number {
-  if (known === other) return known;
   const wide = Math.max(WIDER.indexOf(known), WIDER.indexOf(other));
   if (WIDER.includes(known) && WIDER.includes(other)) return WIDER[wide]!;
   if (numbers && (known === Oids.float8 || other === Oids.float8)) {

@@ -1,4 +1,5 @@
 import * as errors from '../errors/index.js';
+import { COMPOSABLE } from '../query/brand.js';
 import type { AdaptersMap, DumpedParam, Dumper } from './adapters-map.js';
 import { dumpArray } from './dump-array.js';
 import { Oids } from './oids.js';
@@ -14,13 +15,44 @@ const NULL: DumpedParam = { text: null, oid: Oids.unknown };
 export function dumpParam(value: unknown, map: AdaptersMap, place: string): DumpedParam {
   if (value === null) return NULL;
   const type = typeof value;
+  if (type === 'object' && COMPOSABLE in (value as object)) throw composed(place);
   const dumper: Dumper | undefined =
     type === 'object' ? map.dumperForObject(value as object) : map.dumperForType(type);
-  if (dumper !== undefined) return dumper(value as never, place);
+  if (dumper !== undefined) return dumper(value as never, place, map);
   if (Array.isArray(value)) {
     return dumpArray(value, map, place, (element, where) => dumpParam(element, map, where));
   }
   throw new errors.ProgrammingError(`${place}: ${refusal(value)}`);
+}
+
+/**
+ * What is sent for a value whose type is known, as that of a composite's field is: as `dumpParam()`, and a plain object (or an
+ * array of them) as the composite or hstore that the type is.
+ */
+export function dumpAs(value: unknown, oid: number, map: AdaptersMap, place: string): DumpedParam {
+  if (Array.isArray(value)) {
+    const element = map.elementType(oid);
+    if (element !== undefined && map.plainObjectDumper(element.oid) !== undefined) {
+      return dumpArray(value, map, place, (item, where) => dumpAs(item, element.oid, map, where));
+    }
+  } else if (isPlainObject(value)) {
+    const dumper = map.plainObjectDumper(oid);
+    if (dumper !== undefined) return dumper(value as never, place, map);
+  }
+  return dumpParam(value, map, place);
+}
+
+/** Whether a value is an object without a class of its own. */
+function isPlainObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+function composed(place: string): Error {
+  return new errors.ProgrammingError(
+    `${place}: a composed query is not a value: put it into the query with sql\`…\` or format(), a list of them with join()`,
+  );
 }
 
 function refusal(value: unknown): string {

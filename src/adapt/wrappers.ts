@@ -1,42 +1,50 @@
 import * as errors from '../errors/index.js';
-import type { DumpedParam } from './adapters-map.js';
+import type { AdaptersMap, DumpedParam } from './adapters-map.js';
 import { checkText, dumpFloat } from './dump-scalars.js';
 import { Oids } from './oids.js';
 
 /** A value that says which type it is to be sent as. */
 export abstract class Wrapper {
   /** @internal */
-  abstract dump(place: string): DumpedParam;
+  abstract dump(place: string, map: AdaptersMap): DumpedParam;
 }
 
 /** @internal */
-export function dumpWrapper(value: Wrapper, place: string): DumpedParam {
-  return value.dump(place);
+export function dumpWrapper(value: Wrapper, place: string, map: AdaptersMap): DumpedParam {
+  return value.dump(place, map);
 }
+
+/** Turns a value into JSON. */
+export type JsonDumps = (value: unknown) => string;
 
 /** Options of `Json` and `Jsonb`. */
 export interface JsonOptions {
-  /** Turns the value into JSON. @default JSON.stringify */
-  dumps?: (value: unknown) => string;
+  /** Turns the value into JSON. @default what `setJsonDumps()` was given, else JSON.stringify */
+  dumps?: JsonDumps;
 }
 
 /** Any value, sent as json (Psycopg: `Json`). */
 export class Json extends Wrapper {
   readonly value: unknown;
-  readonly #dumps: (value: unknown) => string;
+  readonly #dumps: JsonDumps | null;
   protected readonly oid: number = Oids.json;
 
   constructor(value: unknown, options: JsonOptions = {}) {
     super();
     this.value = value;
-    this.#dumps = options.dumps ?? (JSON.stringify as (value: unknown) => string);
+    this.#dumps = options.dumps ?? null;
   }
 
   /** @internal */
   override dump(place: string): DumpedParam {
+    return this.dumpWith(JSON.stringify as JsonDumps, place);
+  }
+
+  /** @internal */
+  dumpWith(dumps: JsonDumps, place: string): DumpedParam {
     let text: unknown;
     try {
-      text = this.#dumps(this.value);
+      text = (this.#dumps ?? dumps)(this.value);
     } catch (cause) {
       throw new errors.DataError(`${place}: the value can't be turned into JSON: ${String(cause)}`, {
         cause,

@@ -3,6 +3,7 @@ import type { AdaptersMap } from '../adapt/adapters-map.js';
 import { resolveConninfo, type ConninfoParams } from '../conninfo/index.js';
 import { AsyncCursor, type CursorOptions, type ExecuteOptions } from '../cursor/cursor.js';
 import * as errors from '../errors/index.js';
+import type { Query } from '../query/binding.js';
 import type { Params } from '../query/placeholders.js';
 import { tupleRow, type RowFactory, type TupleRow } from '../rows.js';
 import { Session, type ResponseFields } from '../session/session.js';
@@ -13,9 +14,6 @@ import { checkIdle, ConnectionInfo } from './info.js';
 import type { IsolationLevel } from './isolation-level.js';
 import { AsyncTransaction, runInTransaction, type TransactionOptions } from './transaction.js';
 import { checkSetting, DEFAULT_SETTINGS, type TransactionSettings } from './transaction-settings.js';
-
-/** A query: a string with `%s` placeholders. */
-export type Query = string;
 
 /** Makes the cursors of a connection; a subclass of `AsyncCursor`. */
 export type CursorFactory = new <T>(

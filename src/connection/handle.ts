@@ -2,6 +2,7 @@ import type { AdaptersMap } from '../adapt/adapters-map.js';
 import * as errors from '../errors/index.js';
 import type { PreparePolicy } from '../session/prepared-statements.js';
 import type { Hold, Session } from '../session/session.js';
+import type { RowStream } from '../session/row-stream.js';
 import type { SentParam, StatementRequest, StatementResult } from '../session/statement.js';
 import { TransactionStatus } from '../session/status.js';
 import type { RowDecoderSource } from '../wire/row-decoder.js';
@@ -89,6 +90,12 @@ export class Handle {
   run(request: StatementRequest, hold?: Hold): Promise<readonly StatementResult[]> {
     this.check();
     return this.#submit(request, hold);
+  }
+
+  /** Executes what `request()` made, and fetches its rows as they are wanted. */
+  stream(request: StatementRequest, size: number | null): RowStream {
+    this.check();
+    return this.session.stream(request, size);
   }
 
   /** Opens a transaction if none is open, unless in autocommit. */

@@ -1,13 +1,22 @@
-import type { AdaptersMap } from '../adapt/adapters-map.js';
-import { dumpParam } from '../adapt/dump.js';
+import type { AdaptersMap, DumpedParam } from '../adapt/adapters-map.js';
 import type { Column } from '../column.js';
-import type { AsyncConnection, Query } from '../connection/connection.js';
+import type { LiteralContext } from '../adapt/literal.js';
+import type { AsyncConnection } from '../connection/connection.js';
 import { HANDLE, type Handle } from '../connection/handle.js';
 import * as errors from '../errors/index.js';
-import { checkQueryText, convertQuery, type ConvertedQuery, type Params } from '../query/placeholders.js';
+import {
+  checkQuery,
+  describeQuery,
+  ServerBinding,
+  type BoundQuery,
+  type Query,
+  type QueryBinding,
+} from '../query/binding.js';
+import type { Params } from '../query/placeholders.js';
 import { tupleRow, type RowFactory, type TupleRow } from '../rows.js';
 import type { Hold } from '../session/session.js';
-import type { SentParam, StatementRequest } from '../session/statement.js';
+import type { RowStream } from '../session/row-stream.js';
+import type { StatementRequest, StatementResult } from '../session/statement.js';
 import { TransactionStatus } from '../session/status.js';
 import { batches } from './batches.js';
 import { affectedRows, CursorResult, rowAsItIs, rowDecoders } from './result.js';
@@ -36,10 +45,16 @@ export interface ExecuteManyOptions {
   signal?: AbortSignal;
 }
 
+/** Options of `stream()`. */
+export interface StreamOptions {
+  /** How many rows are fetched at a time. @default as many as take some 256 KiB */
+  size?: number;
+  /** Ends the stream when it is aborted, which rejects with its reason; the connection stays usable. */
+  signal?: AbortSignal;
+}
+
 /** How many executions of `executemany()` are sent at once. */
 const BATCH = 1000;
-/** What the protocol's 16-bit count can hold. */
-const MOST_PARAMETERS = 65_535;
 
 /**
  * Executes statements and holds their results (Psycopg: `AsyncCursor`). A cursor serves one task at a time: an operation begun
@@ -62,7 +77,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   #rowFactory: RowFactory<R>;
   #closed = false;
   /** The query of the operation under way, or null. */
-  #running: { readonly query: string; readonly request: StatementRequest | null } | null = null;
+  #running: { readonly query: Query; readonly requests: readonly StatementRequest[] } | null = null;
 
   #query: string | null = null;
   #results: CursorResult[] = [];
@@ -102,7 +117,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     return this.#total?.statusmessage ?? this.#result?.statusmessage ?? null;
   }
 
-  /** The last query as it was sent, with `$1` … placeholders. */
+  /** The last query as it was sent: with `$1` … placeholders, or with the values in it if the client has bound them. */
   get query(): string | null {
     return this.#query;
   }
@@ -132,25 +147,16 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     this.#begin(query);
     try {
       this.#reset();
-      let converted: { text: string; values: SentParam[] };
+      let request: StatementRequest;
       try {
-        converted = this.#convert(query, params);
+        request = this.#requestFor(this.#bind(query, params), this.honoured(options));
       } catch (error) {
         // As in Psycopg, a query that can't be sent opens a transaction like one that the server refuses.
         await this.#handle.openTransaction();
         throw error;
       }
-      const { text, values } = converted;
-      this.#query = text;
-      const simple = values.length === 0 && options.prepare !== true && options.binary !== true;
-      const request = this.#handle.request({
-        text,
-        executions: simple ? null : [values],
-        rows: rowDecoders(this.adapters, this.#rowFactory),
-        prepare: options.prepare,
-        signal: options.signal,
-      });
-      this.#running = { query, request };
+      this.#query = request.text;
+      this.#running = { query, requests: [request] };
       const results = await this.#handle.run(request);
       if (!this.#closed) {
         this.#results = results.map((result) => new CursorResult(result));
@@ -176,29 +182,18 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       this.#reset();
       checkIterable(paramsSeq);
       const returning = options.returning ?? false;
-      const rows = rowDecoders(this.adapters, this.#rowFactory);
       if (!returning) this.#total = { rowcount: 0, statusmessage: null };
-      let converted: ConvertedQuery | null = null;
-      const dump = (params: Params, index: number): SentParam[] => {
-        converted ??= convertQuery(query, params);
-        return this.#dump(converted, params, `[${String(index)}]`);
+      let binding: QueryBinding | null = null;
+      const bind = (params: Params, index: number): BoundQuery => {
+        binding ??= this.bindingOf(query);
+        return binding.withParams(params, `[${String(index)}]`);
       };
-      const requestFor = (executions: readonly SentParam[][], inTransaction: boolean): StatementRequest =>
-        this.#handle.request({
-          text: converted?.text ?? query,
-          executions,
-          rows: returning ? rows : null,
-          signal: options.signal,
-          inTransaction,
-        });
-      const source: AsyncGenerator<SentParam[][], void> = batches(paramsSeq, BATCH, dump);
+      const source = batches(paramsSeq, BATCH, bind);
       // What an asynchronous source waits for may need the connection, so it can't have it to itself.
       if (Symbol.iterator in paramsSeq) {
-        await this.#handle.session.exclusively((hold) =>
-          this.#executeBatches(query, source, requestFor, hold),
-        );
+        await this.#handle.session.exclusively((hold) => this.#executeBatches(query, source, options, hold));
       } else {
-        await this.#executeBatches(query, source, requestFor);
+        await this.#executeBatches(query, source, options);
       }
     } finally {
       this.#running = null;
@@ -206,30 +201,32 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   }
 
   /**
-   * One batch stands under one Sync, which is a transaction of its own; several need a transaction around them, which in
-   * autocommit is begun and ended here.
+   * One batch of executions of a single text stands under one Sync, which is a transaction of its own; anything more needs a
+   * transaction around it, which in autocommit is begun and ended here.
    */
   async #executeBatches(
-    query: string,
-    source: AsyncGenerator<SentParam[][], void>,
-    requestFor: (executions: readonly SentParam[][], inTransaction: boolean) => StatementRequest,
+    query: Query,
+    source: AsyncGenerator<BoundQuery[], void>,
+    options: ExecuteManyOptions,
     hold?: Hold,
   ): Promise<void> {
     const handle = this.#handle;
     const held = hold === undefined ? {} : { hold };
+    const returning = options.returning ?? false;
     let ownTransaction = false;
     try {
       let batch = await source.next();
-      if (batch.done === true) checkedText(query);
+      if (batch.done === true) this.bindingOf(query).withoutParams();
       while (batch.done !== true) {
         const next = await source.next();
-        if (next.done !== true && !ownTransaction && handle.settings.autocommit) {
+        const isOne = next.done === true && (batch.value.length === 1 || batch.value[0]!.params !== null);
+        if (!isOne && !ownTransaction && handle.settings.autocommit) {
           ownTransaction = handle.session.transactionStatus === TransactionStatus.IDLE;
         }
-        const request = requestFor(batch.value, ownTransaction);
-        this.#query = request.text;
-        this.#running = { query, request };
-        this.#collect(await handle.run(request, hold), request.rows !== null);
+        const requests = this.#requestsFor(batch.value, options, ownTransaction);
+        this.#query = batch.value.at(-1)!.text;
+        this.#running = { query, requests };
+        this.#collect(await this.#runAll(requests, hold), returning);
         batch = next;
       }
       if (this.#query === null) await handle.openTransaction(held);
@@ -244,7 +241,118 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     }
   }
 
-  #collect(results: Awaited<ReturnType<Handle['run']>>, keep: boolean): void {
+  /**
+   * Executes a query and gives its rows as they come, however many there are, in a bounded amount of memory (Psycopg: `stream()`).
+   * Leaving the loop ends the query, and the transaction goes on. Until then the connection is the stream's: a statement on it
+   * raises `ProgrammingError` at once, since to wait for the stream inside of its own loop would be to wait for ever; use
+   * another connection, or a server-side cursor.
+   *
+   * @param options.size rows that are fetched at a time; by default as many as take some 256 KiB
+   */
+  async *stream(
+    query: Query,
+    params?: Params | null,
+    options: StreamOptions = {},
+  ): AsyncGenerator<R, void, void> {
+    const { size, signal } = options;
+    this.#begin(query);
+    let stream: RowStream | null = null;
+    try {
+      if (size !== undefined && !(Number.isInteger(size) && size > 0)) {
+        throw new errors.ProgrammingError(
+          `expected the size of stream() to be a positive number, got ${String(size)}`,
+        );
+      }
+      this.#reset();
+      const bound = this.#bind(query, params);
+      const request = this.#requestFor(bound, this.honoured(signal === undefined ? {} : { signal }));
+      this.#query = bound.text;
+      stream = this.#handle.stream({ ...request, executions: [bound.params ?? []] }, size ?? null);
+      this.#running = { query, requests: [stream.request] };
+      for (let batch = await stream.next(); batch !== null; batch = await stream.next()) {
+        const result = new CursorResult({ tag: null, ...batch });
+        if (!result.hasRows) throw notStreamable(bound.text);
+        // The columns are shown; the rows are the loop's alone.
+        this.#results = [new CursorResult({ tag: null, ...batch, rows: [] })];
+        this.#index = 0;
+        const make = result.rowMaker(this.#rowFactory, this)!;
+        for (const row of result.rows) {
+          this.#position++;
+          yield make(row);
+        }
+      }
+    } finally {
+      await stream?.stop();
+      this.#running = null;
+    }
+  }
+
+  /** How a query and its parameters become what is sent: this is what kinds of cursors differ in. @internal */
+  protected bindingOf(query: Query): QueryBinding {
+    return new ServerBinding(query, this.literalContext());
+  }
+
+  /** The options of `execute()` that this kind of cursor honours; raises for one that it must not ignore. @internal */
+  protected honoured(options: ExecuteOptions): ExecuteOptions {
+    return options;
+  }
+
+  /** What literals within a query depend on. Raises `InterfaceError` if the connection has been returned. @internal */
+  protected literalContext(): LiteralContext {
+    this.#handle.check();
+    const { parameters } = this.#handle.session;
+    return { adapters: this.adapters, parameterStatus: (name) => parameters.get(name) ?? null };
+  }
+
+  #bind(query: Query, params: Params | null | undefined): BoundQuery {
+    const binding = this.bindingOf(query);
+    return params == null ? binding.withoutParams() : binding.withParams(params, '');
+  }
+
+  #requestFor({ text, params }: BoundQuery, options: ExecuteOptions): StatementRequest {
+    const isSimple = (params?.length ?? 0) === 0 && options.prepare !== true && options.binary !== true;
+    return this.#handle.request({
+      text,
+      executions: isSimple ? null : [params ?? []],
+      rows: rowDecoders(this.adapters, this.#rowFactory),
+      prepare: options.prepare,
+      signal: options.signal,
+    });
+  }
+
+  /** One request for all executions of a text, or one for each text. */
+  #requestsFor(
+    batch: readonly BoundQuery[],
+    { returning = false, signal }: ExecuteManyOptions,
+    inTransaction: boolean,
+  ): StatementRequest[] {
+    const rows = returning ? rowDecoders(this.adapters, this.#rowFactory) : null;
+    const executions: (readonly DumpedParam[])[] = [];
+    for (const { params } of batch) if (params !== null) executions.push(params);
+    if (executions.length > 0) {
+      return [this.#handle.request({ text: batch[0]!.text, executions, rows, signal, inTransaction })];
+    }
+    return batch.map(({ text }) =>
+      this.#handle.request({ text, executions: null, rows, prepare: false, signal, inTransaction }),
+    );
+  }
+
+  /** Runs requests one behind the other; without a signal, which is heard of by one at a time, they are sent at once. */
+  async #runAll(requests: readonly StatementRequest[], hold?: Hold): Promise<StatementResult[]> {
+    const results: StatementResult[] = [];
+    if (requests[0]?.signal !== undefined) {
+      for (const request of requests) results.push(...(await this.#handle.run(request, hold)));
+      return results;
+    }
+    const outcomes = await Promise.allSettled(requests.map((request) => this.#handle.run(request, hold)));
+    for (const outcome of outcomes) {
+      if (outcome.status === 'rejected') throw outcome.reason;
+      results.push(...outcome.value);
+    }
+    return results;
+  }
+
+  #collect(results: readonly StatementResult[], keep: boolean): void {
     if (this.#closed) return;
     if (keep) {
       const first = this.#results.length === 0;
@@ -258,25 +366,6 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       total.statusmessage = tag;
     }
     this.#total = total;
-  }
-
-  #convert(query: string, params: Params | null | undefined): { text: string; values: SentParam[] } {
-    if (params == null) return { text: checkedText(query), values: [] };
-    const converted = convertQuery(query, params);
-    return { text: converted.text, values: this.#dump(converted, params, '') };
-  }
-
-  #dump(converted: ConvertedQuery, params: Params, where: string): SentParam[] {
-    const values = converted.values(params);
-    if (values.length > MOST_PARAMETERS) {
-      throw new errors.ProgrammingError(
-        `the query has ${String(values.length)} parameters; PostgreSQL takes ${String(MOST_PARAMETERS)} at most`,
-      );
-    }
-    const sent = new Array<SentParam>(values.length);
-    for (let i = 0; i < values.length; i++)
-      sent[i] = dumpParam(values[i], this.adapters, `${where}$${String(i + 1)}`);
-    return sent;
   }
 
   // --- fetching
@@ -368,13 +457,13 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   /** Closes the cursor and drops its results. A statement it still runs is cancelled, and waited for. */
   async close(): Promise<void> {
     this.#closed = true;
-    const request = this.#running?.request ?? null;
+    const requests = this.#running?.requests ?? [];
     this.#reset(this.#query);
-    if (request === null || this.#handle.returned) return;
-    await this.#handle.session.abandon(
-      request,
-      new errors.InterfaceError('the cursor was closed while its statement was waiting or running'),
+    if (requests.length === 0 || this.#handle.returned) return;
+    const reason = new errors.InterfaceError(
+      'the cursor was closed while its statement was waiting or running',
     );
+    await Promise.all(requests.map((request) => this.#handle.session.abandon(request, reason)));
   }
 
   /** Leaving the scope closes the cursor. */
@@ -389,20 +478,17 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   }
 
   /** Claims the cursor for an operation that talks to the server. */
-  #begin(query: string): void {
+  #begin(query: Query): void {
     if (this.#closed) throw new errors.InterfaceError('the cursor is closed');
     this.#checkIdle(query);
     this.#handle.check();
-    if (typeof query !== 'string') {
-      throw new errors.ProgrammingError(
-        `expected the query to be a string, got ${query === null ? 'null' : typeof query}`,
-      );
-    }
-    this.#running = { query, request: null };
+    checkQuery(query);
+    this.#running = { query, requests: [] };
   }
 
-  #checkIdle(attempted: string): void {
-    if (this.#running !== null) throw new errors.ConcurrentCursorUse(this.#running.query, attempted);
+  #checkIdle(attempted: Query): void {
+    if (this.#running === null) return;
+    throw new errors.ConcurrentCursorUse(describeQuery(this.#running.query), describeQuery(attempted));
   }
 
   #reset(query: string | null = null): void {
@@ -454,9 +540,10 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   }
 }
 
-function checkedText(query: string): string {
-  checkQueryText(query);
-  return query;
+function notStreamable(query: string): Error {
+  return new errors.ProgrammingError('stream() needs a statement that returns rows; use execute()', {
+    query,
+  });
 }
 
 function checkIterable(paramsSeq: unknown): void {

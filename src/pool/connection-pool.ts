@@ -1,4 +1,4 @@
-import { AsyncConnection, type Query } from '../connection/connection.js';
+import { AsyncConnection } from '../connection/connection.js';
 import {
   endLease,
   isAlive,
@@ -10,6 +10,7 @@ import {
 import type { ConninfoParams } from '../conninfo/index.js';
 import { channels, type UncommittedMessage } from '../diagnostics.js';
 import * as errors from '../errors/index.js';
+import type { Query } from '../query/binding.js';
 import type { Params } from '../query/placeholders.js';
 import type { RowFactory, TupleRow } from '../rows.js';
 import { TransactionStatus } from '../session/status.js';

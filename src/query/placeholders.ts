@@ -9,6 +9,8 @@ export interface ConvertedQuery {
   readonly text: string;
   /** The values for `$1` …; raises `ProgrammingError` if `params` do not fit the placeholders. */
   values(params: Params): readonly unknown[];
+  /** The query with the text of each value where its placeholders are. */
+  fill(texts: readonly string[]): string;
 }
 
 /** What Psycopg keeps, so that a program with a query for each row does not fill the memory. */
@@ -50,9 +52,12 @@ export function checkQueryText(query: string): void {
 const PLACEHOLDER = /%(?:\(([^)]+)\)([^\n])|([^\n]))/gu;
 
 function convert(query: string): ConvertedQuery {
+  // What stands before, between and behind the placeholders, and the number of the value that each is for.
+  const texts: string[] = [];
+  const numbers: number[] = [];
   let text = '';
-  let count = 0;
   let copied = 0;
+  let positional = 0;
   const names = new Map<string, { readonly number: number; readonly format: string | undefined }>();
   for (const match of query.matchAll(PLACEHOLDER)) {
     const [whole, name, nameFormat, format] = match;
@@ -63,24 +68,28 @@ function convert(query: string): ConvertedQuery {
       continue;
     }
     checkFormat(query, match.index, whole, nameFormat ?? format);
-    if (name === undefined ? names.size > 0 : count > names.size) {
+    if (name === undefined ? names.size > 0 : positional > 0) {
       throw new errors.ProgrammingError('positional and named placeholders cannot be mixed');
     }
+    texts.push(text);
+    text = '';
     if (name === undefined) {
-      text += `$${String(++count)}`;
+      numbers.push(++positional);
       continue;
     }
     let seen = names.get(name);
     if (seen === undefined) {
-      seen = { number: ++count, format: nameFormat };
+      seen = { number: names.size + 1, format: nameFormat };
       names.set(name, seen);
     } else if (seen.format !== nameFormat) {
       throw new errors.ProgrammingError(`placeholder '${name}' cannot have different formats`);
     }
-    text += `$${String(seen.number)}`;
+    numbers.push(seen.number);
   }
-  text += query.slice(copied);
-  return names.size > 0 ? new NamedQuery(text, [...names.keys()]) : new PositionalQuery(text, count);
+  texts.push(text + query.slice(copied));
+  return names.size > 0
+    ? new NamedQuery(texts, numbers, [...names.keys()])
+    : new PositionalQuery(texts, numbers);
 }
 
 function checkFormat(query: string, at: number, whole: string, format: string | undefined): void {
@@ -96,41 +105,56 @@ function checkFormat(query: string, at: number, whole: string, format: string | 
   throw new errors.ProgrammingError(`only '%s', '%b', '%t' are allowed as placeholders, got '${whole}'`);
 }
 
-class PositionalQuery implements ConvertedQuery {
+abstract class Converted implements ConvertedQuery {
   readonly text: string;
-  readonly #count: number;
+  readonly #texts: readonly string[];
+  protected readonly numbers: readonly number[];
 
-  constructor(text: string, count: number) {
-    this.text = text;
-    this.#count = count;
+  constructor(texts: readonly string[], numbers: readonly number[]) {
+    this.#texts = texts;
+    this.numbers = numbers;
+    this.text = this.#join((number) => `$${String(number)}`);
   }
 
+  abstract values(params: Params): readonly unknown[];
+
+  fill(texts: readonly string[]): string {
+    return this.#join((number) => texts[number - 1]!);
+  }
+
+  #join(placeholder: (number: number) => string): string {
+    let text = this.#texts[0]!;
+    for (let i = 0; i < this.numbers.length; i++) text += placeholder(this.numbers[i]!) + this.#texts[i + 1]!;
+    return text;
+  }
+}
+
+class PositionalQuery extends Converted {
   values(params: Params): readonly unknown[] {
     if (!checkKind(params)) {
       // An object may hold more than the query names, here all of it.
-      if (this.#count === 0) return [];
+      if (this.numbers.length === 0) return [];
       if (Object.keys(params).length === 0) throw this.#mismatch(0);
       throw new errors.ProgrammingError(
         'positional placeholders (%s) need an array of parameters, not an object',
       );
     }
-    if (params.length !== this.#count) throw this.#mismatch(params.length);
+    if (params.length !== this.numbers.length) throw this.#mismatch(params.length);
     return params;
   }
 
   #mismatch(given: number): Error {
     return new errors.ProgrammingError(
-      `the query has ${String(this.#count)} placeholders but ${String(given)} parameters were passed`,
+      `the query has ${String(this.numbers.length)} placeholders but ${String(given)} parameters were passed`,
     );
   }
 }
 
-class NamedQuery implements ConvertedQuery {
-  readonly text: string;
+class NamedQuery extends Converted {
   readonly #names: readonly string[];
 
-  constructor(text: string, names: readonly string[]) {
-    this.text = text;
+  constructor(texts: readonly string[], numbers: readonly number[], names: readonly string[]) {
+    super(texts, numbers);
     this.#names = names;
   }
 

@@ -31,9 +31,7 @@ export class Cancellation {
    * the statement's answer, however often it is cancelled, and one for each request, which late could hit a successor.
    */
   async request(pending: PendingStatement, key: BackendKey): Promise<void> {
-    if (!pending.settled && !this.#answers.has(pending)) {
-      this.#answers.set(pending, setTimeout(this.#giveUp, CANCEL_LIMIT * 1000));
-    }
+    this.expectAnswer(pending);
     const request = new AbortController();
     const timer = setTimeout(this.#giveUp, CANCEL_LIMIT * 1000);
     this.#requests.add(request);
@@ -44,6 +42,12 @@ export class Cancellation {
     }
     clearTimeout(timer);
     this.#requests.delete(request);
+  }
+
+  /** `pending` has been asked to end: there is a limit for its answer. */
+  expectAnswer(pending: PendingStatement): void {
+    if (pending.settled || this.#answers.has(pending)) return;
+    this.#answers.set(pending, setTimeout(this.#giveUp, CANCEL_LIMIT * 1000));
   }
 
   /** The statement has been answered. */

@@ -9,14 +9,15 @@ const NO_PARAMS: readonly SentParam[] = [];
  * under one Sync, in one round trip whether it is prepared or not.
  */
 export class Lane {
-  readonly #write: (bytes: Buffer) => void;
+  readonly #write: (bytes: Buffer) => boolean;
   readonly #writer = new FrontendWriter();
   readonly #prepared = new PreparedStatements();
   /** Statements whose Parse is in flight. */
   readonly #parsing = new Set<ServerStatement>();
   #flushScheduled = false;
 
-  constructor(write: (bytes: Buffer) => void) {
+  /** `write` returns whether more may be written at once. */
+  constructor(write: (bytes: Buffer) => boolean) {
     this.#write = write;
   }
 
@@ -49,7 +50,12 @@ export class Lane {
       this.#execute(pending, statement, params, used.has(statement));
       used.add(statement);
     }
-    this.#writer.sync();
+    if (request.conversation === undefined) {
+      this.#writer.sync();
+    } else {
+      pending.synced = false;
+      this.#writer.flush();
+    }
     this.#scheduleFlush();
     return true;
   }
@@ -69,7 +75,7 @@ export class Lane {
     // As long as no answer is in, the columns are not known: whoever is sent before that asks for them as well.
     const described = !again && statement.fields === undefined;
     if (described) this.#writer.describePortal();
-    this.#writer.execute();
+    this.#writer.execute(pending.request.conversation?.rowsAtATime);
     pending.executions.push({ statement, described, hidden: false });
   }
 
@@ -117,8 +123,42 @@ export class Lane {
   refuseCopy(pending: PendingStatement): void {
     this.#writer.copyFail('COPY is not possible with execute()');
     // The Sync of an extended statement has been swallowed by the copy.
-    if (pending.route === 'lane') this.#writer.sync();
+    if (pending.route === 'lane' && pending.synced) this.#writer.sync();
     this.flush();
+  }
+
+  /** Ends a statement that was sent without a Sync. */
+  sync(pending: PendingStatement): void {
+    if (pending.synced) return;
+    pending.synced = true;
+    this.#writer.sync();
+    this.flush();
+  }
+
+  /** A piece of a COPY FROM STDIN. Returns whether more may be written at once. */
+  copyData(data: Uint8Array): boolean {
+    this.#writer.copyData(data);
+    return this.flush();
+  }
+
+  /** Ends a COPY FROM STDIN, well, or with an error if there is a `reason`. */
+  endCopy(pending: PendingStatement, reason: string | null): void {
+    if (reason === null) this.#writer.copyDone();
+    else this.#writer.copyFail(reason);
+    this.sync(pending);
+  }
+
+  /** Asks for more rows of the statement that runs. */
+  fetch(rows: number): void {
+    this.#writer.execute(rows);
+    this.#writer.flush();
+    this.flush();
+  }
+
+  /** Ends a statement that has rows left. */
+  closePortal(pending: PendingStatement): void {
+    this.#writer.closePortal();
+    this.sync(pending);
   }
 
   /** Says goodbye. */
@@ -137,8 +177,8 @@ export class Lane {
   }
 
   /** What has been written leaves now, ahead of what others write. */
-  flush(): void {
+  flush(): boolean {
     this.#flushScheduled = false;
-    if (!this.#writer.empty) this.#write(this.#writer.take());
+    return this.#writer.empty || this.#write(this.#writer.take());
   }
 }

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import * as errors from '../errors/index.js';
 import {
   readBackendKey,
+  readCopyFormat,
   readErrorFields,
   readNotification,
   readParameterStatus,
@@ -15,9 +16,13 @@ import { Engine, type Login } from '../wire/engine.js';
 import { Backend } from '../wire/protocol.js';
 import { describeAddress, openSocket, type Receiver, type ServerAddress } from '../wire/socket.js';
 import { CANCEL_LIMIT, Cancellation } from './cancellation.js';
+import type { Floor } from './conversation.js';
+import type { CopyChannel } from './copy-channel.js';
+import { CopyConversation } from './copy-conversation.js';
 import { Fifo } from './fifo.js';
 import { Lane } from './lane.js';
 import { authenticationProblem, refusal } from './startup.js';
+import { RowStream } from './row-stream.js';
 import {
   canGoExtended,
   changesSchema,
@@ -92,6 +97,9 @@ export class Session implements MessageSink {
   readonly #inFlight = new Fifo<PendingStatement>();
   /** Whether the open transaction has done something to tables or types that its end may undo. */
   #schemaMayChange = false;
+  /** The statement that has the session to itself, or will have it when its turn comes. */
+  #conversing: PendingStatement | null = null;
+  #floor: Floor | null = null;
   /** How many of those in flight nothing may be sent behind. */
   #barriers = 0;
 
@@ -143,9 +151,7 @@ export class Session implements MessageSink {
     this.#socket = socket;
     this.#startup = startup;
     this.#reader = new BackendReader(this);
-    this.#lane = new Lane((bytes) => {
-      if (this.#phase !== 'closed') socket.write(bytes);
-    });
+    this.#lane = new Lane((bytes) => this.#phase === 'closed' || socket.write(bytes));
     this.#cancellation = new Cancellation(address, () => {
       this.#fail(
         this.#connectionError(
@@ -162,6 +168,7 @@ export class Session implements MessageSink {
         resolve();
       });
     });
+    socket.on('drain', () => this.#floor?.onDrain?.());
     socket.on('error', (cause) => {
       this.#lost ??= this.#connectionError(`the connection to the server was lost: ${cause.message}`, cause);
     });
@@ -220,8 +227,9 @@ export class Session implements MessageSink {
    * this returns. Whoever holds the session passes its `hold`.
    */
   submit(request: StatementRequest, hold?: Hold): Promise<readonly StatementResult[]> {
-    if (this.#phase !== 'open') return Promise.reject(this.unusable(request.text));
     const { signal } = request;
+    const refusal = this.#refusal(request.text);
+    if (refusal !== null) return Promise.reject(refusal);
     if (signal?.aborted === true) return Promise.reject(signal.reason as unknown);
     return new Promise((resolve, reject) => {
       const transparent = isTransparent(request);
@@ -249,9 +257,48 @@ export class Session implements MessageSink {
     });
   }
 
+  /**
+   * Executes a COPY when its turn comes. Resolves when the server is ready for the data, or has some. Until it has ended, other
+   * statements are refused: one that waited for it, in the loop that feeds it say, would wait for ever.
+   */
+  copy(request: StatementRequest, hold?: Hold): Promise<CopyChannel> {
+    return new Promise((resolve, reject) => {
+      const copy = new CopyConversation(
+        request.text,
+        async (conversation) => {
+          const results = await this.submit({ ...request, rows: null, conversation }, hold);
+          return results[0]?.tag ?? null;
+        },
+        resolve,
+      );
+      copy.end.catch(reject);
+    });
+  }
+
+  /**
+   * Executes a statement when its turn comes, and fetches its rows as they are wanted, `size` at a time. Until it has ended,
+   * other statements are refused, as during a COPY.
+   */
+  stream(request: StatementRequest, size: number | null): RowStream {
+    return new RowStream(size, request, (sent) => this.submit(sent));
+  }
+
+  /** Why nothing can be executed now; null if it can. */
+  #refusal(text: string | null): Error | null {
+    if (this.#phase !== 'open') return this.unusable(text);
+    const { request } = this.#conversing ?? {};
+    if (request === undefined) return null;
+    return new errors.ProgrammingError(
+      `the connection is busy with «${request.text.slice(0, 100)}», which has it to itself until it has been read or written to` +
+        ' its end, or left; use another connection for what is to happen meanwhile',
+      { query: text },
+    );
+  }
+
   /** Calls `act` with the transaction status when everything submitted so far has been answered. */
   inTurn<T>(act: (status: TransactionStatus) => T): Promise<T> {
-    if (this.#phase !== 'open') return Promise.reject(this.unusable(null));
+    const refusal = this.#refusal(null);
+    if (refusal !== null) return Promise.reject(refusal);
     return new Promise((resolve, reject) => {
       this.#everybody.waiting.push({
         reject,
@@ -300,7 +347,7 @@ export class Session implements MessageSink {
       pending.cancelWhenRunning = true;
     }
     const head = this.#inFlight.first;
-    if (head !== undefined) void this.#cancel(head);
+    if (head !== undefined) this.#interrupt(head);
     await Promise.race([this.#closed, new Promise<void>((resolve) => this.#waitForQuiet.push(resolve))]);
   }
 
@@ -344,6 +391,7 @@ export class Session implements MessageSink {
   readonly #waitForQuiet: (() => void)[] = [];
 
   #enqueue(pending: PendingStatement, hold: Hold | undefined): void {
+    if (pending.request.conversation !== undefined) this.#conversing = pending;
     (hold ?? this.#everybody).waiting.push(pending);
     this.#pump();
   }
@@ -399,6 +447,10 @@ export class Session implements MessageSink {
       return true;
     }
     const begin = idle ? request.begin : null;
+    if (request.conversation !== undefined) {
+      if (this.#inFlight.length > 0) return false;
+      pending.transparent = false;
+    }
     if (begin !== null) {
       // Whatever comes with or after a BEGIN has to know that it succeeded.
       if (this.#inFlight.length > 0) return false;
@@ -434,6 +486,42 @@ export class Session implements MessageSink {
     pending.sent = true;
     if (!pending.transparent) this.#barriers++;
     this.#inFlight.push(pending);
+    const { conversation } = pending.request;
+    if (conversation === undefined) return;
+    this.#floor = this.#floorFor(pending);
+    conversation.onSent(this.#floor);
+  }
+
+  #floorFor(pending: PendingStatement): Floor {
+    const whileItLasts =
+      <Args extends unknown[]>(act: (...args: Args) => void) =>
+      (...args: Args): void => {
+        if (!pending.settled && this.#phase !== 'closed') act(...args);
+      };
+    return {
+      onDrain: null,
+      copyData: (data) => this.#lane.copyData(data),
+      copyDone: whileItLasts(() => {
+        this.#lane.endCopy(pending, null);
+      }),
+      copyFail: whileItLasts((reason: string) => {
+        this.#lane.endCopy(pending, reason);
+      }),
+      fetch: whileItLasts((rows: number) => {
+        this.#lane.fetch(rows);
+      }),
+      closePortal: whileItLasts(() => {
+        this.#lane.closePortal(pending);
+      }),
+      cancel: whileItLasts(() => {
+        void this.#cancel(pending);
+      }),
+      expectEnd: whileItLasts(() => {
+        this.#cancellation.expectAnswer(pending);
+      }),
+      pause: () => this.#socket.pause(),
+      resume: () => this.#socket.resume(),
+    };
   }
 
   /** A BEGIN sent ahead of `pending`, which stays at the head of the queue and is rejected if the BEGIN is. */
@@ -450,7 +538,7 @@ export class Session implements MessageSink {
 
   // --- receiving
 
-  onRow(bytes: Buffer, start: number): void {
+  onRow(bytes: Buffer, start: number, end: number): void {
     const pending = this.#inFlight.first;
     if (pending === undefined) {
       this.#violation('a row that no statement asked for');
@@ -460,6 +548,7 @@ export class Session implements MessageSink {
     if (decoder === null || pending.error !== null) return;
     try {
       pending.rows.push(decoder.decode(bytes, start));
+      pending.bytes += end - start;
     } catch (cause) {
       pending.error = loadError(cause, pending.request.text);
     }
@@ -580,18 +669,24 @@ export class Session implements MessageSink {
         break;
       case Backend.CommandComplete:
         this.#onTag(pending, readTag(bytes, start, end));
+        if (pending.complete) this.#lane.sync(pending);
         break;
       case Backend.EmptyQueryResponse:
         pending.onComplete(null);
+        if (pending.complete) this.#lane.sync(pending);
+        break;
+      case Backend.PortalSuspended:
+        // A row that could not be loaded ends it.
+        if (pending.error !== null) this.#lane.closePortal(pending);
+        else pending.request.conversation?.onSuspended(pending.takeBatch());
         break;
       case Backend.CopyInResponse:
-        pending.error ??= copyRefused(pending.request.text);
-        this.#lane.refuseCopy(pending);
-        return;
       case Backend.CopyOutResponse:
-        pending.error ??= copyRefused(pending.request.text);
+        this.#onCopy(pending, type, bytes, start);
         return;
       case Backend.CopyData:
+        pending.request.conversation?.onCopyData(bytes, start, end);
+        return;
       case Backend.CopyDone:
         return;
       case Backend.CopyBothResponse:
@@ -601,6 +696,17 @@ export class Session implements MessageSink {
         break;
     }
     if (pending.route === 'engine') this.#engine.show(bytes.subarray(start - 5, end));
+  }
+
+  #onCopy(pending: PendingStatement, type: number, bytes: Buffer, start: number): void {
+    const direction = type === Backend.CopyInResponse ? 'in' : 'out';
+    const { conversation } = pending.request;
+    if (conversation?.kind === 'copy') {
+      conversation.onCopy({ direction, ...readCopyFormat(bytes, start) });
+      return;
+    }
+    pending.error ??= copyRefused(pending.request.text);
+    if (direction === 'in') this.#lane.refuseCopy(pending);
   }
 
   #onTag(pending: PendingStatement, tag: string): void {
@@ -616,6 +722,7 @@ export class Session implements MessageSink {
     const pending = this.#inFlight.first;
     if (pending === undefined) return;
     pending.error ??= errors.errorFromResponse(fields, pending.request.text);
+    this.#lane.sync(pending);
     if (pending.route === 'engine') this.#engine.showFailure();
   }
 
@@ -684,6 +791,10 @@ export class Session implements MessageSink {
   #settle(pending: PendingStatement, error: unknown): void {
     if (pending.settled) return;
     pending.settled = true;
+    if (this.#conversing === pending) {
+      this.#conversing = null;
+      this.#floor = null;
+    }
     this.#cancellation.answered(pending);
     pending.onSettled?.();
     if (pending.abandonReason !== null) pending.reject(pending.abandonReason.reason);
@@ -701,8 +812,15 @@ export class Session implements MessageSink {
       this.#settle(pending, null);
       this.#pump();
     } else if (this.#inFlight.first === pending) {
-      void this.#cancel(pending);
+      this.#interrupt(pending);
     }
+  }
+
+  /** Ends what is running: by its own means if it has any. */
+  #interrupt(pending: PendingStatement): void {
+    const { conversation } = pending.request;
+    if (conversation === undefined) void this.#cancel(pending);
+    else conversation.leave('it was given up');
   }
 
   /**

@@ -1,5 +1,6 @@
 import type { Field } from '../wire/backend-messages.js';
 import type { RowDecoder, RowDecoderSource } from '../wire/row-decoder.js';
+import type { Conversation, RowBatch } from './conversation.js';
 import type { PreparePolicy, ServerStatement } from './prepared-statements.js';
 
 /** A parameter as it is sent: its text (null for NULL) and the oid of its type (0: the server decides). */
@@ -24,13 +25,15 @@ export interface StatementRequest {
   readonly prepare?: boolean | undefined;
   readonly policy: PreparePolicy;
   readonly signal?: AbortSignal | undefined;
+  /** Who goes on talking with the server, if anybody does; then there is one execution. */
+  readonly conversation?: Conversation;
 }
 
 /** One result of a statement. */
 export interface StatementResult {
   /** The columns, or null for a result without rows (an INSERT without RETURNING, say). */
   readonly fields: readonly Field[] | null;
-  readonly rows: unknown[];
+  readonly rows: readonly unknown[];
   /** What has made the rows; null where nothing has. */
   readonly decoder: RowDecoder | null;
   /** The command's tag, such as `SELECT 3`; null for an empty statement. */
@@ -57,6 +60,8 @@ export class PendingStatement {
   readonly reject: (reason: unknown) => void;
 
   route: Route = 'engine';
+  /** Whether the Sync behind it has been written, so that ReadyForQuery is going to end it. */
+  synced = true;
   settled = false;
   sent = false;
   /** What it rejects with whatever the server answers: the reason of an abort. */
@@ -78,6 +83,8 @@ export class PendingStatement {
   #fields: readonly Field[] | null = null;
   decoder: RowDecoder | null = null;
   rows: unknown[] = [];
+  /** How many bytes the rows were. */
+  bytes = 0;
 
   constructor(
     request: StatementRequest,
@@ -137,6 +144,19 @@ export class PendingStatement {
     this.rows = [];
     this.#fields = null;
     this.decoder = null;
+  }
+
+  /** Whether all its executions have been answered. */
+  get complete(): boolean {
+    return this.#executed === this.executions.length;
+  }
+
+  /** The rows so far, which are handed on before the statement is complete. */
+  takeBatch(): RowBatch {
+    const batch = { rows: this.rows, fields: this.#fields, decoder: this.decoder, bytes: this.bytes };
+    this.rows = [];
+    this.bytes = 0;
+    return batch;
   }
 
   #setFields(fields: readonly Field[] | null): void {

@@ -22,6 +22,11 @@ export interface Notification {
   readonly pid: number;
 }
 
+/** What `CopyInResponse` and `CopyOutResponse` say of the data. */
+export function readCopyFormat(bytes: Buffer, start: number): { binary: boolean; columns: number } {
+  return { binary: bytes[start] === 1, columns: bytes.readInt16BE(start + 1) };
+}
+
 function endOfString(bytes: Buffer, start: number): number {
   const end = bytes.indexOf(0, start);
   return end < 0 ? bytes.length : end;

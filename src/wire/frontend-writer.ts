@@ -67,13 +67,41 @@ export class FrontendWriter {
     this.#end(start);
   }
 
-  /** Execute the unnamed portal to its end. */
-  execute(): void {
+  /** Execute the unnamed portal, to its end or for the next `rows` rows. */
+  execute(rows = 0): void {
     const start = this.#begin(0x45);
     this.#room(5);
     this.#bytes[this.#at++] = 0;
-    this.#int32(0);
+    this.#int32(rows);
     this.#end(start);
+  }
+
+  /** Close the unnamed portal. */
+  closePortal(): void {
+    const start = this.#begin(0x43);
+    this.#room(2);
+    this.#bytes[this.#at++] = 0x50;
+    this.#bytes[this.#at++] = 0;
+    this.#end(start);
+  }
+
+  /** Flush: the server sends what it has. */
+  flush(): void {
+    this.#end(this.#begin(0x48));
+  }
+
+  /** CopyData: a piece of a COPY FROM STDIN. */
+  copyData(data: Uint8Array): void {
+    const start = this.#begin(0x64);
+    this.#room(data.length);
+    this.#bytes.set(data, this.#at);
+    this.#at += data.length;
+    this.#end(start);
+  }
+
+  /** CopyDone: the end of a COPY FROM STDIN. */
+  copyDone(): void {
+    this.#end(this.#begin(0x63));
   }
 
   /** Close a prepared statement; it is no error if there is none of that name. */

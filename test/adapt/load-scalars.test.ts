@@ -88,7 +88,7 @@ describe('other scalars load', () => {
     expect([load('bool', 't'), load('bool', 'f')]).toEqual([true, false]);
   });
 
-  it.each(['text', 'varchar', 'bpchar', 'name', '"char"', 'unknown', 'xml', 'inet', 'int4range', 'point'])(
+  it.each(['text', 'varchar', 'bpchar', 'name', '"char"', 'unknown', 'xml', 'inet', 'tsvector', 'point'])(
     '%s as text',
     (type) => {
       expect(load(type, 'é ☃ 😀 "q" \\')).toBe('é ☃ 😀 "q" \\');

@@ -13,6 +13,9 @@ export const AREAS = [
   'rows',
   'conninfo',
   'closed', 'prepared',
+  'sql',
+  'client_cursor',
+  'types',
 ] as const;
 
 /** Calls that the library does not have yet. A step that makes one is left out, and so is the state that it would leave. */

@@ -142,12 +142,21 @@ function pgtext(expected: unknown): string | null {
     : null;
 }
 
+/** JSON is compared without regard to white space: a text that is JSON, and the literals of it within a query. */
 function sameJsonText(actual: unknown, expected: unknown): boolean {
-  if (typeof actual !== 'string' || typeof expected !== 'string' || !/^\s*[[{]/.test(expected)) return false;
+  if (typeof actual !== 'string' || typeof expected !== 'string') return false;
+  if (/^\s*[[{]/.test(expected)) return compactJson(actual) === compactJson(expected);
+  const compact = (query: string): string =>
+    query.replace(/'((?:[^']|'')*)'(?=::json)/g, (_, json: string) => `'${compactJson(json) ?? json}'`);
+  return compact(actual) === compact(expected);
+}
+
+/** The JSON without white space between its tokens, its keys in the order they have; null if it is none. */
+function compactJson(text: string): string | null {
   try {
-    return isDeepStrictEqual(JSON.parse(actual), JSON.parse(expected));
+    return JSON.stringify(JSON.parse(text));
   } catch {
-    return false;
+    return null;
   }
 }
 

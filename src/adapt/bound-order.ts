@@ -1,0 +1,117 @@
+import * as errors from '../errors/index.js';
+
+/**
+ * Compares two bounds of a range: below 0 if `a` comes first, above 0 if `b` does, NaN if neither. Raises `ProgrammingError` for
+ * values that have no order.
+ */
+export function compareBounds(a: unknown, b: unknown): number {
+  if (typeof a === 'string' && typeof b === 'string') return compareTexts(a, b);
+  if (isNumber(a) && isNumber(b)) return order(a, b);
+  if (a instanceof Date && b instanceof Date) return order(a.getTime(), b.getTime());
+  if (isObject(a) && isObject(b) && a.constructor === b.constructor) {
+    // Temporal's classes have a static compare().
+    const { compare } = a.constructor as { compare?: (a: unknown, b: unknown) => number };
+    if (typeof compare === 'function') return compare.call(a.constructor, a, b);
+    // The wrappers of this library, and what converts to a primitive.
+    if ('value' in a && 'value' in b) return compareBounds(a.value, b.value);
+    const [first, second] = [a.valueOf(), b.valueOf()];
+    if (!isObject(first) && !isObject(second)) return compareBounds(first, second);
+  }
+  throw new errors.ProgrammingError(
+    `${described(a)} can't be compared with ${described(b)}, which is a bound of the range`,
+  );
+}
+
+/** Whether two bounds are the same value. */
+export function equalBounds(a: unknown, b: unknown): boolean {
+  if (a === b || a === null || b === null) return a === b;
+  try {
+    return compareBounds(a, b) === 0;
+  } catch {
+    return false;
+  }
+}
+
+function order<T extends number | bigint>(a: T, b: T): number {
+  if (a < b) return -1;
+  if (a > b) return 1;
+  return a <= b ? 0 : NaN;
+}
+
+function isNumber(value: unknown): value is number {
+  return typeof value === 'number' || typeof value === 'bigint';
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}
+
+function described(value: unknown): string {
+  if (!isObject(value)) return value === null || value === undefined ? String(value) : `a ${typeof value}`;
+  return `an object of class ${value.constructor.name}`;
+}
+
+const DECIMAL = /^([+-]?)(?:(\d+)\.?(\d*)|\.(\d+))(?:e([+-]?\d+))?$/i;
+/** A date or timestamp, which the server ends in BC for years before 1. */
+const DATE = /^(\d{4,})(-\d\d-\d\d.*?)( BC)?$/;
+/** What numeric and the types of time write of values beyond all others. numeric takes NaN for the greatest. */
+const BEYOND: Readonly<Record<string, number>> = { '-infinity': -1, infinity: 1, nan: 2 };
+
+function compareTexts(a: string, b: string): number {
+  const [decimalA, decimalB] = [Decimal.parse(a), Decimal.parse(b)];
+  if (decimalA !== null && decimalB !== null) return decimalA.compare(decimalB);
+  const [dateA, dateB] = [DATE.exec(a), DATE.exec(b)];
+  if (dateA !== null && dateB !== null) {
+    return order(yearOf(dateA), yearOf(dateB)) || compareCharacters(dateA[2]!, dateB[2]!);
+  }
+  const [isKnownA, isKnownB] = [decimalA ?? dateA, decimalB ?? dateB].map((known) => known !== null);
+  const [beyondA, beyondB] = [BEYOND[a.toLowerCase()], BEYOND[b.toLowerCase()]];
+  if ((isKnownA || beyondA !== undefined) && (isKnownB || beyondB !== undefined)) {
+    return order(beyondA ?? 0, beyondB ?? 0);
+  }
+  return compareCharacters(a, b);
+}
+
+function yearOf([, year, , bc]: RegExpExecArray): number {
+  return bc === undefined ? Number(year) : 1 - Number(year);
+}
+
+function compareCharacters(a: string, b: string): number {
+  // ISO 8601 and the server differ in what stands between date and time.
+  const [first, second] = [a, b].map((text) => text.replace(/^(-\d\d-\d\d)T/, '$1 ')) as [string, string];
+  if (first === second) return 0;
+  return first < second ? -1 : 1;
+}
+
+/** A decimal number: its sign, and its digits after the decimal point times a power of ten. */
+class Decimal {
+  readonly #sign: number;
+  readonly #digits: string;
+  readonly #power: number;
+
+  private constructor(sign: number, digits: string, power: number) {
+    this.#sign = sign;
+    this.#digits = digits;
+    this.#power = power;
+  }
+
+  static parse(text: string): Decimal | null {
+    const match = DECIMAL.exec(text);
+    if (match === null) return null;
+    const [, sign, whole = '', fraction, onlyFraction, exponent = '0'] = match;
+    const all = whole + (fraction ?? onlyFraction ?? '');
+    const digits = all.replace(/^0+/, '');
+    const significant = digits.replace(/0+$/, '');
+    if (significant === '') return new Decimal(0, '', 0);
+    const power = Number(exponent) + whole.length - (all.length - digits.length);
+    return new Decimal(sign === '-' ? -1 : 1, significant, power);
+  }
+
+  compare(other: Decimal): number {
+    if (this.#sign !== other.#sign) return order(this.#sign, other.#sign);
+    const magnitude =
+      order(this.#power, other.#power) ||
+      (this.#digits === other.#digits ? 0 : this.#digits < other.#digits ? -1 : 1);
+    return this.#sign * magnitude;
+  }
+}

@@ -1,0 +1,45 @@
+import * as errors from '../errors/index.js';
+import { adaptersOf } from './adapters.js';
+import type { AdaptContext } from './adapters-map.js';
+import { Oids } from './oids.js';
+import { Json, type JsonDumps } from './wrappers.js';
+
+/** Turns JSON into a value. */
+export type JsonLoads = (text: string) => unknown;
+
+/**
+ * Loads json and jsonb with `loads` in place of `JSON.parse` (Psycopg: `set_json_loads`): on a connection, on a cursor, or with no
+ * context on all connections made from now on.
+ *
+ * @example
+ * import { parse } from 'lossless-json'; // keeps every digit
+ * setJsonLoads((text) => parse(text), conn);
+ */
+export function setJsonLoads(loads: JsonLoads, context?: AdaptContext | null): void {
+  checkFunction('setJsonLoads', loads);
+  const adapters = adaptersOf(context);
+  for (const oid of [Oids.json, Oids.jsonb]) {
+    adapters.setLoader(oid, (bytes, start, end) => loads(bytes.utf8Slice(start, end)));
+  }
+}
+
+/**
+ * Turns the values of `Json` and `Jsonb` into JSON with `dumps` in place of `JSON.stringify` (Psycopg: `set_json_dumps`): on a
+ * connection, on a cursor, or with no context on all connections made from now on. A wrapper's own `dumps` goes before it.
+ *
+ * @example
+ * // bigints as numbers
+ * setJsonDumps((value) => stringify(value), conn);
+ */
+export function setJsonDumps(dumps: JsonDumps, context?: AdaptContext | null): void {
+  checkFunction('setJsonDumps', dumps);
+  adaptersOf(context).setDumper(Json, (value: Json, place: string) => value.dumpWith(dumps, place));
+}
+
+function checkFunction(name: string, value: unknown): void {
+  if (typeof value !== 'function') {
+    throw new errors.ProgrammingError(
+      `${name}() takes a function, got ${value === null ? 'null' : typeof value}`,
+    );
+  }
+}

@@ -1,0 +1,67 @@
+import { inspect, type InspectOptionsStylized } from 'node:util';
+import * as errors from '../errors/index.js';
+import { Range } from './range.js';
+
+/**
+ * A set of values as a list of ranges (Psycopg: `Multirange`). The built-in multirange types load as it, with the bounds that
+ * their ranges have; sent to the server, the bounds choose the type as those of a `Range` do.
+ *
+ * @example
+ * const free = new Multirange([new Range(9, 12), new Range(14, 18)]);
+ * await conn.execute('UPDATE room SET hours = %s::int4multirange', [free]);
+ */
+export class Multirange<T> implements Iterable<Range<T>> {
+  /** The ranges. The server puts them in order and joins those that touch. */
+  readonly ranges: readonly Range<T>[];
+
+  /** Raises `ProgrammingError` for what is not a `Range`. */
+  constructor(ranges: Iterable<Range<T>> = []) {
+    const list: Range<T>[] = [];
+    for (const range of ranges as Iterable<unknown>) {
+      if (!(range instanceof Range)) {
+        throw new errors.ProgrammingError(
+          `a Multirange is made of Range objects, got ${range === null ? 'null' : `a ${typeof range}`} at index ${String(list.length)}`,
+        );
+      }
+      list.push(range as Range<T>);
+    }
+    this.ranges = list;
+  }
+
+  /** How many ranges there are. */
+  get length(): number {
+    return this.ranges.length;
+  }
+
+  /** The range at `index`; a negative one counts from the end. */
+  at(index: number): Range<T> | undefined {
+    return this.ranges.at(index);
+  }
+
+  [Symbol.iterator](): Iterator<Range<T>> {
+    return this.ranges[Symbol.iterator]();
+  }
+
+  /** Whether a value is part of any of the ranges. */
+  contains(value: T): boolean {
+    return this.ranges.some((range) => range.contains(value));
+  }
+
+  /** Whether `other` is a multirange of equal ranges in the same order (Psycopg: `==`). */
+  equals(other: unknown): boolean {
+    return (
+      other instanceof Multirange &&
+      this.length === other.length &&
+      this.ranges.every((range, i) => range.equals(other.ranges[i]))
+    );
+  }
+
+  /** The multirange as it is commonly written: `{[1, 5), [7, 9)}`. */
+  toString(): string {
+    return `{${this.ranges.join(', ')}}`;
+  }
+
+  [inspect.custom](_depth: number, options: InspectOptionsStylized): string {
+    return `Multirange(${inspect(this.ranges, options)})`;
+  }
+}

@@ -1,0 +1,188 @@
+import type { AdaptersMap } from '../adapt/adapters-map.js';
+import * as errors from '../errors/index.js';
+import type { Loader } from '../wire/row-decoder.js';
+import { binaryLoaderFor } from './binary-decoder.js';
+import { encoderOf, GuessingEncoder, writeWithLength, type BinaryEncoder } from './binary-encoder.js';
+import { loadRaw } from './binary-scalars.js';
+import type { Block } from './block.js';
+import { NativeValues } from './native-values.js';
+import type { RowReader, RowWriter } from './row-format.js';
+import { RowPlace } from './row-place.js';
+import { checkedWidth, loadFailed } from './text-rows.js';
+
+const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1');
+/** The signature, flags, and the length of an extension. */
+const HEADER = Buffer.concat([SIGNATURE, Buffer.alloc(8)]);
+/** Flags of the upper half change the format so that a reader which does not know them must give up. */
+const CRITICAL_FLAGS = 0xffff_0000;
+const TRAILER = -1;
+
+/** Encodes rows in the binary format. */
+export class BinaryRowWriter implements RowWriter {
+  readonly #out: Block;
+  readonly #map: AdaptersMap;
+  readonly #columns: number;
+  readonly #native: NativeValues;
+  readonly #place = new RowPlace();
+  readonly #guessing: GuessingEncoder;
+  #encoders: readonly BinaryEncoder[] | null = null;
+  #begun = false;
+  #hasRows = false;
+
+  constructor(out: Block, map: AdaptersMap, columns: number) {
+    this.#out = out;
+    this.#map = map;
+    this.#columns = columns;
+    this.#native = new NativeValues(map);
+    this.#guessing = new GuessingEncoder(map, this.#native);
+  }
+
+  get rows(): number {
+    return this.#place.row;
+  }
+
+  setTypes(oids: readonly number[]): void {
+    this.#encoders = oids.map((oid) => {
+      const encoder = encoderOf(oid, this.#map, this.#native);
+      if (encoder === null) {
+        throw new errors.NotSupportedError(
+          `the type ${this.#map.type(oid)?.name ?? String(oid)} can't be written in the binary format here; copy in the text format`,
+        );
+      }
+      return encoder;
+    });
+  }
+
+  /** Who writes bytes writes the header, too. */
+  passed(): void {
+    this.#begun = true;
+  }
+
+  write(row: readonly unknown[]): void {
+    const width = checkedWidth(row, this.#columns, this.#place);
+    const out = this.#out;
+    const start = out.length;
+    const begun = this.#begun;
+    try {
+      this.#begin();
+      out.int16(width);
+      for (let i = 0; i < width; i++) {
+        this.#place.column = i;
+        writeWithLength(row[i], this.#encoders?.[i] ?? this.#guessing, out, this.#place);
+      }
+    } catch (error) {
+      out.length = start;
+      this.#begun = begun;
+      throw error;
+    }
+    this.#hasRows = true;
+    this.#place.row++;
+  }
+
+  end(): void {
+    // As in Psycopg: bytes that were written are taken to be the whole file, unless rows have been written as well.
+    if (this.#begun && !this.#hasRows) return;
+    this.#begin();
+    this.#out.int16(TRAILER);
+  }
+
+  #begin(): void {
+    if (this.#begun) return;
+    this.#out.append(HEADER);
+    this.#begun = true;
+  }
+}
+
+/** Decodes rows in the binary format. */
+export class BinaryRowReader implements RowReader {
+  readonly #map: AdaptersMap;
+  #loaders: readonly Loader[];
+  #piece: Buffer = Buffer.alloc(0);
+  #at = 0;
+  #begun = false;
+  #ended = false;
+  #rows = 0;
+
+  constructor(map: AdaptersMap, columns: number) {
+    this.#map = map;
+    this.#loaders = new Array<Loader>(columns).fill(loadRaw);
+  }
+
+  setTypes(oids: readonly number[]): void {
+    this.#loaders = oids.map((oid) => binaryLoaderFor(oid, this.#map));
+  }
+
+  feed(piece: Buffer): void {
+    this.#piece = piece;
+    this.#at = 0;
+  }
+
+  rest(): Buffer | null {
+    const { length } = this.#piece;
+    const rest = this.#at < length ? this.#piece.subarray(this.#at) : null;
+    this.#at = length;
+    if (length > 0) this.#begun = true;
+    return rest;
+  }
+
+  next(): unknown[] | null {
+    const bytes = this.#piece;
+    if (!this.#begun && bytes.length > 0) this.#readHeader();
+    if (this.#at >= bytes.length || this.#ended) return null;
+    const count = bytes.readInt16BE(this.#at);
+    this.#at += 2;
+    if (count === TRAILER) {
+      this.#ended = true;
+      return null;
+    }
+    this.#rows++;
+    const loaders = this.#loaders;
+    const width = loaders.length;
+    if (count !== width) {
+      this.#at = bytes.length;
+      throw new errors.DataError(
+        `row ${String(this.#rows)} is malformed: it has ${String(count)} columns, expected ${String(width)}`,
+      );
+    }
+    const row = new Array<unknown>(width);
+    // A value that can't be loaded is reported when the whole row has been passed.
+    let failed: Error | null = null;
+    for (let i = 0; i < width; i++) {
+      const start = this.#at + 4;
+      const length = start <= bytes.length ? bytes.readInt32BE(this.#at) : Infinity;
+      if (length > bytes.length - start) {
+        this.#at = bytes.length;
+        throw new errors.DataError(`row ${String(this.#rows)} is malformed: its end is missing`);
+      }
+      this.#at = start + Math.max(0, length);
+      if (length < 0) {
+        row[i] = null;
+        continue;
+      }
+      try {
+        row[i] = loaders[i]!(bytes, start, this.#at);
+      } catch (error) {
+        failed ??= loadFailed(error, this.#rows, i);
+      }
+    }
+    if (failed !== null) throw failed;
+    return row;
+  }
+
+  #readHeader(): void {
+    const bytes = this.#piece;
+    this.#begun = true;
+    if (bytes.length < HEADER.length || !bytes.subarray(0, SIGNATURE.length).equals(SIGNATURE)) {
+      throw this.#refuse("it doesn't begin with the signature of binary COPY data");
+    }
+    if ((bytes.readUInt32BE(SIGNATURE.length) & CRITICAL_FLAGS) !== 0) {
+      throw this.#refuse('its flags announce a format that is not known here');
+    }
+    this.#at = HEADER.length + bytes.readUInt32BE(SIGNATURE.length + 4);
+  }
+
+  #refuse(problem: string): Error {
+    this.#at = this.#piece.length;
+    return new errors.DataError(`the data can't be read: ${problem}`);
+  }
+}

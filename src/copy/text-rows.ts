@@ -1,0 +1,321 @@
+import type { AdaptersMap } from '../adapt/adapters-map.js';
+import { dumpAs, dumpParam } from '../adapt/dump.js';
+import { dumpDate } from '../adapt/dump-scalars.js';
+import { loadText } from '../adapt/load-text.js';
+import * as errors from '../errors/index.js';
+import type { Loader } from '../wire/row-decoder.js';
+import type { Block } from './block.js';
+import { writeAscii, writeDigits, writeEscaped, writePadded } from './encode-text.js';
+import { asJson, isJsonType } from './json-values.js';
+import { NativeValues } from './native-values.js';
+import type { RowReader, RowWriter } from './row-format.js';
+import { RowPlace } from './row-place.js';
+
+const TAB = 0x09;
+const NEWLINE = 0x0a;
+const BACKSLASH = 0x5c;
+const LETTER_N = 0x4e;
+
+/** Whole numbers below it are the same digits in every notation. */
+const PLAIN_INTEGER = 1e15;
+
+/** Encodes rows in the text format. */
+export class TextRowWriter implements RowWriter {
+  readonly #out: Block;
+  readonly #map: AdaptersMap;
+  readonly #columns: number;
+  readonly #native: NativeValues;
+  readonly #place = new RowPlace();
+  #types: readonly number[] | null = null;
+  /** For each column whether it is JSON; null if none is. */
+  #json: readonly boolean[] | null = null;
+
+  constructor(out: Block, map: AdaptersMap, columns: number) {
+    this.#out = out;
+    this.#map = map;
+    this.#columns = columns;
+    this.#native = new NativeValues(map);
+  }
+
+  get rows(): number {
+    return this.#place.row;
+  }
+
+  setTypes(oids: readonly number[]): void {
+    this.#types = oids;
+    const json = oids.map((oid) => isJsonType(oid, this.#map));
+    this.#json = json.includes(true) ? json : null;
+  }
+
+  passed(): void {
+    // Text has neither a beginning nor an end.
+  }
+
+  end(): void {
+    // The server needs no end-of-data marker.
+  }
+
+  write(row: readonly unknown[]): void {
+    const width = checkedWidth(row, this.#columns, this.#place);
+    const out = this.#out;
+    const start = out.length;
+    try {
+      for (let i = 0; i < width; i++) {
+        if (i > 0) this.#byte(TAB);
+        this.#place.column = i;
+        this.#value(row[i], i);
+      }
+      this.#byte(NEWLINE);
+    } catch (error) {
+      out.length = start;
+      throw error;
+    }
+    this.#place.row++;
+  }
+
+  #byte(byte: number): void {
+    const out = this.#out;
+    out.room(1);
+    out.bytes[out.length++] = byte;
+  }
+
+  #value(value: unknown, column: number): void {
+    const native = this.#native;
+    const out = this.#out;
+    if (value === null) {
+      this.#null();
+      return;
+    }
+    if (this.#json?.[column] === true) {
+      this.#dumped(asJson(value, this.#types![column]!, this.#map), column);
+      return;
+    }
+    switch (typeof value) {
+      case 'string':
+        if (!native.string) break;
+        writeEscaped(value, out, this.#place);
+        return;
+      case 'number':
+        if (!native.number) break;
+        if (Number.isInteger(value) && Math.abs(value) < PLAIN_INTEGER && !Object.is(value, -0)) {
+          writeDigits(value, out);
+        } else break;
+        return;
+      case 'bigint':
+        if (!native.bigint) break;
+        writeAscii(String(value), out);
+        return;
+      case 'boolean':
+        if (!native.boolean) break;
+        this.#byte(value ? 0x74 : 0x66);
+        return;
+      case 'object':
+        if (native.isDate(value)) {
+          this.#date(value);
+          return;
+        }
+        if (native.isBytes(value)) {
+          this.#bytes(value);
+          return;
+        }
+        break;
+      default:
+        break;
+    }
+    this.#dumped(value, column);
+  }
+
+  #null(): void {
+    this.#byte(BACKSLASH);
+    this.#byte(LETTER_N);
+  }
+
+  #dumped(value: unknown, column: number): void {
+    const place = this.#place.toString();
+    const { text } =
+      this.#types === null
+        ? dumpParam(value, this.#map, place)
+        : dumpAs(value, this.#types[column]!, this.#map, place);
+    if (text === null) this.#null();
+    else writeEscaped(text, this.#out, this.#place);
+  }
+
+  #date(value: Date): void {
+    const out = this.#out;
+    const year = value.getUTCFullYear();
+    if (!(year >= 1 && year <= 9999)) {
+      writeAscii(dumpDate(value, this.#place.toString()).text!, out);
+      return;
+    }
+    // As toISOString() writes it.
+    out.room(24);
+    writePadded(year, 4, out);
+    this.#part(0x2d, value.getUTCMonth() + 1, 2);
+    this.#part(0x2d, value.getUTCDate(), 2);
+    this.#part(0x54, value.getUTCHours(), 2);
+    this.#part(0x3a, value.getUTCMinutes(), 2);
+    this.#part(0x3a, value.getUTCSeconds(), 2);
+    this.#part(0x2e, value.getUTCMilliseconds(), 3);
+    this.#byte(0x5a);
+  }
+
+  #part(separator: number, value: number, width: number): void {
+    this.#byte(separator);
+    writePadded(value, width, this.#out);
+  }
+
+  /** \x and hexadecimal digits, whose backslash the format doubles. */
+  #bytes(value: Uint8Array): void {
+    const out = this.#out;
+    out.room(3 + 2 * value.length);
+    const { bytes } = out;
+    let at = out.length;
+    bytes[at++] = BACKSLASH;
+    bytes[at++] = BACKSLASH;
+    bytes[at++] = 0x78;
+    for (const byte of value) {
+      bytes[at++] = HEX_DIGITS[byte >> 4]!;
+      bytes[at++] = HEX_DIGITS[byte & 0x0f]!;
+    }
+    out.length = at;
+  }
+}
+
+const HEX_DIGITS = Buffer.from('0123456789abcdef', 'latin1');
+
+/** What stands for the letter behind a backslash: the letters that the server writes, any other for itself. */
+const UNESCAPED = Uint8Array.from({ length: 256 }, (_, byte) => byte);
+for (const [letter, byte] of [
+  ['b', 8],
+  ['t', 9],
+  ['n', 10],
+  ['v', 11],
+  ['f', 12],
+  ['r', 13],
+] as const) {
+  UNESCAPED[letter.charCodeAt(0)] = byte;
+}
+
+/** Decodes rows in the text format. */
+export class TextRowReader implements RowReader {
+  readonly #map: AdaptersMap;
+  #loaders: readonly Loader[];
+  #piece: Buffer = Buffer.alloc(0);
+  #at = 0;
+  /** How many rows have been met, for error messages. */
+  #rows = 0;
+  /** A field that had to be changed to be read. */
+  #plain = Buffer.allocUnsafe(256);
+
+  constructor(map: AdaptersMap, columns: number) {
+    this.#map = map;
+    this.#loaders = new Array<Loader>(columns).fill(loadText);
+  }
+
+  setTypes(oids: readonly number[]): void {
+    this.#loaders = oids.map((oid) => this.#map.loaderFor(oid));
+  }
+
+  feed(piece: Buffer): void {
+    this.#piece = piece;
+    this.#at = 0;
+  }
+
+  rest(): Buffer | null {
+    const { length } = this.#piece;
+    const rest = this.#at < length ? this.#piece.subarray(this.#at) : null;
+    this.#at = length;
+    return rest;
+  }
+
+  next(): unknown[] | null {
+    const bytes = this.#piece;
+    if (this.#at >= bytes.length) return null;
+    const loaders = this.#loaders;
+    const width = loaders.length;
+    const row = new Array<unknown>(width);
+    this.#rows++;
+    let column = 0;
+    try {
+      if (width === 0) {
+        if (bytes[this.#at] !== NEWLINE) throw this.#malformed('it has more columns than the COPY announced');
+        this.#at++;
+        return row;
+      }
+      for (;;) {
+        const start = this.#at;
+        let at = start;
+        let escapes = 0;
+        let byte = bytes[at];
+        while (byte !== TAB && byte !== NEWLINE) {
+          if (byte === undefined) throw this.#malformed('its end is missing');
+          if (byte === BACKSLASH) {
+            escapes++;
+            at++;
+          }
+          byte = bytes[++at];
+        }
+        // Past the field before it is loaded, so that a loader that fails leaves the reader at the next one.
+        this.#at = at + 1;
+        if (column === width) throw this.#malformed('it has more columns than the COPY announced');
+        row[column] =
+          escapes === 0 ? loaders[column]!(bytes, start, at) : this.#escaped(loaders[column]!, start, at, escapes);
+        column++;
+        if (byte === NEWLINE) {
+          if (column < width) throw this.#malformed(`it has ${String(column)} columns, expected ${String(width)}`);
+          return row;
+        }
+      }
+    } catch (error) {
+      this.#skipRow();
+      throw loadFailed(error, this.#rows, column);
+    }
+  }
+
+  #escaped(loader: Loader, start: number, end: number, escapes: number): unknown {
+    const bytes = this.#piece;
+    if (end - start === 2 && bytes[start + 1] === LETTER_N) return null;
+    const length = end - start - escapes;
+    if (this.#plain.length < length) this.#plain = Buffer.allocUnsafe(2 * length);
+    const plain = this.#plain;
+    let target = 0;
+    for (let source = start; source < end; source++) {
+      const byte = bytes[source]!;
+      plain[target++] = byte === BACKSLASH ? UNESCAPED[bytes[++source]!]! : byte;
+    }
+    return loader(plain, 0, length);
+  }
+
+  /** Goes to the next row, unless the one that failed had been read to its end. */
+  #skipRow(): void {
+    const bytes = this.#piece;
+    if (this.#at > 0 && bytes[this.#at - 1] === NEWLINE) return;
+    const end = bytes.indexOf(NEWLINE, this.#at);
+    this.#at = end < 0 ? bytes.length : end + 1;
+  }
+
+  #malformed(problem: string): Error {
+    return new errors.DataError(`the row is malformed: ${problem}`);
+  }
+}
+
+/** Says where in the data a loader failed. */
+export function loadFailed(error: unknown, row: number, column: number): Error {
+  const detail = error instanceof Error ? error.message : String(error);
+  return new errors.DataError(`row ${String(row)}, column ${String(column + 1)}: ${detail}`, { cause: error });
+}
+
+/** How many values a row has. Raises for what is no row, or one with another number of columns than the COPY. */
+export function checkedWidth(row: unknown, columns: number, place: RowPlace): number {
+  if (!Array.isArray(row)) {
+    throw new errors.ProgrammingError(
+      `row ${String(place.row + 1)}: expected writeRow() to get an array of values, got ${row === null ? 'null' : typeof row}`,
+    );
+  }
+  if (row.length !== columns) {
+    throw new errors.BadCopyFileFormat(
+      `row ${String(place.row + 1)} has ${String(row.length)} values, but the COPY takes ${String(columns)} columns`,
+    );
+  }
+  return columns;
+}

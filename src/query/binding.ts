@@ -1,0 +1,134 @@
+import { dumpParam, type DumpedParam } from '../adapt/dump.js';
+import { literal, type LiteralContext } from '../adapt/literal.js';
+import * as errors from '../errors/index.js';
+import { isComposable, partsOf, type Composable, type Part } from './composable.js';
+import { hasPlaceholders, outline, textWithLiterals, textWithoutValues, textWithParameters, textWithPlaceholders } from './compose.js';
+import { checkQueryText, convertQuery, type ConvertedQuery, type Params } from './placeholders.js';
+
+/** A query: a string with `%s` placeholders, or what `sql` composed. */
+export type Query = string | Composable;
+
+/** What is sent for a query and its parameters. */
+export interface BoundQuery {
+  readonly text: string;
+  /** The values of `$1` …; null if the query came without parameters, and may hold several statements. */
+  readonly params: readonly DumpedParam[] | null;
+}
+
+/** What the protocol's 16-bit count can hold. */
+const MOST_PARAMETERS = 65_535;
+
+/**
+ * A query on its way to the server: taken apart once, bound to parameters any number of times. Each kind of cursor has its own.
+ */
+export abstract class QueryBinding {
+  protected readonly query: string | readonly Part[];
+  protected readonly context: LiteralContext;
+
+  constructor(query: Query, context: LiteralContext) {
+    this.query = typeof query === 'string' ? query : partsOf(query);
+    this.context = context;
+  }
+
+  /** The query by itself, with the values that it carries. Raises `DataError` or `ProgrammingError` for what can't be sent. */
+  withoutParams(): BoundQuery {
+    if (typeof this.query === 'string') return { text: checked(this.query), params: null };
+    const { text, values } = textWithParameters(this.query, this.context);
+    return { text: checked(text), params: values.length === 0 ? null : dumpAll(values, this.context, '') };
+  }
+
+  /**
+   * The query with parameters. Raises `ProgrammingError` if they do not fit, `DataError` or `ProgrammingError` for values that
+   * can't be sent; `where` stands before the number of the value in the message.
+   */
+  abstract withParams(params: Params, where: string): BoundQuery;
+}
+
+/** `%s` and `%(name)s` become `$1` …, whose values go separately. */
+export class ServerBinding extends QueryBinding {
+  #converted: ConvertedQuery | null = null;
+
+  override withParams(params: Params, where: string): BoundQuery {
+    this.#converted ??= convert(this.query, params, this.context);
+    const values = this.#converted.values(params);
+    return { text: this.#converted.text, params: dumpAll(values, this.context, where) };
+  }
+}
+
+/** Values become part of the text, as literals. */
+export class ClientBinding extends QueryBinding {
+  #converted: ConvertedQuery | null = null;
+
+  override withoutParams(): BoundQuery {
+    const text = typeof this.query === 'string' ? this.query : textWithLiterals(this.query, this.context);
+    return { text: checked(text), params: null };
+  }
+
+  override withParams(params: Params, where: string): BoundQuery {
+    this.#converted ??= convert(this.query, params, this.context);
+    const literals = this.#converted
+      .values(params)
+      .map((value, i) => literal(value, this.context, `${where}$${String(i + 1)}`));
+    return { text: this.#converted.fill(literals), params: null };
+  }
+}
+
+/** `$1` … stand in the query already. */
+export class RawBinding extends QueryBinding {
+  #text: string | null = null;
+
+  override withParams(params: Params, where: string): BoundQuery {
+    if (!Array.isArray(params)) {
+      throw new errors.ProgrammingError('a raw cursor takes the values of $1, $2 … as an array');
+    }
+    this.#text ??= checked(
+      typeof this.query === 'string' ? this.query : textWithoutValues(this.query, this.context),
+    );
+    return { text: this.#text, params: dumpAll(params, this.context, where) };
+  }
+}
+
+/** Raises `ProgrammingError` for what is no query. */
+export function checkQuery(query: unknown): void {
+  if (typeof query === 'string' || isComposable(query)) return;
+  throw new errors.ProgrammingError(
+    `expected the query to be a string or composed by sql, got ${query === null ? 'null' : typeof query}`,
+  );
+}
+
+/** What an error message shows of a query, without the values it carries. */
+export function describeQuery(query: Query): string {
+  return typeof query === 'string' ? query : outline(partsOf(query));
+}
+
+function convert(
+  query: string | readonly Part[],
+  params: Params,
+  context: LiteralContext,
+): ConvertedQuery {
+  if (typeof query === 'string') return convertQuery(query, params);
+  const text = textWithPlaceholders(query, context);
+  if (Array.isArray(params) && params.length > 0 && !hasPlaceholders(query)) {
+    throw new errors.ProgrammingError(
+      'the query has no placeholders, yet parameters were passed: in a template write each value where it belongs (${value}),' +
+        ' or ${sql.Placeholder()} for parameters that come separately',
+    );
+  }
+  return convertQuery(text, params);
+}
+
+function checked(text: string): string {
+  checkQueryText(text);
+  return text;
+}
+
+function dumpAll(values: readonly unknown[], { adapters }: LiteralContext, where: string): DumpedParam[] {
+  if (values.length > MOST_PARAMETERS) {
+    throw new errors.ProgrammingError(
+      `the query has ${String(values.length)} parameters; PostgreSQL takes ${String(MOST_PARAMETERS)} at most`,
+    );
+  }
+  const dumped = new Array<DumpedParam>(values.length);
+  for (let i = 0; i < values.length; i++) dumped[i] = dumpParam(values[i], adapters, `${where}$${String(i + 1)}`);
+  return dumped;
+}

@@ -1,0 +1,37 @@
+/** What the server says of a COPY as it begins. */
+export interface CopyFormat {
+  readonly direction: 'in' | 'out';
+  /** Whether the data is in the binary format, rather than in text or CSV. */
+  readonly binary: boolean;
+  /** How many columns a row has. */
+  readonly columns: number;
+}
+
+/** A COPY under way. It has the session to itself; `finish()`, `abort()`, reading to the end or an error ends it. */
+export interface CopyChannel extends CopyFormat {
+  /** The tag, such as `COPY 3`, once the COPY has been completed. */
+  readonly tag: string | null;
+  /** Whether it has ended, well or not: nothing more is to be written or read. */
+  readonly ended: boolean;
+
+  /**
+   * COPY IN: sends a piece of data, cut anywhere; the bytes may be overwritten when it returns. Null if more may be written at
+   * once, else a promise for the moment when the network has taken enough. Throws, or rejects with, the server's error as soon as
+   * the server has ended the COPY.
+   */
+  write(data: Uint8Array): Promise<void> | null;
+  /** COPY IN: ends the data. Resolves with the tag when the server has taken it all; rejects with the server's error. */
+  finish(): Promise<string>;
+
+  /**
+   * COPY OUT: the next piece of data, which is whole rows; null at the end. It is the reader's own. Rejects with the server's
+   * error. The server is held up while nobody reads.
+   */
+  read(): Promise<Buffer | null>;
+
+  /**
+   * Ends it before its time: a COPY IN fails on the server with `reason`, a COPY OUT is cancelled. Resolves when the connection
+   * can be used again, or has been given up. Does nothing if it has ended.
+   */
+  abort(reason: string): Promise<void>;
+}

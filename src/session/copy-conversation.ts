@@ -1,0 +1,230 @@
+import * as errors from '../errors/index.js';
+import type { Conversation, Floor } from './conversation.js';
+import type { CopyChannel, CopyFormat } from './copy-channel.js';
+
+/** Pieces of data are gathered into blocks of this size, bytes. */
+const BLOCK = 65_536;
+/** How much may wait to be read before the server is held up, bytes, and when it may go on. */
+const HIGH_WATER = 4 * BLOCK;
+const LOW_WATER = BLOCK;
+
+/** A COPY, from the moment when its statement is handed to the session. */
+export class CopyConversation implements Conversation, CopyChannel {
+  readonly kind = 'copy';
+  readonly rowsAtATime = 0;
+  readonly #query: string;
+  #floor: Floor | null = null;
+  #format: CopyFormat | null = null;
+  #begun: ((channel: CopyChannel) => void) | null = null;
+
+  /** Settles as the statement does. */
+  readonly #end: Promise<string>;
+  #tag: string | null = null;
+  #ended = false;
+  #error: unknown = null;
+  #left = false;
+  #finishing = false;
+
+  #blocks: Buffer[] = [];
+  #waiting = 0;
+  #block = Buffer.alloc(0);
+  #filled = 0;
+  #paused = false;
+  #wake: (() => void) | null = null;
+
+  /**
+   * `run` executes the statement; `begun` is called when the server is ready for the data. If it never is, what `run` returned
+   * says why.
+   */
+  constructor(
+    query: string,
+    run: (conversation: Conversation) => Promise<string | null>,
+    begun: (channel: CopyChannel) => void,
+  ) {
+    this.#query = query;
+    this.#begun = begun;
+    this.#end = run(this).then(
+      (tag) => {
+        this.#ended = true;
+        if (this.#format === null) throw notCopy(query);
+        this.#tag = tag;
+        this.#wakeUp();
+        return tag ?? '';
+      },
+      (error: unknown) => {
+        this.#ended = true;
+        this.#error = error;
+        this.#wakeUp();
+        throw error;
+      },
+    );
+    this.#end.catch(() => undefined);
+  }
+
+  /** Rejects if the statement ends without having been a COPY. */
+  get end(): Promise<string> {
+    return this.#end;
+  }
+
+  // --- as its user sees it
+
+  get direction(): 'in' | 'out' {
+    return this.#format!.direction;
+  }
+  get binary(): boolean {
+    return this.#format!.binary;
+  }
+  get columns(): number {
+    return this.#format!.columns;
+  }
+  get tag(): string | null {
+    return this.#tag;
+  }
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  write(data: Uint8Array): Promise<void> | null {
+    this.#check('in');
+    if (this.#floor!.copyData(data)) return null;
+    return this.#drained();
+  }
+
+  async #drained(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      this.#floor!.onDrain = () => {
+        this.#wakeUp();
+      };
+    });
+    if (this.#error !== null) throw this.#error as Error;
+  }
+
+  async finish(): Promise<string> {
+    this.#check('in');
+    this.#finishing = true;
+    this.#floor!.copyDone();
+    return this.#end;
+  }
+
+  async read(): Promise<Buffer | null> {
+    if (this.#format!.direction !== 'out') this.#check('out');
+    while (this.#waiting === 0 && !this.#ended) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    if (this.#error !== null) throw this.#error as Error;
+    const block = this.#blocks.shift() ?? this.#takeBlock();
+    if (block === null) return null;
+    this.#waiting -= block.length;
+    if (this.#paused && this.#waiting <= LOW_WATER) {
+      this.#paused = false;
+      this.#floor!.resume();
+    }
+    return block;
+  }
+
+  async abort(reason: string): Promise<void> {
+    if (!this.#ended) this.leave(reason);
+    await this.#end.catch(() => undefined);
+  }
+
+  // --- as the session sees it
+
+  onSent(floor: Floor): void {
+    this.#floor = floor;
+  }
+
+  onCopy(format: CopyFormat): void {
+    this.#format = format;
+    if (this.#left) {
+      this.#leaveNow('the COPY was given up');
+      return;
+    }
+    this.#begun?.(this);
+    this.#begun = null;
+  }
+
+  onCopyData(bytes: Buffer, start: number, end: number): void {
+    if (this.#left) return;
+    const length = end - start;
+    if (this.#filled + length > this.#block.length) {
+      const full = this.#takeBlock();
+      if (full !== null) this.#blocks.push(full);
+      this.#block = Buffer.allocUnsafeSlow(Math.max(BLOCK, length));
+    }
+    bytes.copy(this.#block, this.#filled, start, end);
+    this.#filled += length;
+    this.#waiting += length;
+    if (this.#waiting > HIGH_WATER && !this.#paused) {
+      this.#paused = true;
+      this.#floor!.pause();
+    }
+    this.#wakeUp();
+  }
+
+  onSuspended(): void {
+    // All rows of a statement that is not a COPY come at once, to nobody.
+  }
+
+  leave(reason: string): void {
+    if (this.#left || this.#ended) return;
+    this.#left = true;
+    this.#leaveNow(reason);
+  }
+
+  #leaveNow(reason: string): void {
+    const floor = this.#floor;
+    if (floor === null) return;
+    floor.expectEnd();
+    if (this.#format?.direction === 'in') {
+      if (!this.#finishing) floor.copyFail(reason);
+      else floor.cancel();
+      return;
+    }
+    this.#blocks = [];
+    this.#filled = 0;
+    this.#waiting = 0;
+    if (this.#paused) floor.resume();
+    this.#paused = false;
+    floor.cancel();
+  }
+
+  #check(direction: 'in' | 'out'): void {
+    if (this.#error !== null) throw this.#error as Error;
+    if (this.#ended || this.#finishing || this.#left) {
+      throw new errors.ProgrammingError('the COPY has ended', { query: this.#query });
+    }
+    if (this.#format!.direction !== direction) {
+      throw new errors.ProgrammingError(
+        direction === 'in' ? 'a COPY … TO can only be read' : 'a COPY … FROM can only be written',
+        { query: this.#query },
+      );
+    }
+  }
+
+  /** What has been gathered so far. */
+  #takeBlock(): Buffer | null {
+    if (this.#filled === 0) return null;
+    const taken = this.#block.subarray(0, this.#filled);
+    this.#block = this.#block.subarray(this.#filled);
+    this.#filled = 0;
+    return taken;
+  }
+
+  #wakeUp(): void {
+    const wake = this.#wake;
+    this.#wake = null;
+    wake?.();
+  }
+}
+
+function notCopy(query: string): Error {
+  return new errors.ProgrammingError(
+    'copy() should be used with a COPY … FROM STDIN or COPY … TO STDOUT statement',
+    {
+      query,
+    },
+  );
+}

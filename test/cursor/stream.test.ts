@@ -1,0 +1,250 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { dictRow, errors, TransactionStatus, type AsyncConnection } from '../../src/index.js';
+import { admin, connect, terminate } from '../support/database.js';
+
+const NUMBERS = 'select generate_series(1, %s::int) as n';
+
+async function portals(connection: AsyncConnection): Promise<unknown> {
+  return (await (
+    await connection.execute('select count(*)::int from pg_cursors')
+  ).fetchone())![0] as unknown;
+}
+
+describe.each([true, false])('a stream (autocommit: %s)', (autocommit) => {
+  it('gives all rows in order, through as many batches as it takes', async () => {
+    const connection = await connect({ autocommit });
+    for (const size of [undefined, 1, 7, 100, 1000, 5000]) {
+      const cursor = connection.cursor();
+      const count = size === 1 ? 300 : 20_000;
+      let next = 1;
+      for await (const [n] of cursor.stream(NUMBERS, [count], size === undefined ? {} : { size })) {
+        if (n !== next++) throw new Error(`row ${String(next - 1)} is ${String(n)}`);
+      }
+      expect(next).toBe(count + 1);
+      expect(connection.info.transactionStatus).toBe(
+        autocommit ? TransactionStatus.IDLE : TransactionStatus.INTRANS,
+      );
+    }
+  });
+
+  it('describes its columns, makes rows by the factory, and may have none', async () => {
+    const connection = await connect({ autocommit });
+    const cursor = connection.cursor({ rowFactory: dictRow });
+    const rows: unknown[] = [];
+    for await (const row of cursor.stream("select 1 as a, null as b union all select 2, 'x'")) {
+      expect(cursor.description?.map(({ name }) => name)).toEqual(['a', 'b']);
+      rows.push(row);
+    }
+    expect(rows).toEqual([
+      { a: 1, b: null },
+      { a: 2, b: 'x' },
+    ]);
+    for await (const row of cursor.stream('select 1 where false')) rows.push(row);
+    expect(rows).toHaveLength(2);
+  });
+
+  it('is left by break, throw, return and dispose, and the connection goes on', async () => {
+    const connection = await connect({ autocommit });
+    const slowest: number[] = [];
+    const leave = async (how: string): Promise<number> => {
+      const cursor = connection.cursor();
+      const rows = cursor.stream(NUMBERS, [1_000_000_000]);
+      let left = 0;
+      try {
+        for await (const [n] of rows) {
+          if (n !== 100) continue;
+          left = performance.now();
+          if (how === 'break') break;
+          if (how === 'throw') throw new Error('enough');
+          if (how === 'return') return left;
+          await cursor.close();
+        }
+      } catch (error) {
+        if (how === 'throw') expect((error as Error).message).toBe('enough');
+        else expect(error).toBeInstanceOf(errors.InterfaceError);
+      }
+      return left;
+    };
+    for (const how of ['break', 'throw', 'return', 'dispose']) {
+      for (let i = 0; i < 50; i++) {
+        const left = await leave(how);
+        slowest.push(performance.now() - left);
+        const cursor = await connection.execute('select %s::int', [i]);
+        expect(await cursor.fetchone()).toEqual([i]);
+      }
+      expect(await portals(connection)).toBe(0);
+    }
+    slowest.sort((a, b) => a - b);
+    // A bound for the machine rather than for the library, which takes a round trip.
+    expect(slowest[Math.floor(slowest.length / 2)]).toBeLessThan(100);
+  });
+
+  it('that is abandoned while the server makes the next row is cancelled', async () => {
+    const connection = await connect({ autocommit });
+    const cursor = connection.cursor();
+    const start = performance.now();
+    for await (const [n] of cursor.stream(
+      'select n from generate_series(1, 1000) n, lateral (select pg_sleep(case when n > 3 then 20 else 0 end)) s',
+      [],
+      { size: 1 },
+    )) {
+      if (n === 3) break;
+    }
+    expect(performance.now() - start).toBeLessThan(5000);
+    if (!autocommit) await connection.rollback();
+    expect(await (await connection.execute('select 1')).fetchone()).toEqual([1]);
+  });
+
+  it('is ended by an abort, which it rejects with', async () => {
+    const connection = await connect({ autocommit });
+    for (const when of ['before', 'between rows', 'in the query']) {
+      const abort = new AbortController();
+      const reason = new Error(when);
+      if (when === 'before') abort.abort(reason);
+      const text = when === 'in the query' ? 'select pg_sleep(20)' : 'select generate_series(1, 1000000000)';
+      const run = async (): Promise<void> => {
+        if (when === 'in the query') void sleep(50).then(() => abort.abort(reason));
+        for await (const [n] of connection.cursor().stream(text, null, { signal: abort.signal })) {
+          if (n === 50) abort.abort(reason);
+        }
+      };
+      await expect(run()).rejects.toBe(reason);
+      if (!autocommit) await connection.rollback();
+      expect(await (await connection.execute('select 1')).fetchone()).toEqual([1]);
+    }
+  });
+
+  it('refuses other statements of its connection at once, and says why', async () => {
+    const connection = await connect({ autocommit });
+    const refusals: unknown[] = [];
+    const cursor = connection.cursor();
+    for await (const [n] of cursor.stream(NUMBERS, [100], { size: 10 })) {
+      if (n !== 50) continue;
+      refusals.push(await connection.execute('select 1').catch((error: unknown) => error));
+      refusals.push(await connection.commit().catch((error: unknown) => error));
+      refusals.push(await connection.transaction().catch((error: unknown) => error));
+      refusals.push(
+        await connection
+          .cursor()
+          .stream('select 1')
+          .next()
+          .catch((error: unknown) => error),
+      );
+      await expect(cursor.fetchone()).rejects.toBeInstanceOf(errors.ConcurrentCursorUse);
+    }
+    expect(refusals).toHaveLength(4);
+    for (const refusal of refusals) {
+      expect(refusal).toBeInstanceOf(errors.ProgrammingError);
+      expect((refusal as Error).message).toContain('busy with «select generate_series');
+    }
+    expect(await (await connection.execute('select 1')).fetchone()).toEqual([1]);
+  });
+
+  it('waits for what came before it', async () => {
+    const connection = await connect({ autocommit });
+    const before = connection.execute('select pg_sleep(0.05), 1 as one');
+    const rows: unknown[] = [];
+    for await (const row of connection.cursor().stream(NUMBERS, [3])) rows.push(row);
+    expect(rows).toEqual([[1], [2], [3]]);
+    expect((await before).rowcount).toBe(1);
+  });
+
+  it.each([
+    ['an error at once', 'select * from nowhere', errors.UndefinedTable, 0],
+    [
+      'an error on the way',
+      'select 100 / (50 - n) from generate_series(1, 100) n',
+      errors.DivisionByZero,
+      49,
+    ],
+    ['no rows at all', 'create temp table t as select 1', errors.ProgrammingError, 0],
+    ['a COPY', 'copy (select 1) to stdout', errors.ProgrammingError, 0],
+    ['a COPY the other way', 'copy pg_class from stdin', errors.ProgrammingError, 0],
+    ['several statements', 'select 1; select 2', errors.SyntaxError, 0],
+  ])(
+    'of a statement that has %s says so once, after the rows before it',
+    async (_name, text, errorClass, rows) => {
+      const connection = await connect({ autocommit });
+      let seen = 0;
+      const run = async (): Promise<void> => {
+        for await (const _row of connection.cursor().stream(text, null, { size: 7 })) seen++;
+      };
+      await expect(run()).rejects.toBeInstanceOf(errorClass);
+      expect(seen).toBe(Math.floor(rows / 7) * 7);
+      if (!autocommit) await connection.rollback();
+      expect(await (await connection.execute('select 1')).fetchone()).toEqual([1]);
+    },
+  );
+
+  it('whose loader throws fails with it, and the connection goes on', async () => {
+    const connection = await connect({ autocommit });
+    const cursor = connection.cursor();
+    cursor.adapters.registerLoader('int4', (text) => {
+      if (text === '25') throw new RangeError('not this one');
+      return Number(text);
+    });
+    const run = async (): Promise<void> => {
+      for await (const _row of cursor.stream(NUMBERS, [1000], { size: 10 })) continue;
+    };
+    await expect(run()).rejects.toThrow('not this one');
+    expect(await (await connection.execute('select 1')).fetchone()).toEqual([1]);
+  });
+
+  it('throws when the server is lost, wherever it is, and never ends as if it were complete', async () => {
+    for (const at of [1, 16, 17, 500, 9900]) {
+      const connection = await connect({ autocommit });
+      let seen = 0;
+      const run = async (): Promise<void> => {
+        for await (const [n] of connection.cursor().stream(NUMBERS, [10_000], { size: 8 })) {
+          seen++;
+          if (n === at) await terminate(connection.info.backendPid);
+        }
+      };
+      await expect(run()).rejects.toBeInstanceOf(errors.OperationalError);
+      expect(seen).toBeLessThan(10_000);
+      expect(connection.closed).toBe(true);
+    }
+  });
+});
+
+describe('a stream', () => {
+  it('changes what its statement changes, also if it is left', async () => {
+    const connection = await connect({ autocommit: true });
+    await connection.execute('create table stream_changes (n int)');
+    try {
+      const text = 'insert into stream_changes select generate_series(1, 1000) returning n';
+      for await (const [n] of connection.cursor().stream(text, null, { size: 10 })) if (n === 15) break;
+      expect(await admin('select count(*)::int as n from stream_changes')).toEqual([{ n: 1000 }]);
+    } finally {
+      await connection.execute('drop table stream_changes');
+    }
+  });
+
+  it('refuses a size that makes no sense', async () => {
+    const connection = await connect();
+    for (const size of [0, -1, 1.5, NaN]) {
+      await expect(connection.cursor().stream('select 1', null, { size }).next()).rejects.toBeInstanceOf(
+        errors.ProgrammingError,
+      );
+    }
+  });
+
+  it('holds no more in memory than two batches', async () => {
+    const connection = await connect();
+    globalThis.gc?.();
+    const text = "select repeat('x', 100000) from generate_series(1, 5000)";
+    const before = process.memoryUsage().rss;
+    let most = 0;
+    let rows = 0;
+    for await (const _row of connection.cursor().stream(text)) {
+      if (++rows % 100 === 0) {
+        await sleep(1);
+        most = Math.max(most, process.memoryUsage().rss - before);
+      }
+    }
+    expect(rows).toBe(5000);
+    // 500 MB went through.
+    expect(most).toBeLessThan(150_000_000);
+  });
+});
