@@ -10,7 +10,9 @@ export type {
 export type { CustomDumper } from './adapt/custom-dumper.js';
 export { setJsonDumps, setJsonLoads, type JsonLoads } from './adapt/json.js';
 export { Multirange } from './adapt/multirange.js';
+export { OffsetTime } from './adapt/offset-time.js';
 export { Range } from './adapt/range.js';
+export { registerTemporal, type TemporalApi, type TemporalOptions } from './adapt/temporal.js';
 export {
   Float4,
   Float8,
@@ -33,6 +35,7 @@ export {
 } from './connection/connection.js';
 export { ConnectionInfo, ConnStatus } from './connection/info.js';
 export { IsolationLevel } from './connection/isolation-level.js';
+export { AsyncPipeline } from './connection/pipeline.js';
 export { AsyncTransaction, Rollback, type TransactionOptions } from './connection/transaction.js';
 export { conninfoToDict, makeConninfo, type ConninfoParams } from './conninfo/index.js';
 export { AsyncClientCursor } from './cursor/client-cursor.js';
@@ -71,7 +74,7 @@ export {
   type StandardSchema,
   type TupleRow,
 } from './rows.js';
-export { TransactionStatus } from './session/status.js';
+export { PipelineStatus, TransactionStatus } from './session/status.js';
 export { Composite, CompositeInfo, registerComposite, type CompositeOptions } from './types/composite.js';
 export { EnumInfo, registerEnum, type EnumOptions } from './types/enum.js';
 export { registerHstore } from './types/hstore.js';

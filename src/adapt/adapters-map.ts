@@ -19,8 +19,14 @@ export interface DumpedParam {
  */
 export type Dumper = (value: never, place: string, map: AdaptersMap) => DumpedParam;
 
-/** Makes the loader of a type that consists of others, whose loaders it is given. */
-export type LoaderMaker = (loaderFor: (oid: number) => Loader) => Loader;
+/** The settings that the server of a session reports, such as `DateStyle`, as they are at the moment. */
+export type SessionSettings = ReadonlyMap<string, string>;
+
+/**
+ * Makes the loader of a type that consists of others, whose loaders it is given, or whose text depends on settings of the
+ * session.
+ */
+export type LoaderMaker = (loaderFor: (oid: number) => Loader, settings: SessionSettings) => Loader;
 
 /** What has adapters of its own: a connection, a cursor, or an adapters map itself (Psycopg: `AdaptContext`). */
 export interface AdaptContext {
@@ -43,6 +49,8 @@ export interface TypeEntry {
   readonly rangeOf?: number | undefined;
   /** Of a multirange type: oid of the type of its ranges' bounds. */
   readonly multirangeOf?: number | undefined;
+  /** Whether it is an enum, whose values are their labels in the binary format, too. */
+  readonly isEnum?: boolean | undefined;
 }
 
 /** What `typeof` says of the values that a dumper can be registered for. */
@@ -79,9 +87,11 @@ interface Tables {
   /** Range types by their bounds' type. */
   readonly ranges: Map<number, number>;
   readonly multiranges: Map<number, number>;
-  /** Loaders made of others when first asked for. */
-  readonly made: Map<number, Loader>;
+  /** What the makers have made when first asked for, for the settings of each session. */
+  made: WeakMap<SessionSettings, Map<number, Loader>>;
 }
+
+const NO_SETTINGS: SessionSettings = new Map();
 
 function emptyTables(): Tables {
   return {
@@ -94,7 +104,7 @@ function emptyTables(): Tables {
     byArrayOid: new Map(),
     ranges: new Map(),
     multiranges: new Map(),
-    made: new Map(),
+    made: new WeakMap(),
   };
 }
 
@@ -111,11 +121,13 @@ export class AdaptersMap {
   #tables: Tables;
   /** Whether the tables are this map's alone; a copy shares them until one of the two is changed. */
   #owned: boolean;
+  readonly #settings: SessionSettings;
 
   /** @internal Use `adapters.clone()`. */
-  constructor(tables?: Tables) {
+  constructor(tables?: Tables, settings = NO_SETTINGS) {
     this.#owned = tables === undefined;
     this.#tables = tables ?? emptyTables();
+    this.#settings = settings;
   }
 
   /** This map, so that it can stand where a connection or a cursor can. */
@@ -125,14 +137,20 @@ export class AdaptersMap {
 
   /** A copy that can be changed without changing this one. Takes constant time. */
   clone(): AdaptersMap {
+    return this.cloneFor(this.#settings);
+  }
+
+  /** @internal A copy for a session, whose server writes values as `settings` say. */
+  cloneFor(settings: SessionSettings): AdaptersMap {
     this.#owned = false;
-    return new AdaptersMap(this.#tables);
+    return new AdaptersMap(this.#tables, settings);
   }
 
   /** Makes a type of the server known. See `TypeInfo`, which reads it from the catalogue. */
   registerType(type: TypeEntry): void {
-    const { byOid, byName, byArrayOid, ranges, multiranges, made } = this.#own();
-    made.clear();
+    const tables = this.#own();
+    tables.made = new WeakMap();
+    const { byOid, byName, byArrayOid, ranges, multiranges } = tables;
     byOid.set(type.oid, type);
     byName.set(type.name, type);
     if (type.sqlName !== undefined) byName.set(type.sqlName, type);
@@ -163,7 +181,7 @@ export class AdaptersMap {
     const tables = this.#own();
     tables.loaders.set(oid, loader);
     tables.makers.delete(oid);
-    tables.made.clear();
+    tables.made = new WeakMap();
   }
 
   /** @internal Has the loader of a type made of the loaders that the map has for the types it consists of. */
@@ -171,7 +189,7 @@ export class AdaptersMap {
     const tables = this.#own();
     tables.makers.set(oid, maker);
     tables.loaders.delete(oid);
-    tables.made.clear();
+    tables.made = new WeakMap();
   }
 
   /**
@@ -216,22 +234,37 @@ export class AdaptersMap {
   /** The loader of a type; what is not registered loads as the server's text. */
   loaderFor(oid: number): Loader {
     const tables = this.#tables;
-    const found = tables.loaders.get(oid) ?? tables.made.get(oid);
+    const made = tables.made.get(this.#settings);
+    const found = tables.loaders.get(oid) ?? made?.get(oid);
     if (found !== undefined) return found;
     const maker = tables.makers.get(oid);
     const element = tables.byArrayOid.get(oid);
     const base = tables.byOid.get(oid)?.baseOid;
     if (maker === undefined && element === undefined && base === undefined) return loadText;
+    const cache = made ?? new Map<number, Loader>();
+    if (made === undefined) tables.made.set(this.#settings, cache);
     // No type of the server contains itself. One that was registered so by mistake is text within itself.
-    tables.made.set(oid, loadText);
+    cache.set(oid, loadText);
     const loader =
       maker !== undefined
-        ? maker((part) => this.loaderFor(part))
+        ? maker((part) => this.loaderFor(part), this.#settings)
         : element !== undefined
           ? arrayLoader(this.loaderFor(element.oid), element.delimiter)
           : this.loaderFor(base!);
-    tables.made.set(oid, loader);
+    cache.set(oid, loader);
     return loader;
+  }
+
+  /** @internal Whether the type itself loads in another way than with `other`, leaving aside what it consists of. */
+  loadsOtherwise(oid: number, other: AdaptersMap): boolean {
+    const own = this.#tables;
+    const others = other.#tables;
+    return own.loaders.get(oid) !== others.loaders.get(oid) || own.makers.get(oid) !== others.makers.get(oid);
+  }
+
+  /** @internal Whether the type loads as something else than the server's text. */
+  hasLoader(oid: number): boolean {
+    return this.loaderFor(oid) !== loadText;
   }
 
   /** The dumper registered for a `typeof`. */
@@ -300,7 +333,7 @@ export class AdaptersMap {
         byArrayOid: new Map(byArrayOid),
         ranges: new Map(ranges),
         multiranges: new Map(multiranges),
-        made: new Map(),
+        made: new WeakMap(),
       };
       this.#owned = true;
     }

@@ -4,7 +4,7 @@ import { BUILTIN_RANGES, BUILTIN_TYPES, SQL_NAMES } from './builtin-types.js';
 import { dumpMultirange, dumpRange } from './dump-range.js';
 import { dumpBoolean, dumpBytes, dumpDate, dumpInteger, dumpNumber, dumpText } from './dump-scalars.js';
 import { recordLoader } from './load-composite.js';
-import { loadInstant, loadInterval, loadTimestamp } from './load-datetime.js';
+import { dateLoader, instantLoader, loadInterval, timestampLoader } from './load-datetime.js';
 import { loadBigint, loadFloat, loadInteger } from './load-numbers.js';
 import { multirangeLoader, rangeLoader } from './load-range.js';
 import { loadAscii, loadBoolean, loadBytes, loadJson } from './load-text.js';
@@ -34,13 +34,13 @@ for (const [name, oid, arrayOid, delimiter = ','] of BUILTIN_TYPES) {
 for (const oid of [Oids.int2, Oids.int4, Oids.oid]) adapters.setLoader(oid, loadInteger);
 adapters.setLoader(Oids.int8, loadBigint);
 for (const oid of [Oids.float4, Oids.float8]) adapters.setLoader(oid, loadFloat);
-for (const oid of [Oids.numeric, Oids.uuid, Oids.date, Oids.time, Oids.timetz])
-  adapters.setLoader(oid, loadAscii);
+for (const oid of [Oids.numeric, Oids.uuid, Oids.time, Oids.timetz]) adapters.setLoader(oid, loadAscii);
 adapters.setLoader(Oids.bool, loadBoolean);
 adapters.setLoader(Oids.bytea, loadBytes);
 for (const oid of [Oids.json, Oids.jsonb]) adapters.setLoader(oid, loadJson);
-adapters.setLoader(Oids.timestamp, loadTimestamp);
-adapters.setLoader(Oids.timestamptz, loadInstant);
+adapters.setLoaderMaker(Oids.date, dateLoader);
+adapters.setLoaderMaker(Oids.timestamp, timestampLoader);
+adapters.setLoaderMaker(Oids.timestamptz, instantLoader);
 adapters.setLoader(Oids.interval, loadInterval);
 adapters.setLoaderMaker(Oids.record, (loaderFor) => recordLoader(loaderFor(Oids.text)));
 

@@ -65,6 +65,9 @@ function refusal(value: unknown): string {
       return "a symbol can't be sent to the server; use its description";
     default: {
       const name = (value as { constructor?: { name?: string } }).constructor?.name ?? 'Object';
+      if (Object.prototype.toString.call(value).startsWith('[object Temporal.')) {
+        return `a Temporal.${name} can't be sent unless registerTemporal() has been called for its class`;
+      }
       return name === 'Object' || name === ''
         ? "a plain object can't be sent as it is: wrap it as new Jsonb(value) for jsonb, or new Json(value) for json"
         : `an object of class ${name} can't be sent as it is: convert it, wrap it as new Jsonb(value) for jsonb, or register` +

@@ -1,5 +1,8 @@
 import * as errors from '../errors/index.js';
 import type { Loader } from '../wire/row-decoder.js';
+import type { LoaderMaker } from './adapters-map.js';
+import { isoStyle } from './date-style.js';
+import { readInterval, writeInterval } from './interval.js';
 
 const ZERO = 0x30;
 const DASH = 0x2d;
@@ -7,21 +10,42 @@ const PLUS = 0x2b;
 const COLON = 0x3a;
 const SPACE = 0x20;
 const DOT = 0x2e;
+const LETTER_C = 0x43;
+const LETTER_T = 0x54;
 
 function two(bytes: Buffer, at: number): number {
   return (bytes[at]! - ZERO) * 10 + (bytes[at + 1]! - ZERO);
 }
 
+/** date, as ISO 8601 text. Years before Christ and the infinities stay as the server writes them, for it to read again. */
+export const dateLoader: LoaderMaker = (_, settings) => (bytes, start, end) => {
+  const text = bytes.latin1Slice(start, end);
+  return bytes[start + 4] === DASH ? text : isoStyle(text, 'date', settings);
+};
+
+/** timestamp, as ISO 8601 text; the same goes for what ISO 8601 has no way to write. */
+export const timestampLoader: LoaderMaker = (_, settings) => (bytes, start, end) => {
+  if (bytes[start + 4] === DASH && bytes[start + 10] === SPACE && bytes[end - 1] !== LETTER_C) {
+    // One text made of the bytes, rather than one put together from two.
+    bytes[start + 10] = LETTER_T;
+    const text = bytes.latin1Slice(start, end);
+    bytes[start + 10] = SPACE;
+    return text;
+  }
+  const text = isoStyle(bytes.latin1Slice(start, end), 'timestamp', settings);
+  return text.endsWith('BC') ? text : text.replace(' ', 'T');
+};
+
 /** timestamptz, as a `Date`; microseconds are cut off. What a `Date` can't hold is a `DataError`. */
-export const loadInstant: Loader = (bytes, start, end) => {
+export const instantLoader: LoaderMaker = (_, settings) => (bytes, start, end) => {
   // 2024-01-02 03:04:05[.678901]+01[:30[:15]], by far the most frequent form.
   if (
     end - start < 22 ||
     bytes[start + 4] !== DASH ||
     bytes[start + 10] !== SPACE ||
-    bytes[end - 1] === 0x43
+    bytes[end - 1] === LETTER_C
   ) {
-    return loadRareInstant(bytes.latin1Slice(start, end));
+    return loadRareInstant(isoStyle(bytes.latin1Slice(start, end), 'timestamptz', settings));
   }
   let at = start + 19;
   let milliseconds = 0;
@@ -33,9 +57,9 @@ export const loadInstant: Loader = (bytes, start, end) => {
     }
   }
   const sign = bytes[at] === PLUS ? 1 : bytes[at] === DASH ? -1 : 0;
-  if (sign === 0) return loadRareInstant(bytes.latin1Slice(start, end));
+  if (sign === 0) return loadRareInstant(isoStyle(bytes.latin1Slice(start, end), 'timestamptz', settings));
   let offset = two(bytes, at + 1) * 3600;
-  if (bytes[at + 3] === COLON) offset += two(bytes, at + 4) * 60;
+  if (bytes[at + 3] === COLON && at + 3 < end) offset += two(bytes, at + 4) * 60;
   if (bytes[at + 6] === COLON && at + 6 < end) offset += two(bytes, at + 7);
   const days = daysSinceEpoch(
     two(bytes, start) * 100 + two(bytes, start + 2),
@@ -59,18 +83,21 @@ function daysSinceEpoch(year: number, month: number, day: number): number {
 const INSTANT =
   /^(\d{4,6})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?([+-])(\d\d)(?::(\d\d))?(?::(\d\d))?( BC)?$/;
 
-function loadRareInstant(text: string): Date {
+/** An instant as the server writes it under DateStyle ISO. */
+export interface Instant {
+  /** From 1970-01-01T00:00:00Z; beyond what a `Date` holds, too. */
+  readonly milliseconds: number;
+  /** Those that the milliseconds leave over: 0 to 999. */
+  readonly microseconds: number;
+}
+
+/** Reads an instant; null for the infinities, and what else is none. */
+export function readInstant(text: string): Instant | null {
   const match = INSTANT.exec(text);
-  if (match === null) {
-    throw new errors.DataError(
-      text.endsWith('infinity')
-        ? `timestamptz '${text}' can't be held by a Date; cast it to text to see it`
-        : `timestamptz '${text}' can't be read: DateStyle has to be ISO`,
-    );
-  }
+  if (match === null) return null;
   const [
     ,
-    year,
+    years,
     month,
     day,
     hour,
@@ -83,55 +110,39 @@ function loadRareInstant(text: string): Date {
     seconds = '0',
     bc,
   ] = match;
-  const date = new Date(0);
-  date.setUTCFullYear(bc === undefined ? Number(year) : 1 - Number(year), Number(month) - 1, Number(day));
-  date.setUTCHours(Number(hour), Number(minute), Number(second), Number(fraction.padEnd(3, '0').slice(0, 3)));
-  const offset = (Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds)) * 1000;
-  const instant = new Date(date.getTime() - (sign === '-' ? -offset : offset));
-  if (Number.isNaN(instant.getTime())) {
-    throw new errors.DataError(`timestamptz '${text}' can't be held by a Date; cast it to text to see it`);
+  const year = bc === undefined ? Number(years) : 1 - Number(years);
+  const offset = Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds);
+  const time = Number(hour) * 3600 + Number(minute) * 60 + Number(second) + (sign === '-' ? offset : -offset);
+  const micros = Number(fraction.padEnd(6, '0'));
+  return {
+    milliseconds:
+      (daysSinceEpoch(year, Number(month), Number(day)) * 86_400 + time) * 1000 + Math.floor(micros / 1000),
+    microseconds: micros % 1000,
+  };
+}
+
+function loadRareInstant(text: string): Date {
+  const instant = readInstant(text);
+  const date = new Date(instant?.milliseconds ?? NaN);
+  if (Number.isNaN(date.getTime())) {
+    throw new errors.DataError(
+      `the timestamptz '${text}' can't be held by a Date; cast it to text to see it`,
+    );
   }
-  return instant;
+  return date;
 }
 
 function isDigit(byte: number | undefined): boolean {
   return byte !== undefined && byte >= ZERO && byte <= ZERO + 9;
 }
 
-/**
- * timestamp, as ISO 8601 text. Years before Christ, the infinities and styles other than ISO stay as the server writes them,
- * for it to read again.
- */
-export const loadTimestamp: Loader = (bytes, start, end) => {
-  const text = bytes.latin1Slice(start, end);
-  if (bytes[start + 4] !== DASH && bytes[start + 5] !== DASH && bytes[start + 6] !== DASH) return text;
-  return text.endsWith('BC') ? text : text.replace(' ', 'T');
-};
-
-const POSTGRES_INTERVAL =
-  /^(?:([+-]?\d+) years? ?)?(?:([+-]?\d+) mons? ?)?(?:([+-]?\d+) days? ?)?(?:([+-]?)(\d+):(\d\d):(\d\d(?:\.\d+)?))?$/;
-
-/** interval, as ISO 8601 text. What the session's IntervalStyle writes in another way than 'postgres' stays as it is. */
+/** interval, as ISO 8601 text, whatever the session's IntervalStyle is. An infinity stays as the server writes it. */
 export const loadInterval: Loader = (bytes, start, end) => {
   const text = bytes.latin1Slice(start, end);
-  const match = POSTGRES_INTERVAL.exec(text);
-  if (match === null || text === '') return text;
-  const [, years, months, days, sign = '', hours, minutes, seconds] = match;
-  const minus = sign === '-' ? '-' : '';
-  let date = '';
-  if (years !== undefined) date += `${plain(years)}Y`;
-  if (months !== undefined) date += `${plain(months)}M`;
-  if (days !== undefined) date += `${plain(days)}D`;
-  let time = '';
-  if (hours !== undefined && Number(hours) !== 0) time += `${minus}${String(BigInt(hours))}H`;
-  if (minutes !== undefined && minutes !== '00') time += `${minus}${String(Number(minutes))}M`;
-  if (seconds !== undefined && Number(seconds) !== 0) {
-    time += `${minus}${seconds.startsWith('0') ? seconds.slice(1) : seconds}S`;
-  }
-  if (time !== '') return `P${date}T${time}`;
-  return date === '' ? 'PT0S' : `P${date}`;
+  const fields = readInterval(text);
+  if (fields !== null) return writeInterval(fields);
+  if (text.endsWith('infinity')) return text;
+  throw new errors.DataError(
+    `the interval '${text}' can't be read: this is none of the styles that are known`,
+  );
 };
-
-function plain(count: string): string {
-  return count.startsWith('+') ? count.slice(1) : count;
-}

@@ -11,6 +11,7 @@ import { DEFAULT_CONNECT_TIMEOUT } from '../session/startup.js';
 import type { TransactionStatus } from '../session/status.js';
 import { HANDLE, Handle } from './handle.js';
 import { checkIdle, ConnectionInfo } from './info.js';
+import { AsyncPipeline, runInPipeline } from './pipeline.js';
 import type { IsolationLevel } from './isolation-level.js';
 import { AsyncTransaction, runInTransaction, type TransactionOptions } from './transaction.js';
 import { checkSetting, DEFAULT_SETTINGS, type TransactionSettings } from './transaction-settings.js';
@@ -130,7 +131,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
             options.prepareThreshold === undefined ? DEFAULT_PREPARE_THRESHOLD : options.prepareThreshold,
           max: DEFAULT_PREPARED_MAX,
         },
-        adapters: (options.context?.adapters ?? globalAdapters).clone(),
+        adapters: (options.context?.adapters ?? globalAdapters).cloneFor(session.parameters),
         rowFactory: options.rowFactory ?? tupleRow,
         cursorFactory: options.cursorFactory ?? AsyncCursor,
         noticeHandlers: [],
@@ -234,6 +235,19 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     options?: TransactionOptions,
   ): Promise<T | undefined> {
     return runInTransaction(new AsyncTransaction(this as unknown as AsyncConnection<unknown>, options), fn);
+  }
+
+  /**
+   * Begins a pipeline (Psycopg: `pipeline()`): until its scope is left, statements are sent without waiting for the answers of
+   * those before them, all in as few round trips as possible.
+   */
+  pipeline(): AsyncPipeline {
+    return new AsyncPipeline(this);
+  }
+
+  /** Runs `fn` in a pipeline. Rejects with the first error of it that `fn` has not been told of. */
+  withPipeline<T>(fn: (pipeline: AsyncPipeline) => Promise<T>): Promise<T> {
+    return runInPipeline(this, fn);
   }
 
   /** Whether each statement is a transaction of its own. */

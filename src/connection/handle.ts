@@ -1,11 +1,13 @@
 import type { AdaptersMap } from '../adapt/adapters-map.js';
 import * as errors from '../errors/index.js';
+import type { CopyChannel } from '../session/copy-channel.js';
 import type { PreparePolicy } from '../session/prepared-statements.js';
 import type { Hold, Session } from '../session/session.js';
 import type { RowStream } from '../session/row-stream.js';
 import type { SentParam, StatementRequest, StatementResult } from '../session/statement.js';
 import { TransactionStatus } from '../session/status.js';
 import type { RowDecoderSource } from '../wire/row-decoder.js';
+import { PipelineState } from './pipeline-state.js';
 import { beginStatement, type TransactionSettings } from './transaction-settings.js';
 
 /** A statement as a cursor hands it over. */
@@ -31,6 +33,7 @@ export class Handle {
   readonly session: Session;
   readonly settings: TransactionSettings;
   readonly policy: { threshold: number | null; max: number | null };
+  readonly pipeline: PipelineState;
   /** How many transaction blocks are open. */
   transactions = 0;
   #returned = false;
@@ -42,6 +45,7 @@ export class Handle {
     this.session = session;
     this.settings = settings;
     this.policy = { ...policy };
+    this.pipeline = new PipelineState(this);
   }
 
   /** Whether a statement has failed because the connection is gone, so that its user knows. */
@@ -60,6 +64,7 @@ export class Handle {
   /** From here on every use raises `InterfaceError`. */
   cutOff(): void {
     this.#returned = true;
+    this.session.endPipeline();
   }
 
   /** Raises `InterfaceError` if the connection has been returned to its pool. */
@@ -98,10 +103,30 @@ export class Handle {
     return this.session.stream(request, size);
   }
 
+  /** Begins the COPY that `request()` made. */
+  async copy(request: StatementRequest): Promise<CopyChannel> {
+    this.check();
+    try {
+      return await this.session.copy(request);
+    } catch (error) {
+      if (this.session.closed) this.#endSeen = true;
+      throw error;
+    }
+  }
+
+  /** A COPY has ended, with this tag if it has been completed. */
+  copied(direction: 'in' | 'out', tag: string | null): void {
+    if (this.session.closed) this.#endSeen = true;
+    if (direction === 'in' && tag !== null && !WRITES_NOTHING.test(tag)) {
+      this.#wrote = this.session.transactionStatus === TransactionStatus.INTRANS;
+    }
+  }
+
   /** Opens a transaction if none is open, unless in autocommit. */
   async openTransaction(options: { hold?: Hold } = {}): Promise<void> {
-    if (!this.settings.autocommit)
-      await this.command(beginStatement(this.settings), { ...options, onlyIf: 'idle' });
+    // In a pipeline it comes with the next statement.
+    if (this.settings.autocommit || (this.pipeline.active && options.hold === undefined)) return;
+    await this.command(beginStatement(this.settings), { ...options, onlyIf: 'idle' });
   }
 
   /** Executes a command of the library's own, exactly as it is. */
@@ -111,6 +136,7 @@ export class Handle {
   ): Promise<void> {
     this.check();
     const { onlyIf, hold } = options;
+    if (this.pipeline.active && hold === undefined) await this.pipeline.sync();
     const request: StatementRequest = {
       text,
       executions: [NO_PARAMS],

@@ -1,4 +1,5 @@
 import * as errors from '../errors/index.js';
+import type { PipelineStatus } from '../session/status.js';
 import { TransactionStatus } from '../session/status.js';
 import type { Handle } from './handle.js';
 
@@ -18,6 +19,10 @@ export class ConnectionInfo {
   }
 
   /** `BAD` once the connection is closed or lost. */
+  get pipelineStatus(): PipelineStatus {
+    return this.#handle.session.pipelineStatus;
+  }
+
   get status(): ConnStatus {
     return this.#handle.returned || this.#handle.session.closed ? ConnStatus.BAD : ConnStatus.OK;
   }

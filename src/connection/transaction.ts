@@ -71,9 +71,10 @@ export class AsyncTransaction implements AsyncDisposable {
   }
 
   /** @internal Opens the block: a transaction if none is open, else a savepoint. */
-  enter(): Promise<this> {
+  async enter(): Promise<this> {
     const handle = this.#handle;
     handle.check();
+    if (handle.pipeline.active) await handle.pipeline.sync();
     return handle.session.exclusively(async (hold, status) => {
       this.#outermost = status === TransactionStatus.IDLE;
       if (!this.#outermost) this.#savepointName ??= `_pg3_${String(handle.transactions + 1)}`;

@@ -1,4 +1,6 @@
-import { loadInstant, loadInterval } from '../adapt/load-datetime.js';
+import { builtinAdapters } from '../adapt/adapters.js';
+import { readInterval, writeInterval } from '../adapt/interval.js';
+import { Oids } from '../adapt/oids.js';
 import type { BinaryType } from './binary-type.js';
 import { readInt64, writeBigInt64, writeInt64 } from './binary-type.js';
 import type { Block } from './block.js';
@@ -39,7 +41,11 @@ function dateText(days: number): { readonly text: string; readonly bc: boolean }
   const era = Math.floor(shifted / 146_097);
   const dayOfEra = shifted - era * 146_097;
   const yearOfEra = Math.floor(
-    (dayOfEra - Math.floor(dayOfEra / 1460) + Math.floor(dayOfEra / 36_524) - Math.floor(dayOfEra / 146_096)) / 365,
+    (dayOfEra -
+      Math.floor(dayOfEra / 1460) +
+      Math.floor(dayOfEra / 36_524) -
+      Math.floor(dayOfEra / 146_096)) /
+      365,
   );
   const dayOfYear = dayOfEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100));
   const shiftedMonth = Math.floor((5 * dayOfYear + 2) / 153);
@@ -79,14 +85,16 @@ interface Moment {
 function parseMoment(text: string, type: string, place: RowPlace): Moment {
   const match = TIMESTAMP.exec(text);
   if (match === null) throw notIso(text, type, place);
-  const [, yearText, monthText, dayText, hour = '0', minute = '0', second = '0', fraction = '', zone, bc] = match;
+  const [, yearText, monthText, dayText, hour = '0', minute = '0', second = '0', fraction = '', zone, bc] =
+    match;
   const written = Number(yearText);
   const year = bc === undefined ? written : 1 - written;
   const month = Number(monthText);
   const day = Number(dayText);
   const leap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
   const length = month === 2 && leap ? 29 : (MONTH_LENGTHS[month - 1] ?? 0);
-  if (written === 0 || day < 1 || day > length) throw place.refuse(`${shown(text)} is not a day of the calendar`);
+  if (written === 0 || day < 1 || day > length)
+    throw place.refuse(`${shown(text)} is not a day of the calendar`);
   return {
     days: daysOf(year, month, day),
     microseconds: timeOfDay(text, hour, minute, second, fraction, place),
@@ -130,7 +138,8 @@ function offsetOf(zone: string, text: string, place: RowPlace): number {
   const hours = Number(digits.slice(0, 2));
   const minutes = Number(digits.slice(2, 4));
   const seconds = Number(digits.slice(4, 6));
-  if (hours > 15 || minutes > 59 || seconds > 59) throw place.refuse(`the time zone of ${shown(text)} is out of range`);
+  if (hours > 15 || minutes > 59 || seconds > 59)
+    throw place.refuse(`the time zone of ${shown(text)} is out of range`);
   const offset = (hours * 60 + minutes) * 60 + seconds;
   return zone.startsWith('-') ? -offset : offset;
 }
@@ -237,7 +246,7 @@ export const timestamptz: BinaryType = {
     }
     // The infinities and the years that a Date may not hold: rare enough to go by the loader that knows what to say of them.
     const text = Buffer.from(timestampText(bytes, start, '+00'), 'latin1');
-    return loadInstant(text, 0, text.length);
+    return builtinAdapters.loaderFor(Oids.timestamptz)(text, 0, text.length);
   },
   text: (bytes, start) => timestampText(bytes, start, '+00'),
 };
@@ -286,10 +295,7 @@ function timestampText(bytes: Buffer, start: number, zone: string): string {
 
 const ISO_DURATION =
   /^\s*P(?:([+-]?\d+)Y)?(?:([+-]?\d+)M)?(?:([+-]?\d+)W)?(?:([+-]?\d+)D)?(?:T(?:([+-]?\d+)H)?(?:([+-]?\d+)M)?(?:([+-]?)(\d+)(?:\.(\d+))?S)?)?\s*$/;
-const POSTGRES_INTERVAL =
-  /^\s*(?:([+-]?\d+) years? ?)?(?:([+-]?\d+) mons? ?)?(?:([+-]?\d+) days? ?)?(?:([+-]?)(\d+):(\d\d):(\d\d)(?:\.(\d+))?)?\s*$/;
-
-/** interval, as an ISO 8601 duration; also as the server writes it with IntervalStyle `postgres`. */
+/** interval, as an ISO 8601 duration; also in any form in which the server writes it. */
 export const interval: BinaryType = {
   writeText: (text, out, place) => {
     const infinite = INFINITE.exec(text);
@@ -313,8 +319,18 @@ export const interval: BinaryType = {
     out.int32(months);
   },
   load: (bytes, start) => {
-    const text = Buffer.from(intervalText(bytes, start), 'latin1');
-    return loadInterval(text, 0, text.length);
+    const { months, days, microseconds, infinity } = readFields(bytes, start);
+    if (infinity !== null) return infinity;
+    const sign = microseconds < 0n ? -1 : 1;
+    const seconds = microseconds / 1_000_000n;
+    return writeInterval({
+      years: Math.trunc(months / 12),
+      months: months % 12,
+      days,
+      hours: Number(seconds / 3600n),
+      minutes: Number((seconds / 60n) % 60n),
+      microseconds: sign * Math.abs(Number(microseconds % 60_000_000n)),
+    });
   },
   text: (bytes, start) => intervalText(bytes, start),
 };
@@ -325,34 +341,62 @@ function parseInterval(
 ): { readonly months: number; readonly days: number; readonly microseconds: bigint } {
   const iso = ISO_DURATION.exec(text);
   if (iso !== null && /\d/.test(text) && !/T\s*$/.test(text)) {
-    const [, years = 0, months = 0, weeks = 0, days = 0, hours = '0', minutes = '0', sign, seconds = '0', fraction] = iso;
+    const [
+      ,
+      years = 0,
+      months = 0,
+      weeks = 0,
+      days = 0,
+      hours = '0',
+      minutes = '0',
+      sign,
+      seconds = '0',
+      fraction,
+    ] = iso;
     const parts = BigInt(seconds) * 1_000_000n + BigInt(microsecondsOf(fraction ?? ''));
     return {
       months: Number(years) * 12 + Number(months),
       days: Number(weeks) * 7 + Number(days),
-      microseconds: (BigInt(hours) * 3600n + BigInt(minutes) * 60n) * 1_000_000n + (sign === '-' ? -parts : parts),
+      microseconds:
+        (BigInt(hours) * 3600n + BigInt(minutes) * 60n) * 1_000_000n + (sign === '-' ? -parts : parts),
     };
   }
-  const match = POSTGRES_INTERVAL.exec(text);
-  if (match === null || !/\d/.test(text)) {
+  const fields = readInterval(text.trim());
+  if (fields === null || !/\d/.test(text)) {
     throw place.refuse(`${shown(text)} can't be sent as interval: write it as ISO 8601 has it, P1DT2H30M`);
   }
-  const [, years = 0, months = 0, days = 0, sign, hours = '0', minutes = '0', seconds = '0', fraction = ''] = match;
-  const parts =
-    (BigInt(hours) * 3600n + BigInt(minutes) * 60n + BigInt(seconds)) * 1_000_000n + BigInt(microsecondsOf(fraction));
+  const { years, months, days, hours, minutes, microseconds } = fields;
   return {
-    months: Number(years) * 12 + Number(months),
-    days: Number(days),
-    microseconds: sign === '-' ? -parts : parts,
+    months: years * 12 + months,
+    days,
+    microseconds: (BigInt(hours) * 3600n + BigInt(minutes) * 60n) * 1_000_000n + BigInt(microseconds),
   };
 }
 
-function intervalText(bytes: Buffer, start: number): string {
-  const time = bytes.readBigInt64BE(start);
+interface ReadInterval {
+  readonly microseconds: bigint;
+  readonly days: number;
+  readonly months: number;
+  readonly infinity: 'infinity' | '-infinity' | null;
+}
+
+function readFields(bytes: Buffer, start: number): ReadInterval {
+  const microseconds = bytes.readBigInt64BE(start);
   const days = bytes.readInt32BE(start + 8);
-  const allMonths = bytes.readInt32BE(start + 12);
-  if (allMonths === INT32_MAX && days === INT32_MAX && time === INT64_MAX) return 'infinity';
-  if (allMonths === INT32_MIN && days === INT32_MIN && time === INT64_MIN) return '-infinity';
+  const months = bytes.readInt32BE(start + 12);
+  const infinity =
+    months === INT32_MAX && days === INT32_MAX && microseconds === INT64_MAX
+      ? 'infinity'
+      : months === INT32_MIN && days === INT32_MIN && microseconds === INT64_MIN
+        ? '-infinity'
+        : null;
+  return { microseconds, days, months, infinity };
+}
+
+/** As the server writes it with IntervalStyle `postgres`. */
+function intervalText(bytes: Buffer, start: number): string {
+  const { microseconds: time, days, months, infinity } = readFields(bytes, start);
+  if (infinity !== null) return infinity;
   const parts: string[] = [];
   let isBefore = false;
   const add = (value: number, unit: string): void => {
@@ -360,8 +404,8 @@ function intervalText(bytes: Buffer, start: number): string {
     parts.push(`${isBefore && value > 0 ? '+' : ''}${String(value)} ${unit}${value === 1 ? '' : 's'}`);
     isBefore = value < 0;
   };
-  add(Math.trunc(allMonths / 12), 'year');
-  add(allMonths % 12, 'mon');
+  add(Math.trunc(months / 12), 'year');
+  add(months % 12, 'mon');
   add(days, 'day');
   if (time !== 0n || parts.length === 0) {
     const absolute = time < 0n ? -time : time;
@@ -378,7 +422,9 @@ function notIso(text: string, type: string, place: RowPlace): Error {
 }
 
 function zoneMissing(text: string, type: string, place: RowPlace): Error {
-  return place.refuse(`${shown(text)} can't be sent as ${type}: it needs its offset from UTC, such as +02 or Z`);
+  return place.refuse(
+    `${shown(text)} can't be sent as ${type}: it needs its offset from UTC, such as +02 or Z`,
+  );
 }
 
 function outOfRange(text: string, type: string, place: RowPlace): Error {

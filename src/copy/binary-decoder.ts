@@ -28,11 +28,8 @@ export function binaryLoaderFor(oid: number, map: AdaptersMap): Loader {
 
 function readableOf(oid: number, map: AdaptersMap): Readable | null {
   const known = scalarType(oid, map) ?? compoundOf(oid, map);
-  const registered = map.registeredLoader(oid);
-  if (known === null || registered === undefined || registered === builtinAdapters.registeredLoader(oid)) {
-    return known;
-  }
-  return { text: known.text, load: byText(registered, known.text) };
+  if (known === null || !map.loadsOtherwise(oid, builtinAdapters)) return known;
+  return { text: known.text, load: byText(map.loaderFor(oid), known.text) };
 }
 
 function byText(loader: Loader, text: BinaryType['text']): Loader {
@@ -138,7 +135,9 @@ function brackets(flags: number): readonly [open: string, close: string] {
 function rangeOver(bound: Readable): Readable {
   return {
     load: (bytes, start) => {
-      const { flags, lower, upper } = boundsOf<unknown>(bytes, start, (all, from, to) => bound.load(all, from, to));
+      const { flags, lower, upper } = boundsOf<unknown>(bytes, start, (all, from, to) =>
+        bound.load(all, from, to),
+      );
       return (flags & EMPTY) !== 0 ? Range.empty() : new Range(lower, upper, brackets(flags).join(''));
     },
     text: (bytes, start) => {
@@ -151,7 +150,11 @@ function rangeOver(bound: Readable): Readable {
 
 function multirangeOver(bound: Readable): Readable {
   const range = rangeOver(bound);
-  const each = <T>(bytes: Buffer, start: number, read: (bytes: Buffer, start: number, end: number) => T): T[] => {
+  const each = <T>(
+    bytes: Buffer,
+    start: number,
+    read: (bytes: Buffer, start: number, end: number) => T,
+  ): T[] => {
     const count = bytes.readInt32BE(start);
     let at = start + 4;
     return Array.from({ length: count }, () => {

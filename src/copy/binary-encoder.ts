@@ -96,7 +96,8 @@ export class GuessingEncoder {
       this.#encoders.set(oid, encoder);
     }
     if (encoder === null) {
-      const name = this.#map.type(oid)?.name ?? this.#map.elementType(oid)?.name ?? `with the oid ${String(oid)}`;
+      const name =
+        this.#map.type(oid)?.name ?? this.#map.elementType(oid)?.name ?? `with the oid ${String(oid)}`;
       throw place.refuse(`the type ${name} has no binary format here; copy in the text format`);
     }
     return encoder;

@@ -4,7 +4,7 @@ import type { Loader } from '../wire/row-decoder.js';
 import type { BinaryType } from './binary-type.js';
 import type { Block } from './block.js';
 import { writeUtf8 } from './encode-text.js';
-import { shown, type RowPlace } from './row-place.js';
+import { shown } from './row-place.js';
 
 const utf8 = (bytes: Buffer, start: number, end: number): string => bytes.utf8Slice(start, end);
 
@@ -58,7 +58,8 @@ export const char: BinaryType = {
   writeText: (text, out, place) => {
     const octal = /^\\([0-3][0-7]{2})$/.exec(text)?.[1];
     if (octal !== undefined) writeByte(Number.parseInt(octal, 8), out);
-    else if (text.length < 2 && !(text.charCodeAt(0) > 0x7f)) writeByte(text === '' ? 0 : text.charCodeAt(0), out);
+    else if (text.length < 2 && !(text.charCodeAt(0) > 0x7f))
+      writeByte(text === '' ? 0 : text.charCodeAt(0), out);
     else throw place.refuse(`${shown(text)} is not one byte for "char"`);
   },
   load: (bytes, start) => charText(bytes[start]!),
@@ -182,11 +183,20 @@ export function inetType(name: 'inet' | 'cidr'): BinaryType {
       if (address === null || more.length > 0 || masked > most) {
         throw place.refuse(`${shown(value)} is not an ${name} address`);
       }
-      if (isCidr && address.some((byte, i) => (byte & (0xff >> Math.min(8, Math.max(0, masked - 8 * i)))) !== 0)) {
+      if (
+        isCidr &&
+        address.some((byte, i) => (byte & (0xff >> Math.min(8, Math.max(0, masked - 8 * i)))) !== 0)
+      ) {
         throw place.refuse(`${shown(value)} has bits to the right of its mask, which a cidr can't have`);
       }
       out.append(
-        Uint8Array.of(address.length === 4 ? FAMILY_4 : FAMILY_6, masked, isCidr ? 1 : 0, address.length, ...address),
+        Uint8Array.of(
+          address.length === 4 ? FAMILY_4 : FAMILY_6,
+          masked,
+          isCidr ? 1 : 0,
+          address.length,
+          ...address,
+        ),
       );
     },
     load: text,
@@ -224,7 +234,9 @@ function ipv6Text(address: Buffer): string {
   }
   const hasIpv4 =
     best.base === 0 &&
-    (best.length === 6 || (best.length === 7 && words[7] !== 1) || (best.length === 5 && words[5] === 0xffff));
+    (best.length === 6 ||
+      (best.length === 7 && words[7] !== 1) ||
+      (best.length === 5 && words[5] === 0xffff));
   const hex = (from: number, to: number): string =>
     words
       .slice(from, to)

@@ -3,7 +3,18 @@ import { BUILTIN_TYPES } from '../adapt/builtin-types.js';
 import type { BinaryType } from './binary-type.js';
 import { date, interval, time, timestamp, timestamptz, timetz } from './binary-datetime.js';
 import { floatType, int8, integerType, numeric, xid8 } from './binary-numbers.js';
-import { bits, bool, bytea, char, inetType, json, jsonb, macaddrType, plainText, uuid } from './binary-scalars.js';
+import {
+  bits,
+  bool,
+  bytea,
+  char,
+  inetType,
+  json,
+  jsonb,
+  macaddrType,
+  plainText,
+  uuid,
+} from './binary-scalars.js';
 
 const UINT4_MAX = 0xffff_ffff;
 

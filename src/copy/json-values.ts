@@ -17,7 +17,8 @@ function isJson(oid: number): boolean {
  */
 export function asJson(value: unknown, oid: number, map: AdaptersMap): unknown {
   const element = map.elementType(oid)?.oid;
-  if (element !== undefined && Array.isArray(value)) return value.map((item) => wrapElement(item, element, map));
+  if (element !== undefined && Array.isArray(value))
+    return value.map((item) => wrapElement(item, element, map));
   return element === undefined ? wrap(value, oid, map) : value;
 }
 
@@ -27,6 +28,7 @@ function wrapElement(value: unknown, oid: number, map: AdaptersMap): unknown {
 
 function wrap(value: unknown, oid: number, map: AdaptersMap): unknown {
   if (value === null || value instanceof Json) return value;
-  if (typeof value === 'object' && !(value instanceof Date) && map.dumperForObject(value) !== undefined) return value;
+  if (typeof value === 'object' && !(value instanceof Date) && map.dumperForObject(value) !== undefined)
+    return value;
   return oid === Oids.json ? new Json(value) : new Jsonb(value);
 }

@@ -22,14 +22,19 @@ export function copyOptions(statement: string): CopyOptions | null {
   if (isWord(tokens[1] ?? '', new Set(['binary']))) options.set('format', 'binary');
   let at = end + 1;
   if (isWord(tokens[at] ?? '', new Set(['with']))) at++;
-  return tokens[at] === '('
-    ? inParentheses(tokens, at + 1, options)
-    : inOldSyntax(tokens, at, options);
+  return tokens[at] === '(' ? inParentheses(tokens, at + 1, options) : inOldSyntax(tokens, at, options);
 }
 
 const ENDS: ReadonlySet<string> = new Set(['stdin', 'stdout']);
 const DIRECTIONS: ReadonlySet<string> = new Set(['from', 'to']);
-const OLD_WITH_VALUE: ReadonlySet<string> = new Set(['delimiter', 'delimiters', 'null', 'encoding', 'quote', 'escape']);
+const OLD_WITH_VALUE: ReadonlySet<string> = new Set([
+  'delimiter',
+  'delimiters',
+  'null',
+  'encoding',
+  'quote',
+  'escape',
+]);
 
 function isWord(token: string, words: ReadonlySet<string>): boolean {
   return words.has(token.toLowerCase());

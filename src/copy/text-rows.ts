@@ -259,10 +259,13 @@ export class TextRowReader implements RowReader {
         this.#at = at + 1;
         if (column === width) throw this.#malformed('it has more columns than the COPY announced');
         row[column] =
-          escapes === 0 ? loaders[column]!(bytes, start, at) : this.#escaped(loaders[column]!, start, at, escapes);
+          escapes === 0
+            ? loaders[column]!(bytes, start, at)
+            : this.#escaped(loaders[column]!, start, at, escapes);
         column++;
         if (byte === NEWLINE) {
-          if (column < width) throw this.#malformed(`it has ${String(column)} columns, expected ${String(width)}`);
+          if (column < width)
+            throw this.#malformed(`it has ${String(column)} columns, expected ${String(width)}`);
           return row;
         }
       }
@@ -302,7 +305,9 @@ export class TextRowReader implements RowReader {
 /** Says where in the data a loader failed. */
 export function loadFailed(error: unknown, row: number, column: number): Error {
   const detail = error instanceof Error ? error.message : String(error);
-  return new errors.DataError(`row ${String(row)}, column ${String(column + 1)}: ${detail}`, { cause: error });
+  return new errors.DataError(`row ${String(row)}, column ${String(column + 1)}: ${detail}`, {
+    cause: error,
+  });
 }
 
 /** How many values a row has. Raises for what is no row, or one with another number of columns than the COPY. */

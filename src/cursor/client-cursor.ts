@@ -33,7 +33,9 @@ export class AsyncClientCursor<R = TupleRow> extends AsyncCursor<R> {
   /** @internal */
   protected override honoured(options: ExecuteOptions): ExecuteOptions {
     if (options.binary === true) {
-      throw new errors.NotSupportedError('a client cursor gets its results as text: execute without `binary`');
+      throw new errors.NotSupportedError(
+        'a client cursor gets its results as text: execute without `binary`',
+      );
     }
     return { ...options, prepare: false };
   }

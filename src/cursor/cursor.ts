@@ -7,6 +7,7 @@ import * as errors from '../errors/index.js';
 import {
   checkQuery,
   describeQuery,
+  ClientBinding,
   ServerBinding,
   type BoundQuery,
   type Query,
@@ -18,6 +19,8 @@ import type { Hold } from '../session/session.js';
 import type { RowStream } from '../session/row-stream.js';
 import type { StatementRequest, StatementResult } from '../session/statement.js';
 import { TransactionStatus } from '../session/status.js';
+import { AsyncCopy, type CopyEnd } from '../copy/copy.js';
+import { copyColumns } from '../copy/columns.js';
 import { batches } from './batches.js';
 import { affectedRows, CursorResult, rowAsItIs, rowDecoders } from './result.js';
 
@@ -53,6 +56,18 @@ export interface StreamOptions {
   signal?: AbortSignal;
 }
 
+/** Options of `copy()` and `withCopy()`. */
+export interface CopyOptions {
+  /** Ends the COPY when it is aborted; the connection stays usable. */
+  signal?: AbortSignal;
+}
+
+/** Runs a statement of the operation that is under way. @internal */
+export type RunStatement = (
+  request: StatementRequest,
+  hold?: Hold,
+) => Promise<readonly StatementResult[]>;
+
 /** How many executions of `executemany()` are sent at once. */
 const BATCH = 1000;
 
@@ -84,7 +99,13 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   #index = 0;
   #position = 0;
   #makeRow: ((row: unknown) => R) | null = null;
-  /** Set by `executemany()` without `returning`, which leaves no result. */
+  /** What has been sent in a pipeline and is yet to be answered, and the first failure of it. */
+  readonly #arriving = new Set<Promise<void>>();
+  #failure: { readonly error: unknown } | null = null;
+  /** The COPY that the cursor serves until it has ended. */
+  #copy: AsyncCopy | null = null;
+  #copyColumns: readonly Column[] | null = null;
+  /** Set by `executemany()` without `returning` and by COPY, which leave no result. */
   #total: { rowcount: number; statusmessage: string | null } | null = null;
 
   /** A cursor is usually made by `conn.cursor()`. */
@@ -99,7 +120,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
 
   /** The columns of the current result; null if it has no rows. */
   get description(): readonly Column[] | null {
-    return this.#result?.description ?? null;
+    return this.#result?.description ?? this.#copyColumns;
   }
 
   /** How many rows the last statement returned or affected; -1 where that has no meaning. */
@@ -146,16 +167,20 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   async execute(query: Query, params?: Params | null, options: ExecuteOptions = {}): Promise<this> {
     this.#begin(query);
     try {
-      this.#reset();
+      this.reset();
       let request: StatementRequest;
       try {
-        request = this.#requestFor(this.#bind(query, params), this.honoured(options));
+        request = this.#requestFor(this.bind(query, params), this.honoured(options));
       } catch (error) {
         // As in Psycopg, a query that can't be sent opens a transaction like one that the server refuses.
         await this.#handle.openTransaction();
         throw error;
       }
       this.#query = request.text;
+      if (this.#handle.pipeline.active) {
+        this.#sendInPipeline(request, true);
+        return this;
+      }
       this.#running = { query, requests: [request] };
       const results = await this.#handle.run(request);
       if (!this.#closed) {
@@ -179,7 +204,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   ): Promise<void> {
     this.#begin(query);
     try {
-      this.#reset();
+      this.reset();
       checkIterable(paramsSeq);
       const returning = options.returning ?? false;
       if (!returning) this.#total = { rowcount: 0, statusmessage: null };
@@ -189,6 +214,15 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
         return binding.withParams(params, `[${String(index)}]`);
       };
       const source = batches(paramsSeq, BATCH, bind);
+      if (this.#handle.pipeline.active) {
+        for await (const batch of source) {
+          for (const request of this.#requestsFor(batch, options, false)) {
+            this.#query = request.text;
+            this.#sendInPipeline(request, returning);
+          }
+        }
+        return;
+      }
       // What an asynchronous source waits for may need the connection, so it can't have it to itself.
       if (Symbol.iterator in paramsSeq) {
         await this.#handle.session.exclusively((hold) => this.#executeBatches(query, source, options, hold));
@@ -263,8 +297,8 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
           `expected the size of stream() to be a positive number, got ${String(size)}`,
         );
       }
-      this.#reset();
-      const bound = this.#bind(query, params);
+      this.reset();
+      const bound = this.bind(query, params);
       const request = this.#requestFor(bound, this.honoured(signal === undefined ? {} : { signal }));
       this.#query = bound.text;
       stream = this.#handle.stream({ ...request, executions: [bound.params ?? []] }, size ?? null);
@@ -276,15 +310,108 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
         this.#results = [new CursorResult({ tag: null, ...batch, rows: [] })];
         this.#index = 0;
         const make = result.rowMaker(this.#rowFactory, this)!;
-        for (const row of result.rows) {
-          this.#position++;
-          yield make(row);
-        }
+        for (const row of result.rows) yield make(row);
       }
     } finally {
       await stream?.stop();
+      this.reset(this.#query);
       this.#running = null;
     }
+  }
+
+  /**
+   * Begins a COPY … FROM STDIN or a COPY … TO STDOUT, whose data goes through the `AsyncCopy` (Psycopg: `copy()`). COPY takes no
+   * parameters, so they become part of the statement, as literals. Until the COPY has ended, the cursor is busy with it and
+   * the connection refuses other statements. Raises the class of the server's SQLSTATE, and `ProgrammingError` for another
+   * statement, which has been executed then. Aborting the `signal` ends the COPY at any time, its calls reject with the reason.
+   *
+   * @example
+   * await using copy = await cur.copy('COPY (SELECT * FROM city WHERE country = %s) TO STDOUT', ['FR']);
+   * for await (const row of copy.rows()) console.log(row);
+   */
+  async copy(query: Query, params?: Params | null, options: CopyOptions = {}): Promise<AsyncCopy> {
+    this.#begin(query);
+    let begun = false;
+    try {
+      this.reset();
+      if (this.#handle.pipeline.active) {
+        throw new errors.NotSupportedError("COPY can't be used in a pipeline; leave it first");
+      }
+      let text: string;
+      try {
+        const binding = new ClientBinding(query, this.literalContext());
+        text = (params == null ? binding.withoutParams() : binding.withParams(params, '')).text;
+      } catch (error) {
+        await this.#handle.openTransaction();
+        throw error;
+      }
+      this.#query = text;
+      const { signal } = options;
+      const request = this.#handle.request({ text, executions: null, rows: null, signal });
+      this.#running = { query, requests: [request] };
+      const channel = await this.#handle.copy(request);
+      const copy: AsyncCopy = new AsyncCopy({
+        channel,
+        adapters: this.adapters,
+        statement: text,
+        check: () => {
+          this.#handle.check();
+        },
+        onEnd: (end) => {
+          this.#copied(copy, channel.direction, end);
+        },
+      });
+      begun = true;
+      this.#copy = copy;
+      this.#copyColumns = copyColumns(channel.columns);
+      this.#total = { rowcount: -1, statusmessage: null };
+      return copy;
+    } finally {
+      if (!begun) this.#running = null;
+    }
+  }
+
+  /**
+   * Runs `fn` with a COPY, which is completed when `fn` returns and aborted when it throws (Psycopg: `async with cur.copy()`). A
+   * COPY … TO STDOUT that `fn` has not read to its end is cancelled.
+   *
+   * @example
+   * await cur.withCopy('COPY city (id, name) FROM STDIN', async (copy) => {
+   *   for (const city of cities) await copy.writeRow([city.id, city.name]);
+   * });
+   */
+  async withCopy<T>(
+    query: Query,
+    fn: (copy: AsyncCopy) => Promise<T> | T,
+    params?: Params | null,
+    options: CopyOptions = {},
+  ): Promise<T> {
+    const copy = await this.copy(query, params, options);
+    let result: T;
+    try {
+      result = await fn(copy);
+    } catch (error) {
+      await copy.abort(`error from JavaScript: ${String(error)}`);
+      throw error;
+    }
+    await copy.complete();
+    return result;
+  }
+
+  #copied(copy: AsyncCopy, direction: 'in' | 'out', { tag }: CopyEnd): void {
+    this.#handle.copied(direction, tag);
+    if (this.#copy !== copy) return;
+    this.#copy = null;
+    this.#running = null;
+    if (this.#closed || tag === null) return;
+    if (direction === 'out') {
+      // As in Psycopg, which keeps the result that the COPY began with.
+      this.#total = { rowcount: affectedRows(tag) ?? -1, statusmessage: null };
+      return;
+    }
+    this.#total = null;
+    this.#copyColumns = null;
+    this.#results = [new CursorResult({ fields: null, rows: [], decoder: null, tag })];
   }
 
   /** How a query and its parameters become what is sent: this is what kinds of cursors differ in. @internal */
@@ -304,7 +431,8 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     return { adapters: this.adapters, parameterStatus: (name) => parameters.get(name) ?? null };
   }
 
-  #bind(query: Query, params: Params | null | undefined): BoundQuery {
+  /** What is sent for a query and its parameters. @internal */
+  protected bind(query: Query, params: Params | null | undefined): BoundQuery {
     const binding = this.bindingOf(query);
     return params == null ? binding.withoutParams() : binding.withParams(params, '');
   }
@@ -352,6 +480,41 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     return results;
   }
 
+  /** Sends without waiting: what comes back is there when it is fetched, at the latest. */
+  #sendInPipeline(request: StatementRequest, keep: boolean): void {
+    const answer = this.#handle.run(request);
+    this.#handle.pipeline.watch(answer);
+    const arrival = answer.then(
+      (results) => {
+        this.#arriving.delete(arrival);
+        this.#collect(results, keep);
+      },
+      (error: unknown) => {
+        this.#arriving.delete(arrival);
+        this.#failure ??= { error };
+      },
+    );
+    this.#arriving.add(arrival);
+  }
+
+  /** Waits for what has been sent in a pipeline. Rejects with the error of it that nobody has been told of yet. */
+  async #arrived(operation: string): Promise<void> {
+    this.#checkIdle(operation);
+    if (this.#arriving.size === 0 && this.#failure === null) return;
+    this.#running = { query: operation, requests: [] };
+    try {
+      this.#handle.session.flush();
+      await Promise.all(this.#arriving);
+    } finally {
+      this.#running = null;
+    }
+    const failure = this.#failure;
+    this.#failure = null;
+    if (failure === null) return;
+    this.#handle.pipeline.told(failure.error);
+    throw failure.error as Error;
+  }
+
   #collect(results: readonly StatementResult[], keep: boolean): void {
     if (this.#closed) return;
     if (keep) {
@@ -372,13 +535,13 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
 
   /** The next row of the result, or null at its end. */
   async fetchone(): Promise<R | null> {
-    const result = this.#fetchable('fetchone()');
+    const result = this.#fetchable('fetchone()') ?? (await this.#awaited('fetchone()'));
     return this.#position < result.rows.length ? this.#row(result) : null;
   }
 
   /** The next rows of the result: `size` of them, or fewer at its end. @default arraysize */
   async fetchmany(size?: number): Promise<R[]> {
-    const result = this.#fetchable('fetchmany()');
+    const result = this.#fetchable('fetchmany()') ?? (await this.#awaited('fetchmany()'));
     if (size !== undefined && !(Number.isInteger(size) && size >= 0)) {
       throw new errors.ProgrammingError(
         `expected the size of fetchmany() to be a whole number, got ${String(size)}`,
@@ -390,7 +553,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
 
   /** All rows of the result that have not been fetched. */
   async fetchall(): Promise<R[]> {
-    const result = this.#fetchable('fetchall()');
+    const result = this.#fetchable('fetchall()') ?? (await this.#awaited('fetchall()'));
     return this.#rows(result, result.rows.length);
   }
 
@@ -398,7 +561,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   [Symbol.asyncIterator](): AsyncIterator<R> {
     return {
       next: async () => {
-        const result = this.#fetchable('iteration');
+        const result = this.#fetchable('iteration') ?? (await this.#awaited('iteration'));
         if (this.#position < result.rows.length) return { done: false, value: this.#row(result) };
         return { done: true, value: undefined };
       },
@@ -407,7 +570,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
 
   /** Moves in the result: by `value` rows, or to row `value` if `mode` is 'absolute'. Raises if there is no such row. */
   async scroll(value: number, mode: 'relative' | 'absolute' = 'relative'): Promise<void> {
-    const { rows } = this.#fetchable('scroll()');
+    const { rows } = this.#fetchable('scroll()') ?? (await this.#awaited('scroll()'));
     if (mode !== 'relative' && mode !== 'absolute') {
       throw new errors.ProgrammingError(
         `expected the mode of scroll() to be 'relative' or 'absolute', got ${String(mode)}`,
@@ -426,6 +589,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
 
   /** Goes on to the next result. Resolves with true, or with null if there is none. */
   async nextset(): Promise<boolean | null> {
+    if (this.#isArriving) await this.#arrived('nextset()');
     this.#checkIdle('nextset()');
     if (this.#index >= this.#results.length - 1) return null;
     this.#select(this.#index + 1);
@@ -434,6 +598,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
 
   /** Iterates over the results, selecting one after the other. */
   async *results(): AsyncGenerator<this> {
+    if (this.#isArriving) await this.#arrived('results()');
     if (this.#result === undefined) return;
     do yield this;
     while ((await this.nextset()) === true);
@@ -441,6 +606,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
 
   /** Goes to the result at `index`; a negative one counts from the end. Raises if there is no such result. */
   async setResult(index: number): Promise<this> {
+    if (this.#isArriving) await this.#arrived('setResult()');
     this.#checkIdle('setResult()');
     const count = this.#results.length;
     if (!Number.isInteger(index) || index < -count || index >= count) {
@@ -452,13 +618,51 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     return this;
   }
 
+  // --- for a cursor whose rows stay on the server
+
+  /** Claims the cursor for `act`, whose statements `close()` is going to end. @internal */
+  protected async operate<T>(operation: Query, act: (run: RunStatement) => Promise<T>): Promise<T> {
+    this.#begin(operation);
+    const requests: StatementRequest[] = [];
+    this.#running = { query: operation, requests };
+    try {
+      return await act((request, hold) => {
+        requests.push(request);
+        return this.#handle.run(request, hold);
+      });
+    } finally {
+      this.#running = null;
+    }
+  }
+
+  /** Makes `result`, of the query as it was sent, the only one there is. @internal */
+  protected present(result: StatementResult, query: string | null): void {
+    const shown = new CursorResult(result);
+    // Rows decoded as those before are made as those before: the row factory is asked once.
+    const make = this.#result?.isDecodedAs(shown) === true ? this.#makeRow : null;
+    this.#results = [shown];
+    this.#query = query;
+    if (make === null) this.#select(0);
+  }
+
+  /** Makes a row to be fetched of a decoded one of the result that is presented. @internal */
+  protected make(row: unknown): R {
+    return this.#maker(this.#result!)(row);
+  }
+
   // --- the end
 
   /** Closes the cursor and drops its results. A statement it still runs is cancelled, and waited for. */
   async close(): Promise<void> {
     this.#closed = true;
+    const copy = this.#copy;
+    if (copy !== null) {
+      this.reset(this.#query);
+      await copy.abort('the cursor was closed');
+      return;
+    }
     const requests = this.#running?.requests ?? [];
-    this.#reset(this.#query);
+    this.reset(this.#query);
     if (requests.length === 0 || this.#handle.returned) return;
     const reason = new errors.InterfaceError(
       'the cursor was closed while its statement was waiting or running',
@@ -487,16 +691,22 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   }
 
   #checkIdle(attempted: Query): void {
+    if (this.#copy?.ended === true) {
+      this.#copy = null;
+      this.#running = null;
+    }
     if (this.#running === null) return;
     throw new errors.ConcurrentCursorUse(describeQuery(this.#running.query), describeQuery(attempted));
   }
 
-  #reset(query: string | null = null): void {
+  /** Forgets the results. @internal */
+  protected reset(query: string | null = null): void {
     this.#results = [];
     this.#index = 0;
     this.#position = 0;
     this.#makeRow = null;
     this.#total = null;
+    this.#copyColumns = null;
     this.#query = query;
   }
 
@@ -507,10 +717,22 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     this.#makeRow = this.#result?.rowMaker(this.#rowFactory, this) ?? null;
   }
 
-  #fetchable(operation: string): CursorResult {
+  get #isArriving(): boolean {
+    return this.#arriving.size > 0 || this.#failure !== null;
+  }
+
+  /** The result to fetch from, once what has been sent in a pipeline is there. */
+  async #awaited(operation: string): Promise<CursorResult> {
+    await this.#arrived(operation);
+    return this.#fetchable(operation)!;
+  }
+
+  /** The result to fetch from; null if it has to be waited for. */
+  #fetchable(operation: string): CursorResult | null {
     if (this.#closed) throw new errors.InterfaceError('the cursor is closed');
     this.#checkIdle(operation);
     this.#handle.check();
+    if (this.#isArriving) return null;
     const result = this.#result;
     if (result === undefined) throw new errors.ProgrammingError('no result available: execute a query first');
     if (!result.hasRows) {

@@ -60,6 +60,11 @@ export class CursorResult {
     return factory(source) as (row: unknown) => R;
   }
 
+  /** Whether the rows of `other` were made by what made these. */
+  isDecodedAs(other: CursorResult): boolean {
+    return this.#result.decoder !== null && this.#result.decoder === other.#result.decoder;
+  }
+
   get description(): readonly Column[] | null {
     return (this.#description ??= this.#result.fields?.map(describeField) ?? null);
   }

@@ -42,7 +42,7 @@ export class Lane {
         if (idle && statement !== null && this.#parsing.has(statement)) return false;
         if (begin !== null) this.#begin(pending, begin);
       }
-      for (const name of this.#prepared.takeEvicted()) this.#writer.closeStatement(name);
+      this.#closeEvicted(pending);
       if (statement === null) {
         if (unnamed?.key !== key) unnamed = { name: '', key, ready: false, fields: undefined };
         statement = unnamed;
@@ -50,7 +50,9 @@ export class Lane {
       this.#execute(pending, statement, params, used.has(statement));
       used.add(statement);
     }
-    if (request.conversation === undefined) {
+    if (pending.pipelined) {
+      // The Sync of the pipeline ends it.
+    } else if (request.conversation === undefined) {
       this.#writer.sync();
     } else {
       pending.synced = false;
@@ -58,6 +60,25 @@ export class Lane {
     }
     this.#scheduleFlush();
     return true;
+  }
+
+  #closeEvicted(pending: PendingStatement): void {
+    const names = this.#prepared.takeEvicted();
+    if (names.length === 0) return;
+    for (const name of names) this.#writer.closeStatement(name);
+    pending.closing = [...pending.closing, ...names];
+  }
+
+  /** Ends the statements of a pipeline. */
+  syncPipeline(): void {
+    this.#writer.sync();
+    this.flush();
+  }
+
+  /** Has the server send what it has of a pipeline's answers. */
+  flushPipeline(): void {
+    this.#writer.flush();
+    this.flush();
   }
 
   #execute(
@@ -88,8 +109,9 @@ export class Lane {
     pending.executions.push({ statement, described: false, hidden: true });
   }
 
-  /** The server is done with a statement: what it did not confirm is not prepared. */
-  answered(pending: PendingStatement): void {
+  /** The server is done with a statement: what it did not confirm is not prepared. One that it skipped closed nothing either. */
+  answered(pending: PendingStatement, skipped = false): void {
+    if (skipped && pending.closing.length > 0) this.#prepared.closeAgain(pending.closing);
     for (const statement of pending.parsing) {
       this.#parsing.delete(statement);
       if (!statement.ready) this.#prepared.forget(statement);
@@ -123,7 +145,7 @@ export class Lane {
   refuseCopy(pending: PendingStatement): void {
     this.#writer.copyFail('COPY is not possible with execute()');
     // The Sync of an extended statement has been swallowed by the copy.
-    if (pending.route === 'lane' && pending.synced) this.#writer.sync();
+    if (pending.route === 'lane' && pending.synced && !pending.pipelined) this.#writer.sync();
     this.flush();
   }
 

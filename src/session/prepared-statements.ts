@@ -85,6 +85,11 @@ export class PreparedStatements {
     return names;
   }
 
+  /** The server has not closed what it was asked to. */
+  closeAgain(names: readonly string[]): void {
+    this.#evicted.push(...names);
+  }
+
   /** The server refused to prepare it. */
   forget(statement: ServerStatement): void {
     if (this.#kept.get(statement.key) === statement) this.#kept.delete(statement.key);

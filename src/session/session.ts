@@ -26,12 +26,13 @@ import { RowStream } from './row-stream.js';
 import {
   canGoExtended,
   changesSchema,
+  controlsTransaction,
   isSingleStatement,
   leavesTransactionAlone,
   mayChangeSchema,
 } from './statement-text.js';
 import { PendingStatement, type Route, type StatementRequest, type StatementResult } from './statement.js';
-import { statusFromByte, TransactionStatus } from './status.js';
+import { PipelineStatus, statusFromByte, TransactionStatus } from './status.js';
 
 /** How long the server may take to close after our goodbye, in seconds, before the socket is destroyed. */
 const GOODBYE_LIMIT = 2;
@@ -50,6 +51,15 @@ const ROLLBACK: StatementRequest = {
   executions: [[]],
   begin: null,
   onlyIf: 'in transaction',
+  rows: null,
+  policy: { threshold: null, max: null },
+};
+
+/** The Sync of a pipeline: nothing to execute. */
+const SYNC: StatementRequest = {
+  text: '',
+  executions: [],
+  begin: null,
   rows: null,
   policy: { threshold: null, max: null },
 };
@@ -97,6 +107,14 @@ export class Session implements MessageSink {
   readonly #inFlight = new Fifo<PendingStatement>();
   /** Whether the open transaction has done something to tables or types that its end may undo. */
   #schemaMayChange = false;
+  /** Whether statements stand in a pipeline; those in flight that no Sync ends yet; and the transactions these have begun. */
+  #pipelining = false;
+  #withoutSync = 0;
+  #begun = 0;
+  /** The part of `#begun` that no Sync ends yet. */
+  #begunWithoutSync = 0;
+  /** Whether a statement of the pipeline has failed, so that the server skips those up to the next Sync. */
+  #pipelineAborted = false;
   /** The statement that has the session to itself, or will have it when its turn comes. */
   #conversing: PendingStatement | null = null;
   #floor: Floor | null = null;
@@ -183,7 +201,9 @@ export class Session implements MessageSink {
 
   get transactionStatus(): TransactionStatus {
     if (this.closed) return TransactionStatus.UNKNOWN;
-    return this.#inFlight.length > 0 ? TransactionStatus.ACTIVE : statusFromByte(this.#statusByte);
+    return this.#inFlight.length > 0 || this.#withoutSync > 0
+      ? TransactionStatus.ACTIVE
+      : statusFromByte(this.#statusByte);
   }
 
   /** Nothing is running, nothing waits. */
@@ -191,9 +211,15 @@ export class Session implements MessageSink {
     return (
       this.#hold === null &&
       this.#inFlight.length === 0 &&
+      this.#withoutSync === 0 &&
       this.#everybody.waiting.length === 0 &&
       !this.#cancellation.underway
     );
+  }
+
+  get pipelineStatus(): PipelineStatus {
+    if (!this.#pipelining) return PipelineStatus.OFF;
+    return this.#pipelineAborted ? PipelineStatus.ABORTED : PipelineStatus.ON;
   }
 
   get closed(): boolean {
@@ -228,13 +254,16 @@ export class Session implements MessageSink {
    */
   submit(request: StatementRequest, hold?: Hold): Promise<readonly StatementResult[]> {
     const { signal } = request;
-    const refusal = this.#refusal(request.text);
+    const refusal = this.#refusal(request.text) ?? this.#refusalInPipeline(request);
     if (refusal !== null) return Promise.reject(refusal);
     if (signal?.aborted === true) return Promise.reject(signal.reason as unknown);
     return new Promise((resolve, reject) => {
       const transparent = isTransparent(request);
+      const pipelined = this.#pipelining && hold === undefined && canBePipelined(request);
       if (signal === undefined) {
-        this.#enqueue(new PendingStatement(request, transparent, resolve, reject), hold);
+        const pending = new PendingStatement(request, transparent, resolve, reject);
+        pending.pipelined = pipelined;
+        this.#enqueue(pending, hold);
         return;
       }
       const abort = (): void => {
@@ -252,9 +281,46 @@ export class Session implements MessageSink {
           reject(reason);
         },
       );
+      pending.pipelined = pipelined;
       signal.addEventListener('abort', abort, { once: true });
       this.#enqueue(pending, hold);
     });
+  }
+
+  /**
+   * From here on statements are sent without waiting for the answers of those before, until `endPipeline()`. They stand or fall
+   * together up to the next `sync()`, as far as no transaction makes a difference.
+   */
+  beginPipeline(): void {
+    this.#pipelining = true;
+  }
+
+  /** Statements wait for their turn again. Those of the pipeline have to have been ended by `sync()`. */
+  endPipeline(): void {
+    this.#pipelining = false;
+  }
+
+  /** Ends what the pipeline has so far, and a failure in it. Resolves when all of it has been answered; it never fails itself. */
+  sync(): Promise<void> {
+    if (this.#phase !== 'open') return Promise.reject(this.unusable(null));
+    return new Promise((resolve, reject) => {
+      const pending = new PendingStatement(
+        SYNC,
+        true,
+        () => {
+          resolve();
+        },
+        reject,
+      );
+      pending.pipelined = true;
+      pending.syncs = 0;
+      this.#enqueue(pending, undefined);
+    });
+  }
+
+  /** Has the server send the answers of the pipeline that it holds back until a `sync()`. */
+  flush(): void {
+    if (this.#phase === 'open' && this.#withoutSync > 0) this.#lane.flushPipeline();
   }
 
   /**
@@ -293,6 +359,14 @@ export class Session implements MessageSink {
         ' its end, or left; use another connection for what is to happen meanwhile',
       { query: text },
     );
+  }
+
+  #refusalInPipeline({ conversation, text }: StatementRequest): Error | null {
+    if (!this.#pipelining || conversation === undefined) return null;
+    const what = conversation.kind === 'copy' ? 'COPY' : 'stream()';
+    return new errors.NotSupportedError(`${what} can't be used in a pipeline; leave it first`, {
+      query: text,
+    });
   }
 
   /** Calls `act` with the transaction status when everything submitted so far has been answered. */
@@ -341,6 +415,7 @@ export class Session implements MessageSink {
       if (item instanceof PendingStatement) this.#settle(item, reason);
       else item.reject(reason);
     }
+    this.#endWithSync();
     if (this.#inFlight.length === 0) return;
     for (const pending of this.#inFlight) {
       pending.abandonReason ??= { reason };
@@ -420,6 +495,7 @@ export class Session implements MessageSink {
       const next = queue.first;
       if (next === undefined) return;
       if (!(next instanceof PendingStatement)) {
+        this.#endWithSync();
         if (this.#inFlight.length > 0) return;
         queue.shift();
         next.run(statusFromByte(this.#statusByte));
@@ -429,6 +505,11 @@ export class Session implements MessageSink {
         queue.shift();
         continue;
       }
+      if (next.pipelined) {
+        if (this.#barriers > 0 || !this.#sendInPipeline(next, queue)) return;
+        continue;
+      }
+      this.#endWithSync();
       if (this.#inFlight.length > 0 && (this.#barriers > 0 || !next.transparent)) return;
       if (!this.#send(next, queue)) return;
     }
@@ -475,6 +556,57 @@ export class Session implements MessageSink {
       this.#engine.query(request.text);
     }
     return true;
+  }
+
+  /** Sends the statement, or the Sync, at the head of the queue without waiting for those before it. */
+  #sendInPipeline(pending: PendingStatement, queue: Fifo<PendingStatement | Turn>): boolean {
+    if (!this.#engine.allWritten) return false;
+    if (pending.syncs !== null) {
+      queue.shift();
+      this.#sendSync(pending);
+      return true;
+    }
+    if (this.#pipelineAborted) {
+      queue.shift();
+      this.#settle(pending, pipelineAborted(pending));
+      return true;
+    }
+    const idle = statusFromByte(this.#statusByte) === TransactionStatus.IDLE && this.#begun === 0;
+    const begin = idle ? pending.request.begin : null;
+    if (!this.#lane.send(pending, begin, false)) return false;
+    queue.shift();
+    if (begin !== null) {
+      this.#begun++;
+      this.#begunWithoutSync++;
+    }
+    this.#withoutSync++;
+    pending.route = 'lane';
+    pending.sent = true;
+    this.#inFlight.push(pending);
+    return true;
+  }
+
+  #sendSync(pending: PendingStatement): void {
+    pending.syncs = this.#begunWithoutSync;
+    pending.route = 'lane';
+    pending.sent = true;
+    this.#begunWithoutSync = 0;
+    this.#withoutSync = 0;
+    this.#inFlight.push(pending);
+    this.#lane.syncPipeline();
+  }
+
+  /** What comes now is not part of the pipeline, which has to be ended for it. */
+  #endWithSync(): void {
+    if (this.#withoutSync === 0) return;
+    const pending = new PendingStatement(
+      SYNC,
+      true,
+      () => undefined,
+      () => undefined,
+    );
+    pending.pipelined = true;
+    this.#sendSync(pending);
   }
 
   #isToBePrepared(request: StatementRequest): boolean {
@@ -669,11 +801,11 @@ export class Session implements MessageSink {
         break;
       case Backend.CommandComplete:
         this.#onTag(pending, readTag(bytes, start, end));
-        if (pending.complete) this.#lane.sync(pending);
+        if (pending.complete) this.#onComplete(pending);
         break;
       case Backend.EmptyQueryResponse:
         pending.onComplete(null);
-        if (pending.complete) this.#lane.sync(pending);
+        if (pending.complete) this.#onComplete(pending);
         break;
       case Backend.PortalSuspended:
         // A row that could not be loaded ends it.
@@ -696,6 +828,18 @@ export class Session implements MessageSink {
         break;
     }
     if (pending.route === 'engine') this.#engine.show(bytes.subarray(start - 5, end));
+  }
+
+  /** A statement whose end is not that of its answer: a conversation still has to say goodbye. */
+  #onComplete(pending: PendingStatement): void {
+    if (pending.pipelined) this.#answeredInPipeline(pending, pending.error);
+    else this.#lane.sync(pending);
+  }
+
+  #answeredInPipeline(pending: PendingStatement, error: unknown, skipped = false): void {
+    this.#inFlight.shift();
+    this.#lane.answered(pending, skipped);
+    this.#settle(pending, error);
   }
 
   #onCopy(pending: PendingStatement, type: number, bytes: Buffer, start: number): void {
@@ -722,8 +866,26 @@ export class Session implements MessageSink {
     const pending = this.#inFlight.first;
     if (pending === undefined) return;
     pending.error ??= errors.errorFromResponse(fields, pending.request.text);
+    if (pending.pipelined && pending.syncs === null) {
+      this.#onPipelineError(pending);
+      return;
+    }
     this.#lane.sync(pending);
     if (pending.route === 'engine') this.#engine.showFailure();
+  }
+
+  /** The server skips everything up to the next Sync. */
+  #onPipelineError(pending: PendingStatement): void {
+    this.#pipelineAborted = true;
+    this.#answeredInPipeline(pending, pending.error);
+    for (
+      let next = this.#inFlight.first;
+      next?.pipelined === true && next.syncs === null;
+      next = this.#inFlight.first
+    ) {
+      this.#answeredInPipeline(next, pipelineAborted(next), true);
+    }
+    this.#pump();
   }
 
   #onReadyForQuery(bytes: Buffer, start: number, end: number): void {
@@ -733,7 +895,15 @@ export class Session implements MessageSink {
       this.#violation('a ReadyForQuery that answers nothing');
       return;
     }
-    if (!pending.transparent) this.#barriers--;
+    if (pending.syncs !== null) {
+      this.#begun -= pending.syncs;
+      this.#pipelineAborted = false;
+    } else if (pending.pipelined) {
+      this.#violation('a ReadyForQuery before the end of a statement');
+      return;
+    } else if (!pending.transparent) {
+      this.#barriers--;
+    }
     // postgres.js has to be ready before anything else is sent.
     if (pending.route === 'engine') this.#engine.show(bytes.subarray(start - 5, end));
     this.#lane.answered(pending);
@@ -892,6 +1062,20 @@ export class Session implements MessageSink {
     for (const resolve of this.#waitForQuiet.splice(0)) resolve();
     if (phase === 'open' && this.#lost !== null) this.onLost?.(this.#lost);
   }
+}
+
+/** Whether a statement may be sent without waiting for what is before it. */
+function canBePipelined({ text, onlyIf, conversation }: StatementRequest): boolean {
+  return onlyIf === undefined && conversation === undefined && !controlsTransaction(text);
+}
+
+function pipelineAborted({ request }: PendingStatement): Error {
+  return new errors.PipelineAborted(
+    'the statement was skipped, since one before it in the pipeline has failed',
+    {
+      query: request.text,
+    },
+  );
 }
 
 /** Whether others may be sent behind it before it is answered. */

@@ -14,6 +14,14 @@ export function canGoExtended(text: string): boolean {
   return !text.includes('$') && isSingleStatement(text);
 }
 
+const CONTROLS_TRANSACTION =
+  /^\s*(?:begin|start\s|commit|end\b|abort|prepare\s+transaction|rollback(?!\s+(?:transaction\s+|work\s+)?to\b))/i;
+
+/** Whether a statement begins or ends a transaction. */
+export function controlsTransaction(text: string): boolean {
+  return CONTROLS_TRANSACTION.test(text);
+}
+
 /** What a tag says that may leave prepared statements with plans for tables or types that are not there any more. */
 const CHANGES_SCHEMA = /^(?:ALTER|DROP)\b/;
 const MAY_CHANGE_SCHEMA = /^(?:ALTER|DROP|CREATE|SELECT INTO|DO|CALL)\b/;

@@ -60,6 +60,12 @@ export class PendingStatement {
   readonly reject: (reason: unknown) => void;
 
   route: Route = 'engine';
+  /** Whether it stands in a pipeline, where a Sync ends several statements and each is complete by itself. */
+  pipelined = false;
+  /** How many transactions the statements that this Sync ends have begun, if it is the Sync of a pipeline; else null. */
+  syncs: number | null = null;
+  /** The statements that are closed on the server on its way. */
+  closing: readonly string[] = [];
   /** Whether the Sync behind it has been written, so that ReadyForQuery is going to end it. */
   synced = true;
   settled = false;

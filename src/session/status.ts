@@ -13,6 +13,17 @@ export const TransactionStatus = {
 } as const;
 export type TransactionStatus = (typeof TransactionStatus)[keyof typeof TransactionStatus];
 
+/** Whether a connection is in a pipeline (Psycopg: `pq.PipelineStatus`). */
+export const PipelineStatus = {
+  /** Every statement waits for its own answer. */
+  OFF: 'OFF',
+  /** Statements are sent without waiting. */
+  ON: 'ON',
+  /** One has failed: those behind it are skipped up to the next `sync()`. */
+  ABORTED: 'ABORTED',
+} as const;
+export type PipelineStatus = (typeof PipelineStatus)[keyof typeof PipelineStatus];
+
 /** What the status byte of `ReadyForQuery` means. */
 export function statusFromByte(byte: number | undefined): TransactionStatus {
   switch (byte) {

@@ -1,5 +1,5 @@
 import { adaptersOf } from '../adapt/adapters.js';
-import type { AdaptContext, AdaptersMap, DumpedParam } from '../adapt/adapters-map.js';
+import type { AdaptContext, AdaptersMap, DumpedParam, TypeEntry } from '../adapt/adapters-map.js';
 import type { AsyncConnection } from '../connection/connection.js';
 import * as errors from '../errors/index.js';
 import {
@@ -40,6 +40,11 @@ export class EnumInfo extends TypeInfo {
     if (row === null) return null;
     const { oid, array_oid: arrayOid, regtype, delimiter, labels } = row;
     return new EnumInfo(row.name, oid, arrayOid, labels, { regtype, delimiter });
+  }
+
+  /** @internal */
+  protected override entry(): TypeEntry {
+    return { ...super.entry(), isEnum: true };
   }
 }
 

@@ -1,0 +1,57 @@
+import * as errors from '../errors/index.js';
+import type { DumpedParam } from './adapters-map.js';
+import { Oids } from './oids.js';
+import { checkMicroseconds } from './temporal-text.js';
+import { Wrapper } from './wrappers.js';
+
+const TIME = /^\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?$/;
+/** The server takes offsets of less than 16 hours. */
+const OFFSET = /^[+-](?:0\d|1[0-5])(?::[0-5]\d){0,2}$/;
+
+/**
+ * A time of day with an offset from UTC, which Temporal has no class for: what timetz loads as once `registerTemporal()` has been
+ * called, and a way to send one. It is the OffsetTime of java.time, which JDBC has for the type.
+ *
+ * @example
+ * const [opens] = (await cur.fetchone())!; // OffsetTime 09:30:00+05:45
+ * opens.time.hour; // 9: a Temporal.PlainTime
+ * await conn.execute('INSERT INTO shop (opens) VALUES (%s)', [new OffsetTime(Temporal.PlainTime.from('09:30'), '+05:45')]);
+ */
+export class OffsetTime<T extends object = object> extends Wrapper {
+  /** The time of day, a `Temporal.PlainTime`. */
+  readonly time: T;
+  /** The offset from UTC, east of Greenwich positive: `+05:45`, `-08`, `+00:19:32`. */
+  readonly offset: string;
+
+  /** Raises `DataError` for a time that is no `Temporal.PlainTime`, or an offset that is none. */
+  constructor(time: T, offset: string) {
+    super();
+    if (typeof time !== 'object' || !TIME.test(String(time))) {
+      throw new errors.DataError(`OffsetTime takes a Temporal.PlainTime, got ${String(time)}`);
+    }
+    if (!OFFSET.test(offset)) {
+      throw new errors.DataError(`OffsetTime takes an offset such as '+05:45', got ${String(offset)}`);
+    }
+    this.time = time;
+    this.offset = offset;
+  }
+
+  /** Whether `other` has an equal time and the same offset. */
+  equals(other: OffsetTime): boolean {
+    return this.toString() === other.toString();
+  }
+
+  /** As timetz is written: `09:30:00+05:45`. */
+  override toString(): string {
+    return `${String(this.time)}${this.offset}`;
+  }
+
+  toJSON(): string {
+    return this.toString();
+  }
+
+  /** @internal */
+  override dump(place: string): DumpedParam {
+    return { text: checkMicroseconds(this.toString(), place), oid: Oids.timetz };
+  }
+}

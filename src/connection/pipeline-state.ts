@@ -1,0 +1,74 @@
+import * as errors from '../errors/index.js';
+import type { Session } from '../session/session.js';
+
+/** The handle whose pipeline it is. */
+interface PipelineOwner {
+  readonly session: Session;
+  readonly returned: boolean;
+  check(): void;
+}
+
+/** What the statements of a connection in pipeline mode have in common; blocks may be nested. @internal */
+export class PipelineState {
+  readonly #handle: PipelineOwner;
+  #depth = 0;
+  /** Statements that have been sent, and whose outcome nobody has waited for. */
+  readonly #sent = new Set<Promise<unknown>>();
+  /** The first failure that nobody has been told of. */
+  #untold: { readonly error: unknown } | null = null;
+
+  constructor(handle: PipelineOwner) {
+    this.#handle = handle;
+  }
+
+  get active(): boolean {
+    return this.#depth > 0;
+  }
+
+  enter(): void {
+    this.#handle.check();
+    if (this.#depth++ === 0) this.#handle.session.beginPipeline();
+  }
+
+  async leave(): Promise<void> {
+    // A connection that has been returned has left its pipelines.
+    if (this.#handle.returned) return;
+    try {
+      await this.sync();
+    } finally {
+      if (--this.#depth === 0 && !this.#handle.returned) this.#handle.session.endPipeline();
+    }
+  }
+
+  /** Looks after a statement that has been sent: should it fail and nobody be told, `sync()` tells. */
+  watch(statement: Promise<unknown>): void {
+    const watched: Promise<void> = statement.then(
+      () => {
+        this.#sent.delete(watched);
+      },
+      (error: unknown) => {
+        this.#sent.delete(watched);
+        // What has been skipped is not worth more words than what it was skipped for.
+        if (this.#untold === null || this.#untold.error instanceof errors.PipelineAborted)
+          this.#untold = { error };
+      },
+    );
+    this.#sent.add(watched);
+  }
+
+  /** Somebody has been told of the failure. */
+  told(error: unknown): void {
+    if (this.#untold?.error === error || error instanceof errors.PipelineAborted) this.#untold = null;
+  }
+
+  /** Ends what has been sent so far, and waits for it. Rejects with the first failure that nobody has been told of. */
+  async sync(): Promise<void> {
+    const { session } = this.#handle;
+    if (!session.closed) await session.sync();
+    while (this.#sent.size > 0) await Promise.all(this.#sent);
+    const untold = this.#untold;
+    this.#untold = null;
+    if (untold !== null) throw untold.error as Error;
+    if (session.closed) throw session.unusable();
+  }
+}

@@ -1,0 +1,55 @@
+import * as errors from '../errors/index.js';
+import { HANDLE, type HasHandle } from './handle.js';
+import type { PipelineState } from './pipeline-state.js';
+
+/**
+ * A pipeline (Psycopg: `AsyncPipeline`): until its scope is left, statements are sent without waiting for the answers of those
+ * before them. `execute()` resolves when the statement is queued; what it returns is there at the first fetch, at `sync()` or at
+ * the end of the scope, and so is its error. After a failure, statements up to the next `sync()` raise `PipelineAborted`. In
+ * autocommit, those between two `sync()` are a transaction: all of them take effect, or none.
+ *
+ * @example
+ * await using pipeline = conn.pipeline();
+ * for (const row of rows) await conn.execute('INSERT INTO log VALUES (%s)', [row]);
+ * await pipeline.sync();
+ */
+export class AsyncPipeline implements AsyncDisposable {
+  readonly #state: PipelineState;
+  #left = false;
+
+  /** @internal Use `conn.pipeline()` or `conn.withPipeline()`. */
+  constructor(connection: HasHandle) {
+    this.#state = connection[HANDLE].pipeline;
+    this.#state.enter();
+  }
+
+  /** Ends what has been sent so far, and waits for its answers. Rejects with the first error that nobody has been told of. */
+  async sync(): Promise<void> {
+    if (this.#left) throw new errors.ProgrammingError('the pipeline has been left');
+    await this.#state.sync();
+  }
+
+  /** Leaving the scope does what `sync()` does. Nested pipelines go on. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#left) return;
+    this.#left = true;
+    await this.#state.leave();
+  }
+}
+
+/** Runs `fn` in a pipeline. Its own error, if it throws, comes before what else has failed in the pipeline. */
+export async function runInPipeline<T>(
+  connection: HasHandle,
+  fn: (pipeline: AsyncPipeline) => Promise<T>,
+): Promise<T> {
+  const pipeline = new AsyncPipeline(connection);
+  let result: T;
+  try {
+    result = await fn(pipeline);
+  } catch (error) {
+    await pipeline[Symbol.asyncDispose]().catch(() => undefined);
+    throw error;
+  }
+  await pipeline[Symbol.asyncDispose]();
+  return result;
+}

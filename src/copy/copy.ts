@@ -1,0 +1,478 @@
+import type { Readable, Writable } from 'node:stream';
+import type { AdaptersMap } from '../adapt/adapters-map.js';
+import * as errors from '../errors/index.js';
+import type { CopyChannel } from '../session/copy-channel.js';
+import { BinaryRowReader, BinaryRowWriter } from './binary-rows.js';
+import { Block, BLOCK } from './block.js';
+import { copyReadable, copyWritable } from './copy-streams.js';
+import { writeUtf8 } from './encode-text.js';
+import type { RowReader, RowWriter } from './row-format.js';
+import { RowPlace } from './row-place.js';
+import { whyNotRows, whyNotTypes } from './row-rules.js';
+import { TextRowReader, TextRowWriter } from './text-rows.js';
+
+/** How a COPY has ended: with the server's tag, or before its time. */
+export interface CopyEnd {
+  /** The tag, such as `COPY 3`; null if it has not been completed. */
+  readonly tag: string | null;
+}
+
+/** What an `AsyncCopy` is made of. */
+export interface CopyParts {
+  readonly channel: CopyChannel;
+  readonly adapters: AdaptersMap;
+  /** The statement as it was sent. */
+  readonly statement: string;
+  /** Raises `InterfaceError` if the connection has been given back. */
+  check(): void;
+  /** Called once, when the COPY has ended. */
+  onEnd(end: CopyEnd): void;
+}
+
+const DONE = Promise.resolve();
+const NOTHING = Buffer.alloc(0);
+
+/**
+ * A COPY under way, made by `cur.copy()` or `cur.withCopy()` (Psycopg: `AsyncCopy`). Data goes in or out as bytes (`write()`,
+ * `read()`, iteration, Node streams) or as rows (`writeRow()`, `readRow()`, `rows()`).
+ *
+ * A COPY … FROM STDIN is completed by `finish()` only: leaving the scope without it aborts, and nothing is stored. Leaving a
+ * COPY … TO STDOUT before its end cancels it. Either way the connection can be used again. Until then the COPY has the
+ * connection to itself: another statement on it is refused.
+ *
+ * An error of the server rejects the call that meets it, with its SQLSTATE and, in `diag.context`, the line of the data. Wrong use
+ * (writing to a COPY TO, reading from a COPY FROM, going on after the end) raises `OperationalError`, as in Psycopg.
+ *
+ * @example
+ * await using copy = await cur.copy('COPY city (id, name) FROM STDIN');
+ * for (const city of cities) await copy.writeRow([city.id, city.name]);
+ * await copy.finish();
+ *
+ * @example
+ * // from one database to another, with backpressure
+ * await using out = await source.cursor().copy('COPY city TO STDOUT (FORMAT binary)');
+ * await using into = await target.cursor().copy('COPY city FROM STDIN (FORMAT binary)');
+ * await pipeline(out.readable(), into.writable());
+ * await target.commit();
+ */
+export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
+  readonly #parts: CopyParts;
+  readonly #channel: CopyChannel;
+  #block: Block | null = null;
+  #writer: RowWriter | null = null;
+  #reader: RowReader | null = null;
+  readonly #noRows: string | null;
+
+  #state: 'open' | 'finishing' | 'finished' | 'failed' | 'aborted' = 'open';
+  /** What it failed with, or was aborted for. */
+  #cause: unknown = undefined;
+  #reading = false;
+  #announced = false;
+  #finishing: Promise<void> | null = null;
+  #aborting: Promise<void> | null = null;
+  #writable: Writable | null = null;
+  #readable: Readable | null = null;
+
+  /** @internal Made by `cur.copy()`. */
+  constructor(parts: CopyParts) {
+    this.#parts = parts;
+    this.#channel = parts.channel;
+    this.#noRows = parts.channel.binary ? null : whyNotRows(parts.statement);
+  }
+
+  /** Whether it is over, well or not. @internal */
+  get ended(): boolean {
+    return this.#channel.ended || this.#announced;
+  }
+
+  // --- COPY … FROM STDIN
+
+  /**
+   * Writes data in the format of the COPY, cut anywhere; a string is sent as UTF-8 (Psycopg: `write()`). Small pieces are gathered
+   * into blocks. Resolves when more may be written. Raises `ProgrammingError` for a string if the format is binary.
+   */
+  write(data: string | Uint8Array): Promise<void> {
+    try {
+      this.#check('in', 'write()');
+      const block = (this.#block ??= new Block());
+      if (typeof data === 'string') {
+        if (this.#channel.binary) {
+          throw this.#misuse('a COPY in the binary format takes bytes, not a string: write a Uint8Array');
+        }
+        const start = block.length;
+        try {
+          writeUtf8(data, block, new RowPlace());
+        } catch {
+          block.length = start;
+          throw new errors.DataError(
+            "write(): the string has a NUL character ('\\0') or a lone surrogate, which PostgreSQL can't store",
+          );
+        }
+      } else if (data instanceof Uint8Array) {
+        if (this.#channel.binary && data.length > 0) this.#rowWriter().passed();
+        if (data.length >= BLOCK) return this.#sendPast(data);
+        block.append(data);
+      } else {
+        throw this.#misuse(`expected write() to get a string or a Uint8Array, got ${describe(data)}`);
+      }
+      return block.length >= BLOCK ? this.#send() : DONE;
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * Writes a row, encoded as the format wants it (Psycopg: `write_row()`). Resolves when more may be written. In the binary format
+   * the values' types must be those of the columns exactly: name them with `setTypes()`. Raises `DataError` that names row and
+   * column for a value that can't be sent, and `BadCopyFileFormat` for another number of values than the COPY has columns; the
+   * row is left out, and writing may go on. Raises `ProgrammingError` if the COPY is in csv, or has another delimiter, NULL or
+   * encoding than text has by default.
+   */
+  writeRow(row: readonly unknown[]): Promise<void> {
+    try {
+      this.#check('in', 'writeRow()');
+      this.#rowWriter(true).write(row);
+      return this.#block!.length >= BLOCK ? this.#send() : DONE;
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * Names the types of the columns, by name (`int4`, `timestamptz[]`) or oid (Psycopg: `set_types()`). Written rows are encoded as
+   * these types, which the binary format needs; read rows are loaded as them, where they are strings or, in the binary format,
+   * bytes otherwise. A `json` or `jsonb` column takes any value, as if it were wrapped. Raises `ProgrammingError` for a name that
+   * is not known (see `TypeInfo`), `NotSupportedError` for a type without binary format here, and for another number of types
+   * than there are columns `DataError` (writing) or `ProgrammingError` (reading).
+   */
+  setTypes(types: readonly (string | number)[]): void {
+    this.#parts.check();
+    const { direction, columns } = this.#channel;
+    if (this.#noRows !== null) throw this.#misuse(this.#noRows);
+    if (!Array.isArray(types))
+      throw this.#misuse(`expected setTypes() to get an array, got ${describe(types)}`);
+    const problem = direction === 'out' ? whyNotTypes(this.#parts.statement) : null;
+    if (problem !== null) throw this.#misuse(problem);
+    if (types.length !== columns) {
+      const message = `setTypes() got ${String(types.length)} types, but the COPY has ${String(columns)} columns`;
+      const query = { query: this.#parts.statement };
+      throw direction === 'in'
+        ? new errors.DataError(message, query)
+        : new errors.ProgrammingError(message, query);
+    }
+    const oids = types.map((type: string | number) => this.#oidOf(type));
+    if (direction === 'in') this.#rowWriter().setTypes(oids);
+    else this.#rowReader().setTypes(oids);
+  }
+
+  /**
+   * Completes a COPY … FROM STDIN (Psycopg: the end of the block): what has been written is stored when the transaction commits.
+   * Sets the cursor's `rowcount` and `statusmessage`. Rejects with the server's error. Done once; then it does nothing more.
+   */
+  async finish(): Promise<void> {
+    if (this.#finishing === null) {
+      if (this.#state === 'failed') throw this.#cause as Error;
+      this.#check('in', 'finish()');
+      this.#finishing = this.#finish();
+    }
+    await this.#finishing;
+  }
+
+  /** Ends it as a block does that is left without an error. @internal */
+  async complete(): Promise<void> {
+    if (this.#channel.direction === 'in') {
+      if (this.#state !== 'aborted') await this.finish();
+    } else {
+      await this.abort('the COPY was not read to its end');
+    }
+  }
+
+  async #finish(): Promise<void> {
+    this.#state = 'finishing';
+    try {
+      if (this.#channel.binary) this.#rowWriter().end();
+      // What has been sent is on its way whether or not the network has taken it; the answer is what is waited for.
+      this.#flush()?.catch(() => undefined);
+      const tag = await this.#channel.finish();
+      this.#state = 'finished';
+      this.#announce(tag);
+    } catch (error) {
+      this.#fail(error);
+      throw error;
+    } finally {
+      this.#release();
+    }
+  }
+
+  // --- COPY … TO STDOUT
+
+  /**
+   * The next piece of data, which is one or more whole rows in the format of the COPY; empty at the end, when the cursor's
+   * `rowcount` is set (Psycopg: `read()`). Rejects with the server's error.
+   */
+  async read(): Promise<Buffer> {
+    if (this.#isAtEnd()) return NOTHING;
+    this.#check('out', 'read()');
+    const rest = this.#reader?.rest() ?? null;
+    if (rest !== null) return rest;
+    const piece = await this.#receive('read()');
+    if (piece === null) return NOTHING;
+    if (this.#channel.binary) {
+      // The reader of rows is to know that the header has gone by.
+      const reader = this.#rowReader();
+      reader.feed(piece);
+      reader.rest();
+    }
+    return piece;
+  }
+
+  /** Iterates over the pieces of data, as `read()` gives them. Leaving the loop leaves the COPY where it is. */
+  [Symbol.asyncIterator](): AsyncIterator<Buffer> {
+    return {
+      next: async () => {
+        const piece = await this.read();
+        return piece.length === 0 ? { done: true, value: undefined } : { done: false, value: piece };
+      },
+    };
+  }
+
+  /**
+   * The next row; null at the end, when the cursor's `rowcount` is set (Psycopg: `read_row()`). Its values are strings, or bytes if
+   * the format is binary, unless `setTypes()` has named their types. Raises `DataError` that names row and column for a value
+   * that can't be loaded; the next call goes on behind that row. Raises `ProgrammingError` as `writeRow()` does.
+   */
+  readRow(): Promise<unknown[] | null> {
+    try {
+      if (this.#isAtEnd()) return Promise.resolve(null);
+      this.#check('out', 'readRow()');
+      const row = this.#rowReader(true).next();
+      return row === null ? this.#nextRow() : Promise.resolve(row);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  async #nextRow(): Promise<unknown[] | null> {
+    const reader = this.#rowReader();
+    for (;;) {
+      const piece = await this.#receive('readRow()');
+      if (piece === null) return null;
+      reader.feed(piece);
+      const row = reader.next();
+      if (row !== null) return row;
+    }
+  }
+
+  /** Iterates over the rows, as `readRow()` gives them (Psycopg: `rows()`). Leaving the loop leaves the COPY where it is. */
+  rows(): AsyncIterableIterator<unknown[]> {
+    const iterator: AsyncIterableIterator<unknown[]> = {
+      next: () => this.readRow().then(asIteratorResult),
+      [Symbol.asyncIterator]: () => iterator,
+    };
+    return iterator;
+  }
+
+  // --- either way
+
+  /**
+   * Ends the COPY before its time. A COPY … FROM STDIN fails on the server with `reason` and stores nothing; a transaction it is part
+   * of has failed with it. A COPY … TO STDOUT is cancelled. Resolves when the connection can be used again, or has been given
+   * up. Does nothing if the COPY has ended.
+   */
+  async abort(reason?: string): Promise<void> {
+    this.#aborting ??= this.#abort(reason ?? 'the COPY was aborted');
+    await this.#aborting;
+  }
+
+  async #abort(reason: string): Promise<void> {
+    if (this.#announced) return;
+    if (this.#state === 'open') {
+      this.#state = 'aborted';
+      this.#cause = reason;
+      this.#release();
+    }
+    await this.#channel.abort(reason);
+    // Somebody may be waiting for its end, and hear of it first.
+    await this.#finishing?.catch(() => undefined);
+    // A COPY TO may have been at its end without having been read to it.
+    this.#announce(this.#channel.direction === 'out' ? this.#channel.tag : null);
+  }
+
+  /** Leaving the scope aborts what has not been finished. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.abort('the scope of the COPY was left before finish()');
+  }
+
+  /**
+   * The COPY … FROM STDIN as a stream, for `pipeline()` of `node:stream/promises`: its end is `finish()`; if it is destroyed, or its
+   * source fails, the COPY is aborted.
+   *
+   * @example
+   * await pipeline(createReadStream('city.csv'), copy.writable());
+   */
+  writable(): Writable {
+    this.#check('in', 'writable()');
+    return (this.#writable ??= copyWritable(this));
+  }
+
+  /**
+   * The COPY … TO STDOUT as a stream, for `pipeline()` of `node:stream/promises`: no more is read from the server than its consumer
+   * takes; if it is destroyed, or its consumer fails, the COPY is cancelled.
+   *
+   * @example
+   * await pipeline(copy.readable(), createGzip(), createWriteStream('city.csv.gz'));
+   */
+  readable(): Readable {
+    this.#check('out', 'readable()');
+    return (this.#readable ??= copyReadable(this));
+  }
+
+  // --- inside
+
+  /** Raises unless the COPY goes this way and is under way. */
+  #check(direction: 'in' | 'out', call: string): void {
+    this.#parts.check();
+    if (this.#channel.direction !== direction) {
+      throw new errors.OperationalError(
+        direction === 'in'
+          ? `${call}: a COPY … TO STDOUT can only be read`
+          : `${call}: a COPY … FROM STDIN can only be written`,
+        { query: this.#parts.statement },
+      );
+    }
+    if (this.#state === 'open') return;
+    const how =
+      this.#state === 'failed'
+        ? 'has failed'
+        : this.#state === 'aborted'
+          ? `was aborted (${String(this.#cause)})`
+          : 'has been finished';
+    throw new errors.OperationalError(`${call}: the COPY ${how}`, {
+      query: this.#parts.statement,
+      cause: this.#state === 'failed' ? this.#cause : undefined,
+    });
+  }
+
+  #rowWriter(forRows = false): RowWriter {
+    if (forRows && this.#noRows !== null) throw this.#misuse(this.#noRows);
+    if (this.#writer !== null) return this.#writer;
+    const { adapters, channel } = this.#parts;
+    this.#block ??= new Block();
+    return (this.#writer = channel.binary
+      ? new BinaryRowWriter(this.#block, adapters, channel.columns)
+      : new TextRowWriter(this.#block, adapters, channel.columns));
+  }
+
+  #rowReader(forRows = false): RowReader {
+    if (forRows && this.#noRows !== null) throw this.#misuse(this.#noRows);
+    const { adapters, channel } = this.#parts;
+    return (this.#reader ??= channel.binary
+      ? new BinaryRowReader(adapters, channel.columns)
+      : new TextRowReader(adapters, channel.columns));
+  }
+
+  /** Sends what has been gathered. */
+  #flush(): Promise<void> | null {
+    const block = this.#block;
+    if (block === null || block.length === 0) return null;
+    const wait = this.#channel.write(block.written());
+    block.clear();
+    return wait;
+  }
+
+  #send(): Promise<void> {
+    return this.#waitFor(() => this.#flush());
+  }
+
+  /** Sends a large piece as it is, behind what has been gathered. */
+  #sendPast(data: Uint8Array): Promise<void> {
+    return this.#waitFor(() => {
+      // Of the two the last one says when more may be written.
+      this.#flush()?.catch(() => undefined);
+      return this.#channel.write(data);
+    });
+  }
+
+  #waitFor(send: () => Promise<void> | null): Promise<void> {
+    try {
+      const wait = send();
+      if (wait === null) return DONE;
+      return wait.catch((error: unknown) => {
+        this.#fail(error);
+        throw error;
+      });
+    } catch (error) {
+      this.#fail(error);
+      throw error;
+    }
+  }
+
+  async #receive(call: string): Promise<Buffer | null> {
+    if (this.#reading) throw new errors.ConcurrentCursorUse(this.#parts.statement, call);
+    this.#reading = true;
+    try {
+      const piece = await this.#channel.read();
+      if (piece === null) {
+        this.#state = 'finished';
+        this.#announce(this.#channel.tag);
+      }
+      return piece;
+    } catch (error) {
+      this.#fail(error);
+      throw error;
+    } finally {
+      this.#reading = false;
+    }
+  }
+
+  #fail(error: unknown): void {
+    if (this.#state === 'open' || this.#state === 'finishing') {
+      this.#state = 'failed';
+      this.#cause = error;
+    }
+    if (this.#channel.ended) this.#announce(null);
+  }
+
+  /** Whether a COPY … TO has been read to its end. */
+  #isAtEnd(): boolean {
+    if (this.#state !== 'finished' || this.#channel.direction !== 'out') return false;
+    this.#parts.check();
+    return true;
+  }
+
+  /** Gives the memory back. */
+  #release(): void {
+    this.#block = null;
+    this.#writer = null;
+  }
+
+  #announce(tag: string | null): void {
+    if (this.#announced) return;
+    this.#announced = true;
+    this.#parts.onEnd({ tag });
+  }
+
+  #oidOf(type: string | number): number {
+    if (typeof type === 'number') {
+      if (Number.isInteger(type) && type > 0 && type <= 0xffff_ffff) return type;
+    } else if (typeof type === 'string') {
+      const { adapters } = this.#parts;
+      const oid = type.endsWith('[]') ? adapters.type(type.slice(0, -2))?.arrayOid : adapters.type(type)?.oid;
+      if (oid !== undefined && oid !== 0) return oid;
+      throw this.#misuse(`the type '${type}' is not known here; give its oid, or register the type first`);
+    }
+    throw this.#misuse(`expected setTypes() to get names or oids of types, got ${String(type)}`);
+  }
+
+  #misuse(message: string): Error {
+    return new errors.ProgrammingError(message, { query: this.#parts.statement });
+  }
+}
+
+function asIteratorResult(row: unknown[] | null): IteratorResult<unknown[], undefined> {
+  return row === null ? { done: true, value: undefined } : { done: false, value: row };
+}
+
+function describe(value: unknown): string {
+  return value === null ? 'null' : typeof value === 'object' ? 'an object' : typeof value;
+}

@@ -1,0 +1,19 @@
+import { RawBinding, type Query, type QueryBinding } from '../query/binding.js';
+import type { TupleRow } from '../rows.js';
+import { AsyncServerCursor } from './server-cursor.js';
+
+/**
+ * A server-side cursor whose queries have the server's own placeholders, `$1`, `$2` … (Psycopg: `AsyncRawServerCursor`). Choose it
+ * by `serverCursorFactory`, or make one of a connection.
+ *
+ * @example
+ * conn.serverCursorFactory = AsyncRawServerCursor;
+ * await using cur = conn.cursor({ name: 'cities' });
+ * await cur.execute('SELECT name FROM city WHERE country = $1', ['FR']);
+ */
+export class AsyncRawServerCursor<R = TupleRow> extends AsyncServerCursor<R> {
+  /** @internal */
+  protected override bindingOf(query: Query): QueryBinding {
+    return new RawBinding(query, this.literalContext());
+  }
+}

@@ -1,0 +1,259 @@
+import { describe, expect, it } from 'vitest';
+import {
+  errors,
+  PipelineStatus,
+  TransactionStatus,
+  type AsyncConnection,
+  type AsyncCursor,
+} from '../../src/index.js';
+import { connect, terminate } from '../support/database.js';
+
+async function one(cursor: AsyncCursor): Promise<unknown> {
+  return (await cursor.fetchone())?.[0] as unknown;
+}
+
+async function temporary(connection: AsyncConnection): Promise<void> {
+  await connection.execute('create temp table t (n int primary key, v text)');
+  await connection.commit();
+}
+
+async function rows(connection: AsyncConnection): Promise<unknown[]> {
+  return (await (await connection.execute('select n from t order by n')).fetchall()).map(
+    ([n]) => n as unknown,
+  );
+}
+
+describe.each([true, false])('a pipeline (autocommit: %s)', (autocommit) => {
+  it('sends statements without waiting, and gives each cursor its own result', async () => {
+    const connection = await connect({ autocommit });
+    await using pipeline = connection.pipeline();
+    expect(connection.info.pipelineStatus).toBe(PipelineStatus.ON);
+    const cursors: AsyncCursor[] = [];
+    for (let i = 0; i < 500; i++) cursors.push(await connection.execute('select %s::int', [i]));
+    expect(connection.info.transactionStatus).toBe(TransactionStatus.ACTIVE);
+    expect(await one(cursors[250]!)).toBe(250);
+    expect(await Promise.all(cursors.filter((_, i) => i !== 250).map(one))).toEqual(
+      Array.from({ length: 500 }, (_, i) => i).filter((i) => i !== 250),
+    );
+    await pipeline.sync();
+    expect(connection.info.transactionStatus).toBe(
+      autocommit ? TransactionStatus.IDLE : TransactionStatus.INTRANS,
+    );
+  });
+
+  it('fills cursors without a fetch as well, once it is synchronised', async () => {
+    const connection = await connect({ autocommit });
+    const cursor = connection.cursor();
+    await connection.withPipeline(async (pipeline) => {
+      await cursor.execute('select 1 as a union all select 2');
+      await pipeline.sync();
+      expect([cursor.rowcount, cursor.statusmessage, cursor.description?.[0]?.name]).toEqual([
+        2,
+        'SELECT 2',
+        'a',
+      ]);
+    });
+    expect(await cursor.fetchall()).toEqual([[1], [2]]);
+    expect(connection.info.pipelineStatus).toBe(PipelineStatus.OFF);
+  });
+
+  it('keeps the results of several statements of one cursor', async () => {
+    const connection = await connect({ autocommit });
+    await using _pipeline = connection.pipeline();
+    const cursor = connection.cursor();
+    await cursor.execute('select 1');
+    await cursor.execute('select 2');
+    expect([await one(cursor), await cursor.nextset(), await one(cursor), await cursor.nextset()]).toEqual([
+      1,
+      true,
+      2,
+      null,
+    ]);
+  });
+
+  it('gives an error to the statement that caused it, and PipelineAborted to those behind it, until sync()', async () => {
+    const connection = await connect({ autocommit });
+    await using pipeline = connection.pipeline();
+    const before = await connection.execute('select 1');
+    const failing = await connection.execute('select 1 / %s::int', [0]);
+    const behind = await connection.execute('select 3');
+    await expect(failing.fetchone()).rejects.toBeInstanceOf(errors.DivisionByZero);
+    expect(connection.info.pipelineStatus).toBe(PipelineStatus.ABORTED);
+    await expect(behind.fetchone()).rejects.toBeInstanceOf(errors.PipelineAborted);
+    const later = await connection.execute('select 4');
+    await expect(later.fetchone()).rejects.toBeInstanceOf(errors.PipelineAborted);
+    expect(await one(before)).toBe(1);
+    // Everybody has been told.
+    await pipeline.sync();
+    expect(connection.info.pipelineStatus).toBe(PipelineStatus.ON);
+    if (!autocommit) await connection.rollback();
+    expect(await one(await connection.execute('select 5'))).toBe(5);
+  });
+
+  it('tells of an error that nobody fetched at sync(), once', async () => {
+    const connection = await connect({ autocommit });
+    await using pipeline = connection.pipeline();
+    await connection.execute('select * from nowhere');
+    await connection.execute('select 2');
+    await expect(pipeline.sync()).rejects.toBeInstanceOf(errors.UndefinedTable);
+    await pipeline.sync();
+    if (!autocommit) await connection.rollback();
+  });
+
+  it('tells of it at the end of its scope otherwise', async () => {
+    const connection = await connect({ autocommit });
+    const run = async (): Promise<void> => {
+      await using _pipeline = connection.pipeline();
+      await connection.execute('select * from nowhere');
+    };
+    await expect(run()).rejects.toBeInstanceOf(errors.UndefinedTable);
+    expect(connection.info.pipelineStatus).toBe(PipelineStatus.OFF);
+    await connection.rollback();
+    await expect(
+      connection.withPipeline(async () => {
+        await connection.execute('select * from nowhere');
+        throw new RangeError('my own');
+      }),
+    ).rejects.toBeInstanceOf(RangeError);
+    await connection.rollback();
+    expect(await one(await connection.execute('select 1'))).toBe(1);
+  });
+
+  it('may be nested: each end synchronises', async () => {
+    const connection = await connect({ autocommit });
+    await connection.withPipeline(async () => {
+      const inner = await connection.withPipeline(() => connection.execute('select 1'));
+      expect(inner.rowcount).toBe(1);
+      expect(connection.info.pipelineStatus).toBe(PipelineStatus.ON);
+      expect(await one(await connection.execute('select 2'))).toBe(2);
+    });
+    expect(connection.info.pipelineStatus).toBe(PipelineStatus.OFF);
+  });
+
+  it('takes executemany(), with and without returning', async () => {
+    const connection = await connect({ autocommit });
+    await temporary(connection);
+    const cursor = connection.cursor();
+    const returning = connection.cursor();
+    await connection.withPipeline(async () => {
+      const values = Array.from({ length: 2500 }, (_, i) => [i]);
+      await cursor.executemany('insert into t values (%s)', values);
+      expect(cursor.rowcount).toBe(0);
+      await returning.executemany('insert into t values (%s) returning n', [[5000], [5001]], {
+        returning: true,
+      });
+    });
+    expect(cursor.rowcount).toBe(2500);
+    expect([await one(returning), await returning.nextset(), await one(returning)]).toEqual([
+      5000,
+      true,
+      5001,
+    ]);
+    expect(await rows(connection)).toHaveLength(2502);
+  });
+
+  it('takes transaction blocks, each of them a whole', async () => {
+    const connection = await connect({ autocommit });
+    await temporary(connection);
+    await connection.withPipeline(async () => {
+      await connection.withTransaction(async () => {
+        await connection.execute('insert into t values (1)');
+        await connection.withTransaction(async () => connection.execute('insert into t values (2)'));
+        const failed = connection.withTransaction(async () => {
+          await connection.execute('insert into t values (3)');
+          await connection.execute('insert into t values (1)');
+        });
+        await expect(failed).rejects.toBeInstanceOf(errors.UniqueViolation);
+        await connection.execute('insert into t values (4)');
+      });
+    });
+    await connection.commit();
+    expect(await rows(connection)).toEqual([1, 2, 4]);
+  });
+
+  it('refuses COPY and streams', async () => {
+    const connection = await connect({ autocommit });
+    await using _pipeline = connection.pipeline();
+    await expect(connection.cursor().stream('select 1').next()).rejects.toBeInstanceOf(
+      errors.NotSupportedError,
+    );
+    const copied = await connection.execute('copy pg_class to stdout');
+    await expect(copied.fetchone()).rejects.toBeInstanceOf(errors.ProgrammingError);
+    const stdin = await connection.execute('copy pg_class from stdin');
+    await expect(stdin.fetchone()).rejects.toBeInstanceOf(errors.ProgrammingError);
+  });
+
+  it('whose connection is lost tells so at the fetch and at its end', async () => {
+    const connection = await connect({ autocommit });
+    const run = async (): Promise<void> => {
+      await using _pipeline = connection.pipeline();
+      const cursor = await connection.execute('select pg_sleep(20)');
+      connection.execute('select 1').catch(() => undefined);
+      const fetched = cursor.fetchone();
+      await terminate(connection.info.backendPid);
+      await expect(fetched).rejects.toBeInstanceOf(errors.AdminShutdown);
+    };
+    await expect(run()).rejects.toBeInstanceOf(errors.OperationalError);
+    expect(connection.closed).toBe(true);
+  });
+
+  it('is over when its connection is closed in the middle', async () => {
+    const connection = await connect({ autocommit });
+    const run = async (): Promise<void> => {
+      await using _pipeline = connection.pipeline();
+      await connection.execute('select pg_sleep(20)');
+      await connection.close();
+    };
+    await expect(run()).rejects.toBeInstanceOf(errors.OperationalError);
+  });
+});
+
+describe('a pipeline in autocommit', () => {
+  it('is all or nothing between two sync()', async () => {
+    const connection = await connect({ autocommit: true });
+    await temporary(connection);
+    await connection.withPipeline(async (pipeline) => {
+      await connection.execute('insert into t values (1)');
+      await connection.execute('insert into t values (2)');
+      await pipeline.sync();
+      await connection.execute('insert into t values (3)');
+      await connection.execute('insert into t values (1)');
+      await connection.execute('insert into t values (4)');
+      await expect(pipeline.sync()).rejects.toBeInstanceOf(errors.UniqueViolation);
+      await connection.execute('insert into t values (5)');
+    });
+    expect(await rows(connection)).toEqual([1, 2, 5]);
+  });
+});
+
+describe('a pipeline in a transaction', () => {
+  it('begins it once, and commit() ends it', async () => {
+    const connection = await connect();
+    await temporary(connection);
+    const notices: string[] = [];
+    connection.addNoticeHandler(({ messagePrimary }) => notices.push(messagePrimary ?? ''));
+    await connection.withPipeline(async (pipeline) => {
+      for (let round = 0; round < 3; round++) {
+        for (let i = 0; i < 10; i++) await connection.execute('insert into t values (%s)', [round * 10 + i]);
+        if (round === 1) await connection.rollback();
+        else await connection.commit();
+        expect(connection.info.transactionStatus).toBe(TransactionStatus.IDLE);
+      }
+      await pipeline.sync();
+    });
+    expect(notices).toEqual([]);
+    expect(await rows(connection)).toHaveLength(20);
+  });
+
+  it('whose statement failed rejects commit() with its error, and commits nothing', async () => {
+    const connection = await connect();
+    await temporary(connection);
+    await connection.withPipeline(async () => {
+      await connection.execute('insert into t values (1)');
+      await connection.execute('insert into t values (1)');
+      await expect(connection.commit()).rejects.toBeInstanceOf(errors.UniqueViolation);
+      await connection.rollback();
+    });
+    expect(await rows(connection)).toEqual([]);
+  });
+});
