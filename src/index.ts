@@ -32,11 +32,14 @@ export {
   type ConnectOptions,
   type CursorFactory,
   type NoticeHandler,
+  type ServerCursorFactory,
 } from './connection/connection.js';
 export { ConnectionInfo, ConnStatus } from './connection/info.js';
 export { IsolationLevel } from './connection/isolation-level.js';
 export { AsyncPipeline } from './connection/pipeline.js';
+export { Notify, type NotifiesOptions, type NotifyHandler } from './connection/notifies.js';
 export { AsyncTransaction, Rollback, type TransactionOptions } from './connection/transaction.js';
+export { Xid } from './connection/two-phase.js';
 export { conninfoToDict, makeConninfo, type ConninfoParams } from './conninfo/index.js';
 export { AsyncClientCursor } from './cursor/client-cursor.js';
 export {
@@ -46,6 +49,8 @@ export {
   type ExecuteOptions,
 } from './cursor/cursor.js';
 export { AsyncRawCursor } from './cursor/raw-cursor.js';
+export { AsyncRawServerCursor } from './cursor/raw-server-cursor.js';
+export { AsyncServerCursor, type ServerCursorOptions } from './cursor/server-cursor.js';
 export * as errors from './errors/index.js';
 export {
   AsyncConnectionPool,
@@ -53,6 +58,7 @@ export {
   type ConninfoSource,
   type ExecuteResult,
 } from './pool/connection-pool.js';
+export { Listener, type ListenerEvent, type ListenerOptions } from './pool/listener.js';
 export type { PoolOptions } from './pool/options.js';
 export type { PoolStats } from './pool/statistics.js';
 export type { Query } from './query/binding.js';

@@ -6,7 +6,7 @@ export type DatedType = 'date' | 'timestamp' | 'timestamptz';
 
 const ISO_DATE = /^\d{4,}-\d\d-\d\d/;
 const CLOCK = String.raw`(\d\d:\d\d:\d\d(?:\.\d{1,6})?)`;
-const END = String.raw`(?: ([^ ]+?))?( BC)?$`;
+const END = String.raw`(?: (?!BC$)([^ ]+))?( BC)?$`;
 /** What SQL, German and, of dates, Postgres write: 02/01/2024, 02.01.2024, 02-01-2024. */
 const NUMBERS = new RegExp(String.raw`^(\d\d)([/.-])(\d\d)\2(\d{4,})(?: ${CLOCK})?${END}`);
 /** What Postgres writes of timestamps: Tue Jan 02 03:04:05 2024, or Tue 02 Jan 03:04:05 2024. */
@@ -33,8 +33,13 @@ interface Parts {
 export function isoStyle(text: string, type: DatedType, settings: SessionSettings): string {
   if (ISO_DATE.test(text) || text.endsWith('infinity')) return text;
   const parts = readWords(text) ?? readNumbers(text, type, settings);
-  if (parts === null || (parts.clock === undefined) !== (type === 'date')) {
-    throw unreadable(text, type, 'this is none of the styles that are known');
+  const isDate = type === 'date';
+  if (
+    parts === null ||
+    (parts.clock === undefined) !== isDate ||
+    (parts.zone !== undefined && type !== 'timestamptz')
+  ) {
+    throw unreadable(text, type, 'it is written in none of the known styles');
   }
   const { year, month, day, clock, zone, era } = parts;
   const date = `${year}-${month}-${day}`;
@@ -98,7 +103,7 @@ function offsetOf(zone: string | undefined, text: string, settings: SessionSetti
   if ((zone === 'UTC' || zone === 'GMT') && UTC.test(timeZone)) return '+00';
   const offset = timeZone.includes('/') ? OFFSET.exec(zone ?? '') : null;
   if (offset !== null) return offset.slice(1).filter(Boolean).join(':');
-  throw unreadable(text, 'timestamptz', `the offset of its time zone is not certain`);
+  throw unreadable(text, 'timestamptz', 'the offset of its time zone is not certain');
 }
 
 function unreadable(text: string, type: DatedType, why: string): Error {

@@ -12,6 +12,9 @@ const MOST_DIMENSIONS = 6;
 /** Types whose elements need no quotes. */
 const BARE: ReadonlySet<number> = new Set([...WIDER, Oids.bool, Oids.float4, Oids.float8, Oids.oid]);
 
+/** The empty string, the word NULL, and what means something within an array. */
+const NEEDS_QUOTES = /^(?:null)?$|["\\{},; \t\n\v\f\r]/i;
+
 /**
  * Dumps an array of any depth as an array of its elements' type. Raises `DataError` if the elements are of different types, or
  * if the parts of a nested array differ in length.
@@ -64,7 +67,9 @@ export function dumpArray(
             ? oid || dumped.oid
             : commonType(oid, dumped.oid, numbers, here, map);
       }
-      parts.push(dumped.text === null ? 'NULL' : BARE.has(dumped.oid) ? dumped.text : quote(dumped.text));
+      const { text } = dumped;
+      if (text === null) parts.push('NULL');
+      else parts.push(BARE.has(dumped.oid) || standsBare(text, value, dumped.oid, map) ? text : quote(text));
     }
     return parts;
   };
@@ -116,6 +121,14 @@ function ragged(place: string): Error {
 
 function isEmpty(array: readonly unknown[]): boolean {
   return array.every((item) => Array.isArray(item) && isEmpty(item));
+}
+
+/** As in Psycopg, quotes are only where they have to be; what the delimiter will be has to be known for that. */
+function standsBare(text: string, value: unknown, oid: number, map: AdaptersMap): boolean {
+  if (NEEDS_QUOTES.test(text)) return false;
+  if (typeof value === 'string' && oid === Oids.unknown) return true;
+  const delimiter = map.type(oid)?.delimiter;
+  return delimiter === ',' || delimiter === ';';
 }
 
 function quote(text: string): string {

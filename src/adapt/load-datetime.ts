@@ -143,6 +143,6 @@ export const loadInterval: Loader = (bytes, start, end) => {
   if (fields !== null) return writeInterval(fields);
   if (text.endsWith('infinity')) return text;
   throw new errors.DataError(
-    `the interval '${text}' can't be read: this is none of the styles that are known`,
+    `the interval '${text}' can't be read: it is written in none of the known styles`,
   );
 };

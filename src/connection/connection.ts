@@ -2,6 +2,7 @@ import { adapters as globalAdapters } from '../adapt/adapters.js';
 import type { AdaptersMap } from '../adapt/adapters-map.js';
 import { resolveConninfo, type ConninfoParams } from '../conninfo/index.js';
 import { AsyncCursor, type CursorOptions, type ExecuteOptions } from '../cursor/cursor.js';
+import { AsyncServerCursor, type ServerCursorOptions } from '../cursor/server-cursor.js';
 import * as errors from '../errors/index.js';
 import type { Query } from '../query/binding.js';
 import type { Params } from '../query/placeholders.js';
@@ -9,18 +10,28 @@ import { tupleRow, type RowFactory, type TupleRow } from '../rows.js';
 import { Session, type ResponseFields } from '../session/session.js';
 import { DEFAULT_CONNECT_TIMEOUT } from '../session/startup.js';
 import type { TransactionStatus } from '../session/status.js';
+import { cancelWithin } from './cancel-safe.js';
 import { HANDLE, Handle } from './handle.js';
 import { checkIdle, ConnectionInfo } from './info.js';
 import { AsyncPipeline, runInPipeline } from './pipeline.js';
 import type { IsolationLevel } from './isolation-level.js';
+import { Notifications, Notify, wakeNotifies, type NotifiesOptions, type NotifyHandler } from './notifies.js';
 import { AsyncTransaction, runInTransaction, type TransactionOptions } from './transaction.js';
 import { checkSetting, DEFAULT_SETTINGS, type TransactionSettings } from './transaction-settings.js';
+import { TwoPhase, Xid } from './two-phase.js';
 
 /** Makes the cursors of a connection; a subclass of `AsyncCursor`. */
 export type CursorFactory = new <T>(
   connection: AsyncConnection<unknown>,
   options?: CursorOptions<T>,
 ) => AsyncCursor<T>;
+
+/** Makes the server-side cursors of a connection; a subclass of `AsyncServerCursor`. */
+export type ServerCursorFactory = new <T>(
+  connection: AsyncConnection<unknown>,
+  name: string,
+  options?: ServerCursorOptions<T>,
+) => AsyncServerCursor<T>;
 
 /** Options of `AsyncConnection.connect()`. */
 export interface ConnectOptions<R = TupleRow> {
@@ -50,9 +61,11 @@ export interface ConnectionParts<R> {
   readonly adapters: AdaptersMap;
   readonly rowFactory: RowFactory<R>;
   readonly cursorFactory: CursorFactory;
+  readonly serverCursorFactory: ServerCursorFactory;
   readonly noticeHandlers: readonly NoticeHandler[];
-  /** What leaving the scope does; null: close. */
-  readonly giveBack: ((connection: AsyncConnection<R>) => Promise<void>) | null;
+  readonly notifyHandlers: readonly NotifyHandler[];
+  /** What leaving the scope does; null: close. A method's type, so that a connection of any rows is one of unknown rows. */
+  readonly giveBack: { of(connection: AsyncConnection<R>): Promise<void> }['of'] | null;
 }
 
 /** Hands the pool the parts of a connection. @internal */
@@ -75,6 +88,8 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   rowFactory: RowFactory<R>;
   /** The class of the cursors. */
   cursorFactory: CursorFactory;
+  /** The class of the cursors that have a name. */
+  serverCursorFactory: ServerCursorFactory;
   /** How values are sent and loaded on this connection; a copy of the global `adapters` made when it connected. */
   readonly adapters: AdaptersMap;
   /** What is known of the connection and its server. */
@@ -83,6 +98,8 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   readonly [HANDLE]: Handle;
   readonly #parts: ConnectionParts<R>;
   readonly #noticeHandlers: NoticeHandler[];
+  readonly #notifications: Notifications;
+  readonly #twoPhase: TwoPhase;
 
   /**
    * Connects to a database (Psycopg: `AsyncConnection.connect`). Raises `ProgrammingError` for a wrong connection string,
@@ -134,7 +151,9 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
         adapters: (options.context?.adapters ?? globalAdapters).cloneFor(session.parameters),
         rowFactory: options.rowFactory ?? tupleRow,
         cursorFactory: options.cursorFactory ?? AsyncCursor,
+        serverCursorFactory: AsyncServerCursor,
         noticeHandlers: [],
+        notifyHandlers: [],
         giveBack: null,
       });
     } finally {
@@ -151,9 +170,15 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     this.adapters = parts.adapters;
     this.rowFactory = parts.rowFactory;
     this.cursorFactory = parts.cursorFactory;
+    this.serverCursorFactory = parts.serverCursorFactory;
     this.#noticeHandlers = [...parts.noticeHandlers];
+    this.#notifications = new Notifications(this[HANDLE], parts.notifyHandlers);
+    this.#twoPhase = new TwoPhase(this[HANDLE]);
     parts.session.onNotice = (fields) => {
       this.#notify(fields);
+    };
+    parts.session.onNotification = ({ channel, payload, pid }) => {
+      this.#notifications.receive(new Notify(channel, payload, pid));
     };
   }
 
@@ -166,28 +191,33 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
       adapters: this.adapters,
       rowFactory: this.rowFactory,
       cursorFactory: this.cursorFactory,
+      serverCursorFactory: this.serverCursorFactory,
       noticeHandlers: this.#noticeHandlers,
+      notifyHandlers: this.#notifications.handlers,
     };
   }
 
   // --- cursors
 
-  /** A new cursor (Psycopg: `AsyncConnection.cursor`). */
-  cursor<T = R>(options: CursorOptions<T> = {}): AsyncCursor<T> {
+  /**
+   * A new cursor (Psycopg: `AsyncConnection.cursor`). With a `name` it is a server-side one, whose result stays on the server and
+   * is fetched piece by piece.
+   */
+  cursor<T = R>(options: ServerCursorOptions<T> & { name: string }): AsyncServerCursor<T>;
+  cursor<T = R>(options?: CursorOptions<T>): AsyncCursor<T>;
+  cursor<T = R>(options: ServerCursorOptions<T> & { name?: string } = {}): AsyncCursor<T> {
     const handle = this[HANDLE];
     handle.check();
     if (handle.session.closed) throw handle.session.unusable();
-    if ('name' in options) {
-      throw new errors.NotSupportedError(
-        'server-side cursors (a cursor with a `name`) are not supported yet',
-      );
-    }
-    return new this.cursorFactory<T>(
-      this as unknown as AsyncConnection<unknown>,
-      options.rowFactory === undefined
-        ? { rowFactory: this.rowFactory as unknown as RowFactory<T> }
-        : options,
-    );
+    const self = this as unknown as AsyncConnection<unknown>;
+    const { name, ...rest } = options;
+    const complete =
+      rest.rowFactory === undefined
+        ? { ...rest, rowFactory: this.rowFactory as unknown as RowFactory<T> }
+        : rest;
+    return name === undefined
+      ? new this.cursorFactory<T>(self, complete)
+      : new this.serverCursorFactory<T>(self, name, complete);
   }
 
   /** Executes a query with a cursor of its own, which it returns. */
@@ -209,12 +239,14 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   /** Commits the open transaction, if there is one. */
   async commit(): Promise<void> {
     this.#checkNoBlock('commit');
+    this.#twoPhase.checkNone('commit');
     await this[HANDLE].command('COMMIT', { onlyIf: 'in transaction' });
   }
 
   /** Rolls back the open transaction, if there is one. */
   async rollback(): Promise<void> {
     this.#checkNoBlock('rollback');
+    this.#twoPhase.checkNone('rollback');
     await this[HANDLE].command('ROLLBACK', { onlyIf: 'in transaction' });
   }
 
@@ -223,7 +255,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * `tx.commit()` rolls it back.
    */
   async transaction(options?: TransactionOptions): Promise<AsyncTransaction> {
-    return new AsyncTransaction(this as unknown as AsyncConnection<unknown>, options).enter();
+    return new AsyncTransaction(this, options).enter();
   }
 
   /**
@@ -306,6 +338,85 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     this[HANDLE].policy.max = value;
   }
 
+  // --- two-phase commit
+
+  /**
+   * The identifier of a two-phase transaction, of the three parts of the XA standard (Psycopg: `xid`). Raises `ProgrammingError`
+   * unless `formatId` is a whole number from 0 to 2147483647, and `gtrid` and `bqual` have at most 64 characters.
+   */
+  xid(formatId: number, gtrid: string, bqual: string): Xid {
+    return new Xid(formatId, gtrid, bqual);
+  }
+
+  /**
+   * Begins a two-phase transaction (Psycopg: `tpc_begin`); what is no XA identifier may be given as a string. Raises
+   * `ProgrammingError` in autocommit, and if a transaction is open.
+   */
+  async tpcBegin(xid: Xid | string): Promise<void> {
+    await this.#twoPhase.begin(xid);
+  }
+
+  /**
+   * The first phase (Psycopg: `tpc_prepare`): from here on the transaction outlives the connection, until somebody ends it. Raises
+   * `ProgrammingError` outside of a two-phase transaction, `NotSupportedError` if the server has `max_prepared_transactions = 0`,
+   * the class of its SQLSTATE if it rolls back instead.
+   */
+  async tpcPrepare(): Promise<void> {
+    await this.#twoPhase.prepare();
+  }
+
+  /**
+   * Commits the two-phase transaction of this connection, prepared or not; or with `xid` one that was prepared anywhere (Psycopg:
+   * `tpc_commit`). Raises `ProgrammingError` if there is none.
+   */
+  async tpcCommit(xid?: Xid | string): Promise<void> {
+    await this.#twoPhase.finish('COMMIT', xid);
+  }
+
+  /**
+   * Rolls back the two-phase transaction of this connection, prepared or not; or with `xid` one that was prepared anywhere
+   * (Psycopg: `tpc_rollback`). Raises `ProgrammingError` if there is none.
+   */
+  async tpcRollback(xid?: Xid | string): Promise<void> {
+    await this.#twoPhase.finish('ROLLBACK', xid);
+  }
+
+  /** The transactions that are prepared and wait for their end, in any database of the server (Psycopg: `tpc_recover`). */
+  async tpcRecover(): Promise<Xid[]> {
+    return this.#twoPhase.recover(this.adapters);
+  }
+
+  // --- notifications
+
+  /**
+   * Gives the notifications of the channels that were asked for with `LISTEN`, as they arrive; those first that have arrived
+   * since the last loop, or since `LISTEN` (Psycopg: `notifies`). Other statements may run meanwhile; in a transaction the server
+   * holds notifications back. Ends after `timeout` seconds or `stopAfter` notifications; leaving the loop loses nothing. Raises
+   * `ProgrammingError` for a second loop at the same time, the `OperationalError` of a connection that is lost or closed.
+   *
+   * @example
+   * await conn.setAutocommit(true);
+   * await conn.execute('LISTEN jobs');
+   * for await (const { payload } of conn.notifies()) console.log(payload);
+   */
+  notifies(options: NotifiesOptions = {}): AsyncGenerator<Notify, void, void> {
+    return this.#notifications.loop(options);
+  }
+
+  /** Calls `handler` with each notification. What arrives while no loop over `notifies()` runs is for the handlers only. */
+  addNotifyHandler(handler: NotifyHandler): void {
+    this.#notifications.handlers.push(handler);
+  }
+
+  /** Undoes `addNotifyHandler`. Raises `ProgrammingError` for a handler that was not added. */
+  removeNotifyHandler(handler: NotifyHandler): void {
+    const { handlers } = this.#notifications;
+    const index = handlers.indexOf(handler);
+    if (index < 0)
+      throw new errors.ProgrammingError('removeNotifyHandler() got a handler that was never added');
+    handlers.splice(index, 1);
+  }
+
   // --- notices
 
   /** Calls `handler` with each notice of the server. */
@@ -319,6 +430,21 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     if (index < 0)
       throw new errors.ProgrammingError('removeNoticeHandler() got a handler that was never added');
     this.#noticeHandlers.splice(index, 1);
+  }
+
+  // --- cancellation
+
+  /**
+   * Asks the server to cancel the statement that runs, if any does, whose call then rejects with `QueryCanceled`; it may be over
+   * already (Psycopg: `cancel_safe`). No other statement is hit. Raises `CancellationTimeout` if the request is not answered within
+   * `timeout` seconds (30), and `ProgrammingError` in a prepared two-phase transaction. On a closed connection it does nothing.
+   */
+  async cancelSafe(options: { timeout?: number } = {}): Promise<void> {
+    const handle = this[HANDLE];
+    handle.check();
+    if (handle.session.closed) return;
+    this.#twoPhase.checkNotPrepared('cancelSafe');
+    await cancelWithin(handle.session, options.timeout);
   }
 
   // --- the end
@@ -339,7 +465,10 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    */
   async close(): Promise<void> {
     if (this[HANDLE].returned) return;
-    await this[HANDLE].session.close();
+    const { session } = this[HANDLE];
+    const closed = session.close();
+    wakeNotifies(session);
+    await closed;
   }
 
   /** Leaving the scope: a connection of a pool returns there, another is closed. Neither commits. */

@@ -2,11 +2,13 @@ import type { AdaptersMap } from '../adapt/adapters-map.js';
 import * as errors from '../errors/index.js';
 import type { CopyChannel } from '../session/copy-channel.js';
 import type { PreparePolicy } from '../session/prepared-statements.js';
-import type { Hold, Session } from '../session/session.js';
+import type { Hold } from '../session/queue.js';
+import type { Session } from '../session/session.js';
 import type { RowStream } from '../session/row-stream.js';
 import type { SentParam, StatementRequest, StatementResult } from '../session/statement.js';
 import { TransactionStatus } from '../session/status.js';
 import type { RowDecoderSource } from '../wire/row-decoder.js';
+import { wakeNotifies } from './notifies.js';
 import { PipelineState } from './pipeline-state.js';
 import { beginStatement, type TransactionSettings } from './transaction-settings.js';
 
@@ -65,6 +67,7 @@ export class Handle {
   cutOff(): void {
     this.#returned = true;
     this.session.endPipeline();
+    wakeNotifies(this.session);
   }
 
   /** Raises `InterfaceError` if the connection has been returned to its pool. */

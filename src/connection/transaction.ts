@@ -101,11 +101,11 @@ export class AsyncTransaction implements AsyncDisposable {
 
   /** Ends the block and undoes what it did. */
   rollback(): Promise<void> {
-    return this.#leave(
-      'rolled back',
-      'rollback',
-      this.#outermost ? ['ROLLBACK'] : this.#savepointCommands('ROLLBACK TO', 'RELEASE'),
-    );
+    return this.#leave('rolled back', 'rollback', this.#rollbackCommands);
+  }
+
+  get #rollbackCommands(): readonly string[] {
+    return this.#outermost ? ['ROLLBACK'] : this.#savepointCommands('ROLLBACK TO', 'RELEASE');
   }
 
   /** Rolls back unless the block has been ended. */
@@ -139,7 +139,21 @@ export class AsyncTransaction implements AsyncDisposable {
     }
     // A connection that is gone has rolled back. Only who has not heard of it yet has to be told.
     if (handle.session.closed && handle.endSeen) return;
-    await handle.session.exclusively(async (hold) => {
+    if (state === 'committed' && handle.pipeline.active) {
+      try {
+        await handle.pipeline.sync();
+      } catch (error) {
+        this.#state = 'rolled back';
+        await this.#run(this.#rollbackCommands).catch(() => undefined);
+        throw error;
+      }
+    }
+    await this.#run(commands);
+  }
+
+  #run(commands: readonly string[]): Promise<void> {
+    const handle = this.#handle;
+    return handle.session.exclusively(async (hold) => {
       for (const command of commands) await handle.command(command, { hold });
     });
   }

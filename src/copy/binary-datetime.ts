@@ -4,6 +4,7 @@ import { Oids } from '../adapt/oids.js';
 import type { BinaryType } from './binary-type.js';
 import { readInt64, writeBigInt64, writeInt64 } from './binary-type.js';
 import type { Block } from './block.js';
+import { civilDate, daysFromCivil } from './calendar.js';
 import { shown, type RowPlace } from './row-place.js';
 
 /** Days from 1970-01-01 to 2000-01-01, from which PostgreSQL counts. */
@@ -25,33 +26,9 @@ const LAST_MICROSECOND = 106_751_983n * BigInt(DAY) - 1n;
 
 const MONTH_LENGTHS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
-/** Days from 2000-01-01, of the Gregorian calendar; `year` is astronomical, with a year 0. Years are counted from March. */
-function daysOf(year: number, month: number, day: number): number {
-  const y = month <= 2 ? year - 1 : year;
-  const era = Math.floor(y / 400);
-  const yearOfEra = y - era * 400;
-  const dayOfYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1;
-  const dayOfEra = yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear;
-  return era * 146_097 + dayOfEra - 719_468 - EPOCH_DAYS;
-}
-
 /** The date of a day from 2000-01-01, as the server writes it, without BC. */
 function dateText(days: number): { readonly text: string; readonly bc: boolean } {
-  const shifted = days + EPOCH_DAYS + 719_468;
-  const era = Math.floor(shifted / 146_097);
-  const dayOfEra = shifted - era * 146_097;
-  const yearOfEra = Math.floor(
-    (dayOfEra -
-      Math.floor(dayOfEra / 1460) +
-      Math.floor(dayOfEra / 36_524) -
-      Math.floor(dayOfEra / 146_096)) /
-      365,
-  );
-  const dayOfYear = dayOfEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100));
-  const shiftedMonth = Math.floor((5 * dayOfYear + 2) / 153);
-  const day = dayOfYear - Math.floor((153 * shiftedMonth + 2) / 5) + 1;
-  const month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9;
-  const year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0);
+  const { year, month, day } = civilDate(days + EPOCH_DAYS);
   const bc = year <= 0;
   return { text: `${String(bc ? 1 - year : year).padStart(4, '0')}-${two(month)}-${two(day)}`, bc };
 }
@@ -96,7 +73,7 @@ function parseMoment(text: string, type: string, place: RowPlace): Moment {
   if (written === 0 || day < 1 || day > length)
     throw place.refuse(`${shown(text)} is not a day of the calendar`);
   return {
-    days: daysOf(year, month, day),
+    days: daysFromCivil(year, month, day) - EPOCH_DAYS,
     microseconds: timeOfDay(text, hour, minute, second, fraction, place),
     offset: zone === undefined ? null : offsetOf(zone, text, place),
   };

@@ -4,7 +4,7 @@ import type { RowPlace } from './row-place.js';
 const BACKSLASH = 0x5c;
 /** Up to here a loop is faster than a call of a native method. */
 const SHORT = 48;
- 
+
 const TO_ESCAPE = /[\0\b-\r\\]/;
 
 /** What stands behind the backslash for \b \t \n \v \f \r, which are the bytes 8 to 13. */

@@ -1,11 +1,12 @@
 import type { AdaptersMap } from '../adapt/adapters-map.js';
 import { dumpAs, dumpParam } from '../adapt/dump.js';
-import { dumpDate } from '../adapt/dump-scalars.js';
+import { dumpDate, dumpNumber } from '../adapt/dump-scalars.js';
 import { loadText } from '../adapt/load-text.js';
 import * as errors from '../errors/index.js';
 import type { Loader } from '../wire/row-decoder.js';
 import type { Block } from './block.js';
 import { writeAscii, writeDigits, writeEscaped, writePadded } from './encode-text.js';
+import { civilDate } from './calendar.js';
 import { asJson, isJsonType } from './json-values.js';
 import { NativeValues } from './native-values.js';
 import type { RowReader, RowWriter } from './row-format.js';
@@ -18,6 +19,9 @@ const LETTER_N = 0x4e;
 
 /** Whole numbers below it are the same digits in every notation. */
 const PLAIN_INTEGER = 1e15;
+const DAY = 86_400_000;
+const YEAR_1 = Date.parse('0001-01-01T00:00:00Z');
+const YEAR_10000 = Date.UTC(10_000, 0);
 
 /** Encodes rows in the text format. */
 export class TextRowWriter implements RowWriter {
@@ -99,7 +103,7 @@ export class TextRowWriter implements RowWriter {
         if (!native.number) break;
         if (Number.isInteger(value) && Math.abs(value) < PLAIN_INTEGER && !Object.is(value, -0)) {
           writeDigits(value, out);
-        } else break;
+        } else writeAscii(dumpNumber(value).text!, out);
         return;
       case 'bigint':
         if (!native.bigint) break;
@@ -142,26 +146,32 @@ export class TextRowWriter implements RowWriter {
 
   #date(value: Date): void {
     const out = this.#out;
-    const year = value.getUTCFullYear();
-    if (!(year >= 1 && year <= 9999)) {
+    const milliseconds = value.getTime();
+    if (!(milliseconds >= YEAR_1 && milliseconds < YEAR_10000)) {
       writeAscii(dumpDate(value, this.#place.toString()).text!, out);
       return;
     }
-    // As toISOString() writes it.
+    // As toISOString() writes it, in a fifth of the time.
+    const days = Math.floor(milliseconds / DAY);
+    let rest = milliseconds - days * DAY;
+    const { year, month, day } = civilDate(days);
     out.room(24);
     writePadded(year, 4, out);
-    this.#part(0x2d, value.getUTCMonth() + 1, 2);
-    this.#part(0x2d, value.getUTCDate(), 2);
-    this.#part(0x54, value.getUTCHours(), 2);
-    this.#part(0x3a, value.getUTCMinutes(), 2);
-    this.#part(0x3a, value.getUTCSeconds(), 2);
-    this.#part(0x2e, value.getUTCMilliseconds(), 3);
+    this.#part(0x2d, month, 2);
+    this.#part(0x2d, day, 2);
+    this.#part(0x54, (rest / 3_600_000) | 0, 2);
+    rest %= 3_600_000;
+    this.#part(0x3a, (rest / 60_000) | 0, 2);
+    rest %= 60_000;
+    this.#part(0x3a, (rest / 1000) | 0, 2);
+    this.#part(0x2e, rest % 1000, 3);
     this.#byte(0x5a);
   }
 
   #part(separator: number, value: number, width: number): void {
-    this.#byte(separator);
-    writePadded(value, width, this.#out);
+    const out = this.#out;
+    out.bytes[out.length++] = separator;
+    writePadded(value, width, out);
   }
 
   /** \x and hexadecimal digits, whose backslash the format doubles. */

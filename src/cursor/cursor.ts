@@ -15,7 +15,7 @@ import {
 } from '../query/binding.js';
 import type { Params } from '../query/placeholders.js';
 import { tupleRow, type RowFactory, type TupleRow } from '../rows.js';
-import type { Hold } from '../session/session.js';
+import type { Hold } from '../session/queue.js';
 import type { RowStream } from '../session/row-stream.js';
 import type { StatementRequest, StatementResult } from '../session/statement.js';
 import { TransactionStatus } from '../session/status.js';
@@ -63,10 +63,7 @@ export interface CopyOptions {
 }
 
 /** Runs a statement of the operation that is under way. @internal */
-export type RunStatement = (
-  request: StatementRequest,
-  hold?: Hold,
-) => Promise<readonly StatementResult[]>;
+export type RunStatement = (request: StatementRequest, hold?: Hold) => Promise<readonly StatementResult[]>;
 
 /** How many executions of `executemany()` are sent at once. */
 const BATCH = 1000;
@@ -104,7 +101,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   #failure: { readonly error: unknown } | null = null;
   /** The COPY that the cursor serves until it has ended. */
   #copy: AsyncCopy | null = null;
-  #copyColumns: readonly Column[] | null = null;
+  #columns: readonly Column[] | null = null;
   /** Set by `executemany()` without `returning` and by COPY, which leave no result. */
   #total: { rowcount: number; statusmessage: string | null } | null = null;
 
@@ -120,7 +117,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
 
   /** The columns of the current result; null if it has no rows. */
   get description(): readonly Column[] | null {
-    return this.#result?.description ?? this.#copyColumns;
+    return this.#result?.description ?? this.#columns;
   }
 
   /** How many rows the last statement returned or affected; -1 where that has no meaning. */
@@ -306,15 +303,12 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       for (let batch = await stream.next(); batch !== null; batch = await stream.next()) {
         const result = new CursorResult({ tag: null, ...batch });
         if (!result.hasRows) throw notStreamable(bound.text);
-        // The columns are shown; the rows are the loop's alone.
-        this.#results = [new CursorResult({ tag: null, ...batch, rows: [] })];
-        this.#index = 0;
+        if (result.rows.length > 0) this.#columns ??= result.description;
         const make = result.rowMaker(this.#rowFactory, this)!;
         for (const row of result.rows) yield make(row);
       }
     } finally {
       await stream?.stop();
-      this.reset(this.#query);
       this.#running = null;
     }
   }
@@ -363,7 +357,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       });
       begun = true;
       this.#copy = copy;
-      this.#copyColumns = copyColumns(channel.columns);
+      this.#columns = copyColumns(channel.columns);
       this.#total = { rowcount: -1, statusmessage: null };
       return copy;
     } finally {
@@ -410,7 +404,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       return;
     }
     this.#total = null;
-    this.#copyColumns = null;
+    this.#columns = null;
     this.#results = [new CursorResult({ fields: null, rows: [], decoder: null, tag })];
   }
 
@@ -706,7 +700,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     this.#position = 0;
     this.#makeRow = null;
     this.#total = null;
-    this.#copyColumns = null;
+    this.#columns = null;
     this.#query = query;
   }
 

@@ -5,18 +5,12 @@ import type { Query } from '../query/binding.js';
 import { quoteIdentifier } from '../query/identifier.js';
 import type { Params } from '../query/placeholders.js';
 import type { TupleRow } from '../rows.js';
-import type { Hold } from '../session/session.js';
+import type { Hold } from '../session/queue.js';
 import type { SentParam, StatementRequest, StatementResult } from '../session/statement.js';
 import { TransactionStatus } from '../session/status.js';
 import type { Field } from '../wire/backend-messages.js';
 import type { RowDecoder, RowDecoderSource } from '../wire/row-decoder.js';
-import {
-  AsyncCursor,
-  type CursorOptions,
-  type ExecuteManyOptions,
-  type ExecuteOptions,
-  type RunStatement,
-} from './cursor.js';
+import { AsyncCursor, type CursorOptions, type ExecuteOptions, type RunStatement } from './cursor.js';
 import { rowDecoders } from './result.js';
 
 /** Options of a server-side cursor. */
@@ -51,7 +45,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
   readonly #quotedName: string;
   readonly #scrollable: boolean | null;
   readonly #withhold: boolean;
-  readonly #decoders: RowDecoderSource;
+  #decoders: RowDecoderSource;
 
   /** There is a cursor of this name on the server, as far as is known. */
   #declared = false;
@@ -79,7 +73,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
         throw new errors.ProgrammingError(`expected \`${key}\` to be true or false, got ${String(value)}`);
       }
     }
-    this.#decoders = sameForSameColumns(() => rowDecoders(this.adapters, this.rowFactory), this);
+    this.#decoders = new SameDecoder(this);
   }
 
   /** The name of the cursor on the server. */
@@ -166,10 +160,11 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
   }
 
   /** Not possible: raises `NotSupportedError`. */
-  // eslint-disable-next-line @typescript-eslint/no-unused-vars -- the signature of the class it extends
-  override executemany(_query: Query, _paramsSeq: unknown, _options?: ExecuteManyOptions): Promise<void> {
+  override executemany(): Promise<void> {
     return Promise.reject(
-      new errors.NotSupportedError('executemany() is not possible with a server-side cursor; use another one'),
+      new errors.NotSupportedError(
+        'executemany() is not possible with a server-side cursor; use another one',
+      ),
     );
   }
 
@@ -242,7 +237,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
       } else {
         // The server is ahead by the rows of the page, and behind the last of all by one more.
         const ahead = left === 0 ? 0 : left + (this.#atEnd ? 1 : 0);
-        await run(this.#move(`MOVE ${String(value - ahead)} FROM`));
+        await run(this.#move(`MOVE ${String(Math.max(value - ahead, -MOST_ROWS))} FROM`));
         this.#position += value;
       }
       this.#dropPage();
@@ -274,6 +269,8 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
   /** @internal */
   protected override reset(query: string | null = null): void {
     super.reset(query);
+    // Loaders may have been registered since.
+    this.#decoders = new SameDecoder(this);
     this.#described = false;
     this.#position = 0;
     this.#dropPage();
@@ -306,6 +303,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
     this.#checkNoPipeline();
     const request = this.#request(`FETCH FORWARD ${count === null ? 'ALL' : String(count)} FROM`);
     const [result] = await run(this.#declared ? { ...request, begin: null } : request);
+    if (!this.#declared) this.#position = 0;
     this.#declared = true;
     this.#present(result!, this.query, result!.tag);
     return result!.rows;
@@ -392,27 +390,33 @@ async function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined
       reject(signal.reason as Error);
     };
     signal.addEventListener('abort', abort, { once: true });
-    work.then(resolve, reject).finally(() => {
+    void work.then(resolve, reject).finally(() => {
       signal.removeEventListener('abort', abort);
     });
   });
 }
 
 /** Gives one decoder for all fetches of a result, as long as the cursor has the same row factory. */
-function sameForSameColumns(
-  source: () => RowDecoderSource,
-  cursor: { readonly rowFactory: unknown },
-): RowDecoderSource {
-  let known: { readonly fields: readonly Field[]; readonly factory: unknown; readonly decoder: RowDecoder } | null =
-    null;
-  return {
-    decoderFor(fields) {
-      const factory = cursor.rowFactory;
-      if (known !== null && known.factory === factory && areSame(known.fields, fields)) return known.decoder;
-      known = { fields, factory, decoder: source().decoderFor(fields) };
-      return known.decoder;
-    },
-  };
+class SameDecoder implements RowDecoderSource {
+  readonly #cursor: AsyncServerCursor<unknown>;
+  #known: {
+    readonly fields: readonly Field[];
+    readonly factory: unknown;
+    readonly decoder: RowDecoder;
+  } | null = null;
+
+  constructor(cursor: AsyncServerCursor<unknown>) {
+    this.#cursor = cursor;
+  }
+
+  decoderFor(fields: readonly Field[]): RowDecoder {
+    const { adapters, rowFactory: factory } = this.#cursor;
+    const known = this.#known;
+    if (known?.factory === factory && areSame(known.fields, fields)) return known.decoder;
+    const decoder = rowDecoders(adapters, factory).decoderFor(fields);
+    this.#known = { fields, factory, decoder };
+    return decoder;
+  }
 }
 
 function areSame(a: readonly Field[], b: readonly Field[]): boolean {

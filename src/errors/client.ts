@@ -31,6 +31,13 @@ export class ConnectionTimeout extends OperationalError {
   }
 }
 
+/** A cancel request was not answered in time (Psycopg: `CancellationTimeout`). */
+export class CancellationTimeout extends OperationalError {
+  static {
+    brand(this, 'CancellationTimeout');
+  }
+}
+
 /** The statement was not executed because one before it in the pipeline failed (Psycopg: `PipelineAborted`). */
 export class PipelineAborted extends OperationalError {
   static {

@@ -2,7 +2,14 @@ import { dumpParam, type DumpedParam } from '../adapt/dump.js';
 import { literal, type LiteralContext } from '../adapt/literal.js';
 import * as errors from '../errors/index.js';
 import { isComposable, partsOf, type Composable, type Part } from './composable.js';
-import { hasPlaceholders, outline, textWithLiterals, textWithoutValues, textWithParameters, textWithPlaceholders } from './compose.js';
+import {
+  hasPlaceholders,
+  outline,
+  textWithLiterals,
+  textWithoutValues,
+  textWithParameters,
+  textWithPlaceholders,
+} from './compose.js';
 import { checkQueryText, convertQuery, type ConvertedQuery, type Params } from './placeholders.js';
 
 /** A query: a string with `%s` placeholders, or what `sql` composed. */
@@ -101,11 +108,7 @@ export function describeQuery(query: Query): string {
   return typeof query === 'string' ? query : outline(partsOf(query));
 }
 
-function convert(
-  query: string | readonly Part[],
-  params: Params,
-  context: LiteralContext,
-): ConvertedQuery {
+function convert(query: string | readonly Part[], params: Params, context: LiteralContext): ConvertedQuery {
   if (typeof query === 'string') return convertQuery(query, params);
   const text = textWithPlaceholders(query, context);
   if (Array.isArray(params) && params.length > 0 && !hasPlaceholders(query)) {
@@ -129,6 +132,7 @@ function dumpAll(values: readonly unknown[], { adapters }: LiteralContext, where
     );
   }
   const dumped = new Array<DumpedParam>(values.length);
-  for (let i = 0; i < values.length; i++) dumped[i] = dumpParam(values[i], adapters, `${where}$${String(i + 1)}`);
+  for (let i = 0; i < values.length; i++)
+    dumped[i] = dumpParam(values[i], adapters, `${where}$${String(i + 1)}`);
   return dumped;
 }

@@ -137,7 +137,9 @@ export class SQL extends Composable {
     const items = parseFormat(this.#text).map((piece) => {
       if (piece.kind === 'text') return new SQL(piece.text);
       const { field } = piece;
-      if (typeof field === 'number' ? field < positional.length : named !== null && Object.hasOwn(named, field)) {
+      if (
+        typeof field === 'number' ? field < positional.length : named !== null && Object.hasOwn(named, field)
+      ) {
         return itemOf(typeof field === 'number' ? positional[field] : named![field]);
       }
       throw missingField(field, positional.length, named);
@@ -201,10 +203,14 @@ export class Literal extends Composable {
 export class Placeholder extends Composable {
   constructor(name: string, format: PlaceholderFormat) {
     if (typeof name !== 'string') {
-      throw new errors.ProgrammingError(`expected the name of a placeholder to be a string, got ${typeName(name)}`);
+      throw new errors.ProgrammingError(
+        `expected the name of a placeholder to be a string, got ${typeName(name)}`,
+      );
     }
     if (/[)\n]/.test(name)) {
-      throw new errors.ProgrammingError(`the name of a placeholder can't contain ')' or a line break: '${name}'`);
+      throw new errors.ProgrammingError(
+        `the name of a placeholder can't contain ')' or a line break: '${name}'`,
+      );
     }
     if (format !== 's' && format !== 't' && format !== 'b') {
       throw new errors.ProgrammingError(

@@ -55,9 +55,11 @@ export function textWithPlaceholders(parts: readonly Part[], context: LiteralCon
     if (part.kind === 'value') throw carriesValues();
     const own = part.kind === 'literal' ? literal(part.value, context, LITERAL) : part.text;
     if (part.kind !== 'verbatim' && part.verbatim !== true && own.includes('%')) {
+      // A literal may be a secret, so it is not shown.
+      const what = part.kind === 'literal' ? 'a literal' : `the identifier ${own}`;
       throw new errors.ProgrammingError(
-        `${own.trim()} has a percent sign, which would count as a placeholder since the query comes with parameters:` +
-          ' compose it with sql`…`, where a percent sign is only that',
+        `${what} has a percent sign, which would count as a placeholder since the query comes with parameters:` +
+          ' compose the query with sql`…`, where a percent sign is only that',
       );
     }
     text += own.replaceAll('%', '%%');

@@ -12,9 +12,7 @@ export function quoteIdentifier(name: unknown): string {
     throw new errors.ProgrammingError("an identifier can't contain a NUL character ('\\0')");
   }
   if (!name.isWellFormed()) {
-    throw new errors.ProgrammingError(
-      "the identifier has a lone surrogate, which can't be encoded as UTF-8",
-    );
+    throw new errors.ProgrammingError("the identifier has a lone surrogate, which can't be encoded as UTF-8");
   }
   return `"${name.replaceAll('"', '""')}"`;
 }

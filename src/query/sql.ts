@@ -75,7 +75,8 @@ export const sql: Sql = Object.assign(template, {
   Literal: (value: unknown) => new composables.Literal(value),
   Placeholder: (name = '', format: PlaceholderFormat = 's') => new composables.Placeholder(name, format),
   Composed: (items: Iterable<unknown>) => composables.compose(items, null, 'sql.Composed()'),
-  quote: (value: unknown, context?: ComposeContext | null) => new composables.Literal(value).asString(context),
+  quote: (value: unknown, context?: ComposeContext | null) =>
+    new composables.Literal(value).asString(context),
 });
 
 /* eslint-disable @typescript-eslint/no-namespace -- the types stand beside the functions that make them */
@@ -109,7 +110,8 @@ function template(strings: TemplateStringsArray, ...values: readonly unknown[]):
     if (text !== '') parts.push({ kind: 'verbatim', text });
     if (i === values.length) break;
     const value = values[i];
-    if (composables.isComposable(value)) for (const part of composables.partsOf(value)) parts.push(verbatim(part));
+    if (composables.isComposable(value))
+      for (const part of composables.partsOf(value)) parts.push(verbatim(part));
     else parts.push({ kind: 'value', value });
   }
   return new composables.Template(parts);

@@ -20,55 +20,29 @@ import type { Floor } from './conversation.js';
 import type { CopyChannel } from './copy-channel.js';
 import { CopyConversation } from './copy-conversation.js';
 import { Fifo } from './fifo.js';
+import { floorFor } from './floor.js';
 import { Lane } from './lane.js';
 import { authenticationProblem, refusal } from './startup.js';
+import { PipelineFlow } from './pipeline-flow.js';
+import { Hold, type Turn } from './queue.js';
 import { RowStream } from './row-stream.js';
+import { canBePipelined, isTransparent, ROLLBACK, SYNC } from './requests.js';
 import {
-  canGoExtended,
-  changesSchema,
-  controlsTransaction,
-  isSingleStatement,
-  leavesTransactionAlone,
-  mayChangeSchema,
-} from './statement-text.js';
+  copyRefused,
+  loadError,
+  outdated,
+  outdatedInTransaction,
+  pipelineAborted,
+} from './statement-errors.js';
+import { canGoExtended, changesSchema, mayChangeSchema } from './statement-text.js';
 import { PendingStatement, type Route, type StatementRequest, type StatementResult } from './statement.js';
-import { PipelineStatus, statusFromByte, TransactionStatus } from './status.js';
+import { statusFromByte, type PipelineStatus, TransactionStatus } from './status.js';
 
 /** How long the server may take to close after our goodbye, in seconds, before the socket is destroyed. */
 const GOODBYE_LIMIT = 2;
 
 /** The fields of a notice or an error, by the protocol's letter. */
 export type ResponseFields = ReadonlyMap<string, string>;
-
-/** The right to be the only one whose statements are sent, for as long as `exclusively()` lasts. */
-export class Hold {
-  /** @internal */
-  readonly waiting = new Fifo<PendingStatement | Turn>();
-}
-
-const ROLLBACK: StatementRequest = {
-  text: 'ROLLBACK',
-  executions: [[]],
-  begin: null,
-  onlyIf: 'in transaction',
-  rows: null,
-  policy: { threshold: null, max: null },
-};
-
-/** The Sync of a pipeline: nothing to execute. */
-const SYNC: StatementRequest = {
-  text: '',
-  executions: [],
-  begin: null,
-  rows: null,
-  policy: { threshold: null, max: null },
-};
-
-/** Something to be done when all statements before it have been answered. */
-interface Turn {
-  readonly run: (status: TransactionStatus) => void;
-  readonly reject: (reason: unknown) => void;
-}
 
 /**
  * One physical connection, alive as long as its socket: the statements waiting and in flight, the transaction status, the
@@ -107,14 +81,7 @@ export class Session implements MessageSink {
   readonly #inFlight = new Fifo<PendingStatement>();
   /** Whether the open transaction has done something to tables or types that its end may undo. */
   #schemaMayChange = false;
-  /** Whether statements stand in a pipeline; those in flight that no Sync ends yet; and the transactions these have begun. */
-  #pipelining = false;
-  #withoutSync = 0;
-  #begun = 0;
-  /** The part of `#begun` that no Sync ends yet. */
-  #begunWithoutSync = 0;
-  /** Whether a statement of the pipeline has failed, so that the server skips those up to the next Sync. */
-  #pipelineAborted = false;
+  readonly #pipeline = new PipelineFlow();
   /** The statement that has the session to itself, or will have it when its turn comes. */
   #conversing: PendingStatement | null = null;
   #floor: Floor | null = null;
@@ -201,7 +168,7 @@ export class Session implements MessageSink {
 
   get transactionStatus(): TransactionStatus {
     if (this.closed) return TransactionStatus.UNKNOWN;
-    return this.#inFlight.length > 0 || this.#withoutSync > 0
+    return this.#inFlight.length > 0 || this.#pipeline.needsSync
       ? TransactionStatus.ACTIVE
       : statusFromByte(this.#statusByte);
   }
@@ -211,15 +178,14 @@ export class Session implements MessageSink {
     return (
       this.#hold === null &&
       this.#inFlight.length === 0 &&
-      this.#withoutSync === 0 &&
+      !this.#pipeline.needsSync &&
       this.#everybody.waiting.length === 0 &&
       !this.#cancellation.underway
     );
   }
 
   get pipelineStatus(): PipelineStatus {
-    if (!this.#pipelining) return PipelineStatus.OFF;
-    return this.#pipelineAborted ? PipelineStatus.ABORTED : PipelineStatus.ON;
+    return this.#pipeline.status;
   }
 
   get closed(): boolean {
@@ -259,7 +225,7 @@ export class Session implements MessageSink {
     if (signal?.aborted === true) return Promise.reject(signal.reason as unknown);
     return new Promise((resolve, reject) => {
       const transparent = isTransparent(request);
-      const pipelined = this.#pipelining && hold === undefined && canBePipelined(request);
+      const pipelined = this.#pipeline.active && hold === undefined && canBePipelined(request);
       if (signal === undefined) {
         const pending = new PendingStatement(request, transparent, resolve, reject);
         pending.pipelined = pipelined;
@@ -292,12 +258,12 @@ export class Session implements MessageSink {
    * together up to the next `sync()`, as far as no transaction makes a difference.
    */
   beginPipeline(): void {
-    this.#pipelining = true;
+    this.#pipeline.active = true;
   }
 
   /** Statements wait for their turn again. Those of the pipeline have to have been ended by `sync()`. */
   endPipeline(): void {
-    this.#pipelining = false;
+    this.#pipeline.active = false;
   }
 
   /** Ends what the pipeline has so far, and a failure in it. Resolves when all of it has been answered; it never fails itself. */
@@ -320,7 +286,7 @@ export class Session implements MessageSink {
 
   /** Has the server send the answers of the pipeline that it holds back until a `sync()`. */
   flush(): void {
-    if (this.#phase === 'open' && this.#withoutSync > 0) this.#lane.flushPipeline();
+    if (this.#phase === 'open' && this.#pipeline.needsSync) this.#lane.flushPipeline();
   }
 
   /**
@@ -362,7 +328,7 @@ export class Session implements MessageSink {
   }
 
   #refusalInPipeline({ conversation, text }: StatementRequest): Error | null {
-    if (!this.#pipelining || conversation === undefined) return null;
+    if (!this.#pipeline.active || conversation === undefined) return null;
     const what = conversation.kind === 'copy' ? 'COPY' : 'stream()';
     return new errors.NotSupportedError(`${what} can't be used in a pipeline; leave it first`, {
       query: text,
@@ -566,20 +532,16 @@ export class Session implements MessageSink {
       this.#sendSync(pending);
       return true;
     }
-    if (this.#pipelineAborted) {
+    if (this.#pipeline.aborted) {
       queue.shift();
       this.#settle(pending, pipelineAborted(pending));
       return true;
     }
-    const idle = statusFromByte(this.#statusByte) === TransactionStatus.IDLE && this.#begun === 0;
+    const idle = statusFromByte(this.#statusByte) === TransactionStatus.IDLE && !this.#pipeline.hasBegun;
     const begin = idle ? pending.request.begin : null;
     if (!this.#lane.send(pending, begin, false)) return false;
     queue.shift();
-    if (begin !== null) {
-      this.#begun++;
-      this.#begunWithoutSync++;
-    }
-    this.#withoutSync++;
+    this.#pipeline.sent(begin !== null);
     pending.route = 'lane';
     pending.sent = true;
     this.#inFlight.push(pending);
@@ -587,18 +549,16 @@ export class Session implements MessageSink {
   }
 
   #sendSync(pending: PendingStatement): void {
-    pending.syncs = this.#begunWithoutSync;
+    pending.syncs = this.#pipeline.synced();
     pending.route = 'lane';
     pending.sent = true;
-    this.#begunWithoutSync = 0;
-    this.#withoutSync = 0;
     this.#inFlight.push(pending);
     this.#lane.syncPipeline();
   }
 
   /** What comes now is not part of the pipeline, which has to be ended for it. */
   #endWithSync(): void {
-    if (this.#withoutSync === 0) return;
+    if (!this.#pipeline.needsSync) return;
     const pending = new PendingStatement(
       SYNC,
       true,
@@ -620,40 +580,15 @@ export class Session implements MessageSink {
     this.#inFlight.push(pending);
     const { conversation } = pending.request;
     if (conversation === undefined) return;
-    this.#floor = this.#floorFor(pending);
+    this.#floor = floorFor(pending, {
+      lane: this.#lane,
+      socket: this.#socket,
+      cancellation: this.#cancellation,
+      cancel: (running) => {
+        void this.#cancel(running);
+      },
+    });
     conversation.onSent(this.#floor);
-  }
-
-  #floorFor(pending: PendingStatement): Floor {
-    const whileItLasts =
-      <Args extends unknown[]>(act: (...args: Args) => void) =>
-      (...args: Args): void => {
-        if (!pending.settled && this.#phase !== 'closed') act(...args);
-      };
-    return {
-      onDrain: null,
-      copyData: (data) => this.#lane.copyData(data),
-      copyDone: whileItLasts(() => {
-        this.#lane.endCopy(pending, null);
-      }),
-      copyFail: whileItLasts((reason: string) => {
-        this.#lane.endCopy(pending, reason);
-      }),
-      fetch: whileItLasts((rows: number) => {
-        this.#lane.fetch(rows);
-      }),
-      closePortal: whileItLasts(() => {
-        this.#lane.closePortal(pending);
-      }),
-      cancel: whileItLasts(() => {
-        void this.#cancel(pending);
-      }),
-      expectEnd: whileItLasts(() => {
-        this.#cancellation.expectAnswer(pending);
-      }),
-      pause: () => this.#socket.pause(),
-      resume: () => this.#socket.resume(),
-    };
   }
 
   /** A BEGIN sent ahead of `pending`, which stays at the head of the queue and is rejected if the BEGIN is. */
@@ -876,7 +811,7 @@ export class Session implements MessageSink {
 
   /** The server skips everything up to the next Sync. */
   #onPipelineError(pending: PendingStatement): void {
-    this.#pipelineAborted = true;
+    this.#pipeline.aborted = true;
     this.#answeredInPipeline(pending, pending.error);
     for (
       let next = this.#inFlight.first;
@@ -896,8 +831,7 @@ export class Session implements MessageSink {
       return;
     }
     if (pending.syncs !== null) {
-      this.#begun -= pending.syncs;
-      this.#pipelineAborted = false;
+      this.#pipeline.answered(pending.syncs);
     } else if (pending.pipelined) {
       this.#violation('a ReadyForQuery before the end of a statement');
       return;
@@ -1062,55 +996,4 @@ export class Session implements MessageSink {
     for (const resolve of this.#waitForQuiet.splice(0)) resolve();
     if (phase === 'open' && this.#lost !== null) this.onLost?.(this.#lost);
   }
-}
-
-/** Whether a statement may be sent without waiting for what is before it. */
-function canBePipelined({ text, onlyIf, conversation }: StatementRequest): boolean {
-  return onlyIf === undefined && conversation === undefined && !controlsTransaction(text);
-}
-
-function pipelineAborted({ request }: PendingStatement): Error {
-  return new errors.PipelineAborted(
-    'the statement was skipped, since one before it in the pipeline has failed',
-    {
-      query: request.text,
-    },
-  );
-}
-
-/** Whether others may be sent behind it before it is answered. */
-function isTransparent({ text, executions, signal }: StatementRequest): boolean {
-  if (signal !== undefined || !leavesTransactionAlone(text)) return false;
-  return executions === null ? isSingleStatement(text) : executions.length === 1;
-}
-
-/** Why a prepared statement failed before it was executed: its result would be another, or it is not there; else null. */
-function outdated({ error, executions }: PendingStatement): errors.Error | null {
-  if (!(error instanceof errors.Error) || executions.every(({ statement }) => statement.name === ''))
-    return null;
-  const isOutdated =
-    error.sqlstate === '26000' ||
-    (error.sqlstate === '0A000' && error.diag.sourceFunction === 'RevalidateCachedQuery');
-  return isOutdated ? error : null;
-}
-
-function outdatedInTransaction(error: errors.Error): Error {
-  const { query, diag, sqlstate } = error;
-  return new errors.FeatureNotSupported(
-    `${error.message}; a table that the prepared statement uses has changed, which fails the transaction: roll back and run it` +
-      ' again, and the statement is prepared anew',
-    { query, diag, sqlstate, cause: error },
-  );
-}
-
-function loadError(cause: unknown, text: string): Error {
-  if (cause instanceof errors.Error) return cause;
-  const detail = cause instanceof Error ? cause.message : String(cause);
-  return new errors.DataError(`a loader failed on a value of the result: ${detail}`, { cause, query: text });
-}
-
-function copyRefused(text: string): Error {
-  return new errors.ProgrammingError('COPY cannot be used with execute(); use copy() instead', {
-    query: text,
-  });
 }

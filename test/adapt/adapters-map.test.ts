@@ -44,6 +44,30 @@ describe('an adapters map', () => {
     expect(load('mood[]', '{sad}', parent)).toEqual(['sad']);
   });
 
+  it('and its copy can be changed apart', () => {
+    const original = adapters.clone();
+    const copy = original.clone();
+    original.registerLoader('text', () => 'original');
+    copy.registerLoader('text', () => 'copy');
+    expect([load('text', 'x', original), load('text', 'x', copy), load('text', 'x')]).toEqual([
+      'original',
+      'copy',
+      'x',
+    ]);
+  });
+
+  it('takes a type that it has been told of', () => {
+    const map = adapters.clone();
+    map.registerType({ name: 'mood', oid: 90_000, arrayOid: 90_001, delimiter: ',' });
+    map.registerLoader('mood', (text) => text.toUpperCase());
+    expect(load('mood[]', '{sad,NULL}', map)).toEqual(['SAD', null]);
+    expect(map.elementType(90_001)?.name).toBe('mood');
+    expect(adapters.type('mood')).toBeUndefined();
+    expect(() => {
+      map.registerLoader('nonsense', String);
+    }).toThrow(/type 'nonsense' is not known/);
+  });
+
   it('dumps with the dumper of the nearest class', () => {
     class Shape {
       name = 'shape';

@@ -9,7 +9,7 @@ describe('an array is sent', () => {
     [[[], []], '', '{}'],
     [[null], '', '{NULL}'],
     [[null, null], '', '{NULL,NULL}'],
-    [['a', 'NULL', '', null, 'b"\\'], '', String.raw`{"a","NULL","",NULL,"b\"\\"}`],
+    [['a', 'NULL', '', null, 'b"\\'], '', String.raw`{a,"NULL","",NULL,"b\"\\"}`],
     [['a"b\\c{},'], '', String.raw`{"a\"b\\c{},"}`],
     [[1, null, 3], 'int2[]', '{1,NULL,3}'],
     [[1, 40_000], 'int4[]', '{1,40000}'],
@@ -33,10 +33,10 @@ describe('an array is sent', () => {
     ],
     [[[[1]], [[2]]], 'int2[]', '{{{1}},{{2}}}'],
     [[[[[[[1]]]]]], 'int2[]', '{{{{{{1}}}}}}'],
-    [[new Date('2024-01-02T03:04:05Z')], 'timestamptz[]', '{"2024-01-02T03:04:05.000Z"}'],
+    [[new Date('2024-01-02T03:04:05Z')], 'timestamptz[]', '{2024-01-02T03:04:05.000Z}'],
     [[Buffer.from([1])], 'bytea[]', String.raw`{"\\x01"}`],
     [[new Jsonb({ a: 'b' })], 'jsonb[]', String.raw`{"{\"a\":\"b\"}"}`],
-  ])('%j as %s %s', (value, type, text) => {
+  ])('%o as %s %s', (value, type, text) => {
     expect(dump(value)).toEqual([type, text]);
   });
 
@@ -72,7 +72,7 @@ describe('an array is refused', () => {
     ['a row that is deeper', [[1], [[2]]]],
   ])('if its parts differ in length or depth: %s', (_, value) => {
     expect(refusal(value, errors.DataError)).toMatch(
-      /^\$2\[1\]: nested arrays must all have the same length and depth/,
+      /^\$2\[1\](\[0\])?: nested arrays must all have the same length and depth/,
     );
   });
 

@@ -6,7 +6,7 @@ import * as errors from '../../src/errors/index.js';
 import { load } from './load.js';
 
 describe('arrays load', () => {
-  it.each([
+  it.each<[string, string, unknown[]]>([
     ['int4[]', '{}', []],
     ['int4[]', '{1,NULL,-3}', [1, null, -3]],
     [
@@ -17,7 +17,16 @@ describe('arrays load', () => {
         [3, 4],
       ],
     ],
+    ['int4[]', '{{{1}},{{NULL}}}', [[[1]], [[null]]]],
     ['int4[]', '[0:1]={1,2}', [1, 2]],
+    [
+      'int4[]',
+      '[-1:0][2:3]={{1,2},{3,4}}',
+      [
+        [1, 2],
+        [3, 4],
+      ],
+    ],
     [
       'int4[]',
       '[1:1][-2:-1][3:4]={{{1,2},{3,4}}}',
@@ -30,15 +39,21 @@ describe('arrays load', () => {
     ],
     ['int8[]', '{9223372036854775807}', [9223372036854775807n]],
     ['bool[]', '{t,f,NULL}', [true, false, null]],
-    ['text[]', '{a,"b c","NULL",NULL,"",nullable}', ['a', 'b c', 'NULL', null, '', 'nullable']],
-    ['text[]', String.raw`{"a\"b","c\\d","{e,f}","é,☃"}`, ['a"b', 'c\\d', '{e,f}', 'é,☃']],
+    ['text[]', '{a,"b c","NULL",NULL,null,"",nullable}', ['a', 'b c', 'NULL', null, null, '', 'nullable']],
+    [
+      'text[]',
+      String.raw`{"a\"b","c\\d","{e,f}","{x}","ö,","é,☃"}`,
+      ['a"b', 'c\\d', '{e,f}', '{x}', 'ö,', 'é,☃'],
+    ],
+    ['text[]', '{"[0:1]={"}', ['[0:1]={']],
     ['float8[]', '{1.5,NaN,-Infinity}', [1.5, NaN, -Infinity]],
     ['timestamp[]', '{"2024-01-02 03:04:05"}', ['2024-01-02T03:04:05']],
     ['timestamptz[]', '{"2024-01-02 03:04:05+00",NULL}', [new Date('2024-01-02T03:04:05Z'), null]],
     ['jsonb[]', String.raw`{"{\"a\": \"b\\\\c\"}",1,NULL}`, [{ a: 'b\\c' }, 1, null]],
+    ['jsonb[]', String.raw`{"{\"a\": \"b\\\"c\"}"}`, [{ a: 'b"c' }]],
     ['bytea[]', String.raw`{"\\x00ff"}`, [Buffer.from([0, 255])]],
-    ['box[]', '{(1,1),(0,0);(2,2),(0,0)}', ['(1,1),(0,0)', '(2,2),(0,0)']],
-  ])('%s %s', (type, text, loaded) => {
+    ['box[]', '{(1,1),(0,0);(2,2),(1,1)}', ['(1,1),(0,0)', '(2,2),(1,1)']],
+  ])('%s %s as it is nested', (type, text, loaded) => {
     expect(load(type, text)).toEqual(loaded);
   });
 
@@ -57,9 +72,18 @@ describe('arrays load', () => {
     );
   });
 
-  it('not what is cut off', () => {
-    for (const text of ['', '1', '{', '{1', '{1,', '{"a', '{{1}']) {
-      expect(() => load('text[]', text), text).toThrow(errors.DataError);
-    }
+  it.each(['', '1', '1,2', '{', '{1', '{1,', '{1,2', '{"a', '{{1}', '[0:1]'])(
+    'not, but raise a DataError, if they are cut off: %j',
+    (text) => {
+      expect(() => load('text[]', text)).toThrow(errors.DataError);
+    },
+  );
+
+  it('with the loader that their element has now', () => {
+    const map = adapters.clone();
+    expect(load('int4[]', '{1}', map)).toEqual([1]);
+    map.registerLoader('int4', (text) => `<${text}>`);
+    expect(load('int4[]', '{1,NULL}', map)).toEqual(['<1>', null]);
+    expect(load('int4[]', '{1}')).toEqual([1]);
   });
 });

@@ -189,9 +189,9 @@ describe.each([true, false])('a pipeline (autocommit: %s)', (autocommit) => {
       await using _pipeline = connection.pipeline();
       const cursor = await connection.execute('select pg_sleep(20)');
       connection.execute('select 1').catch(() => undefined);
-      const fetched = cursor.fetchone();
+      const fetched = expect(cursor.fetchone()).rejects.toBeInstanceOf(errors.AdminShutdown);
       await terminate(connection.info.backendPid);
-      await expect(fetched).rejects.toBeInstanceOf(errors.AdminShutdown);
+      await fetched;
     };
     await expect(run()).rejects.toBeInstanceOf(errors.OperationalError);
     expect(connection.closed).toBe(true);

@@ -12,12 +12,16 @@ export const AREAS = [
   'errors',
   'rows',
   'conninfo',
-  'closed', 'prepared',
+  'closed',
+  'prepared',
   'sql',
   'client_cursor',
   'types',
   'pipeline',
   'copy',
+  'server_cursor',
+  'notify',
+  'tpc',
 ] as const;
 
 /** Calls that the library does not have yet. A step that makes one is left out, and so is the state that it would leave. */

@@ -142,22 +142,25 @@ function pgtext(expected: unknown): string | null {
     : null;
 }
 
-/** JSON is compared without regard to white space: a text that is JSON, and the literals of it within a query. */
 function sameJsonText(actual: unknown, expected: unknown): boolean {
   if (typeof actual !== 'string' || typeof expected !== 'string') return false;
-  if (/^\s*[[{]/.test(expected)) return compactJson(actual) === compactJson(expected);
-  const compact = (query: string): string =>
-    query.replace(/'((?:[^']|'')*)'(?=::json)/g, (_, json: string) => `'${compactJson(json) ?? json}'`);
-  return compact(actual) === compact(expected);
+  if (!/^\s*[[{]/.test(expected)) return withCompactJson(actual) === withCompactJson(expected);
+  try {
+    return isDeepStrictEqual(JSON.parse(actual), JSON.parse(expected));
+  } catch {
+    return false;
+  }
 }
 
-/** The JSON without white space between its tokens, its keys in the order they have; null if it is none. */
-function compactJson(text: string): string | null {
-  try {
-    return JSON.stringify(JSON.parse(text));
-  } catch {
-    return null;
-  }
+/** A query without the white space in its JSON literals, which differs between the makers of JSON. */
+function withCompactJson(query: string): string {
+  return query.replace(/'((?:[^']|'')*)'(?=::json)/g, (literal, json: string) => {
+    try {
+      return `'${JSON.stringify(JSON.parse(json))}'`;
+    } catch {
+      return literal;
+    }
+  });
 }
 
 /** One text for all texts of a number: its sign, its digits without outer zeros, its power of ten. */

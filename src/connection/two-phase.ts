@@ -1,0 +1,310 @@
+import type { AdaptersMap } from '../adapt/adapters-map.js';
+import { rowDecoders } from '../cursor/result.js';
+import * as errors from '../errors/index.js';
+import { tupleRow } from '../rows.js';
+import type { Hold } from '../session/queue.js';
+import type { StatementRequest } from '../session/statement.js';
+import { TransactionStatus } from '../session/status.js';
+import type { Handle } from './handle.js';
+import { beginStatement } from './transaction-settings.js';
+
+const MOST_FORMAT_ID = 0x7fffffff;
+const LONGEST_PART = 64;
+/** Bytes of the server's own limit. */
+const LONGEST_ID = 199;
+const ENCODED = /^(\d{1,10})_([^_]*)_([^_]*)$/;
+
+/**
+ * The identifier of a two-phase transaction (Psycopg: `Xid`): the three parts of the XA standard, or any other text as `gtrid`
+ * alone. It can be taken apart like an array: `const [formatId, gtrid, bqual] = xid`.
+ */
+export class Xid implements Iterable<number | string | null> {
+  /** The format of the identifier, 0 or more; null for one that is not of the XA standard's kind. */
+  readonly formatId: number | null;
+  /** The global transaction, or the whole text of an identifier without a format. */
+  readonly gtrid: string;
+  /** The branch of the global transaction; null for an identifier without a format. */
+  readonly bqual: string | null;
+  /** When the transaction was prepared, if this comes from `tpcRecover()`. */
+  readonly prepared: Date | null;
+  /** Who prepared it, if this comes from `tpcRecover()`. */
+  readonly owner: string | null;
+  /** The database it was prepared in, if this comes from `tpcRecover()`. */
+  readonly database: string | null;
+
+  /**
+   * Raises `ProgrammingError` unless `formatId` is a whole number from 0 to 2147483647, and `gtrid` and `bqual` have at most 64
+   * characters; or unless both `formatId` and `bqual` are null.
+   */
+  constructor(
+    formatId: number | null,
+    gtrid: string,
+    bqual: string | null,
+    recovered: { readonly prepared?: Date; readonly owner?: string; readonly database?: string } = {},
+  ) {
+    if (formatId === null) {
+      if (bqual !== null) {
+        throw new errors.ProgrammingError('an identifier without a `formatId` has no `bqual`: expected null');
+      }
+      checkText('gtrid', gtrid);
+    } else {
+      if (!Number.isInteger(formatId) || formatId < 0 || formatId > MOST_FORMAT_ID) {
+        throw new errors.ProgrammingError(
+          `expected \`formatId\` to be a whole number from 0 to ${String(MOST_FORMAT_ID)}, got ${String(formatId)}`,
+        );
+      }
+      checkPart('gtrid', gtrid);
+      checkPart('bqual', bqual);
+    }
+    this.formatId = formatId;
+    this.gtrid = gtrid;
+    this.bqual = bqual;
+    this.prepared = recovered.prepared ?? null;
+    this.owner = recovered.owner ?? null;
+    this.database = recovered.database ?? null;
+  }
+
+  /** The identifier that the server knows by this text, whoever made it: `String(xid)` is the text again. */
+  static fromString(text: string): Xid {
+    if (typeof text !== 'string') {
+      throw new errors.ProgrammingError(
+        `expected a Xid or its text, got ${text === null ? 'null' : typeof text}`,
+      );
+    }
+    const [, formatId, gtrid, bqual] = ENCODED.exec(text) ?? [];
+    if (formatId !== undefined) {
+      try {
+        const xid = new Xid(Number(formatId), decode(gtrid!), decode(bqual!));
+        // What would be written in another way must not be taken apart: it could not be found again.
+        if (xid.toString() === text) return xid;
+      } catch {
+        // Not one of that kind.
+      }
+    }
+    return new Xid(null, text, null);
+  }
+
+  /** The text that the server knows it by; for the three parts it is encoded as Psycopg and the JDBC driver do. */
+  toString(): string {
+    if (this.formatId === null || this.bqual === null) return this.gtrid;
+    return `${String(this.formatId)}_${encode(this.gtrid)}_${encode(this.bqual)}`;
+  }
+
+  *[Symbol.iterator](): Generator<number | string | null, void, void> {
+    yield this.formatId;
+    yield this.gtrid;
+    yield this.bqual;
+  }
+}
+
+/** The two-phase transaction of a connection, between `tpcBegin()` and its end. */
+export class TwoPhase {
+  readonly #handle: Handle;
+  #transaction: {
+    readonly xid: Xid;
+    /** `failed`: the server refused to prepare it, and has rolled it back. */
+    readonly state: 'begun' | 'prepared' | 'failed';
+  } | null = null;
+
+  constructor(handle: Handle) {
+    this.#handle = handle;
+  }
+
+  /** Refuses what has no place within a two-phase transaction. */
+  checkNone(what: string): void {
+    if (this.#transaction === null) return;
+    throw new errors.ProgrammingError(
+      `${what}() can't be used during a two-phase transaction: use tpcCommit() or tpcRollback()`,
+    );
+  }
+
+  /** Refuses what would hit a statement after the first phase. */
+  checkNotPrepared(what: string): void {
+    if (this.#transaction?.state !== 'prepared') return;
+    throw new errors.ProgrammingError(`${what}() can't be used with a prepared two-phase transaction`);
+  }
+
+  begin(xid: Xid | string): Promise<void> {
+    const handle = this.#handle;
+    handle.check();
+    const parsed = asXid(xid);
+    const text = parsed.toString();
+    quoteLiteral(text);
+    const bytes = Buffer.byteLength(text);
+    if (bytes > LONGEST_ID) {
+      throw new errors.ProgrammingError(
+        `the identifier of a two-phase transaction can have ${String(LONGEST_ID)} bytes at most, this one has ${String(bytes)}`,
+      );
+    }
+    return this.#exclusively(async (hold, status) => {
+      if (status !== TransactionStatus.IDLE || this.#transaction !== null) {
+        throw new errors.ProgrammingError(
+          `can't begin a two-phase transaction: connection in transaction status ${status}` +
+            (this.#transaction === null ? '' : ', in a two-phase transaction'),
+        );
+      }
+      if (handle.settings.autocommit) {
+        throw new errors.ProgrammingError("two-phase transactions can't be used in autocommit mode");
+      }
+      await handle.command(beginStatement(handle.settings), { hold });
+      this.#transaction = { xid: parsed, state: 'begun' };
+    });
+  }
+
+  prepare(): Promise<void> {
+    this.#handle.check();
+    return this.#exclusively(async (hold) => {
+      const transaction = this.#transaction;
+      if (transaction === null) {
+        throw new errors.ProgrammingError(
+          'tpcPrepare() needs a two-phase transaction: call tpcBegin() first',
+        );
+      }
+      const { xid, state } = transaction;
+      if (state !== 'begun') {
+        throw new errors.ProgrammingError(
+          `tpcPrepare() can't be used on a two-phase transaction that ${state === 'prepared' ? 'is prepared already' : 'could not be prepared: call tpcRollback()'}`,
+        );
+      }
+      try {
+        const [result] = await this.#handle.run(
+          this.#request(`PREPARE TRANSACTION ${quoteLiteral(xid.toString())}`),
+          hold,
+        );
+        // In a failed transaction the server rolls back and is content, as it is with COMMIT.
+        if (result?.tag !== 'PREPARE TRANSACTION') {
+          throw new errors.InFailedSqlTransaction(
+            'the transaction had failed: the server has rolled it back instead of preparing it; call tpcRollback()',
+            { sqlstate: '25P02' },
+          );
+        }
+        this.#transaction = { xid, state: 'prepared' };
+      } catch (error) {
+        this.#transaction = { xid, state: 'failed' };
+        if (error instanceof errors.ObjectNotInPrerequisiteState) {
+          throw new errors.NotSupportedError(error.message, { cause: error, query: error.query });
+        }
+        throw error;
+      }
+    });
+  }
+
+  /** The second phase, or the only one if there was no first. With `xid`, that of a transaction of any session. */
+  finish(action: 'COMMIT' | 'ROLLBACK', xid: Xid | string | undefined): Promise<void> {
+    const handle = this.#handle;
+    handle.check();
+    const name = action === 'COMMIT' ? 'tpcCommit()' : 'tpcRollback()';
+    const given = xid === undefined ? null : asXid(xid);
+    return this.#exclusively(async (hold) => {
+      const transaction = this.#transaction;
+      if (given !== null) {
+        if (transaction !== null) {
+          throw new errors.ProgrammingError(
+            `${name} with an xid can't be used during a two-phase transaction of this connection`,
+          );
+        }
+        await handle.command(`${action} PREPARED ${quoteLiteral(given.toString())}`, { hold });
+        return;
+      }
+      if (transaction === null) {
+        throw new errors.ProgrammingError(
+          `${name} without an xid needs a two-phase transaction: call tpcBegin() first`,
+        );
+      }
+      if (transaction.state === 'prepared') {
+        await handle.command(`${action} PREPARED ${quoteLiteral(transaction.xid.toString())}`, { hold });
+      } else if (transaction.state === 'begun') {
+        if (handle.transactions > 0) {
+          throw new errors.ProgrammingError(
+            `${name} is not possible inside a transaction block: leave the block first`,
+          );
+        }
+        this.#transaction = null;
+        await handle.command(action, { hold, onlyIf: 'in transaction' });
+      } else if (action === 'ROLLBACK') {
+        await handle.command('ROLLBACK', { hold, onlyIf: 'in transaction' });
+      } else {
+        throw new errors.ProgrammingError(
+          'the two-phase transaction could not be prepared and was rolled back: there is nothing to commit; call tpcRollback()',
+        );
+      }
+      this.#transaction = null;
+    });
+  }
+
+  /** The transactions that are prepared on the server, in all its databases. Begins no transaction of its own. */
+  async recover(adapters: AdaptersMap): Promise<Xid[]> {
+    const rows = rowDecoders(adapters, tupleRow);
+    const query = 'SELECT gid, prepared, owner, database FROM pg_catalog.pg_prepared_xacts';
+    const results = await this.#exclusively((hold) =>
+      this.#handle.run({ ...this.#request(query), rows }, hold),
+    );
+    return (results[0]!.rows as [string, unknown, string, string][]).map(
+      ([gid, prepared, owner, database]) => {
+        const { formatId, gtrid, bqual } = Xid.fromString(gid);
+        // The connection's adapters may load it as something else than a Date.
+        const date = prepared instanceof Date ? prepared : new Date(String(prepared));
+        return new Xid(formatId, gtrid, bqual, { prepared: date, owner, database });
+      },
+    );
+  }
+
+  /** A statement that begins no transaction. */
+  #request(text: string): StatementRequest {
+    const request = this.#handle.request({ text, executions: [[]], rows: null, prepare: false });
+    return { ...request, begin: null };
+  }
+
+  /** Runs `steps` when everything before has been answered, a failure in a pipeline told. */
+  async #exclusively<T>(steps: (hold: Hold, status: TransactionStatus) => Promise<T>): Promise<T> {
+    const handle = this.#handle;
+    handle.check();
+    if (handle.pipeline.active) await handle.pipeline.sync();
+    return handle.session.exclusively(steps);
+  }
+}
+
+function asXid(xid: Xid | string): Xid {
+  if (xid instanceof Xid) return xid;
+  // One made by another copy of the package.
+  const isXid = typeof xid === 'object' && xid !== null && 'gtrid' in xid;
+  return Xid.fromString(isXid ? String(xid) : xid);
+}
+
+function checkText(name: string, value: unknown): asserts value is string {
+  if (typeof value !== 'string' || !value.isWellFormed()) {
+    throw new errors.ProgrammingError(
+      `expected \`${name}\` to be a string${typeof value === 'string' ? ' without lone surrogates' : `, got ${value === null ? 'null' : typeof value}`}`,
+    );
+  }
+}
+
+function checkPart(name: string, value: unknown): asserts value is string {
+  checkText(name, value);
+  const { length } = Array.from(value);
+  if (length > LONGEST_PART) {
+    throw new errors.ProgrammingError(
+      `expected \`${name}\` to have ${String(LONGEST_PART)} characters at most, got ${String(length)}`,
+    );
+  }
+}
+
+function encode(text: string): string {
+  return Buffer.from(text, 'utf8').toString('base64');
+}
+
+/** Raises for bytes that are no text. */
+function decode(encoded: string): string {
+  return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.from(encoded, 'base64'));
+}
+
+/** With an E, backslashes mean the same whatever `standard_conforming_strings` is. */
+function quoteLiteral(text: string): string {
+  if (text.includes('\0')) {
+    throw new errors.ProgrammingError(
+      "the identifier of a two-phase transaction can't contain a NUL character ('\\0')",
+    );
+  }
+  const quoted = `'${text.replaceAll("'", "''")}'`;
+  return text.includes('\\') ? `E${quoted.replaceAll('\\', '\\\\')}` : quoted;
+}

@@ -1,0 +1,345 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { AsyncConnection } from '../connection/connection.js';
+import * as errors from '../errors/index.js';
+import { quoteIdentifier } from '../query/identifier.js';
+import { Backoff } from './backoff.js';
+import type { AsyncConnectionPool } from './connection-pool.js';
+
+/** Options of a `Listener`. */
+export interface ListenerOptions {
+  /** Ends the listener when it is aborted; its loop rejects with the reason. */
+  signal?: AbortSignal;
+  /**
+   * Every so many seconds the connection has to answer, within as many again: a connection that has fallen silent is noticed
+   * after twice that time at most. @default 5
+   */
+  keepalive?: number;
+}
+
+/**
+ * What a `Listener` gives: a notification, or a `gap`. A gap says that the connection was lost and is there again: what was
+ * notified after `since` may have been missed, what comes after the gap is complete again.
+ */
+export type ListenerEvent =
+  | {
+      readonly type: 'notify';
+      /** The channel it was sent to. */
+      readonly channel: string;
+      /** The text sent along; empty if there was none. */
+      readonly payload: string;
+      /** The process id of the backend that sent it. */
+      readonly pid: number;
+    }
+  | {
+      readonly type: 'gap';
+      /** When the lost connection was last known to work. */
+      readonly since: Date;
+      /** How the connection was lost. */
+      readonly error: unknown;
+    };
+
+const DEFAULT_KEEPALIVE = 5;
+
+/**
+ * Listens to channels on a connection of a pool, for as long as it is iterated over, whatever becomes of the connection: if it is
+ * lost, or falls silent, the listener takes another one and listens again. Before anything that comes after the loss it gives a
+ * `gap`, on which its user looks up what the notifications would have told. One loop is possible; leaving it, aborting the
+ * `signal` or `close()` gives the connection back, listening no more.
+ *
+ * Events that nobody fetches wait in memory.
+ *
+ * @example
+ * for await (const event of new Listener(pool, ['jobs'])) {
+ *   if (event.type === 'gap') await lookForJobs();
+ *   else await runJob(event.payload);
+ * }
+ */
+export class Listener<R = unknown> implements AsyncIterable<ListenerEvent>, AsyncDisposable {
+  /** The channels listened to. */
+  readonly channels: readonly string[];
+  /** Seconds between two questions whether the connection is alive. */
+  readonly keepalive: number;
+
+  readonly #pool: AsyncConnectionPool<R>;
+  readonly #signal: AbortSignal | undefined;
+  readonly #stop = new AbortController();
+
+  #events: ListenerEvent[] = [];
+  #wake: (() => void) | null = null;
+  #looping = false;
+  #listening: Promise<void> | null = null;
+  #work: Promise<void> = Promise.resolve();
+  /** Why there is nothing more to come; null as an error: it was closed. */
+  #end: { readonly error: Error | null } | null = null;
+
+  /** When the connection was known to work. */
+  #alive = new Date();
+  /** The pace of attempts, once there was a loss that no answered question has followed. */
+  #backoff: Backoff | null = null;
+
+  /** Raises `ProgrammingError` for channels or options that can't be. Nothing happens before `listen()`, or the loop. */
+  constructor(
+    pool: AsyncConnectionPool<R>,
+    channels: string | readonly string[],
+    options: ListenerOptions = {},
+  ) {
+    const names: unknown = typeof channels === 'string' ? [channels] : channels;
+    if (!Array.isArray(names) || names.length === 0) {
+      throw new errors.ProgrammingError('a Listener needs the name of one channel, or an array of names');
+    }
+    const { keepalive = DEFAULT_KEEPALIVE, signal } = options;
+    if (!(typeof keepalive === 'number' && keepalive > 0 && keepalive <= LONGEST_TIMER)) {
+      throw new errors.ProgrammingError(
+        `expected \`keepalive\` to be a number of seconds above 0, got ${String(keepalive)}`,
+      );
+    }
+    this.#pool = pool;
+    this.channels = [...new Set(names.map(checkChannel))];
+    this.keepalive = keepalive;
+    this.#signal = signal;
+  }
+
+  /**
+   * Begins to listen. Resolves when the server has confirmed it: what is notified from here on is not missed. The loop does this by
+   * itself. Rejects with what keeps it from listening for the first time, `InterfaceError` if the listener is closed.
+   */
+  listen(): Promise<void> {
+    if (this.#listening === null) {
+      this.#listening = this.#begin();
+      // Whoever does not wait for it hears of it in the loop.
+      this.#listening.catch(() => undefined);
+    }
+    return this.#listening;
+  }
+
+  /** The events. Raises `ProgrammingError` for a second loop at the same time, `InterfaceError` if the listener is closed. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<ListenerEvent, void, void> {
+    if (this.#looping) {
+      throw new errors.ProgrammingError(
+        'the Listener is being iterated over already: each event would go to one of the loops only; use one loop',
+      );
+    }
+    this.#looping = true;
+    try {
+      await this.listen();
+      for (;;) {
+        this.#signal?.throwIfAborted();
+        const event = this.#events.shift();
+        if (event !== undefined) {
+          yield event;
+        } else if (this.#end !== null) {
+          if (this.#end.error !== null) throw this.#end.error;
+          return;
+        } else {
+          await new Promise<void>((resolve) => {
+            this.#wake = resolve;
+          });
+        }
+      }
+    } finally {
+      this.#looping = false;
+      await this.close();
+    }
+  }
+
+  /**
+   * Ends the listener: it listens no more, and its connection goes back to the pool. A loop that waits ends when it has given
+   * what has arrived.
+   */
+  async close(): Promise<void> {
+    this.#finish(null);
+    await this.#work;
+  }
+
+  /** Leaving the scope closes the listener. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  // --- inside
+
+  #begin(): Promise<void> {
+    if (this.#end !== null) {
+      return Promise.reject(
+        this.#end.error ?? new errors.InterfaceError('the Listener has been closed; make another'),
+      );
+    }
+    const signal = this.#signal;
+    if (signal?.aborted === true) {
+      this.#finish(signal.reason as Error);
+      return Promise.reject(signal.reason as Error);
+    }
+    const abort = (): void => {
+      this.#finish(signal?.reason as Error);
+    };
+    signal?.addEventListener('abort', abort, { once: true });
+    return new Promise((resolve, reject) => {
+      this.#work = this.#run(resolve)
+        .catch((error: unknown) => {
+          this.#finish(error as Error);
+        })
+        .then(() => {
+          signal?.removeEventListener('abort', abort);
+          // If it has listened before, this is not heard any more.
+          reject(
+            this.#end?.error ?? new errors.InterfaceError('the Listener was closed before it could listen'),
+          );
+        });
+    });
+  }
+
+  #finish(error: Error | null): void {
+    this.#end ??= { error };
+    this.#stop.abort();
+    this.#wakeUp();
+  }
+
+  /** Listens on one connection after the other until it is stopped. Rejects with what ends it otherwise. */
+  async #run(listening: () => void): Promise<void> {
+    let hasListened = false;
+    let gap: ListenerEvent | null = null;
+    while (this.#end === null) {
+      try {
+        await this.#listenOnce(() => {
+          hasListened = true;
+          listening();
+          if (gap !== null) this.#push(gap);
+          gap = null;
+        });
+      } catch (error) {
+        if (this.#isOver()) return;
+        if (!hasListened || error instanceof errors.PoolClosed) throw error;
+        gap ??= { type: 'gap', since: this.#alive, error };
+        await this.#pause();
+      }
+    }
+  }
+
+  /** Whether it has been ended, meanwhile. */
+  #isOver(): boolean {
+    return this.#end !== null;
+  }
+
+  /** Listens until it is stopped, or the connection is lost: then it rejects. */
+  async #listenOnce(listening: () => void): Promise<void> {
+    const { signal } = this.#stop;
+    const connection = await this.#pool.connection({ signal });
+    const loss = new AbortController();
+    const stop = (): void => {
+      loss.abort(signal.reason);
+    };
+    signal.addEventListener('abort', stop, { once: true });
+    if (signal.aborted) stop();
+    let question: NodeJS.Timeout | undefined;
+    const ask = async (): Promise<void> => {
+      const asked = new Date();
+      try {
+        await this.#answered(connection, '');
+        this.#alive = asked;
+        this.#backoff = null;
+        if (!loss.signal.aborted) question = setTimeout(askLater, this.keepalive * 1000);
+      } catch (error) {
+        loss.abort(error);
+      }
+    };
+    const askLater = (): void => {
+      void ask();
+    };
+    try {
+      await connection.setAutocommit(true);
+      const begun = new Date();
+      // One statement for all, so that they begin at the same time.
+      await this.#answered(connection, this.#statements('LISTEN'));
+      this.#alive = begun;
+      listening();
+      question = setTimeout(askLater, this.keepalive * 1000);
+      for await (const { channel, payload, pid } of connection.notifies({ signal: loss.signal })) {
+        // Another user of the connection may have left it listening.
+        if (this.channels.includes(channel)) this.#push({ type: 'notify', channel, payload, pid });
+      }
+    } finally {
+      clearTimeout(question);
+      signal.removeEventListener('abort', stop);
+      const isSilent = loss.signal.aborted && !signal.aborted;
+      if (!isSilent && !connection.closed) await this.#unlisten(connection);
+      // One that does not answer is given up by its session after a while, and nobody has to wait for it.
+      const returned = connection[Symbol.asyncDispose]();
+      if (!isSilent) await returned;
+    }
+  }
+
+  async #unlisten(connection: AsyncConnection<R>): Promise<void> {
+    try {
+      await this.#answered(connection, this.#statements('UNLISTEN'));
+    } catch {
+      // Listening or not, a connection that fails here must not be lent out again.
+      await connection.close();
+    }
+  }
+
+  #statements(verb: 'LISTEN' | 'UNLISTEN'): string {
+    return this.channels.map((channel) => `${verb} ${quoteIdentifier(channel)}`).join('; ');
+  }
+
+  /** Executes a statement, whose answer has to come in time. */
+  async #answered(connection: AsyncConnection<R>, statement: string): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        reject(
+          new errors.OperationalError(
+            `the listener's connection has not answered within ${String(this.keepalive)} seconds`,
+          ),
+        );
+      }, this.keepalive * 1000);
+    });
+    try {
+      await Promise.race([connection.execute(statement), late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** The first attempt after a loss is made at once, those that follow less and less often. */
+  async #pause(): Promise<void> {
+    const now = performance.now() / 1000;
+    if (this.#backoff === null) {
+      this.#backoff = new Backoff(now, Infinity, Math.random);
+      return;
+    }
+    const seconds = Math.min(this.#backoff.next(now), LONGEST_PAUSE);
+    await sleep(seconds * 1000, undefined, { signal: this.#stop.signal }).catch(() => undefined);
+  }
+
+  #push(event: ListenerEvent): void {
+    this.#events.push(event);
+    this.#wakeUp();
+  }
+
+  #wakeUp(): void {
+    const wake = this.#wake;
+    this.#wake = null;
+    wake?.();
+  }
+}
+
+/** Seconds between two attempts, at most. */
+const LONGEST_PAUSE = 10;
+/** Seconds that Node's timers can count. */
+const LONGEST_TIMER = 2_147_483;
+/** Bytes of a channel's name: what is longer, LISTEN cuts off and NOTIFY refuses. */
+const LONGEST_NAME = 63;
+
+function checkChannel(channel: unknown): string {
+  let problem: string | null = null;
+  try {
+    quoteIdentifier(channel);
+    if (Buffer.byteLength(channel as string) > LONGEST_NAME) {
+      problem = `it has more than ${String(LONGEST_NAME)} bytes`;
+    }
+  } catch (error) {
+    problem = (error as Error).message;
+  }
+  if (problem === null) return channel as string;
+  throw new errors.ProgrammingError(`a channel can't have the name «${String(channel)}»: ${problem}`);
+}

@@ -1,0 +1,46 @@
+import * as errors from '../errors/index.js';
+import type { PendingStatement } from './statement.js';
+
+/** A statement of a pipeline that the server has skipped. */
+export function pipelineAborted({ request }: PendingStatement): Error {
+  return new errors.PipelineAborted(
+    'the statement was skipped, since one before it in the pipeline has failed',
+    {
+      query: request.text,
+    },
+  );
+}
+
+/** Why a prepared statement failed before it was executed: its result would be another, or it is not there; else null. */
+export function outdated({ error, executions }: PendingStatement): errors.Error | null {
+  if (!(error instanceof errors.Error) || executions.every(({ statement }) => statement.name === ''))
+    return null;
+  const isOutdated =
+    error.sqlstate === '26000' ||
+    (error.sqlstate === '0A000' && error.diag.sourceFunction === 'RevalidateCachedQuery');
+  return isOutdated ? error : null;
+}
+
+/** The same inside a transaction, which it has failed: with what to do. */
+export function outdatedInTransaction(error: errors.Error): Error {
+  const { query, diag, sqlstate } = error;
+  return new errors.FeatureNotSupported(
+    `${error.message}; a table that the prepared statement uses has changed, which fails the transaction: roll back and run it` +
+      ' again, and the statement is prepared anew',
+    { query, diag, sqlstate, cause: error },
+  );
+}
+
+/** A row that could not be made of what the server sent. */
+export function loadError(cause: unknown, text: string): Error {
+  if (cause instanceof errors.Error) return cause;
+  const detail = cause instanceof Error ? cause.message : String(cause);
+  return new errors.DataError(`a loader failed on a value of the result: ${detail}`, { cause, query: text });
+}
+
+/** A COPY where nobody has, or wants, its data. */
+export function copyRefused(text: string): Error {
+  return new errors.ProgrammingError('COPY cannot be used with execute(); use copy() instead', {
+    query: text,
+  });
+}

@@ -1,0 +1,182 @@
+import { describe, expect, it } from 'vitest';
+import { AsyncClientCursor, errors, scalarRow, sql } from '../../src/index.js';
+import { connect } from '../support/database.js';
+
+/** How many random names and values are judged by the server in each mode; half of them names. */
+const NAMES = 25_000;
+const VALUES = 25_000;
+/** What the server takes in one SELECT is 1,664 columns. */
+const PER_STATEMENT = 1000;
+
+/** What could end a quote, begin a comment or a parameter, or be read as something else in another mode or encoding. */
+const HOSTILE = [
+  ...[
+    "'",
+    '"',
+    '\\',
+    "''",
+    '""',
+    "\\'",
+    '\\"',
+    '\\\\',
+    "E'",
+    "U&'",
+    'U&"',
+    '$$',
+    '$a$',
+    '$1',
+    '%',
+    '%s',
+    '%(a)s',
+    '{}',
+  ],
+  ...[
+    '--',
+    '/*',
+    '*/',
+    ';',
+    '\n',
+    '\r',
+    '\t',
+    '\b',
+    '\x01',
+    '\x1a',
+    '\x7f',
+    '\\x27',
+    '\\047',
+    '\\u0027',
+    '::',
+    '?',
+    ':a',
+  ],
+  ...[
+    '\u00a0',
+    '\u00bf',
+    '\u02bc',
+    '\u2019',
+    '\uff07',
+    '\u0085',
+    '\ufeff',
+    '\uffff',
+    '\ufffe',
+    '\ufffd',
+    '\u{10ffff}',
+    '😀',
+    '縗',
+  ],
+  ...['a', 'Z', ' ', 'NULL', '0'],
+];
+
+/** A generator of numbers in [0, 1) that gives the same ones for the same seed. */
+function random(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** A text of hostile pieces and of any characters that UTF-8 has. */
+function hostileText(next: () => number): string {
+  let text = '';
+  for (let pieces = Math.floor(next() * 8); pieces >= 0; pieces--) {
+    if (next() < 0.8) {
+      text += HOSTILE[Math.floor(next() * HOSTILE.length)]!;
+      continue;
+    }
+    const code = 1 + Math.floor(next() * (next() < 0.5 ? 0xff : 0x10ffff));
+    if (code < 0xd800 || code > 0xdfff) text += String.fromCodePoint(Math.min(code, 0x10ffff));
+  }
+  return text;
+}
+
+function* batchesOf(count: number): Generator<number> {
+  for (let left = count; left > 0; left -= PER_STATEMENT) yield Math.min(left, PER_STATEMENT);
+}
+
+describe.each(['on', 'off'])('with standard_conforming_strings %s', (setting) => {
+  const connectWith = async (): Promise<Awaited<ReturnType<typeof connect>>> => {
+    const conn = await connect({ autocommit: true });
+    await conn.execute(`SET standard_conforming_strings = ${setting}; SET backslash_quote = off`);
+    return conn;
+  };
+
+  it(`${String(NAMES)} random identifiers are the names the server reads`, { timeout: 60_000 }, async () => {
+    const conn = await connectWith();
+    const next = random(setting === 'on' ? 1 : 2);
+    let escapes = 0;
+    for (const size of batchesOf(NAMES)) {
+      const names = Array.from({ length: size }, () => {
+        let name = hostileText(next) || 'x';
+        // Names are cut off after 63 bytes.
+        while (Buffer.byteLength(name) > 63) name = [...name].slice(0, -1).join('');
+        return name;
+      });
+      const columns = names.map((name) => sql`1 AS ${sql.Identifier(name)}`);
+      const cur = await conn.execute(
+        sql`SELECT ${sql.SQL(', ').join(columns.map((column) => sql.SQL(column.asString(conn))))}`,
+      );
+      const read = cur.description!.map(({ name }) => name);
+      escapes += names.filter((name, i) => read[i] !== name).length;
+      expect(read).toHaveLength(size);
+    }
+    expect(escapes).toBe(0);
+  });
+
+  it(`${String(VALUES)} random values are the values the server reads`, { timeout: 60_000 }, async () => {
+    const conn = await connectWith();
+    const notices: string[] = [];
+    conn.addNoticeHandler(({ messagePrimary }) => notices.push(messagePrimary ?? ''));
+    const next = random(setting === 'on' ? 3 : 4);
+    const client = new AsyncClientCursor(conn);
+    let escapes = 0;
+    for (const size of batchesOf(VALUES)) {
+      const values = Array.from({ length: size }, () => {
+        const kind = next();
+        const text = hostileText(next);
+        if (kind < 0.7) return text;
+        return kind < 0.85 ? Buffer.from(text) : [text, [...text].reverse().join('')];
+      });
+      const items = values.map((value) => {
+        const literal = next() < 0.5 ? sql.Literal(value) : sql.SQL(sql.quote(value, conn));
+        return Array.isArray(value) ? sql`${literal}::text[]` : literal;
+      });
+      const composed = await conn.execute(sql`SELECT ${sql.SQL(', ').join(items)}`);
+      const placeholders = values.map((value) => (Array.isArray(value) ? '%s::text[]' : '%s')).join(', ');
+      await client.execute(`SELECT ${placeholders}`, values);
+      for (const row of [await composed.fetchone(), await client.fetchone()]) {
+        expect(row).toHaveLength(size);
+        escapes += values.filter((value, i) => !isSame(value, row![i])).length;
+      }
+    }
+    expect(escapes).toBe(0);
+    expect(notices).toEqual([]);
+  });
+});
+
+describe('what the server could not store', () => {
+  it('is refused: a NUL or half a character at any place of a name or a value', async () => {
+    const conn = await connect({ autocommit: true });
+    const next = random(5);
+    const client = new AsyncClientCursor(conn);
+    for (let i = 0; i < 5000; i++) {
+      const bad = next() < 0.5 ? '\0' : String.fromCharCode(0xd800 + Math.floor(next() * 0x800));
+      const [before, behind] = [hostileText(next), hostileText(next)];
+      // A half that meets its other half is a whole character.
+      const text = `${before} ${bad} ${behind}`;
+      expect(() => sql.Identifier(text)).toThrow(errors.ProgrammingError);
+      expect(() => sql.quote(text, conn)).toThrow(errors.DataError);
+      expect(() => sql.Literal([text]).asString()).toThrow(errors.DataError);
+      expect(() => client.mogrify('%s', [text])).toThrow(errors.DataError);
+    }
+    const cur = await conn.execute('SELECT 1', null, { rowFactory: scalarRow<number> });
+    expect(await cur.fetchone()).toBe(1);
+  });
+});
+
+function isSame(value: unknown, read: unknown): boolean {
+  if (Buffer.isBuffer(value)) return Buffer.isBuffer(read) && value.equals(read);
+  return Array.isArray(value) ? value.every((item, i) => (read as unknown[])[i] === item) : value === read;
+}

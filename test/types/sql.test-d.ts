@@ -1,0 +1,101 @@
+// Checked by the compiler, never run: `npm run typecheck` fails where a type is not the one expected here.
+import { expectTypeOf } from 'expect-type';
+import {
+  AsyncClientCursor,
+  AsyncConnection,
+  AsyncConnectionPool,
+  AsyncRawCursor,
+  Jsonb,
+  Numeric,
+  sql,
+  type Query,
+} from '../../src/index.js';
+
+interface City {
+  name: string;
+}
+class Point {
+  constructor(
+    readonly x: number,
+    readonly y: number,
+  ) {}
+}
+declare const connection: AsyncConnection;
+declare const citiesOnly: AsyncConnection<City>;
+declare const pool: AsyncConnectionPool;
+declare const text: string;
+declare const maybe: string | undefined;
+declare const nullable: string | null;
+declare const anything: unknown;
+declare const city: City;
+declare const columns: sql.Identifier[];
+
+expectTypeOf(sql`SELECT 1`).toEqualTypeOf<sql.Template>();
+expectTypeOf(sql`SELECT 1`).toExtend<sql.Composable>();
+expectTypeOf<Query>().toEqualTypeOf<string | sql.Composable>();
+expectTypeOf(sql.SQL('{}').format(1)).toEqualTypeOf<sql.Composed>();
+expectTypeOf(sql.SQL(text).join([1, sql.Identifier('a')])).toEqualTypeOf<sql.Composed>();
+expectTypeOf(sql.identifier('a', 'b').concat(sql`c`)).toEqualTypeOf<sql.Composed>();
+expectTypeOf(sql.Composed([sql`a`, 1]).asString(connection)).toEqualTypeOf<string>();
+expectTypeOf(sql.quote(nullable, citiesOnly.cursor())).toEqualTypeOf<string>();
+expectTypeOf(sql.Placeholder('name', 'b')).toEqualTypeOf<sql.Placeholder>();
+
+// Whatever can be sent is a value: what has a class or an interface may have a dumper.
+void sql`${1} ${2n} ${text} ${nullable} ${true} ${null} ${new Date()} ${Buffer.of(1)} ${[1, [2, null]]} ${anything}`;
+void sql`${new Jsonb({ a: 1 })} ${new Numeric('1')} ${new Point(1, 2)} ${city} ${[new Point(1, 2)]}`;
+void sql`${sql.SQL(', ').join(columns)} ${sql`${1}`} ${sql.Literal('a')} ${maybe ?? null}`;
+void sql.SQL('{} {a}').format(1, { a: sql.Identifier('b'), c: [1] });
+
+// @ts-expect-error -- undefined is no value
+void sql`${undefined}`;
+// @ts-expect-error -- nor what may be undefined
+void sql`${maybe}`;
+// @ts-expect-error -- a function is not called by being named
+void sql`${() => 1}`;
+// @ts-expect-error -- a symbol has no text
+void sql`${Symbol('a')}`;
+// @ts-expect-error -- a plain object is to be wrapped
+void sql`${{ a: 1 }}`;
+// @ts-expect-error -- composables in an array are to be joined
+void sql`${columns}`;
+// @ts-expect-error -- sql is a tag, not a function
+void sql('SELECT 1');
+// @ts-expect-error -- a name has at least one part
+void sql.Identifier();
+// @ts-expect-error -- names are strings
+void sql.Identifier(1);
+// @ts-expect-error -- a plain object is to be wrapped
+void sql.Literal({ a: 1 });
+// @ts-expect-error -- undefined is no value
+void sql.quote(maybe);
+// @ts-expect-error -- the characters of a string are not what is meant to be joined
+void sql.SQL(', ').join('abc');
+// @ts-expect-error -- undefined is no value
+void sql.SQL(', ').join([1, undefined]);
+// @ts-expect-error -- undefined is no value
+void sql.SQL('{}').format(undefined);
+// @ts-expect-error -- not within the named ones either
+void sql.SQL('{a}').format({ a: undefined });
+// @ts-expect-error -- an unknown format
+void sql.Placeholder('a', 'x');
+// @ts-expect-error -- a text is no composable
+void sql`a`.concat('b');
+// @ts-expect-error -- a number is no context
+sql`a`.asString(1);
+
+export async function composedQueriesAreQueries(): Promise<void> {
+  await connection.execute(sql`SELECT ${1}`);
+  await connection.cursor().executemany(sql.SQL('SELECT %s'), [[1]]);
+  expectTypeOf((await pool.execute<City>(sql`SELECT ${1}`)).rows).toEqualTypeOf<City[]>();
+  // @ts-expect-error -- an array of strings is no query
+  await connection.execute(['SELECT 1']);
+}
+
+export async function cursorsOfEveryKindAreMadeOfAConnection(): Promise<void> {
+  expectTypeOf(new AsyncClientCursor(connection)).toEqualTypeOf<AsyncClientCursor>();
+  expectTypeOf(new AsyncClientCursor<City>(citiesOnly)).toEqualTypeOf<AsyncClientCursor<City>>();
+  expectTypeOf(new AsyncRawCursor(connection).query).toEqualTypeOf<string | null>();
+  expectTypeOf(new AsyncClientCursor(connection).mogrify(sql`a`)).toEqualTypeOf<string>();
+  await AsyncConnection.connect('', { cursorFactory: AsyncClientCursor });
+  connection.cursorFactory = AsyncRawCursor;
+}
