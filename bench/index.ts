@@ -5,9 +5,12 @@
 import { cpus } from 'node:os';
 import { startServer } from '../test/support/server.js';
 import { checkout } from './checkout.js';
+import { composition } from './composition.js';
 import { executemany } from './executemany.js';
 import { fetchRows } from './fetch.js';
 import { heap } from './heap.js';
+import { pipeline } from './pipeline.js';
+import { stream, streamMemory } from './stream.js';
 import { table, type Line } from './report.js';
 import { statementsAtOnce } from './statements.js';
 import { transactions } from './transactions.js';
@@ -18,6 +21,10 @@ const workloads: Readonly<Record<string, (dsn: string) => Promise<Line[] | strin
   statements: statementsAtOnce,
   transactions,
   executemany,
+  composition,
+  pipeline,
+  stream,
+  streamMemory,
   heap,
 };
 

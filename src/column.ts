@@ -2,29 +2,6 @@ import { adapters } from './adapt/adapters.js';
 import { Oids } from './adapt/oids.js';
 import type { Field } from './wire/backend-messages.js';
 
-/** A column of a result (Psycopg: `Column`). */
-export interface Column {
-  readonly name: string;
-  /** The oid of the column's type. */
-  readonly typeCode: number;
-  /** The type as SQL writes it: `varchar(42)`, `date[]`; its oid if the type is not known. */
-  readonly typeDisplay: string;
-  /** The length that a character or bit type is declared with. */
-  readonly displaySize: number | null;
-  /** Bytes of a value, for types of fixed size. */
-  readonly internalSize: number | null;
-  /** Digits of a numeric, or fractional digits of a time. */
-  readonly precision: number | null;
-  /** Fractional digits of a numeric. */
-  readonly scale: number | null;
-  /** Always null: the server does not tell. */
-  readonly nullOk: null;
-  /** The oid of the table the column comes from; null if it is computed. */
-  readonly tableOid: number | null;
-  /** The number of the column in its table, from 1; null if it is computed. */
-  readonly tableColumn: number | null;
-}
-
 const BPCHAR = 1042;
 const VARCHAR = 1043;
 const BIT = 1560;
@@ -37,22 +14,27 @@ const TIMES: ReadonlySet<number> = new Set([
   Oids.interval,
 ]);
 
-/** Describes a column as the server did. */
-export function describeField(field: Field): Column {
-  return new FieldColumn(field);
-}
-
-class FieldColumn implements Column {
+/** A column of a result (Psycopg: `Column`). */
+export class Column {
   readonly name: string;
+  /** The oid of the column's type. */
   readonly typeCode: number;
+  /** The length that a character or bit type is declared with. */
   readonly displaySize: number | null = null;
+  /** Bytes of a value, for types of fixed size. */
   readonly internalSize: number | null;
+  /** Digits of a numeric, or fractional digits of a time. */
   readonly precision: number | null = null;
+  /** Fractional digits of a numeric. */
   readonly scale: number | null = null;
+  /** Always null: the server does not tell. */
   readonly nullOk = null;
+  /** The oid of the table the column comes from; null if it is computed. */
   readonly tableOid: number | null;
+  /** The number of the column in its table, from 1; null if it is computed. */
   readonly tableColumn: number | null;
 
+  /** @internal */
   constructor({ name, typeOid, typeSize, typmod, tableOid, tableColumn }: Field) {
     this.name = name;
     this.typeCode = typeOid;
@@ -72,6 +54,7 @@ class FieldColumn implements Column {
     }
   }
 
+  /** The type as SQL writes it: `varchar(42)`, `date[]`; its oid if the type is not known. */
   get typeDisplay(): string {
     const element = adapters.elementType(this.typeCode);
     const type = element ?? adapters.type(this.typeCode);
@@ -81,4 +64,9 @@ class FieldColumn implements Column {
     const shown = modifiers[0] === null ? '' : `(${modifiers.join(',')})`;
     return `${type.name}${shown}${element === undefined ? '' : '[]'}`;
   }
+}
+
+/** Describes a column as the server did. */
+export function describeField(field: Field): Column {
+  return new Column(field);
 }

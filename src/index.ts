@@ -26,7 +26,7 @@ export {
   type JsonDumps,
   type JsonOptions,
 } from './adapt/wrappers.js';
-export type { Column } from './column.js';
+export { Column } from './column.js';
 export {
   AsyncConnection,
   type ConnectOptions,
@@ -42,8 +42,10 @@ export { AsyncTransaction, Rollback, type TransactionOptions } from './connectio
 export { Xid } from './connection/two-phase.js';
 export { conninfoToDict, makeConninfo, type ConninfoParams } from './conninfo/index.js';
 export { AsyncClientCursor } from './cursor/client-cursor.js';
+export { AsyncCopy } from './copy/copy.js';
 export {
   AsyncCursor,
+  type CopyOptions,
   type CursorOptions,
   type ExecuteManyOptions,
   type ExecuteOptions,

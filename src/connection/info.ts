@@ -18,11 +18,17 @@ export class ConnectionInfo {
     this.#params = params;
   }
 
-  /** `BAD` once the connection is closed or lost. */
+  /** The message of the error that the last statement failed with, or that ended the connection; '' if there is none. */
+  get errorMessage(): string {
+    return this.#handle.session.errorMessage;
+  }
+
+  /** Whether the connection is in a pipeline, and whether a statement of it has failed. */
   get pipelineStatus(): PipelineStatus {
     return this.#handle.session.pipelineStatus;
   }
 
+  /** `BAD` once the connection is closed or lost. */
   get status(): ConnStatus {
     return this.#handle.returned || this.#handle.session.closed ? ConnStatus.BAD : ConnStatus.OK;
   }

@@ -124,7 +124,7 @@ export function floatType(name: 'float4' | 'float8'): BinaryType {
 }
 
 /**
- * A float4 as the text format gives it: the number with the fewest digits that is this float4, not the double next to it
+ * A float4 as the server writes it: the number with the fewest digits that is this float4 and no other, not the double next to it
  * (0.1, not 0.10000000149011612).
  */
 function shortest(value: number): number {
@@ -133,13 +133,39 @@ function shortest(value: number): number {
   if (!Number.isFinite(value) || (size <= 0x100_0000 && Number.isInteger(value))) return value;
   // Any decimal of six digits is told from its neighbours by a normal float4; a subnormal one may have but a bit.
   for (let digits = size < SMALLEST_NORMAL ? 1 : 6; digits < 9; digits++) {
-    const candidate = Number(value.toPrecision(digits));
-    if (Math.fround(candidate) === value) return candidate;
+    const candidate = rounded(value, digits);
+    if (Math.fround(candidate) === value && !isHalfway(candidate, value)) return candidate;
   }
-  return Number(value.toPrecision(9));
+  return rounded(value, 9);
 }
 
 const SMALLEST_NORMAL = 2 ** -126;
+
+/** Rounded to so many digits; where that is a tie to the even one, unlike `toPrecision()`. */
+function rounded(value: number, digits: number): number {
+  const text = value.toPrecision(digits);
+  const [next, exponent] = value.toExponential(digits).split('e') as [string, string];
+  const last = Number(next.at(-2) === '.' ? next.at(-3) : next.at(-2));
+  if (!next.endsWith('5') || last % 2 === 1 || !isTie(value, digits)) return Number(text);
+  return Number(`${next.slice(0, -1)}e${exponent}`);
+}
+
+/** Whether nothing but zeros follows the digit behind the given number of digits. */
+function isTie(value: number, digits: number): boolean {
+  const [all] = value.toExponential(100).split('e') as [string];
+  return /^0*$/.test(all.replace(/[-.]/g, '').slice(digits + 1));
+}
+
+const float = new Float32Array(1);
+const bits = new Int32Array(float.buffer);
+
+/** Whether a number lies in the middle between a float4 and the next; the server wants its text to be beyond doubt. */
+function isHalfway(candidate: number, value: number): boolean {
+  if (candidate === value) return false;
+  float[0] = value;
+  bits[0]! += Math.abs(candidate) > Math.abs(value) ? 1 : -1;
+  return candidate - value === (float[0] - value) / 2;
+}
 
 function checkedInteger(text: string, name: string, place: RowPlace): string {
   if (!INTEGER.test(text)) throw notInteger(shown(text), name, place);

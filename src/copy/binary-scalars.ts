@@ -232,11 +232,7 @@ function ipv6Text(address: Buffer): string {
     if (end - i > best.length) best = { base: i, length: end - i };
     if (end > i) i = end;
   }
-  const hasIpv4 =
-    best.base === 0 &&
-    (best.length === 6 ||
-      (best.length === 7 && words[7] !== 1) ||
-      (best.length === 5 && words[5] === 0xffff));
+  const hasIpv4 = best.base === 0 && (best.length === 6 || (best.length === 5 && words[5] === 0xffff));
   const hex = (from: number, to: number): string =>
     words
       .slice(from, to)

@@ -9,6 +9,7 @@ import { writeUtf8 } from './encode-text.js';
 import type { RowReader, RowWriter } from './row-format.js';
 import { RowPlace } from './row-place.js';
 import { whyNotRows, whyNotTypes } from './row-rules.js';
+import { hasSeveralStatements } from './statement-options.js';
 import { TextRowReader, TextRowWriter } from './text-rows.js';
 
 /** How a COPY has ended: with the server's tag, or before its time. */
@@ -194,6 +195,7 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
       // What has been sent is on its way whether or not the network has taken it; the answer is what is waited for.
       this.#flush()?.catch(() => undefined);
       const tag = await this.#channel.finish();
+      this.#checkAlone();
       this.#state = 'finished';
       this.#announce(tag);
     } catch (error) {
@@ -413,6 +415,7 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
     try {
       const piece = await this.#channel.read();
       if (piece === null) {
+        this.#checkAlone();
         this.#state = 'finished';
         this.#announce(this.#channel.tag);
       }
@@ -438,6 +441,13 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
     if (this.#state !== 'finished' || this.#channel.direction !== 'out') return false;
     this.#parts.check();
     return true;
+  }
+
+  /** Raises if the statement was not the only one: the results of the others would be lost without a word. */
+  #checkAlone(): void {
+    if (hasSeveralStatements(this.#parts.statement)) {
+      throw this.#misuse("COPY can't be mixed with other statements: execute them by themselves");
+    }
   }
 
   /** Gives the memory back. */

@@ -25,6 +25,13 @@ export function copyOptions(statement: string): CopyOptions | null {
   return tokens[at] === '(' ? inParentheses(tokens, at + 1, options) : inOldSyntax(tokens, at, options);
 }
 
+/** Whether the text has further statements behind the first. */
+export function hasSeveralStatements(text: string): boolean {
+  const tokens = tokenize(text) ?? [];
+  const semicolon = tokens.indexOf(';');
+  return semicolon >= 0 && tokens.slice(semicolon).some((token) => token !== ';');
+}
+
 const ENDS: ReadonlySet<string> = new Set(['stdin', 'stdout']);
 const DIRECTIONS: ReadonlySet<string> = new Set(['from', 'to']);
 const OLD_WITH_VALUE: ReadonlySet<string> = new Set([

@@ -67,6 +67,7 @@ export type RunStatement = (request: StatementRequest, hold?: Hold) => Promise<r
 
 /** How many executions of `executemany()` are sent at once. */
 const BATCH = 1000;
+const NO_PARAMS: readonly DumpedParam[] = [];
 
 /**
  * Executes statements and holds their results (Psycopg: `AsyncCursor`). A cursor serves one task at a time: an operation begun
@@ -454,8 +455,16 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     if (executions.length > 0) {
       return [this.#handle.request({ text: batch[0]!.text, executions, rows, signal, inTransaction })];
     }
-    return batch.map(({ text }) =>
-      this.#handle.request({ text, executions: null, rows, prepare: false, signal, inTransaction }),
+    // What certainly is one statement goes by the extended protocol, where it need not wait for the answer to the one before.
+    return batch.map(({ text, isSingle }) =>
+      this.#handle.request({
+        text,
+        executions: isSingle === true ? [NO_PARAMS] : null,
+        rows,
+        prepare: false,
+        signal,
+        inTransaction,
+      }),
     );
   }
 

@@ -70,7 +70,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
     for (const key of ['scrollable', 'withhold'] as const) {
       const value: unknown = options[key];
       if (value != null && typeof value !== 'boolean') {
-        throw new errors.ProgrammingError(`expected \`${key}\` to be true or false, got ${String(value)}`);
+        throw new errors.ProgrammingError(`expected \`${key}\` to be true or false, got ${typeof value}`);
       }
     }
     this.#decoders = new SameDecoder(this);
@@ -215,7 +215,8 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
 
   /**
    * Moves by `value` rows, or to row `value` if `mode` is 'absolute'. Backwards needs `scrollable: true`. Moving beyond the first
-   * or the last row is no error, since the server does not tell: `rownumber` is then not what it seems.
+   * or the last row is no error, since the server does not tell: `rownumber` is then not what it seems. Once a fetch has met the
+   * end, the server stands behind the last row, and counts from there, as in Psycopg; 'absolute' is exact in any case.
    */
   override scroll(value: number, mode: 'relative' | 'absolute' = 'relative'): Promise<void> {
     return this.operate('scroll()', async (run) => {

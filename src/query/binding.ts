@@ -1,6 +1,7 @@
 import { dumpParam, type DumpedParam } from '../adapt/dump.js';
 import { literal, type LiteralContext } from '../adapt/literal.js';
 import * as errors from '../errors/index.js';
+import { isSingleStatement } from '../session/statement-text.js';
 import { isComposable, partsOf, type Composable, type Part } from './composable.js';
 import {
   hasPlaceholders,
@@ -20,6 +21,8 @@ export interface BoundQuery {
   readonly text: string;
   /** The values of `$1` …; null if the query came without parameters, and may hold several statements. */
   readonly params: readonly DumpedParam[] | null;
+  /** Whether the text certainly is a single statement, whatever the values in it look like. */
+  readonly isSingle?: boolean;
 }
 
 /** What the protocol's 16-bit count can hold. */
@@ -65,6 +68,7 @@ export class ServerBinding extends QueryBinding {
 /** Values become part of the text, as literals. */
 export class ClientBinding extends QueryBinding {
   #converted: ConvertedQuery | null = null;
+  #isSingle: boolean | null = null;
 
   override withoutParams(): BoundQuery {
     const text = typeof this.query === 'string' ? this.query : textWithLiterals(this.query, this.context);
@@ -76,21 +80,33 @@ export class ClientBinding extends QueryBinding {
     const literals = this.#converted
       .values(params)
       .map((value, i) => literal(value, this.context, `${where}$${String(i + 1)}`));
-    return { text: this.#converted.fill(literals), params: null };
+    this.#isSingle ??= isSingleStatement(this.#converted.text);
+    return { text: this.#converted.fill(literals), params: null, isSingle: this.#isSingle };
   }
 }
 
 /** `$1` … stand in the query already. */
 export class RawBinding extends QueryBinding {
   #text: string | null = null;
+  #highest = 0;
 
   override withParams(params: Params, where: string): BoundQuery {
     if (!Array.isArray(params)) {
       throw new errors.ProgrammingError('a raw cursor takes the values of $1, $2 … as an array');
     }
-    this.#text ??= checked(
-      typeof this.query === 'string' ? this.query : textWithoutValues(this.query, this.context),
-    );
+    if (this.#text === null) {
+      this.#text = checked(
+        typeof this.query === 'string' ? this.query : textWithoutValues(this.query, this.context),
+      );
+      for (const [, number] of this.#text.matchAll(/\$(\d+)/g))
+        this.#highest = Math.max(this.#highest, Number(number));
+    }
+    // Some of these may stand in quotes, so that too few are found out by the server; too many it would not mind.
+    if (params.length > this.#highest) {
+      throw new errors.ProgrammingError(
+        `the query has no $${String(params.length)}, but ${String(params.length)} parameters were passed`,
+      );
+    }
     return { text: this.#text, params: dumpAll(params, this.context, where) };
   }
 }

@@ -17,9 +17,9 @@ export type Part =
   | { readonly kind: 'placeholder'; readonly text: string }
   /** SQL in which a percent sign is a percent sign: the text of a template. */
   | { readonly kind: 'verbatim'; readonly text: string }
-  /** A name, in its quotes. `verbatim`: a percent sign in it is one, also if parameters come with the query. */
-  | { readonly kind: 'identifier'; readonly text: string; readonly verbatim?: boolean }
-  /** A value that becomes part of the text. */
+  /** A name, in its quotes. */
+  | { readonly kind: 'identifier'; readonly text: string }
+  /** A value that becomes part of the text. `verbatim`: a percent sign in it is one, also if parameters come with the query. */
   | { readonly kind: 'literal'; readonly value: unknown; readonly verbatim?: boolean }
   /** A value that is sent as a parameter. */
   | { readonly kind: 'value'; readonly value: unknown };

@@ -54,7 +54,8 @@ export function textWithPlaceholders(parts: readonly Part[], context: LiteralCon
     }
     if (part.kind === 'value') throw carriesValues();
     const own = part.kind === 'literal' ? literal(part.value, context, LITERAL) : part.text;
-    if (part.kind !== 'verbatim' && part.verbatim !== true && own.includes('%')) {
+    const isVerbatim = part.kind === 'verbatim' || (part.kind === 'literal' && part.verbatim === true);
+    if (!isVerbatim && own.includes('%')) {
       // A literal may be a secret, so it is not shown.
       const what = part.kind === 'literal' ? 'a literal' : `the identifier ${own}`;
       throw new errors.ProgrammingError(

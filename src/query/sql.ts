@@ -80,7 +80,6 @@ export const sql: Sql = Object.assign(template, {
 });
 
 /* eslint-disable @typescript-eslint/no-namespace -- the types stand beside the functions that make them */
-// eslint-disable-next-line @typescript-eslint/no-redeclare
 export declare namespace sql {
   /** A query, or a part of one, that was composed. */
   type Composable = composables.Composable;
@@ -119,7 +118,8 @@ function template(strings: TemplateStringsArray, ...values: readonly unknown[]):
 
 /** In a template, the percent signs of names and literals are the user's like those of its text. */
 function verbatim(part: Part): Part {
-  return part.kind === 'identifier' || part.kind === 'literal' ? { ...part, verbatim: true } : part;
+  if (part.kind === 'identifier') return { kind: 'verbatim', text: part.text };
+  return part.kind === 'literal' ? { kind: 'literal', value: part.value, verbatim: true } : part;
 }
 
 function identifier(...names: readonly string[]): composables.Identifier {

@@ -3,6 +3,8 @@ import { PreparedStatements, statementKey, type ServerStatement } from './prepar
 import type { PendingStatement, SentParam, StatementRequest } from './statement.js';
 
 const NO_PARAMS: readonly SentParam[] = [];
+/** How much of a pipeline is written at once, bytes. */
+const PACKET = 32_768;
 
 /**
  * The way of statements that do not go through postgres.js: messages of the extended protocol, all executions of a statement
@@ -15,6 +17,7 @@ export class Lane {
   /** Statements whose Parse is in flight. */
   readonly #parsing = new Set<ServerStatement>();
   #flushScheduled = false;
+  #flushDelayed = false;
 
   /** `write` returns whether more may be written at once. */
   constructor(write: (bytes: Buffer) => boolean) {
@@ -58,7 +61,8 @@ export class Lane {
       pending.synced = false;
       this.#writer.flush();
     }
-    this.#scheduleFlush();
+    if (pending.pipelined) this.#flushLater();
+    else this.#scheduleFlush();
     return true;
   }
 
@@ -196,6 +200,19 @@ export class Lane {
     queueMicrotask(() => {
       this.flush();
     });
+  }
+
+  /** Nobody waits for a statement of a pipeline yet: it leaves with those that come in the same turn of the event loop. */
+  #flushLater(): void {
+    if (this.#writer.length >= PACKET) {
+      this.flush();
+    } else if (!this.#flushScheduled && !this.#flushDelayed) {
+      this.#flushDelayed = true;
+      setImmediate(() => {
+        this.#flushDelayed = false;
+        this.flush();
+      });
+    }
   }
 
   /** What has been written leaves now, ahead of what others write. */

@@ -91,6 +91,7 @@ export class Session implements MessageSink {
   /** The fields of a FATAL error: what the server said last is what everybody hears. */
   #fatal: ResponseFields | null = null;
   #lost: Error | null = null;
+  #errorMessage = '';
   #closing: Promise<void> | null = null;
   readonly #closed: Promise<void>;
 
@@ -195,6 +196,11 @@ export class Session implements MessageSink {
   /** Whether the connection ended without being asked to. */
   get broken(): boolean {
     return this.#lost !== null;
+  }
+
+  /** What the last statement failed with, or the connection; '' if it did not. */
+  get errorMessage(): string {
+    return this.#lost?.message ?? this.#errorMessage;
   }
 
   get backendPid(): number {
@@ -900,6 +906,7 @@ export class Session implements MessageSink {
       this.#floor = null;
     }
     this.#cancellation.answered(pending);
+    this.#errorMessage = error instanceof Error ? error.message : '';
     pending.onSettled?.();
     if (pending.abandonReason !== null) pending.reject(pending.abandonReason.reason);
     else if (error !== null) pending.reject(error);

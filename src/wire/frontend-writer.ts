@@ -13,6 +13,11 @@ export class FrontendWriter {
     return this.#at === 0;
   }
 
+  /** How many bytes wait to be taken. */
+  get length(): number {
+    return this.#at;
+  }
+
   /** The bytes written since the last call; the writer starts afresh. */
   take(): Buffer {
     const taken = this.#bytes.subarray(0, this.#at);

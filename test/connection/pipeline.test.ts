@@ -226,6 +226,15 @@ describe('a pipeline in autocommit', () => {
   });
 });
 
+it('info.errorMessage tells what the last statement failed with', async () => {
+  const connection = await connect({ autocommit: true });
+  expect(connection.info.errorMessage).toBe('');
+  await expect(connection.execute('select * from nowhere')).rejects.toBeInstanceOf(errors.UndefinedTable);
+  expect(connection.info.errorMessage).toContain('relation "nowhere" does not exist');
+  await connection.execute('select 1');
+  expect(connection.info.errorMessage).toBe('');
+});
+
 describe('a pipeline in a transaction', () => {
   it('begins it once, and commit() ends it', async () => {
     const connection = await connect();

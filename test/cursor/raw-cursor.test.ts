@@ -59,15 +59,18 @@ describe('a raw cursor', () => {
       errors.ProgrammingError,
     );
     await expect(conn.execute('SELECT $1', [{ a: 1 }])).rejects.toThrow(/^\$1: .*Jsonb/);
-    await expect(conn.execute('SELECT 1', new Array(70_000).fill(1))).rejects.toThrow(
+    await expect(conn.execute('SELECT $70000', new Array(70_000).fill(1))).rejects.toThrow(
       /70000 parameters.*65535/,
     );
   });
 
-  it('leaves it to the server to count its parameters', async () => {
+  it('refuses too many parameters; too few are refused by the server', async () => {
     const conn = await connect({ cursorFactory: AsyncRawCursor, autocommit: true });
     await expect(conn.execute('SELECT $1::int, $2::int', [1])).rejects.toBeInstanceOf(errors.DatabaseError);
-    await expect(conn.execute('SELECT $1::int', [1, 2])).rejects.toBeInstanceOf(errors.DatabaseError);
+    await expect(conn.execute('SELECT $1::int', [1, 2])).rejects.toThrow(
+      /the query has no \$2, but 2 parameters/,
+    );
+    await expect(conn.execute('SELECT 1', [1])).rejects.toBeInstanceOf(errors.ProgrammingError);
     await expect(conn.execute('SELECT $1; SELECT $2', [1, 2])).rejects.toBeInstanceOf(errors.SyntaxError);
     expect(await (await conn.execute('SELECT $1::int', [1])).fetchone()).toEqual([1]);
   });

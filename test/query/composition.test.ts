@@ -480,7 +480,9 @@ describe('a literal', () => {
   });
 
   it('does not trust the text of a dumper', async () => {
-    class Sly {}
+    class Sly {
+      readonly isSly = true;
+    }
     const conn = await connect();
     for (const [text, expected] of [
       ['1; DROP TABLE x', "'1; DROP TABLE x'::int4"],

@@ -1,70 +1,23 @@
 import { describe, expect, it } from 'vitest';
-import { AsyncClientCursor, errors, scalarRow, sql } from '../../src/index.js';
+import { AsyncClientCursor, errors, scalarRow, sql, type AsyncConnection } from '../../src/index.js';
 import { connect } from '../support/database.js';
 
-/** How many random names and values are judged by the server in each mode; half of them names. */
-const NAMES = 25_000;
-const VALUES = 25_000;
+/** How many random names and values are judged by the server in each mode: 100,000 together. */
+const NAMES = 50_000;
+const VALUES = 50_000;
 /** What the server takes in one SELECT is 1,664 columns. */
 const PER_STATEMENT = 1000;
 
 /** What could end a quote, begin a comment or a parameter, or be read as something else in another mode or encoding. */
 const HOSTILE = [
-  ...[
-    "'",
-    '"',
-    '\\',
-    "''",
-    '""',
-    "\\'",
-    '\\"',
-    '\\\\',
-    "E'",
-    "U&'",
-    'U&"',
-    '$$',
-    '$a$',
-    '$1',
-    '%',
-    '%s',
-    '%(a)s',
-    '{}',
-  ],
-  ...[
-    '--',
-    '/*',
-    '*/',
-    ';',
-    '\n',
-    '\r',
-    '\t',
-    '\b',
-    '\x01',
-    '\x1a',
-    '\x7f',
-    '\\x27',
-    '\\047',
-    '\\u0027',
-    '::',
-    '?',
-    ':a',
-  ],
-  ...[
-    '\u00a0',
-    '\u00bf',
-    '\u02bc',
-    '\u2019',
-    '\uff07',
-    '\u0085',
-    '\ufeff',
-    '\uffff',
-    '\ufffe',
-    '\ufffd',
-    '\u{10ffff}',
-    '😀',
-    '縗',
-  ],
-  ...['a', 'Z', ' ', 'NULL', '0'],
+  ...String.raw`' " \ '' "" \' \" \\ E' U&' U&" $$ $a$ $1 % %s %(a)s {} -- /* */ ; :: ? :a \x27 \047 \u0027`.split(
+    ' ',
+  ),
+  ...'\n \r \t \b \x01 \x1a \x7f \u0085 \u00a0 \u00bf \u02bc \u2019 \uff07 \ufeff \ufffd \ufffe \uffff \u{10ffff} 😀 縗'.split(
+    ' ',
+  ),
+  ...'a Z 0 NULL'.split(' '),
+  ' ',
 ];
 
 /** A generator of numbers in [0, 1) that gives the same ones for the same seed. */
@@ -97,7 +50,7 @@ function* batchesOf(count: number): Generator<number> {
 }
 
 describe.each(['on', 'off'])('with standard_conforming_strings %s', (setting) => {
-  const connectWith = async (): Promise<Awaited<ReturnType<typeof connect>>> => {
+  const connectWith = async (): Promise<AsyncConnection> => {
     const conn = await connect({ autocommit: true });
     await conn.execute(`SET standard_conforming_strings = ${setting}; SET backslash_quote = off`);
     return conn;
@@ -111,13 +64,11 @@ describe.each(['on', 'off'])('with standard_conforming_strings %s', (setting) =>
       const names = Array.from({ length: size }, () => {
         let name = hostileText(next) || 'x';
         // Names are cut off after 63 bytes.
-        while (Buffer.byteLength(name) > 63) name = [...name].slice(0, -1).join('');
+        while (Buffer.byteLength(name) > 63) name = Array.from(name).slice(0, -1).join('');
         return name;
       });
       const columns = names.map((name) => sql`1 AS ${sql.Identifier(name)}`);
-      const cur = await conn.execute(
-        sql`SELECT ${sql.SQL(', ').join(columns.map((column) => sql.SQL(column.asString(conn))))}`,
-      );
+      const cur = await conn.execute(sql`SELECT ${sql.SQL(', ').join(columns)}`);
       const read = cur.description!.map(({ name }) => name);
       escapes += names.filter((name, i) => read[i] !== name).length;
       expect(read).toHaveLength(size);
@@ -137,7 +88,7 @@ describe.each(['on', 'off'])('with standard_conforming_strings %s', (setting) =>
         const kind = next();
         const text = hostileText(next);
         if (kind < 0.7) return text;
-        return kind < 0.85 ? Buffer.from(text) : [text, [...text].reverse().join('')];
+        return kind < 0.85 ? Buffer.from(text) : [text, Array.from(text).reverse().join('')];
       });
       const items = values.map((value) => {
         const literal = next() < 0.5 ? sql.Literal(value) : sql.SQL(sql.quote(value, conn));
@@ -161,7 +112,7 @@ describe('what the server could not store', () => {
     const conn = await connect({ autocommit: true });
     const next = random(5);
     const client = new AsyncClientCursor(conn);
-    for (let i = 0; i < 5000; i++) {
+    for (let i = 0; i < 1000; i++) {
       const bad = next() < 0.5 ? '\0' : String.fromCharCode(0xd800 + Math.floor(next() * 0x800));
       const [before, behind] = [hostileText(next), hostileText(next)];
       // A half that meets its other half is a whole character.
@@ -178,5 +129,7 @@ describe('what the server could not store', () => {
 
 function isSame(value: unknown, read: unknown): boolean {
   if (Buffer.isBuffer(value)) return Buffer.isBuffer(read) && value.equals(read);
-  return Array.isArray(value) ? value.every((item, i) => (read as unknown[])[i] === item) : value === read;
+  if (!Array.isArray(value)) return value === read;
+  const items = read as readonly unknown[];
+  return value.length === items.length && value.every((item, i) => item === items[i]);
 }

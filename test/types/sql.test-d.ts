@@ -3,11 +3,11 @@ import { expectTypeOf } from 'expect-type';
 import {
   AsyncClientCursor,
   AsyncConnection,
-  AsyncConnectionPool,
   AsyncRawCursor,
   Jsonb,
   Numeric,
   sql,
+  type AsyncConnectionPool,
   type Query,
 } from '../../src/index.js';
 
@@ -41,23 +41,29 @@ expectTypeOf(sql.quote(nullable, citiesOnly.cursor())).toEqualTypeOf<string>();
 expectTypeOf(sql.Placeholder('name', 'b')).toEqualTypeOf<sql.Placeholder>();
 
 // Whatever can be sent is a value: what has a class or an interface may have a dumper.
-void sql`${1} ${2n} ${text} ${nullable} ${true} ${null} ${new Date()} ${Buffer.of(1)} ${[1, [2, null]]} ${anything}`;
-void sql`${new Jsonb({ a: 1 })} ${new Numeric('1')} ${new Point(1, 2)} ${city} ${[new Point(1, 2)]}`;
-void sql`${sql.SQL(', ').join(columns)} ${sql`${1}`} ${sql.Literal('a')} ${maybe ?? null}`;
+expectTypeOf(
+  sql`${1} ${2n} ${text} ${nullable} ${true} ${null} ${new Date()} ${Buffer.of(1)} ${[1, [2, null]]} ${anything}`,
+).toEqualTypeOf<sql.Template>();
+expectTypeOf(
+  sql`${new Jsonb({ a: 1 })} ${new Numeric('1')} ${new Point(1, 2)} ${city} ${[new Point(1, 2)]}`,
+).toEqualTypeOf<sql.Template>();
+expectTypeOf(
+  sql`${sql.SQL(', ').join(columns)} ${sql`${1}`} ${sql.Literal('a')} ${maybe ?? null}`,
+).toEqualTypeOf<sql.Template>();
 void sql.SQL('{} {a}').format(1, { a: sql.Identifier('b'), c: [1] });
 
 // @ts-expect-error -- undefined is no value
-void sql`${undefined}`;
+expectTypeOf(sql`${undefined}`).toEqualTypeOf<sql.Template>();
 // @ts-expect-error -- nor what may be undefined
-void sql`${maybe}`;
+expectTypeOf(sql`${maybe}`).toEqualTypeOf<sql.Template>();
 // @ts-expect-error -- a function is not called by being named
-void sql`${() => 1}`;
+expectTypeOf(sql`${() => 1}`).toEqualTypeOf<sql.Template>();
 // @ts-expect-error -- a symbol has no text
-void sql`${Symbol('a')}`;
+expectTypeOf(sql`${Symbol('a')}`).toEqualTypeOf<sql.Template>();
 // @ts-expect-error -- a plain object is to be wrapped
-void sql`${{ a: 1 }}`;
+expectTypeOf(sql`${{ a: 1 }}`).toEqualTypeOf<sql.Template>();
 // @ts-expect-error -- composables in an array are to be joined
-void sql`${columns}`;
+expectTypeOf(sql`${columns}`).toEqualTypeOf<sql.Template>();
 // @ts-expect-error -- sql is a tag, not a function
 void sql('SELECT 1');
 // @ts-expect-error -- a name has at least one part
@@ -79,7 +85,7 @@ void sql.SQL('{a}').format({ a: undefined });
 // @ts-expect-error -- an unknown format
 void sql.Placeholder('a', 'x');
 // @ts-expect-error -- a text is no composable
-void sql`a`.concat('b');
+sql`a`.concat('b');
 // @ts-expect-error -- a number is no context
 sql`a`.asString(1);
 

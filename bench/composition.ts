@@ -1,0 +1,60 @@
+import postgres from 'postgres';
+import { AsyncConnection, sql } from '../src/index.js';
+import { OURS, race, type Line } from './report.js';
+
+const QUERIES = 4000;
+
+/** What it costs to compose a query (a name, a fragment with a value, two values more) rather than to write it down. */
+export async function composition(dsn: string): Promise<Line[]> {
+  await using conn = await AsyncConnection.connect(dsn, { autocommit: true });
+  const peer = postgres(dsn, { max: 1 });
+  try {
+    return await race(
+      `${String(QUERIES)} composed queries at once`,
+      [
+        {
+          name: OURS,
+          run: () =>
+            atOnce(async (i) => {
+              const condition = sql`${i}::int4 >= ${0}::int4`;
+              const cur = await conn.execute(
+                sql`SELECT ${i}::int4 AS ${sql.identifier('value')} WHERE ${condition}`,
+              );
+              return (await cur.fetchone())?.[0];
+            }),
+        },
+        {
+          name: 'the same as a string',
+          run: () =>
+            atOnce(async (i) => {
+              const cur = await conn.execute('SELECT %s::int4 AS "value" WHERE %s::int4 >= %s::int4', [
+                i,
+                i,
+                0,
+              ]);
+              return (await cur.fetchone())?.[0];
+            }),
+        },
+        {
+          name: 'postgres',
+          run: () =>
+            atOnce(async (i) => {
+              const condition = peer`${i}::int4 >= ${0}::int4`;
+              const rows = await peer`SELECT ${i}::int4 AS ${peer('value')} WHERE ${condition}`.values();
+              return rows[0]?.[0];
+            }),
+        },
+      ],
+      { operations: QUERIES },
+    );
+  } finally {
+    await peer.end({ timeout: 5 });
+  }
+}
+
+/** Runs `query` for every number without awaiting in between, and sees that each got its own answer. */
+async function atOnce(query: (i: number) => Promise<unknown>): Promise<void> {
+  const answers = await Promise.all(Array.from({ length: QUERIES }, (_, i) => query(i)));
+  const wrong = answers.filter((answer, i) => Number(answer) !== i).length;
+  if (wrong > 0) throw new Error(`${String(wrong)} queries got another's answer`);
+}

@@ -1,0 +1,136 @@
+/**
+ * A job queue: workers are woken by LISTEN / NOTIFY, take jobs with FOR UPDATE SKIP LOCKED, and lose none although connections
+ * are killed under them: a killed worker's job is rolled back and done by another, and a listener that was cut off says so with a
+ * `gap`, upon which its worker looks for jobs by itself.
+ * In your project: from 'usingpg'.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AsyncConnectionPool, errors, Listener } from '../src/index.js';
+import { withDatabase } from './database.js';
+
+const JOBS = 300;
+const WORKERS = 4;
+const KILLS = 6;
+
+interface Tally {
+  done: number;
+  gaps: number;
+  interrupted: number;
+}
+
+await withDatabase(async (dsn) => {
+  // A listener holds a connection for good: one for each worker, and those that the workers work with.
+  await using pool = new AsyncConnectionPool(dsn, {
+    minSize: WORKERS,
+    maxSize: 2 * WORKERS + 2,
+    configure: async (connection) => {
+      await connection.execute("SET application_name TO 'usingpg example 08'");
+      await connection.commit();
+    },
+  });
+  await pool.withConnection(async (connection) => {
+    await connection.execute('DROP TABLE IF EXISTS example_jobs');
+    await connection.execute('CREATE TABLE example_jobs (id int PRIMARY KEY, done_by int)');
+  });
+
+  const tally: Tally = { done: 0, gaps: 0, interrupted: 0 };
+  const finished = new AbortController();
+  const workers = Array.from({ length: WORKERS }, (_, worker) => work(pool, worker, tally, finished));
+
+  const kills = (async () => {
+    for (let kill = 0; kill < KILLS && !finished.signal.aborted; kill++) {
+      await sleep(60);
+      await killOne(pool);
+    }
+  })();
+  for (let id = 1; id <= JOBS; id++) {
+    await enqueue(pool, id);
+    if (id % 10 === 0) await sleep(10);
+  }
+  await kills;
+  await Promise.all(workers);
+
+  const { rows } = await pool.execute<[number, number]>(
+    'SELECT count(*)::int, count(DISTINCT done_by)::int FROM example_jobs WHERE done_by IS NOT NULL',
+  );
+  const [done, busy] = rows[0]!;
+  console.log(`connections killed: ${String(KILLS)}; gaps noticed: ${tally.gaps > 0 ? 'yes' : 'no'}`);
+  console.log(`jobs done: ${String(done)} of ${String(JOBS)}, each once: ${String(tally.done === JOBS)}`);
+  console.log(`workers that did some: ${String(busy)} of ${String(WORKERS)}`);
+  await pool.execute('DROP TABLE example_jobs');
+});
+
+/** One transaction: the job is there when the notification arrives. Tried again if it was the connection that was killed. */
+async function enqueue(pool: AsyncConnectionPool, id: number): Promise<void> {
+  for (;;) {
+    try {
+      await pool.withConnection(async (connection) => {
+        await connection.execute('INSERT INTO example_jobs VALUES (%s) ON CONFLICT DO NOTHING', [id]);
+        await connection.execute("SELECT pg_notify('example_jobs', %s)", [String(id)]);
+      });
+      return;
+    } catch (error) {
+      if (!(error instanceof errors.OperationalError)) throw error;
+    }
+  }
+}
+
+async function work(
+  pool: AsyncConnectionPool,
+  worker: number,
+  tally: Tally,
+  finished: AbortController,
+): Promise<void> {
+  try {
+    const listener = new Listener(pool, ['example_jobs'], { signal: finished.signal });
+    // What was there before this worker listened.
+    await listener.listen();
+    await takeJobs(pool, worker, tally, finished);
+    for await (const event of listener) {
+      if (event.type === 'gap') tally.gaps++;
+      await takeJobs(pool, worker, tally, finished);
+    }
+  } catch (error) {
+    if (error !== finished.signal.reason) throw error;
+  }
+}
+
+/** Does jobs until there are none left to take. */
+async function takeJobs(
+  pool: AsyncConnectionPool,
+  worker: number,
+  tally: Tally,
+  finished: AbortController,
+): Promise<void> {
+  for (;;) {
+    try {
+      const job = await pool.withConnection(async (connection) => {
+        const cursor = await connection.execute(
+          'SELECT id FROM example_jobs WHERE done_by IS NULL ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED',
+        );
+        const row = (await cursor.fetchone()) as [number] | null;
+        if (row === null) return null;
+        // The work itself, in the transaction that holds the job's lock: it is done and noted, or neither.
+        await connection.execute('UPDATE example_jobs SET done_by = %s WHERE id = %s', [worker, row[0]]);
+        return row[0];
+      });
+      if (job === null) return;
+      if (++tally.done === JOBS) finished.abort(new Error('all jobs are done'));
+    } catch (error) {
+      if (!(error instanceof errors.OperationalError)) throw error;
+      tally.interrupted++;
+    }
+  }
+}
+
+async function killOne(pool: AsyncConnectionPool): Promise<void> {
+  try {
+    await pool.execute(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'usingpg example 08'" +
+        ' AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1',
+    );
+  } catch (error) {
+    // It may have been killed by a victim of its own kind.
+    if (!(error instanceof errors.OperationalError)) throw error;
+  }
+}

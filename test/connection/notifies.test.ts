@@ -1,0 +1,342 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { inject } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import type { AsyncConnection } from '../../src/index.js';
+import {
+  AsyncConnectionPool,
+  conninfoToDict,
+  errors,
+  Notify,
+  TransactionStatus,
+  type NotifiesOptions,
+} from '../../src/index.js';
+import { admin, connect, dsn, terminate } from '../support/database.js';
+import { FaultProxy } from '../support/fault-proxy.js';
+import { warningsOf } from '../support/warnings.js';
+
+/** A connection that listens to a channel. */
+async function listening(channel: string): Promise<AsyncConnection> {
+  const connection = await connect({ autocommit: true });
+  await connection.execute(`listen "${channel}"`);
+  return connection;
+}
+
+async function notify(channel: string, ...payloads: readonly (string | number)[]): Promise<void> {
+  for (const payload of payloads) await admin('select pg_notify($1, $2)', [channel, String(payload)]);
+}
+
+async function payloads(connection: AsyncConnection, options: NotifiesOptions = {}): Promise<string[]> {
+  const all: string[] = [];
+  for await (const { payload } of connection.notifies(options)) all.push(payload);
+  return all;
+}
+
+describe('notifies()', () => {
+  it('gives what arrives, with channel, payload and the sender', async () => {
+    const connection = await listening('n_1');
+    const sender = await connect({ autocommit: true });
+    setTimeout(() => void sender.execute("select pg_notify('n_1', %s)", ['é☃ payload']), 20);
+    for await (const received of connection.notifies()) {
+      expect(received).toBeInstanceOf(Notify);
+      expect(received).toEqual({ channel: 'n_1', payload: 'é☃ payload', pid: sender.info.backendPid });
+      break;
+    }
+    await connection.execute('notify n_1');
+    expect(await payloads(connection, { stopAfter: 1 })).toEqual(['']);
+  });
+
+  it('gives first what has arrived since LISTEN, with or without statements between', async () => {
+    const connection = await listening('n_2');
+    await notify('n_2', 1, 2);
+    expect(await payloads(connection, { timeout: 5, stopAfter: 2 })).toEqual(['1', '2']);
+    await notify('n_2', 3);
+    await connection.execute('select 1');
+    await notify('n_2', 4);
+    await connection.execute('select 1');
+    expect(await payloads(connection, { timeout: 0 })).toEqual(['3', '4']);
+  });
+
+  it('loses nothing between two loops: not what came in one packet, not on break, throw or timeout', async () => {
+    const connection = await listening('n_3');
+    await admin("select pg_notify('n_3', n::text) from generate_series(1, 10) n");
+    expect(await payloads(connection, { stopAfter: 1 })).toEqual(['1']);
+    for await (const { payload } of connection.notifies()) if (payload === '3') break;
+    await expect(async () => {
+      for await (const { payload } of connection.notifies()) if (payload === '5') throw new Error('out');
+    }).rejects.toThrow('out');
+    await notify('n_3', 11);
+    expect(await payloads(connection, { stopAfter: 2 })).toEqual(['6', '7']);
+    expect(await payloads(connection, { timeout: 0.1 })).toEqual(['8', '9', '10', '11']);
+    await notify('n_3', 12);
+    expect(await payloads(connection, { timeout: 5, stopAfter: 1 })).toEqual(['12']);
+  });
+
+  it('goes on while other statements run, in order', async () => {
+    const connection = await listening('n_4');
+    const loop = payloads(connection, { stopAfter: 100 });
+    for (let i = 0; i < 100; i++) {
+      await Promise.all([connection.execute('select pg_sleep(0.001)'), notify('n_4', i)]);
+    }
+    expect(await loop).toEqual(Array.from({ length: 100 }, (_, i) => String(i)));
+    expect(await (await connection.execute('select 1')).fetchone()).toEqual([1]);
+  });
+
+  it('ends after its timeout, in seconds', async () => {
+    const connection = await listening('n_5');
+    const started = performance.now();
+    expect(await payloads(connection, { timeout: 0.2 })).toEqual([]);
+    expect(performance.now() - started).toBeGreaterThan(199);
+    expect(performance.now() - started).toBeLessThan(1500);
+    expect(await payloads(connection, { timeout: 0 })).toEqual([]);
+  });
+
+  it('with a timeout of 0 gives what has reached this machine', async () => {
+    const connection = await listening('n_6');
+    await notify('n_6', 1, 2, 3);
+    // The answers are in the socket, which nobody reads meanwhile.
+    const until = performance.now() + 50;
+    while (performance.now() < until);
+    expect(await payloads(connection, { timeout: 0 })).toEqual(['1', '2', '3']);
+  });
+
+  it('ends after its timeout although notifications never cease', async () => {
+    const connection = await listening('n_7');
+    let over = false;
+    const flood = (async () => {
+      while (!over) await notify('n_7', 'x');
+    })();
+    expect((await payloads(connection, { timeout: 0.2 })).length).toBeGreaterThan(0);
+    over = true;
+    await flood;
+  });
+
+  it('rejects with the reason of an abort, before and while it waits, and the connection goes on', async () => {
+    const connection = await listening('n_8');
+    const controller = new AbortController();
+    const reason = new Error('enough');
+    const loop = payloads(connection, { signal: controller.signal });
+    setTimeout(() => {
+      controller.abort(reason);
+    }, 20);
+    await expect(loop).rejects.toBe(reason);
+    await expect(payloads(connection, { signal: controller.signal })).rejects.toBe(reason);
+    await notify('n_8', 1);
+    expect(await payloads(connection, { timeout: 5, stopAfter: 1 })).toEqual(['1']);
+    expect(connection.info.transactionStatus).toBe(TransactionStatus.IDLE);
+  });
+
+  it('is told of notifications of a transaction when that has ended', async () => {
+    const connection = await connect();
+    await connection.execute('listen n_9');
+    await connection.commit();
+    await connection.execute('select 1');
+    await notify('n_9', 1);
+    expect(await payloads(connection, { timeout: 0.05 })).toEqual([]);
+    await connection.rollback();
+    expect(await payloads(connection, { timeout: 5, stopAfter: 1 })).toEqual(['1']);
+  });
+
+  it('throws what the server said when the connection is killed, once, after all that has arrived', async () => {
+    const connection = await listening('n_10');
+    await notify('n_10', 1, 2);
+    const seen: string[] = [];
+    const loop = connection.notifies();
+    seen.push((await loop.next()).value!.payload);
+    await terminate(connection.info.backendPid);
+    while (!connection.closed) await sleep(1);
+    seen.push((await loop.next()).value!.payload);
+    expect(seen).toEqual(['1', '2']);
+    await expect(loop.next()).rejects.toBeInstanceOf(errors.AdminShutdown);
+    expect(await loop.next()).toEqual({ done: true, value: undefined });
+    await expect(payloads(connection)).rejects.toBeInstanceOf(errors.OperationalError);
+  });
+
+  it('throws an OperationalError when the connection is reset or closed while it waits', async () => {
+    const { host, port } = conninfoToDict(inject('dsn'));
+    await using proxy = await FaultProxy.to({ host: String(host), port: Number(port) });
+    const reset = await connect({ autocommit: true }, { host: '127.0.0.1', port: proxy.port });
+    const loop = expect(payloads(reset)).rejects.toBeInstanceOf(errors.OperationalError);
+    await sleep(20);
+    proxy.resetAll();
+    await loop;
+
+    const closed = await listening('n_11');
+    const other = expect(payloads(closed)).rejects.toBeInstanceOf(errors.OperationalError);
+    await sleep(20);
+    await closed.close();
+    await other;
+  });
+
+  it('ends with the checkout: by its return, or by the end of the pool', async () => {
+    const pool = new AsyncConnectionPool(dsn(), { minSize: 1, maxSize: 2 });
+    const returned = await pool.connection();
+    const first = expect(payloads(returned)).rejects.toBeInstanceOf(errors.InterfaceError);
+    await sleep(20);
+    await pool.putconn(returned);
+    await first;
+    expect(() => returned.notifies()).toThrow(errors.InterfaceError);
+
+    const kept = await pool.connection();
+    const second = expect(payloads(kept)).rejects.toBeInstanceOf(errors.OperationalError);
+    await sleep(20);
+    await pool.close(0.1);
+    await second;
+    await pool.putconn(kept);
+  });
+
+  it('keeps the pool aware of lost connections while it waits, and after', async () => {
+    await using pool = new AsyncConnectionPool(dsn(), { minSize: 1, maxSize: 1 });
+    for (let i = 0; i < 3; i++) {
+      await pool.withConnection(async (connection) => {
+        await connection.setAutocommit(true);
+        expect(await payloads(connection, { timeout: 0 })).toEqual([]);
+      });
+      const [pid] = await pool.withConnection((connection) => [connection.info.backendPid]);
+      await terminate(pid);
+      expect((await pool.execute('select 1')).rows).toEqual([[1]]);
+    }
+  });
+
+  it('refuses a second loop at the same time, and the first goes on', async () => {
+    const connection = await listening('n_12');
+    const first = payloads(connection, { stopAfter: 1 });
+    await expect(payloads(connection)).rejects.toBeInstanceOf(errors.ProgrammingError);
+    await notify('n_12', 1);
+    expect(await first).toEqual(['1']);
+  });
+
+  it.each([
+    { timeout: -1 },
+    { timeout: NaN },
+    { timeout: '1' },
+    { stopAfter: 0 },
+    { stopAfter: 1.5 },
+    { stopAfter: NaN },
+  ])('refuses %j at once', async (options) => {
+    const connection = await connect();
+    expect(() => connection.notifies(options as NotifiesOptions)).toThrow(errors.ProgrammingError);
+  });
+});
+
+describe('a notify handler', () => {
+  it('hears of each notification until it is removed', async () => {
+    const connection = await listening('h_1');
+    const heard: Notify[] = [];
+    const handler = (received: Notify): void => void heard.push(received);
+    connection.addNotifyHandler(handler);
+    await notify('h_1', 1, 2);
+    await expect.poll(() => heard.map(({ payload }) => payload)).toEqual(['1', '2']);
+    connection.removeNotifyHandler(handler);
+    expect(() => {
+      connection.removeNotifyHandler(handler);
+    }).toThrow(errors.ProgrammingError);
+    await notify('h_1', 3);
+    expect(await payloads(connection, { timeout: 5, stopAfter: 1 })).toEqual(['3']);
+    expect(heard).toHaveLength(2);
+  });
+
+  it('that throws warns, and harms neither the connection nor another handler', async () => {
+    const connection = await listening('h_2');
+    const heard: string[] = [];
+    connection.addNotifyHandler(() => {
+      throw new Error('broken');
+    });
+    connection.addNotifyHandler(({ payload }) => void heard.push(payload));
+    const warnings = await warningsOf('Warning', async () => {
+      await connection.execute("notify h_2, 'x'");
+    });
+    expect(warnings).toEqual(['a notify handler threw: Error: broken']);
+    expect(heard).toEqual(['x']);
+    expect(await (await connection.execute('select 1')).fetchone()).toEqual([1]);
+  });
+
+  it('and a loop both get what arrives while the loop runs', async () => {
+    const connection = await listening('h_3');
+    const heard: string[] = [];
+    connection.addNotifyHandler(({ payload }) => void heard.push(payload));
+    await connection.execute("notify h_3, 'before'");
+    const loop = payloads(connection, { stopAfter: 1 });
+    await connection.execute("notify h_3, 'during'");
+    expect(await loop).toEqual(['during']);
+    expect(heard).toEqual(['before', 'during']);
+  });
+
+  it('added by `configure` of a pool is there in each checkout, one added by a borrower goes with him', async () => {
+    const heard: string[] = [];
+    await using pool = new AsyncConnectionPool(dsn(), {
+      minSize: 1,
+      maxSize: 1,
+      connectOptions: { autocommit: true },
+      configure: async (connection) => {
+        connection.addNotifyHandler(({ payload }) => void heard.push(`configured ${payload}`));
+        await connection.execute('listen h_4');
+      },
+    });
+    for (const name of ['a', 'b']) {
+      await using connection = await pool.connection();
+      connection.addNotifyHandler(({ payload }) => void heard.push(`${name} ${payload}`));
+      await connection.execute("notify h_4, 'x'");
+    }
+    expect(heard).toEqual(['configured x', 'a x', 'configured x', 'b x']);
+  });
+});
+
+describe('cancelSafe()', () => {
+  it('cancels what runs, and the connection goes on', async () => {
+    const connection = await connect({ autocommit: true });
+    const running = expect(connection.execute('select pg_sleep(20)')).rejects.toBeInstanceOf(
+      errors.QueryCanceled,
+    );
+    await sleep(30);
+    await connection.cancelSafe({ timeout: 5 });
+    await running;
+    expect(await (await connection.execute('select 1')).fetchone()).toEqual([1]);
+  });
+
+  it('does nothing if nothing runs, or the connection is closed', async () => {
+    const connection = await connect({ autocommit: true });
+    await connection.cancelSafe();
+    expect(await (await connection.execute('select 1')).fetchone()).toEqual([1]);
+    await connection.close();
+    await connection.cancelSafe();
+  });
+
+  it('never hits the next statement, whenever it comes', async () => {
+    const connection = await connect({ autocommit: true });
+    let cancelled = 0;
+    for (let i = 0; i < 200; i++) {
+      const target = connection.execute('select pg_sleep(0.002)').catch((error: unknown) => {
+        expect(error).toBeInstanceOf(errors.QueryCanceled);
+        cancelled++;
+      });
+      await sleep((i % 10) / 3);
+      const cancelling = connection.cancelSafe();
+      await target;
+      expect(await (await connection.execute('select %s::int', [i])).fetchone()).toEqual([i]);
+      await cancelling;
+    }
+    expect(cancelled).toBeGreaterThan(0);
+  });
+
+  it('raises CancellationTimeout if nobody answers in time', async () => {
+    const { host, port } = conninfoToDict(inject('dsn'));
+    await using proxy = await FaultProxy.to({ host: String(host), port: Number(port) });
+    const connection = await connect({ autocommit: true }, { host: '127.0.0.1', port: proxy.port });
+    const running = connection.execute('select pg_sleep(20)').catch(() => 'over');
+    await sleep(30);
+    proxy.blackHole.add('up').add('down');
+    await expect(connection.cancelSafe({ timeout: 0.1 })).rejects.toBeInstanceOf(errors.CancellationTimeout);
+    await terminate(connection.info.backendPid);
+    proxy.blackHole.clear();
+    proxy.resetAll();
+    expect(await running).toBe('over');
+  });
+
+  it('is refused with a wrong timeout, and on a connection that was given back', async () => {
+    await using pool = new AsyncConnectionPool(dsn(), { minSize: 1 });
+    const connection = await pool.connection();
+    await expect(connection.cancelSafe({ timeout: -1 })).rejects.toBeInstanceOf(errors.ProgrammingError);
+    await pool.putconn(connection);
+    await expect(connection.cancelSafe()).rejects.toBeInstanceOf(errors.InterfaceError);
+  });
+});

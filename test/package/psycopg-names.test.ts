@@ -1,0 +1,53 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import * as usingpg from '../../src/index.js';
+import { connect, dsn } from '../support/database.js';
+
+const page = readFileSync(new URL('../../docs/psycopg.md', import.meta.url), 'utf8');
+/** The names in the second column that are written as code, without what stands in parentheses. */
+const names = page
+  .split('\n')
+  .map((line) => line.split('|')[2]?.trim() ?? '')
+  .flatMap((cell) => /^`([A-Za-z.]+)`$/.exec(cell)?.[1] ?? []);
+
+describe('the page that maps the names of Psycopg', () => {
+  it('has them all', () => {
+    expect(names.length).toBeGreaterThan(150);
+  });
+
+  it('names nothing that does not exist', async () => {
+    const connection = await connect();
+    await using pool = new usingpg.AsyncConnectionPool(dsn(), { open: false });
+    await using server = connection.cursor({ name: 'names' });
+    const cursor = await connection.execute('select 1 as one');
+    const copied = await connection.cursor().copy('copy (select 1) to stdout');
+    await copied.abort();
+    await using transaction = await connection.transaction();
+    const pipeline = connection.pipeline();
+    await pipeline[Symbol.asyncDispose]();
+    const instances: Readonly<Record<string, object>> = {
+      AsyncConnection: connection,
+      AsyncCursor: cursor,
+      AsyncServerCursor: server,
+      AsyncClientCursor: new usingpg.AsyncClientCursor(connection),
+      AsyncConnectionPool: pool,
+      AsyncTransaction: transaction,
+      AsyncPipeline: pipeline,
+      AsyncCopy: copied,
+      ConnectionInfo: connection.info,
+      Column: cursor.description![0]!,
+      AdaptersMap: usingpg.adapters,
+      Xid: connection.xid(1, 'a', 'b'),
+      TypeInfo: (await usingpg.TypeInfo.fetch(connection, 'int4'))!,
+      composable: usingpg.sql.SQL('x'),
+    };
+    const unknown = names.filter((name) => {
+      const [owner, member] = name.split('.') as [string, string | undefined];
+      const exported: unknown = Reflect.get(usingpg, owner);
+      if (member === undefined) return exported === undefined;
+      const places = [instances[owner], exported].filter((place) => place !== undefined && place !== null);
+      return !places.some((place) => member in (place));
+    });
+    expect(unknown).toEqual([]);
+  });
+});
