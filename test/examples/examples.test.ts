@@ -87,4 +87,18 @@ describe('the examples', () => {
     expect(peak).toBeGreaterThan(1);
     expect(peak).toBeLessThanOrEqual(10);
   });
+
+  test('08 does every job once, whatever is killed', { timeout: LIMIT }, async () => {
+    const { code, output } = await run('08-job-queue');
+    expect(code, output).toBe(0);
+    expect(output).toContain('jobs done: 300 of 300, each once: true');
+    expect(output).toMatch(/connections killed: 6/);
+  });
+
+  test('09 reads five million rows in flat memory', { timeout: LIMIT }, async () => {
+    const { code, output } = await run('09-report');
+    expect(code, output).toBe(0);
+    expect(output).toContain('5000000 rows in');
+    expect(Number(/memory grew by (\d+) MiB/.exec(output)?.[1])).toBeLessThan(50);
+  });
 });

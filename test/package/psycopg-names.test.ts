@@ -46,7 +46,7 @@ describe('the page that maps the names of Psycopg', () => {
       const exported: unknown = Reflect.get(usingpg, owner);
       if (member === undefined) return exported === undefined;
       const places = [instances[owner], exported].filter((place) => place !== undefined && place !== null);
-      return !places.some((place) => member in (place));
+      return !places.some((place) => member in place);
     });
     expect(unknown).toEqual([]);
   });
