@@ -27,6 +27,8 @@ export interface Conversation {
   onCopyData(bytes: Buffer, start: number, end: number): void;
   /** As many rows as were asked for are there, and there may be more. */
   onSuspended(batch: RowBatch): void;
+  /** The rows before the one that the statement failed at. */
+  onLastRows(batch: RowBatch): void;
   /** It is to end as soon as possible: its user has lost interest. */
   leave(reason: string): void;
 }

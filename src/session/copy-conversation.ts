@@ -38,15 +38,21 @@ export class CopyConversation implements Conversation, CopyChannel {
    */
   constructor(
     query: string,
-    run: (conversation: Conversation) => Promise<string | null>,
+    run: (conversation: Conversation) => Promise<readonly (string | null)[]>,
     begun: (channel: CopyChannel) => void,
   ) {
     this.#query = query;
     this.#begun = begun;
     this.#end = run(this).then(
-      (tag) => {
+      (tags) => {
         this.#ended = true;
-        if (this.#format === null) throw notCopy(query);
+        const tag = tags[0] ?? null;
+        if (this.#format === null) this.#error = notCopy(query);
+        else if (tags.length > 1) this.#error = mixed(query);
+        if (this.#error !== null) {
+          this.#wakeUp();
+          throw this.#error as Error;
+        }
         this.#tag = tag;
         this.#wakeUp();
         return tag ?? '';
@@ -168,6 +174,10 @@ export class CopyConversation implements Conversation, CopyChannel {
     // All rows of a statement that is not a COPY come at once, to nobody.
   }
 
+  onLastRows(): void {
+    // Nor does anybody want the rows before its failure.
+  }
+
   leave(reason: string): void {
     if (this.#left || this.#ended) return;
     this.#left = true;
@@ -227,4 +237,8 @@ function notCopy(query: string): Error {
       query,
     },
   );
+}
+
+function mixed(query: string): Error {
+  return new errors.ProgrammingError('COPY cannot be mixed with other operations: the query has several statements', { query });
 }

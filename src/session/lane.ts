@@ -171,7 +171,9 @@ export class Lane {
   endCopy(pending: PendingStatement, reason: string | null): void {
     if (reason === null) this.#writer.copyDone();
     else this.#writer.copyFail(reason);
-    this.sync(pending);
+    // In the simple protocol the end of the data is enough.
+    if (pending.synced) this.flush();
+    else this.sync(pending);
   }
 
   /** Asks for more rows of the statement that runs. */

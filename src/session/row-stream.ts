@@ -101,6 +101,10 @@ export class RowStream implements Conversation {
     this.#rows += batch.rows.length;
     this.#bytes += batch.bytes;
     this.#suspended = true;
+    this.onLastRows(batch);
+  }
+
+  onLastRows(batch: RowBatch): void {
     if (this.#left) return;
     this.#batch = batch;
     this.#wakeUp();

@@ -304,8 +304,9 @@ export class Session implements MessageSink {
       const copy = new CopyConversation(
         request.text,
         async (conversation) => {
-          const results = await this.submit({ ...request, rows: null, conversation }, hold);
-          return results[0]?.tag ?? null;
+          const executions = request.executions ?? (canGoExtended(request.text) ? [[]] : null);
+          const results = await this.submit({ ...request, executions, rows: null, conversation }, hold);
+          return results.map(({ tag }) => tag);
         },
         resolve,
       );
@@ -599,8 +600,9 @@ export class Session implements MessageSink {
 
   /** A BEGIN sent ahead of `pending`, which stays at the head of the queue and is rejected if the BEGIN is. */
   #beginFor(pending: PendingStatement, begin: string): PendingStatement {
+    const { conversation: _, ...request } = pending.request;
     return new PendingStatement(
-      { ...pending.request, text: begin, begin: null, signal: undefined },
+      { ...request, text: begin, begin: null, signal: undefined },
       false,
       () => undefined,
       (reason) => {
@@ -624,6 +626,7 @@ export class Session implements MessageSink {
       pending.bytes += end - start;
     } catch (cause) {
       pending.error = loadError(cause, pending.request.text);
+      pending.handOver();
     }
   }
 
@@ -811,6 +814,7 @@ export class Session implements MessageSink {
       this.#onPipelineError(pending);
       return;
     }
+    pending.handOver();
     this.#lane.sync(pending);
     if (pending.route === 'engine') this.#engine.showFailure();
   }

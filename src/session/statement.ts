@@ -165,6 +165,11 @@ export class PendingStatement {
     return batch;
   }
 
+  /** It has failed: what there is of its rows is still somebody's. */
+  handOver(): void {
+    if (this.rows.length > 0) this.request.conversation?.onLastRows(this.takeBatch());
+  }
+
   #setFields(fields: readonly Field[] | null): void {
     this.#fields = fields;
     this.decoder = fields === null ? null : (this.request.rows?.decoderFor(fields) ?? null);

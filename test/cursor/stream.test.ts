@@ -171,7 +171,7 @@ describe.each([true, false])('a stream (autocommit: %s)', (autocommit) => {
         for await (const _row of connection.cursor().stream(text, null, { size: 7 })) seen++;
       };
       await expect(run()).rejects.toBeInstanceOf(errorClass);
-      expect(seen).toBe(Math.floor(rows / 7) * 7);
+      expect(seen).toBe(rows);
       if (!autocommit) await connection.rollback();
       expect(await (await connection.execute('select 1')).fetchone()).toEqual([1]);
     },
