@@ -3,6 +3,7 @@ const LAYERS = [
   '^src/pool/',
   '^src/types/',
   '^src/(connection|cursor)/',
+  '^src/copy/',
   '^src/(query|adapt|rows\\.ts|column\\.ts)',
   '^src/session/',
   '^src/wire/',

@@ -6,6 +6,7 @@ import { cpus } from 'node:os';
 import { startServer } from '../test/support/server.js';
 import { checkout } from './checkout.js';
 import { composition } from './composition.js';
+import { copy, copyMemory } from './copy.js';
 import { executemany } from './executemany.js';
 import { fetchRows } from './fetch.js';
 import { heap } from './heap.js';
@@ -25,6 +26,8 @@ const workloads: Readonly<Record<string, (dsn: string) => Promise<Line[] | strin
   pipeline,
   stream,
   streamMemory,
+  copy,
+  copyMemory,
   heap,
 };
 

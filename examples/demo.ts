@@ -9,6 +9,7 @@ const EXAMPLES: readonly [file: string, heading: string][] = [
   ['03-threaded-pool-way.ts', "The threaded pool's way: getconn and putconn"],
   ['04-await-using.ts', 'Scopes that own: await using'],
   ['05-web-service.ts', 'A web service with background jobs'],
+  ['07-copy-cities.ts', 'Cities in and out through COPY'],
   ['08-job-queue.ts', 'A job queue on LISTEN and NOTIFY, under fire'],
   ['09-report.ts', 'Five million rows in flat memory'],
   ['06-real-data.ts', 'Real data, hundreds of tasks'],

@@ -59,9 +59,12 @@ export {
   type CheckoutOptions,
   type ConninfoSource,
   type ExecuteResult,
+  type PoolTransactionOptions,
 } from './pool/connection-pool.js';
 export { Listener, type ListenerEvent, type ListenerOptions } from './pool/listener.js';
-export type { PoolOptions } from './pool/options.js';
+export { AsyncNullConnectionPool } from './pool/null-connection-pool.js';
+export type { ConnectOptionsSource, PoolOptions } from './pool/options.js';
+export type { RetryOptions } from './pool/retry.js';
 export type { PoolStats } from './pool/statistics.js';
 export type { Query } from './query/binding.js';
 export type { Params } from './query/placeholders.js';

@@ -17,7 +17,7 @@ const OFFSET = /^[+-](?:0\d|1[0-5])(?::[0-5]\d){0,2}$/;
  * opens.time.hour; // 9: a Temporal.PlainTime
  * await conn.execute('INSERT INTO shop (opens) VALUES (%s)', [new OffsetTime(Temporal.PlainTime.from('09:30'), '+05:45')]);
  */
-export class OffsetTime<T extends object = object> extends Wrapper {
+export class OffsetTime<T extends { toString(): string } = { toString(): string }> extends Wrapper {
   /** The time of day, a `Temporal.PlainTime`. */
   readonly time: T;
   /** The offset from UTC, east of Greenwich positive: `+05:45`, `-08`, `+00:19:32`. */
@@ -26,11 +26,11 @@ export class OffsetTime<T extends object = object> extends Wrapper {
   /** Raises `DataError` for a time that is no `Temporal.PlainTime`, or an offset that is none. */
   constructor(time: T, offset: string) {
     super();
-    if (typeof time !== 'object' || !TIME.test(String(time))) {
+    if (typeof (time as unknown) !== 'object' || !TIME.test(String(time))) {
       throw new errors.DataError(`OffsetTime takes a Temporal.PlainTime, got ${String(time)}`);
     }
     if (!OFFSET.test(offset)) {
-      throw new errors.DataError(`OffsetTime takes an offset such as '+05:45', got ${String(offset)}`);
+      throw new errors.DataError(`OffsetTime takes an offset such as '+05:45', got ${offset}`);
     }
     this.time = time;
     this.offset = offset;

@@ -66,6 +66,8 @@ export interface ConnectionParts<R> {
   readonly notifyHandlers: readonly NotifyHandler[];
   /** What leaving the scope does; null: close. A method's type, so that a connection of any rows is one of unknown rows. */
   readonly giveBack: { of(connection: AsyncConnection<R>): Promise<void> }['of'] | null;
+  /** Whether `close()` gives back as well. */
+  readonly closeReturns: boolean;
 }
 
 /** Hands the pool the parts of a connection. @internal */
@@ -155,6 +157,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
         noticeHandlers: [],
         notifyHandlers: [],
         giveBack: null,
+        closeReturns: false,
       });
     } finally {
       clearTimeout(timer);
@@ -171,14 +174,17 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     this.rowFactory = parts.rowFactory;
     this.cursorFactory = parts.cursorFactory;
     this.serverCursorFactory = parts.serverCursorFactory;
-    this.#noticeHandlers = [...parts.noticeHandlers];
-    this.#notifications = new Notifications(this[HANDLE], parts.notifyHandlers);
+    const noticeHandlers = [...parts.noticeHandlers];
+    const notifications = new Notifications(this[HANDLE], parts.notifyHandlers);
+    this.#noticeHandlers = noticeHandlers;
+    this.#notifications = notifications;
     this.#twoPhase = new TwoPhase(this[HANDLE]);
+    // Without `this`: the session must not keep a connection from being collected that its user has lost.
     parts.session.onNotice = (fields) => {
-      this.#notify(fields);
+      callNoticeHandlers(noticeHandlers, fields);
     };
     parts.session.onNotification = ({ channel, payload, pid }) => {
-      this.#notifications.receive(new Notify(channel, payload, pid));
+      notifications.receive(new Notify(channel, payload, pid));
     };
   }
 
@@ -400,7 +406,9 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * for await (const { payload } of conn.notifies()) console.log(payload);
    */
   notifies(options: NotifiesOptions = {}): AsyncGenerator<Notify, void, void> {
-    return this.#notifications.loop(options);
+    const loop = this.#notifications.loop(options);
+    loopsOf.set(loop, this as unknown as AsyncConnection<never>);
+    return loop;
   }
 
   /** Calls `handler` with each notification. What arrives while no loop over `notifies()` runs is for the handlers only. */
@@ -461,10 +469,11 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
 
   /**
    * Closes the connection; what was not committed is rolled back, what still runs is cancelled. Resolves when the server has
-   * let go of it, at most a few seconds later. Closing twice does nothing.
+   * let go of it, at most a few seconds later. Closing twice does nothing. In a pool with `closeReturns` it goes back there.
    */
   async close(): Promise<void> {
     if (this[HANDLE].returned) return;
+    if (this.#parts.closeReturns) return this[Symbol.asyncDispose]();
     const { session } = this[HANDLE];
     const closed = session.close();
     wakeNotifies(session);
@@ -496,16 +505,19 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
       handle.settings[name] = value;
     });
   }
+}
 
-  #notify(fields: ResponseFields): void {
-    if (this.#noticeHandlers.length === 0) return;
-    const notice = new errors.Diagnostic(fields);
-    for (const handler of [...this.#noticeHandlers]) {
-      try {
-        handler(notice);
-      } catch (error) {
-        process.emitWarning(`a notice handler threw: ${String(error)}`);
-      }
+function callNoticeHandlers(handlers: readonly NoticeHandler[], fields: ResponseFields): void {
+  if (handlers.length === 0) return;
+  const notice = new errors.Diagnostic(fields);
+  for (const handler of [...handlers]) {
+    try {
+      handler(notice);
+    } catch (error) {
+      process.emitWarning(`a notice handler threw: ${String(error)}`);
     }
   }
 }
+
+/** The connection of each loop over its notifications, which is in use for as long as the loop is. */
+const loopsOf = new WeakMap<AsyncGenerator<Notify, void, void>, AsyncConnection<never>>();

@@ -2,7 +2,8 @@ import * as errors from '../errors/index.js';
 import { TransactionStatus } from '../session/status.js';
 import type { AsyncConnection } from './connection.js';
 import { PARTS } from './connection.js';
-import { HANDLE } from './handle.js';
+import { HANDLE, type Handle } from './handle.js';
+import type { AsyncTransaction } from './transaction.js';
 
 /** How a checkout ended. */
 export interface LeaseEnd {
@@ -16,15 +17,21 @@ export interface LeaseEnd {
 
 /**
  * A fresh handle over the session of `base`, with `base`'s settings, row factory, adapters and handlers as they are now.
- * `giveBack` is what leaving its scope calls.
+ * `giveBack` is what leaving its scope calls, and with `closeReturns` its `close()` as well.
  */
 export function leaseConnection<R>(
   base: AsyncConnection<R>,
   giveBack: (handle: AsyncConnection<R>) => Promise<void>,
+  closeReturns: boolean,
 ): AsyncConnection<R> {
   const Class = base.constructor as typeof AsyncConnection<R>;
   const parts = base[PARTS];
-  return new Class({ ...parts, adapters: parts.adapters.clone(), giveBack });
+  return new Class({ ...parts, adapters: parts.adapters.clone(), giveBack, closeReturns });
+}
+
+/** What of a lent connection has to be kept to end its lease. It does not keep the connection from being collected. */
+export function coreOf<R>(connection: AsyncConnection<R>): Handle {
+  return connection[HANDLE];
 }
 
 /**
@@ -32,19 +39,17 @@ export function leaseConnection<R>(
  * rolls back what was not committed. The result is there at once if nothing of that was needed, else when the server has
  * answered; it never rejects.
  */
-export function endLease<R>(handle: AsyncConnection<R>): LeaseEnd | Promise<LeaseEnd> {
-  const inner = handle[HANDLE];
-  const { session } = inner;
-  const uncommittedWrites = inner.hasUncommittedWrites;
-  inner.cutOff();
+export function endLease(handle: Handle): LeaseEnd | Promise<LeaseEnd> {
+  const { session } = handle;
+  const uncommittedWrites = handle.hasUncommittedWrites;
+  handle.cutOff();
   if (session.quiet && session.transactionStatus === TransactionStatus.IDLE) {
     return { usable: true, uncommittedWrites: false };
   }
   return finishLease(handle, uncommittedWrites);
 }
 
-async function finishLease<R>(handle: AsyncConnection<R>, uncommittedWrites: boolean): Promise<LeaseEnd> {
-  const { session } = handle[HANDLE];
+async function finishLease({ session }: Handle, uncommittedWrites: boolean): Promise<LeaseEnd> {
   try {
     if (!session.quiet) {
       await session.abandonAll(
@@ -63,6 +68,34 @@ async function finishLease<R>(handle: AsyncConnection<R>, uncommittedWrites: boo
 /** Whether the session behind the connection can be used. */
 export function isAlive<R>(base: AsyncConnection<R>): boolean {
   return !base[HANDLE].session.closed;
+}
+
+/** Whether a statement is running or waiting on the connection, or a block of several has it. */
+export function isBusy<R>(base: AsyncConnection<R>): boolean {
+  return !base[HANDLE].session.quiet;
+}
+
+/**
+ * Commits an outermost block, so that success means committed: raises the connection's error if it was lost before the COMMIT,
+ * `TransactionOutcomeUnknown` if between the COMMIT and its answer, `InFailedSqlTransaction` if the server could but roll back.
+ */
+export async function commitForCertain(transaction: AsyncTransaction): Promise<void> {
+  const { session, pipeline } = transaction.connection[HANDLE];
+  if (pipeline.active) await pipeline.sync();
+  // In its turn, after whatever was not awaited: what is lost by then was lost before the COMMIT.
+  const status = await session.inTurn((current) => current);
+  if (status === TransactionStatus.INERROR) {
+    throw new errors.InFailedSqlTransaction(
+      'nothing was committed: a statement of the transaction has failed, whose error went unnoticed; let it out, or run what may' +
+        ' fail within conn.withTransaction()',
+    );
+  }
+  try {
+    await transaction.commit();
+  } catch (error) {
+    if (!session.closed) throw error;
+    throw new errors.TransactionOutcomeUnknown(error);
+  }
 }
 
 /** Calls `listener` if the session is lost, idle or in use; not if it is closed. */

@@ -9,7 +9,6 @@ import { writeUtf8 } from './encode-text.js';
 import type { RowReader, RowWriter } from './row-format.js';
 import { RowPlace } from './row-place.js';
 import { whyNotRows, whyNotTypes } from './row-rules.js';
-import { hasSeveralStatements } from './statement-options.js';
 import { TextRowReader, TextRowWriter } from './text-rows.js';
 
 /** How a COPY has ended: with the server's tag, or before its time. */
@@ -24,11 +23,18 @@ export interface CopyParts {
   readonly adapters: AdaptersMap;
   /** The statement as it was sent. */
   readonly statement: string;
+  /** Whether it was given no other statements behind it. */
+  readonly alone: boolean;
+  /** What it is ended by, at any time. */
+  readonly signal: AbortSignal | undefined;
   /** Raises `InterfaceError` if the connection has been given back. */
   check(): void;
   /** Called once, when the COPY has ended. */
   onEnd(end: CopyEnd): void;
 }
+
+/** A piece of so many bytes goes as it is: to gather it would be to copy it once more. */
+const LARGE = BLOCK / 4;
 
 const DONE = Promise.resolve();
 const NOTHING = Buffer.alloc(0);
@@ -111,7 +117,7 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
         }
       } else if (data instanceof Uint8Array) {
         if (this.#channel.binary && data.length > 0) this.#rowWriter().passed();
-        if (data.length >= BLOCK) return this.#sendPast(data);
+        if (data.length >= LARGE) return this.#sendPast(data);
         block.append(data);
       } else {
         throw this.#misuse(`expected write() to get a string or a Uint8Array, got ${describe(data)}`);
@@ -342,7 +348,10 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
         { query: this.#parts.statement },
       );
     }
+    const { signal } = this.#parts;
+    if (this.#state === 'open' && signal?.aborted === true) this.#fail(signal.reason);
     if (this.#state === 'open') return;
+    if (this.#state === 'failed' && signal?.aborted === true) throw signal.reason as Error;
     const how =
       this.#state === 'failed'
         ? 'has failed'
@@ -443,10 +452,10 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
     return true;
   }
 
-  /** Raises if the statement was not the only one: the results of the others would be lost without a word. */
+  /** Raises at the end, as Psycopg does, if the statement was not the only one. */
   #checkAlone(): void {
-    if (hasSeveralStatements(this.#parts.statement)) {
-      throw this.#misuse("COPY can't be mixed with other statements: execute them by themselves");
+    if (!this.#parts.alone) {
+      throw this.#misuse("COPY can't be mixed with other statements: those behind it have not been executed");
     }
   }
 

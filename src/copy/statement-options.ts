@@ -25,11 +25,12 @@ export function copyOptions(statement: string): CopyOptions | null {
   return tokens[at] === '(' ? inParentheses(tokens, at + 1, options) : inOldSyntax(tokens, at, options);
 }
 
-/** Whether the text has further statements behind the first. */
-export function hasSeveralStatements(text: string): boolean {
-  const tokens = tokenize(text) ?? [];
-  const semicolon = tokens.indexOf(';');
-  return semicolon >= 0 && tokens.slice(semicolon).some((token) => token !== ';');
+/** The first of several statements; null if there is but one. */
+export function firstOfSeveral(text: string): string | null {
+  const tokens = positions(text) ?? [];
+  const semicolon = tokens.findIndex(({ token }) => token === ';');
+  const further = semicolon >= 0 && tokens.slice(semicolon).some(({ token }) => token !== ';');
+  return further ? text.slice(0, tokens[semicolon]!.at) : null;
 }
 
 const ENDS: ReadonlySet<string> = new Set(['stdin', 'stdout']);
@@ -83,9 +84,13 @@ function inOldSyntax(tokens: readonly string[], start: number, options: Map<stri
   return options;
 }
 
-/** Words, strings and single characters, without white space and comments. Null for a string or comment that has no end. */
 function tokenize(text: string): string[] | null {
-  const tokens: string[] = [];
+  return positions(text)?.map(({ token }) => token) ?? null;
+}
+
+/** Words, strings and single characters, without white space and comments. Null for a string or comment that has no end. */
+function positions(text: string): { readonly token: string; readonly at: number }[] | null {
+  const tokens: { readonly token: string; readonly at: number }[] = [];
   let at = 0;
   while (at < text.length) {
     TOKEN.lastIndex = at;
@@ -100,7 +105,7 @@ function tokenize(text: string): string[] | null {
       end = close < 0 ? 0 : close + token.length;
     }
     if (end === 0) return null;
-    if (!/^(?:\s|--|\/\*)/.test(token)) tokens.push(text.slice(at, end));
+    if (!/^(?:\s|--|\/\*)/.test(token)) tokens.push({ token: text.slice(at, end), at });
     at = end;
   }
   return tokens;

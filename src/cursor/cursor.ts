@@ -21,6 +21,7 @@ import type { StatementRequest, StatementResult } from '../session/statement.js'
 import { TransactionStatus } from '../session/status.js';
 import { AsyncCopy, type CopyEnd } from '../copy/copy.js';
 import { copyColumns } from '../copy/columns.js';
+import { firstOfSeveral } from '../copy/statement-options.js';
 import { batches } from './batches.js';
 import { affectedRows, CursorResult, rowAsItIs, rowDecoders } from './result.js';
 
@@ -299,7 +300,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       const bound = this.bind(query, params);
       const request = this.#requestFor(bound, this.honoured(signal === undefined ? {} : { signal }));
       this.#query = bound.text;
-      stream = this.#handle.stream({ ...request, executions: [bound.params ?? []] }, size ?? null);
+      stream = this.#handle.stream(request, size ?? null);
       this.#running = { query, requests: [stream.request] };
       for (let batch = await stream.next(); batch !== null; batch = await stream.next()) {
         const result = new CursorResult({ tag: null, ...batch });
@@ -342,13 +343,20 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       }
       this.#query = text;
       const { signal } = options;
-      const request = this.#handle.request({ text, executions: null, rows: null, signal });
+      const first = firstOfSeveral(text);
+      if (first !== null && this.#handle.settings.autocommit) {
+        // It would be stored by the time that its end says so.
+        throw new errors.ProgrammingError("COPY can't be mixed with other statements", { query: text });
+      }
+      const request = this.#handle.request({ text: first ?? text, executions: null, rows: null, signal });
       this.#running = { query, requests: [request] };
       const channel = await this.#handle.copy(request);
       const copy: AsyncCopy = new AsyncCopy({
         channel,
         adapters: this.adapters,
         statement: text,
+        alone: first === null,
+        signal,
         check: () => {
           this.#handle.check();
         },

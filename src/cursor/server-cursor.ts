@@ -5,9 +5,7 @@ import type { Query } from '../query/binding.js';
 import { quoteIdentifier } from '../query/identifier.js';
 import type { Params } from '../query/placeholders.js';
 import type { TupleRow } from '../rows.js';
-import type { Hold } from '../session/queue.js';
 import type { SentParam, StatementRequest, StatementResult } from '../session/statement.js';
-import { TransactionStatus } from '../session/status.js';
 import type { Field } from '../wire/backend-messages.js';
 import type { RowDecoder, RowDecoderSource } from '../wire/row-decoder.js';
 import { AsyncCursor, type CursorOptions, type ExecuteOptions, type RunStatement } from './cursor.js';
@@ -24,6 +22,8 @@ export interface ServerCursorOptions<R> extends CursorOptions<R> {
 const DEFAULT_ITERSIZE = 100;
 /** What `FETCH` and `MOVE` can count to. */
 const MOST_ROWS = 2_147_483_647;
+/** Bytes of an identifier. */
+const LONGEST_NAME = 63;
 const NO_PARAMS: readonly SentParam[] = [];
 
 /**
@@ -116,7 +116,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
       const { signal } = options;
       signal?.throwIfAborted();
       this.reset();
-      if (this.#declared) await untilAborted(this.#closeOnServer(run, signal), signal);
+      if (this.#declared) await this.#closeOnServer(run, signal);
       this.#declared = false;
       const declare = await this.#bound(query, params, signal);
       try {
@@ -127,8 +127,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
         this.#declared = signal?.aborted === true;
         throw error;
       }
-      const [described] = await run({ ...this.#request('FETCH FORWARD 0 FROM', signal), begin: null });
-      this.#present(described!, declare.text, null);
+      await this.#describe(run, declare.text, signal);
       return this;
     });
   }
@@ -229,7 +228,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
       checkCount('the value of scroll()', value, -MOST_ROWS);
       const left = this.#page.length - this.#at;
       if (mode === 'absolute') {
-        await run(this.#move(`MOVE ABSOLUTE ${String(value)} FROM`));
+        await run(this.#command(`MOVE ABSOLUTE ${String(value)} FROM`));
         this.#position = value;
       } else if (left > 0 && value >= 0 && value <= left) {
         this.#at += value;
@@ -238,7 +237,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
       } else {
         // The server is ahead by the rows of the page, and behind the last of all by one more.
         const ahead = left === 0 ? 0 : left + (this.#atEnd ? 1 : 0);
-        await run(this.#move(`MOVE ${String(Math.max(value - ahead, -MOST_ROWS))} FROM`));
+        await run(this.#command(`MOVE ${String(Math.max(value - ahead, -MOST_ROWS))} FROM`));
         this.#position += value;
       }
       this.#dropPage();
@@ -248,8 +247,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
   // --- the end
 
   /**
-   * Closes the cursor, on the server as well unless its transaction has ended or failed. Closing twice does nothing, nor does it
-   * on a connection that is closed or lost.
+   * Closes the cursor, on the server as well. Closing twice does nothing, nor does it on a connection that is closed or lost.
    */
   override close(): Promise<void> {
     return (this.#closing ??= this.#close());
@@ -260,7 +258,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
     const { session } = this.#handle;
     if (this.#handle.returned || session.closed) return;
     try {
-      await this.#closeOnServer((request, hold) => this.#handle.run(request, hold));
+      await this.#closeOnServer((request) => this.#handle.run(request));
     } catch (error) {
       // With the connection, the cursor is gone.
       if (!session.closed && !this.#handle.returned) throw error;
@@ -299,35 +297,49 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
     });
   }
 
-  /** One `FETCH`. The first one of a cursor made in SQL begins a transaction, as any statement does. */
+  /** One `FETCH`. That of a cursor made in SQL describes it first, which begins a transaction, as any statement does. */
   async #fetchRows(run: RunStatement, count: number | null): Promise<readonly unknown[]> {
     this.#checkNoPipeline();
-    const request = this.#request(`FETCH FORWARD ${count === null ? 'ALL' : String(count)} FROM`);
-    const [result] = await run(this.#declared ? { ...request, begin: null } : request);
-    if (!this.#declared) this.#position = 0;
-    this.#declared = true;
-    this.#present(result!, this.query, result!.tag);
+    if (!this.#declared) {
+      this.#position = 0;
+      await this.#describe(run, this.query);
+      this.#declared = true;
+    }
+    const [result] = await run(this.#command(`FETCH FORWARD ${count === null ? 'ALL' : String(count)} FROM`));
+    this.#present(result!, this.query);
     return result!.rows;
   }
 
-  #present(result: StatementResult, query: string | null, tag: string | null): void {
+  async #describe(run: RunStatement, query: string | null, signal?: AbortSignal): Promise<void> {
+    const [described] = await run(this.#portal('describe', signal));
+    this.#present(described!, query);
+  }
+
+  #present(result: StatementResult, query: string | null): void {
     if (this.closed) return;
-    this.present({ ...result, tag }, query);
+    this.present(result, query);
     this.#described = true;
   }
 
-  #request(command: string, signal?: AbortSignal): StatementRequest {
-    return this.#handle.request({
+  /** A command on the cursor, which begins no transaction. */
+  #command(command: string): StatementRequest {
+    const request = this.#handle.request({
       text: `${command} ${this.#quotedName}`,
       executions: [NO_PARAMS],
       rows: this.#decoders,
       prepare: false,
-      signal,
     });
+    return { ...request, begin: null };
   }
 
-  #move(command: string): StatementRequest {
-    return { ...this.#request(command), begin: null };
+  #portal(act: 'describe' | 'close', signal?: AbortSignal): StatementRequest {
+    const request = this.#handle.request({
+      text: `${act} ${this.#quotedName}`,
+      executions: [],
+      rows: this.#decoders,
+      signal,
+    });
+    return { ...request, portal: { act, name: clipped(this.#name) } };
   }
 
   #dropPage(): void {
@@ -336,27 +348,10 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
     this.#atEnd = false;
   }
 
-  /**
-   * Closes the cursor on the server if it can be there, and is: to close one that is not there would fail the transaction. One
-   * made in SQL is closed too.
-   */
-  #closeOnServer(run: RunStatement, signal?: AbortSignal): Promise<void> {
-    return this.#handle.session.exclusively(async (hold: Hold, status) => {
-      signal?.throwIfAborted();
-      const mayBeThere =
-        status === TransactionStatus.INTRANS || (status === TransactionStatus.IDLE && this.#withhold);
-      if (!mayBeThere) return;
-      const isThere = this.#handle.request({
-        // As an identifier the name has been cut off where the type `name` ends.
-        text: 'SELECT 1 FROM pg_catalog.pg_cursors WHERE name = $1::text::name',
-        executions: [[{ text: this.#name, oid: 0 }]],
-        rows: null,
-        prepare: false,
-        signal,
-      });
-      const [found] = await run({ ...isThere, begin: null }, hold);
-      if (found?.tag === 'SELECT 1') await run({ ...this.#request('CLOSE', signal), begin: null }, hold);
-    });
+  /** Closes the cursor on the server, be it one that was made in SQL; outside of its transaction there is none. */
+  async #closeOnServer(run: RunStatement, signal?: AbortSignal): Promise<void> {
+    const request = this.#portal('close', signal);
+    await run({ ...request, begin: null, ...(this.#withhold ? {} : { onlyIf: 'in transaction' }) });
   }
 
   #checkNoPipeline(): void {
@@ -383,18 +378,13 @@ function checkCount(what: string, value: unknown, least: number): void {
   );
 }
 
-/** Rejects with the signal's reason as soon as it is aborted, whatever becomes of `work`. */
-async function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return work;
-  return new Promise((resolve, reject) => {
-    const abort = (): void => {
-      reject(signal.reason as Error);
-    };
-    signal.addEventListener('abort', abort, { once: true });
-    void work.then(resolve, reject).finally(() => {
-      signal.removeEventListener('abort', abort);
-    });
-  });
+/** The name as the server has cut it off, by whole characters: in SQL it does so itself, with a portal's name it does not. */
+function clipped(name: string): string {
+  const bytes = Buffer.from(name, 'utf8');
+  if (bytes.length <= LONGEST_NAME) return name;
+  let end = LONGEST_NAME;
+  while ((bytes[end]! & 0xc0) === 0x80) end--;
+  return bytes.toString('utf8', 0, end);
 }
 
 /** Gives one decoder for all fetches of a result, as long as the cursor has the same row factory. */

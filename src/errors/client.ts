@@ -1,4 +1,4 @@
-import { brand, InterfaceError, OperationalError, ProgrammingError } from './base.js';
+import { brand, Error, InterfaceError, OperationalError, ProgrammingError } from './base.js';
 
 /** Two operations at once on one cursor: the second raises this, the first is unaffected. */
 export class ConcurrentCursorUse extends InterfaceError {
@@ -63,6 +63,30 @@ export class PoolTimeout extends OperationalError {
 export class TooManyRequests extends OperationalError {
   static {
     brand(this, 'TooManyRequests');
+  }
+}
+
+/**
+ * The connection was lost after COMMIT was sent and before the server answered: the transaction may be committed or not. Only
+ * looking at the data can tell; running it again might do its work twice. `cause` is how the connection was lost.
+ */
+export class TransactionOutcomeUnknown extends OperationalError {
+  static {
+    brand(this, 'TransactionOutcomeUnknown');
+  }
+
+  /** `cause` is the error that the COMMIT was answered with. */
+  constructor(cause: unknown) {
+    const reason = cause instanceof globalThis.Error ? cause.message : String(cause);
+    super(
+      `the connection was lost before the server had answered the COMMIT, so the transaction may be committed or not (${reason});` +
+        ' look for what it wrote before running it again',
+      {
+        cause,
+        query: 'COMMIT',
+        ...(cause instanceof Error ? { diag: cause.diag, sqlstate: cause.sqlstate } : {}),
+      },
+    );
   }
 }
 

@@ -1,29 +1,45 @@
 import { AsyncConnection } from '../connection/connection.js';
+import type { Handle } from '../connection/handle.js';
 import {
+  commitForCertain,
+  coreOf,
   endLease,
   isAlive,
+  isBusy,
   leaseConnection,
   onLost,
   setKeepsProcessAlive,
   type LeaseEnd,
 } from '../connection/lease.js';
-import type { ConninfoParams } from '../conninfo/index.js';
-import { channels, type UncommittedMessage } from '../diagnostics.js';
+import { Rollback, type AsyncTransaction } from '../connection/transaction.js';
+import { conninfoToDict, type ConninfoParams } from '../conninfo/index.js';
+import { channels, type RetryMessage, type UncommittedMessage } from '../diagnostics.js';
 import * as errors from '../errors/index.js';
 import type { Query } from '../query/binding.js';
 import type { Params } from '../query/placeholders.js';
 import type { RowFactory, TupleRow } from '../rows.js';
 import { TransactionStatus } from '../session/status.js';
 import { systemClock } from './clock.js';
+import { explainWait, LeakWatch, reportLeak, Watched } from './leak-watch.js';
 import { boundedMap } from './map.js';
 import {
   checkSeconds,
-  checkSizes,
+  KEEPING,
+  KIND,
   resolvePoolOptions,
+  type PoolKind,
   type PoolOptions,
   type ResolvedPoolOptions,
 } from './options.js';
-import { ResourcePool, type AcquireOptions, type Lease } from './resource-pool.js';
+import { ResourcePool, type Lease } from './resource-pool.js';
+import {
+  isTransient,
+  MayRetry,
+  resolveRetryOptions,
+  retrying,
+  type OwnSettings,
+  type RetryOptions,
+} from './retry.js';
 import type { PoolStats } from './statistics.js';
 
 /** Connection parameters, or what gives them anew for each connection: for credentials that change. */
@@ -45,6 +61,17 @@ export interface ExecuteResult<T> {
   statusmessage: string | null;
 }
 
+/** Options of `pool.withTransaction()`. */
+export interface PoolTransactionOptions extends CheckoutOptions, RetryOptions {}
+
+/** A connection that is lent out, without keeping its handle from being collected. */
+interface Checkout<R> {
+  readonly lease: Lease<AsyncConnection<R>>;
+  readonly core: Handle;
+  /** null unless leaks are watched for. */
+  readonly watched: Watched | null;
+}
+
 const OPEN_TIMEOUT = 30;
 const CLOSE_TIMEOUT = 5;
 
@@ -62,14 +89,31 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   readonly #conninfo: ConninfoSource;
   readonly #options: ResolvedPoolOptions<R>;
   readonly #pool: ResourcePool<AsyncConnection<R>>;
-  readonly #leases = new WeakMap<AsyncConnection<R>, Lease<AsyncConnection<R>>>();
+  readonly #checkouts = new WeakMap<AsyncConnection<R>, Checkout<R>>();
+  /** Hears of handles that were collected while they were lent out. */
+  readonly #collected = new FinalizationRegistry<Checkout<R>>((checkout) => {
+    this.#takeBack(checkout);
+  });
+  /** null unless `leakThreshold` is on. */
+  readonly #leaks: LeakWatch | null;
+  /** The last checkout of each connection, if leaks are watched for. */
+  readonly #watchedOf = new WeakMap<AsyncConnection<R>, Watched>();
+  readonly #putBack = (connection: AsyncConnection<R>): Promise<void> => this.#giveBack(connection);
   #warned = false;
 
-  /** Raises `ProgrammingError` for a wrong option. Unless `open` is false, starts connecting in the background. */
-  constructor(conninfo: ConninfoSource, options: PoolOptions<R> = {}) {
+  /**
+   * Raises `ProgrammingError` for a wrong option or connection string. Unless `open` is false, starts connecting in the
+   * background.
+   */
+  constructor(conninfo: ConninfoSource = '', options: PoolOptions<R> = {}) {
+    checkSource(conninfo);
     this.#conninfo = conninfo;
-    this.#options = resolvePoolOptions(options);
-    const { check } = this.#options;
+    this.#options = resolvePoolOptions(options, this[KIND]);
+    const { check, leakThreshold } = this.#options;
+    this.#leaks =
+      leakThreshold === 0 || leakThreshold === Infinity
+        ? null
+        : new LeakWatch(this.#options.name, leakThreshold, systemClock);
     this.#pool = new ResourcePool<AsyncConnection<R>>(
       {
         create: (signal) => this.#connect(signal),
@@ -81,9 +125,11 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
             : async (connection) => {
                 await check(connection);
               },
+        explain: (lent, asker) => this.#explain(lent, asker as readonly Watched[] | undefined),
       },
       {
         ...this.#options,
+        keepIdle: this[KIND].keepsIdle,
         reconnectFailed: () => {
           void this.#reconnectFailed();
         },
@@ -93,6 +139,11 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
       },
     );
     if (this.#options.open) this.#pool.open();
+  }
+
+  /** @internal */
+  get [KIND](): PoolKind {
+    return KEEPING;
   }
 
   /** How the pool is called in messages. */
@@ -105,9 +156,10 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     return this.#pool.minSize;
   }
 
-  /** How many connections are opened at most. */
+  /** How many connections are opened at most; 0, of a null pool only: no limit. */
   get maxSize(): number {
-    return this.#pool.maxSize;
+    const { maxSize } = this.#pool;
+    return Number.isFinite(maxSize) ? maxSize : 0;
   }
 
   /** Seconds to wait for a connection. */
@@ -140,6 +192,16 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     return this.#options.numWorkers;
   }
 
+  /** Whether `close()` of a connection gives it back. */
+  get closeReturns(): boolean {
+    return this.#options.closeReturns;
+  }
+
+  /** How long a connection may be lent out before there is a warning, in seconds; 0: for ever. */
+  get leakThreshold(): number {
+    return this.#options.leakThreshold;
+  }
+
   /** Whether the pool gives no connections: it is not open yet, or closed. */
   get closed(): boolean {
     return this.#pool.state !== 'open';
@@ -153,7 +215,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    */
   async open(options: { wait?: boolean; timeout?: number } = {}): Promise<void> {
     if (this.#pool.state === 'closed') {
-      throw new errors.OperationalError(
+      throw new errors.PoolClosed(
         `the pool '${this.name}' has been closed and can't be opened again; make another`,
       );
     }
@@ -206,9 +268,10 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   ): Promise<T> {
     const connection = await this.#checkout(options);
     try {
-      const result = await fn(connection);
-      // Closed on purpose, there is nothing left to commit; lost, the commit says so.
-      if (!connection.closed || connection.broken) await connection.commit();
+      const result = await this.#asHolder(connection, () => fn(connection));
+      // Closed or given back on purpose, there is nothing left to commit; lost, the commit says so.
+      const isLent = this.#checkouts.has(connection);
+      if (isLent && (!connection.closed || connection.broken)) await connection.commit();
       return result;
     } catch (error) {
       await this.#giveBack(connection, true);
@@ -218,6 +281,45 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     }
   }
 
+  /**
+   * Runs `fn` in a transaction block on a connection of its own: committed when it returns, rolled back when it throws. Resolves
+   * with what `fn` returned, or undefined after a `Rollback`.
+   *
+   * A transaction that fails with SQLSTATE 40001 or 40P01 (a serialization failure, a deadlock), in `fn` or at its COMMIT, is run
+   * again, up to `retries` times (5) after pauses of random length, each of them longer than the one before: `fn` is called anew,
+   * with another connection, while the one before is dead. What `fn` does beside its SQL should bear that. No other failure is
+   * retried; one more of these is thrown as it is. Each retry is published on the diagnostics channel `usingpg:retry`.
+   *
+   * Raises `TransactionOutcomeUnknown` if the connection is lost between the COMMIT and its answer, `InFailedSqlTransaction` if a
+   * statement has failed although `fn` returned, and what `connection()` raises.
+   *
+   * @example
+   * await pool.withTransaction(
+   *   async (conn) => {
+   *     const [balance] = (await (await conn.execute('SELECT balance FROM account WHERE id = %s', [id])).fetchone())!;
+   *     await conn.execute('UPDATE account SET balance = %s WHERE id = %s', [Number(balance) - 1, id]);
+   *   },
+   *   { isolationLevel: IsolationLevel.SERIALIZABLE },
+   * );
+   */
+  async withTransaction<T>(
+    fn: (connection: AsyncConnection<R>, transaction: AsyncTransaction) => Promise<T> | T,
+    options: PoolTransactionOptions = {},
+  ): Promise<T | undefined> {
+    const { retries, settings } = resolveRetryOptions(options);
+    const { signal } = options;
+    return retrying(() => this.#attempt(fn, settings, options), {
+      retries,
+      signal,
+      clock: systemClock,
+      random: Math.random,
+      onRetry: (error, retry, delay) => {
+        const message: RetryMessage = { pool: this.name, error, retry, delay };
+        channels.retry.publish(message);
+      },
+    });
+  }
+
   /** A connection that has to be given back with `putconn()`, on every path. */
   getconn(options: CheckoutOptions | number = {}): Promise<AsyncConnection<R>> {
     return this.#checkout(typeof options === 'number' ? { timeout: options } : options);
@@ -225,7 +327,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
 
   /** Gives a connection back. Raises `ProgrammingError` for one that is not lent out by this pool. */
   async putconn(connection: AsyncConnection<R>): Promise<void> {
-    if (!this.#leases.has(connection)) {
+    if (!this.#checkouts.has(connection)) {
       throw new errors.ProgrammingError(
         `the connection is not lent out by the pool '${this.name}': it was given back already, or it is not this pool's`,
       );
@@ -252,7 +354,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
 
   /**
    * Applies `fn` to each item with a connection of its own, as `withConnection()` does; at most `concurrency` at once (by default
-   * `maxSize`). The results are in the items' order; the first error stops it.
+   * `maxSize`; a pool without one has to be told). The results are in the items' order; the first error stops it.
    */
   map<I, O>(
     items: Iterable<I> | AsyncIterable<I>,
@@ -282,9 +384,9 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   // --- care
 
   /** Changes the size; `maxSize` is `minSize` by default. */
-  async resize(minSize: number, maxSize: number = minSize): Promise<void> {
-    checkSizes(minSize, maxSize);
-    this.#pool.resize(minSize, maxSize);
+  async resize(minSize: number, maxSize?: number): Promise<void> {
+    const sizes = this[KIND].sizes(minSize, maxSize);
+    this.#pool.resize(sizes.minSize, sizes.maxSize);
   }
 
   /** Checks all idle connections and replaces those that are lost. */
@@ -324,9 +426,10 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   // --- inside
 
   async #connect(signal: AbortSignal): Promise<AsyncConnection<R>> {
+    const { connectOptions, connectionClass: Class = AsyncConnection<R> } = this.#options;
     const conninfo = typeof this.#conninfo === 'function' ? await this.#conninfo() : this.#conninfo;
-    const Class = this.#options.connectionClass ?? AsyncConnection<R>;
-    const connection = await Class.connect<R>(conninfo, { ...this.#options.connectOptions, signal });
+    const options = typeof connectOptions === 'function' ? await connectOptions() : connectOptions;
+    const connection = await Class.connect<R>(conninfo, { ...options, signal });
     try {
       await this.#options.configure?.(connection);
       checkLeft('configure', connection);
@@ -344,22 +447,104 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   async #checkout(options: CheckoutOptions): Promise<AsyncConnection<R>> {
     const { timeout = this.#options.timeout, signal } = options;
     checkSeconds('timeout', timeout);
-    const acquire: AcquireOptions = signal === undefined ? { timeout } : { timeout, signal };
-    const acquired = this.#pool.acquire(acquire);
+    // Before anything is awaited: here the stack still has the caller, and the context is the caller's.
+    const watched = this.#leaks === null ? null : new Watched(this.#checkout);
+    const acquired = this.#pool.acquire({ timeout, signal, asker: this.#leaks?.held });
     const lease = acquired instanceof Promise ? await acquired : acquired;
     const base = lease.resource;
     if (this.#options.allowExitOnIdle) setKeepsProcessAlive(base, true);
-    const handle = leaseConnection(base, (connection) => this.#giveBack(connection));
-    this.#leases.set(handle, lease);
-    return handle;
+    const connection = leaseConnection(base, this.#putBack, this.#options.closeReturns);
+    const checkout: Checkout<R> = { lease, core: coreOf(connection), watched };
+    this.#checkouts.set(connection, checkout);
+    this.#collected.register(connection, checkout, checkout);
+    if (watched !== null) {
+      this.#watchedOf.set(base, watched);
+      this.#leaks?.begin(watched, base.info.backendPid);
+    }
+    return connection;
+  }
+
+  /** Runs `task`, which holds `connection`. */
+  #asHolder<T>(connection: AsyncConnection<R>, task: () => T): T {
+    const watched = this.#checkouts.get(connection)?.watched ?? null;
+    return watched === null || this.#leaks === null ? task() : this.#leaks.holding(watched, task);
+  }
+
+  /** What the message of a timeout says besides the counts. */
+  #explain(lent: readonly AsyncConnection<R>[], held: readonly Watched[] | undefined): string {
+    const watched = lent.map((connection) => this.#watchedOf.get(connection));
+    const parts = explainWait(
+      watched.filter((known) => known !== undefined),
+      held ?? [],
+    );
+    if (lent.length > 0 && !lent.some(isBusy)) {
+      parts.push('nothing is running on those lent out');
+    }
+    return parts.join('; ');
+  }
+
+  /** One attempt of `withTransaction()`. */
+  async #attempt<T>(
+    fn: (connection: AsyncConnection<R>, transaction: AsyncTransaction) => Promise<T> | T,
+    settings: OwnSettings,
+    options: CheckoutOptions,
+  ): Promise<T | undefined | MayRetry> {
+    const connection = await this.#checkout(options);
+    try {
+      // They are the handle's, and end with it.
+      const { isolationLevel, readOnly, deferrable } = settings;
+      if (isolationLevel !== undefined) await connection.setIsolationLevel(isolationLevel);
+      if (readOnly !== undefined) await connection.setReadOnly(readOnly);
+      if (deferrable !== undefined) await connection.setDeferrable(deferrable);
+      const transaction = await connection.transaction();
+      let committing = false;
+      try {
+        const result = await this.#asHolder(connection, () => fn(connection, transaction));
+        if (transaction.active) {
+          committing = true;
+          await commitForCertain(transaction);
+        }
+        return result;
+      } catch (error) {
+        if (error instanceof Rollback && (error.transaction === null || error.transaction === transaction)) {
+          return undefined;
+        }
+        // One that `fn` has ended by itself may be committed.
+        const isOpen = transaction.active && connection.info.transactionStatus !== TransactionStatus.IDLE;
+        if (isTransient(error) && (committing || isOpen)) return new MayRetry(error);
+        throw error;
+      }
+    } finally {
+      // Whatever was not committed was meant not to be.
+      await this.#giveBack(connection, true);
+    }
   }
 
   /** Ends a checkout, if it has not been ended before. Never rejects. `failed`: its user's code has thrown. */
-  #giveBack(handle: AsyncConnection<R>, failed = false): Promise<void> {
-    const lease = this.#leases.get(handle);
-    if (lease === undefined) return Promise.resolve();
-    this.#leases.delete(handle);
-    const ended = endLease(handle);
+  #giveBack(connection: AsyncConnection<R>, failed = false): Promise<void> {
+    const checkout = this.#checkouts.get(connection);
+    if (checkout === undefined) return Promise.resolve();
+    this.#checkouts.delete(connection);
+    this.#collected.unregister(checkout);
+    if (checkout.watched !== null) this.#leaks?.end(checkout.watched, false);
+    return this.#end(checkout, failed);
+  }
+
+  /** Ends a checkout whose handle nobody can give back any more. */
+  #takeBack(checkout: Checkout<R>): void {
+    const { watched, lease } = checkout;
+    if (watched === null) {
+      const seconds = systemClock.now() - lease.since;
+      const { backendPid } = lease.resource.info;
+      reportLeak({ pool: this.name, backendPid, seconds, stack: null, collected: true });
+    } else {
+      this.#leaks?.end(watched, true);
+    }
+    void this.#end(checkout, false);
+  }
+
+  #end({ lease, core }: Checkout<R>, failed: boolean): Promise<void> {
+    const ended = endLease(core);
     if (!(ended instanceof Promise) && this.#options.reset === undefined) {
       this.#finish(lease, ended);
       return Promise.resolve();
@@ -375,7 +560,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     const end = await ended;
     if (end.uncommittedWrites && !failed) this.#warnUncommitted(lease.resource);
     let { usable } = end;
-    if (usable && this.#options.reset !== undefined) {
+    if (usable && this.#options.reset !== undefined && this.#pool.takesBack) {
       try {
         await this.#options.reset(lease.resource);
         checkLeft('reset', lease.resource);
@@ -417,7 +602,9 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     try {
       await this.#options.reconnectFailed?.(this);
     } catch (error) {
-      process.emitWarning(`\`reconnectFailed\` of the pool '${this.name}' failed: ${String(error)}`);
+      process.emitWarning(`\`reconnectFailed\` of the pool '${this.name}' failed: ${String(error)}`, {
+        code: 'USINGPG_RECONNECT_FAILED',
+      });
     }
   }
 }
@@ -428,4 +615,16 @@ function checkLeft<R>(callback: string, connection: AsyncConnection<R>): void {
   throw new errors.ProgrammingError(
     `the connection was left in transaction status ${status} by \`${callback}\`, and is discarded; commit there, or roll back`,
   );
+}
+
+/** Refuses connection parameters that can't be, as far as that is known without connecting. */
+function checkSource(conninfo: unknown): void {
+  if (typeof conninfo === 'function') return;
+  if (typeof conninfo === 'string') conninfoToDict(conninfo);
+  else if (typeof conninfo === 'object' && conninfo !== null) conninfoToDict('', conninfo);
+  else {
+    throw new errors.ProgrammingError(
+      `expected a connection string, connection parameters, or a function that gives them, got ${String(conninfo)}`,
+    );
+  }
 }

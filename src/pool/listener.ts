@@ -1,9 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { AsyncConnection } from '../connection/connection.js';
+import type { Notify } from '../connection/notifies.js';
 import * as errors from '../errors/index.js';
 import { quoteIdentifier } from '../query/identifier.js';
-import { Backoff } from './backoff.js';
-import type { AsyncConnectionPool } from './connection-pool.js';
 
 /** Options of a `Listener`. */
 export interface ListenerOptions {
@@ -38,6 +36,20 @@ export type ListenerEvent =
       readonly error: unknown;
     };
 
+/** What a listener needs of a connection. */
+export interface ListenerConnection extends AsyncDisposable {
+  readonly closed: boolean;
+  setAutocommit(value: boolean): Promise<void>;
+  execute(query: string): Promise<unknown>;
+  notifies(options: { signal: AbortSignal }): AsyncGenerator<Notify>;
+  close(): Promise<void>;
+}
+
+/** What a listener needs of a pool: any `AsyncConnectionPool` will do, whatever the rows of its connections are. */
+export interface ListenerPool {
+  connection(options: { signal: AbortSignal }): Promise<ListenerConnection>;
+}
+
 const DEFAULT_KEEPALIVE = 5;
 
 /**
@@ -54,13 +66,13 @@ const DEFAULT_KEEPALIVE = 5;
  *   else await runJob(event.payload);
  * }
  */
-export class Listener<R = unknown> implements AsyncIterable<ListenerEvent>, AsyncDisposable {
+export class Listener implements AsyncIterable<ListenerEvent>, AsyncDisposable {
   /** The channels listened to. */
   readonly channels: readonly string[];
   /** Seconds between two questions whether the connection is alive. */
   readonly keepalive: number;
 
-  readonly #pool: AsyncConnectionPool<R>;
+  readonly #pool: ListenerPool;
   readonly #signal: AbortSignal | undefined;
   readonly #stop = new AbortController();
 
@@ -74,15 +86,11 @@ export class Listener<R = unknown> implements AsyncIterable<ListenerEvent>, Asyn
 
   /** When the connection was known to work. */
   #alive = new Date();
-  /** The pace of attempts, once there was a loss that no answered question has followed. */
-  #backoff: Backoff | null = null;
+  /** Attempts since it has listened. */
+  #attempts = 0;
 
   /** Raises `ProgrammingError` for channels or options that can't be. Nothing happens before `listen()`, or the loop. */
-  constructor(
-    pool: AsyncConnectionPool<R>,
-    channels: string | readonly string[],
-    options: ListenerOptions = {},
-  ) {
+  constructor(pool: ListenerPool, channels: string | readonly string[], options: ListenerOptions = {}) {
     const names: unknown = typeof channels === 'string' ? [channels] : channels;
     if (!Array.isArray(names) || names.length === 0) {
       throw new errors.ProgrammingError('a Listener needs the name of one channel, or an array of names');
@@ -202,6 +210,7 @@ export class Listener<R = unknown> implements AsyncIterable<ListenerEvent>, Asyn
       try {
         await this.#listenOnce(() => {
           hasListened = true;
+          this.#attempts = 0;
           listening();
           if (gap !== null) this.#push(gap);
           gap = null;
@@ -236,7 +245,6 @@ export class Listener<R = unknown> implements AsyncIterable<ListenerEvent>, Asyn
       try {
         await this.#answered(connection, '');
         this.#alive = asked;
-        this.#backoff = null;
         if (!loss.signal.aborted) question = setTimeout(askLater, this.keepalive * 1000);
       } catch (error) {
         loss.abort(error);
@@ -268,7 +276,7 @@ export class Listener<R = unknown> implements AsyncIterable<ListenerEvent>, Asyn
     }
   }
 
-  async #unlisten(connection: AsyncConnection<R>): Promise<void> {
+  async #unlisten(connection: ListenerConnection): Promise<void> {
     try {
       await this.#answered(connection, this.#statements('UNLISTEN'));
     } catch {
@@ -282,7 +290,7 @@ export class Listener<R = unknown> implements AsyncIterable<ListenerEvent>, Asyn
   }
 
   /** Executes a statement, whose answer has to come in time. */
-  async #answered(connection: AsyncConnection<R>, statement: string): Promise<void> {
+  async #answered(connection: ListenerConnection, statement: string): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
@@ -300,14 +308,9 @@ export class Listener<R = unknown> implements AsyncIterable<ListenerEvent>, Asyn
     }
   }
 
-  /** The first attempt after a loss is made at once, those that follow less and less often. */
+  /** Attempts follow each other less and less often; the pool has its own pace for a server that can't be connected to. */
   async #pause(): Promise<void> {
-    const now = performance.now() / 1000;
-    if (this.#backoff === null) {
-      this.#backoff = new Backoff(now, Infinity, Math.random);
-      return;
-    }
-    const seconds = Math.min(this.#backoff.next(now), LONGEST_PAUSE);
+    const seconds = Math.min(FIRST_PAUSE * 2 ** this.#attempts++, LONGEST_PAUSE);
     await sleep(seconds * 1000, undefined, { signal: this.#stop.signal }).catch(() => undefined);
   }
 
@@ -323,7 +326,8 @@ export class Listener<R = unknown> implements AsyncIterable<ListenerEvent>, Asyn
   }
 }
 
-/** Seconds between two attempts, at most. */
+/** Seconds before the first attempt to listen again, and before any other at most. */
+const FIRST_PAUSE = 0.1;
 const LONGEST_PAUSE = 10;
 /** Seconds that Node's timers can count. */
 const LONGEST_TIMER = 2_147_483;

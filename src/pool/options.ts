@@ -11,8 +11,8 @@ export interface PoolOptions<R = TupleRow> {
   maxSize?: number;
   /** Whether the pool starts connecting at once, in the background. @default true */
   open?: boolean;
-  /** How its connections are made. */
-  connectOptions?: Omit<ConnectOptions<R>, 'signal'>;
+  /** How its connections are made; or what gives that anew for each connection (psycopg_pool: `kwargs`). */
+  connectOptions?: ConnectOptionsSource<R>;
   /** The class of its connections, a subclass of `AsyncConnection`. */
   connectionClass?: typeof AsyncConnection<R>;
   /** How the pool is called in messages. @default pool-1, pool-2 … */
@@ -23,6 +23,8 @@ export interface PoolOptions<R = TupleRow> {
   check?: (connection: AsyncConnection<R>) => Promise<void> | void;
   /** Cleans a connection up after it came back. It has to leave it without a transaction. */
   reset?: (connection: AsyncConnection<R>) => Promise<void> | void;
+  /** Whether `close()` of a connection gives it back instead; an `AsyncNullConnectionPool` ignores it. @default false */
+  closeReturns?: boolean;
   /** How long to wait for a connection. @default 30 */
   timeout?: number;
   /** How many may wait for a connection at most; 0: no limit. @default 0 */
@@ -39,7 +41,20 @@ export interface PoolOptions<R = TupleRow> {
   numWorkers?: number;
   /** Let the process end although idle connections are open. @default false */
   allowExitOnIdle?: boolean;
+  /**
+   * How long a connection may be lent out before there is a process warning (code `USINGPG_LEAK`) with the stack of the call that
+   * took it, once; 0 or Infinity: for ever, at no cost. When it comes back after that, `usingpg:leak-returned` is published. A
+   * timeout then also says where those lent out were taken, and which of them the waiting task holds itself.
+   * @default 0
+   */
+  leakThreshold?: number;
 }
+
+/** How connections are made, or what gives it anew for each connection. */
+export type ConnectOptionsSource<R> =
+  PoolConnectOptions<R> | (() => PoolConnectOptions<R> | Promise<PoolConnectOptions<R>>);
+
+type PoolConnectOptions<R> = Omit<ConnectOptions<R>, 'signal'>;
 
 /** The options with their defaults in place. */
 export type ResolvedPoolOptions<R> = Required<
@@ -56,7 +71,9 @@ const DEFAULTS = {
   maxIdle: 600,
   reconnectTimeout: 300,
   numWorkers: 3,
+  closeReturns: false,
   allowExitOnIdle: false,
+  leakThreshold: 0,
 } as const;
 
 const FUNCTIONS = ['configure', 'check', 'reset', 'reconnectFailed', 'connectionClass'] as const;
@@ -70,8 +87,48 @@ const KNOWN: ReadonlySet<string> = new Set([
 
 let pools = 0;
 
+/** What distinguishes the kinds of pools. */
+export interface PoolKind {
+  /** Whether connections stay in the pool while nobody uses them. */
+  readonly keepsIdle: boolean;
+  /** Completes the sizes; a `maxSize` of Infinity is none. Raises `ProgrammingError` for sizes that the pool can't have. */
+  sizes(minSize: number | undefined, maxSize: number | undefined): { minSize: number; maxSize: number };
+}
+
+/** What kind of pool a pool is. @internal */
+export const KIND: unique symbol = Symbol('usingpg.pool-kind');
+
+/** Connections are kept. */
+export const KEEPING: PoolKind = {
+  keepsIdle: true,
+  sizes(minSize = DEFAULTS.minSize, maxSize = minSize) {
+    checkWhole('minSize', minSize, 0);
+    checkWhole('maxSize', maxSize, 1);
+    if (maxSize < minSize) {
+      throw new errors.ProgrammingError(
+        `expected \`maxSize\` to be at least \`minSize\` (${String(minSize)}), got ${String(maxSize)}`,
+      );
+    }
+    return { minSize, maxSize };
+  },
+};
+
+/** None is kept. */
+export const KEEPING_NONE: PoolKind = {
+  keepsIdle: false,
+  sizes(minSize = 0, maxSize = 0) {
+    if (minSize !== 0) {
+      throw new errors.ProgrammingError(
+        `expected \`minSize\` to be 0, as a null pool keeps no connections, got ${String(minSize)}`,
+      );
+    }
+    checkWhole('maxSize', maxSize, 0);
+    return { minSize, maxSize: maxSize === 0 ? Infinity : maxSize };
+  },
+};
+
 /** Completes the options. Raises `ProgrammingError` for one that is unknown or has a value it can't have. */
-export function resolvePoolOptions<R>(options: PoolOptions<R>): ResolvedPoolOptions<R> {
+export function resolvePoolOptions<R>(options: PoolOptions<R>, kind: PoolKind): ResolvedPoolOptions<R> {
   for (const name of Object.keys(options)) {
     if (!KNOWN.has(name)) {
       throw new errors.ProgrammingError(
@@ -83,34 +140,34 @@ export function resolvePoolOptions<R>(options: PoolOptions<R>): ResolvedPoolOpti
     const value: unknown = options[name];
     if (value !== undefined && typeof value !== 'function') throw expected(name, 'a function', value);
   }
-  const minSize = options.minSize ?? DEFAULTS.minSize;
-  const maxSize = options.maxSize ?? minSize;
-  checkSizes(minSize, maxSize);
+  for (const name of ['open', 'closeReturns', 'allowExitOnIdle'] as const) {
+    const value: unknown = options[name];
+    if (value !== undefined && typeof value !== 'boolean') throw expected(name, 'true or false', value);
+  }
+  const { name, connectOptions }: { name?: unknown; connectOptions?: unknown } = options;
+  if (name !== undefined && typeof name !== 'string') throw expected('name', 'a string', name);
+  if (
+    connectOptions !== undefined &&
+    (!isObjectOrFunction(connectOptions) || Array.isArray(connectOptions))
+  ) {
+    throw expected('connectOptions', 'an object, or a function that gives one', connectOptions);
+  }
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   const resolved: ResolvedPoolOptions<R> = {
     ...DEFAULTS,
     connectOptions: {},
-    ...options,
+    ...(given as PoolOptions<R>),
     name: options.name ?? `pool-${String(++pools)}`,
-    minSize,
-    maxSize,
+    ...kind.sizes(options.minSize, options.maxSize),
   };
+  // What is closed by its user is of no use to a pool that would close it.
+  if (!kind.keepsIdle) resolved.closeReturns = false;
   checkWhole('maxWaiting', resolved.maxWaiting, 0);
   checkWhole('numWorkers', resolved.numWorkers, 1);
-  for (const name of ['timeout', 'maxLifetime', 'maxIdle', 'reconnectTimeout'] as const) {
+  for (const name of ['timeout', 'maxLifetime', 'maxIdle', 'reconnectTimeout', 'leakThreshold'] as const) {
     checkSeconds(name, resolved[name]);
   }
   return resolved;
-}
-
-/** Refuses sizes that a pool can't have. */
-export function checkSizes(minSize: number, maxSize: number): void {
-  checkWhole('minSize', minSize, 0);
-  checkWhole('maxSize', maxSize, 1);
-  if (maxSize < minSize) {
-    throw new errors.ProgrammingError(
-      `expected \`maxSize\` to be at least \`minSize\` (${String(minSize)}), got ${String(maxSize)}`,
-    );
-  }
 }
 
 /** Refuses what is not a duration. */
@@ -120,7 +177,12 @@ export function checkSeconds(name: string, value: unknown): void {
   }
 }
 
-function checkWhole(name: string, value: unknown, least: number): void {
+function isObjectOrFunction(value: unknown): boolean {
+  return typeof value === 'function' || (typeof value === 'object' && value !== null);
+}
+
+/** Refuses what is not a whole number, or below `least`. */
+export function checkWhole(name: string, value: unknown, least: number): void {
   if (!Number.isInteger(value) || (value as number) < least) {
     throw expected(name, `a whole number, ${String(least)} or more`, value);
   }

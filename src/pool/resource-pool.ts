@@ -15,6 +15,8 @@ export interface ResourceSource<T> {
   isAlive(resource: T): boolean;
   /** Asks a resource, before it is lent out, whether it works; null: nobody asks. */
   readonly check: ((resource: T) => Promise<void>) | null;
+  /** What else the message of a timeout should say, of what is lent out and of whoever `asker` is; '' for nothing. */
+  explain?(lent: readonly T[], asker: unknown): string;
 }
 
 /** Options of a `ResourcePool`. Times are in seconds. */
@@ -22,7 +24,13 @@ export interface ResourcePoolOptions {
   /** How the pool is called in messages. */
   readonly name: string;
   readonly minSize: number;
+  /** Infinity: no limit. */
   readonly maxSize: number;
+  /**
+   * Whether what comes back stays in the pool while nobody wants it. If not, each request has a resource made for it, or is given
+   * one that comes back while it waits; a failed attempt is the answer to a request, which no other attempt follows.
+   */
+  readonly keepIdle: boolean;
   /** How many may wait at most; 0: no limit. */
   readonly maxWaiting: number;
   /** How long a resource lives, less up to a tenth at random; 0 or Infinity: for ever. */
@@ -32,7 +40,7 @@ export interface ResourcePoolOptions {
   /** How long a server that does not answer is tried before `reconnectFailed` is called. */
   readonly reconnectTimeout: number;
   readonly reconnectFailed: () => void;
-  /** How many resources are made or checked at once. */
+  /** How many resources are made or checked at once; as many as are asked for where none is kept. */
   readonly numWorkers: number;
   /** Whether timers and idle resources keep the process alive. */
   readonly keepAlive: boolean;
@@ -45,6 +53,8 @@ export interface AcquireOptions {
   /** Seconds. */
   readonly timeout: number;
   readonly signal?: AbortSignal | undefined;
+  /** Whoever asks, for `ResourceSource.explain()`. */
+  readonly asker?: unknown;
 }
 
 /** A resource and what the pool knows of it, for as long as it lives. */
@@ -61,6 +71,8 @@ interface Waiter<T> {
   readonly resolve: (slot: Slot<T>) => void;
   readonly reject: (reason: unknown) => void;
   readonly since: number;
+  /** Whether it waits for a resource to come back, as far as is known, rather than for one that is made for it. */
+  readonly queued: boolean;
   timer: Timer | null;
   unlisten: (() => void) | null;
 }
@@ -135,6 +147,10 @@ export class ResourcePool<T> {
   #backoff: Backoff | null = null;
   #retry: Timer | null = null;
   #lastError: unknown = null;
+  /** How many resources have been made. */
+  #made = 0;
+  /** Whether one is to be made although nobody has asked for it, to see that it can be. */
+  #trial = false;
 
   #sweep: Timer | null = null;
   #sweepAt = Infinity;
@@ -188,6 +204,11 @@ export class ResourcePool<T> {
     return this.#idle.length + this.#leased.size + this.#making;
   }
 
+  /** Whether what comes back now would stay, or go to somebody who waits, rather than be ended. */
+  get takesBack(): boolean {
+    return this.#state === 'open' && (this.#options.keepIdle || this.#waiters.length > 0);
+  }
+
   /** Starts making resources. */
   open(): void {
     if (this.#state !== 'new') return;
@@ -204,16 +225,17 @@ export class ResourcePool<T> {
     if (options.signal?.aborted === true) return this.#refuse(options.signal.reason);
     const slot = this.#waiters.length === 0 ? this.#takeIdle() : null;
     if (slot !== null) return this.#needsCheck(slot) ? this.#checked(slot, options) : this.#lend(slot);
-    const { maxWaiting } = this.#options;
-    if (maxWaiting > 0 && this.#waiters.length >= maxWaiting) {
+    const { maxWaiting, keepIdle } = this.#options;
+    const queued = keepIdle || this.size >= this.#maxSize;
+    if (queued && maxWaiting > 0 && this.#waiting >= maxWaiting) {
       return this.#refuse(
         new errors.TooManyRequests(
-          `the pool '${this.#options.name}' has ${String(this.#waiters.length)} requests waiting already (maxWaiting)`,
+          `the pool '${this.#options.name}' has ${String(this.#waiting)} requests waiting already (maxWaiting)`,
         ),
       );
     }
-    this.#counters.requestsQueued++;
-    const waiting = this.#wait(options, false);
+    if (queued) this.#counters.requestsQueued++;
+    const waiting = this.#wait(options, { queued });
     this.#grow();
     return waiting.then((waited) => {
       if (this.#needsCheck(waited)) return this.#checked(waited, options);
@@ -225,6 +247,12 @@ export class ResourcePool<T> {
       }
       return lease;
     });
+  }
+
+  /** How many wait, without those for whom a resource is being made in a pool that makes one for each. */
+  get #waiting(): number {
+    const { length } = this.#waiters;
+    return this.#options.keepIdle ? length : Math.max(0, length - this.#making);
   }
 
   #refuse(reason: unknown): Promise<never> {
@@ -292,7 +320,8 @@ export class ResourcePool<T> {
       }
       const next = this.#takeIdle();
       if (next === null) {
-        const waiting = this.#wait({ ...options, timeout: Math.max(0, deadline - this.#clock.now()) }, true);
+        const left = Math.max(0, deadline - this.#clock.now());
+        const waiting = this.#wait(options, { queued: true, first: true, left });
         this.#grow();
         slot = await waiting;
       } else {
@@ -302,15 +331,17 @@ export class ResourcePool<T> {
     }
   }
 
-  #wait(options: AcquireOptions, first: boolean): Promise<Slot<T>> {
+  #wait(options: AcquireOptions, how: { queued: boolean; first?: boolean; left?: number }): Promise<Slot<T>> {
     return new Promise((resolve, reject) => {
-      const waiter: Waiter<T> = { resolve, reject, since: this.#clock.now(), timer: null, unlisten: null };
-      const link = first ? this.#waiters.unshift(waiter) : this.#waiters.push(waiter);
-      if (Number.isFinite(options.timeout)) {
+      const left = how.left ?? options.timeout;
+      const since = this.#clock.now();
+      const waiter: Waiter<T> = { resolve, reject, since, queued: how.queued, timer: null, unlisten: null };
+      const link = how.first === true ? this.#waiters.unshift(waiter) : this.#waiters.push(waiter);
+      if (Number.isFinite(left)) {
         waiter.timer = this.#clock.after(
-          options.timeout,
+          left,
           () => {
-            this.#giveUp(link, () => this.#timeoutError(options.timeout));
+            this.#giveUp(link, () => this.#timeoutError(options));
           },
           true,
         );
@@ -329,16 +360,20 @@ export class ResourcePool<T> {
   }
 
   #giveUp(link: Link<Waiter<T>>, reason: () => unknown): void {
-    if (!this.#waiters.remove(link)) return;
+    if (this.#waiters.remove(link)) this.#reject(link.value, reason());
+  }
+
+  /** Refuses a request that is in the queue no more. */
+  #reject(waiter: Waiter<T>, reason: unknown): void {
     this.#counters.requestsErrors++;
-    this.#settled(link.value);
-    link.value.reject(reason());
+    this.#settled(waiter);
+    waiter.reject(reason);
   }
 
   #settled(waiter: Waiter<T>): void {
     waiter.timer?.cancel();
     waiter.unlisten?.();
-    this.#counters.requestsWaitMs += (this.#clock.now() - waiter.since) * 1000;
+    if (waiter.queued) this.#counters.requestsWaitMs += (this.#clock.now() - waiter.since) * 1000;
   }
 
   /** Hands a free resource to whoever has waited longest, or keeps it idle. The only place where it changes hands. */
@@ -350,6 +385,10 @@ export class ResourcePool<T> {
     }
     const waiter = this.#waiters.shift();
     if (waiter === undefined) {
+      if (!this.#options.keepIdle) {
+        this.#endResource(slot);
+        return;
+      }
       slot.idleSince = this.#clock.now();
       this.#idle.push(slot);
       this.#scheduleSweep(slot);
@@ -384,12 +423,14 @@ export class ResourcePool<T> {
 
   /** Makes as many resources as are needed: for those who wait, and up to `minSize`. */
   #grow(): void {
-    if (this.#state !== 'open' || this.#retry !== null) return;
+    const { keepIdle } = this.#options;
+    if (this.#state !== 'open' || (keepIdle && this.#retry !== null)) return;
     // A server that does not answer is tried by one attempt at a time.
-    const most = this.#backoff === null ? Infinity : 1;
+    const most = keepIdle && this.#backoff !== null ? 1 : Infinity;
     while (this.#making < most && this.#isNeeded(this.#making)) {
       this.#making++;
-      void this.#limit(() => this.#make());
+      // Where each request has a resource made for it, it must not queue for a worker.
+      void (keepIdle ? this.#limit(() => this.#make()) : this.#make());
     }
   }
 
@@ -398,7 +439,8 @@ export class ResourcePool<T> {
     const size = this.#idle.length + this.#leased.size + making;
     // What is still being ended may still count at the other end.
     if (size + this.#ending.size >= this.#maxSize) return false;
-    return size < this.#minSize || this.#waiters.length > making;
+    const trials = this.#trial && this.#retry === null ? 1 : 0;
+    return size < this.#minSize || this.#waiters.length + trials > making;
   }
 
   async #make(): Promise<void> {
@@ -422,6 +464,10 @@ export class ResourcePool<T> {
     }
     this.#making--;
     this.#counters.connectionsMs += (this.#clock.now() - began) * 1000;
+    this.#made++;
+    this.#trial = false;
+    this.#retry?.cancel();
+    this.#retry = null;
     this.#backoff = null;
     this.#lastError = null;
     const { maxLifetime } = this.#options;
@@ -445,14 +491,22 @@ export class ResourcePool<T> {
 
   #onMakeFailed(error: unknown): void {
     this.#lastError = error;
-    if (this.#retry !== null) return;
+    if (!this.#options.keepIdle) {
+      const waiter = this.#waiters.shift();
+      if (waiter !== undefined) this.#reject(waiter, error);
+    }
+    if (this.#retry === null && (this.#options.keepIdle || this.#trial)) this.#retryLater();
+    if (!this.#options.keepIdle) this.#grow();
+  }
+
+  #retryLater(): void {
     const now = this.#clock.now();
     this.#backoff ??= new Backoff(now, this.#options.reconnectTimeout, this.#options.random);
     if (this.#backoff.isOver(now)) {
       this.#backoff = null;
       this.#options.reconnectFailed();
       // Whoever waits keeps an attempt alive; else the next to ask makes one.
-      if (!this.#isOpen() || this.#waiters.length === 0) return;
+      if (!this.#isOpen() || (this.#waiters.length === 0 && !this.#trial)) return;
       this.#backoff = new Backoff(now, this.#options.reconnectTimeout, this.#options.random);
     }
     this.#retry = this.#clock.after(
@@ -562,17 +616,29 @@ export class ResourcePool<T> {
     );
   }
 
-  /** Resolves when `minSize` resources are there, rejects with `PoolTimeout` after `timeout` seconds. */
+  /**
+   * Resolves when `minSize` resources are there, in a pool that keeps none when one could be made; rejects with `PoolTimeout`
+   * after `timeout` seconds.
+   */
   async waitReady(timeout: number): Promise<void> {
     if (this.#state !== 'open') throw this.#closedError();
-    const ready = (): boolean => this.#idle.length + this.#leased.size >= this.#minSize;
+    const { keepIdle } = this.#options;
+    const before = this.#made;
+    const there = (): number => this.#idle.length + this.#leased.size;
+    const ready = (): boolean =>
+      keepIdle ? there() >= this.#minSize : this.#made > before || this.#leased.size > 0;
+    if (!keepIdle && !ready()) {
+      this.#trial = true;
+      this.#grow();
+    }
     if (await this.#until(() => ready() || this.#state === 'closed', timeout)) {
       if (this.#isOpen()) return;
       throw this.#closedError();
     }
+    this.#trial = false;
     throw new errors.PoolTimeout(
       `the pool '${this.#options.name}' was not ready after ${String(timeout)} seconds: ` +
-        `${String(this.#idle.length + this.#leased.size)} of ${String(this.#minSize)} connections made`,
+        `${String(there())} of ${String(Math.max(1, this.#minSize))} connections made${this.#lastReason}`,
       this.#lastError === null ? {} : { cause: this.#lastError },
     );
   }
@@ -590,9 +656,7 @@ export class ResourcePool<T> {
       this.#sweep?.cancel();
       this.#aborter.abort(this.#closedError());
       for (let waiter = this.#waiters.shift(); waiter !== undefined; waiter = this.#waiters.shift()) {
-        this.#counters.requestsErrors++;
-        this.#settled(waiter);
-        waiter.reject(this.#closedError());
+        this.#reject(waiter, this.#closedError());
       }
       for (const slot of this.#idle.splice(0)) this.#endResource(slot);
     }
@@ -641,10 +705,10 @@ export class ResourcePool<T> {
     }
     return {
       poolMin: this.#minSize,
-      poolMax: this.#maxSize,
+      poolMax: Number.isFinite(this.#maxSize) ? this.#maxSize : 0,
       poolSize: this.size,
       poolAvailable: this.#idle.length,
-      requestsWaiting: this.#waiters.length,
+      requestsWaiting: this.#waiting,
       ...counters,
     };
   }
@@ -664,17 +728,28 @@ export class ResourcePool<T> {
     );
   }
 
-  #timeoutError(timeout: number): errors.PoolTimeout {
+  get #lastReason(): string {
+    return this.#lastError === null
+      ? ''
+      : `; the last attempt to connect failed: ${describeError(this.#lastError)}`;
+  }
+
+  #timeoutError({ timeout, asker }: AcquireOptions): errors.PoolTimeout {
+    const lent = [...this.#leased];
+    const now = this.#clock.now();
+    const oldest = Math.max(...lent.map(({ lease }) => now - (lease?.since ?? now)));
+    const most = Number.isFinite(this.#maxSize) ? `maxSize ${String(this.#maxSize)}` : 'no maxSize';
     const counts =
-      `${String(this.#leased.size)} lent out, ${String(this.#idle.length)} idle, ${String(this.#making)} connecting,` +
-      ` ${String(this.#waiters.length)} more waiting`;
-    const reason =
-      this.#lastError === null
-        ? ''
-        : `; the last attempt to connect failed: ${describeError(this.#lastError)}`;
+      `${String(lent.length)} lent out${lent.length === 0 ? '' : ` for up to ${oldest.toFixed(1)} seconds`},` +
+      ` ${String(this.#idle.length)} idle, ${String(this.#making)} connecting, ${String(this.#waiters.length)} more waiting`;
+    const explained =
+      this.#source.explain?.(
+        lent.map(({ resource }) => resource),
+        asker,
+      ) ?? '';
     return new errors.PoolTimeout(
       `couldn't get a connection from the pool '${this.#options.name}' within ${String(timeout)} seconds` +
-        ` (maxSize ${String(this.#maxSize)}: ${counts})${reason}`,
+        ` (${most}: ${counts})${explained === '' ? '' : `; ${explained}`}${this.#lastReason}`,
       this.#lastError === null ? {} : { cause: this.#lastError },
     );
   }

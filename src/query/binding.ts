@@ -2,8 +2,10 @@ import { dumpParam, type DumpedParam } from '../adapt/dump.js';
 import { literal, type LiteralContext } from '../adapt/literal.js';
 import * as errors from '../errors/index.js';
 import { isSingleStatement } from '../session/statement-text.js';
-import { isComposable, partsOf, type Composable, type Part } from './composable.js';
+import { isComposable, partsOf, Template, type Composable } from './composable.js';
 import {
+  checkEnclosed,
+  hasBackslashes,
   hasPlaceholders,
   outline,
   textWithLiterals,
@@ -32,19 +34,23 @@ const MOST_PARAMETERS = 65_535;
  * A query on its way to the server: taken apart once, bound to parameters any number of times. Each kind of cursor has its own.
  */
 export abstract class QueryBinding {
-  protected readonly query: string | readonly Part[];
+  protected readonly query: Query;
   protected readonly context: LiteralContext;
 
   constructor(query: Query, context: LiteralContext) {
-    this.query = typeof query === 'string' ? query : partsOf(query);
+    this.query = query;
     this.context = context;
   }
 
   /** The query by itself, with the values that it carries. Raises `DataError` or `ProgrammingError` for what can't be sent. */
   withoutParams(): BoundQuery {
     if (typeof this.query === 'string') return { text: checked(this.query), params: null };
-    const { text, values } = textWithParameters(this.query, this.context);
-    return { text: checked(text), params: values.length === 0 ? null : dumpAll(values, this.context, '') };
+    const plain = this.query instanceof Template && !hasBackslashes(this.context) ? this.query.plain() : null;
+    const { text, values } = plain ?? textWithParameters(partsOf(this.query), this.context);
+    return {
+      text: plain === null ? checked(text) : text,
+      params: values.length === 0 ? null : dumpAll(values, this.context, ''),
+    };
   }
 
   /**
@@ -71,7 +77,8 @@ export class ClientBinding extends QueryBinding {
   #isSingle: boolean | null = null;
 
   override withoutParams(): BoundQuery {
-    const text = typeof this.query === 'string' ? this.query : textWithLiterals(this.query, this.context);
+    const text =
+      typeof this.query === 'string' ? this.query : textWithLiterals(partsOf(this.query), this.context);
     return { text: checked(text), params: null };
   }
 
@@ -81,7 +88,10 @@ export class ClientBinding extends QueryBinding {
       .values(params)
       .map((value, i) => literal(value, this.context, `${where}$${String(i + 1)}`));
     this.#isSingle ??= isSingleStatement(this.#converted.text);
-    return { text: this.#converted.fill(literals), params: null, isSingle: this.#isSingle };
+    const text = this.#converted.fill(literals, hasBackslashes(this.context), (own, open, number) => {
+      checkEnclosed(own, open, `${where}$${String(number)}: the value`);
+    });
+    return { text, params: null, isSingle: this.#isSingle };
   }
 }
 
@@ -96,7 +106,7 @@ export class RawBinding extends QueryBinding {
     }
     if (this.#text === null) {
       this.#text = checked(
-        typeof this.query === 'string' ? this.query : textWithoutValues(this.query, this.context),
+        typeof this.query === 'string' ? this.query : textWithoutValues(partsOf(this.query), this.context),
       );
       for (const [, number] of this.#text.matchAll(/\$(\d+)/g))
         this.#highest = Math.max(this.#highest, Number(number));
@@ -124,10 +134,11 @@ export function describeQuery(query: Query): string {
   return typeof query === 'string' ? query : outline(partsOf(query));
 }
 
-function convert(query: string | readonly Part[], params: Params, context: LiteralContext): ConvertedQuery {
+function convert(query: Query, params: Params, context: LiteralContext): ConvertedQuery {
   if (typeof query === 'string') return convertQuery(query, params);
-  const text = textWithPlaceholders(query, context);
-  if (Array.isArray(params) && params.length > 0 && !hasPlaceholders(query)) {
+  const parts = partsOf(query);
+  const text = textWithPlaceholders(parts, context);
+  if (Array.isArray(params) && params.length > 0 && !hasPlaceholders(parts)) {
     throw new errors.ProgrammingError(
       'the query has no placeholders, yet parameters were passed: in a template write each value where it belongs (${value}),' +
         ' or ${sql.Placeholder()} for parameters that come separately',

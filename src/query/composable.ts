@@ -5,8 +5,10 @@ import type { LiteralContext } from '../adapt/literal.js';
 import * as errors from '../errors/index.js';
 import { COMPOSABLE } from './brand.js';
 import { textWithLiterals } from './compose.js';
+import { openAfter } from './enclosure.js';
 import { parseFormat } from './format.js';
 import { quoteIdentifier } from './identifier.js';
+import { isSendable } from './placeholders.js';
 import type { SqlValue } from './sql-value.js';
 
 /** A piece of a composed query. */
@@ -17,9 +19,9 @@ export type Part =
   | { readonly kind: 'placeholder'; readonly text: string }
   /** SQL in which a percent sign is a percent sign: the text of a template. */
   | { readonly kind: 'verbatim'; readonly text: string }
-  /** A name, in its quotes. */
-  | { readonly kind: 'identifier'; readonly text: string }
-  /** A value that becomes part of the text. `verbatim`: a percent sign in it is one, also if parameters come with the query. */
+  /** A name, in its quotes. `verbatim`: a percent sign in it is one, also if parameters come with the query. */
+  | { readonly kind: 'identifier'; readonly text: string; readonly verbatim?: boolean }
+  /** A value that becomes part of the text. */
   | { readonly kind: 'literal'; readonly value: unknown; readonly verbatim?: boolean }
   /** A value that is sent as a parameter. */
   | { readonly kind: 'value'; readonly value: unknown };
@@ -47,10 +49,11 @@ export type ComposeContext =
  */
 export abstract class Composable {
   /** @internal */
-  readonly [COMPOSABLE]: Fragment;
+  abstract parts(): readonly Part[];
 
-  constructor(parts: readonly Part[]) {
-    this[COMPOSABLE] = { version: VERSION, parts };
+  /** @internal */
+  get [COMPOSABLE](): Fragment {
+    return { version: VERSION, parts: this.parts() };
   }
 
   /** This and `other` behind it (Psycopg: `a + b`). */
@@ -63,7 +66,7 @@ export abstract class Composable {
    * `as_string()`). Raises `DataError` or `ProgrammingError` for a value that can't be sent.
    */
   asString(context?: ComposeContext | null): string {
-    return textWithLiterals(this[COMPOSABLE].parts, literalContext(context));
+    return textWithLiterals(this.parts(), literalContext(context));
   }
 
   /** Raises: put into a string, it would lose what keeps text and values apart. */
@@ -75,7 +78,7 @@ export abstract class Composable {
 
   /** @internal */
   [inspect.custom](_depth: number, _options: unknown, show: typeof inspect): string {
-    return `${this.constructor.name}(${show(this[COMPOSABLE].parts)})`;
+    return `${this.constructor.name}(${show(this.parts())})`;
   }
 
   /** @internal */
@@ -89,7 +92,7 @@ export class Composed extends Composable implements Iterable<Composable> {
   readonly #items: readonly Composable[];
 
   constructor(items: readonly Composable[]) {
-    super(items.flatMap((item) => item[COMPOSABLE].parts));
+    super();
     this.#items = items;
   }
 
@@ -106,6 +109,11 @@ export class Composed extends Composable implements Iterable<Composable> {
   override items(): readonly Composable[] {
     return this.#items;
   }
+
+  /** @internal */
+  override parts(): readonly Part[] {
+    return this.#items.flatMap((item) => item.parts());
+  }
 }
 
 /** A text of SQL (Psycopg: `sql.SQL`). */
@@ -116,7 +124,7 @@ export class SQL extends Composable {
     if (typeof text !== 'string') {
       throw new errors.ProgrammingError(`expected sql.SQL() to get a string, got ${typeName(text)}`);
     }
-    super(text === '' ? [] : [{ kind: 'sql', text }]);
+    super();
     this.#text = text;
   }
 
@@ -156,6 +164,11 @@ export class SQL extends Composable {
   join<const T>(items: Iterable<T & SqlValue<T>> & object): Composed {
     return compose(items, this, 'join()');
   }
+
+  /** @internal */
+  override parts(): readonly Part[] {
+    return this.#text === '' ? [] : [{ kind: 'sql', text: this.#text }];
+  }
 }
 
 /** The items of a sequence, with `separator` between them; what is no composable becomes a literal. */
@@ -179,28 +192,43 @@ export type FormatArgument<T> = T extends Composable
     ? { readonly [K in keyof T]: SqlValue<T[K]> }
     : SqlValue<T>;
 
+/** What is made of a single piece. */
+abstract class Piece extends Composable {
+  readonly #part: Part;
+
+  constructor(part: Part) {
+    super();
+    this.#part = part;
+  }
+
+  /** @internal */
+  override parts(): readonly Part[] {
+    return [this.#part];
+  }
+}
+
 /** A name, or several with dots between them (Psycopg: `sql.Identifier`). */
-export class Identifier extends Composable {
+export class Identifier extends Piece {
   constructor(names: readonly string[]) {
     if (names.length === 0) throw new errors.ProgrammingError('sql.Identifier() needs at least one name');
-    super([{ kind: 'identifier', text: names.map(quoteIdentifier).join('.') }]);
+    super({ kind: 'identifier', text: names.map(quoteIdentifier).join('.') });
   }
 }
 
 /** A value that becomes part of the text (Psycopg: `sql.Literal`). */
-export class Literal extends Composable {
+export class Literal extends Piece {
   constructor(value: unknown) {
     if (isComposable(value)) {
       throw new errors.ProgrammingError(
         'sql.Literal() got a composed query, which is no value: use it as it is',
       );
     }
-    super([{ kind: 'literal', value }]);
+    super({ kind: 'literal', value });
   }
 }
 
 /** A placeholder for a parameter (Psycopg: `sql.Placeholder`). */
-export class Placeholder extends Composable {
+export class Placeholder extends Piece {
   constructor(name: string, format: PlaceholderFormat) {
     if (typeof name !== 'string') {
       throw new errors.ProgrammingError(
@@ -217,7 +245,7 @@ export class Placeholder extends Composable {
         `expected the format of a placeholder to be 's', 't' or 'b', got ${String(format)}`,
       );
     }
-    super([{ kind: 'placeholder', text: name === '' ? `%${format}` : `%(${name})${format}` }]);
+    super({ kind: 'placeholder', text: name === '' ? `%${format}` : `%(${name})${format}` });
   }
 }
 
@@ -225,7 +253,81 @@ export class Placeholder extends Composable {
 export type PlaceholderFormat = 's' | 't' | 'b';
 
 /** What `` sql`…` `` makes: text and the values that it carries (Psycopg: a template string). */
-export class Template extends Composable {}
+export class Template extends Composable {
+  readonly #strings: readonly string[];
+  readonly #values: readonly unknown[];
+
+  /** `strings` has one element more than `values`. Raises `ProgrammingError` for a composable that can't be read. */
+  constructor(strings: readonly string[], values: readonly unknown[]) {
+    super();
+    this.#strings = strings;
+    this.#values = values;
+    for (const value of values) if (!(value instanceof Composable) && isComposable(value)) partsOf(value);
+  }
+
+  /**
+   * What is sent if there are nothing but values in the template; else null, as there is for what has to be looked at more closely.
+   *
+   * @internal
+   */
+  plain(): { readonly text: string; readonly values: readonly unknown[] } | null {
+    if (this.#values.some(isComposable)) return null;
+    let text = plainTexts.get(this.#strings);
+    if (text === undefined) {
+      text = plainText(this.#strings);
+      // What is frozen is the template as it stands in the program: the same one at each execution, and never another.
+      if (Object.isFrozen(this.#strings)) plainTexts.set(this.#strings, text);
+    }
+    return text === null ? null : { text, values: this.#values };
+  }
+
+  /** @internal */
+  override parts(): readonly Part[] {
+    const parts: Part[] = [];
+    for (let i = 0; i < this.#strings.length; i++) {
+      const text = this.#strings[i]!;
+      if (text !== '') parts.push({ kind: 'verbatim', text });
+      if (i === this.#values.length) break;
+      const value = this.#values[i];
+      if (isComposable(value)) for (const part of partsOf(value)) parts.push(verbatim(part));
+      else parts.push({ kind: 'value', value });
+    }
+    return parts;
+  }
+}
+
+const plainTexts = new WeakMap<readonly string[], string | null>();
+
+/** The text with `$1` … between the strings; null if one of these would stand in quotes, say, or if it can't be sent. */
+function plainText(strings: readonly string[]): string | null {
+  let text = strings[0]!;
+  for (let i = 1; i < strings.length; i++) {
+    if (openAfter(text, null, false) !== null) return null;
+    text += `$${String(i)}${strings[i]!}`;
+  }
+  return isSendable(text) ? text : null;
+}
+
+/** In a template, the percent signs of names and literals are the user's like those of its text. */
+function verbatim(part: Part): Part {
+  if (part.kind === 'identifier') return { kind: 'identifier', text: part.text, verbatim: true };
+  return part.kind === 'literal' ? { kind: 'literal', value: part.value, verbatim: true } : part;
+}
+
+/** What another copy of the package has made. */
+class Foreign extends Composable {
+  readonly #parts: readonly Part[];
+
+  constructor(parts: readonly Part[]) {
+    super();
+    this.#parts = parts;
+  }
+
+  /** @internal */
+  override parts(): readonly Part[] {
+    return this.#parts;
+  }
+}
 
 /** Whether it is a composable, of this copy of the package or of another one. */
 export function isComposable(value: unknown): value is Composable {
@@ -234,7 +336,8 @@ export function isComposable(value: unknown): value is Composable {
 
 /** The pieces of a composable. Raises `ProgrammingError` for one that this version of the package can't read. */
 export function partsOf(composable: Composable): readonly Part[] {
-  const fragment = composable[COMPOSABLE];
+  if (composable instanceof Composable) return composable.parts();
+  const fragment = (composable as { readonly [COMPOSABLE]: Fragment })[COMPOSABLE];
   if (fragment.version !== VERSION) {
     throw new errors.ProgrammingError(
       'the query was composed by another version of usingpg, which this one does not understand; install one version only',
@@ -246,7 +349,7 @@ export function partsOf(composable: Composable): readonly Part[] {
 /** A composable as this copy of the package has it; a value as a literal. */
 export function itemOf(value: unknown): Composable {
   if (value instanceof Composable) return value;
-  return isComposable(value) ? new Template(partsOf(value)) : new Literal(value);
+  return isComposable(value) ? new Foreign(partsOf(value)) : new Literal(value);
 }
 
 function itemsOf(other: unknown): readonly Composable[] {

@@ -1,4 +1,5 @@
 import * as errors from '../errors/index.js';
+import { openAfter, type Enclosure } from './enclosure.js';
 
 /** The parameters of a query: an array for `%s`, an object for `%(name)s`. */
 export type Params = readonly unknown[] | Readonly<Record<string, unknown>>;
@@ -9,9 +10,15 @@ export interface ConvertedQuery {
   readonly text: string;
   /** The values for `$1` …; raises `ProgrammingError` if `params` do not fit the placeholders. */
   values(params: Params): readonly unknown[];
-  /** The query with the text of each value where its placeholders are. */
-  fill(texts: readonly string[]): string;
+  /**
+   * The query with the text of each value where its placeholders are. `check` is called for what stands in quotes or comments;
+   * `backslashes` as for `openAfter()`.
+   */
+  fill(texts: readonly string[], backslashes: boolean, check: EnclosedCheck): string;
 }
+
+/** Raises if a text must not stand within what is open. `number` is that of the value. */
+export type EnclosedCheck = (text: string, open: Enclosure, number: number) => void;
 
 /** What Psycopg keeps, so that a program with a query for each row does not fill the memory. */
 const MOST_CACHED = 128;
@@ -38,6 +45,11 @@ export function convertQuery(query: string, params: Params): ConvertedQuery {
     cache.set(query, converted);
   }
   return converted;
+}
+
+/** Whether a text can be sent. */
+export function isSendable(query: string): boolean {
+  return !query.includes('\0') && query.isWellFormed();
 }
 
 /** Refuses a text that can't be sent. */
@@ -108,6 +120,8 @@ function checkFormat(query: string, at: number, whole: string, format: string | 
 abstract class Converted implements ConvertedQuery {
   readonly text: string;
   readonly #texts: readonly string[];
+  /** As found without and with backslashes that mean something. */
+  readonly #enclosures: (readonly (readonly [index: number, open: Enclosure])[])[] = [];
   protected readonly numbers: readonly number[];
 
   constructor(texts: readonly string[], numbers: readonly number[]) {
@@ -118,8 +132,21 @@ abstract class Converted implements ConvertedQuery {
 
   abstract values(params: Params): readonly unknown[];
 
-  fill(texts: readonly string[]): string {
+  fill(texts: readonly string[], backslashes: boolean, check: EnclosedCheck): string {
+    const enclosures = (this.#enclosures[Number(backslashes)] ??= this.#findEnclosures(backslashes));
+    for (const [i, open] of enclosures) check(texts[this.numbers[i]! - 1]!, open, this.numbers[i]!);
     return this.#join((number) => texts[number - 1]!);
+  }
+
+  /** The placeholders that stand in quotes or comments: their indexes, and in what. */
+  #findEnclosures(backslashes: boolean): [index: number, open: Enclosure][] {
+    const found: [number, Enclosure][] = [];
+    let open: Enclosure | null = null;
+    for (let i = 0; i < this.numbers.length; i++) {
+      open = openAfter(this.#texts[i]!, open, backslashes);
+      if (open !== null) found.push([i, open]);
+    }
+    return found;
   }
 
   #join(placeholder: (number: number) => string): string {

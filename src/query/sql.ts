@@ -1,6 +1,6 @@
 import * as errors from '../errors/index.js';
 import * as composables from './composable.js';
-import type { ComposeContext, Part, PlaceholderFormat } from './composable.js';
+import type { ComposeContext, PlaceholderFormat } from './composable.js';
 import type { SqlValue } from './sql-value.js';
 
 /** The template tag and the functions that compose queries; see `sql`. */
@@ -100,26 +100,11 @@ function template(strings: TemplateStringsArray, ...values: readonly unknown[]):
       'sql is a template tag: write sql`…` without parentheses; for a text that you trust, sql.SQL(text)',
     );
   }
-  const parts: Part[] = [];
-  for (let i = 0; i < strings.length; i++) {
-    const text = strings[i] as string | undefined;
-    if (text === undefined) {
-      throw new errors.ProgrammingError('the template has a malformed escape sequence: double its backslash');
-    }
-    if (text !== '') parts.push({ kind: 'verbatim', text });
-    if (i === values.length) break;
-    const value = values[i];
-    if (composables.isComposable(value))
-      for (const part of composables.partsOf(value)) parts.push(verbatim(part));
-    else parts.push({ kind: 'value', value });
+  // What has a malformed escape sequence is undefined.
+  if (!strings.every((text) => typeof text === 'string')) {
+    throw new errors.ProgrammingError('the template has a malformed escape sequence: double its backslash');
   }
-  return new composables.Template(parts);
-}
-
-/** In a template, the percent signs of names and literals are the user's like those of its text. */
-function verbatim(part: Part): Part {
-  if (part.kind === 'identifier') return { kind: 'verbatim', text: part.text };
-  return part.kind === 'literal' ? { kind: 'literal', value: part.value, verbatim: true } : part;
+  return new composables.Template(strings, values);
 }
 
 function identifier(...names: readonly string[]): composables.Identifier {

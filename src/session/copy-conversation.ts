@@ -240,5 +240,8 @@ function notCopy(query: string): Error {
 }
 
 function mixed(query: string): Error {
-  return new errors.ProgrammingError('COPY cannot be mixed with other operations: the query has several statements', { query });
+  return new errors.ProgrammingError(
+    'COPY cannot be mixed with other operations: the query has several statements',
+    { query },
+  );
 }

@@ -30,6 +30,10 @@ export class Lane {
    */
   send(pending: PendingStatement, begin: string | null, idle: boolean): boolean {
     const { request } = pending;
+    if (request.portal !== undefined) {
+      this.#sendPortal(pending, begin, request.portal);
+      return true;
+    }
     const executions = request.executions ?? [NO_PARAMS];
     const prepare =
       executions.length > 1 && request.prepare === undefined && request.policy.threshold !== null
@@ -102,6 +106,18 @@ export class Lane {
     if (described) this.#writer.describePortal();
     this.#writer.execute(pending.request.conversation?.rowsAtATime);
     pending.executions.push({ statement, described, hidden: false });
+  }
+
+  #sendPortal(
+    pending: PendingStatement,
+    begin: string | null,
+    { act, name }: NonNullable<StatementRequest['portal']>,
+  ): void {
+    if (begin !== null) this.#begin(pending, begin);
+    if (act === 'describe') this.#writer.describePortal(name);
+    else this.#writer.closePortal(name);
+    this.#writer.sync();
+    this.#scheduleFlush();
   }
 
   #begin(pending: PendingStatement, begin: string): void {

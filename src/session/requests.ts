@@ -27,6 +27,7 @@ export function isTransparent({ text, executions, signal }: StatementRequest): b
 }
 
 /** Whether a statement may be sent without waiting for what is before it. */
-export function canBePipelined({ text, onlyIf, conversation }: StatementRequest): boolean {
-  return onlyIf === undefined && conversation === undefined && !controlsTransaction(text);
+export function canBePipelined({ text, onlyIf, conversation, portal }: StatementRequest): boolean {
+  const isOrdinary = onlyIf === undefined && conversation === undefined && portal === undefined;
+  return isOrdinary && !controlsTransaction(text);
 }

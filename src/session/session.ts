@@ -319,7 +319,9 @@ export class Session implements MessageSink {
    * other statements are refused, as during a COPY.
    */
   stream(request: StatementRequest, size: number | null): RowStream {
-    return new RowStream(size, request, (sent) => this.submit(sent));
+    return new RowStream(size, { ...request, executions: request.executions ?? [[]] }, (sent) =>
+      this.submit(sent),
+    );
   }
 
   /** Why nothing can be executed now; null if it can. */

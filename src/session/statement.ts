@@ -25,6 +25,8 @@ export interface StatementRequest {
   readonly prepare?: boolean | undefined;
   readonly policy: PreparePolicy;
   readonly signal?: AbortSignal | undefined;
+  /** No statement, but a portal to be described, in a result without a tag, or closed, which is no error if it is not there. */
+  readonly portal?: { readonly act: 'describe' | 'close'; readonly name: string };
   /** Who goes on talking with the server, if anybody does; then there is one execution. */
   readonly conversation?: Conversation;
 }
@@ -134,6 +136,9 @@ export class PendingStatement {
     const execution = this.executions[this.#executed];
     if (execution !== undefined) execution.statement.fields = fields;
     this.#setFields(fields);
+    if (this.request.portal !== undefined) {
+      this.results.push({ fields, rows: [], decoder: this.decoder, tag: null });
+    }
   }
 
   /** A statement is complete; `tag` is null if it was empty. */

@@ -118,7 +118,7 @@ export async function fetchType<Row extends TypeRow>(
       `fetch() takes the name of a type as a string or an sql.Identifier, got ${name === null ? 'null' : typeof name}`,
     );
   }
-  const cursor = new CatalogueCursor<Row>(connection as unknown as AsyncConnection<unknown>, {
+  const cursor = new CatalogueCursor<Row>(connection, {
     rowFactory: dictRow<Row>,
   });
   const read = async (): Promise<Row | null> => {

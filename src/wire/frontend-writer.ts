@@ -63,12 +63,12 @@ export class FrontendWriter {
     this.#end(start);
   }
 
-  /** Describe the unnamed portal: answered by RowDescription or NoData. */
-  describePortal(): void {
+  /** Describe a portal, by default the unnamed one: answered by RowDescription or NoData. */
+  describePortal(name = ''): void {
     const start = this.#begin(0x44);
-    this.#room(2);
+    this.#room(1);
     this.#bytes[this.#at++] = 0x50;
-    this.#bytes[this.#at++] = 0;
+    this.#string(name);
     this.#end(start);
   }
 
@@ -81,12 +81,12 @@ export class FrontendWriter {
     this.#end(start);
   }
 
-  /** Close the unnamed portal. */
-  closePortal(): void {
+  /** Close a portal, by default the unnamed one; it is no error if there is none of that name. */
+  closePortal(name = ''): void {
     const start = this.#begin(0x43);
-    this.#room(2);
+    this.#room(1);
     this.#bytes[this.#at++] = 0x50;
-    this.#bytes[this.#at++] = 0;
+    this.#string(name);
     this.#end(start);
   }
 

@@ -79,7 +79,7 @@ describe('an adapters map', () => {
     expect(dumpParam(new Dot(), map, '$1')).toEqual({ text: 'shape', oid: 25 });
     map.registerDumper(Circle, (_: Circle, place) => ({ text: place, oid: 0 }));
     expect(dumpParam(new Dot(), map, '$1')).toEqual({ text: '$1', oid: 0 });
-    expect(dumpParam([new Shape()], map, '$1')).toEqual({ text: '{"shape"}', oid: 1009 });
+    expect(dumpParam([new Shape()], map, '$1')).toEqual({ text: '{shape}', oid: 1009 });
   });
 
   it('dumps with the dumper of a typeof', () => {

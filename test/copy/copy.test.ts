@@ -348,12 +348,21 @@ describe('the statement', () => {
     },
   );
 
-  test('with another statement behind it raises ProgrammingError at the end', async () => {
+  test('with another statement behind it raises ProgrammingError: at the end, or in autocommit mode before', async () => {
     const table = await withTable();
-    await expect(table.cur.withCopy(`${FROM}; SELECT 1`, () => undefined)).rejects.toThrow(
-      /mixed with other/,
-    );
-    await expectUsable(table);
+    for (const second of ['SELECT 1', 'DROP TABLE place', FROM]) {
+      const attempt = table.cur.withCopy(`${FROM}; ${second}`, (copy) => copy.writeRow([1, 'a']));
+      await expect(attempt).rejects.toThrow(/mixed with other statements/);
+      await expect(attempt).rejects.toThrow(errors.ProgrammingError);
+      expect(table.conn.info.transactionStatus).toBe(TransactionStatus.INTRANS);
+      await table.conn.rollback();
+      expect(await rowsOf(table)).toEqual([]);
+      await table.conn.rollback();
+    }
+    await table.conn.setAutocommit(true);
+    await expect(table.cur.copy(`${FROM}; SELECT 1`)).rejects.toThrow(/mixed with other statements/);
+    await expect(table.cur.copy(`SELECT 1; ${FROM}`)).rejects.toThrow(errors.ProgrammingError);
+    expect(await rowsOf(table)).toEqual([]);
   });
 
   test('that the server refuses raises its error, and the cursor can be used again', async () => {

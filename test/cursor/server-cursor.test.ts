@@ -11,7 +11,6 @@ import {
   sql,
   TransactionStatus,
   type RowFactory,
-  type ServerCursorFactory,
 } from '../../src/index.js';
 import { connect, dsn, terminate } from '../support/database.js';
 
@@ -70,7 +69,7 @@ describe('a server-side cursor', () => {
 
   it('takes parameters, composed queries and any name', async () => {
     const connection = await connect();
-    for (const name of ['we ird"na%sme', 'Größe', '1-2-3', 'x'.repeat(70)]) {
+    for (const name of ['we ird"na%sme', 'Größe', '1-2-3', 'x'.repeat(70), 'ü'.repeat(40)]) {
       await using cursor = connection.cursor({ name });
       expect(cursor.name).toBe(name);
       await cursor.execute('select %s::int, %(b)s::text'.replace('%s', '%(a)s'), { a: 1, b: '100%' });
@@ -252,7 +251,12 @@ describe('iteration over a server-side cursor', () => {
           for await (const n of cursor) {
             expect(n).toBe(++rows);
             if (n !== batch * 10 + 1) continue;
-            await killer.execute('select pg_terminate_backend(%s, 5000)', [connection.info.backendPid]);
+            const pid = connection.info.backendPid;
+            await killer.execute('select pg_terminate_backend(%s)', [pid]);
+            // The server's own way of waiting looks every tenth of a second.
+            for (let alive = 1; alive > 0;) {
+              alive = (await killer.execute('select 1 from pg_stat_activity where pid = %s', [pid])).rowcount;
+            }
           }
         };
         await expect(loop()).rejects.toBeInstanceOf(errors.OperationalError);
@@ -468,6 +472,17 @@ describe('closing a server-side cursor', () => {
     await first.close();
     await second.close();
     expect(connection.info.transactionStatus).toBe(TransactionStatus.INTRANS);
+  });
+
+  it('leaves no cursor with hold behind, in a failed transaction neither', async () => {
+    const connection = await connect();
+    const held = connection.cursor({ name: 'held', withhold: true });
+    await held.execute(HUNDRED);
+    await connection.commit();
+    await expect(connection.execute('wat')).rejects.toBeInstanceOf(errors.SyntaxError);
+    await held.close();
+    await connection.rollback();
+    expect(await portals(connection)).toEqual([]);
   });
 
   it('never raises on a connection that is closed, lost or given back', async () => {

@@ -6,9 +6,7 @@ import { admin, connect, terminate } from '../support/database.js';
 const NUMBERS = 'select generate_series(1, %s::int) as n';
 
 async function portals(connection: AsyncConnection): Promise<unknown> {
-  return (await (
-    await connection.execute('select count(*)::int from pg_cursors')
-  ).fetchone())![0] as unknown;
+  return (await (await connection.execute('select count(*)::int from pg_cursors')).fetchone())![0] as unknown;
 }
 
 describe.each([true, false])('a stream (autocommit: %s)', (autocommit) => {

@@ -88,6 +88,15 @@ describe('the examples', () => {
     expect(peak).toBeLessThanOrEqual(10);
   });
 
+  test('07 copies every city in, out, and across', { timeout: LIMIT }, async () => {
+    const { code, output } = await run('07-copy-cities');
+    expect(code, output).toBe(0);
+    const counts = [...output.matchAll(/^example_\w+: (\d+) of (\d+) cities$/gm)];
+    expect(counts).toHaveLength(3);
+    for (const [, stored, expected] of counts) expect(stored).toBe(expected);
+    expect(output).toContain('all tables are the same: true');
+  });
+
   test('08 does every job once, whatever is killed', { timeout: LIMIT }, async () => {
     const { code, output } = await run('08-job-queue');
     expect(code, output).toBe(0);

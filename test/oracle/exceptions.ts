@@ -22,6 +22,7 @@ export const AREAS = [
   'server_cursor',
   'notify',
   'tpc',
+  'pool',
 ] as const;
 
 /** Calls that the library does not have yet. A step that makes one is left out, and so is the state that it would leave. */

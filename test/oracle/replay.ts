@@ -65,8 +65,10 @@ class Replayer {
   }
 
   async end(): Promise<void> {
-    // Pools last: they wait for nothing, but their connections are among the others.
-    for (const object of this.#toClose.reverse()) await call(object, 'close');
+    // Those of a pool that the scenario has not given back are closed with it, at once.
+    for (const object of this.#toClose.reverse()) {
+      await call(object, 'close', ...(object instanceof usingpg.AsyncConnectionPool ? [0] : []));
+    }
   }
 
   async run(steps: readonly Step[], where: string, inPipeline: boolean): Promise<void> {

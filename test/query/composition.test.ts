@@ -343,7 +343,7 @@ describe('composables', () => {
 
   it('of a version that is not understood are refused', async () => {
     const conn = await connect();
-    const brand = Object.getOwnPropertySymbols(sql`a`)[0]!;
+    const brand = Symbol.for('usingpg.composable');
     const future = { [brand]: { version: 99, parts: [] } } as unknown as sql.Composable;
     await expect(conn.execute(future)).rejects.toThrow(/another version of usingpg/);
     expect(refusal(() => sql`${future}`)).toMatch(/another version/);

@@ -1,5 +1,5 @@
 import { describe, expect, expectTypeOf, it } from 'vitest';
-import type { Column } from '../../src/column.js';
+import { describeField } from '../../src/column.js';
 import * as errors from '../../src/errors/index.js';
 import {
   argsRow,
@@ -16,7 +16,8 @@ import {
 } from '../../src/rows.js';
 
 function source(...names: string[]): RowSource {
-  return { description: names.map((name) => ({ name }) as Column) };
+  const field = { typeOid: 25, typeSize: -1, typmod: -1, tableOid: 0, tableColumn: 0 };
+  return { description: names.map((name) => describeField({ ...field, name })) };
 }
 
 const noResult: RowSource = { description: null };

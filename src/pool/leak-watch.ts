@@ -1,0 +1,137 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { channels, type LeakMessage } from '../diagnostics.js';
+import type { Clock, Timer } from './clock.js';
+
+/** A checkout that is watched, from the call that wants a connection until the connection comes back. */
+export class Watched {
+  /** Whether it has been reported. */
+  reported = false;
+  /** Whether the connection has come back, or was never given. */
+  ended = false;
+  /** When it was given; null before that. */
+  since: number | null = null;
+  backendPid = 0;
+  timer: Timer | null = null;
+  /** V8 makes a text of it only when somebody wants to see it, which is what costs. */
+  readonly #trace: { stack?: string } = {};
+
+  /** The stack begins with the caller of `below`. */
+  constructor(below: (...args: never[]) => unknown) {
+    Error.captureStackTrace(this.#trace, below);
+  }
+
+  /** The stack of the call, a frame a line. */
+  get stack(): string {
+    return (this.#trace.stack ?? '').split('\n').slice(1).join('\n');
+  }
+
+  /** The innermost frame that is not the pool's own. */
+  get place(): string {
+    const frames = this.stack.split('\n').map((frame) => frame.trim().replace(/^at /, ''));
+    return frames.find((frame) => !POOL_FRAME.test(frame)) ?? 'an unknown place';
+  }
+}
+
+const POOL_FRAME = /^(?:async )?Async\w*Pool\./;
+
+/**
+ * Watches the connections that a pool has lent out: reports once what is not back after `threshold` seconds, and knows which task
+ * holds what. A task is what runs within `holding()`, with all that it calls and awaits.
+ */
+export class LeakWatch {
+  readonly #pool: string;
+  readonly #threshold: number;
+  readonly #clock: Clock;
+  readonly #tasks = new AsyncLocalStorage<readonly Watched[]>();
+
+  /** `pool` is its name, `threshold` in seconds. */
+  constructor(pool: string, threshold: number, clock: Clock) {
+    this.#pool = pool;
+    this.#threshold = threshold;
+    this.#clock = clock;
+  }
+
+  /** The connection has been lent out. */
+  begin(watched: Watched, backendPid: number): void {
+    watched.since = this.#clock.now();
+    watched.backendPid = backendPid;
+    const due = (): void => {
+      watched.timer = null;
+      this.#report(watched, false);
+    };
+    watched.timer = this.#clock.after(this.#threshold, due, false);
+  }
+
+  /** The connection has come back; `collected`: by itself, as nobody could have given it back any more. */
+  end(watched: Watched, collected: boolean): void {
+    if (watched.ended) return;
+    watched.ended = true;
+    watched.timer?.cancel();
+    if (watched.reported) channels.leakReturned.publish(this.#message(watched, collected));
+    else if (collected) this.#report(watched, true);
+  }
+
+  /** Runs `task`, which holds the connection. */
+  holding<T>(watched: Watched, task: () => T): T {
+    return this.#tasks.run([...this.held, watched], task);
+  }
+
+  /** What the current task holds. */
+  get held(): readonly Watched[] {
+    return (this.#tasks.getStore() ?? []).filter(({ ended }) => !ended);
+  }
+
+  #report(watched: Watched, collected: boolean): void {
+    watched.reported = true;
+    reportLeak(this.#message(watched, collected));
+  }
+
+  #message(watched: Watched, collected: boolean): LeakMessage {
+    const seconds = this.#clock.now() - (watched.since ?? 0);
+    return { pool: this.#pool, backendPid: watched.backendPid, seconds, stack: watched.stack, collected };
+  }
+}
+
+/** Tells the world of a leak. */
+export function reportLeak(message: LeakMessage): void {
+  const { pool, backendPid, seconds, stack, collected } = message;
+  channels.leak.publish(message);
+  const what = collected
+    ? `was garbage-collected after ${seconds.toFixed(1)} seconds without having been given back; the pool has taken it back`
+    : `has been lent out for ${seconds.toFixed(1)} seconds`;
+  process.emitWarning(
+    `a connection of the pool '${pool}' (backend ${String(backendPid)}) ${what}. Let \`await using\`, withConnection() or a` +
+      ` \`finally\` with putconn() give it back.${stack === null ? ' Set `leakThreshold` to learn where it was taken.' : ` It was taken here:\n${stack}`}`,
+    { code: 'USINGPG_LEAK' },
+  );
+}
+
+/** What a task that waits in vain should know of those that are lent out, and of those among them that it holds itself. */
+export function explainWait(lent: readonly Watched[], held: readonly Watched[]): string[] {
+  const own = lent.filter((watched) => held.includes(watched));
+  const parts: string[] = [];
+  if (own.length > 0) {
+    const count =
+      own.length < lent.length ? `${String(own.length)} of them` : lent.length === 1 ? 'it' : 'all of them';
+    parts.push(
+      `the task that waits holds ${count} itself, taken at ${places(own)}: use that connection, or give it back first`,
+    );
+  }
+  const others = lent.filter((watched) => !own.includes(watched));
+  if (others.length > 0)
+    parts.push(`${own.length > 0 ? 'others' : 'those lent out'} were taken at ${places(others)}`);
+  return parts;
+}
+
+const MOST_PLACES = 3;
+
+function places(taken: readonly Watched[]): string {
+  const counts = new Map<string, number>();
+  for (const { place } of taken) counts.set(place, (counts.get(place) ?? 0) + 1);
+  const told = [...counts]
+    .sort(([, one], [, other]) => other - one)
+    .slice(0, MOST_PLACES)
+    .map(([place, count]) => (count === 1 ? place : `${place} (${String(count)} times)`));
+  if (counts.size > MOST_PLACES) told.push(`${String(counts.size - MOST_PLACES)} other places`);
+  return told.join(', ');
+}

@@ -1,0 +1,56 @@
+import { expect, test } from 'vitest';
+import { copyOptions, firstOfSeveral } from '../../src/copy/statement-options.js';
+
+test.each<[string, Record<string, string> | null]>([
+  ['COPY t FROM STDIN', {}],
+  ['copy t (a, "from", c) to stdout;', {}],
+  ["COPY t FROM STDIN (FORMAT csv, HEADER, DELIMITER ';')", { format: 'csv', header: '', delimiter: ';' }],
+  ['COPY t FROM STDIN WITH (FORMAT "csv", HEADER match)', { format: 'csv', header: 'match' }],
+  [
+    "COPY t FROM STDIN WITH (format 'text', null '', FORCE_NULL (a, b), encoding 'utf8')",
+    {
+      format: 'text',
+      null: '',
+      force_null: '(a,b)',
+      encoding: 'utf8',
+    },
+  ],
+  [
+    "COPY t TO STDOUT CSV HEADER DELIMITER AS E'\\t' NULL ''''",
+    {
+      format: 'csv',
+      header: '',
+      delimiter: '\t',
+      null: "'",
+    },
+  ],
+  ['COPY BINARY t TO STDOUT', { format: 'binary' }],
+  ['COPY t FROM STDIN BINARY', { format: 'binary' }],
+  ["COPY t FROM STDIN DELIMITERS ',' WHERE a = 'csv'", { delimiter: ',' }],
+  ["COPY (SELECT 'to stdout (format csv)' FROM stdin) TO STDOUT", {}],
+  [
+    'COPY (SELECT $$to stdout (format csv)$$ FROM (SELECT 1) AS x) TO STDOUT (FORMAT binary)',
+    { format: 'binary' },
+  ],
+  ['/* from stdin (format csv) /* nested */ */ COPY t -- from stdin csv\n FROM STDIN', {}],
+  ['COPY "to stdout csv" TO STDOUT', {}],
+  ["COPY t FROM STDIN (NULL E'\\\\N')", { null: '\\N' }],
+  ["COPY t FROM '/file' CSV", null],
+  ['SELECT 1', null],
+  ["COPY t FROM STDIN (NULL 'unfinished", null],
+  ['COPY t FROM STDIN /* unfinished', null],
+  ['', null],
+])('the options of %s', (statement, options) => {
+  const found = copyOptions(statement);
+  expect(found === null ? null : Object.fromEntries(found)).toEqual(options);
+});
+
+test.each([
+  ['COPY t FROM STDIN', null],
+  ['COPY t FROM STDIN; -- and that is it\n;', null],
+  ["COPY (SELECT ';') TO STDOUT", null],
+  ["COPY t FROM STDIN (DELIMITER ';') ; SELECT 1", "COPY t FROM STDIN (DELIMITER ';') "],
+  ['SELECT 1; COPY t FROM STDIN', 'SELECT 1'],
+])('the first of several statements in %s', (text, first) => {
+  expect(firstOfSeveral(text)).toBe(first);
+});

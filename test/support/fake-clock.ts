@@ -1,0 +1,39 @@
+import type { Clock, Timer } from '../../src/pool/clock.js';
+
+/** A clock that stands still until it is told. */
+export class FakeClock implements Clock {
+  time = 0;
+  readonly #timers: { at: number; fn: () => void }[] = [];
+
+  now(): number {
+    return this.time;
+  }
+
+  after(seconds: number, fn: () => void): Timer {
+    const timer = { at: this.time + seconds, fn };
+    this.#timers.push(timer);
+    return {
+      cancel: () => {
+        const index = this.#timers.indexOf(timer);
+        if (index >= 0) this.#timers.splice(index, 1);
+      },
+    };
+  }
+
+  /** How many calls are to come. */
+  get pending(): number {
+    return this.#timers.length;
+  }
+
+  advance(seconds: number): void {
+    const until = this.time + seconds;
+    for (;;) {
+      const next = this.#timers.filter(({ at }) => at <= until).sort((a, b) => a.at - b.at)[0];
+      if (next === undefined) break;
+      this.#timers.splice(this.#timers.indexOf(next), 1);
+      this.time = Math.max(this.time, next.at);
+      next.fn();
+    }
+    this.time = until;
+  }
+}
