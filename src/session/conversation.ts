@@ -17,6 +17,8 @@ export interface RowBatch {
  */
 export interface Conversation {
   readonly kind: 'copy' | 'rows';
+  /** Whether it has been asked to end, so that what comes next may wait for it. */
+  readonly left: boolean;
   /** How many rows the server sends at a time; 0: all at once. */
   readonly rowsAtATime: number;
   /** Called when the statement is sent: from here on `floor` may be used, until the statement has ended. */

@@ -86,6 +86,9 @@ export class CopyConversation implements Conversation, CopyChannel {
   get tag(): string | null {
     return this.#tag;
   }
+  get left(): boolean {
+    return this.#left || this.#finishing;
+  }
   get ended(): boolean {
     return this.#ended;
   }

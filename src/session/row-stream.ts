@@ -55,6 +55,10 @@ export class RowStream implements Conversation {
     );
   }
 
+  get left(): boolean {
+    return this.#left;
+  }
+
   /** The next rows, a `StatementResult` if they are the last; then null. Rejects with the statement's error. */
   async next(): Promise<RowBatch | StatementResult | null> {
     while (this.#batch === null && !this.#ended) {

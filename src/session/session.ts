@@ -328,7 +328,8 @@ export class Session implements MessageSink {
   #refusal(text: string | null): Error | null {
     if (this.#phase !== 'open') return this.unusable(text);
     const { request } = this.#conversing ?? {};
-    if (request === undefined) return null;
+    // To wait for one that is on its way out is safe.
+    if (request?.conversation?.left !== false) return null;
     return new errors.ProgrammingError(
       `the connection is busy with «${request.text.slice(0, 100)}», which has it to itself until it has been read or written to` +
         ' its end, or left; use another connection for what is to happen meanwhile',

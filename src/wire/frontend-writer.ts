@@ -1,4 +1,5 @@
 const INITIAL = 4096;
+const MOST = 131_072;
 
 /**
  * Builds frontend messages of the extended protocol into one growing buffer, so that everything sent in a turn of the
@@ -21,8 +22,8 @@ export class FrontendWriter {
   /** The bytes written since the last call; the writer starts afresh. */
   take(): Buffer {
     const taken = this.#bytes.subarray(0, this.#at);
-    // A socket may hold the bytes for as long as it likes, so the next messages go to memory of their own.
-    this.#bytes = Buffer.allocUnsafe(INITIAL);
+    // A socket may hold the bytes for as long as it likes, so the next messages go to memory of their own: about as much again.
+    this.#bytes = Buffer.allocUnsafe(Math.min(Math.max(INITIAL, this.#at), MOST));
     this.#at = 0;
     return taken;
   }

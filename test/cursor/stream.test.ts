@@ -139,6 +139,17 @@ describe.each([true, false])('a stream (autocommit: %s)', (autocommit) => {
     expect(await (await connection.execute('select 1')).fetchone()).toEqual([1]);
   });
 
+  it('that is being left lets others wait for its end', async () => {
+    const connection = await connect({ autocommit });
+    const rows = connection.cursor().stream(NUMBERS, [1_000_000]);
+    expect(await rows.next()).toEqual({ done: false, value: [1] });
+    const left = rows.return();
+    await Promise.resolve();
+    const next = connection.execute('select 2');
+    await left;
+    expect(await (await next).fetchone()).toEqual([2]);
+  });
+
   it('waits for what came before it', async () => {
     const connection = await connect({ autocommit });
     const before = connection.execute('select pg_sleep(0.05), 1 as one');
