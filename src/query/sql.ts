@@ -79,19 +79,27 @@ export const sql: Sql = Object.assign(template, {
     new composables.Literal(value).asString(context),
 });
 
-/* eslint-disable @typescript-eslint/no-namespace -- the types stand beside the functions that make them */
+// Bundled into one declaration file, a type of the namespace must not be another name for one that is called the same.
+type AnyComposable = composables.Composable;
+type AnyComposed = composables.Composed;
+type AnyIdentifier = composables.Identifier;
+type AnyLiteral = composables.Literal;
+type AnyPlaceholder = composables.Placeholder;
+type AnySql = composables.SQL;
+type AnyTemplate = composables.Template;
+
+// eslint-disable-next-line @typescript-eslint/no-namespace -- the types stand beside the functions that make them
 export declare namespace sql {
   /** A query, or a part of one, that was composed. */
-  type Composable = composables.Composable;
-  type Composed = composables.Composed;
-  type Identifier = composables.Identifier;
-  type Literal = composables.Literal;
-  type Placeholder = composables.Placeholder;
-  type SQL = composables.SQL;
+  type Composable = AnyComposable;
+  type Composed = AnyComposed;
+  type Identifier = AnyIdentifier;
+  type Literal = AnyLiteral;
+  type Placeholder = AnyPlaceholder;
+  type SQL = AnySql;
   /** What the template tag makes. */
-  type Template = composables.Template;
+  type Template = AnyTemplate;
 }
-/* eslint-enable @typescript-eslint/no-namespace */
 
 function template(strings: TemplateStringsArray, ...values: readonly unknown[]): composables.Template {
   // A list that came over the network has no `raw`.
