@@ -7,10 +7,10 @@ import * as errors from '../errors/index.js';
 import type { Query } from '../query/binding.js';
 import type { Params } from '../query/placeholders.js';
 import { tupleRow, type RowFactory, type TupleRow } from '../rows.js';
-import { Session, type ResponseFields } from '../session/session.js';
-import { DEFAULT_CONNECT_TIMEOUT } from '../session/startup.js';
+import type { Session, ResponseFields } from '../session/session.js';
 import type { TransactionStatus } from '../session/status.js';
 import { cancelWithin } from './cancel-safe.js';
+import { chosenParams, openSession } from './connect.js';
 import { HANDLE, Handle } from './handle.js';
 import { checkIdle, ConnectionInfo } from './info.js';
 import { AsyncPipeline, runInPipeline } from './pipeline.js';
@@ -115,54 +115,25 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     signal?.throwIfAborted();
     if (options.autocommit !== undefined) checkSetting('autocommit', options.autocommit);
     const resolved = await resolveConninfo(conninfo);
-    const limit = new AbortController();
-    const abort = (): void => {
-      limit.abort(signal?.reason);
-    };
-    signal?.addEventListener('abort', abort, { once: true });
-    if (signal?.aborted === true) abort();
-    const seconds = resolved.connectTimeout ?? DEFAULT_CONNECT_TIMEOUT;
-    const timer = setTimeout(() => {
-      limit.abort(
-        new errors.ConnectionTimeout(
-          `connection to server at ${resolved.path ?? `${resolved.host}:${String(resolved.port)}`} failed:` +
-            ` no answer within ${String(seconds)} seconds`,
-        ),
-      );
-    }, seconds * 1000);
-    try {
-      const session = await Session.open(
-        resolved,
-        {
-          user: resolved.user,
-          database: resolved.dbname,
-          password: resolved.password,
-          parameters: resolved.startupParameters,
-        },
-        limit.signal,
-      );
-      return new this<R>({
-        session,
-        params: resolved.params,
-        settings: { ...DEFAULT_SETTINGS, autocommit: options.autocommit ?? false },
-        policy: {
-          threshold:
-            options.prepareThreshold === undefined ? DEFAULT_PREPARE_THRESHOLD : options.prepareThreshold,
-          max: DEFAULT_PREPARED_MAX,
-        },
-        adapters: (options.context?.adapters ?? globalAdapters).cloneFor(session.parameters),
-        rowFactory: options.rowFactory ?? tupleRow,
-        cursorFactory: options.cursorFactory ?? AsyncCursor,
-        serverCursorFactory: AsyncServerCursor,
-        noticeHandlers: [],
-        notifyHandlers: [],
-        giveBack: null,
-        closeReturns: false,
-      });
-    } finally {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', abort);
-    }
+    const session = await openSession(resolved, signal);
+    return new this<R>({
+      session,
+      params: chosenParams(resolved, session.address),
+      settings: { ...DEFAULT_SETTINGS, autocommit: options.autocommit ?? false },
+      policy: {
+        threshold:
+          options.prepareThreshold === undefined ? DEFAULT_PREPARE_THRESHOLD : options.prepareThreshold,
+        max: DEFAULT_PREPARED_MAX,
+      },
+      adapters: (options.context?.adapters ?? globalAdapters).cloneFor(session.parameters),
+      rowFactory: options.rowFactory ?? tupleRow,
+      cursorFactory: options.cursorFactory ?? AsyncCursor,
+      serverCursorFactory: AsyncServerCursor,
+      noticeHandlers: [],
+      notifyHandlers: [],
+      giveBack: null,
+      closeReturns: false,
+    });
   }
 
   /** @internal Use `AsyncConnection.connect()` or a pool. */

@@ -56,7 +56,7 @@ export class ConnectionInfo {
     return this.#handle.session.address.host;
   }
 
-  /** The address that was connected to, if one was given. Empty for a unix socket. */
+  /** The network address that was connected to. Empty for a unix socket. */
   get hostaddr(): string {
     return this.#handle.session.address.hostaddr ?? '';
   }
@@ -118,7 +118,7 @@ export class ConnectionInfo {
 
   /** Whether the connection is encrypted. */
   get sslInUse(): boolean {
-    return false;
+    return this.#handle.session.encrypted;
   }
 }
 

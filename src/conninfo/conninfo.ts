@@ -16,7 +16,21 @@ type KnownParameter =
   | 'application_name'
   | 'fallback_application_name'
   | 'options'
-  | 'sslmode';
+  | 'target_session_attrs'
+  | 'load_balance_hosts'
+  | 'require_auth'
+  | 'channel_binding'
+  | 'sslmode'
+  | 'sslnegotiation'
+  | 'sslrootcert'
+  | 'sslcert'
+  | 'sslkey'
+  | 'sslpassword'
+  | 'sslcrl'
+  | 'sslcrldir'
+  | 'sslsni'
+  | 'ssl_min_protocol_version'
+  | 'ssl_max_protocol_version';
 
 /** Connection parameters by libpq's names; `connect_timeout` is in seconds. */
 export type ConninfoParams = {

@@ -1,2 +1,9 @@
+export type { AuthenticationSettings, AuthMethod } from './authentication.js';
 export { conninfoToDict, makeConninfo, type ConninfoParams } from './conninfo.js';
-export { resolveConninfo, type ResolvedConninfo } from './resolve.js';
+export {
+  resolveConninfo,
+  type ResolvedConninfo,
+  type ResolvedHost,
+  type TargetSessionAttrs,
+} from './resolve.js';
+export type { SslMode, TlsSettings } from './tls-settings.js';

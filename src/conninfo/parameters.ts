@@ -22,8 +22,12 @@ export const PARAMETERS: Readonly<Record<string, Parameter>> = {
   user: { env: 'PGUSER' },
   password: { env: 'PGPASSWORD', secret: true },
   passfile: { env: 'PGPASSFILE' },
-  require_auth: { env: 'PGREQUIREAUTH', honoured: OFF },
-  channel_binding: { env: 'PGCHANNELBINDING', honoured: ['', 'disable', 'prefer'], refused: ['require'] },
+  require_auth: { env: 'PGREQUIREAUTH' },
+  channel_binding: {
+    env: 'PGCHANNELBINDING',
+    honoured: ['', 'disable', 'prefer', 'require'],
+    refused: [],
+  },
   connect_timeout: { env: 'PGCONNECT_TIMEOUT' },
   dbname: { env: 'PGDATABASE' },
   host: { env: 'PGHOST' },
@@ -39,26 +43,26 @@ export const PARAMETERS: Readonly<Record<string, Parameter>> = {
   keepalives_interval: { honoured: ['', '0'] },
   keepalives_count: { honoured: ['', '0'] },
   tcp_user_timeout: { honoured: ['', '0'] },
-  // 'prefer', libpq's default, would try TLS first; both it and 'allow' permit the plain connection that is made.
   sslmode: {
     env: 'PGSSLMODE',
-    honoured: ['', 'disable', 'allow', 'prefer'],
-    refused: ['require', 'verify-ca', 'verify-full'],
+    honoured: ['', 'disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'],
+    refused: [],
   },
-  sslnegotiation: { env: 'PGSSLNEGOTIATION', honoured: ['', 'postgres'], refused: ['direct'] },
+  sslnegotiation: { env: 'PGSSLNEGOTIATION', honoured: ['', 'postgres', 'direct'], refused: [] },
   sslcompression: { env: 'PGSSLCOMPRESSION', honoured: ['', '0'] },
-  sslcert: { env: 'PGSSLCERT', honoured: OFF },
-  sslkey: { env: 'PGSSLKEY', honoured: OFF },
-  sslpassword: { honoured: OFF, secret: true },
-  sslcertmode: { env: 'PGSSLCERTMODE', honoured: ['', 'disable', 'allow'] },
-  sslrootcert: { env: 'PGSSLROOTCERT', honoured: OFF },
-  sslcrl: { env: 'PGSSLCRL', honoured: OFF },
-  sslcrldir: { env: 'PGSSLCRLDIR', honoured: OFF },
+  sslcert: { env: 'PGSSLCERT' },
+  sslkey: { env: 'PGSSLKEY' },
+  sslpassword: { secret: true },
+  // Node does not tell whether the server has asked for a certificate.
+  sslcertmode: { env: 'PGSSLCERTMODE', honoured: ['', 'disable', 'allow'], refused: ['require'] },
+  sslrootcert: { env: 'PGSSLROOTCERT' },
+  sslcrl: { env: 'PGSSLCRL' },
+  sslcrldir: { env: 'PGSSLCRLDIR' },
   sslkeylogfile: { honoured: OFF },
   sslsni: { env: 'PGSSLSNI', honoured: ['', '0', '1'] },
   requirepeer: { env: 'PGREQUIREPEER', honoured: OFF },
-  ssl_min_protocol_version: { env: 'PGSSLMINPROTOCOLVERSION', honoured: ['', 'TLSv1.2'] },
-  ssl_max_protocol_version: { env: 'PGSSLMAXPROTOCOLVERSION', honoured: OFF },
+  ssl_min_protocol_version: { env: 'PGSSLMINPROTOCOLVERSION' },
+  ssl_max_protocol_version: { env: 'PGSSLMAXPROTOCOLVERSION' },
   min_protocol_version: { env: 'PGMINPROTOCOLVERSION', honoured: ['', '3.0'] },
   max_protocol_version: { env: 'PGMAXPROTOCOLVERSION', honoured: ['', '3.0', '3.2', 'latest'] },
   gssencmode: { env: 'PGGSSENCMODE', honoured: ['', 'disable', 'prefer'], refused: ['require'] },
@@ -68,10 +72,10 @@ export const PARAMETERS: Readonly<Record<string, Parameter>> = {
   replication: { honoured: ['', 'false', 'off', 'no', '0'] },
   target_session_attrs: {
     env: 'PGTARGETSESSIONATTRS',
-    honoured: ['', 'any'],
-    refused: ['read-write', 'read-only', 'primary', 'standby', 'prefer-standby'],
+    honoured: ['', 'any', 'read-write', 'read-only', 'primary', 'standby', 'prefer-standby'],
+    refused: [],
   },
-  load_balance_hosts: { env: 'PGLOADBALANCEHOSTS', honoured: ['', 'disable'], refused: ['random'] },
+  load_balance_hosts: { env: 'PGLOADBALANCEHOSTS', honoured: ['', 'disable', 'random'], refused: [] },
   scram_client_key: { honoured: OFF, secret: true },
   scram_server_key: { honoured: OFF, secret: true },
   oauth_issuer: { honoured: OFF },
@@ -121,9 +125,9 @@ export function checkHonoured(params: Readonly<Record<string, string>>): void {
     const shown = secret === true ? name : `${name}=${value}`;
     throw new errors.NotSupportedError(`the connection parameter ${shown} is not supported yet`);
   }
-  if (params['host']?.includes(',') === true || params['hostaddr']?.includes(',') === true) {
-    throw new errors.NotSupportedError(
-      'several hosts in the connection parameter host are not supported yet',
-    );
-  }
+}
+
+/** The parameters that may be shown. */
+export function withoutSecrets(params: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(params).filter(([name]) => PARAMETERS[name]?.secret !== true));
 }

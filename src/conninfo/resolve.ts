@@ -1,35 +1,41 @@
-import { existsSync } from 'node:fs';
-import { isIP } from 'node:net';
 import { userInfo } from 'node:os';
 import * as errors from '../errors/index.js';
+import { readAuthentication, type AuthenticationSettings } from './authentication.js';
 import { conninfoToDict, type ConninfoParams } from './conninfo.js';
-import { checkHonoured, PARAMETERS, requiredSslMode } from './parameters.js';
+import { readHosts, SOCKET_DIRECTORY, type HostTarget } from './hosts.js';
+import { checkHonoured, PARAMETERS, requiredSslMode, withoutSecrets } from './parameters.js';
 import { readPasswordFile } from './password-file.js';
 import { readService } from './service-file.js';
+import { readTlsSettings, type TlsSettings } from './tls-settings.js';
+
+/** A host, and the password for it. */
+export interface ResolvedHost extends HostTarget {
+  readonly password: string | null;
+}
+
+/** Which servers will do (libpq: `target_session_attrs`). */
+export type TargetSessionAttrs =
+  'any' | 'read-write' | 'read-only' | 'primary' | 'standby' | 'prefer-standby';
 
 /** All that is needed to connect. */
 export interface ResolvedConninfo {
-  /** The host's name, or the directory of a unix socket. */
-  readonly host: string;
-  readonly hostaddr: string | null;
-  readonly port: number;
-  /** The path of the unix socket, or null for TCP. */
-  readonly path: string | null;
+  /** At least one, in the order given. */
+  readonly hosts: readonly ResolvedHost[];
+  /** Whether hosts, and the addresses of each, are tried in random order. */
+  readonly loadBalance: boolean;
+  readonly targetSessionAttrs: TargetSessionAttrs;
   readonly user: string;
   readonly dbname: string;
-  readonly password: string | null;
-  /** Seconds; null where it is not limited. */
+  readonly tls: TlsSettings;
+  readonly authentication: AuthenticationSettings;
+  /** Seconds for each address that is tried; null where it is not limited. */
   readonly connectTimeout: number | null;
   readonly keepalives: { readonly enabled: boolean; readonly idleSeconds: number | null };
   /** Settings for the startup message. */
   readonly startupParameters: Readonly<Record<string, string>>;
-  /** The parameters given by whatever source, without defaults and without the password. */
+  /** The parameters given by whatever source, without defaults and without secrets. */
   readonly params: Readonly<Record<string, string>>;
 }
-
-/** Where Debian and others have their sockets; libpq's own default is compiled in. */
-const SOCKET_DIRECTORY = '/var/run/postgresql';
-const DEFAULT_PORT = '5432';
 
 /**
  * Completes connection parameters in libpq's order: those given, the service file, the environment, the password file, the
@@ -45,40 +51,41 @@ export async function resolveConninfo(conninfo: string | ConninfoParams = ''): P
       : await readService(service, given['servicefile'] ?? process.env['PGSERVICEFILE']);
   const params = { ...fromEnvironment(), ...fromService, ...given };
   checkHonoured(params);
-  const { password: explicitPassword, ...shown } = params;
-
   const user = nonEmpty(params['user']) ?? systemUser();
   const dbname = nonEmpty(params['dbname']) ?? user;
-  const port = portNumber(nonEmpty(params['port']) ?? DEFAULT_PORT);
-  const hostaddr = nonEmpty(params['hostaddr']) ?? null;
-  if (hostaddr !== null && isIP(hostaddr) === 0) {
-    throw new errors.OperationalError(`hostaddr "${hostaddr}" is not a network address; a name goes to host`);
+  const hosts: ResolvedHost[] = [];
+  for (const target of readHosts(params)) {
+    const password = nonEmpty(params['password']) ?? (await passwordFor(target, dbname, user, params));
+    hosts.push({ ...target, password });
   }
-  const host = nonEmpty(params['host']) ?? hostaddr ?? defaultHost();
-  const isDirectory = hostaddr === null && (host.startsWith('/') || host.startsWith('@'));
-  const password =
-    nonEmpty(explicitPassword) ??
-    (await readPasswordFile(
-      // A socket in the default directory counts as localhost.
-      { host: isDirectory && host === SOCKET_DIRECTORY ? 'localhost' : host, port, database: dbname, user },
-      nonEmpty(params['passfile']),
-    ));
   return {
-    host,
-    hostaddr,
-    port,
-    path: isDirectory ? `${host.replace(/^@/, '\0')}/.s.PGSQL.${String(port)}` : null,
+    hosts,
+    loadBalance: params['load_balance_hosts'] === 'random',
+    // Its value has been checked.
+    targetSessionAttrs: (nonEmpty(params['target_session_attrs']) ?? 'any') as TargetSessionAttrs,
     user,
     dbname,
-    password,
+    tls: readTlsSettings(params),
+    authentication: readAuthentication(params),
     connectTimeout: connectTimeout(params['connect_timeout']),
     keepalives: {
       enabled: integer('keepalives', nonEmpty(params['keepalives']) ?? '1') !== 0,
       idleSeconds: idleSeconds(params['keepalives_idle']),
     },
     startupParameters: startupParameters(params),
-    params: shown,
+    params: withoutSecrets(params),
   };
+}
+
+async function passwordFor(
+  { host, port, path }: HostTarget,
+  database: string,
+  user: string,
+  params: Readonly<Record<string, string>>,
+): Promise<string | null> {
+  // A socket in the default directory counts as localhost.
+  const name = path !== null && host === SOCKET_DIRECTORY ? 'localhost' : host;
+  return readPasswordFile({ host: name, port, database, user }, nonEmpty(params['passfile']));
 }
 
 function fromEnvironment(): Record<string, string> {
@@ -116,10 +123,6 @@ function systemUser(): string {
   }
 }
 
-function defaultHost(): string {
-  return process.platform !== 'win32' && existsSync(SOCKET_DIRECTORY) ? SOCKET_DIRECTORY : 'localhost';
-}
-
 function nonEmpty(value: string | undefined): string | undefined {
   return value === '' ? undefined : value;
 }
@@ -131,20 +134,6 @@ function integer(name: string, value: string): number {
     throw new errors.OperationalError(`invalid integer value "${value}" for connection option "${name}"`);
   }
   return Number(text);
-}
-
-function portNumber(value: string): number {
-  // In a URI whose special characters are not encoded, this may be a piece of the password.
-  if (!/^\s*[+-]?\d+\s*$/.test(value)) {
-    throw new errors.OperationalError(
-      'the port is not a number; special characters of user and password have to be percent-encoded in a URI',
-    );
-  }
-  const port = Number(value);
-  // Digits may be a piece of the password as well, so they are not shown.
-  if (port < 1 || port > 65_535)
-    throw new errors.OperationalError('the port number is out of range: it should be from 1 to 65535');
-  return port;
 }
 
 /** 0 and less leave it to the system, as in libpq. */

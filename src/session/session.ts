@@ -14,7 +14,15 @@ import {
 import { BackendReader, type MessageSink } from '../wire/backend-reader.js';
 import { Engine, type Login } from '../wire/engine.js';
 import { Backend } from '../wire/protocol.js';
-import { describeAddress, openSocket, type Receiver, type ServerAddress } from '../wire/socket.js';
+import { failedAs } from '../wire/connect-failure.js';
+import {
+  actualAddress,
+  describeAddress,
+  openSocket,
+  type Receiver,
+  type ServerAddress,
+} from '../wire/socket.js';
+import { isEncrypted, isTlsAlert, serverCertificate } from '../wire/tls.js';
 import { CANCEL_LIMIT, Cancellation } from './cancellation.js';
 import type { Floor } from './conversation.js';
 import type { CopyChannel } from './copy-channel.js';
@@ -22,7 +30,7 @@ import { CopyConversation } from './copy-conversation.js';
 import { Fifo } from './fifo.js';
 import { floorFor } from './floor.js';
 import { Lane } from './lane.js';
-import { authenticationProblem, refusal } from './startup.js';
+import { mayComeBeforeSignIn, notConnected, refusal, SignIn } from './startup.js';
 import { PipelineFlow } from './pipeline-flow.js';
 import { Hold, type Turn } from './queue.js';
 import { RowStream } from './row-stream.js';
@@ -64,6 +72,7 @@ export class Session implements MessageSink {
 
   readonly #socket: Socket;
   readonly #engine: Engine;
+  readonly #signIn: SignIn;
   readonly #reader: BackendReader;
   readonly #lane: Lane;
   readonly #cancellation: Cancellation;
@@ -108,7 +117,7 @@ export class Session implements MessageSink {
       const abort = (): void => {
         session.#fail(signal.reason as Error);
       };
-      const session: Session = new Session(socket, address, login, {
+      const session: Session = new Session(socket, actualAddress(address, socket), login, {
         resolve: () => {
           signal.removeEventListener('abort', abort);
           resolve(session);
@@ -148,6 +157,15 @@ export class Session implements MessageSink {
     this.#engine = new Engine(socket, login, () => {
       this.#pump();
     });
+    this.#signIn = new SignIn(login, {
+      certificate: serverCertificate(socket),
+      send: (message) => {
+        if (this.#phase === 'starting') socket.write(message);
+      },
+      refuse: (error) => {
+        this.#fail(notConnected(error, describeAddress(this.address)));
+      },
+    });
     this.#closed = new Promise((resolve) => {
       socket.once('close', () => {
         this.#onSocketClosed();
@@ -156,7 +174,12 @@ export class Session implements MessageSink {
     });
     socket.on('drain', () => this.#floor?.onDrain?.());
     socket.on('error', (cause) => {
-      this.#lost ??= this.#connectionError(`the connection to the server was lost: ${cause.message}`, cause);
+      this.#lost ??= this.#connectionError(
+        `the connection to the server at ${describeAddress(this.address)} was lost: ${cause.message}`,
+        cause,
+      );
+      // One that ended TLS has said why: it is not unreachable.
+      if (!isTlsAlert(cause)) failedAs('unreachable', this.#lost);
     });
     // A server that ends its side is gone; without this the socket would stay half open.
     socket.on('end', () => {
@@ -205,6 +228,11 @@ export class Session implements MessageSink {
 
   get backendPid(): number {
     return this.#key.pid;
+  }
+
+  /** Whether the connection is encrypted. */
+  get encrypted(): boolean {
+    return isEncrypted(this.#socket);
   }
 
   /** The settings that the server reports, such as `server_version`. */
@@ -679,23 +707,20 @@ export class Session implements MessageSink {
   }
 
   #onStartupMessage(type: number, bytes: Buffer, start: number, end: number): void {
+    if (!this.#signIn.done && !mayComeBeforeSignIn(type)) {
+      this.#violation(`a message of type '${String.fromCharCode(type)}' before it had let us in`);
+      return;
+    }
     switch (type) {
       case Backend.NoticeResponse:
         return;
       case Backend.ErrorResponse:
-        this.#fail(
-          refusal(
-            errors.errorFromResponse(readErrorFields(bytes, start, end)),
-            describeAddress(this.address),
-          ),
-        );
+        this.#onRefusal(readErrorFields(bytes, start, end));
         return;
       case Backend.Authentication: {
-        const problem = authenticationProblem(bytes.readUInt32BE(start), this.login.password !== null);
-        if (problem !== null) {
-          this.#fail(problem);
-          return;
-        }
+        this.#signIn.onRequest(bytes.subarray(start, end));
+        // postgres.js hears only that we are in.
+        if (!this.#signIn.done) return;
         break;
       }
       case Backend.ParameterStatus: {
@@ -724,6 +749,13 @@ export class Session implements MessageSink {
       this.#reader.startupDone();
       this.#startup.resolve();
     }
+  }
+
+  /** The server does not let us in; before it knows who we are, it might in another way. */
+  #onRefusal(fields: ResponseFields): void {
+    const error = refusal(errors.errorFromResponse(fields), describeAddress(this.address));
+    if (!this.#signIn.done) failedAs(this.encrypted ? 'refused over TLS' : 'refused', error);
+    this.#fail(error);
   }
 
   /** A message that is part of a statement's answer. */
@@ -989,11 +1021,14 @@ export class Session implements MessageSink {
     if (phase !== 'closing') {
       this.#lost ??=
         this.#fatal === null
-          ? this.#connectionError(
-              phase === 'starting'
-                ? `the server at ${describeAddress(this.address)} closed the connection during startup`
-                : 'the server closed the connection unexpectedly',
-            )
+          ? phase === 'starting'
+            ? failedAs(
+                'unreachable',
+                this.#connectionError(
+                  `the server at ${describeAddress(this.address)} closed the connection during startup`,
+                ),
+              )
+            : this.#connectionError('the server closed the connection unexpectedly')
           : errors.errorFromResponse(this.#fatal);
     }
     if (phase === 'starting') {

@@ -1,5 +1,6 @@
 import postgres from 'postgres';
 import type { Socket } from 'node:net';
+import type { AuthenticationSettings } from '../conninfo/index.js';
 import { EngineStream } from './engine-stream.js';
 
 /** Who connects, as what, and with which settings. */
@@ -7,6 +8,8 @@ export interface Login {
   readonly user: string;
   readonly database: string;
   readonly password: string | null;
+  /** What the server may ask for, to let us in. */
+  readonly authentication: AuthenticationSettings;
   /** Settings sent with the startup message, such as `application_name`. */
   readonly parameters: Readonly<Record<string, string>>;
 }
@@ -19,7 +22,7 @@ interface EngineInstance {
 const FAILED = errorResponse();
 
 /**
- * postgres.js, confined: it signs in and speaks the simple query protocol over a stream that is ours. This is the only
+ * postgres.js, confined: it starts up and speaks the simple query protocol over a stream that is ours. This is the only
  * file that imports it.
  *
  * One instance serves one physical connection for as long as its socket lives. Its own pool, reconnection, timers,
@@ -45,7 +48,7 @@ export class Engine {
     return this.#written === this.#sent;
   }
 
-  /** Signs in. An empty query is what makes postgres.js connect; its ReadyForQuery is the second to arrive. */
+  /** Starts up. An empty query is what makes postgres.js connect; its ReadyForQuery is the second to arrive. */
   start(): void {
     this.query('');
   }
@@ -91,8 +94,8 @@ function isolatedOptions(login: Login, stream: EngineStream): never {
     path: false,
     database: login.database,
     user: login.user,
-    // A function, so that an empty password stays one.
-    pass: () => login.password ?? '',
+    // The session answers the server's requests for authentication, and shows it only that they have been met.
+    pass: '',
     max: 1,
     max_pipeline: Number.MAX_SAFE_INTEGER,
     ssl: false,

@@ -1,20 +1,33 @@
 import { Socket, type OnReadOpts, type SocketConstructorOpts } from 'node:net';
 import * as errors from '../errors/index.js';
+import { failedAs, type ConnectFailure } from './connect-failure.js';
+import { isEncrypted, startTls, type Encryption } from './tls.js';
 
-/** Where a server listens: a TCP address, or the path of a unix socket. */
+/** Where a server listens, a TCP address or the path of a unix socket, and how it is spoken to. */
 export interface ServerAddress {
-  /** The name shown in messages; also what is connected to unless `hostaddr` or `path` is given. */
+  /** The name shown in messages and compared with a certificate; also what is connected to unless `hostaddr` or `path` is given. */
   readonly host: string;
   readonly hostaddr: string | null;
   readonly port: number;
   /** Path of the unix socket, or null for TCP. */
   readonly path: string | null;
   readonly keepalives: { readonly enabled: boolean; readonly idleSeconds: number | null };
+  /** Null: plain. A unix socket is never encrypted. */
+  readonly encryption: Encryption | null;
 }
 
 /** How an address is named in a message. */
-export function describeAddress(address: ServerAddress): string {
-  return address.path ?? `${address.hostaddr ?? address.host}:${String(address.port)}`;
+export function describeAddress({ host, hostaddr, port, path }: ServerAddress): string {
+  if (path !== null) return path;
+  const name = `${host.includes(':') ? `[${host}]` : host}:${String(port)}`;
+  return hostaddr === null || hostaddr === host ? name : `${name} (${hostaddr})`;
+}
+
+/** The address as `socket` has come to speak to it: what goes there later does so in the same way. */
+export function actualAddress(address: ServerAddress, socket: Socket): ServerAddress {
+  const { encryption } = address;
+  if (encryption === null) return address;
+  return { ...address, encryption: isEncrypted(socket) ? { ...encryption, optional: false } : null };
 }
 
 /** Takes what a socket has read; the bytes are overwritten as soon as it returns. */
@@ -27,11 +40,147 @@ const READ_SIZE = 65_536;
  */
 const sharedBuffer = process.platform === 'win32' ? null : Buffer.allocUnsafeSlow(READ_SIZE);
 
+/** Who gets what a socket reads: somebody else while TLS is negotiated. */
+interface Line {
+  receive: Receiver;
+}
+
 /**
- * Connects to `address`, whose bytes go to `receive`. Rejects with an `OperationalError` that names it, or with what `signal` was aborted with; either
- * way no socket is left behind.
+ * Connects to `address`, whose bytes go to `receive`, encrypted as it says. Rejects with an `OperationalError` that names it, or
+ * with what `signal` was aborted with; either way no socket is left behind.
  */
-export function openSocket(address: ServerAddress, signal: AbortSignal, receive: Receiver): Promise<Socket> {
+export async function openSocket(
+  address: ServerAddress,
+  signal: AbortSignal,
+  receive: Receiver,
+): Promise<Socket> {
+  const { encryption } = address;
+  if (encryption === null || address.path !== null) return connectTo(address, signal, { receive });
+  const line: Line = { receive: () => undefined };
+  const socket = await connectTo(address, signal, line);
+  const setUp = new Setup(address, socket, signal);
+  try {
+    if (
+      encryption.settings.negotiation === 'postgres' &&
+      !(await setUp.whileOpen(offersTls(socket, address, line)))
+    ) {
+      if (!encryption.optional) {
+        throw failedAs(
+          'tls',
+          connectError(address, 'the server does not support TLS, which sslmode asks for'),
+        );
+      }
+      line.receive = receive;
+      return socket;
+    }
+    setUp.failure = 'handshake lost';
+    const secured = await setUp.whileOpen(
+      startTls(socket, address.host, describeAddress(address), encryption.settings, (begun) => {
+        setUp.replace(begun);
+      }),
+    );
+    secured.on('data', receive);
+    return secured;
+  } catch (error) {
+    setUp.destroy();
+    throw error;
+  } finally {
+    setUp.done();
+  }
+}
+
+const TLS_REQUEST = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
+const YES = 0x53; // S
+const NO = 0x4e; // N
+const ERROR = 0x45; // E
+
+/**
+ * Asks the server whether it has TLS. Whatever comes with or after its answer, before anything is encrypted, may be somebody
+ * else's (CVE-2021-23222), and so may an error, which is why it is not shown.
+ */
+function offersTls(socket: Socket, address: ServerAddress, line: Line): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    line.receive = (bytes) => {
+      if (bytes.length !== 1 || (bytes[0] !== YES && bytes[0] !== NO)) {
+        reject(connectError(address, answerProblem(bytes)));
+        return;
+      }
+      line.receive = () => socket.destroy(connectError(address, answerProblem(bytes)));
+      resolve(bytes[0] === YES);
+    };
+    socket.write(TLS_REQUEST);
+  });
+}
+
+function answerProblem(bytes: Buffer): string {
+  if (bytes[0] === YES || bytes[0] === NO)
+    return 'it sent unencrypted data after its answer to the request for TLS';
+  return bytes[0] === ERROR
+    ? 'the server answered the request for TLS with an error; sslmode=disable would show it'
+    : 'the server does not speak the PostgreSQL protocol: its answer to the request for TLS makes no sense';
+}
+
+/** A socket from its connection until it can be used: whatever ends it ends what is waited for. */
+class Setup {
+  /** What it is if the socket is lost. */
+  failure: ConnectFailure = 'unreachable';
+  readonly #signal: AbortSignal;
+  readonly #lost: Promise<never>;
+  #socket: Socket;
+  #reject: (error: unknown) => void = () => undefined;
+  readonly #onAbort = (): void => {
+    this.#reject(this.#signal.reason);
+  };
+  readonly #onEnd: () => void;
+  readonly #onError: (cause: Error) => void;
+
+  constructor(address: ServerAddress, socket: Socket, signal: AbortSignal) {
+    this.#signal = signal;
+    this.#lost = new Promise((_, reject) => (this.#reject = reject));
+    this.#lost.catch(() => undefined);
+    this.#onEnd = () => {
+      this.#reject(failedAs(this.failure, connectError(address, 'the server closed the connection')));
+    };
+    this.#onError = (cause) => {
+      const error = connectError(address, reasonOf(cause), cause);
+      this.#reject(cause instanceof errors.Error ? cause : failedAs(this.failure, error));
+    };
+    this.#socket = socket;
+    socket.on('end', this.#onEnd).on('close', this.#onEnd).on('error', this.#onError);
+    if (signal.aborted) this.#onAbort();
+    else signal.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  /** What `step` comes to, unless the socket is lost first. */
+  whileOpen<T>(step: Promise<T>): Promise<T> {
+    step.catch(() => undefined);
+    return Promise.race([step, this.#lost]);
+  }
+
+  /** The socket is encrypted from here on, and says itself what happens to it. */
+  replace(secured: Socket): void {
+    this.#unwatch();
+    this.#socket.on('error', () => undefined);
+    this.#socket = secured;
+  }
+
+  destroy(): void {
+    this.#socket.on('error', () => undefined);
+    this.#socket.destroy();
+  }
+
+  done(): void {
+    this.#unwatch();
+    this.#signal.removeEventListener('abort', this.#onAbort);
+  }
+
+  #unwatch(): void {
+    this.#socket.off('end', this.#onEnd).off('close', this.#onEnd).off('error', this.#onError);
+  }
+}
+
+/** Connects, without any encryption. */
+function connectTo(address: ServerAddress, signal: AbortSignal, line: Line): Promise<Socket> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) {
       reject(signal.reason as Error);
@@ -40,7 +189,7 @@ export function openSocket(address: ServerAddress, signal: AbortSignal, receive:
     const onread: OnReadOpts = {
       buffer: sharedBuffer ?? Buffer.allocUnsafeSlow(READ_SIZE),
       callback: (length, buffer) => {
-        receive((buffer as Buffer).subarray(0, length));
+        line.receive((buffer as Buffer).subarray(0, length));
         return true;
       },
     };
@@ -70,12 +219,7 @@ export function openSocket(address: ServerAddress, signal: AbortSignal, receive:
     const failed = (cause: Error): void => {
       settle();
       socket.destroy();
-      reject(
-        new errors.OperationalError(
-          `connection to server at ${describeAddress(address)} failed: ${reasonOf(cause)}`,
-          { cause },
-        ),
-      );
+      reject(failedAs('unreachable', connectError(address, reasonOf(cause), cause)));
     };
     signal.addEventListener('abort', abort, { once: true });
     socket.once('connect', connected);
@@ -83,6 +227,13 @@ export function openSocket(address: ServerAddress, signal: AbortSignal, receive:
     if (address.path !== null) socket.connect(address.path);
     else socket.connect(address.port, address.hostaddr ?? address.host);
   });
+}
+
+function connectError(address: ServerAddress, reason: string, cause?: Error): errors.OperationalError {
+  return new errors.OperationalError(
+    `connection to server at ${describeAddress(address)} failed: ${reason}`,
+    cause === undefined ? {} : { cause },
+  );
 }
 
 function reasonOf(error: Error & { code?: string; errors?: Error[] }): string {

@@ -2,7 +2,13 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { resolveConninfo, type ConninfoParams } from '../../src/conninfo/index.js';
+import {
+  resolveConninfo,
+  type ConninfoParams,
+  type ResolvedConninfo,
+  type ResolvedHost,
+  type TlsSettings,
+} from '../../src/conninfo/index.js';
 import { errors } from '../../src/index.js';
 
 let home: string;
@@ -24,6 +30,13 @@ async function write(name: string, text: string, mode = 0o600): Promise<string> 
   return path;
 }
 
+/** What is resolved, with the one host that there is. */
+async function resolveHost(conninfo?: string | ConninfoParams): Promise<ResolvedConninfo & ResolvedHost> {
+  const resolved = await resolveConninfo(conninfo);
+  expect(resolved.hosts).toHaveLength(1);
+  return { ...resolved, ...resolved.hosts[0]! };
+}
+
 async function refusal(conninfo: string | ConninfoParams): Promise<errors.Error> {
   return resolveConninfo(conninfo).then(
     () => {
@@ -36,7 +49,7 @@ async function refusal(conninfo: string | ConninfoParams): Promise<errors.Error>
 describe('what is not given', () => {
   it('has the defaults of libpq', async () => {
     const { user, dbname, port, hostaddr, password, connectTimeout, keepalives, params } =
-      await resolveConninfo('host=localhost');
+      await resolveHost('host=localhost');
     const { username } = userInfo();
     expect({ user, dbname, port, hostaddr, password, connectTimeout }).toEqual({
       user: username,
@@ -49,7 +62,7 @@ describe('what is not given', () => {
     expect(keepalives).toEqual({ enabled: true, idleSeconds: null });
     expect(params).toEqual({ host: 'localhost' });
     expect((await resolveConninfo('user=u')).dbname).toBe('u');
-    expect((await resolveConninfo("user='' dbname='' port=''")).port).toBe(5432);
+    expect((await resolveHost("user='' dbname='' port=''")).port).toBe(5432);
   });
 
   it('is taken from the environment, where it is not empty', async () => {
@@ -65,7 +78,7 @@ describe('what is not given', () => {
       PGOPTIONS: '-c work_mem=1MB',
     };
     for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value);
-    expect(await resolveConninfo()).toMatchObject({
+    expect(await resolveHost()).toMatchObject({
       host: 'h',
       hostaddr: '127.0.0.9',
       port: 5433,
@@ -77,8 +90,8 @@ describe('what is not given', () => {
       startupParameters: { application_name: 'a', options: '-c work_mem=1MB' },
     });
     vi.stubEnv('PGPORT', '');
-    expect((await resolveConninfo('host=given')).host).toBe('given');
-    expect((await resolveConninfo({ host: 'given' })).port).toBe(5432);
+    expect((await resolveHost('host=given')).host).toBe('given');
+    expect((await resolveHost({ host: 'given' })).port).toBe(5432);
   });
 
   it('never shows the password among its parameters', async () => {
@@ -96,25 +109,25 @@ describe('a service', () => {
     await write('.pg_service.conf', FILE);
     vi.stubEnv('PGHOST', 'e');
     vi.stubEnv('PGDATABASE', 'from-environment');
-    expect(await resolveConninfo('service=app user=given')).toMatchObject({
+    expect(await resolveHost('service=app user=given')).toMatchObject({
       host: 's',
       port: 6000,
       user: 'given',
       dbname: 'from-environment',
     });
     vi.stubEnv('PGSERVICE', 'other');
-    expect((await resolveConninfo('')).host).toBe('o');
+    expect((await resolveHost('')).host).toBe('o');
   });
 
   it('may stand in a file named by the parameter or PGSERVICEFILE, or in the directory of the system', async () => {
     const path = await write('services', FILE);
-    expect((await resolveConninfo({ service: 'app', servicefile: path })).host).toBe('s');
+    expect((await resolveHost({ service: 'app', servicefile: path })).host).toBe('s');
     vi.stubEnv('PGSERVICEFILE', path);
-    expect((await resolveConninfo('service=after')).host).toBe('z');
+    expect((await resolveHost('service=after')).host).toBe('z');
     vi.stubEnv('PGSERVICEFILE', undefined);
     await write('pg_service.conf', FILE.replaceAll('\n', '\r\n'));
     vi.stubEnv('PGSYSCONFDIR', home);
-    expect((await resolveConninfo('service=app')).host).toBe('s');
+    expect((await resolveHost('service=app')).host).toBe('s');
   });
 
   it.each([
@@ -158,20 +171,20 @@ describe('the password file', () => {
     ['host=h hostaddr=127.0.0.1 dbname=d user=u', 'exact'],
   ])('has for %j the password %j', async (conninfo, password) => {
     await write('.pgpass', LINES);
-    expect((await resolveConninfo(conninfo)).password).toBe(password);
+    expect((await resolveHost(conninfo)).password).toBe(password);
   });
 
   it('counts only if no password is given', async () => {
     await write('.pgpass', LINES);
-    expect((await resolveConninfo('host=h dbname=d user=u password=given')).password).toBe('given');
-    expect((await resolveConninfo('host=h dbname=d user=u password=')).password).toBe('exact');
+    expect((await resolveHost('host=h dbname=d user=u password=given')).password).toBe('given');
+    expect((await resolveHost('host=h dbname=d user=u password=')).password).toBe('exact');
   });
 
   it('may be named by passfile or PGPASSFILE', async () => {
     const passfile = await write('passwords', '*:*:*:*:from passfile');
-    expect((await resolveConninfo({ host: 'h', passfile })).password).toBe('from passfile');
+    expect((await resolveHost({ host: 'h', passfile })).password).toBe('from passfile');
     vi.stubEnv('PGPASSFILE', passfile);
-    expect((await resolveConninfo('host=h')).password).toBe('from passfile');
+    expect((await resolveHost('host=h')).password).toBe('from passfile');
   });
 
   it('is ignored if others may read it, if it is a directory, and if it is missing', async () => {
@@ -179,9 +192,9 @@ describe('the password file', () => {
     const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
     try {
       const passfile = await write('passwords', '*:*:*:*:hunter2', 0o640);
-      expect((await resolveConninfo({ host: 'h', passfile })).password).toBeNull();
-      expect((await resolveConninfo({ host: 'h', passfile: home })).password).toBeNull();
-      expect((await resolveConninfo({ host: 'h', passfile: join(home, 'missing') })).password).toBeNull();
+      expect((await resolveHost({ host: 'h', passfile })).password).toBeNull();
+      expect((await resolveHost({ host: 'h', passfile: home })).password).toBeNull();
+      expect((await resolveHost({ host: 'h', passfile: join(home, 'missing') })).password).toBeNull();
       const warnings = stderr.mock.calls.map(([text]) => String(text)).join('');
       expect(warnings).toMatch(/passwords" has group or world access/);
       expect(warnings).not.toContain('hunter2');
@@ -193,37 +206,141 @@ describe('the password file', () => {
 
 describe('a host', () => {
   it('that is a path is the directory of a unix socket', async () => {
-    expect(await resolveConninfo('host=/tmp/x port=5433')).toMatchObject({
+    expect(await resolveHost('host=/tmp/x port=5433')).toMatchObject({
       host: '/tmp/x',
       path: '/tmp/x/.s.PGSQL.5433',
     });
-    expect((await resolveConninfo('host=@abstract')).path).toBe('\0abstract/.s.PGSQL.5432');
-    expect((await resolveConninfo('host=h')).path).toBeNull();
+    expect((await resolveHost('host=@abstract')).path).toBe('\0abstract/.s.PGSQL.5432');
+    expect((await resolveHost('host=h')).path).toBeNull();
   });
 
   it('that has an address is a name only', async () => {
-    expect(await resolveConninfo('host=/tmp/x hostaddr=127.0.0.1')).toMatchObject({
+    expect(await resolveHost('host=/tmp/x hostaddr=127.0.0.1')).toMatchObject({
       path: null,
       hostaddr: '127.0.0.1',
     });
-    expect((await resolveConninfo('hostaddr=127.0.0.1')).host).toBe('127.0.0.1');
-    expect((await resolveConninfo('hostaddr=::1')).hostaddr).toBe('::1');
+    expect((await resolveHost('hostaddr=127.0.0.1')).host).toBe('127.0.0.1');
+    expect((await resolveHost('hostaddr=::1')).hostaddr).toBe('::1');
     expect((await refusal('hostaddr=localhost')).message).toMatch(/"localhost" is not a network address/);
+  });
+});
+
+describe('several hosts', () => {
+  const hostsOf = async (conninfo: string | ConninfoParams): Promise<unknown> =>
+    (await resolveConninfo(conninfo)).hosts.map(({ host, hostaddr, port }) => [host, hostaddr, port]);
+
+  it('go together with their addresses and ports', async () => {
+    expect(await hostsOf('host=a,b')).toEqual([
+      ['a', null, 5432],
+      ['b', null, 5432],
+    ]);
+    expect(await hostsOf('host=a,b port=1')).toEqual([
+      ['a', null, 1],
+      ['b', null, 1],
+    ]);
+    expect(await hostsOf('postgresql://a:1,b,[::1]:3/d')).toEqual([
+      ['a', null, 1],
+      ['b', null, 5432],
+      ['::1', null, 3],
+    ]);
+    expect(await hostsOf('host=a,b,c hostaddr=127.0.0.1,,::1 port=1,,3')).toEqual([
+      ['a', '127.0.0.1', 1],
+      ['b', null, 5432],
+      ['c', '::1', 3],
+    ]);
+    expect(await hostsOf('hostaddr=127.0.0.1,127.0.0.2')).toEqual([
+      ['127.0.0.1', '127.0.0.1', 5432],
+      ['127.0.0.2', '127.0.0.2', 5432],
+    ]);
+    const [first] = (await hostsOf('host=')) as unknown[][];
+    expect(await hostsOf('host=,a')).toEqual([first, ['a', null, 5432]]);
+    expect((await resolveConninfo('host=/tmp/x,a port=1')).hosts.map(({ path }) => path)).toEqual([
+      '/tmp/x/.s.PGSQL.1',
+      null,
+    ]);
+  });
+
+  it.each([
+    ['host=a,b hostaddr=127.0.0.1', /host has 2 elements and hostaddr has 1/],
+    ['host=a,b,c port=1,2', /port has 2 elements for 3 hosts/],
+    ['host=a port=1,2', /port has 2 elements for 1 hosts/],
+    ['host=a,b hostaddr=127.0.0.1,b', /"b" is not a network address/],
+    ['host=a,b port=1,x', /the port is not a number/],
+  ])('that do not go together are refused: %s', async (conninfo, message) => {
+    const error = await refusal(conninfo);
+    expect(error).toBeInstanceOf(errors.OperationalError);
+    expect(error.message).toMatch(message);
+  });
+
+  it('have each their line of the password file', async () => {
+    await write('.pgpass', 'a:1:*:*:for a\nb:*:*:*:for b\n');
+    const { hosts } = await resolveConninfo('host=a,a,b,c port=1,2,3,4');
+    expect(hosts.map(({ password }) => password)).toEqual(['for a', null, 'for b', null]);
+    const given = await resolveConninfo('host=a,c password=given');
+    expect(given.hosts.map(({ password }) => password)).toEqual(['given', 'given']);
+  });
+});
+
+describe('the parameters of TLS', () => {
+  const tlsOf = async (conninfo: string): Promise<TlsSettings> =>
+    (await resolveConninfo(`host=h ${conninfo}`)).tls;
+
+  it('have the defaults of libpq', async () => {
+    expect(await tlsOf('')).toEqual({
+      mode: 'prefer',
+      negotiation: 'postgres',
+      rootCert: null,
+      cert: null,
+      key: null,
+      password: null,
+      sendsCert: true,
+      crl: null,
+      crlDirectory: null,
+      sni: true,
+      minVersion: 'TLSv1.2',
+      maxVersion: null,
+    });
+    expect((await tlsOf('sslrootcert=system')).mode).toBe('verify-full');
+    expect((await tlsOf('sslrootcert=/tmp/system')).mode).toBe('prefer');
+  });
+
+  it('come from the environment as well', async () => {
+    vi.stubEnv('PGSSLMODE', 'verify-ca');
+    vi.stubEnv('PGSSLROOTCERT', '/root.crt');
+    vi.stubEnv('PGSSLSNI', '0');
+    expect(await tlsOf('')).toMatchObject({ mode: 'verify-ca', rootCert: '/root.crt', sni: false });
+    expect((await tlsOf('sslmode=disable')).mode).toBe('disable');
+    vi.stubEnv('PGSSLMODE', undefined);
+    vi.stubEnv('PGREQUIRESSL', '1');
+    expect((await tlsOf('')).mode).toBe('require');
+    expect((await tlsOf('requiressl=0')).mode).toBe('prefer');
+  });
+
+  it.each([
+    ['sslrootcert=system sslmode=require', /too weak for sslrootcert=system/],
+    ['sslnegotiation=direct', /sslmode=prefer is too weak for sslnegotiation=direct/],
+    ['sslnegotiation=direct sslmode=allow', /too weak/],
+    ['ssl_min_protocol_version=SSLv3', /invalid value "SSLv3"/],
+    ['ssl_max_protocol_version=1.2', /invalid value "1.2"/],
+    ['ssl_max_protocol_version=TLSv1.1', /\(TLSv1\.2\) is above ssl_max_protocol_version/],
+    ['ssl_min_protocol_version=TLSv1.3 ssl_max_protocol_version=TLSv1.2', /is above/],
+  ])('that contradict are refused: %s', async (conninfo, message) => {
+    const error = await refusal(`host=h ${conninfo}`);
+    expect(error).toBeInstanceOf(errors.OperationalError);
+    expect(error.message).toMatch(message);
+  });
+
+  it('are shown without their secrets', async () => {
+    const { params } = await resolveConninfo('host=h password=hunter2 sslpassword=hunter2 sslmode=require');
+    expect(params).toEqual({ host: 'h', sslmode: 'require' });
   });
 });
 
 describe('a parameter that can not be honoured is named by a NotSupportedError', () => {
   it.each([
-    'sslmode=require',
-    'sslmode=verify-full',
-    'sslrootcert=system',
-    'target_session_attrs=read-write',
     'gssencmode=require',
-    'channel_binding=require',
-    'require_auth=scram-sha-256',
-    'load_balance_hosts=random',
-    'sslnegotiation=direct',
-    'ssl_max_protocol_version=TLSv1.2',
+    'sslcertmode=require',
+    'sslkeylogfile=/tmp/keys',
     'replication=database',
     'requirepeer=postgres',
     'tcp_user_timeout=1000',
@@ -237,23 +354,12 @@ describe('a parameter that can not be honoured is named by a NotSupportedError',
     expect(error.message).toContain(conninfo);
   });
 
-  it('several hosts', async () => {
-    for (const conninfo of ['host=a,b', 'hostaddr=127.0.0.1,127.0.0.2', 'postgresql://a:1,b:2/d']) {
-      const error = await refusal(conninfo);
-      expect(error).toBeInstanceOf(errors.NotSupportedError);
-      expect(error.message).toMatch(/several hosts/);
-    }
-  });
-
   it('also from the environment, and without showing a secret', async () => {
-    vi.stubEnv('PGSSLMODE', 'require');
-    expect((await refusal('host=h')).message).toContain('sslmode=require');
-    vi.stubEnv('PGSSLMODE', undefined);
-    vi.stubEnv('PGREQUIRESSL', '1');
-    expect((await refusal('host=h')).message).toContain('sslmode=require');
-    expect((await resolveConninfo('host=h sslmode=disable')).host).toBe('h');
-    vi.stubEnv('PGREQUIRESSL', undefined);
-    for (const name of ['sslpassword', 'scram_client_key', 'scram_server_key', 'oauth_client_secret']) {
+    vi.stubEnv('PGGSSENCMODE', 'require');
+    expect((await refusal('host=h')).message).toContain('gssencmode=require');
+    expect((await resolveHost('host=h gssencmode=disable')).host).toBe('h');
+    vi.stubEnv('PGGSSENCMODE', undefined);
+    for (const name of ['scram_client_key', 'scram_server_key', 'oauth_client_secret']) {
       const error = await refusal(`host=h ${name}=hunter2`);
       expect(error).toBeInstanceOf(errors.NotSupportedError);
       expect(error.message).toContain(name);
@@ -262,7 +368,15 @@ describe('a parameter that can not be honoured is named by a NotSupportedError',
   });
 
   it('a value that libpq does not know either is an OperationalError that lists those it knows', async () => {
-    for (const name of ['sslmode', 'target_session_attrs', 'gssencmode', 'channel_binding']) {
+    for (const name of [
+      'sslmode',
+      'sslnegotiation',
+      'sslcertmode',
+      'target_session_attrs',
+      'load_balance_hosts',
+      'gssencmode',
+      'channel_binding',
+    ]) {
       const error = await refusal(`host=h ${name}=nonsense`);
       expect(error).toBeInstanceOf(errors.OperationalError);
       expect(error.message).toContain(`"nonsense" of the connection parameter ${name}`);
@@ -271,18 +385,15 @@ describe('a parameter that can not be honoured is named by a NotSupportedError',
   });
 
   it.each([
-    'sslmode=prefer',
-    'sslmode=disable',
+    'sslcertmode=disable',
     'keepalives_interval=0',
-    'target_session_attrs=any',
     'gssencmode=prefer',
-    'channel_binding=prefer',
     'client_encoding=utf8',
     'client_encoding=UTF-8',
     'client_encoding=auto',
     'replication=false',
   ])('but %s is taken', async (conninfo) => {
-    expect((await resolveConninfo(`host=h ${conninfo}`)).host).toBe('h');
+    expect((await resolveHost(`host=h ${conninfo}`)).host).toBe('h');
   });
 });
 
@@ -292,8 +403,8 @@ describe('a number', () => {
   });
 
   it('of a port may be as large as ports are', async () => {
-    expect((await resolveConninfo('host=h port=65535')).port).toBe(65_535);
-    expect((await resolveConninfo("host=h port=' 5433 '")).port).toBe(5433);
+    expect((await resolveHost('host=h port=65535')).port).toBe(65_535);
+    expect((await resolveHost("host=h port=' 5433 '")).port).toBe(5433);
   });
 
   it('of a timeout is at least two seconds, and none at or below zero', async () => {

@@ -13,14 +13,15 @@ export type Address = { -readonly [Name in keyof Session['address']]: Session['a
 /** A session with the run's server, closed when the test ends, and its address, which cancel requests go to. */
 export async function openSession(): Promise<{ session: Session; address: Address }> {
   const resolved = await resolveConninfo(dsn());
-  const { host, hostaddr, port, path, keepalives } = resolved;
-  const address: Address = { host, hostaddr, port, path, keepalives };
+  const { host, hostaddr, port, path, password } = resolved.hosts[0]!;
+  const address: Address = { host, hostaddr, port, path, keepalives: resolved.keepalives, encryption: null };
   const session = await Session.open(
     address,
     {
       user: resolved.user,
       database: resolved.dbname,
-      password: resolved.password,
+      password,
+      authentication: resolved.authentication,
       parameters: resolved.startupParameters,
     },
     new AbortController().signal,

@@ -14,7 +14,12 @@ export interface FakeClient {
   send(...messages: readonly Uint8Array[]): void;
 }
 
-/** A server that says what its script says, and nothing else. */
+const TLS_REQUEST = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
+
+/**
+ * A server that says what its script says, and nothing else; except that it answers a request for TLS with no, of which the
+ * script sees nothing, unless that is what the script is about.
+ */
 export class FakeServer implements AsyncDisposable {
   readonly #server: Server;
   readonly #clients = new Set<Socket>();
@@ -23,14 +28,22 @@ export class FakeServer implements AsyncDisposable {
   /** How many clients have come. */
   accepted = 0;
 
-  private constructor(script: Script) {
+  private constructor(script: Script, scriptSeesTlsRequest: boolean) {
     this.#server = createServer({ noDelay: true }, (socket) => {
       this.accepted++;
       this.#clients.add(socket);
       socket.on('error', () => undefined);
       socket.once('close', () => this.#clients.delete(socket));
       let received: Buffer = Buffer.alloc(0);
-      socket.on('data', (chunk: Buffer) => (received = Buffer.concat([received, chunk])));
+      let refused = scriptSeesTlsRequest;
+      socket.on('data', (chunk: Buffer) => {
+        received = Buffer.concat([received, chunk]);
+        if (!refused && received.equals(TLS_REQUEST)) {
+          received = Buffer.alloc(0);
+          socket.write('N');
+        }
+        refused ||= received.length > 0;
+      });
       const client: FakeClient = {
         socket,
         received: () => received,
@@ -50,8 +63,8 @@ export class FakeServer implements AsyncDisposable {
   }
 
   /** A server on a port of its own at 127.0.0.1. */
-  static async running(script: Script): Promise<FakeServer> {
-    const fake = new FakeServer(script);
+  static async running(script: Script, { scriptSeesTlsRequest = false } = {}): Promise<FakeServer> {
+    const fake = new FakeServer(script, scriptSeesTlsRequest);
     fake.#server.listen(0, '127.0.0.1');
     await once(fake.#server, 'listening');
     return fake;

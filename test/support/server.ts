@@ -22,6 +22,7 @@ export interface TestServer {
 /** A role that has to show a password, on a server started here. */
 export const PASSWORD_ROLE = { user: 'with_password', password: 'correct horse' } as const;
 
+const SETUP = `CREATE ROLE ${PASSWORD_ROLE.user} LOGIN PASSWORD '${PASSWORD_ROLE.password}'; CREATE EXTENSION IF NOT EXISTS hstore`;
 const START_LIMIT = 30_000;
 /** PostgreSQL refuses to run as root; as root it is run as this user, which every Unix has. */
 const NOBODY = 65_534;
@@ -36,6 +37,25 @@ export async function startServer(): Promise<TestServer> {
   if (url !== undefined && url !== '') {
     return { dsn: url, socketDirectory: null, embedded: false, stop: () => Promise.resolve() };
   }
+  return startOwnServer();
+}
+
+/** How a server of a test's own differs from that of the run. */
+export interface ServerOptions {
+  /** Settings, by their names. */
+  readonly settings?: Readonly<Record<string, string | number>>;
+  /** Files in its directory of data, which only it may read. */
+  readonly files?: Readonly<Record<string, string>>;
+  /** Lines of pg_hba.conf that come before all others. */
+  readonly hba?: readonly string[];
+  /** Executed when it is ready. */
+  readonly sql?: string;
+  /** A hot standby, of a primary that never was: it can only be read. */
+  readonly standby?: boolean;
+}
+
+/** An embedded server, or one of PGBIN, on a free port. */
+export async function startOwnServer(options: ServerOptions = {}): Promise<TestServer> {
   const home = await mkdtemp(join(tmpdir(), 'usingpg-'));
   await chmod(home, 0o755);
   const isRoot = process.getuid?.() === 0;
@@ -57,8 +77,18 @@ export async function startServer(): Promise<TestServer> {
   if (init.status !== 0) throw new Error(`initdb failed: ${init.error?.message ?? init.stderr}`);
   await writeFile(
     join(data, 'pg_hba.conf'),
-    `host all ${PASSWORD_ROLE.user} all scram-sha-256\nlocal all all trust\nhost all all all trust\n`,
+    [
+      ...(options.hba ?? []),
+      `host all ${PASSWORD_ROLE.user} all scram-sha-256`,
+      'local all all trust',
+      'host all all all trust\n',
+    ].join('\n'),
   );
+  const files = { ...options.files, ...(options.standby === true ? { 'standby.signal': '' } : {}) };
+  for (const [name, content] of Object.entries(files)) {
+    await writeFile(join(data, name), content, { mode: 0o600 });
+    if (isRoot) await chown(join(data, name), NOBODY, NOBODY);
+  }
 
   const port = await freePort();
   const settings = {
@@ -71,6 +101,7 @@ export async function startServer(): Promise<TestServer> {
     log_min_messages: 'fatal',
     lc_messages: 'C',
     timezone: 'UTC',
+    ...options.settings,
   };
   const child = spawn(
     join(bin, 'postgres'),
@@ -86,7 +117,8 @@ export async function startServer(): Promise<TestServer> {
   };
   const removeHandlers = onProcessEnd(kill);
   const dsn = `postgresql://postgres@127.0.0.1:${String(port)}/postgres`;
-  await untilReady(dsn, child, () => log);
+  const sql = options.standby === true ? 'SELECT 1' : `${SETUP}; ${options.sql ?? ''}`;
+  await untilReady(dsn, sql, child, () => log);
   return {
     dsn,
     socketDirectory: sockets,
@@ -124,16 +156,14 @@ function onProcessEnd(cleanUp: () => void): () => void {
   return remove;
 }
 
-async function untilReady(dsn: string, child: ChildProcess, log: () => string): Promise<void> {
+async function untilReady(dsn: string, sql: string, child: ChildProcess, log: () => string): Promise<void> {
   const deadline = Date.now() + START_LIMIT;
   for (;;) {
     const client = new pg.Client(dsn);
     client.on('error', () => undefined);
     try {
       await client.connect();
-      await client.query(
-        `CREATE ROLE ${PASSWORD_ROLE.user} LOGIN PASSWORD '${PASSWORD_ROLE.password}'; CREATE EXTENSION IF NOT EXISTS hstore`,
-      );
+      await client.query(sql);
       await client.end();
       return;
     } catch (error) {

@@ -1,0 +1,261 @@
+import dns from 'node:dns';
+import { isIP } from 'node:net';
+import type { ResolvedConninfo, ResolvedHost } from '../conninfo/index.js';
+import * as errors from '../errors/index.js';
+import { Session } from '../session/session.js';
+import { DEFAULT_CONNECT_TIMEOUT } from '../session/startup.js';
+import { connectFailure, failedAs } from '../wire/connect-failure.js';
+import { describeAddress, type ServerAddress } from '../wire/socket.js';
+import type { Encryption } from '../wire/tls.js';
+import { targetProblem, type Target } from './target-session.js';
+
+/** What is tried after an attempt that has failed. */
+type Next = 'encryption' | 'address' | 'host' | 'nothing';
+
+const CANNOT_CONNECT_NOW = '57P03';
+
+/**
+ * Connects to the first of the hosts that will do, as libpq: each of its addresses, each with its own `connect_timeout`, each in
+ * the ways that `sslmode` allows. A host that can't be reached, that is starting up, or whose sessions are not of the kind asked
+ * for is passed over; one that refuses the login, or can't be trusted, ends the search. Rejects with one error for all of them,
+ * or with what `signal` was aborted with; then no connection is left behind.
+ */
+export async function openSession(
+  conninfo: ResolvedConninfo,
+  signal: AbortSignal | undefined,
+): Promise<Session> {
+  const search = new Search(conninfo, signal);
+  const wanted = conninfo.targetSessionAttrs;
+  const session =
+    wanted === 'prefer-standby'
+      ? ((await search.run('standby')) ?? (await search.run('any')))
+      : await search.run(wanted);
+  if (session === null) throw allFailed(search.failures);
+  return session;
+}
+
+/** The parameters of a connection, those of the chosen host where there are several (Psycopg does so, too). */
+export function chosenParams(
+  { hosts, params }: ResolvedConninfo,
+  { host, hostaddr, port }: ServerAddress,
+): Readonly<Record<string, string>> {
+  if (hosts.length === 1) return params;
+  const address = params['hostaddr'] === undefined || hostaddr === null ? {} : { hostaddr };
+  return { ...params, host, port: String(port), ...address };
+}
+
+/** The error for all attempts: of the last one's class, with all of them in its message and its cause. */
+function allFailed(failures: readonly errors.DatabaseError[]): errors.DatabaseError {
+  const last = failures.at(-1)!;
+  if (failures.length === 1) return last;
+  const Failed = last.constructor as new (
+    message: string,
+    options: errors.ErrorOptions,
+  ) => errors.DatabaseError;
+  return new Failed(
+    `all ${String(failures.length)} attempts to connect failed:` +
+      failures.map(({ message }) => `\n- ${message}`).join(''),
+    {
+      cause: new AggregateError(failures, 'all attempts to connect failed'),
+      diag: last.diag,
+      sqlstate: last.sqlstate,
+    },
+  );
+}
+
+/** The attempts to connect, in their order, until one is good or all have failed. */
+class Search {
+  readonly failures: errors.DatabaseError[] = [];
+  readonly #conninfo: ResolvedConninfo;
+  readonly #signal: AbortSignal | undefined;
+  readonly #hosts: readonly ResolvedHost[];
+  #over = false;
+
+  constructor(conninfo: ResolvedConninfo, signal: AbortSignal | undefined) {
+    this.#conninfo = conninfo;
+    this.#signal = signal;
+    this.#hosts = this.#inOrder(conninfo.hosts);
+  }
+
+  /** The first session of the kind `target`; null if there is none. */
+  async run(target: Target): Promise<Session | null> {
+    for (const host of this.#hosts) {
+      if (this.#over) return null;
+      const session = await this.#tryHost(host, target);
+      if (session !== null) return session;
+    }
+    return null;
+  }
+
+  async #tryHost(host: ResolvedHost, target: Target): Promise<Session | null> {
+    let addresses: readonly (string | null)[];
+    try {
+      addresses = await this.#withinLimit(plain(host, host.hostaddr, this.#conninfo), (signal) =>
+        this.#addressesOf(host, signal),
+      );
+    } catch (error) {
+      this.#fail(error);
+      return null;
+    }
+    for (const hostaddr of addresses) {
+      const address = plain(host, hostaddr, this.#conninfo);
+      const result = await this.#tryAddress(address, host.password, target);
+      if (result instanceof Session) return result;
+      this.#over = result === 'nothing';
+      if (result !== 'address') return null;
+    }
+    return null;
+  }
+
+  /** All ways of encryption share one limit of time, as in libpq. */
+  async #tryAddress(
+    address: ServerAddress,
+    password: string | null,
+    target: Target,
+  ): Promise<Session | Next> {
+    try {
+      return await this.#withinLimit(address, async (signal) => {
+        for (const encryption of this.#encryptions(address)) {
+          const result = await this.#attempt({ ...address, encryption }, password, target, signal);
+          if (result !== 'encryption') return result;
+        }
+        return 'nothing';
+      });
+    } catch (error) {
+      return this.#fail(error);
+    }
+  }
+
+  async #attempt(
+    address: ServerAddress,
+    password: string | null,
+    target: Target,
+    signal: AbortSignal,
+  ): Promise<Session | Next> {
+    const { user, dbname, startupParameters: parameters, authentication } = this.#conninfo;
+    let session: Session;
+    try {
+      session = await Session.open(
+        address,
+        { user, database: dbname, password, parameters, authentication },
+        signal,
+      );
+    } catch (error) {
+      signal.throwIfAborted();
+      return this.#fail(error, address.encryption);
+    }
+    try {
+      const problem = await targetProblem(session, target, signal);
+      if (problem === null) return session;
+      this.failures.push(problem);
+    } catch (error) {
+      await session.close();
+      signal.throwIfAborted();
+      this.#fail(error);
+      return 'host';
+    }
+    await session.close();
+    return 'host';
+  }
+
+  /** Notes an error, and says what may be tried after it. Throws what is no failure to connect. */
+  #fail(error: unknown, encryption: Encryption | null = null): Next {
+    this.#signal?.throwIfAborted();
+    if (!(error instanceof errors.DatabaseError)) throw error;
+    this.failures.push(error);
+    if (error.sqlstate === CANNOT_CONNECT_NOW) return 'host';
+    switch (connectFailure(error)) {
+      case 'unreachable':
+        return 'address';
+      case 'handshake lost':
+        return encryption?.optional === true ? 'encryption' : 'address';
+      case 'tls':
+      case 'refused over TLS':
+        return 'encryption';
+      case 'refused':
+        // A server without TLS has been asked for it already.
+        return encryption === null ? 'encryption' : 'nothing';
+      case null:
+        return 'nothing';
+    }
+  }
+
+  /** How a connection to `address` may be encrypted, in libpq's order. */
+  #encryptions({ path }: ServerAddress): readonly (Encryption | null)[] {
+    const settings = this.#conninfo.tls;
+    if (path !== null || settings.mode === 'disable') return [null];
+    if (settings.mode === 'allow') return [null, { settings, optional: false }];
+    if (settings.mode === 'prefer') return [{ settings, optional: true }, null];
+    return [{ settings, optional: false }];
+  }
+
+  async #addressesOf(host: ResolvedHost, signal: AbortSignal): Promise<readonly (string | null)[]> {
+    if (host.path !== null) return [null];
+    if (host.hostaddr !== null) return [host.hostaddr];
+    if (isIP(host.host) !== 0) return [host.host];
+    return this.#inOrder(await lookUp(host.host, signal));
+  }
+
+  #inOrder<T>(items: readonly T[]): readonly T[] {
+    if (!this.#conninfo.loadBalance) return items;
+    const shuffled = [...items];
+    for (let i = shuffled.length - 1; i > 0; i--) {
+      const j = Math.floor(Math.random() * (i + 1));
+      [shuffled[i], shuffled[j]] = [shuffled[j]!, shuffled[i]!];
+    }
+    return shuffled;
+  }
+
+  async #withinLimit<T>(address: ServerAddress, step: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    this.#signal?.throwIfAborted();
+    const limit = new AbortController();
+    const abort = (): void => {
+      limit.abort(this.#signal?.reason);
+    };
+    this.#signal?.addEventListener('abort', abort, { once: true });
+    const seconds = this.#conninfo.connectTimeout ?? DEFAULT_CONNECT_TIMEOUT;
+    const timer = setTimeout(() => {
+      const error = new errors.ConnectionTimeout(
+        `connection to server at ${describeAddress(address)} failed: no answer within ${String(seconds)} seconds`,
+      );
+      limit.abort(failedAs('unreachable', error));
+    }, seconds * 1000);
+    try {
+      return await step(limit.signal);
+    } finally {
+      clearTimeout(timer);
+      this.#signal?.removeEventListener('abort', abort);
+    }
+  }
+}
+
+function plain(
+  { host, port, path }: ResolvedHost,
+  hostaddr: string | null,
+  { keepalives }: ResolvedConninfo,
+): ServerAddress {
+  return { host, hostaddr, port, path, keepalives, encryption: null };
+}
+
+/** The addresses of a name, in the system's order. A look-up can't be stopped, but it need not be waited for. */
+async function lookUp(host: string, signal: AbortSignal): Promise<string[]> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => {
+      reject(signal.reason as Error);
+    };
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    dns.lookup(host, { all: true, verbatim: true }, (cause, addresses) => {
+      signal.removeEventListener('abort', abort);
+      if (cause === null) {
+        resolve(addresses.map(({ address }) => address));
+        return;
+      }
+      const error = new errors.OperationalError(
+        `the host name "${host}" could not be resolved: ${cause.message}`,
+        { cause },
+      );
+      reject(failedAs('unreachable', error));
+    });
+  });
+}

@@ -1,0 +1,68 @@
+import type { TargetSessionAttrs } from '../conninfo/index.js';
+import * as errors from '../errors/index.js';
+import type { Session } from '../session/session.js';
+import { TupleDecoder } from '../wire/row-decoder.js';
+import { describeAddress } from '../wire/socket.js';
+
+/** Which sessions will do; 'prefer-standby' is a search for the one, then for the other. */
+export type Target = Exclude<TargetSessionAttrs, 'prefer-standby'>;
+
+/**
+ * Why a session that has just begun is not of the kind `target`, or null. The server is asked only if it did not report its state
+ * at startup, as before version 14.
+ */
+export async function targetProblem(
+  session: Session,
+  target: Target,
+  signal: AbortSignal,
+): Promise<errors.OperationalError | null> {
+  if (target === 'any') return null;
+  const problem =
+    target === 'read-write' || target === 'read-only'
+      ? readOnlyProblem(target, await isReadOnly(session, signal))
+      : standbyProblem(target, await isStandby(session, signal));
+  if (problem === null) return null;
+  return new errors.OperationalError(
+    `the server at ${describeAddress(session.address)} will not do: ${problem}, but target_session_attrs=${target}`,
+  );
+}
+
+function readOnlyProblem(target: 'read-write' | 'read-only', readOnly: boolean): string | null {
+  if (readOnly === (target === 'read-only')) return null;
+  return readOnly ? 'its sessions are read-only' : 'its sessions are not read-only';
+}
+
+function standbyProblem(target: 'primary' | 'standby', standby: boolean): string | null {
+  if (standby === (target === 'standby')) return null;
+  return standby ? 'it is a standby' : 'it is not a standby';
+}
+
+async function isReadOnly(session: Session, signal: AbortSignal): Promise<boolean> {
+  const byDefault = session.parameters.get('default_transaction_read_only');
+  const standby = session.parameters.get('in_hot_standby');
+  if (byDefault !== undefined && standby !== undefined) return byDefault === 'on' || standby === 'on';
+  return (await ask(session, 'SHOW transaction_read_only', signal)) === 'on';
+}
+
+async function isStandby(session: Session, signal: AbortSignal): Promise<boolean> {
+  const standby = session.parameters.get('in_hot_standby');
+  if (standby !== undefined) return standby === 'on';
+  return (await ask(session, 'SELECT pg_catalog.pg_is_in_recovery()', signal)) === 't';
+}
+
+/** The text of the one value that a query has. */
+async function ask(session: Session, text: string, signal: AbortSignal): Promise<string | undefined> {
+  const [result] = await session.submit({
+    text,
+    executions: null,
+    begin: null,
+    rows: { decoderFor: (fields) => new TupleDecoder(fields.map(() => readText)) },
+    policy: { threshold: null, max: null },
+    signal,
+  });
+  return (result?.rows[0] as readonly string[] | undefined)?.[0];
+}
+
+function readText(bytes: Buffer, start: number, end: number): string {
+  return bytes.utf8Slice(start, end);
+}

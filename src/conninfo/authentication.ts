@@ -1,0 +1,52 @@
+import * as errors from '../errors/index.js';
+
+/** A way for a client to prove who it is, by libpq's name; 'none': the server lets it in without a proof. */
+export type AuthMethod = (typeof METHODS)[number];
+
+/** What the server may ask for. */
+export interface AuthenticationSettings {
+  /** The methods that `require_auth` allows; null: any. */
+  readonly allowed: ReadonlySet<AuthMethod> | null;
+  /** Whether SCRAM is tied to the TLS connection, so that nobody in between can pass it on. */
+  readonly channelBinding: 'disable' | 'prefer' | 'require';
+}
+
+const METHODS = ['none', 'password', 'md5', 'gss', 'sspi', 'scram-sha-256', 'oauth'] as const;
+const KNOWN: ReadonlySet<string> = new Set(METHODS);
+
+/** Reads `require_auth` and `channel_binding`. */
+export function readAuthentication(params: Readonly<Record<string, string>>): AuthenticationSettings {
+  return {
+    allowed: allowedMethods(params['require_auth'] ?? ''),
+    // Its value has been checked.
+    channelBinding: (params['channel_binding'] || 'prefer') as AuthenticationSettings['channelBinding'],
+  };
+}
+
+/** A list of methods, or of those that are not allowed, each with `!` before it. */
+function allowedMethods(value: string): ReadonlySet<AuthMethod> | null {
+  if (value === '') return null;
+  const named = new Set<AuthMethod>();
+  const items = value.split(',');
+  const negated = items[0]!.startsWith('!');
+  for (const item of items) {
+    if (item.startsWith('!') !== negated) {
+      throw new errors.OperationalError(
+        `the connection parameter require_auth=${value} mixes methods with and without "!"; all or none have it`,
+      );
+    }
+    const method = item.replace(/^!/, '');
+    if (!KNOWN.has(method)) {
+      throw new errors.OperationalError(
+        `invalid value "${item}" in the connection parameter require_auth; the methods are ${METHODS.join(', ')}`,
+      );
+    }
+    if (named.has(method as AuthMethod)) {
+      throw new errors.OperationalError(
+        `the connection parameter require_auth has the method "${item}" more than once`,
+      );
+    }
+    named.add(method as AuthMethod);
+  }
+  return negated ? new Set(METHODS.filter((method) => !named.has(method))) : named;
+}

@@ -1,0 +1,85 @@
+import { existsSync } from 'node:fs';
+import { isIP } from 'node:net';
+import * as errors from '../errors/index.js';
+
+/** One of the places where a server may be. */
+export interface HostTarget {
+  /** The host's name, which a certificate is compared with, or the directory of a unix socket. */
+  readonly host: string;
+  /** The address to connect to, if it is given; else it is looked up. */
+  readonly hostaddr: string | null;
+  readonly port: number;
+  /** The path of the unix socket, or null for TCP. */
+  readonly path: string | null;
+}
+
+/** Where Debian and others have their sockets; libpq's own default is compiled in. */
+export const SOCKET_DIRECTORY = '/var/run/postgresql';
+const DEFAULT_PORT = '5432';
+
+/**
+ * The hosts that `host`, `hostaddr` and `port` name, each a list separated by commas, in libpq's way: the lists go together, one
+ * port is for all, and an empty element is the default.
+ */
+export function readHosts(params: Readonly<Record<string, string>>): HostTarget[] {
+  const hosts = list(params['host']);
+  const addresses = list(params['hostaddr']);
+  const count = Math.max(addresses.length, hosts.length, 1);
+  if (hosts.length > 0 && addresses.length > 0 && hosts.length !== addresses.length) {
+    throw new errors.OperationalError(
+      `the connection parameter host has ${String(hosts.length)} elements and hostaddr has ${String(addresses.length)}; they go together`,
+    );
+  }
+  const ports = list(params['port']);
+  if (ports.length > 1 && ports.length !== count) {
+    throw new errors.OperationalError(
+      `the connection parameter port has ${String(ports.length)} elements for ${String(count)} hosts; give one for all, or one for each`,
+    );
+  }
+  return Array.from({ length: count }, (_, i) => {
+    const port = portNumber((ports.length > 1 ? ports[i] : ports[0]) ?? '');
+    return target(hosts[i] ?? '', addresses[i] ?? '', port);
+  });
+}
+
+function list(value: string | undefined): string[] {
+  return value === undefined || value === '' ? [] : value.split(',');
+}
+
+function target(host: string, address: string, port: number): HostTarget {
+  if (address !== '') {
+    if (isIP(address) === 0) {
+      throw new errors.OperationalError(
+        `hostaddr "${address}" is not a network address; a name goes to host`,
+      );
+    }
+    return { host: host === '' ? address : host, hostaddr: address, port, path: null };
+  }
+  const name = host === '' ? defaultHost() : host;
+  const isDirectory = name.startsWith('/') || name.startsWith('@');
+  return {
+    host: name,
+    hostaddr: null,
+    port,
+    path: isDirectory ? `${name.replace(/^@/, '\0')}/.s.PGSQL.${String(port)}` : null,
+  };
+}
+
+function defaultHost(): string {
+  return process.platform !== 'win32' && existsSync(SOCKET_DIRECTORY) ? SOCKET_DIRECTORY : 'localhost';
+}
+
+function portNumber(given: string): number {
+  const value = given === '' ? DEFAULT_PORT : given;
+  // In a URI whose special characters are not encoded, this may be a piece of the password.
+  if (!/^\s*[+-]?\d+\s*$/.test(value)) {
+    throw new errors.OperationalError(
+      'the port is not a number; special characters of user and password have to be percent-encoded in a URI',
+    );
+  }
+  const port = Number(value);
+  // Digits may be a piece of the password as well, so they are not shown.
+  if (port < 1 || port > 65_535)
+    throw new errors.OperationalError('the port number is out of range: it should be from 1 to 65535');
+  return port;
+}

@@ -1,0 +1,32 @@
+import { X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
+
+/**
+ * Whether a certificate is for `host`, by libpq's rules: a name is compared with the names in it, where `*` may stand for the
+ * first label, and with the subject's common name only if there are none; an address with its addresses and, since it may have
+ * been written down as a name, with those as well.
+ */
+export function isCertificateFor(certificate: Buffer, host: string): boolean {
+  const parsed = new X509Certificate(certificate);
+  if (isIP(host) === 0) return matches(parsed, host, 'default');
+  if (parsed.checkIP(host) !== undefined) return true;
+  const hasAddresses = /(?:^|, )IP Address:/.test(parsed.subjectAltName ?? '');
+  return matches(parsed, host, hasAddresses ? 'never' : 'always');
+}
+
+/** The names that a certificate is for, to be shown. */
+export function certificateNames(certificate: Buffer): string {
+  const { subject, subjectAltName } = new X509Certificate(certificate);
+  return subjectAltName ?? subject.replaceAll('\n', ', ');
+}
+
+function matches(
+  certificate: X509Certificate,
+  host: string,
+  subject: 'default' | 'always' | 'never',
+): boolean {
+  // A name that begins with a dot would match all below it.
+  return (
+    !host.startsWith('.') && certificate.checkHost(host, { subject, partialWildcards: false }) !== undefined
+  );
+}

@@ -1,0 +1,122 @@
+import { isIP, type Socket } from 'node:net';
+import { connect, TLSSocket } from 'node:tls';
+import type { TlsSettings } from '../conninfo/index.js';
+import * as errors from '../errors/index.js';
+import { failedAs, type ConnectFailure } from './connect-failure.js';
+import { certificateNames, isCertificateFor } from './server-identity.js';
+import { loadCredentials } from './tls-files.js';
+
+/** How a connection is encrypted. */
+export interface Encryption {
+  readonly settings: TlsSettings;
+  /** Whether to go on without it if the server has no TLS. */
+  readonly optional: boolean;
+}
+
+/** By this name the server knows that PostgreSQL is going to be spoken. */
+const ALPN = 'postgresql';
+
+/**
+ * Begins TLS on a socket that is connected to `host`. Rejects with an `OperationalError` that names `where`; the socket is the
+ * caller's to destroy then. `watch` is given the encrypted socket at once.
+ */
+export async function startTls(
+  socket: Socket,
+  host: string,
+  where: string,
+  settings: TlsSettings,
+  watch: (secured: TLSSocket) => void,
+): Promise<TLSSocket> {
+  const failed = (error: errors.OperationalError, failure: ConnectFailure = 'tls'): errors.OperationalError =>
+    failedAs(
+      failure,
+      new errors.OperationalError(`connection to server at ${where} failed: ${error.message}`, {
+        cause: error,
+      }),
+    );
+  const { context, verify } = await loadCredentials(settings).catch((error: unknown) => {
+    throw failed(error as errors.OperationalError);
+  });
+  // The files were read while nobody was told that it is over.
+  if (socket.destroyed) throw failed(new errors.OperationalError('the connection was closed'));
+  return new Promise((resolve, reject) => {
+    const secured = connect({
+      socket,
+      secureContext: context,
+      ALPNProtocols: [ALPN],
+      rejectUnauthorized: verify,
+      // Called only if the certificate is signed as it should be.
+      checkServerIdentity: (_, { raw }) =>
+        settings.mode === 'verify-full' && !isCertificateFor(raw, host) ? mismatch(raw, host) : undefined,
+      ...(settings.sni && isIP(host) === 0 ? { servername: host } : {}),
+    });
+    watch(secured);
+    const onError = (cause: NodeJS.ErrnoException): void => {
+      const failure = cause.code === 'ECONNRESET' ? 'handshake lost' : 'tls';
+      reject(failed(new errors.OperationalError(reasonOf(cause), { cause }), failure));
+    };
+    secured.once('error', onError);
+    secured.once('secureConnect', () => {
+      secured.removeListener('error', onError);
+      if (settings.negotiation === 'direct' && secured.alpnProtocol !== ALPN) {
+        reject(
+          failed(
+            new errors.OperationalError(
+              'the server did not agree on the protocol "postgresql" (ALPN), which sslnegotiation=direct needs; it is' +
+                ' PostgreSQL 17 or later that speaks it',
+            ),
+          ),
+        );
+        return;
+      }
+      resolve(secured);
+    });
+  });
+}
+
+/** The server's certificate, which a sign-in can be tied to; null for a connection that is not encrypted. */
+export function serverCertificate(socket: Socket): Buffer | null {
+  return socket instanceof TLSSocket ? (socket.getPeerX509Certificate()?.raw ?? null) : null;
+}
+
+export function isEncrypted(socket: Socket): boolean {
+  return socket instanceof TLSSocket;
+}
+
+/** Whether an error of a socket is the server's word that it ends TLS, for a certificate that it does not take, say. */
+export function isTlsAlert(error: Error & { code?: string }): boolean {
+  return error.code?.startsWith('ERR_SSL_') === true;
+}
+
+function mismatch(certificate: Buffer, host: string): errors.OperationalError {
+  return new errors.OperationalError(
+    `the server's certificate is for ${certificateNames(certificate)}, not for the host name "${host}"`,
+  );
+}
+
+/** What the user can do about the failures that are common. */
+function reasonOf(error: NodeJS.ErrnoException & { reason?: string }): string {
+  switch (error.code) {
+    case 'SELF_SIGNED_CERT_IN_CHAIN':
+    case 'DEPTH_ZERO_SELF_SIGNED_CERT':
+    case 'UNABLE_TO_GET_ISSUER_CERT':
+    case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
+    case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
+    case 'CERT_SIGNATURE_FAILURE':
+      return `the server's certificate is signed by nobody in the root certificate file (${error.message}); set sslrootcert`;
+    case 'CERT_HAS_EXPIRED':
+      return "the server's certificate has expired";
+    case 'CERT_NOT_YET_VALID':
+      return "the server's certificate is not valid yet";
+    case 'CERT_REVOKED':
+      return "the server's certificate has been revoked";
+    case 'UNABLE_TO_GET_CRL':
+      return "there is no certificate revocation list of the server certificate's issuer in sslcrl or sslcrldir";
+    case 'CRL_HAS_EXPIRED':
+      return 'the certificate revocation list has expired';
+    case 'ECONNRESET':
+      return 'the server closed the connection during the TLS handshake';
+    default:
+      return `TLS could not be established: ${error.reason ?? error.message}`;
+  }
+}

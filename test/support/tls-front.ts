@@ -1,0 +1,121 @@
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { connect as connectTls, createSecureContext, TLSSocket } from 'node:tls';
+import type { Identity } from './certificates.js';
+
+/** How a `TlsFront` differs from a server that begins TLS when it is asked to. */
+export interface TlsFrontOptions {
+  /** Begin TLS at once, without being asked. */
+  readonly direct?: boolean;
+  /** Speak to the server by TLS as well, so that the server sees nothing unusual. */
+  readonly encryptsUpstream?: boolean;
+  /** The protocols it agrees on. @default those of PostgreSQL */
+  readonly alpn?: readonly string[];
+}
+
+/**
+ * TLS with a certificate of the test's own choice in front of a server that has none: what somebody in between would be, who can
+ * read everything.
+ */
+export class TlsFront implements AsyncDisposable {
+  /** The names that clients have asked for by SNI; false where they did not. */
+  readonly serverNames: (string | false)[] = [];
+  /** How many connections have come, and how many of them went on to the server, encrypted or not. */
+  accepted = 0;
+  readonly forwarded = { encrypted: 0, plain: 0 };
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+
+  private constructor(
+    target: { host: string; port: number },
+    identity: Identity,
+    { direct = false, encryptsUpstream = false, alpn = ['postgresql'] }: TlsFrontOptions,
+  ) {
+    const secureContext = createSecureContext({ cert: identity.cert, key: identity.key });
+    this.#server = createServer({ noDelay: true }, (client) => {
+      this.accepted++;
+      this.#keep(client);
+      const encrypt = (): void => {
+        const secured = new TLSSocket(client, {
+          isServer: true,
+          secureContext,
+          ALPNProtocols: [...alpn],
+          // Without it, Node does not tell the name that the client has asked for.
+          SNICallback: (_, done) => {
+            done(null, secureContext);
+          },
+        });
+        this.#keep(secured);
+        secured.once('secure', () => {
+          this.serverNames.push((secured as { servername?: string | false }).servername ?? false);
+          this.forwarded.encrypted++;
+          if (encryptsUpstream) this.#joinEncrypted(secured, target);
+          else this.#join(secured, target);
+        });
+      };
+      if (direct) {
+        encrypt();
+        return;
+      }
+      client.once('data', (first: Buffer) => {
+        if (first.length === 8) {
+          client.write('S');
+          encrypt();
+        } else {
+          this.forwarded.plain++;
+          this.#join(client, target).write(first);
+        }
+      });
+    });
+  }
+
+  static async to(
+    target: { host: string; port: number },
+    identity: Identity,
+    options: TlsFrontOptions = {},
+  ): Promise<TlsFront> {
+    const front = new TlsFront(target, identity, options);
+    front.#server.listen(0, '127.0.0.1');
+    await once(front.#server, 'listening');
+    return front;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  #keep(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.on('error', () => undefined);
+    socket.once('close', () => this.#sockets.delete(socket));
+  }
+
+  #join(client: Socket, target: { host: string; port: number }): Socket {
+    const upstream = connect({ ...target, noDelay: true });
+    this.#keep(upstream);
+    client.pipe(upstream).pipe(client);
+    client.once('close', () => upstream.destroy());
+    upstream.once('close', () => client.destroy());
+    return upstream;
+  }
+
+  #joinEncrypted(client: Socket, target: { host: string; port: number }): void {
+    const upstream = connect({ ...target, noDelay: true });
+    this.#keep(upstream);
+    upstream.write(Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]));
+    upstream.once('data', () => {
+      const secured = connectTls({ socket: upstream, rejectUnauthorized: false });
+      this.#keep(secured);
+      client.pipe(secured).pipe(client);
+      client.once('close', () => secured.destroy());
+      secured.once('close', () => client.destroy());
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = once(this.#server, 'close');
+    this.#server.close();
+    for (const socket of this.#sockets) socket.destroy();
+    await closed;
+  }
+}
