@@ -1,4 +1,5 @@
 import { adapters } from './adapt/adapters.js';
+import type { AdaptersMap } from './adapt/adapters-map.js';
 import { Oids } from './adapt/oids.js';
 import type { Field } from './wire/backend-messages.js';
 
@@ -13,6 +14,9 @@ const TIMES: ReadonlySet<number> = new Set([
   Oids.timestamptz,
   Oids.interval,
 ]);
+
+/** What knows the types of columns: the adapters of a cursor. */
+export type KnownTypes = Pick<AdaptersMap, 'type' | 'elementType'>;
 
 /** A column of a result (Psycopg: `Column`). */
 export class Column {
@@ -33,16 +37,18 @@ export class Column {
   readonly tableOid: number | null;
   /** The number of the column in its table, from 1; null if it is computed. */
   readonly tableColumn: number | null;
+  readonly #types: KnownTypes;
 
   /** @internal */
-  constructor({ name, typeOid, typeSize, typmod, tableOid, tableColumn }: Field) {
+  constructor({ name, typeOid, typeSize, typmod, tableOid, tableColumn }: Field, types: KnownTypes) {
     this.name = name;
     this.typeCode = typeOid;
+    this.#types = types;
     this.internalSize = typeSize >= 0 ? typeSize : null;
     this.tableOid = tableOid === 0 ? null : tableOid;
     this.tableColumn = tableColumn === 0 ? null : tableColumn;
     if (typmod < 0) return;
-    const base = adapters.elementType(typeOid)?.oid ?? typeOid;
+    const base = types.elementType(typeOid)?.oid ?? typeOid;
     if (base === BPCHAR || base === VARCHAR) this.displaySize = typmod - 4;
     else if (base === BIT || base === VARBIT) this.displaySize = typmod;
     else if (TIMES.has(base)) this.precision = typmod & 0xffff;
@@ -54,10 +60,10 @@ export class Column {
     }
   }
 
-  /** The type as SQL writes it: `varchar(42)`, `date[]`; its oid if the type is not known. */
+  /** The type as SQL writes it: `varchar(42)`, `date[]`; its oid if the cursor's adapters don't know the type (see `TypeInfo`). */
   get typeDisplay(): string {
-    const element = adapters.elementType(this.typeCode);
-    const type = element ?? adapters.type(this.typeCode);
+    const element = this.#types.elementType(this.typeCode);
+    const type = element ?? this.#types.type(this.typeCode);
     if (type === undefined) return String(this.typeCode);
     const modifiers =
       this.scale !== null ? [this.precision, this.scale] : [this.displaySize ?? this.precision];
@@ -66,7 +72,7 @@ export class Column {
   }
 }
 
-/** Describes a column as the server did. */
-export function describeField(field: Field): Column {
-  return new Column(field);
+/** Describes a column as the server did, its type by what is known of types. */
+export function describeField(field: Field, types: KnownTypes = adapters): Column {
+  return new Column(field, types);
 }

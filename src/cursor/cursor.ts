@@ -183,7 +183,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       this.#running = { query, requests: [request] };
       const results = await this.#handle.run(request);
       if (!this.#closed) {
-        this.#results = results.map((result) => new CursorResult(result));
+        this.#results = results.map((result) => new CursorResult(result, this.adapters));
         this.#select(0);
       }
       return this;
@@ -303,7 +303,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       stream = this.#handle.stream(request, size ?? null);
       this.#running = { query, requests: [stream.request] };
       for (let batch = await stream.next(); batch !== null; batch = await stream.next()) {
-        const result = new CursorResult({ tag: null, ...batch });
+        const result = new CursorResult({ tag: null, ...batch }, this.adapters);
         if (!result.hasRows) throw notStreamable(bound.text);
         if (result.rows.length > 0) this.#columns ??= result.description;
         const make = result.rowMaker(this.#rowFactory, this)!;
@@ -414,7 +414,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     }
     this.#total = null;
     this.#columns = null;
-    this.#results = [new CursorResult({ fields: null, rows: [], decoder: null, tag })];
+    this.#results = [new CursorResult({ fields: null, rows: [], decoder: null, tag }, this.adapters)];
   }
 
   /** How a query and its parameters become what is sent: this is what kinds of cursors differ in. @internal */
@@ -530,7 +530,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     if (this.#closed) return;
     if (keep) {
       const first = this.#results.length === 0;
-      for (const result of results) this.#results.push(new CursorResult(result));
+      for (const result of results) this.#results.push(new CursorResult(result, this.adapters));
       if (first) this.#select(0);
       return;
     }
@@ -648,7 +648,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
 
   /** Makes `result`, of the query as it was sent, the only one there is. @internal */
   protected present(result: StatementResult, query: string | null): void {
-    const shown = new CursorResult(result);
+    const shown = new CursorResult(result, this.adapters);
     // Rows decoded as those before are made as those before: the row factory is asked once.
     const make = this.#result?.isDecodedAs(shown) === true ? this.#makeRow : null;
     this.#results = [shown];

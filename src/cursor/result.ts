@@ -1,4 +1,4 @@
-import { describeField, type Column } from '../column.js';
+import { describeField, type Column, type KnownTypes } from '../column.js';
 import { dictRow, tupleRow, type RowFactory, type RowSource } from '../rows.js';
 import type { StatementResult } from '../session/statement.js';
 import {
@@ -34,9 +34,11 @@ export class CursorResult {
   readonly rows: readonly unknown[];
   readonly statusmessage: string | null;
   readonly #result: StatementResult;
+  readonly #types: KnownTypes;
   #description: readonly Column[] | null | undefined;
 
-  constructor(result: StatementResult) {
+  constructor(result: StatementResult, types: KnownTypes) {
+    this.#types = types;
     this.#result = result;
     this.rows = result.rows;
     this.statusmessage = result.tag;
@@ -66,7 +68,8 @@ export class CursorResult {
   }
 
   get description(): readonly Column[] | null {
-    return (this.#description ??= this.#result.fields?.map(describeField) ?? null);
+    return (this.#description ??=
+      this.#result.fields?.map((field) => describeField(field, this.#types)) ?? null);
   }
 
   /** How many rows it has or affected; -1 where that has no meaning. */

@@ -32,7 +32,7 @@ async function rows(query: string, ...params: unknown[]): Promise<unknown[][]> {
   return cur.fetchall();
 }
 
-const VALUES = 2000;
+const VALUES = 20_000;
 const ARRAYS = 500;
 
 function many<T>(arbitrary: fc.Arbitrary<T>, count: number): T[] {
