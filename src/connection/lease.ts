@@ -107,3 +107,8 @@ export function onLost<R>(base: AsyncConnection<R>, listener: (error: unknown) =
 export function setKeepsProcessAlive<R>(base: AsyncConnection<R>, keeps: boolean): void {
   base[HANDLE].session.setKeepsProcessAlive(keeps);
 }
+
+/** Closes the session's socket without a word to the server, which does not answer. */
+export function dropConnection<R>(base: AsyncConnection<R>): void {
+  base[HANDLE].session.drop();
+}

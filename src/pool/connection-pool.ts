@@ -8,6 +8,7 @@ import {
   isBusy,
   leaseConnection,
   onLost,
+  dropConnection,
   setKeepsProcessAlive,
   type LeaseEnd,
 } from '../connection/lease.js';
@@ -118,6 +119,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
       {
         create: (signal) => this.#connect(signal),
         destroy: (connection) => connection.close(),
+        abandon: dropConnection,
         isAlive: (connection) => isAlive(connection),
         check:
           check === undefined

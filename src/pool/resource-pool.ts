@@ -11,6 +11,8 @@ export interface ResourceSource<T> {
   create(signal: AbortSignal): Promise<T>;
   /** Ends a resource. A rejection is ignored. */
   destroy(resource: T): Promise<void>;
+  /** Drops a resource whose end takes too long; `destroy()` of it is to resolve then. */
+  abandon?(resource: T): void;
   /** Whether it can be lent out, as far as is known without asking it. */
   isAlive(resource: T): boolean;
   /** Asks a resource, before it is lent out, whether it works; null: nobody asks. */
@@ -142,7 +144,7 @@ export class ResourcePool<T> {
   /** Attempts to make a resource, under way or waiting for a worker. */
   #making = 0;
   /** Resources being ended. */
-  readonly #ending = new Set<Promise<void>>();
+  readonly #ending = new Map<Promise<void>, T>();
 
   #backoff: Backoff | null = null;
   #retry: Timer | null = null;
@@ -523,7 +525,7 @@ export class ResourcePool<T> {
 
   #endResource(slot: Slot<T>): void {
     const ending = this.#source.destroy(slot.resource).catch(() => undefined);
-    this.#ending.add(ending);
+    this.#ending.set(ending, slot.resource);
     void ending.then(() => {
       this.#ending.delete(ending);
       this.#grow();
@@ -645,7 +647,7 @@ export class ResourcePool<T> {
 
   /**
    * Refuses whoever waits and whoever comes, ends what is idle, and waits up to `timeout` seconds for what is lent out, which
-   * is ended then. Resolves when all has ended, or `timeout` is over.
+   * is ended then. Resolves when all has ended, or `timeout` is over and what does not end has been dropped.
    */
   async close(timeout: number): Promise<void> {
     const wasOpen = this.#state === 'open';
@@ -663,7 +665,8 @@ export class ResourcePool<T> {
     const gone = (): boolean => this.#leased.size === 0 && this.#ending.size === 0 && this.#making === 0;
     if (await this.#until(gone, timeout)) return;
     for (const slot of [...this.#leased]) slot.lease?.discard();
-    await this.#until(gone, LAST_MOMENTS);
+    if (await this.#until(gone, LAST_MOMENTS)) return;
+    for (const resource of this.#ending.values()) this.#source.abandon?.(resource);
   }
 
   /** Resolves with true as soon as `condition` holds, with false after `timeout` seconds. */

@@ -31,6 +31,7 @@ export function floorFor(pending: PendingStatement, means: Means): Floor {
       lane.endCopy(pending, reason);
     }),
     fetch: whileItLasts((rows: number) => {
+      pending.suspended = false;
       lane.fetch(rows);
     }),
     closePortal: whileItLasts(() => {

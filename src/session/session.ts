@@ -1,12 +1,15 @@
 import type { Socket } from 'node:net';
 import * as errors from '../errors/index.js';
 import {
+  checkEmpty,
+  ProtocolViolation,
   readBackendKey,
   readCopyFormat,
   readErrorFields,
   readNotification,
   readParameterStatus,
   readRowDescription,
+  readStatusByte,
   readTag,
   type BackendKey,
   type Notification,
@@ -80,7 +83,8 @@ export class Session implements MessageSink {
   readonly #startup: { resolve: () => void; reject: (error: Error) => void };
 
   #phase: 'starting' | 'open' | 'closing' | 'closed' = 'starting';
-  #readyInStartup = 0;
+  /** How many of the answers have come that end startup: ReadyForQuery, EmptyQueryResponse, ReadyForQuery. */
+  #startupStep = 0;
   #key: BackendKey = { pid: 0, secret: 0 };
   #statusByte = 0;
 
@@ -128,7 +132,7 @@ export class Session implements MessageSink {
         },
       });
       receive = (bytes) => {
-        session.#reader.push(bytes);
+        session.#receive(bytes);
       };
       if (signal.aborted) abort();
       else signal.addEventListener('abort', abort, { once: true });
@@ -467,6 +471,13 @@ export class Session implements MessageSink {
     return this.#closing;
   }
 
+  /** Closes the socket at once. What runs or waits rejects, and the server is left to find out. */
+  drop(): void {
+    if (this.#phase === 'open') this.#phase = 'closing';
+    this.#socket.destroy();
+    this.#onSocketClosed();
+  }
+
   readonly #waitForQuiet: (() => void)[] = [];
 
   #enqueue(pending: PendingStatement, hold: Hold | undefined): void {
@@ -644,18 +655,29 @@ export class Session implements MessageSink {
 
   // --- receiving
 
+  #receive(bytes: Buffer): void {
+    try {
+      this.#reader.push(bytes);
+    } catch (error) {
+      if (!(error instanceof ProtocolViolation)) throw error;
+      this.#violation(error.message);
+    }
+  }
+
   onRow(bytes: Buffer, start: number, end: number): void {
     const pending = this.#inFlight.first;
     if (pending === undefined) {
       this.#violation('a row that no statement asked for');
       return;
     }
+    pending.expectRow();
     const { decoder } = pending;
     if (decoder === null || pending.error !== null) return;
     try {
-      pending.rows.push(decoder.decode(bytes, start));
+      pending.rows.push(decoder.decode(bytes, start, end));
       pending.bytes += end - start;
     } catch (cause) {
+      if (cause instanceof ProtocolViolation) throw cause;
       pending.error = loadError(cause, pending.request.text);
       pending.handOver();
     }
@@ -729,13 +751,19 @@ export class Session implements MessageSink {
         break;
       }
       case Backend.BackendKeyData:
-        this.#key = readBackendKey(bytes, start);
+        this.#key = readBackendKey(bytes, start, end);
         break;
       case Backend.ReadyForQuery:
-        this.#statusByte = bytes[start]!;
-        this.#readyInStartup++;
+        this.#statusByte = readStatusByte(bytes, start, end);
+        // The first ends the server's startup, the second the empty query that made postgres.js connect.
+        if (this.#startupStep === 1) throw new ProtocolViolation('a ReadyForQuery that answers nothing');
+        this.#startupStep++;
         break;
       case Backend.EmptyQueryResponse:
+        checkEmpty(start, end);
+        if (this.#startupStep !== 1)
+          throw new ProtocolViolation('an EmptyQueryResponse that answers nothing');
+        this.#startupStep++;
         break;
       default:
         this.#violation(`a message of type '${String.fromCharCode(type)}' before it was ready`);
@@ -743,8 +771,7 @@ export class Session implements MessageSink {
     }
     // A copy: postgres.js reads some of these messages after a turn of the event loop.
     this.#engine.show(Buffer.from(bytes.subarray(start - 5, end)));
-    // The first ReadyForQuery ends the server's startup, the second the empty query that made postgres.js connect.
-    if (this.#readyInStartup === 2) {
+    if (this.#startupStep === 3) {
       this.#phase = 'open';
       this.#reader.startupDone();
       this.#startup.resolve();
@@ -758,53 +785,71 @@ export class Session implements MessageSink {
     this.#fail(error);
   }
 
+  #unexpected(type: number): void {
+    this.#violation(`a message of type '${String.fromCharCode(type)}' that answers nothing`);
+  }
+
   /** A message that is part of a statement's answer. */
   #onAnswer(type: number, bytes: Buffer, start: number, end: number): void {
     const pending = this.#inFlight.first;
     if (pending === undefined) {
-      this.#violation(`a message of type '${String.fromCharCode(type)}' that answers nothing`);
+      this.#unexpected(type);
       return;
     }
     switch (type) {
       case Backend.RowDescription:
-        pending.onDescription(readRowDescription(bytes, start));
+        pending.onDescription(readRowDescription(bytes, start, end));
         break;
       case Backend.NoData:
+        checkEmpty(start, end);
         pending.onDescription(null);
         break;
       case Backend.ParseComplete:
+        checkEmpty(start, end);
         pending.onParseComplete();
         break;
       case Backend.BindComplete:
+        checkEmpty(start, end);
         pending.onBindComplete();
         break;
+      case Backend.CloseComplete:
+        checkEmpty(start, end);
+        if (pending.route === 'engine') this.#unexpected(type);
+        return;
       case Backend.CommandComplete:
         this.#onTag(pending, readTag(bytes, start, end));
         if (pending.complete) this.#onComplete(pending);
         break;
       case Backend.EmptyQueryResponse:
+        checkEmpty(start, end);
         pending.onComplete(null);
         if (pending.complete) this.#onComplete(pending);
         break;
       case Backend.PortalSuspended:
+        checkEmpty(start, end);
+        pending.onSuspended();
         // A row that could not be loaded ends it.
         if (pending.error !== null) this.#lane.closePortal(pending);
         else pending.request.conversation?.onSuspended(pending.takeBatch());
         break;
       case Backend.CopyInResponse:
       case Backend.CopyOutResponse:
-        this.#onCopy(pending, type, bytes, start);
+        this.#onCopy(pending, type, bytes, start, end);
         return;
       case Backend.CopyData:
+        pending.expectCopyData();
         pending.request.conversation?.onCopyData(bytes, start, end);
         return;
       case Backend.CopyDone:
+        checkEmpty(start, end);
+        pending.onCopyDone();
         return;
       case Backend.CopyBothResponse:
         this.#fail(new errors.NotSupportedError('replication connections are not supported'));
         return;
       default:
-        break;
+        this.#unexpected(type);
+        return;
     }
     if (pending.route === 'engine') this.#engine.show(bytes.subarray(start - 5, end));
   }
@@ -821,11 +866,13 @@ export class Session implements MessageSink {
     this.#settle(pending, error);
   }
 
-  #onCopy(pending: PendingStatement, type: number, bytes: Buffer, start: number): void {
+  #onCopy(pending: PendingStatement, type: number, bytes: Buffer, start: number, end: number): void {
     const direction = type === Backend.CopyInResponse ? 'in' : 'out';
+    const format = { direction, ...readCopyFormat(bytes, start, end) } as const;
+    pending.onCopy(direction);
     const { conversation } = pending.request;
     if (conversation?.kind === 'copy') {
-      conversation.onCopy({ direction, ...readCopyFormat(bytes, start) });
+      conversation.onCopy(format);
       return;
     }
     pending.error ??= copyRefused(pending.request.text);
@@ -869,20 +916,18 @@ export class Session implements MessageSink {
   }
 
   #onReadyForQuery(bytes: Buffer, start: number, end: number): void {
-    this.#statusByte = bytes[start]!;
-    const pending = this.#inFlight.shift();
-    if (pending === undefined) {
+    const status = readStatusByte(bytes, start, end);
+    const pending = this.#inFlight.first;
+    if (pending === undefined || (pending.pipelined && pending.syncs === null)) {
       this.#violation('a ReadyForQuery that answers nothing');
       return;
     }
-    if (pending.syncs !== null) {
-      this.#pipeline.answered(pending.syncs);
-    } else if (pending.pipelined) {
-      this.#violation('a ReadyForQuery before the end of a statement');
-      return;
-    } else if (!pending.transparent) {
-      this.#barriers--;
-    }
+    pending.expectEnd();
+    // Not before: until here, whatever goes wrong is the end of this statement, too.
+    this.#inFlight.shift();
+    this.#statusByte = status;
+    if (pending.syncs !== null) this.#pipeline.answered(pending.syncs);
+    else if (!pending.transparent) this.#barriers--;
     // postgres.js has to be ready before anything else is sent.
     if (pending.route === 'engine') this.#engine.show(bytes.subarray(start - 5, end));
     this.#lane.answered(pending);

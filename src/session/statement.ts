@@ -1,4 +1,4 @@
-import type { Field } from '../wire/backend-messages.js';
+import { ProtocolViolation, type Field } from '../wire/backend-messages.js';
 import type { RowDecoder, RowDecoderSource } from '../wire/row-decoder.js';
 import type { Conversation, RowBatch } from './conversation.js';
 import type { PreparePolicy, ServerStatement } from './prepared-statements.js';
@@ -88,7 +88,13 @@ export class PendingStatement {
   #parsed = 0;
   #executed = 0;
 
+  /** Whether the server has stopped after as many rows as it was asked for. */
+  suspended = false;
+  /** Where a COPY is: its data are under way, or those of a COPY OUT are complete. */
+  #copying: 'in' | 'out' | 'done' | null = null;
   #fields: readonly Field[] | null = null;
+  /** Whether it is known what columns the result has, if any. */
+  #isDescribed = false;
   decoder: RowDecoder | null = null;
   rows: unknown[] = [];
   /** How many bytes the rows were. */
@@ -117,33 +123,75 @@ export class PendingStatement {
     this.#parsed = 0;
     this.#executed = 0;
     this.#fields = null;
+    this.#isDescribed = false;
+    this.#copying = null;
     this.decoder = null;
     this.rows = [];
   }
 
   onParseComplete(): void {
     const statement = this.parsing[this.#parsed++];
-    if (statement !== undefined) statement.ready = true;
+    if (statement === undefined) throw outOfOrder('a ParseComplete');
+    statement.ready = true;
   }
 
   /** A statement that is not described again has the columns it had when it was prepared. */
   onBindComplete(): void {
     const execution = this.executions[this.#executed];
-    if (execution !== undefined && !execution.described) this.#setFields(execution.statement.fields ?? null);
+    if (execution === undefined) throw outOfOrder('a BindComplete');
+    if (!execution.described) this.#setFields(execution.statement.fields ?? null);
   }
 
   onDescription(fields: readonly Field[] | null): void {
     const execution = this.executions[this.#executed];
+    const { portal } = this.request;
+    const isExpected =
+      portal === undefined
+        ? this.route === 'engine' || execution?.described === true
+        : portal.act === 'describe' && execution === undefined && this.results.length === 0;
+    if (!isExpected || this.#fields !== null) throw outOfOrder('a RowDescription');
     if (execution !== undefined) execution.statement.fields = fields;
     this.#setFields(fields);
-    if (this.request.portal !== undefined) {
-      this.results.push({ fields, rows: [], decoder: this.decoder, tag: null });
+    if (portal !== undefined) this.results.push({ fields, rows: [], decoder: this.decoder, tag: null });
+  }
+
+  /** A row has arrived: its columns have to be known. */
+  expectRow(): void {
+    if (this.#fields === null || this.suspended) throw outOfOrder('a row');
+  }
+
+  /** There are more rows than were asked for. */
+  onSuspended(): void {
+    if (this.#fields === null || this.suspended || !this.request.conversation?.rowsAtATime) {
+      throw outOfOrder('a PortalSuspended');
     }
+    this.suspended = true;
+  }
+
+  onCopy(direction: 'in' | 'out'): void {
+    if (this.#copying !== null || (this.route === 'lane' && this.complete))
+      throw outOfOrder('a CopyResponse');
+    this.#copying = direction;
+  }
+
+  /** A piece of the data of a COPY OUT has arrived. */
+  expectCopyData(): void {
+    if (this.#copying !== 'out') throw outOfOrder('data of a COPY');
+  }
+
+  onCopyDone(): void {
+    if (this.#copying !== 'out') throw outOfOrder('a CopyDone');
+    this.#copying = 'done';
   }
 
   /** A statement is complete; `tag` is null if it was empty. */
   onComplete(tag: string | null): void {
-    const execution = this.executions[this.#executed++];
+    const execution = this.executions[this.#executed];
+    // What was not described, or is not complete, would pass for a result without columns, or rows.
+    const isExpected =
+      this.route === 'engine' || (execution !== undefined && (this.#isDescribed || this.#copying !== null));
+    if (!isExpected || this.#copying === 'out' || this.suspended) throw outOfOrder('a CommandComplete');
+    this.#executed++;
     if (execution?.hidden !== true) {
       this.results.push({
         fields: tag === null ? null : this.#fields,
@@ -154,7 +202,20 @@ export class PendingStatement {
     }
     this.rows = [];
     this.#fields = null;
+    this.#isDescribed = false;
+    this.#copying = null;
     this.decoder = null;
+  }
+
+  /** The server is ready for the next: it has failed, or was left, or there is all of its answer. */
+  expectEnd(): void {
+    const { portal, conversation } = this.request;
+    if (this.error !== null || conversation?.left === true) return;
+    const isDone =
+      portal === undefined
+        ? this.#fields === null && (this.route === 'engine' ? this.results.length > 0 : this.complete)
+        : this.complete && this.results.length === (portal.act === 'describe' ? 1 : 0);
+    if (!isDone) throw outOfOrder('a ReadyForQuery');
   }
 
   /** Whether all its executions have been answered. */
@@ -177,6 +238,11 @@ export class PendingStatement {
 
   #setFields(fields: readonly Field[] | null): void {
     this.#fields = fields;
+    this.#isDescribed = true;
     this.decoder = fields === null ? null : (this.request.rows?.decoderFor(fields) ?? null);
   }
+}
+
+function outOfOrder(what: string): ProtocolViolation {
+  return new ProtocolViolation(`${what} where none can be`);
 }

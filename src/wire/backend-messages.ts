@@ -22,53 +22,82 @@ export interface Notification {
   readonly pid: number;
 }
 
+/**
+ * What the server sent contradicts itself, or what it was asked: nothing that comes after it can be trusted. The message goes on
+ * from "it sent".
+ */
+export class ProtocolViolation extends Error {}
+
 /** What `CopyInResponse` and `CopyOutResponse` say of the data. */
-export function readCopyFormat(bytes: Buffer, start: number): { binary: boolean; columns: number } {
-  return { binary: bytes[start] === 1, columns: bytes.readInt16BE(start + 1) };
+export function readCopyFormat(
+  bytes: Buffer,
+  start: number,
+  end: number,
+): { binary: boolean; columns: number } {
+  const columns = end - start < 3 ? -1 : bytes.readInt16BE(start + 1);
+  checkThat(columns >= 0 && bytes[start]! <= 1 && end === start + 3 + 2 * columns, 'a CopyResponse');
+  return { binary: bytes[start] === 1, columns };
 }
 
-function endOfString(bytes: Buffer, start: number): number {
-  const end = bytes.indexOf(0, start);
-  return end < 0 ? bytes.length : end;
+function checkThat(condition: boolean, what: string): void {
+  if (!condition) throw new ProtocolViolation(`${what} that contradicts its length`);
 }
 
-/** The columns of a `RowDescription` whose body begins at `start`. */
-export function readRowDescription(bytes: Buffer, start: number): Field[] {
+/** Where the string that begins at `start` has its terminator. */
+function endOfString(bytes: Buffer, start: number, end: number, what: string): number {
+  const stop = start < end ? bytes.indexOf(0, start) : -1;
+  checkThat(stop >= 0 && stop < end, what);
+  return stop;
+}
+
+/** Bytes of a field of a `RowDescription` behind its name. */
+const FIELD_SIZE = 18;
+
+/** The columns of a `RowDescription`, whose body is `bytes[start..end)`, as in all of these. */
+export function readRowDescription(bytes: Buffer, start: number, end: number): Field[] {
+  const what = 'a RowDescription';
+  checkThat(end - start >= 2, what);
   const count = bytes.readUInt16BE(start);
-  const fields = new Array<Field>(count);
+  const fields: Field[] = [];
   let at = start + 2;
   for (let i = 0; i < count; i++) {
-    const end = endOfString(bytes, at);
-    const name = bytes.utf8Slice(at, end);
-    at = end + 1;
-    fields[i] = {
+    const stop = endOfString(bytes, at, end, what);
+    const name = bytes.utf8Slice(at, stop);
+    at = stop + 1;
+    checkThat(at + FIELD_SIZE <= end, what);
+    fields.push({
       name,
       tableOid: bytes.readUInt32BE(at),
       tableColumn: bytes.readUInt16BE(at + 4),
       typeOid: bytes.readUInt32BE(at + 6),
       typeSize: bytes.readInt16BE(at + 10),
       typmod: bytes.readInt32BE(at + 12),
-    };
-    at += 18;
+    });
+    at += FIELD_SIZE;
   }
+  checkThat(at === end, what);
   return fields;
 }
 
 /** The fields of an `ErrorResponse` or `NoticeResponse`, by their letter. */
 export function readErrorFields(bytes: Buffer, start: number, end: number): Map<string, string> {
+  const what = 'an error or a notice';
   const fields = new Map<string, string>();
   let at = start;
   while (at < end && bytes[at] !== 0) {
-    const stop = Math.min(endOfString(bytes, at + 1), end);
+    const stop = endOfString(bytes, at + 1, end, what);
     fields.set(String.fromCharCode(bytes[at]!), bytes.utf8Slice(at + 1, stop));
     at = stop + 1;
   }
+  checkThat(at === end - 1, what);
   return fields;
 }
 
 /** The tag of a `CommandComplete`, such as `INSERT 0 1`. */
 export function readTag(bytes: Buffer, start: number, end: number): string {
-  return bytes.latin1Slice(start, end - 1);
+  const stop = endOfString(bytes, start, end, 'a CommandComplete');
+  checkThat(stop === end - 1, 'a CommandComplete');
+  return bytes.latin1Slice(start, stop);
 }
 
 /** Name and value of a `ParameterStatus`. */
@@ -77,21 +106,37 @@ export function readParameterStatus(
   start: number,
   end: number,
 ): [name: string, value: string] {
-  const stop = endOfString(bytes, start);
-  return [bytes.utf8Slice(start, stop), bytes.utf8Slice(stop + 1, end - 1)];
+  return readTwoStrings(bytes, start, end, 'a ParameterStatus');
 }
 
 /** What a `BackendKeyData` holds. */
-export function readBackendKey(bytes: Buffer, start: number): BackendKey {
+export function readBackendKey(bytes: Buffer, start: number, end: number): BackendKey {
+  checkThat(end - start === 8, 'a BackendKeyData');
   return { pid: bytes.readUInt32BE(start), secret: bytes.readUInt32BE(start + 4) };
 }
 
 /** What a `NotificationResponse` holds. */
 export function readNotification(bytes: Buffer, start: number, end: number): Notification {
-  const stop = endOfString(bytes, start + 4);
-  return {
-    pid: bytes.readUInt32BE(start),
-    channel: bytes.utf8Slice(start + 4, stop),
-    payload: bytes.utf8Slice(stop + 1, end - 1),
-  };
+  const [channel, payload] = readTwoStrings(bytes, start + 4, end, 'a NotificationResponse');
+  return { pid: bytes.readUInt32BE(start), channel, payload };
+}
+
+/** The status byte of a `ReadyForQuery`: idle, in a transaction, or in a failed one. */
+export function readStatusByte(bytes: Buffer, start: number, end: number): number {
+  const status = bytes[start]!;
+  checkThat(end - start === 1 && (status === 0x49 || status === 0x54 || status === 0x45), 'a ReadyForQuery');
+  return status;
+}
+
+/** Checks a message that has nothing to say but its type. */
+export function checkEmpty(start: number, end: number): void {
+  checkThat(start === end, 'an acknowledgement');
+}
+
+/** A name, which is not empty, and what goes with it. */
+function readTwoStrings(bytes: Buffer, start: number, end: number, what: string): [string, string] {
+  const middle = endOfString(bytes, start, end, what);
+  const stop = endOfString(bytes, middle + 1, end, what);
+  checkThat(middle > start && stop === end - 1, what);
+  return [bytes.utf8Slice(start, middle), bytes.utf8Slice(middle + 1, stop)];
 }

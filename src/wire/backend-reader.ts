@@ -13,6 +13,17 @@ export interface MessageSink {
 const HEADER = 5;
 /** What libpq takes before it believes that the peer speaks the protocol. */
 const LONGEST_IN_STARTUP = 30_000;
+/** What only data and texts exceed: a longer message of any other type is one whose length is wrong, as libpq has it too. */
+const LONGEST_OF_OTHERS = 30_000;
+const isOftenLong: readonly boolean[] = (() => {
+  const long = new Array<boolean>(256).fill(false);
+  const { DataRow, CopyData, RowDescription, ParameterDescription } = Backend;
+  const { ErrorResponse, NoticeResponse, NotificationResponse, FunctionCallResponse } = Backend;
+  for (const code of [DataRow, CopyData, RowDescription, ParameterDescription]) long[code] = true;
+  for (const code of [ErrorResponse, NoticeResponse, NotificationResponse, FunctionCallResponse])
+    long[code] = true;
+  return long;
+})();
 
 /**
  * Cuts the byte stream of a backend into messages, copying only those that straddle two chunks.
@@ -99,7 +110,12 @@ export class BackendReader {
   #messageLength(bytes: Buffer, at: number): number {
     const type = bytes[at]!;
     const length = (bytes[at + 1]! << 24) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 8) | bytes[at + 4]!;
-    if (!isBackendMessage[type] || length < 4 || length > this.#longest) {
+    if (
+      !isBackendMessage[type] ||
+      length < 4 ||
+      length > this.#longest ||
+      (length > LONGEST_OF_OTHERS && !isOftenLong[type])
+    ) {
       this.stop();
       this.#sink.onGarbage(
         `a message of type 0x${type.toString(16).padStart(2, '0')} and length ${String(length)}`,

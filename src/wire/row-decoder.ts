@@ -1,4 +1,4 @@
-import type { Field } from './backend-messages.js';
+import { ProtocolViolation, type Field } from './backend-messages.js';
 
 /**
  * Reads one value in text format from `bytes[start..end)`. The buffer belongs to the socket: a loader copies what it keeps.
@@ -6,11 +6,12 @@ import type { Field } from './backend-messages.js';
 export type Loader = (bytes: Buffer, start: number, end: number) => unknown;
 
 /**
- * Makes a row of the body of a `DataRow`, which begins at `start`: a count, and then a length and the bytes for each value; a
- * length of -1 is NULL.
+ * Makes a row of the body of a `DataRow`, `bytes[start..end)`: a count, and then a length and the bytes for each value; a
+ * length of -1 is NULL. Throws `ProtocolViolation` where these contradict each other, or the columns, so that no value is ever
+ * taken for another's.
  */
 export interface RowDecoder {
-  decode(bytes: Buffer, start: number): unknown;
+  decode(bytes: Buffer, start: number, end: number): unknown;
 }
 
 /** Makes the decoder for a result, once its columns are known. */
@@ -26,21 +27,26 @@ export class TupleDecoder implements RowDecoder {
     this.#loaders = loaders;
   }
 
-  decode(bytes: Buffer, start: number): unknown[] {
+  decode(bytes: Buffer, start: number, end: number): unknown[] {
     const loaders = this.#loaders;
     const width = loaders.length;
     const row = new Array<unknown>(width);
+    checkWidth(bytes, start, end, width);
     let at = start + 2;
     for (let i = 0; i < width; i++) {
       const length = readLength(bytes, at);
       at += 4;
       if (length < 0) {
+        if (length !== -1) throw contradiction();
         row[i] = null;
       } else {
-        row[i] = loaders[i]!(bytes, at, at + length);
-        at += length;
+        const stop = at + length;
+        if (stop > end) throw contradiction();
+        row[i] = loaders[i]!(bytes, at, stop);
+        at = stop;
       }
     }
+    if (at !== end) throw contradiction();
     return row;
   }
 }
@@ -61,22 +67,27 @@ export class ObjectDecoder implements RowDecoder {
     return distinct ? new ObjectDecoder(names, loaders) : null;
   }
 
-  decode(bytes: Buffer, start: number): Record<string, unknown> {
+  decode(bytes: Buffer, start: number, end: number): Record<string, unknown> {
     const names = this.#names;
     const loaders = this.#loaders;
     const width = names.length;
     const row: Record<string, unknown> = {};
+    checkWidth(bytes, start, end, width);
     let at = start + 2;
     for (let i = 0; i < width; i++) {
       const length = readLength(bytes, at);
       at += 4;
       if (length < 0) {
+        if (length !== -1) throw contradiction();
         row[names[i]!] = null;
       } else {
-        row[names[i]!] = loaders[i]!(bytes, at, at + length);
-        at += length;
+        const stop = at + length;
+        if (stop > end) throw contradiction();
+        row[names[i]!] = loaders[i]!(bytes, at, stop);
+        at = stop;
       }
     }
+    if (at !== end) throw contradiction();
     return row;
   }
 
@@ -88,4 +99,14 @@ export class ObjectDecoder implements RowDecoder {
 
 function readLength(bytes: Buffer, at: number): number {
   return (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
+}
+
+function checkWidth(bytes: Buffer, start: number, end: number, width: number): void {
+  if (end - start < 2 || ((bytes[start]! << 8) | bytes[start + 1]!) !== width) {
+    throw new ProtocolViolation('a row with another number of values than there are columns');
+  }
+}
+
+function contradiction(): ProtocolViolation {
+  return new ProtocolViolation('a row whose values contradict its length');
 }

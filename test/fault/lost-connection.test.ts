@@ -1,11 +1,29 @@
-import { inject } from 'vitest';
-import { describe, expect, it } from 'vitest';
-import { AsyncConnection, conninfoToDict, errors, TransactionStatus } from '../../src/index.js';
-import { admin, backends, connect, dsn, terminate } from '../support/database.js';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, inject, it, onTestFinished } from 'vitest';
+import {
+  AsyncConnection,
+  AsyncConnectionPool,
+  conninfoToDict,
+  errors,
+  TransactionStatus,
+  type PoolOptions,
+} from '../../src/index.js';
+import { CANCEL_LIMIT } from '../../src/session/cancellation.js';
+import { admin, applicationName, backends, connect, dsn, terminate } from '../support/database.js';
 import { FaultProxy } from '../support/fault-proxy.js';
 
 async function untilClosed(connection: AsyncConnection): Promise<void> {
   while (!connection.closed) await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
+/** A pool behind a proxy of its own, both closed when the test ends. */
+async function proxiedPool(options: PoolOptions): Promise<{ pool: AsyncConnectionPool; proxy: FaultProxy }> {
+  const { host, port } = conninfoToDict(inject('dsn'));
+  const proxy = await FaultProxy.to({ host: host!, port: Number(port) });
+  onTestFinished(() => proxy[Symbol.asyncDispose]());
+  const pool = new AsyncConnectionPool(dsn({ host: '127.0.0.1', port: proxy.port }), options);
+  onTestFinished(() => pool.close());
+  return { pool, proxy };
 }
 
 describe('a backend that is killed', () => {
@@ -58,34 +76,71 @@ describe('a backend that is killed', () => {
     }
   });
 
-  it('never makes a statement escape its transaction, at whatever statement it happens', async () => {
+  it('never makes a statement escape its transaction, at whatever statement it happens and whatever others do', async () => {
+    const ROUNDS = 500;
+    const LANES = 4;
+    const STEPS = 6;
     await admin('create table if not exists escaped (round int, step int)');
-    try {
-      for (let round = 0; round < 500; round++) {
-        const connection = await AsyncConnection.connect(dsn());
-        const killAt = round % 6;
-        let failed = 0;
-        for (let step = 0; step < 6; step++) {
-          if (step === killAt) await admin('select pg_terminate_backend($1)', [connection.info.backendPid]);
-          try {
-            await connection.execute('insert into escaped values (%s, %s)', [round, step]);
-          } catch {
-            failed++;
-          }
-          if (failed > 0)
-            await expect(connection.execute('select 1')).rejects.toBeInstanceOf(errors.OperationalError);
-        }
-        if (failed === 0) {
-          await untilClosed(connection);
-          await expect(connection.commit()).rejects.toBeInstanceOf(errors.OperationalError);
-        }
-        await connection.close();
+    const stop = new AbortController();
+    // Other traffic, on connections that come and go beside those that are killed.
+    const pool = new AsyncConnectionPool(dsn(), { minSize: 1, maxSize: 2 });
+    let answered = 0;
+    const traffic = [1, 2].map(async (worker) => {
+      while (!stop.signal.aborted) {
+        const { rows } = await pool.execute('select %s::int, %s::int', [worker, ++answered]);
+        expect(rows[0]![0]).toBe(worker);
+        await sleep(5);
       }
+    });
+    const runRound = async (round: number): Promise<void> => {
+      const connection = await AsyncConnection.connect(dsn());
+      // The last boundary is that before the COMMIT.
+      const killAt = round % (STEPS + 1);
+      let failed = 0;
+      for (let step = 0; step <= STEPS; step++) {
+        if (step === killAt)
+          await pool.execute('select pg_terminate_backend(%s)', [connection.info.backendPid]);
+        if (step === STEPS) break;
+        try {
+          await connection.execute('insert into escaped values (%s, %s)', [round, step]);
+        } catch (error) {
+          expect(error).toBeInstanceOf(errors.OperationalError);
+          failed++;
+        }
+        if (failed > 0)
+          await expect(connection.execute('select 1')).rejects.toBeInstanceOf(errors.OperationalError);
+      }
+      if (failed === 0) await untilClosed(connection);
+      await expect(connection.commit()).rejects.toBeInstanceOf(errors.OperationalError);
+      await connection.close();
+    };
+    try {
+      let next = 0;
+      const lane = async (): Promise<void> => {
+        while (next < ROUNDS) await runRound(next++);
+      };
+      await Promise.all(Array.from({ length: LANES }, lane));
       expect(await admin('select * from escaped')).toEqual([]);
+      expect(answered).toBeGreaterThan(ROUNDS / 10);
     } finally {
+      stop.abort();
+      await Promise.all(traffic);
+      await pool.close();
       await admin('drop table escaped');
     }
   }, 120_000);
+
+  it('while it is lent out, idle, is not replaced for its borrower, who is told', async () => {
+    const { pool, proxy } = await proxiedPool({ minSize: 1, maxSize: 1 });
+    await using connection = await pool.connection();
+    await connection.execute('select 1');
+    await terminate(connection.info.backendPid);
+    const began = performance.now();
+    await expect(connection.execute('select 1')).rejects.toBeInstanceOf(errors.AdminShutdown);
+    expect(performance.now() - began).toBeLessThan(1000);
+    await expect(connection.execute('select 1')).rejects.toBeInstanceOf(errors.AdminShutdown);
+    expect(proxy.connections).toHaveLength(1);
+  });
 
   it('is not replaced behind the back of whoever uses the connection', async () => {
     const target = conninfoToDict(inject('dsn'));
@@ -101,7 +156,83 @@ describe('a backend that is killed', () => {
   });
 });
 
+describe('a network that swallows everything', () => {
+  it('is left within the limit of a cancel request when the signal is aborted, and the pool goes on', async () => {
+    const { pool, proxy } = await proxiedPool({ minSize: 1, maxSize: 1 });
+    let lost: AsyncConnection;
+    {
+      await using connection = await pool.connection();
+      lost = connection;
+      const began = performance.now();
+      const running = connection.execute('select pg_sleep(60)', null, { signal: AbortSignal.timeout(500) });
+      await sleep(100);
+      proxy.blackHole.add('up').add('down');
+      await expect(running).rejects.toHaveProperty('name', 'TimeoutError');
+      expect((performance.now() - began) / 1000).toBeLessThan(0.5 + CANCEL_LIMIT + 2);
+      expect(connection.broken).toBe(true);
+    }
+    proxy.blackHole.clear();
+    const before = performance.now();
+    const { rows } = await pool.execute('select pg_backend_pid()');
+    expect(rows[0]![0]).not.toBe(lost.info.backendPid);
+    expect(performance.now() - before).toBeLessThan(3000);
+    // The server does not know that nobody is there any more.
+    proxy.resetAll();
+    await admin(
+      `select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep(60)' and application_name = $1`,
+      [applicationName()],
+    );
+  });
+});
+
 describe('closing', () => {
+  it('a pool is bounded, whatever its connections are at, and leaves no socket', async () => {
+    const LIMIT = 0.5;
+    for (const isBlackHoled of [false, true]) {
+      await admin('create table if not exists closing (id int)');
+      const { pool, proxy } = await proxiedPool({ minSize: 5, maxSize: 6, numWorkers: 5 });
+      await pool.wait();
+      const [busy, copyIn, copyOut, quiet] = [
+        await pool.getconn(),
+        await pool.getconn(),
+        await pool.getconn(),
+        await pool.getconn(),
+      ];
+      await quiet.execute('select 1');
+      const running = busy.execute('select pg_sleep(60)').catch((error: unknown) => error);
+      const writing = await copyIn.cursor().copy('copy closing from stdin');
+      await writing.writeRow([1]);
+      const reading = await copyOut.cursor().copy('copy (select generate_series(1, 1000000)) to stdout');
+      await reading.read();
+      // One is idle. The next is being made, and does not get anywhere, as whoever waits for it does not.
+      proxy.blackHole.add('up').add('down');
+      const last = await pool.getconn();
+      const waiting = Promise.allSettled([pool.connection(), pool.connection(), pool.execute('select 1')]);
+      await expect.poll(() => proxy.connections.length).toBe(6);
+      if (!isBlackHoled) proxy.blackHole.clear();
+      const began = performance.now();
+      await pool.close(LIMIT);
+      expect((performance.now() - began) / 1000).toBeLessThan(LIMIT + 1);
+      for (const result of await waiting) {
+        expect((result as PromiseRejectedResult).reason).toBeInstanceOf(errors.PoolClosed);
+      }
+      for (const lent of [busy, copyIn, copyOut, quiet, last]) expect(lent.closed).toBe(true);
+      await expect.poll(() => proxy.open.filter(({ left }) => !left), { timeout: 1000 }).toEqual([]);
+      expect(await running).toBeInstanceOf(errors.OperationalError);
+      await expect(writing.finish()).rejects.toBeInstanceOf(errors.Error);
+      await expect(pool.connection()).rejects.toBeInstanceOf(errors.PoolClosed);
+      for (const lent of [busy, copyIn, copyOut, quiet, last]) await pool.putconn(lent);
+      proxy.blackHole.clear();
+      proxy.resetAll();
+      await admin(
+        'select pg_terminate_backend(pid, 1000) from pg_stat_activity where application_name = $1',
+        [applicationName()],
+      );
+      expect(await admin('select * from closing')).toEqual([]);
+      await admin('drop table closing');
+    }
+  });
+
   it('with everything in flight rejects it all and leaves no backend', async () => {
     const connection = await connect();
     const running = Promise.allSettled([

@@ -1,9 +1,10 @@
-import { inject } from 'vitest';
-import { describe, expect, it } from 'vitest';
+import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { beforeAll, describe, expect, inject, it } from 'vitest';
 import { AsyncConnection, conninfoToDict, errors } from '../../src/index.js';
 import { dsn } from '../support/database.js';
 import { FakeServer, messages, misbehaviour, welcome } from '../support/fake-server.js';
-import { FaultProxy } from '../support/fault-proxy.js';
+import { record } from '../support/recording.js';
 import { freePort, PASSWORD_ROLE } from '../support/server.js';
 
 async function rejection(promise: Promise<unknown>): Promise<errors.Error> {
@@ -81,21 +82,58 @@ describe('a server that misbehaves in startup', () => {
     expect(error.message).toMatch(/asks for a password/);
   });
 
-  it('never makes it loop, wherever the handshake is cut', async () => {
-    const target = conninfoToDict(inject('dsn'));
-    for (let run = 0; run < 12 * 20; run++) {
-      const cut = run % 12;
-      await using proxy = await FaultProxy.to({ host: target['host']!, port: Number(target['port']) });
-      const connecting = AsyncConnection.connect(
-        dsn({ host: '127.0.0.1', port: proxy.port, connect_timeout: 5 }),
-      );
-      while (proxy.connections.length === 0) await new Promise((resolve) => setImmediate(resolve));
-      proxy.connections[0]!.cutAfter(cut * 30, 'down');
-      const error = await rejection(connecting);
-      expect(error).toBeInstanceOf(errors.OperationalError);
-      expect(proxy.connections).toHaveLength(1);
+  describe('at one of 12 places in a handshake', () => {
+    const PLACES = 12;
+    const RUNS = 20;
+    const TIMEOUT = 2;
+    const endings: Readonly<Record<string, (socket: Socket) => void>> = {
+      'closes the connection': (socket) => socket.end(),
+      'resets the connection': (socket) => socket.resetAndDestroy(),
+      'sends garbage': (socket) => socket.write(Buffer.from(Array.from({ length: 64 }, (_, i) => 251 * i))),
+      'falls silent': () => undefined,
+    };
+    let handshake: Buffer;
+
+    beforeAll(async () => {
+      const { host, port } = conninfoToDict(inject('dsn'));
+      const recording = await record({ host: host!, port: Number(port) }, async (through) => {
+        await using _connection = await connectTo(through);
+      });
+      handshake = Buffer.concat(recording.map(({ bytes }) => bytes));
+    });
+
+    function connectTo(port: number): Promise<AsyncConnection> {
+      const params = { host: '127.0.0.1', port, sslmode: 'disable', connect_timeout: TIMEOUT };
+      return AsyncConnection.connect(dsn(params));
     }
-  }, 60_000);
+
+    it.each(Object.keys(endings))('%s: it is given up in time, after one attempt', async (ending) => {
+      const runs = Array.from({ length: PLACES * RUNS }, (_, run) => run % PLACES);
+      const outcomes = runs.map(async (place) => {
+        await using server = await FakeServer.running(async (client) => {
+          await client.until(8);
+          client.send(handshake.subarray(0, Math.floor((handshake.length * place) / PLACES)));
+          await sleep(10);
+          endings[ending]!(client.socket);
+        });
+        const began = performance.now();
+        const error = await rejection(connectTo(server.port));
+        expect(error).toBeInstanceOf(errors.OperationalError);
+        expect(performance.now() - began).toBeLessThan(TIMEOUT * 1000 + 2000);
+        expect(server.accepted).toBe(1);
+      });
+      const settled = Promise.all(outcomes);
+      if (ending === 'falls silent') {
+        // All of them wait: that takes no work.
+        await sleep(TIMEOUT * 500);
+        const before = process.cpuUsage();
+        await sleep(TIMEOUT * 250);
+        const { user, system } = process.cpuUsage(before);
+        expect((user + system) / (TIMEOUT * 250_000)).toBeLessThan(0.5);
+      }
+      await settled;
+    });
+  });
 });
 
 function mapReason(signal: AbortSignal, reason: Error): AbortSignal {

@@ -133,12 +133,22 @@ describe('what is not the protocol', () => {
     }
   });
 
-  it('is also a message of more than 30,000 bytes, unless startup is done', () => {
-    const long = { type: Backend.ParameterStatus, body: 'x'.repeat(30_000) };
-    const early = new RecordingSink();
-    new BackendReader(early).push(message(long));
-    expect(early.seen).toEqual([]);
-    expect(early.garbage).toHaveLength(1);
-    expect(read(message(long), [10_000]).seen).toEqual([long]);
+  it('is also a message of more than 30,000 bytes, unless it is one of data or text and startup is done', () => {
+    const body = 'x'.repeat(30_000);
+    for (const type of Object.values(Backend)) {
+      const early = new RecordingSink();
+      new BackendReader(early).push(message({ type, body }));
+      expect(early.seen).toEqual([]);
+      expect(early.garbage).toHaveLength(1);
+    }
+    for (const type of [Backend.DataRow, Backend.CopyData, Backend.ErrorResponse, Backend.RowDescription]) {
+      expect(read(message({ type, body }), [10_000]).seen).toEqual([{ type, body }]);
+    }
+    for (const type of [Backend.ReadyForQuery, Backend.CommandComplete, Backend.ParameterStatus]) {
+      expect(read(message({ type, body }), [10_000])).toMatchObject({
+        seen: [],
+        garbage: [expect.any(String)],
+      });
+    }
   });
 });

@@ -1,0 +1,34 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { seedFrom } from '../support/random.js';
+import { startOwnServer, type OwnServer } from '../support/server.js';
+import { warningsOf } from '../support/warnings.js';
+import { runChaos, type ChaosReport } from './chaos.js';
+
+const IN_CI = process.env['CI'] !== undefined && process.env['CI'] !== '' && process.env['CI'] !== 'false';
+const SECONDS = Number(process.env['CHAOS_SECONDS'] ?? (IN_CI ? 60 : 10));
+const SEED = seedFrom('CHAOS_SEED', Date.now() % 1_000_000);
+
+let server: OwnServer;
+
+beforeAll(async () => {
+  server = await startOwnServer();
+});
+
+afterAll(() => server.stop());
+
+it(
+  'money that changes hands while all goes wrong is neither lost nor made, and every answer was right',
+  async () => {
+    let report!: ChaosReport;
+    // Where a task's statement fails, the scope that it leaves can't know of it.
+    await warningsOf('USINGPG_UNCOMMITTED', async () => {
+      report = await runChaos({ server, seconds: SECONDS, seed: SEED });
+    });
+    const { summary, violations, acknowledged } = report;
+    console.log(summary);
+    expect(violations, `CHAOS_SEED=${String(SEED)}: ${summary}`).toEqual([]);
+    // It was not all refused, or there was nothing to see.
+    expect(acknowledged).toBeGreaterThan(SECONDS);
+  },
+  (SECONDS + 90) * 1000,
+);
