@@ -44,12 +44,13 @@ export function endLease(handle: Handle): LeaseEnd | Promise<LeaseEnd> {
   const uncommittedWrites = handle.hasUncommittedWrites;
   handle.cutOff();
   if (session.quiet && session.transactionStatus === TransactionStatus.IDLE) {
-    return { usable: true, uncommittedWrites: false };
+    return { usable: !handle.unfit, uncommittedWrites: false };
   }
   return finishLease(handle, uncommittedWrites);
 }
 
-async function finishLease({ session }: Handle, uncommittedWrites: boolean): Promise<LeaseEnd> {
+async function finishLease(handle: Handle, uncommittedWrites: boolean): Promise<LeaseEnd> {
+  const { session } = handle;
   try {
     if (!session.quiet) {
       await session.abandonAll(
@@ -59,7 +60,7 @@ async function finishLease({ session }: Handle, uncommittedWrites: boolean): Pro
       );
     }
     await session.rollback();
-    return { usable: !session.closed, uncommittedWrites };
+    return { usable: !session.closed && !handle.unfit, uncommittedWrites };
   } catch (error) {
     return { usable: false, uncommittedWrites, error };
   }
@@ -106,4 +107,9 @@ export function onLost<R>(base: AsyncConnection<R>, listener: (error: unknown) =
 /** Lets the process end although the session is open, or not. */
 export function setKeepsProcessAlive<R>(base: AsyncConnection<R>, keeps: boolean): void {
   base[HANDLE].session.setKeepsProcessAlive(keeps);
+}
+
+/** Closes the session's socket without a word to the server, which does not answer. */
+export function dropConnection<R>(base: AsyncConnection<R>): void {
+  base[HANDLE].session.drop();
 }

@@ -69,6 +69,8 @@ export class Session implements MessageSink {
   onNotification: ((notification: Notification) => void) | null = null;
   /** Called once if the connection is lost, not if it is closed. */
   onLost: ((error: Error) => void) | null = null;
+  /** Hears of what a statement has failed with, before its caller does. */
+  judge: { onStatementError(error: unknown): void } | null = null;
 
   readonly #socket: Socket;
   readonly #engine: Engine;
@@ -465,6 +467,13 @@ export class Session implements MessageSink {
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  /** Closes the socket at once. What runs or waits rejects, and the server is left to find out. */
+  drop(): void {
+    if (this.#phase === 'open') this.#phase = 'closing';
+    this.#socket.destroy();
+    this.#onSocketClosed();
   }
 
   readonly #waitForQuiet: (() => void)[] = [];
@@ -946,6 +955,7 @@ export class Session implements MessageSink {
     }
     this.#cancellation.answered(pending);
     this.#errorMessage = error instanceof Error ? error.message : '';
+    if (error !== null) this.judge?.onStatementError(error);
     pending.onSettled?.();
     if (pending.abandonReason !== null) pending.reject(pending.abandonReason.reason);
     else if (error !== null) pending.reject(error);

@@ -8,6 +8,8 @@ export type Direction = 'up' | 'down';
 export interface ProxiedConnection {
   /** Bytes handed on so far. */
   readonly bytes: Readonly<Record<Direction, number>>;
+  /** Whether the client has ended it, be that known to the server or not. */
+  readonly left: boolean;
   /** Ends the connection at once, with a TCP reset to the client. */
   reset(): void;
   /** Ends the connection to the client as a server does that closes it. */
@@ -65,6 +67,11 @@ export class FaultProxy implements AsyncDisposable {
     this.#server.close();
   }
 
+  /** The connections that are open. */
+  get open(): readonly ProxiedConnection[] {
+    return [...this.#links];
+  }
+
   /** Resets every open connection. */
   resetAll(): void {
     for (const link of this.#links) link.reset();
@@ -81,7 +88,8 @@ export class FaultProxy implements AsyncDisposable {
 
 class Link implements ProxiedConnection {
   readonly bytes = { up: 0, down: 0 };
-  readonly #left: Record<Direction, number> = { up: Infinity, down: Infinity };
+  left = false;
+  readonly #allowed: Record<Direction, number> = { up: Infinity, down: Infinity };
   readonly #client: Socket;
   readonly #upstream: Socket;
 
@@ -96,22 +104,42 @@ class Link implements ProxiedConnection {
     client.on('error', () => {
       upstream.destroy();
     });
+    client.on('end', () => {
+      this.left = true;
+    });
     client.on('close', () => {
+      this.left = true;
       upstream.destroy();
     });
   }
 
   #pump(proxy: FaultProxy, from: Socket, to: Socket, direction: Direction): void {
-    // A timer of its own for each chunk keeps their order: timers of one length fire in the order they were set.
+    // In their order, also when the latency changes meanwhile.
+    const queue: { readonly due: number; readonly deliver: () => void }[] = [];
+    const deliverDue = (): void => {
+      for (let next = queue[0]; next !== undefined; next = queue[0]) {
+        const left = next.due - performance.now();
+        if (left > 0) {
+          setTimeout(deliverDue, left);
+          return;
+        }
+        next.deliver();
+        queue.shift();
+      }
+    };
     const late = (deliver: () => void): void => {
-      if (proxy.latency > 0) setTimeout(deliver, proxy.latency * 1000);
-      else deliver();
+      if (proxy.latency === 0 && queue.length === 0) {
+        deliver();
+        return;
+      }
+      queue.push({ due: performance.now() + proxy.latency * 1000, deliver });
+      if (queue.length === 1) deliverDue();
     };
     from.on('data', (chunk: Buffer) => {
       if (proxy.blackHole.has(direction)) return;
       late(() => {
-        const allowed = chunk.subarray(0, Math.min(chunk.length, this.#left[direction]));
-        this.#left[direction] -= allowed.length;
+        const allowed = chunk.subarray(0, Math.min(chunk.length, this.#allowed[direction]));
+        this.#allowed[direction] -= allowed.length;
         this.bytes[direction] += allowed.length;
         const isCut = allowed.length < chunk.length;
         if (to.writable && allowed.length > 0) {
@@ -142,6 +170,6 @@ class Link implements ProxiedConnection {
   }
 
   cutAfter(count: number, direction: Direction): void {
-    this.#left[direction] = count;
+    this.#allowed[direction] = count;
   }
 }

@@ -19,6 +19,14 @@ export interface TestServer {
   stop(): Promise<void>;
 }
 
+/** A server that was started here. */
+export interface OwnServer extends TestServer {
+  /** Stops it at once, as if it had crashed: `pg_ctl stop -m immediate`. */
+  crash(): Promise<void>;
+  /** Starts it again, on the same port; resolves when it takes connections. */
+  restart(): Promise<void>;
+}
+
 /** A role that has to show a password, on a server started here. */
 export const PASSWORD_ROLE = { user: 'with_password', password: 'correct horse' } as const;
 
@@ -55,7 +63,7 @@ export interface ServerOptions {
 }
 
 /** An embedded server, or one of PGBIN, on a free port. */
-export async function startOwnServer(options: ServerOptions = {}): Promise<TestServer> {
+export async function startOwnServer(options: ServerOptions = {}): Promise<OwnServer> {
   const home = await mkdtemp(join(tmpdir(), 'usingpg-'));
   await chmod(home, 0o755);
   const isRoot = process.getuid?.() === 0;
@@ -103,13 +111,21 @@ export async function startOwnServer(options: ServerOptions = {}): Promise<TestS
     timezone: 'UTC',
     ...options.settings,
   };
-  const child = spawn(
-    join(bin, 'postgres'),
-    ['-D', data, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${String(value)}`])],
-    { ...identity, cwd: home, stdio: ['ignore', 'ignore', 'pipe'] },
-  );
   let log = '';
-  child.stderr.on('data', (chunk: Buffer) => (log = (log + chunk.toString()).slice(-4000)));
+  const launch = (): ChildProcess => {
+    const launched = spawn(
+      join(bin, 'postgres'),
+      [
+        '-D',
+        data,
+        ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${String(value)}`]),
+      ],
+      { ...identity, cwd: home, stdio: ['ignore', 'ignore', 'pipe'] },
+    );
+    launched.stderr.on('data', (chunk: Buffer) => (log = (log + chunk.toString()).slice(-4000)));
+    return launched;
+  };
+  let child = launch();
   // Whatever ends this process, no server is left behind.
   const kill = (): void => {
     child.kill('SIGQUIT');
@@ -123,20 +139,28 @@ export async function startOwnServer(options: ServerOptions = {}): Promise<TestS
     dsn,
     socketDirectory: sockets,
     embedded: true,
+    crash: () => exitOf(child, 'SIGQUIT'),
+    restart: async () => {
+      child = launch();
+      await untilReady(dsn, 'SELECT 1', child, () => log);
+    },
     stop: async () => {
       removeHandlers();
-      if (child.exitCode === null) {
-        const exited = new Promise((resolve) => child.once('exit', resolve));
-        child.kill('SIGINT');
-        await Promise.race([
-          exited,
-          sleep(5000, undefined, { ref: false }).then(() => child.kill('SIGQUIT')),
-        ]);
-        await exited;
-      }
+      const stopped = child;
+      const late = setTimeout(() => stopped.kill('SIGQUIT'), 5000).unref();
+      await exitOf(stopped, 'SIGINT');
+      clearTimeout(late);
       await rm(home, { recursive: true, force: true, maxRetries: 5 });
     },
   };
+}
+
+/** Ends a process; resolves when it is gone. */
+async function exitOf(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = new Promise((resolve) => child.once('exit', resolve));
+  child.kill(signal);
+  await exited;
 }
 
 /** Runs `cleanUp` when the process exits or is told to; returns what takes that back. */
