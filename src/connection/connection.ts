@@ -139,7 +139,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   /** @internal Use `AsyncConnection.connect()` or a pool. */
   constructor(parts: ConnectionParts<R>) {
     this.#parts = parts;
-    this[HANDLE] = new Handle(parts.session, { ...parts.settings }, parts.policy);
+    this[HANDLE] = new Handle(parts.session, { ...parts.settings }, parts.policy, parts.params);
     this.info = new ConnectionInfo(this[HANDLE], parts.params);
     this.adapters = parts.adapters;
     this.rowFactory = parts.rowFactory;

@@ -36,18 +36,47 @@ export class Handle {
   readonly settings: TransactionSettings;
   readonly policy: { threshold: number | null; max: number | null };
   readonly pipeline: PipelineState;
+  readonly #params: Readonly<Record<string, string>>;
   /** How many transaction blocks are open. */
   transactions = 0;
   #returned = false;
   #endSeen = false;
+  #unfit = false;
   /** Whether the open transaction has changed data. */
   #wrote = false;
 
-  constructor(session: Session, settings: TransactionSettings, policy: PreparePolicy) {
+  /** `params` are the connection's. */
+  constructor(
+    session: Session,
+    settings: TransactionSettings,
+    policy: PreparePolicy,
+    params: Readonly<Record<string, string>>,
+  ) {
     this.session = session;
     this.settings = settings;
     this.policy = { ...policy };
     this.pipeline = new PipelineState(this);
+    this.#params = params;
+    // The latest handle is the one whose statements run; a closure for each checkout would cost.
+    session.judge = this;
+  }
+
+  /** @internal */
+  onStatementError(error: unknown): void {
+    if (!(error instanceof errors.Error) || error.sqlstate === null) return;
+    const isReadOnly =
+      error.sqlstate === READ_ONLY &&
+      this.#params['target_session_attrs'] === 'read-write' &&
+      this.settings.readOnly !== true;
+    if (isReadOnly || CONNECTION_IN_DOUBT.test(error.sqlstate)) this.#unfit = true;
+  }
+
+  /**
+   * Whether an error of the server says that another connection would do better, although this one is alive: class 08, a
+   * shutdown (57P01 to 57P03), or read-only where `target_session_attrs` wants read-write, after a failover say.
+   */
+  get unfit(): boolean {
+    return this.#unfit;
   }
 
   /** Whether a statement has failed because the connection is gone, so that its user knows. */
@@ -171,6 +200,10 @@ export class Handle {
     return results;
   }
 }
+
+/** SQLSTATEs of a connection, rather than of a statement. */
+const CONNECTION_IN_DOUBT = /^(?:08...|57P0[123])$/;
+const READ_ONLY = '25006';
 
 /** For commands, which go as one message with what comes with them. */
 const NO_PARAMS: readonly SentParam[] = [];

@@ -44,12 +44,13 @@ export function endLease(handle: Handle): LeaseEnd | Promise<LeaseEnd> {
   const uncommittedWrites = handle.hasUncommittedWrites;
   handle.cutOff();
   if (session.quiet && session.transactionStatus === TransactionStatus.IDLE) {
-    return { usable: true, uncommittedWrites: false };
+    return { usable: !handle.unfit, uncommittedWrites: false };
   }
   return finishLease(handle, uncommittedWrites);
 }
 
-async function finishLease({ session }: Handle, uncommittedWrites: boolean): Promise<LeaseEnd> {
+async function finishLease(handle: Handle, uncommittedWrites: boolean): Promise<LeaseEnd> {
+  const { session } = handle;
   try {
     if (!session.quiet) {
       await session.abandonAll(
@@ -59,7 +60,7 @@ async function finishLease({ session }: Handle, uncommittedWrites: boolean): Pro
       );
     }
     await session.rollback();
-    return { usable: !session.closed, uncommittedWrites };
+    return { usable: !session.closed && !handle.unfit, uncommittedWrites };
   } catch (error) {
     return { usable: false, uncommittedWrites, error };
   }

@@ -22,6 +22,7 @@ import type { RowFactory, TupleRow } from '../rows.js';
 import { TransactionStatus } from '../session/status.js';
 import { systemClock } from './clock.js';
 import { explainWait, LeakWatch, reportLeak, Watched } from './leak-watch.js';
+import { LostHandles, type Held } from './lost-handles.js';
 import { boundedMap } from './map.js';
 import {
   checkSeconds,
@@ -66,7 +67,7 @@ export interface ExecuteResult<T> {
 export interface PoolTransactionOptions extends CheckoutOptions, RetryOptions {}
 
 /** A connection that is lent out, without keeping its handle from being collected. */
-interface Checkout<R> {
+interface Checkout<R> extends Held<AsyncConnection<R>> {
   readonly lease: Lease<AsyncConnection<R>>;
   readonly core: Handle;
   /** null unless leaks are watched for. */
@@ -92,7 +93,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   readonly #pool: ResourcePool<AsyncConnection<R>>;
   readonly #checkouts = new WeakMap<AsyncConnection<R>, Checkout<R>>();
   /** Hears of handles that were collected while they were lent out. */
-  readonly #collected = new FinalizationRegistry<Checkout<R>>((checkout) => {
+  readonly #lost = new LostHandles<AsyncConnection<R>, Checkout<R>>((checkout) => {
     this.#takeBack(checkout);
   });
   /** null unless `leakThreshold` is on. */
@@ -182,6 +183,11 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   /** How long a connection above `minSize` may be idle, in seconds. */
   get maxIdle(): number {
     return this.#options.maxIdle;
+  }
+
+  /** How long a check may take, in seconds. */
+  get checkTimeout(): number {
+    return this.#options.checkTimeout;
   }
 
   /** How long a server that can't be connected to is tried, in seconds. */
@@ -364,6 +370,13 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     options: { concurrency?: number; signal?: AbortSignal } = {},
   ): Promise<O[]> {
     const { concurrency = this.maxSize, signal } = options;
+    if (options.concurrency === undefined && concurrency === 0) {
+      return Promise.reject(
+        new errors.ProgrammingError(
+          `the pool '${this.name}' has no maxSize, so map() has to be given a \`concurrency\``,
+        ),
+      );
+    }
     if (!Number.isInteger(concurrency) || concurrency < 1) {
       return Promise.reject(
         new errors.ProgrammingError(
@@ -373,10 +386,10 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     }
     return boundedMap(
       items,
-      (item, index) =>
+      (item, index, each) =>
         this.withConnection(
           (connection) => fn(connection, item, index),
-          signal === undefined ? {} : { signal },
+          each === undefined ? {} : { signal: each },
         ),
       concurrency,
       signal,
@@ -456,9 +469,9 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     const base = lease.resource;
     if (this.#options.allowExitOnIdle) setKeepsProcessAlive(base, true);
     const connection = leaseConnection(base, this.#putBack, this.#options.closeReturns);
-    const checkout: Checkout<R> = { lease, core: coreOf(connection), watched };
+    const checkout: Checkout<R> = { lease, core: coreOf(connection), watched, fresh: null, place: 0 };
     this.#checkouts.set(connection, checkout);
-    this.#collected.register(connection, checkout, checkout);
+    this.#lost.watch(connection, checkout);
     if (watched !== null) {
       this.#watchedOf.set(base, watched);
       this.#leaks?.begin(watched, base.info.backendPid);
@@ -527,7 +540,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     const checkout = this.#checkouts.get(connection);
     if (checkout === undefined) return Promise.resolve();
     this.#checkouts.delete(connection);
-    this.#collected.unregister(checkout);
+    this.#lost.forget(checkout);
     if (checkout.watched !== null) this.#leaks?.end(checkout.watched, false);
     return this.#end(checkout, failed);
   }

@@ -1,12 +1,14 @@
+import { setMaxListeners } from 'node:events';
 import pLimit from 'p-limit';
 
 /**
  * Applies `fn` to each item, at most `concurrency` at once, taking no more items from their source than are being worked on. The
- * results are in the items' order. The first error stops the source; what has begun is waited for, then the error is thrown.
+ * results are in the items' order. The first error stops the source; what has begun is waited for, then the error is thrown. `fn`
+ * is given a signal that follows `signal`, which all items may listen to at once.
  */
 export async function boundedMap<I, O>(
   items: Iterable<I> | AsyncIterable<I>,
-  fn: (item: I, index: number) => Promise<O>,
+  fn: (item: I, index: number, signal: AbortSignal | undefined) => Promise<O>,
   concurrency: number,
   signal: AbortSignal | undefined,
 ): Promise<O[]> {
@@ -14,10 +16,16 @@ export async function boundedMap<I, O>(
   const limit = pLimit(concurrency);
   const results: O[] = [];
   const running = new Set<Promise<void>>();
+  const follower = signal === undefined ? undefined : new AbortController();
+  const abort = (): void => {
+    follower?.abort(signal?.reason);
+  };
+  signal?.addEventListener('abort', abort, { once: true });
+  if (follower !== undefined) setMaxListeners(0, follower.signal);
   let failure: { readonly error: unknown } | null = null;
   const run = async (item: I, index: number): Promise<void> => {
     try {
-      results[index] = await fn(item, index);
+      results[index] = await fn(item, index, follower?.signal);
     } catch (error) {
       failure ??= { error };
     }
@@ -37,6 +45,7 @@ export async function boundedMap<I, O>(
     }
   } finally {
     await Promise.all(running);
+    signal?.removeEventListener('abort', abort);
   }
   signal?.throwIfAborted();
   const failed = failure as { readonly error: unknown } | null;

@@ -21,6 +21,8 @@ export interface PoolOptions<R = TupleRow> {
   configure?: (connection: AsyncConnection<R>) => Promise<void> | void;
   /** Tells, by throwing, that a connection is not to be lent out. Not called within half a second of its last use. */
   check?: (connection: AsyncConnection<R>) => Promise<void> | void;
+  /** How long `check`, or `pool.check()`, may wait for a connection before it counts as lost; 0 or Infinity: for ever. @default 5 */
+  checkTimeout?: number;
   /** Cleans a connection up after it came back. It has to leave it without a transaction. */
   reset?: (connection: AsyncConnection<R>) => Promise<void> | void;
   /** Whether `close()` of a connection gives it back instead; an `AsyncNullConnectionPool` ignores it. @default false */
@@ -33,7 +35,11 @@ export interface PoolOptions<R = TupleRow> {
   maxLifetime?: number;
   /** How long a connection above `minSize` may be idle; 0 or Infinity: for ever. @default 600 */
   maxIdle?: number;
-  /** How long a server that can't be connected to is tried before `reconnectFailed` is called. @default 300 */
+  /**
+   * How long a server that can't be connected to is tried before `reconnectFailed` is called: after 1, 2, 4 … seconds, and each
+   * second while somebody waits for a connection.
+   * @default 300
+   */
   reconnectTimeout?: number;
   /** Hears that `reconnectTimeout` is over. The pool goes on trying as soon as somebody wants a connection. */
   reconnectFailed?: (pool: AsyncConnectionPool<R>) => void | Promise<void>;
@@ -69,6 +75,7 @@ const DEFAULTS = {
   maxWaiting: 0,
   maxLifetime: 3600,
   maxIdle: 600,
+  checkTimeout: 5,
   reconnectTimeout: 300,
   numWorkers: 3,
   closeReturns: false,
@@ -84,6 +91,15 @@ const KNOWN: ReadonlySet<string> = new Set([
   'connectOptions',
   'name',
 ]);
+
+const DURATIONS = [
+  'timeout',
+  'maxLifetime',
+  'maxIdle',
+  'checkTimeout',
+  'reconnectTimeout',
+  'leakThreshold',
+] as const;
 
 let pools = 0;
 
@@ -164,7 +180,7 @@ export function resolvePoolOptions<R>(options: PoolOptions<R>, kind: PoolKind): 
   if (!kind.keepsIdle) resolved.closeReturns = false;
   checkWhole('maxWaiting', resolved.maxWaiting, 0);
   checkWhole('numWorkers', resolved.numWorkers, 1);
-  for (const name of ['timeout', 'maxLifetime', 'maxIdle', 'reconnectTimeout', 'leakThreshold'] as const) {
+  for (const name of DURATIONS) {
     checkSeconds(name, resolved[name]);
   }
   return resolved;

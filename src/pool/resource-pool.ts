@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import pLimit, { type LimitFunction } from 'p-limit';
 import * as errors from '../errors/index.js';
 import { Backoff } from './backoff.js';
@@ -39,6 +40,8 @@ export interface ResourcePoolOptions {
   readonly maxLifetime: number;
   /** How long a resource above `minSize` may be idle; 0 or Infinity: for ever. */
   readonly maxIdle: number;
+  /** How long a check may take before the resource counts as lost; 0 or Infinity: for ever. */
+  readonly checkTimeout: number;
   /** How long a server that does not answer is tried before `reconnectFailed` is called. */
   readonly reconnectTimeout: number;
   readonly reconnectFailed: () => void;
@@ -79,6 +82,8 @@ interface Waiter<T> {
   unlisten: (() => void) | null;
 }
 
+/** An attempt to come so many seconds after the last is not brought forward. */
+const NOT_FAR = 1.2;
 /** A resource used within so many seconds is not checked again. */
 const CHECK_AFTER = 0.5;
 /** How much of its lifetime a resource may lose, so that those made together do not expire together. */
@@ -87,15 +92,36 @@ const LIFETIME_JITTER = 0.1;
 /** One checkout of a resource. It ends once: by `release()` or `discard()`. */
 export class Lease<T> {
   readonly resource: T;
-  /** When it began, by the pool's clock. */
-  readonly since: number;
+  #since: number;
+  #isUse = true;
   #end: ((lease: Lease<T>, keep: boolean) => void) | null;
 
   /** @internal */
   constructor(resource: T, since: number, end: (lease: Lease<T>, keep: boolean) => void) {
     this.resource = resource;
-    this.since = since;
+    this.#since = since;
     this.#end = end;
+  }
+
+  /** When it began, by the pool's clock. */
+  get since(): number {
+    return this.#since;
+  }
+
+  /** @internal Whether somebody uses the resource, rather than the pool itself. */
+  get isUse(): boolean {
+    return this.#isUse;
+  }
+
+  /** @internal For the time being the pool has it. */
+  keepForPool(): void {
+    this.#isUse = false;
+  }
+
+  /** @internal From here on it is used. */
+  beginUse(now: number): void {
+    this.#isUse = true;
+    this.#since = now;
   }
 
   /** Gives the resource back. Returns false if the lease had ended before. */
@@ -134,7 +160,7 @@ export class ResourcePool<T> {
   #minSize: number;
   #maxSize: number;
   #state: 'new' | 'open' | 'closed' = 'new';
-  /** Resources made before the last `drain()` are of an older generation, and end as soon as they are free. */
+  /** Resources whose making began before the last `drain()` are of an older generation, and end as soon as they are free. */
   #generation = 0;
 
   /** The most recently used last. */
@@ -148,6 +174,9 @@ export class ResourcePool<T> {
 
   #backoff: Backoff | null = null;
   #retry: Timer | null = null;
+  /** When the attempt before that retry failed, and when it comes itself. */
+  #failedAt = 0;
+  #retryAt = 0;
   #lastError: unknown = null;
   /** How many resources have been made. */
   #made = 0;
@@ -173,6 +202,8 @@ export class ResourcePool<T> {
     this.#minSize = options.minSize;
     this.#maxSize = options.maxSize;
     this.#limit = pLimit(options.numWorkers);
+    // As many may listen as resources are being made.
+    setMaxListeners(0, this.#aborter.signal);
   }
 
   get minSize(): number {
@@ -238,6 +269,7 @@ export class ResourcePool<T> {
     }
     if (queued) this.#counters.requestsQueued++;
     const waiting = this.#wait(options, { queued });
+    this.#hurry();
     this.#grow();
     return waiting.then((waited) => {
       if (this.#needsCheck(waited)) return this.#checked(waited, options);
@@ -303,34 +335,101 @@ export class ResourcePool<T> {
   /** Lends `slot` out if it passes the check, else another, ahead of everybody who waits. */
   async #checked(first: Slot<T>, options: AcquireOptions): Promise<Lease<T>> {
     const deadline = this.#clock.now() + options.timeout;
-    let slot = first;
-    for (;;) {
+    for (let slot = first; ;) {
       const lease = slot.lease ?? this.#lend(slot);
+      if (!this.#needsCheck(slot)) return lease;
+      lease.keepForPool();
+      const passing = this.#passes(lease, this.#source.check);
+      let passed: boolean;
       try {
-        await this.#source.check?.(slot.resource);
-        if (options.signal?.aborted === true) throw options.signal.reason;
+        passed = await this.#whileWanted(passing, deadline, options);
+      } catch (reason) {
+        // Nobody wants it any more, but until it is known to work it is of no use to another.
+        void passing.then((works) => works && lease.release());
+        return this.#refuse(reason);
+      }
+      if (!this.#isOpen() || isAborted(options)) {
+        if (passed) lease.release();
+        return this.#refuse(this.#isOpen() ? options.signal?.reason : this.#closedError());
+      }
+      if (passed) {
+        lease.beginUse(this.#clock.now());
         return lease;
-      } catch (error) {
-        if (options.signal?.aborted === true) {
-          lease.release();
-          this.#counters.requestsErrors++;
-          throw options.signal.reason;
-        }
-        this.#lastError = error;
-        this.#counters.connectionsLost++;
-        lease.discard();
       }
       const next = this.#takeIdle();
       if (next === null) {
         const left = Math.max(0, deadline - this.#clock.now());
         const waiting = this.#wait(options, { queued: true, first: true, left });
+        this.#hurry();
         this.#grow();
         slot = await waiting;
+        // Aborted after the hand-over.
+        if (isAborted(options)) {
+          this.#claim(slot).release();
+          return this.#refuse(options.signal?.reason);
+        }
       } else {
         slot = next;
       }
-      if (!this.#needsCheck(slot)) return slot.lease ?? this.#lend(slot);
     }
+  }
+
+  /** Whether a resource passes `check`; if not, its lease has ended when this resolves. It never rejects. */
+  async #passes(lease: Lease<T>, check: ((resource: T) => Promise<void>) | null): Promise<boolean> {
+    const { checkTimeout } = this.#options;
+    let timer: Timer | null = null;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        if (checkTimeout > 0 && Number.isFinite(checkTimeout)) {
+          const late = (): void => {
+            // What does not answer a check would not answer a goodbye.
+            this.#source.abandon?.(lease.resource);
+            reject(
+              new errors.OperationalError(
+                `a connection did not pass its check within ${String(checkTimeout)} seconds`,
+              ),
+            );
+          };
+          timer = this.#clock.after(checkTimeout, late, true);
+        }
+        Promise.resolve(check?.(lease.resource)).then(resolve, reject);
+      });
+      return true;
+    } catch (error) {
+      this.#lastError = error;
+      this.#counters.connectionsLost++;
+      lease.discard();
+      return false;
+    } finally {
+      (timer as Timer | null)?.cancel();
+    }
+  }
+
+  /** What `promise` resolves with, unless the time of whoever asks is over first, or is aborted; then it rejects. */
+  #whileWanted<V>(promise: Promise<V>, deadline: number, options: AcquireOptions): Promise<V> {
+    const { signal } = options;
+    return new Promise((resolve, reject) => {
+      const abort = (): void => {
+        settle();
+        reject(signal?.reason as Error);
+      };
+      const late = (): void => {
+        settle();
+        reject(this.#timeoutError(options));
+      };
+      const left = deadline - this.#clock.now();
+      const timer = Number.isFinite(left) ? this.#clock.after(Math.max(0, left), late, true) : null;
+      const settle = (): void => {
+        timer?.cancel();
+        signal?.removeEventListener('abort', abort);
+      };
+      if (signal?.aborted === true) abort();
+      else signal?.addEventListener('abort', abort, { once: true });
+      void promise.then((value) => {
+        settle();
+        resolve(value);
+      });
+    });
   }
 
   #wait(options: AcquireOptions, how: { queued: boolean; first?: boolean; left?: number }): Promise<Slot<T>> {
@@ -409,7 +508,7 @@ export class ResourcePool<T> {
     this.#leased.delete(slot);
     slot.lease = null;
     const now = this.#clock.now();
-    this.#counters.usageMs += (now - lease.since) * 1000;
+    if (lease.isUse) this.#counters.usageMs += (now - lease.since) * 1000;
     // It has just been used: that is as good as a check.
     slot.idleSince = now;
     if (keep && this.#source.isAlive(slot.resource)) {
@@ -453,6 +552,8 @@ export class ResourcePool<T> {
       return;
     }
     const began = this.#clock.now();
+    // One that is under way during a drain() may have been told what the drain was for: it is of before.
+    const generation = this.#generation;
     this.#counters.connectionsNum++;
     let resource: T;
     try {
@@ -477,7 +578,7 @@ export class ResourcePool<T> {
       maxLifetime === 0 ? Infinity : maxLifetime * (1 - this.#options.random() * LIFETIME_JITTER);
     const slot: Slot<T> = {
       resource,
-      generation: this.#generation,
+      generation,
       expiresAt: this.#clock.now() + lifetime,
       idleSince: this.#clock.now(),
       lease: null,
@@ -511,14 +612,30 @@ export class ResourcePool<T> {
       if (!this.#isOpen() || (this.#waiters.length === 0 && !this.#trial)) return;
       this.#backoff = new Backoff(now, this.#options.reconnectTimeout, this.#options.random);
     }
+    this.#failedAt = now;
+    const isWanted = this.#options.keepIdle && this.#waiters.length > 0;
+    this.#retryIn(isWanted ? this.#backoff.nextInHurry(now) : this.#backoff.next(now));
+  }
+
+  #retryIn(seconds: number): void {
+    this.#retryAt = this.#clock.now() + seconds;
     this.#retry = this.#clock.after(
-      this.#backoff.next(now),
+      seconds,
       () => {
         this.#retry = null;
         this.#grow();
       },
       this.#options.keepAlive,
     );
+  }
+
+  /** Somebody has come to wait, for whom the next attempt may be too far. */
+  #hurry(): void {
+    if (this.#retry === null || this.#backoff === null || !this.#options.keepIdle) return;
+    if (this.#retryAt - this.#failedAt <= NOT_FAR) return;
+    this.#retry.cancel();
+    const at = this.#failedAt + this.#backoff.nextInHurry(this.#failedAt);
+    this.#retryIn(Math.max(0, at - this.#clock.now()));
   }
 
   // --- ending
@@ -592,7 +709,7 @@ export class ResourcePool<T> {
     if (this.#state === 'open') this.#sweepIdle();
   }
 
-  /** Ends every resource made so far: the idle ones now, those lent out when they come back. */
+  /** Ends every resource made so far: the idle ones now, those lent out when they come back, those under way when they are made. */
   drain(): void {
     this.#generation++;
     for (const slot of this.#idle.splice(0)) this.#endResource(slot);
@@ -602,17 +719,11 @@ export class ResourcePool<T> {
   /** Checks all idle resources with `check`, several at once; those that fail are replaced. */
   async checkIdle(check: (resource: T) => Promise<void>): Promise<void> {
     const leases = this.#idle.splice(0).map((slot) => this.#lend(slot));
+    for (const lease of leases) lease.keepForPool();
     await Promise.all(
       leases.map((lease) =>
         this.#limit(async () => {
-          try {
-            await check(lease.resource);
-          } catch {
-            this.#counters.connectionsLost++;
-            lease.discard();
-            return;
-          }
-          lease.release();
+          if (await this.#passes(lease, check)) lease.release();
         }),
       ),
     );
@@ -760,6 +871,11 @@ export class ResourcePool<T> {
 
 /** How long the very last resources may take to end, in seconds. */
 const LAST_MOMENTS = 0.1;
+
+/** Asked anew each time, as it may change whenever something is awaited. */
+function isAborted({ signal }: AcquireOptions): boolean {
+  return signal?.aborted === true;
+}
 
 function describeError(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -72,6 +72,8 @@ export class Session implements MessageSink {
   onNotification: ((notification: Notification) => void) | null = null;
   /** Called once if the connection is lost, not if it is closed. */
   onLost: ((error: Error) => void) | null = null;
+  /** Hears of what a statement has failed with, before its caller does. */
+  judge: { onStatementError(error: unknown): void } | null = null;
 
   readonly #socket: Socket;
   readonly #engine: Engine;
@@ -991,6 +993,7 @@ export class Session implements MessageSink {
     }
     this.#cancellation.answered(pending);
     this.#errorMessage = error instanceof Error ? error.message : '';
+    if (error !== null) this.judge?.onStatementError(error);
     pending.onSettled?.();
     if (pending.abandonReason !== null) pending.reject(pending.abandonReason.reason);
     else if (error !== null) pending.reject(error);

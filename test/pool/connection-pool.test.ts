@@ -1,15 +1,17 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { setImmediate as tick, setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import {
   AsyncConnection,
   AsyncConnectionPool,
+  conninfoToDict,
   errors,
   TransactionStatus,
   type PoolOptions,
 } from '../../src/index.js';
 import { admin, backends, dsn, terminate } from '../support/database.js';
+import { FaultProxy } from '../support/fault-proxy.js';
 import { freePort } from '../support/server.js';
 import { warningsOf } from '../support/warnings.js';
 
@@ -19,6 +21,8 @@ function makePool(options: PoolOptions = {}): AsyncConnectionPool {
   return pool;
 }
 
+// Promises 1 to 7 and 38: never more backends than `maxSize`; no connection with two owners; waiters first come, first served;
+// timeouts in time; nothing lost by aborts; a bounded queue; growth by need; each waiter in its own async context.
 describe('lending connections', () => {
   it('serves 1,000 tasks of 20 statements over 10 connections without a wrong row', async () => {
     const pool = makePool({ minSize: 1, maxSize: 10 });
@@ -83,15 +87,23 @@ describe('lending connections', () => {
     const pool = makePool({ maxSize: 10, configure: (connection) => connection.setAutocommit(true) });
     let mismatches = 0;
     let misuses = 0;
+    const owners = new Map<number, string>();
     await Promise.all(
       Array.from({ length: 50 }, async (_, worker) => {
         for (let i = 0; i < 1000; i++) {
           const token = `${String(worker)}-${String(i)}`;
           const connection = await pool.getconn(60);
-          const set = connection.execute("select set_config('usingpg.token', %s, false)", [token]);
-          const read = connection.execute("select current_setting('usingpg.token')");
-          await set;
-          if ((await (await read).fetchone())?.[0] !== token) mismatches++;
+          const { backendPid } = connection.info;
+          if (owners.has(backendPid)) mismatches++;
+          owners.set(backendPid, token);
+          if (i % 5 === 0) {
+            const set = connection.execute("select set_config('usingpg.token', %s, false)", [token]);
+            const read = connection.execute("select current_setting('usingpg.token')");
+            await set;
+            if ((await (await read).fetchone())?.[0] !== token) mismatches++;
+          } else await tick();
+          if (owners.get(backendPid) !== token) mismatches++;
+          owners.delete(backendPid);
           await pool.putconn(connection);
           const again = i % 2 === 0 ? pool.putconn(connection) : connection.execute('select 1');
           await again.catch((error: unknown) => {
@@ -230,6 +242,26 @@ describe('lending connections', () => {
     expect(pool.getStats().connectionsNum).toBe(connectionsNum);
   });
 
+  // Promise 36: to take an idle connection and give it back costs no round trip.
+  it('sends nothing to the server, over 1,000 checkouts', async () => {
+    const { host, port } = conninfoToDict(inject('dsn'));
+    await using proxy = await FaultProxy.to({ host: host!, port: Number(port) });
+    await using pool = new AsyncConnectionPool(dsn({ host: '127.0.0.1', port: proxy.port }), { minSize: 1 });
+    await pool.wait();
+    const { bytes } = proxy.connections[0]!;
+    /** How many bytes a statement takes, and whatever was sent before it. */
+    const costOfOne = async (): Promise<number> => {
+      const { up } = bytes;
+      await pool.execute('select 1');
+      return bytes.up - up;
+    };
+    await costOfOne();
+    const cost = await costOfOne();
+    for (let i = 0; i < 1000; i++) await pool.putconn(await pool.getconn());
+    expect(await costOfOne()).toBe(cost);
+    expect(pool.getStats()).toMatchObject({ requestsNum: 1003, requestsQueued: 0, connectionsNum: 1 });
+  });
+
   it('keeps the async context of each waiter its own', async () => {
     const storage = new AsyncLocalStorage<number>();
     const pool = makePool({ maxSize: 2 });
@@ -246,6 +278,7 @@ describe('lending connections', () => {
   });
 });
 
+// Promise 24: a connection comes back without a trace of its borrower.
 describe('a connection that comes back', () => {
   it('is rolled back and idle for the next, in whatever state it was', async () => {
     const pool = makePool({ maxSize: 1 });
@@ -280,6 +313,43 @@ describe('a connection that comes back', () => {
         "select to_regclass('pg_temp.leftover'), current_setting('work_mem')",
       );
       expect((await cursor.fetchone())?.[0]).toBeNull();
+    }
+  });
+
+  it('is as new with a `reset` that discards all, whatever its borrower has committed', async () => {
+    const pool = makePool({
+      maxSize: 1,
+      reset: async (connection) => {
+        await connection.setAutocommit(true);
+        await connection.execute('discard all');
+        await connection.setAutocommit(false);
+      },
+    });
+    const traces = async (connection: AsyncConnection): Promise<unknown> => {
+      const cursor = await connection.execute(`select
+        (select count(*)::int from pg_listening_channels()), to_regclass('pg_temp.leftover'), current_setting('work_mem'),
+        (select count(*)::int from pg_locks where pid = pg_backend_pid() and locktype = 'advisory'),
+        (select count(*)::int from pg_cursors where is_holdable),
+        (select count(*)::int from pg_prepared_statements)`);
+      return cursor.fetchone();
+    };
+    const before = await pool.withConnection(traces);
+    for (let round = 0; round < 50; round++) {
+      const pid = await pool.withConnection(async (connection) => {
+        await connection.execute('listen leftover');
+        await connection.execute('create temp table leftover (id int)');
+        await connection.execute("set work_mem = '77MB'");
+        await connection.execute('select pg_advisory_lock(4711)');
+        await connection.execute('declare leftover cursor with hold for select 1');
+        for (let i = 0; i < 6; i++) await connection.execute('select %s::int', [i]);
+        return connection.info.backendPid;
+      });
+      await using next = await pool.connection();
+      expect(next.info.backendPid).toBe(pid);
+      expect(await traces(next)).toEqual(before);
+      for (let i = 0; i < 7; i++) {
+        expect(await (await next.execute('select %s::int', [i])).fetchone()).toEqual([i]);
+      }
     }
   });
 

@@ -1,0 +1,147 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
+import { AsyncConnectionPool, conninfoToDict, errors } from '../../src/index.js';
+import { dsn } from '../support/database.js';
+import { FaultProxy } from '../support/fault-proxy.js';
+import { startOwnServer, type OwnServer } from '../support/server.js';
+
+// Promise 19: a checkout survives idle connections that the network has swallowed.
+describe('idle connections that answer no more', () => {
+  /** A pool of 10 idle connections, of which those that come by one of two ways get no answer any more. */
+  async function halfLost(check: boolean): Promise<AsyncConnectionPool> {
+    const { host, port } = conninfoToDict(inject('dsn'));
+    const proxies = [
+      await FaultProxy.to({ host: host!, port: Number(port) }),
+      await FaultProxy.to({ host: host!, port: Number(port) }),
+    ] as const;
+    let made = 0;
+    const pool = new AsyncConnectionPool(
+      // Those that replace others find a way that works.
+      () => dsn({ host: '127.0.0.1', port: proxies[made++ < 5 ? 0 : 1].port }),
+      {
+        minSize: 10,
+        numWorkers: 1,
+        ...(check ? { check: (connection) => AsyncConnectionPool.checkConnection(connection) } : {}),
+        checkTimeout: 0.25,
+      },
+    );
+    onTestFinished(async () => {
+      await pool.close();
+      for (const proxy of proxies) await proxy[Symbol.asyncDispose]();
+    });
+    await pool.wait();
+    expect(proxies.map(({ connections }) => connections.length)).toEqual([5, 5]);
+    // Longer than one goes unchecked after its last use.
+    await sleep(600);
+    proxies[0].blackHole.add('up').add('down');
+    return pool;
+  }
+
+  it('are found by `check` within checkTimeout, and replaced within one wave of checkouts', async () => {
+    const pool = await halfLost(true);
+    const times: number[] = [];
+    const checkOut = async (): Promise<void> => {
+      const began = performance.now();
+      const connection = await pool.getconn(10);
+      times.push(performance.now() - began);
+      expect(await (await connection.execute('select 1')).fetchone()).toEqual([1]);
+      await pool.putconn(connection);
+    };
+    await Promise.all(Array.from({ length: 10 }, checkOut));
+    // 600 ms on a machine with nothing else to do.
+    expect(Math.max(...times)).toBeLessThan(2000);
+    expect(pool.getStats()).toMatchObject({ connectionsLost: 5, requestsErrors: 0 });
+    await sleep(600);
+    await Promise.all(Array.from({ length: 10 }, checkOut));
+    expect(pool.getStats()).toMatchObject({ connectionsLost: 5, poolSize: 10 });
+  });
+
+  it('do not hold up a request for longer than it waits, nor after it is aborted', async () => {
+    const pool = await halfLost(true);
+    const requests = Array.from({ length: 10 }, (_, i) =>
+      pool.getconn(i % 2 === 0 ? { timeout: 0.05 } : { timeout: 10, signal: AbortSignal.timeout(50) }),
+    );
+    const began = performance.now();
+    const results = await Promise.allSettled(requests);
+    expect(performance.now() - began).toBeLessThan(1000);
+    const failed = results.filter((result) => result.status === 'rejected');
+    expect(failed.length).toBeGreaterThan(0);
+    for (const { reason } of failed) {
+      if (reason instanceof errors.PoolTimeout) expect(reason.message).toContain('within 0.05 seconds');
+      else expect(reason).toHaveProperty('name', 'TimeoutError');
+    }
+    for (const result of results) if (result.status === 'fulfilled') await pool.putconn(result.value);
+    // Meanwhile their checks fail, and others take their places.
+    await expect
+      .poll(() => pool.getStats(), { timeout: 5000 })
+      .toMatchObject({ poolSize: 10, poolAvailable: 10 });
+    expect(pool.getStats().connectionsLost).toBe(failed.length);
+  });
+
+  it('are found by pool.check() within checkTimeout', async () => {
+    const pool = await halfLost(false);
+    const began = performance.now();
+    await pool.check();
+    expect(performance.now() - began).toBeLessThan(4000);
+    expect(pool.getStats().connectionsLost).toBe(5);
+    await pool.wait();
+    await Promise.all(Array.from({ length: 30 }, () => pool.execute('select 1')));
+  });
+});
+
+// Promise 20: a server that crashes and comes back is found again at once.
+describe('a server that crashes and is started again', () => {
+  let server: OwnServer;
+  beforeAll(async () => {
+    server = await startOwnServer();
+  });
+  afterAll(() => server.stop());
+
+  it('is used again within 1.5 seconds, with no error left over from before', async () => {
+    const SIZE = 4;
+    const DOWN = 3;
+    const pool = new AsyncConnectionPool(server.dsn, { minSize: SIZE, timeout: 20 });
+    onTestFinished(() => pool.close());
+    await pool.wait();
+    const log: { began: number; ended: number; error: unknown }[] = [];
+    const running = new Set<Promise<void>>();
+    const request = async (): Promise<void> => {
+      const began = performance.now();
+      const error: unknown = await pool.execute('select 1').then(
+        () => null,
+        (reason: unknown) => reason,
+      );
+      log.push({ began, ended: performance.now(), error });
+    };
+    // 50 a second.
+    const load = setInterval(() => {
+      const one: Promise<void> = request().finally(() => running.delete(one));
+      running.add(one);
+    }, 20);
+    await sleep(500);
+    const crashed = performance.now();
+    await server.crash();
+    await sleep(DOWN * 1000);
+    await server.restart();
+    const accepted = performance.now();
+    await expect.poll(() => running.size, { timeout: 10_000 }).toBeLessThan(5);
+    await sleep(500);
+    clearInterval(load);
+    await Promise.all(running);
+
+    const first = Math.min(
+      ...log.filter(({ ended, error }) => error === null && ended > accepted - 500).map(({ ended }) => ended),
+    );
+    // A loaded machine is given a second more than the 1.5.
+    expect((first - accepted) / 1000).toBeLessThan(2.5);
+    const failed = log.filter(({ error }) => error !== null);
+    for (const { error } of failed) expect(error).toBeInstanceOf(errors.OperationalError);
+    // At most what was running when it crashed; those who came later have waited.
+    expect(failed.length).toBeLessThanOrEqual(SIZE);
+    expect(failed.filter(({ began }) => began > crashed + 1000)).toEqual([]);
+    expect(log.length).toBeGreaterThan(100);
+    expect(pool.getStats()).toMatchObject({ poolSize: SIZE, poolAvailable: SIZE, requestsWaiting: 0 });
+    // One attempt a second while it was down, beside the first ones.
+    expect(pool.getStats().connectionsErrors).toBeLessThanOrEqual(SIZE + DOWN + 3);
+  });
+});

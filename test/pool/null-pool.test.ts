@@ -1,0 +1,307 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import {
+  AsyncConnectionPool,
+  AsyncNullConnectionPool,
+  errors,
+  TransactionStatus,
+  type PoolOptions,
+} from '../../src/index.js';
+import { backends, dsn, terminate } from '../support/database.js';
+import { freePort } from '../support/server.js';
+
+function makePool(options: PoolOptions = {}, conninfo = dsn()): AsyncNullConnectionPool {
+  const pool = new AsyncNullConnectionPool(conninfo, options);
+  onTestFinished(() => pool.close());
+  return pool;
+}
+
+async function nowhere(): Promise<string> {
+  return dsn({ host: '127.0.0.1', port: await freePort() });
+}
+
+describe('a null pool', () => {
+  it('connects for each request and keeps nothing', async () => {
+    const pool = makePool();
+    expect(pool).toBeInstanceOf(AsyncConnectionPool);
+    expect([pool.minSize, pool.maxSize, pool.closed]).toEqual([0, 0, false]);
+    expect(await backends()).toEqual([]);
+    const pids = new Set<number>();
+    for (let i = 0; i < 3; i++) {
+      await using connection = await pool.connection();
+      pids.add(connection.info.backendPid);
+      // The one before is being closed, and is given no time to be.
+      await expect.poll(backends).toEqual([connection.info.backendPid]);
+      expect(pool.getStats()).toMatchObject({ poolSize: 1, poolAvailable: 0 });
+    }
+    expect(pids.size).toBe(3);
+    await expect.poll(backends).toEqual([]);
+    expect((await pool.execute('select 1')).rows).toEqual([[1]]);
+    expect(pool.getStats()).toMatchObject({
+      poolMin: 0,
+      poolMax: 0,
+      poolSize: 0,
+      poolAvailable: 0,
+      requestsNum: 4,
+      requestsQueued: 0,
+      requestsWaitMs: 0,
+      requestsErrors: 0,
+      returnsBad: 0,
+      connectionsNum: 4,
+      connectionsErrors: 0,
+    });
+  });
+
+  it('has no limit if it is given none', async () => {
+    const pool = makePool({ numWorkers: 1 });
+    const connections = await Promise.all(Array.from({ length: 12 }, () => pool.getconn()));
+    expect(await backends()).toHaveLength(12);
+    expect(pool.getStats()).toMatchObject({ poolSize: 12, requestsQueued: 0 });
+    for (const connection of connections) await pool.putconn(connection);
+  });
+
+  it('gives what comes back to whoever waits, as clean as any, and else closes it', async () => {
+    const calls: string[] = [];
+    const pool = makePool({
+      maxSize: 1,
+      configure: () => void calls.push('configure'),
+      reset: () => void calls.push('reset'),
+    });
+    const held = await pool.getconn();
+    const { backendPid } = held.info;
+    await held.execute('selec').catch(() => undefined);
+    const served: number[] = [];
+    const waiting = Array.from({ length: 3 }, async (_, i) => {
+      await using connection = await pool.connection();
+      expect(connection.info.backendPid).toBe(backendPid);
+      expect(connection.info.transactionStatus).toBe(TransactionStatus.IDLE);
+      served.push(i);
+    });
+    expect(pool.getStats()).toMatchObject({ requestsWaiting: 3, requestsQueued: 3 });
+    await pool.putconn(held);
+    await Promise.all(waiting);
+    expect(served).toEqual([0, 1, 2]);
+    // The last was of no use to anybody, so that nobody had it cleaned.
+    expect(calls).toEqual(['configure', 'reset', 'reset', 'reset']);
+    expect(pool.getStats()).toMatchObject({ poolSize: 0, connectionsNum: 1, requestsWaiting: 0 });
+    await expect.poll(backends).toEqual([]);
+  });
+
+  it('never has more backends than maxSize, however many workers there are', async () => {
+    const pool = makePool({ maxSize: 4 });
+    let most = 0;
+    let done = false;
+    const watch = (async () => {
+      while (!done) {
+        most = Math.max(most, (await backends()).length);
+        await sleep(2);
+      }
+    })();
+    await Promise.all(
+      Array.from({ length: 40 }, async (_, worker) => {
+        for (let i = 0; i < 10; i++) {
+          const connection = await pool.getconn(60);
+          if ((i + worker) % 10 === 0) await connection.close();
+          else await connection.execute('select 1');
+          await pool.putconn(connection);
+          if (i % 3 === 0) await sleep(worker % 7);
+        }
+      }),
+    );
+    done = true;
+    await watch;
+    expect(most).toBeGreaterThan(1);
+    expect(most).toBeLessThanOrEqual(4);
+    // One may be under way that nobody waits for any more.
+    await expect.poll(() => pool.getStats().poolSize).toBe(0);
+    const stats = pool.getStats();
+    expect(stats).toMatchObject({ requestsNum: 400, requestsErrors: 0, returnsBad: 40 });
+    // Most of them were given what came back.
+    expect(stats.connectionsNum).toBeLessThan(400);
+  });
+
+  it('refuses and times out like any pool', async () => {
+    const pool = makePool({ maxSize: 2, maxWaiting: 1, timeout: 0.1 });
+    // Each of these has a connection made for it: nobody waits yet.
+    const held = await Promise.all([pool.getconn(), pool.getconn()]);
+    const late = pool.getconn();
+    await expect(pool.getconn()).rejects.toBeInstanceOf(errors.TooManyRequests);
+    await expect(late).rejects.toThrow(/maxSize 2: 2 lent out/);
+    await expect(pool.getconn({ signal: AbortSignal.abort(new Error('enough')) })).rejects.toThrow('enough');
+    expect(pool.getStats()).toMatchObject({ requestsNum: 5, requestsQueued: 1, requestsErrors: 3 });
+    for (const connection of held) await pool.putconn(connection);
+    await pool.close();
+    await expect(pool.connection()).rejects.toBeInstanceOf(errors.PoolClosed);
+  });
+
+  it('tells whoever asks why it could not connect, at once', async () => {
+    const pool = makePool({ timeout: 20 }, await nowhere());
+    const began = performance.now();
+    const results = await Promise.allSettled([pool.connection(), pool.execute('select 1'), pool.getconn()]);
+    expect(performance.now() - began).toBeLessThan(5000);
+    for (const result of results) {
+      const { reason } = result as PromiseRejectedResult;
+      expect(reason).toBeInstanceOf(errors.OperationalError);
+      expect(reason).not.toBeInstanceOf(errors.PoolTimeout);
+      expect(String(reason)).toContain('connection refused');
+    }
+    expect(pool.getStats()).toMatchObject({
+      requestsErrors: 3,
+      connectionsNum: 3,
+      connectionsErrors: 3,
+      poolSize: 0,
+    });
+  });
+
+  it('goes on when the server is there again', async () => {
+    let target = await nowhere();
+    const pool = new AsyncNullConnectionPool(() => target, { maxSize: 1 });
+    await expect(pool.execute('select 1')).rejects.toBeInstanceOf(errors.OperationalError);
+    target = dsn();
+    expect((await pool.execute('select 1')).rows).toEqual([[1]]);
+    await pool.close();
+  });
+
+  it('gives a request no more time than it has, and serves the next with what comes too late', async () => {
+    let asked = 0;
+    const pool = new AsyncNullConnectionPool(
+      async () => {
+        asked++;
+        await sleep(150);
+        return dsn();
+      },
+      { maxSize: 1 },
+    );
+    await expect(pool.connection({ timeout: 0.05 })).rejects.toThrow('1 connecting');
+    await using connection = await pool.connection({ timeout: 5 });
+    expect(connection.closed).toBe(false);
+    expect(asked).toBe(1);
+    await pool.putconn(connection);
+    await pool.close();
+  });
+});
+
+describe('wait() of a null pool', () => {
+  it('sees that a connection can be made, and keeps none', async () => {
+    const pool = makePool({ open: false });
+    await pool.open({ wait: true, timeout: 10 });
+    await expect.poll(backends).toEqual([]);
+    expect(pool.getStats()).toMatchObject({ connectionsNum: 1, requestsNum: 0, poolSize: 0 });
+    await using connection = await pool.connection();
+    // One that is lent out shows it as well.
+    await pool.wait(0.1);
+    expect(connection.closed).toBe(false);
+    expect(pool.getStats().connectionsNum).toBe(2);
+  });
+
+  it('tries again, and serves whoever comes meanwhile', async () => {
+    let asked = 0;
+    const gone = await nowhere();
+    const pool = new AsyncNullConnectionPool(() => (++asked === 1 ? gone : dsn()));
+    const waiting = pool.wait(10);
+    await expect.poll(() => pool.getStats().connectionsErrors).toBe(1);
+    expect((await pool.execute('select 1')).rows).toEqual([[1]]);
+    await waiting;
+    expect(asked).toBe(2);
+    await pool.close();
+  });
+
+  it('says why none could be made, and closes the pool', async () => {
+    let failures = 0;
+    const pool = makePool(
+      {
+        reconnectTimeout: 0.05,
+        reconnectFailed: () => {
+          failures++;
+        },
+      },
+      await nowhere(),
+    );
+    const error: unknown = await pool.wait(0.3).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(errors.PoolTimeout);
+    expect((error as Error).message).toMatch(/not ready after 0\.3 seconds: 0 of 1 .*connection refused/);
+    expect((error as Error).cause).toBeInstanceOf(errors.OperationalError);
+    expect(pool.closed).toBe(true);
+    expect(failures).toBeGreaterThan(0);
+  });
+});
+
+describe('the care of a null pool', () => {
+  it('refuses a size to keep, at any time', async () => {
+    for (const options of [{ minSize: 1 }, { minSize: -1 }, { maxSize: -1 }, { maxSize: 1.5 }]) {
+      expect(() => new AsyncNullConnectionPool(dsn(), options)).toThrow(errors.ProgrammingError);
+    }
+    const pool = makePool({ maxSize: 3 });
+    await expect(pool.resize(1, 3)).rejects.toThrow('`minSize` to be 0');
+    await expect(pool.resize(0, -1)).rejects.toBeInstanceOf(errors.ProgrammingError);
+    expect([pool.minSize, pool.maxSize]).toEqual([0, 3]);
+    await pool.resize(0, 5);
+    expect(pool.maxSize).toBe(5);
+    await pool.resize(0);
+    expect(pool.maxSize).toBe(0);
+    expect(pool.getStats().poolMax).toBe(0);
+  });
+
+  it('resizes while connections are lent out and waited for', async () => {
+    const pool = makePool({ maxSize: 1 });
+    const first = await pool.getconn();
+    const waiting = [pool.getconn(10), pool.getconn(10)];
+    expect(pool.getStats().requestsWaiting).toBe(2);
+    await pool.resize(0, 3);
+    const others = await Promise.all(waiting);
+    expect(await backends()).toHaveLength(3);
+    await pool.resize(0, 1);
+    const last = pool.getconn(10);
+    for (const connection of [first, ...others]) await pool.putconn(connection);
+    const connection = await last;
+    await expect.poll(backends).toEqual([connection.info.backendPid]);
+    await pool.putconn(connection);
+  });
+
+  it('drains: what is lent out is closed, not handed on', async () => {
+    const pool = makePool({ maxSize: 1 });
+    const held = await pool.getconn();
+    const { backendPid } = held.info;
+    await pool.drain();
+    const next = pool.getconn(10);
+    await pool.putconn(held);
+    const connection = await next;
+    expect(connection.info.backendPid).not.toBe(backendPid);
+    await pool.putconn(connection);
+    await pool.check();
+    expect(pool.getStats()).toMatchObject({ poolSize: 0, connectionsNum: 2, connectionsLost: 0 });
+  });
+
+  it('asks for the parameters anew for each connection, and counts those that come back lost', async () => {
+    const names = ['first', 'second'];
+    const pool = new AsyncNullConnectionPool(
+      () => dsn({ dbname: 'postgres' }),
+      // As a function, like psycopg_pool's `kwargs`.
+      {
+        connectOptions: () => Promise.resolve({ autocommit: names.shift() === 'second' }),
+        closeReturns: true,
+      },
+    );
+    expect(pool.closeReturns).toBe(false);
+    const seen: boolean[] = [];
+    for (let i = 0; i < 2; i++) {
+      await using connection = await pool.connection();
+      seen.push(connection.autocommit);
+      if (i === 1) await terminate(connection.info.backendPid);
+      while (i === 1 && !connection.closed) await sleep(1);
+    }
+    expect(seen).toEqual([false, true]);
+    expect(pool.getStats().returnsBad).toBe(1);
+    await pool.close();
+  });
+
+  it('maps with the concurrency it is told, if it has no size of its own', async () => {
+    const pool = makePool();
+    const double = (_: unknown, item: number): Promise<number> => Promise.resolve(item * 2);
+    await expect(pool.map([1, 2], double)).rejects.toThrow('`concurrency`');
+    expect(await pool.map([1, 2, 3], double, { concurrency: 2 })).toEqual([2, 4, 6]);
+    expect(pool.getStats().connectionsNum).toBeLessThanOrEqual(3);
+    const sized = makePool({ maxSize: 2 });
+    expect(await sized.map([1, 2, 3], double)).toEqual([2, 4, 6]);
+  });
+});

@@ -1,0 +1,254 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { AsyncConnectionPool, dictRow, errors, type PoolOptions } from '../../src/index.js';
+import { backends, dsn } from '../support/database.js';
+import { freePort } from '../support/server.js';
+import { warningsOf } from '../support/warnings.js';
+
+function makePool(options: PoolOptions = {}): AsyncConnectionPool {
+  const pool = new AsyncConnectionPool(dsn(), { minSize: 1, ...options });
+  onTestFinished(() => pool.close());
+  return pool;
+}
+
+describe('closeReturns', () => {
+  it('makes close() give the connection back', async () => {
+    const pool = makePool({ closeReturns: true, maxSize: 1 });
+    expect(pool.closeReturns).toBe(true);
+    const connection = await pool.getconn();
+    const { backendPid } = connection.info;
+    await connection.execute('selec').catch(() => undefined);
+    await connection.close();
+    await connection.close();
+    expect(connection.closed).toBe(true);
+    await expect(connection.execute('select 1')).rejects.toBeInstanceOf(errors.InterfaceError);
+    await expect(pool.putconn(connection)).rejects.toBeInstanceOf(errors.ProgrammingError);
+    const other = await pool.getconn(1);
+    expect(other.info.backendPid).toBe(backendPid);
+    await pool.putconn(other);
+    expect(pool.getStats()).toMatchObject({ returnsBad: 0, connectionsNum: 1, poolAvailable: 1 });
+  });
+
+  it('within withConnection() leaves what was written uncommitted, and says so', async () => {
+    const pool = makePool({ closeReturns: true });
+    const warnings = await warningsOf('USINGPG_UNCOMMITTED', () =>
+      pool.withConnection(async (connection) => {
+        await connection.execute('create temp table t (id int)');
+        await connection.close();
+      }),
+    );
+    expect(warnings).toHaveLength(1);
+  });
+
+  it('is off by default: close() closes, and another connection takes its place', async () => {
+    const pool = makePool({ maxSize: 1 });
+    const connection = await pool.getconn();
+    const { backendPid } = connection.info;
+    await connection.close();
+    await pool.putconn(connection);
+    await pool.withConnection((next) => {
+      expect(next.info.backendPid).not.toBe(backendPid);
+    });
+    expect(pool.getStats()).toMatchObject({ returnsBad: 1, connectionsNum: 2 });
+  });
+});
+
+describe('parameters', () => {
+  it('may be functions, which are asked anew for each connection, by a retry as well', async () => {
+    const passwords: string[] = [];
+    let options = 0;
+    const pool = new AsyncConnectionPool(
+      async () => {
+        passwords.push(`rotated ${String(passwords.length)}`);
+        await sleep(1);
+        if (passwords.length === 1) throw new Error('the vault is sealed');
+        return { ...params(), application_name: `${params()['application_name']!} ${passwords.at(-1)!}` };
+      },
+      {
+        minSize: 1,
+        connectOptions: () => ({ autocommit: true, rowFactory: dictRow, prepareThreshold: ++options }),
+      },
+    );
+    await using connection = await pool.connection({ timeout: 10 });
+    expect(connection.autocommit).toBe(true);
+    expect(connection.prepareThreshold).toBe(1);
+    const cursor = await connection.execute("select current_setting('application_name') as name");
+    expect((await cursor.fetchone())!).toHaveProperty('name', expect.stringMatching(/ rotated 1$/));
+    expect(pool.getStats()).toMatchObject({ connectionsNum: 2, connectionsErrors: 1 });
+    await pool.putconn(connection);
+    await pool.drain();
+    await pool.execute('select 1');
+    expect([passwords.length, options]).toEqual([3, 2]);
+    await pool.close();
+  });
+
+  it('tell, when they fail, why nobody gets a connection', async () => {
+    const pool = new AsyncConnectionPool(() => Promise.reject(new Error('the vault is sealed')), {
+      minSize: 1,
+    });
+    const error: unknown = await pool.connection({ timeout: 0.1 }).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(errors.PoolTimeout);
+    expect((error as Error).message).toContain('the last attempt to connect failed: the vault is sealed');
+    expect((error as Error).cause).toHaveProperty('message', 'the vault is sealed');
+    await pool.close();
+  });
+
+  it('that can never be right are refused at once', () => {
+    for (const conninfo of ['hots=localhost', 'postgresql://[::1/x', { hots: 'x' }, 5, null]) {
+      expect(() => new AsyncConnectionPool(conninfo as string)).toThrow(errors.ProgrammingError);
+    }
+    for (const options of [
+      { connectOptions: 'autocommit' },
+      { connectOptions: [] },
+      { name: 5 },
+      { open: 'yes' },
+      { closeReturns: 1 },
+      { allowExitOnIdle: null },
+      { leakThreshold: -1 },
+      { reconnectFailed: 'mail me' },
+    ] as unknown as PoolOptions[]) {
+      expect(() => new AsyncConnectionPool(dsn(), { open: false, ...options })).toThrow(
+        errors.ProgrammingError,
+      );
+    }
+  });
+
+  it('that are undefined are as if they were not given', () => {
+    const pool = makePool({
+      open: false,
+      maxSize: undefined,
+      timeout: undefined,
+      name: undefined,
+      leakThreshold: undefined,
+    } as unknown as PoolOptions);
+    expect([pool.minSize, pool.maxSize, pool.timeout, pool.leakThreshold]).toEqual([1, 1, 30, 0]);
+    expect(pool.name).toMatch(/^pool-\d+$/);
+  });
+});
+
+describe('reconnectFailed', () => {
+  it('hears of it, with the pool, when reconnectTimeout is over, and may fail itself', async () => {
+    const heard: unknown[] = [];
+    const target = dsn({ host: '127.0.0.1', port: await freePort() });
+    let pool!: AsyncConnectionPool;
+    const warnings = await warningsOf('USINGPG_RECONNECT_FAILED', async () => {
+      pool = new AsyncConnectionPool(target, {
+        minSize: 1,
+        reconnectTimeout: 0.1,
+        reconnectFailed: (which) => {
+          heard.push(which);
+          return Promise.reject(new Error('the pager is off'));
+        },
+      });
+      await expect.poll(() => heard).toHaveLength(1);
+      await sleep(10);
+    });
+    expect(heard[0] === pool).toBe(true);
+    expect(warnings[0]).toContain('the pager is off');
+    // It has given up, until somebody asks.
+    const { connectionsNum } = pool.getStats();
+    await sleep(300);
+    expect(pool.getStats().connectionsNum).toBe(connectionsNum);
+    await expect(pool.connection({ timeout: 0.05 })).rejects.toBeInstanceOf(errors.PoolTimeout);
+    expect(pool.getStats().connectionsNum).toBeGreaterThan(connectionsNum);
+    await pool.close();
+  });
+});
+
+describe('opening', () => {
+  it('says what failed in the message as well', async () => {
+    const pool = new AsyncConnectionPool(dsn({ dbname: 'no_such_database' }), { minSize: 2, open: false });
+    const error: unknown = await pool.open({ wait: true, timeout: 0.2 }).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(errors.PoolTimeout);
+    expect((error as Error).message).toMatch(/0 of 2 connections made; .*no_such_database/);
+    expect((error as Error).cause).toBeInstanceOf(errors.OperationalError);
+    expect((error as Error).cause).toHaveProperty('sqlstate', '3D000');
+    await expect(pool.open()).rejects.toBeInstanceOf(errors.PoolClosed);
+  });
+});
+
+describe('under load', () => {
+  it('a pool grows, shrinks and drains without losing a request', async () => {
+    const pool = makePool({ minSize: 2, maxSize: 4 });
+    let served = 0;
+    let stop = false;
+    const workers = Array.from({ length: 12 }, async () => {
+      while (!stop) {
+        await pool.execute('select 1', null, { timeout: 20 });
+        served++;
+      }
+    });
+    for (const [minSize, maxSize] of [
+      [6, 8],
+      [1, 2],
+      [0, 1],
+      [3, 5],
+    ] as const) {
+      await pool.resize(minSize, maxSize);
+      await pool.drain();
+      const before = served;
+      await expect.poll(() => served).toBeGreaterThan(before + 50);
+      await expect.poll(async () => (await backends()).length).toBeLessThanOrEqual(maxSize);
+      expect([pool.minSize, pool.maxSize]).toEqual([minSize, maxSize]);
+    }
+    stop = true;
+    await Promise.all(workers);
+    const stats = pool.getStats();
+    expect(stats).toMatchObject({
+      requestsErrors: 0,
+      requestsWaiting: 0,
+      returnsBad: 0,
+      poolMin: 3,
+      poolMax: 5,
+    });
+    expect(stats.poolAvailable).toBe(stats.poolSize);
+  });
+
+  it('one signal serves any number of items of map()', async () => {
+    const pool = makePool({ maxSize: 15 });
+    const { signal } = new AbortController();
+    const items = Array.from({ length: 40 }, (_, i) => i);
+    expect(await pool.map(items, (_connection, item) => Promise.resolve(item), { signal })).toEqual(items);
+  });
+});
+
+describe('allowExitOnIdle', () => {
+  it.each([
+    [true, 'idle connections', true],
+    [false, 'idle connections', false],
+    [true, 'a connection lent out that waits', false],
+  ])('%s: the process ends with %s: %s', async (allowExitOnIdle, what, ends) => {
+    const program = `
+      import { AsyncConnectionPool } from ${JSON.stringify(new URL('../../src/index.ts', import.meta.url).href)};
+      const pool = new AsyncConnectionPool(process.env.DSN, { minSize: 2, allowExitOnIdle: ${String(allowExitOnIdle)} });
+      await pool.execute('select 1');
+      await pool.wait();
+      console.log('idle');
+      ${what === 'idle connections' ? '' : "const c = await pool.getconn(); await c.setAutocommit(true); await c.execute('listen x'); for await (const n of c.notifies()) console.log(n);"}
+    `;
+    const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', program], {
+      env: { ...process.env, DSN: dsn() },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const exited = once(child, 'exit');
+    onTestFinished(async () => {
+      child.kill('SIGKILL');
+      await exited;
+    });
+    await once(child.stdout, 'data');
+    const result = await Promise.race([exited, sleep(ends ? 20_000 : 1500, 'still there')]);
+    expect(result).toEqual(ends ? [0, null] : 'still there');
+  });
+});
+
+/** The parameters of the run's server, each by its name. */
+function params(): Record<string, string> {
+  return Object.fromEntries(
+    [...dsn().matchAll(/(\w+)=('(?:[^'\\]|\\.)*'|\S+)/g)].map(([, name, value]) => [
+      name!,
+      value!.replace(/^'|'$/g, '').replaceAll(/\\(.)/g, '$1'),
+    ]),
+  );
+}

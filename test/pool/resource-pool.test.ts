@@ -1,0 +1,422 @@
+import { setImmediate as settle } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { errors } from '../../src/index.js';
+import { ResourcePool, type ResourcePoolOptions } from '../../src/pool/resource-pool.js';
+import { FakeClock } from '../support/fake-clock.js';
+
+interface Thing {
+  readonly born: number;
+}
+
+/** A part of a second that sums of it are exact with, so that a job of a second ends in time. */
+const STEP = 1 / 16;
+
+/** A pool of things that are made at once, unless `refusing`, and what has become of them. */
+class World {
+  readonly clock = new FakeClock();
+  readonly pool: ResourcePool<Thing>;
+  refusing = false;
+  /** Whether attempts come to no end. */
+  hanging = false;
+  /** Whether things do not end until they are dropped. */
+  stuck = false;
+  readonly #living = new Map<Thing, () => void>();
+  /** When attempts were made. */
+  readonly attempts: number[] = [];
+  /** The ages that things have reached. */
+  readonly ages: number[] = [];
+  /** When things have ended. */
+  readonly ends: number[] = [];
+  gaveUp = 0;
+
+  constructor({ makingTakes = 0, ...options }: Partial<ResourcePoolOptions> & { makingTakes?: number }) {
+    this.pool = new ResourcePool<Thing>(
+      {
+        create: async (signal) => {
+          this.attempts.push(this.clock.time);
+          if (this.refusing) throw new Error('connection refused');
+          await new Promise<void>((resolve, reject) => {
+            signal.addEventListener('abort', () => {
+              reject(signal.reason as Error);
+            });
+            if (makingTakes > 0) this.clock.after(makingTakes, resolve);
+            else if (!this.hanging) resolve();
+          });
+          const thing = { born: this.clock.time };
+          this.#living.set(thing, () => undefined);
+          return thing;
+        },
+        destroy: (thing) => {
+          this.ages.push(this.clock.time - thing.born);
+          this.ends.push(this.clock.time);
+          return new Promise((resolve) => {
+            this.#living.set(thing, resolve);
+            if (!this.stuck) this.#drop(thing);
+          });
+        },
+        abandon: (thing) => {
+          this.#drop(thing);
+        },
+        isAlive: () => true,
+        check: null,
+      },
+      {
+        name: 'world',
+        minSize: 10,
+        maxSize: 10,
+        keepIdle: true,
+        maxWaiting: 0,
+        maxLifetime: 0,
+        maxIdle: 0,
+        checkTimeout: 5,
+        reconnectTimeout: 300,
+        reconnectFailed: () => this.gaveUp++,
+        numWorkers: 3,
+        keepAlive: true,
+        clock: this.clock,
+        random: seeded(),
+        ...options,
+      },
+    );
+    this.pool.open();
+  }
+
+  /** How many things there are. */
+  get living(): number {
+    return this.#living.size;
+  }
+
+  #drop(thing: Thing): void {
+    this.#living.get(thing)?.();
+    this.#living.delete(thing);
+  }
+
+  /** What is idle is lost. */
+  loseIdle(): void {
+    for (const thing of [...this.#living.keys()]) this.pool.onLost(thing);
+  }
+
+  /** Lets the time pass in steps, between which everything settles. */
+  async pass(seconds: number, step: number, between?: () => void): Promise<void> {
+    for (let i = 0; i < Math.round(seconds / step); i++) {
+      between?.();
+      this.clock.advance(step);
+      await settle();
+    }
+  }
+}
+
+/** Numbers from 0 to 1 that look random, and are the same each time. */
+function seeded(): () => number {
+  let seed = 7;
+  return () => (seed = (seed * 16_807) % 2_147_483_647) / 2_147_483_647;
+}
+
+// Promise 8: a saturated pool stays in balance.
+describe('a pool that is asked for more than it has', () => {
+  it('does as much as it can, and is well again when less is asked for', async () => {
+    const { clock, pool, pass } = bound(new World({}));
+    await settle();
+    let done = 0;
+    let late = 0;
+    /** A job of one second. */
+    const job = async (): Promise<void> => {
+      try {
+        const lease = await pool.acquire({ timeout: 2 });
+        clock.after(1, () => {
+          done++;
+          lease.release();
+        });
+      } catch (error) {
+        expect(error).toBeInstanceOf(errors.PoolTimeout);
+        late++;
+      }
+    };
+    const offer = async (perSecond: number, seconds: number): Promise<{ done: number; late: number }> => {
+      const before = { done, late };
+      let owed = 0;
+      await pass(seconds, STEP, () => {
+        for (owed += perSecond * STEP; owed >= 1; owed--) void job();
+      });
+      return { done: done - before.done, late: late - before.late };
+    };
+    await offer(12, 10);
+    const saturated = await offer(12, 60);
+    expect(saturated.done / 60).toBeGreaterThanOrEqual(9.8);
+    expect(saturated.done / 60).toBeLessThanOrEqual(10.2);
+    expect(saturated.late).toBeGreaterThan(0);
+    // The queue empties, and timeouts cease.
+    await offer(9, 30);
+    expect((await offer(9, 60)).late).toBe(0);
+    await pass(5, STEP);
+    expect(pool.stats()).toMatchObject({
+      poolSize: 10,
+      poolAvailable: 10,
+      requestsWaiting: 0,
+      connectionsNum: 10,
+    });
+    await pool.close(1);
+  });
+});
+
+// Promise 21: attempts to connect are paced.
+describe('a pool whose server refuses connections', () => {
+  it.each([
+    ['least', 0],
+    ['most', 1],
+  ])('waits 1, 2, 4 … seconds between attempts, one tenth off at %s', async (_which, random) => {
+    const world = new World({ minSize: 3, maxSize: 3, random: () => random });
+    world.refusing = true;
+    await settle();
+    const first = random === 0 ? 0.9 : 1.1;
+    await world.pass(60, 0.05);
+    // Those that the pool opens with come together.
+    expect(world.attempts.slice(0, 3)).toEqual([0, 0, 0]);
+    const gaps = world.attempts.slice(3).map((at, i, all) => at - (i === 0 ? 0 : all[i - 1]!));
+    for (const [i, gap] of gaps.entries()) expect(gap).toBeCloseTo(first * 2 ** i, 0);
+    expect(world.attempts.length).toBeLessThanOrEqual(10);
+    expect(world.gaveUp).toBe(0);
+    await world.pool.close(0);
+    expect(world.clock.pending).toBe(0);
+  });
+
+  it('tries each second while somebody waits, from when they come, and slowly again when nobody does', async () => {
+    const world = new World({ minSize: 1, maxSize: 1, random: () => 0.5 });
+    world.refusing = true;
+    await settle();
+    await world.pass(8, STEP);
+    expect(world.attempts).toEqual([0, 1, 3, 7]);
+    // The next would come at 15.
+    const waiting = world.pool.acquire({ timeout: 2.5 });
+    await Promise.all([expect(waiting).rejects.toBeInstanceOf(errors.PoolTimeout), world.pass(20, STEP)]);
+    expect(world.attempts.map(Math.round)).toEqual([0, 1, 3, 7, 8, 9, 10, 11, 27]);
+    world.refusing = false;
+    const late = world.pool.acquire({ timeout: 5 });
+    await world.pass(1, STEP);
+    (await late).release();
+    await world.pool.close(0);
+  });
+
+  it('says so once when reconnectTimeout is over, and connects when somebody asks', async () => {
+    const world = new World({ minSize: 2, maxSize: 2, reconnectTimeout: 20 });
+    world.refusing = true;
+    await settle();
+    await world.pass(120, 0.1);
+    expect(world.gaveUp).toBe(1);
+    expect(Math.max(...world.attempts)).toBeLessThanOrEqual(20.2);
+    const { length } = world.attempts;
+    world.refusing = false;
+    const lease = await world.pool.acquire({ timeout: 5 });
+    expect(world.attempts.length).toBeGreaterThan(length);
+    lease.release();
+    await settle();
+    expect(world.pool.stats().poolSize).toBe(2);
+    await world.pool.close(0);
+  });
+});
+
+// Promise 26: connections are replaced before their lifetime is over, and not all at once.
+describe('the lifetime of connections', () => {
+  const hot = async (maxLifetime: number, seconds: number): Promise<World> => {
+    const world = new World({ minSize: 100, maxSize: 100, numWorkers: 100, maxLifetime });
+    await settle();
+    let leases: { release(): void }[] = [];
+    await world.pass(seconds, 0.1, () => {
+      for (const lease of leases) lease.release();
+      leases = [];
+      for (;;) {
+        if (world.pool.stats().poolAvailable === 0) break;
+        const lease = world.pool.acquire({ timeout: 1 });
+        if (lease instanceof Promise) break;
+        leases.push(lease);
+      }
+    });
+    for (const lease of leases) lease.release();
+    return world;
+  };
+
+  it('ends between nine tenths of it and all of it, never many at once, however hot the pool is', async () => {
+    const world = await hot(60, 61);
+    expect(world.ages.length).toBeGreaterThanOrEqual(100);
+    expect(Math.min(...world.ages)).toBeGreaterThanOrEqual(54);
+    // It is in use for a tenth of a second at a time.
+    expect(Math.max(...world.ages)).toBeLessThanOrEqual(60.2);
+    const buckets = new Map<number, number>();
+    for (const end of world.ends) {
+      const bucket = Math.floor(end / 0.5);
+      buckets.set(bucket, (buckets.get(bucket) ?? 0) + 1);
+    }
+    const most = [...buckets.values()].sort((a, b) => b - a);
+    // Of 100 that end within six seconds, 8.3 are expected in each half second.
+    expect(most[0]).toBeLessThanOrEqual(20);
+    expect(most.filter((count) => count > 10).length).toBeLessThanOrEqual(4);
+    expect(world.pool.stats().poolSize).toBe(100);
+    await world.pool.close(0);
+  });
+
+  it.each([0, Infinity])('never ends if it is %s', async (maxLifetime) => {
+    const world = await hot(maxLifetime, 20);
+    world.clock.advance(1e9);
+    await settle();
+    const lease = world.pool.acquire({ timeout: 1 });
+    expect(lease).not.toBeInstanceOf(Promise);
+    expect(world.ages).toEqual([]);
+    (lease as { release(): void }).release();
+    await world.pool.close(0);
+  });
+});
+
+// Promise 25: close is bounded.
+describe('closing a pool', () => {
+  it.each([
+    ['end at once', false],
+    ['do not end', true],
+  ])('takes its timeout and a tenth of a second at most, with things that %s', async (_how, stuck) => {
+    const world = new World({ minSize: 2, maxSize: 4, numWorkers: 1 });
+    world.stuck = stuck;
+    const { pool, clock } = world;
+    await settle();
+    const [lease, other] = [await pool.acquire({ timeout: 9 }), await pool.acquire({ timeout: 9 })];
+    world.hanging = true;
+    const waiting = Promise.allSettled([1, 2, 3].map(async () => pool.acquire({ timeout: 9 })));
+    await settle();
+    expect(pool.stats()).toMatchObject({ poolSize: 4, poolAvailable: 0, requestsWaiting: 3 });
+    // One is lent out, one is on its way out, one is being made, one waits for a worker.
+    other.discard();
+    let closedAt = -1;
+    const closing = pool.close(3).then(() => (closedAt = clock.time));
+    for (const result of await waiting) {
+      expect((result as PromiseRejectedResult).reason).toBeInstanceOf(errors.PoolClosed);
+    }
+    expect(clock.time).toBe(0);
+    await world.pass(4, STEP);
+    await closing;
+    expect(closedAt).toBeGreaterThanOrEqual(3);
+    expect(closedAt).toBeLessThanOrEqual(3.1 + STEP);
+    expect(world.living).toBe(0);
+    expect(clock.pending).toBe(0);
+    expect(pool.stats()).toMatchObject({ poolSize: 0, poolAvailable: 0, requestsWaiting: 0 });
+    expect(lease.release()).toBe(false);
+  });
+
+  it('is over as soon as everything has come back', async () => {
+    const world = new World({ minSize: 2, maxSize: 2 });
+    await settle();
+    const lease = await world.pool.acquire({ timeout: 9 });
+    const closing = world.pool.close(3);
+    await world.pass(1, STEP);
+    lease.release();
+    await closing;
+    expect(world.clock.time).toBe(1);
+    expect([world.living, world.clock.pending]).toEqual([0, 0]);
+  });
+});
+
+// Promise 36: a checkout of what is idle costs next to nothing.
+describe('a checkout of an idle resource', () => {
+  it('waits for nothing, sets no timer and makes nothing, 10,000 times', async () => {
+    const world = new World({});
+    await settle();
+    const { pending } = world.clock;
+    for (let i = 0; i < 10_000; i++) {
+      const lease = world.pool.acquire({ timeout: 30 });
+      expect(lease).not.toBeInstanceOf(Promise);
+      expect(world.clock.pending).toBe(pending);
+      (lease as { release(): void }).release();
+    }
+    expect(world.attempts).toHaveLength(10);
+    expect(world.pool.stats()).toMatchObject({ requestsNum: 10_000, requestsQueued: 0, poolAvailable: 10 });
+    await world.pool.close(0);
+  });
+});
+
+// Promise 37: the statistics are true.
+describe('the statistics', () => {
+  it('are exact, each of them', async () => {
+    const world = new World({ minSize: 1, maxSize: 2, maxWaiting: 2, maxIdle: 600, makingTakes: 0.25 });
+    const { pool } = world;
+    const zero = {
+      usageMs: 0,
+      requestsNum: 0,
+      requestsQueued: 0,
+      requestsWaitMs: 0,
+      requestsErrors: 0,
+      returnsBad: 0,
+      connectionsNum: 0,
+      connectionsMs: 0,
+      connectionsErrors: 0,
+      connectionsLost: 0,
+      returnsUncommitted: 0,
+    };
+    await settle();
+    expect(pool.stats()).toEqual({
+      poolMin: 1,
+      poolMax: 2,
+      poolSize: 1,
+      poolAvailable: 0,
+      requestsWaiting: 0,
+      ...zero,
+      connectionsNum: 1,
+    });
+    await world.pass(0.25, STEP);
+    const first = await pool.acquire({ timeout: 1 });
+    // The second waits for one that is made; the third, for one that comes back; the fourth in vain, and so does the fifth.
+    const second = pool.acquire({ timeout: 9 });
+    const third = pool.acquire({ timeout: 9 });
+    await expect(pool.acquire({ timeout: 9 })).rejects.toBeInstanceOf(errors.TooManyRequests);
+    expect(pool.stats()).toMatchObject({ requestsWaiting: 2, poolSize: 2, poolAvailable: 0 });
+    await world.pass(0.25, STEP);
+    const late = pool.acquire({ timeout: 0.5 });
+    const refused = expect(late).rejects.toBeInstanceOf(errors.PoolTimeout);
+    await world.pass(0.5, STEP);
+    await refused;
+    first.release();
+    await settle();
+    await world.pass(1, STEP);
+    (await second).release();
+    (await third).discard();
+    await settle();
+    expect(pool.stats()).toEqual({
+      poolMin: 1,
+      poolMax: 2,
+      poolSize: 1,
+      poolAvailable: 1,
+      requestsWaiting: 0,
+      ...zero,
+      // 0.75 of the first; 1.5 of the second; 1 of the third.
+      usageMs: 3250,
+      requestsNum: 5,
+      requestsQueued: 3,
+      // 0.25 of the second; 0.75 of the third; 0.5 of the last.
+      requestsWaitMs: 1500,
+      requestsErrors: 2,
+      connectionsNum: 2,
+      connectionsMs: 500,
+    });
+    // An idle one is lost while the server refuses: it is tried at once, and again after a second.
+    world.refusing = true;
+    world.loseIdle();
+    await world.pass(1.25, STEP);
+    expect(pool.popStats()).toMatchObject({
+      poolSize: 0,
+      connectionsLost: 1,
+      connectionsNum: 4,
+      connectionsErrors: 2,
+      connectionsMs: 500,
+    });
+    expect(pool.stats()).toEqual({
+      poolMin: 1,
+      poolMax: 2,
+      poolSize: 0,
+      poolAvailable: 0,
+      requestsWaiting: 0,
+      ...zero,
+    });
+    await pool.close(0);
+  });
+});
+
+/** The members of a world, to be used on their own. */
+function bound(world: World): Pick<World, 'clock' | 'pool' | 'pass'> {
+  return { clock: world.clock, pool: world.pool, pass: world.pass.bind(world) };
+}
