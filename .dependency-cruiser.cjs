@@ -7,7 +7,7 @@ const LAYERS = [
   '^src/(query|adapt|rows\\.ts|column\\.ts)',
   '^src/session/',
   '^src/wire/',
-  '^src/(conninfo|errors|diagnostics)',
+  '^src/(conninfo|errors|diagnostics|inspect)',
 ];
 
 const upward = LAYERS.slice(1).map((layer, i) => ({
@@ -37,7 +37,7 @@ module.exports = {
       name: 'leaves-are-leaves',
       comment: 'Errors and diagnostics stand alone; conninfo needs errors only.',
       severity: 'error',
-      from: { path: '^src/(errors|diagnostics|conninfo)' },
+      from: { path: '^src/(errors|diagnostics|conninfo|inspect)' },
       to: { path: '^src/', pathNot: '^src/(errors|conninfo)/' },
     },
     {

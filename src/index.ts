@@ -53,6 +53,21 @@ export {
 export { AsyncRawCursor } from './cursor/raw-cursor.js';
 export { AsyncRawServerCursor } from './cursor/raw-server-cursor.js';
 export { AsyncServerCursor, type ServerCursorOptions } from './cursor/server-cursor.js';
+export type {
+  CheckoutMessage,
+  ConnectMessage,
+  EvictMessage,
+  EvictReason,
+  GapMessage,
+  LeakMessage,
+  NoticeMessage,
+  QueryKind,
+  QueryMessage,
+  ReconnectMessage,
+  RetryMessage,
+  TracedMessage,
+  UncommittedMessage,
+} from './diagnostics.js';
 export * as errors from './errors/index.js';
 export {
   AsyncConnectionPool,

@@ -1,7 +1,9 @@
 import dns from 'node:dns';
 import { isIP } from 'node:net';
 import type { ResolvedConninfo, ResolvedHost } from '../conninfo/index.js';
+import { tracers, type ConnectMessage } from '../diagnostics.js';
 import * as errors from '../errors/index.js';
+import { locate } from '../errors/location.js';
 import { Session } from '../session/session.js';
 import { DEFAULT_CONNECT_TIMEOUT } from '../session/startup.js';
 import { connectFailure, failedAs } from '../wire/connect-failure.js';
@@ -18,13 +20,45 @@ const CANNOT_CONNECT_NOW = '57P03';
  * Connects to the first of the hosts that will do, as libpq: each of its addresses, each with its own `connect_timeout`, each in
  * the ways that `sslmode` allows. A host that can't be reached, that is starting up, or whose sessions are not of the kind asked
  * for is passed over; one that refuses the login, or can't be trusted, ends the search. Rejects with one error for all of them,
- * or with what `signal` was aborted with; then no connection is left behind.
+ * or with what `signal` was aborted with; then no connection is left behind. `pool` is the name of the pool that it is for.
  */
-export async function openSession(
+export function openSession(
   conninfo: ResolvedConninfo,
   signal: AbortSignal | undefined,
+  pool: string | null = null,
 ): Promise<Session> {
-  const search = new Search(conninfo, signal);
+  if (!tracers.connect.watched) return searchSession(conninfo, signal, pool);
+  const message = connectMessage(conninfo, pool);
+  return tracers.connect.trace(
+    message,
+    () => searchSession(conninfo, signal, pool),
+    ({ location: { host, port }, backendPid }) => {
+      Object.assign(message, { host, port, backendPid });
+    },
+  );
+}
+
+function connectMessage({ hosts, dbname, user }: ResolvedConninfo, pool: string | null): ConnectMessage {
+  const { host, port } = hosts[0]!;
+  return {
+    pool,
+    host,
+    port,
+    dbname,
+    user,
+    backendPid: null,
+    seconds: null,
+    error: undefined,
+    sqlstate: null,
+  };
+}
+
+async function searchSession(
+  conninfo: ResolvedConninfo,
+  signal: AbortSignal | undefined,
+  pool: string | null,
+): Promise<Session> {
+  const search = new Search(conninfo, signal, pool);
   const wanted = conninfo.targetSessionAttrs;
   const session =
     wanted === 'prefer-standby'
@@ -59,6 +93,7 @@ function allFailed(failures: readonly errors.DatabaseError[]): errors.DatabaseEr
       cause: new AggregateError(failures, 'all attempts to connect failed'),
       diag: last.diag,
       sqlstate: last.sqlstate,
+      connection: last.connection,
     },
   );
 }
@@ -68,12 +103,14 @@ class Search {
   readonly failures: errors.DatabaseError[] = [];
   readonly #conninfo: ResolvedConninfo;
   readonly #signal: AbortSignal | undefined;
+  readonly #pool: string | null;
   readonly #hosts: readonly ResolvedHost[];
   #over = false;
 
-  constructor(conninfo: ResolvedConninfo, signal: AbortSignal | undefined) {
+  constructor(conninfo: ResolvedConninfo, signal: AbortSignal | undefined, pool: string | null) {
     this.#conninfo = conninfo;
     this.#signal = signal;
+    this.#pool = pool;
     this.#hosts = this.#inOrder(conninfo.hosts);
   }
 
@@ -89,12 +126,11 @@ class Search {
 
   async #tryHost(host: ResolvedHost, target: Target): Promise<Session | null> {
     let addresses: readonly (string | null)[];
+    const unresolved = plain(host, host.hostaddr, this.#conninfo);
     try {
-      addresses = await this.#withinLimit(plain(host, host.hostaddr, this.#conninfo), (signal) =>
-        this.#addressesOf(host, signal),
-      );
+      addresses = await this.#withinLimit(unresolved, (signal) => this.#addressesOf(host, signal));
     } catch (error) {
-      this.#fail(error);
+      this.#fail(error, unresolved);
       return null;
     }
     for (const hostaddr of addresses) {
@@ -122,7 +158,7 @@ class Search {
         return 'nothing';
       });
     } catch (error) {
-      return this.#fail(error);
+      return this.#fail(error, address);
     }
   }
 
@@ -139,19 +175,21 @@ class Search {
         address,
         { user, database: dbname, password, parameters, authentication },
         signal,
+        this.#pool,
       );
     } catch (error) {
       signal.throwIfAborted();
-      return this.#fail(error, address.encryption);
+      return this.#fail(error, address);
     }
     try {
       const problem = await targetProblem(session, target, signal);
       if (problem === null) return session;
+      locate(problem, session.location);
       this.failures.push(problem);
     } catch (error) {
       await session.close();
       signal.throwIfAborted();
-      this.#fail(error);
+      this.#fail(error, address);
       return 'host';
     }
     await session.close();
@@ -159,9 +197,11 @@ class Search {
   }
 
   /** Notes an error, and says what may be tried after it. Throws what is no failure to connect. */
-  #fail(error: unknown, encryption: Encryption | null = null): Next {
+  #fail(error: unknown, { host, port, encryption }: ServerAddress): Next {
     this.#signal?.throwIfAborted();
     if (!(error instanceof errors.DatabaseError)) throw error;
+    const { dbname, user } = this.#conninfo;
+    locate(error, Object.freeze({ host, port, dbname, user, pid: null }));
     this.failures.push(error);
     if (error.sqlstate === CANNOT_CONNECT_NOW) return 'host';
     switch (connectFailure(error)) {

@@ -3,7 +3,9 @@ import type { AdaptersMap } from '../adapt/adapters-map.js';
 import { resolveConninfo, type ConninfoParams } from '../conninfo/index.js';
 import { AsyncCursor, type CursorOptions, type ExecuteOptions } from '../cursor/cursor.js';
 import { AsyncServerCursor, type ServerCursorOptions } from '../cursor/server-cursor.js';
+import { channels, type NoticeMessage } from '../diagnostics.js';
 import * as errors from '../errors/index.js';
+import { INSPECT } from '../inspect.js';
 import type { Query } from '../query/binding.js';
 import type { Params } from '../query/placeholders.js';
 import { tupleRow, type RowFactory, type TupleRow } from '../rows.js';
@@ -47,7 +49,12 @@ export interface ConnectOptions<R = TupleRow> {
   context?: { readonly adapters: AdaptersMap };
   /** Gives up connecting when it is aborted. */
   signal?: AbortSignal;
+  /** @internal The name of the pool that connects. */
+  [POOL_NAME]?: string;
 }
+
+/** Tells a connection the name of the pool that makes it. @internal */
+export const POOL_NAME: unique symbol = Symbol('usingpg.poolName');
 
 /** Hears of a notice of the server. */
 export type NoticeHandler = (notice: errors.Diagnostic) => void;
@@ -115,7 +122,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     signal?.throwIfAborted();
     if (options.autocommit !== undefined) checkSetting('autocommit', options.autocommit);
     const resolved = await resolveConninfo(conninfo);
-    const session = await openSession(resolved, signal);
+    const session = await openSession(resolved, signal, options[POOL_NAME]);
     return new this<R>({
       session,
       params: chosenParams(resolved, session.address),
@@ -151,10 +158,12 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     this.#notifications = notifications;
     this.#twoPhase = new TwoPhase(this[HANDLE]);
     // Without `this`: the session must not keep a connection from being collected that its user has lost.
-    parts.session.onNotice = (fields) => {
+    const { session } = parts;
+    session.onNotice = (fields) => {
+      tellNotice(session, fields);
       callNoticeHandlers(noticeHandlers, fields);
     };
-    parts.session.onNotification = ({ channel, payload, pid }) => {
+    session.onNotification = ({ channel, payload, pid }) => {
       notifications.receive(new Notify(channel, payload, pid));
     };
   }
@@ -459,6 +468,21 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     else await giveBack(this);
   }
 
+  /** As `util.inspect()` prints it: what it is connected to, and its state; never a password. */
+  [INSPECT](): string {
+    const { session, returned } = this[HANDLE];
+    const { host, port, dbname, user, pid } = session.location;
+    const state = returned
+      ? 'returned to its pool'
+      : session.broken
+        ? 'lost'
+        : session.closed
+          ? 'closed'
+          : session.transactionStatus;
+    const pool = session.pool === null ? '' : ` pool='${session.pool}'`;
+    return `<${this.constructor.name} [${state}] host=${host} port=${String(port)} dbname=${dbname} user=${user} pid=${String(pid)}${pool}>`;
+  }
+
   #checkNoBlock(what: string): void {
     this[HANDLE].check();
     if (this[HANDLE].transactions > 0) {
@@ -476,6 +500,15 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
       handle.settings[name] = value;
     });
   }
+}
+
+function tellNotice(session: Session, fields: ResponseFields): void {
+  if (!channels.notice.hasSubscribers) return;
+  const { pool, backendPid } = session;
+  const { host, port, dbname, user } = session.location;
+  const diag = new errors.Diagnostic(fields);
+  const message: NoticeMessage = { pool, host, port, dbname, user, backendPid, diag };
+  channels.notice.publish(message);
 }
 
 function callNoticeHandlers(handlers: readonly NoticeHandler[], fields: ResponseFields): void {

@@ -5,7 +5,7 @@ import type { PreparePolicy } from '../session/prepared-statements.js';
 import type { Hold } from '../session/queue.js';
 import type { Session } from '../session/session.js';
 import type { RowStream } from '../session/row-stream.js';
-import type { SentParam, StatementRequest, StatementResult } from '../session/statement.js';
+import type { SentParam, ShownQuery, StatementRequest, StatementResult } from '../session/statement.js';
 import { TransactionStatus } from '../session/status.js';
 import type { RowDecoderSource } from '../wire/row-decoder.js';
 import { wakeNotifies } from './notifies.js';
@@ -17,6 +17,7 @@ export interface HandleStatement {
   readonly text: string;
   readonly executions: readonly (readonly SentParam[])[] | null;
   readonly rows: RowDecoderSource | null;
+  readonly shown?: ShownQuery | undefined;
   readonly prepare?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Begin a transaction also in autocommit, if none is open. */
@@ -117,6 +118,7 @@ export class Handle {
       executions: statement.executions,
       begin,
       rows: statement.rows,
+      shown: statement.shown,
       prepare: statement.prepare,
       policy: this.policy,
       signal: statement.signal,

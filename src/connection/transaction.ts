@@ -1,4 +1,5 @@
 import * as errors from '../errors/index.js';
+import { INSPECT } from '../inspect.js';
 import { TransactionStatus } from '../session/status.js';
 import type { AsyncConnection } from './connection.js';
 import { HANDLE, type Handle } from './handle.js';
@@ -113,6 +114,12 @@ export class AsyncTransaction implements AsyncDisposable {
     // A connection that is gone has rolled back already, and its end is the business of whoever used it.
     if (!this.active || this.#handle.returned || this.#handle.session.closed) return;
     await this.rollback();
+  }
+
+  /** As `util.inspect()` prints it. */
+  [INSPECT](): string {
+    const name = this.#savepointName === null ? '' : ` savepoint=${this.#savepointName}`;
+    return `<${this.constructor.name} [${this.#state}]${name} on ${this.connection[INSPECT]()}>`;
   }
 
   #savepointCommands(...verbs: string[]): string[] {

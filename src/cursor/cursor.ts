@@ -4,6 +4,7 @@ import type { LiteralContext } from '../adapt/literal.js';
 import type { AsyncConnection } from '../connection/connection.js';
 import { HANDLE, type Handle } from '../connection/handle.js';
 import * as errors from '../errors/index.js';
+import { INSPECT } from '../inspect.js';
 import {
   checkQuery,
   describeQuery,
@@ -15,6 +16,7 @@ import {
 } from '../query/binding.js';
 import type { Params } from '../query/placeholders.js';
 import { tupleRow, type RowFactory, type TupleRow } from '../rows.js';
+import { affectedRows } from '../session/command-tag.js';
 import type { Hold } from '../session/queue.js';
 import type { RowStream } from '../session/row-stream.js';
 import type { StatementRequest, StatementResult } from '../session/statement.js';
@@ -23,7 +25,7 @@ import { AsyncCopy, type CopyEnd } from '../copy/copy.js';
 import { copyColumns } from '../copy/columns.js';
 import { firstOfSeveral } from '../copy/statement-options.js';
 import { batches } from './batches.js';
-import { affectedRows, CursorResult, rowAsItIs, rowDecoders } from './result.js';
+import { CursorResult, rowAsItIs, rowDecoders } from './result.js';
 
 /** Options of a cursor. */
 export interface CursorOptions<R> {
@@ -333,14 +335,15 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       if (this.#handle.pipeline.active) {
         throw new errors.NotSupportedError("COPY can't be used in a pipeline; leave it first");
       }
-      let text: string;
+      let bound: BoundQuery;
       try {
         const binding = new ClientBinding(query, this.literalContext());
-        text = (params == null ? binding.withoutParams() : binding.withParams(params, '')).text;
+        bound = params == null ? binding.withoutParams() : binding.withParams(params, '');
       } catch (error) {
         await this.#handle.openTransaction();
         throw error;
       }
+      const { text, shown } = bound;
       this.#query = text;
       const { signal } = options;
       const first = firstOfSeveral(text);
@@ -348,7 +351,13 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
         // It would be stored by the time that its end says so.
         throw new errors.ProgrammingError("COPY can't be mixed with other statements", { query: text });
       }
-      const request = this.#handle.request({ text: first ?? text, executions: null, rows: null, signal });
+      const request = this.#handle.request({
+        text: first ?? text,
+        executions: null,
+        rows: null,
+        shown,
+        signal,
+      });
       this.#running = { query, requests: [request] };
       const channel = await this.#handle.copy(request);
       const copy: AsyncCopy = new AsyncCopy({
@@ -440,12 +449,13 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     return params == null ? binding.withoutParams() : binding.withParams(params, '');
   }
 
-  #requestFor({ text, params }: BoundQuery, options: ExecuteOptions): StatementRequest {
+  #requestFor({ text, params, shown }: BoundQuery, options: ExecuteOptions): StatementRequest {
     const isSimple = (params?.length ?? 0) === 0 && options.prepare !== true && options.binary !== true;
     return this.#handle.request({
       text,
       executions: isSimple ? null : [params ?? []],
       rows: rowDecoders(this.adapters, this.#rowFactory),
+      shown,
       prepare: options.prepare,
       signal: options.signal,
     });
@@ -464,11 +474,12 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       return [this.#handle.request({ text: batch[0]!.text, executions, rows, signal, inTransaction })];
     }
     // What certainly is one statement goes by the extended protocol, where it need not wait for the answer to the one before.
-    return batch.map(({ text, isSingle }) =>
+    return batch.map(({ text, isSingle, shown }) =>
       this.#handle.request({
         text,
         executions: isSingle === true ? [NO_PARAMS] : null,
         rows,
+        shown,
         prepare: false,
         signal,
         inTransaction,
@@ -684,6 +695,21 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   /** Leaving the scope closes the cursor. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** As `util.inspect()` prints it: its state, and its connection; not the query, which may have values in it. */
+  [INSPECT](): string {
+    return `<${this.constructor.name} [${this.stateShown()}] on ${this.connection[INSPECT]()}>`;
+  }
+
+  /** What is to be printed of its state. @internal */
+  protected stateShown(): string {
+    if (this.#closed) return 'closed';
+    if (this.#running !== null && this.#copy?.ended !== true) return this.#copy === null ? 'busy' : 'COPY';
+    const result = this.#result;
+    if (result === undefined) return this.statusmessage ?? 'no result';
+    const tag = result.statusmessage ?? 'no command';
+    return result.hasRows ? `${tag}, row ${String(this.#position)} of ${String(result.rows.length)}` : tag;
   }
 
   // --- inside

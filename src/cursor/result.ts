@@ -1,5 +1,6 @@
 import { describeField, type Column, type KnownTypes } from '../column.js';
 import { dictRow, tupleRow, type RowFactory, type RowSource } from '../rows.js';
+import { affectedRows } from '../session/command-tag.js';
 import type { StatementResult } from '../session/statement.js';
 import {
   ObjectDecoder,
@@ -76,11 +77,4 @@ export class CursorResult {
   get rowcount(): number {
     return this.hasRows ? this.rows.length : (affectedRows(this.statusmessage) ?? -1);
   }
-}
-
-/** The number at the end of a tag such as `UPDATE 3`, or null if there is none. */
-export function affectedRows(tag: string | null): number | null {
-  if (tag === null) return null;
-  const last = tag.slice(tag.lastIndexOf(' ') + 1);
-  return /^\d+$/.test(last) ? Number(last) : null;
 }

@@ -275,6 +275,12 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
     this.#dropPage();
   }
 
+  /** @internal */
+  protected override stateShown(): string {
+    if (!this.#described) return `'${this.#name}': ${super.stateShown()}`;
+    return `'${this.#name}': ${this.closed ? 'closed' : `row ${String(this.#position)}`}`;
+  }
+
   // --- inside
 
   /** Fetches as many rows as `count` says (null: all), those of the page first. */

@@ -1,4 +1,5 @@
 import { Diagnostic } from './diagnostic.js';
+import { setHidden, SHOWN_QUERY, type ErrorConnection, type ErrorPool } from './location.js';
 
 /** Of an error that is not the server's: one for all, as it never changes. */
 const NO_DIAGNOSTIC = new Diagnostic(new Map());
@@ -15,6 +16,10 @@ export interface ErrorOptions {
   diag?: Diagnostic;
   /** The SQLSTATE, where it is neither the class's nor in a `diag`. */
   sqlstate?: string | null;
+  /** The connection it arose on. */
+  connection?: ErrorConnection | null;
+  /** The state of the pool it arose in. */
+  pool?: ErrorPool;
 }
 
 /** Gives a class its name and what `instanceof` knows it by, neither of which a minifier changes. */
@@ -46,6 +51,10 @@ class Error extends globalThis.Error {
   declare readonly sqlstate: string | null;
   /** The query as it was sent; null if the error belongs to none. */
   declare readonly query: string | null;
+  /** The connection that the error arose on, frozen; null if it belongs to none. */
+  declare readonly connection: ErrorConnection | null;
+  /** The state of the pool when it could not give a connection, frozen; null for other errors. */
+  declare readonly pool: ErrorPool | null;
 
   constructor(message: string, options: ErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -58,6 +67,14 @@ class Error extends globalThis.Error {
     });
     Object.defineProperty(this, 'diag', { value: options.diag ?? NO_DIAGNOSTIC, configurable: true });
     Object.defineProperty(this, 'query', { value: options.query ?? null, configurable: true });
+    const { connection, pool } = options;
+    if (connection != null) setHidden(this, 'connection', connection);
+    if (pool !== undefined) setHidden(this, 'pool', Object.freeze(pool));
+  }
+
+  /** What a log should have of the error: no values of parameters, and no secrets. Absent is what there is none of. */
+  toJSON(): Record<string, unknown> {
+    return asJson(this, MOST_CAUSES);
   }
 
   static override [Symbol.hasInstance](value: unknown): boolean {
@@ -66,6 +83,29 @@ class Error extends globalThis.Error {
 }
 export { Error };
 brand(Error, 'Error');
+setHidden(Error.prototype, 'connection', null);
+setHidden(Error.prototype, 'pool', null);
+
+/** How many causes of causes are shown. */
+const MOST_CAUSES = 5;
+
+function asJson(error: Error, depth: number): Record<string, unknown> {
+  const { name, message, sqlstate, connection, pool, cause } = error;
+  const query = (Reflect.get(error, SHOWN_QUERY) as string | undefined) ?? error.query;
+  const json: Record<string, unknown> = { name, message };
+  for (const [key, value] of Object.entries({ sqlstate, query, connection, pool })) {
+    if (value !== null) json[key] = value;
+  }
+  if (cause !== undefined && depth > 0) json['cause'] = causeAsJson(cause, depth - 1);
+  return json;
+}
+
+function causeAsJson(cause: unknown, depth: number): unknown {
+  if (cause instanceof Error) return asJson(cause, depth);
+  if (cause instanceof globalThis.Error) return { name: cause.name, message: cause.message };
+  // Not every object has a text of its own, and a log must not fail over one.
+  return Object(cause) === cause ? Object.prototype.toString.call(cause) : String(cause);
+}
 
 /** An important warning (Psycopg: `Warning`). */
 export class Warning extends globalThis.Error {

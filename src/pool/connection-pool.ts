@@ -1,4 +1,4 @@
-import { AsyncConnection } from '../connection/connection.js';
+import { AsyncConnection, POOL_NAME } from '../connection/connection.js';
 import type { Handle } from '../connection/handle.js';
 import {
   commitForCertain,
@@ -14,8 +14,18 @@ import {
 } from '../connection/lease.js';
 import { Rollback, type AsyncTransaction } from '../connection/transaction.js';
 import { conninfoToDict, type ConninfoParams } from '../conninfo/index.js';
-import { channels, type RetryMessage, type UncommittedMessage } from '../diagnostics.js';
+import {
+  channels,
+  tracers,
+  type CheckoutMessage,
+  type EvictMessage,
+  type EvictReason,
+  type ReconnectMessage,
+  type RetryMessage,
+  type UncommittedMessage,
+} from '../diagnostics.js';
 import * as errors from '../errors/index.js';
+import { INSPECT, type Inspect } from '../inspect.js';
 import type { Query } from '../query/binding.js';
 import type { Params } from '../query/placeholders.js';
 import type { RowFactory, TupleRow } from '../rows.js';
@@ -128,6 +138,9 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
             : async (connection) => {
                 await check(connection);
               },
+        ending: (connection, reason) => {
+          this.#tellEvicted(connection, reason);
+        },
         explain: (lent, asker) => this.#explain(lent, asker as readonly Watched[] | undefined),
       },
       {
@@ -135,6 +148,10 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
         keepIdle: this[KIND].keepsIdle,
         reconnectFailed: () => {
           void this.#reconnectFailed();
+        },
+        retrying: (error, delay) => {
+          const message: ReconnectMessage = { pool: this.name, error, delay };
+          channels.reconnect.publish(message);
         },
         keepAlive: !this.#options.allowExitOnIdle,
         clock: systemClock,
@@ -424,6 +441,20 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     return this.#pool.popStats();
   }
 
+  /** As `util.inspect()` prints it: its state and its statistics that matter; never a password. */
+  [INSPECT](_depth: number, options: unknown, inspect: Inspect): string {
+    const { poolMin, poolMax, poolSize, poolAvailable, requestsWaiting } = this.getStats();
+    const shown = {
+      state: this.#pool.state,
+      size: poolSize,
+      minSize: poolMin,
+      maxSize: poolMax,
+      idle: poolAvailable,
+      waiting: requestsWaiting,
+    };
+    return `${this.constructor.name} '${this.name}' ${inspect(shown, options)}`;
+  }
+
   /** Whether a connection works, which it shows by answering an empty query; to be used as a pool's `check`. */
   static async checkConnection<T>(connection: AsyncConnection<T>): Promise<void> {
     if (connection.autocommit) {
@@ -444,7 +475,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     const { connectOptions, connectionClass: Class = AsyncConnection<R> } = this.#options;
     const conninfo = typeof this.#conninfo === 'function' ? await this.#conninfo() : this.#conninfo;
     const options = typeof connectOptions === 'function' ? await connectOptions() : connectOptions;
-    const connection = await Class.connect<R>(conninfo, { ...options, signal });
+    const connection = await Class.connect<R>(conninfo, { ...options, signal, [POOL_NAME]: this.name });
     try {
       await this.#options.configure?.(connection);
       checkLeft('configure', connection);
@@ -459,12 +490,33 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     return connection;
   }
 
-  async #checkout(options: CheckoutOptions): Promise<AsyncConnection<R>> {
+  #checkout(options: CheckoutOptions): Promise<AsyncConnection<R>> {
+    if (!tracers.checkout.watched) return this.#lend(options, null);
+    const message: CheckoutMessage = {
+      pool: this.name,
+      timeout: options.timeout ?? this.#options.timeout,
+      waited: false,
+      backendPid: null,
+      seconds: null,
+      error: undefined,
+      sqlstate: null,
+    };
+    return tracers.checkout.trace(
+      message,
+      () => this.#lend(options, message),
+      (connection) => {
+        message.backendPid = connection.info.backendPid;
+      },
+    );
+  }
+
+  async #lend(options: CheckoutOptions, message: CheckoutMessage | null): Promise<AsyncConnection<R>> {
     const { timeout = this.#options.timeout, signal } = options;
     checkSeconds('timeout', timeout);
     // Before anything is awaited: here the stack still has the caller, and the context is the caller's.
     const watched = this.#leaks === null ? null : new Watched(this.#checkout);
     const acquired = this.#pool.acquire({ timeout, signal, asker: this.#leaks?.held });
+    if (message !== null) message.waited = acquired instanceof Promise;
     const lease = acquired instanceof Promise ? await acquired : acquired;
     const base = lease.resource;
     if (this.#options.allowExitOnIdle) setKeepsProcessAlive(base, true);
@@ -598,6 +650,12 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
       this.#pool.counters.returnsBad++;
       lease.discard();
     }
+  }
+
+  #tellEvicted(connection: AsyncConnection<R>, reason: EvictReason): void {
+    if (!channels.evict.hasSubscribers) return;
+    const message: EvictMessage = { pool: this.name, backendPid: connection.info.backendPid, reason };
+    channels.evict.publish(message);
   }
 
   #warnUncommitted(connection: AsyncConnection<R>): void {

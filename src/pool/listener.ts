@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Notify } from '../connection/notifies.js';
+import { channels as diagnostics, type GapMessage } from '../diagnostics.js';
 import * as errors from '../errors/index.js';
 import { quoteIdentifier } from '../query/identifier.js';
 
@@ -36,6 +37,8 @@ export type ListenerEvent =
       readonly error: unknown;
     };
 
+type Gap = Extract<ListenerEvent, { type: 'gap' }>;
+
 /** What a listener needs of a connection. */
 export interface ListenerConnection extends AsyncDisposable {
   readonly closed: boolean;
@@ -47,6 +50,7 @@ export interface ListenerConnection extends AsyncDisposable {
 
 /** What a listener needs of a pool: any `AsyncConnectionPool` will do, whatever the rows of its connections are. */
 export interface ListenerPool {
+  readonly name?: string;
   connection(options: { signal: AbortSignal }): Promise<ListenerConnection>;
 }
 
@@ -205,14 +209,14 @@ export class Listener implements AsyncIterable<ListenerEvent>, AsyncDisposable {
   /** Listens on one connection after the other until it is stopped. Rejects with what ends it otherwise. */
   async #run(listening: () => void): Promise<void> {
     let hasListened = false;
-    let gap: ListenerEvent | null = null;
+    let gap: Gap | null = null;
     while (this.#end === null) {
       try {
         await this.#listenOnce(() => {
           hasListened = true;
           this.#attempts = 0;
           listening();
-          if (gap !== null) this.#push(gap);
+          if (gap !== null) this.#tellGap(gap);
           gap = null;
         });
       } catch (error) {
@@ -222,6 +226,13 @@ export class Listener implements AsyncIterable<ListenerEvent>, AsyncDisposable {
         await this.#pause();
       }
     }
+  }
+
+  #tellGap(gap: Gap): void {
+    const { since, error } = gap;
+    const message: GapMessage = { pool: this.#pool.name ?? null, channels: this.channels, since, error };
+    diagnostics.gap.publish(message);
+    this.#push(gap);
   }
 
   /** Whether it has been ended, meanwhile. */

@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import pLimit, { type LimitFunction } from 'p-limit';
+import type { EvictReason } from '../diagnostics.js';
 import * as errors from '../errors/index.js';
 import { Backoff } from './backoff.js';
 import type { Clock, Timer } from './clock.js';
@@ -18,6 +19,8 @@ export interface ResourceSource<T> {
   isAlive(resource: T): boolean;
   /** Asks a resource, before it is lent out, whether it works; null: nobody asks. */
   readonly check: ((resource: T) => Promise<void>) | null;
+  /** Hears of each resource that is about to be ended. */
+  ending?(resource: T, reason: EvictReason): void;
   /** What else the message of a timeout should say, of what is lent out and of whoever `asker` is; '' for nothing. */
   explain?(lent: readonly T[], asker: unknown): string;
 }
@@ -45,6 +48,8 @@ export interface ResourcePoolOptions {
   /** How long a server that does not answer is tried before `reconnectFailed` is called. */
   readonly reconnectTimeout: number;
   readonly reconnectFailed: () => void;
+  /** Hears of each failed attempt and of how soon another follows; null: not before somebody asks. */
+  readonly retrying?: (error: unknown, delay: number | null) => void;
   /** How many resources are made or checked at once; as many as are asked for where none is kept. */
   readonly numWorkers: number;
   /** Whether timers and idle resources keep the process alive. */
@@ -94,10 +99,10 @@ export class Lease<T> {
   readonly resource: T;
   #since: number;
   #isUse = true;
-  #end: ((lease: Lease<T>, keep: boolean) => void) | null;
+  #end: ((lease: Lease<T>, evict: EvictReason | null) => void) | null;
 
   /** @internal */
-  constructor(resource: T, since: number, end: (lease: Lease<T>, keep: boolean) => void) {
+  constructor(resource: T, since: number, end: (lease: Lease<T>, evict: EvictReason | null) => void) {
     this.resource = resource;
     this.#since = since;
     this.#end = end;
@@ -126,19 +131,19 @@ export class Lease<T> {
 
   /** Gives the resource back. Returns false if the lease had ended before. */
   release(): boolean {
-    return this.#finish(true);
+    return this.#finish(null);
   }
 
   /** Ends the lease and the resource, which is of no use any more. Returns false if the lease had ended before. */
-  discard(): boolean {
-    return this.#finish(false);
+  discard(reason: EvictReason = 'unusable'): boolean {
+    return this.#finish(reason);
   }
 
-  #finish(keep: boolean): boolean {
+  #finish(evict: EvictReason | null): boolean {
     const end = this.#end;
     if (end === null) return false;
     this.#end = null;
-    end(this, keep);
+    end(this, evict);
     return true;
   }
 }
@@ -190,8 +195,8 @@ export class ResourcePool<T> {
   /** Called whenever something has changed that `wait()` or `close()` may wait for. */
   readonly #watchers = new Set<() => void>();
 
-  readonly #end = (lease: Lease<T>, keep: boolean): void => {
-    this.#onLeaseEnd(lease, keep);
+  readonly #end = (lease: Lease<T>, evict: EvictReason | null): void => {
+    this.#onLeaseEnd(lease, evict);
   };
   readonly #slots = new Map<Lease<T>, Slot<T>>();
 
@@ -264,6 +269,7 @@ export class ResourcePool<T> {
       return this.#refuse(
         new errors.TooManyRequests(
           `the pool '${this.#options.name}' has ${String(this.#waiting)} requests waiting already (maxWaiting)`,
+          { pool: this.#counts() },
         ),
       );
     }
@@ -301,17 +307,18 @@ export class ResourcePool<T> {
       if (slot === undefined) return null;
       if (!this.#source.isAlive(slot.resource)) {
         this.#counters.connectionsLost++;
-        this.#endResource(slot);
-      } else if (this.#isOutdated(slot)) {
-        this.#endResource(slot);
-      } else {
-        return slot;
+        this.#endResource(slot, 'lost');
+        continue;
       }
+      const outdated = this.#outdated(slot);
+      if (outdated === null) return slot;
+      this.#endResource(slot, outdated);
     }
   }
 
-  #isOutdated(slot: Slot<T>): boolean {
-    return slot.generation !== this.#generation || this.#clock.now() >= slot.expiresAt;
+  #outdated(slot: Slot<T>): EvictReason | null {
+    if (slot.generation !== this.#generation) return 'drained';
+    return this.#clock.now() >= slot.expiresAt ? 'lifetime' : null;
   }
 
   #lend(slot: Slot<T>): Lease<T> {
@@ -398,7 +405,7 @@ export class ResourcePool<T> {
     } catch (error) {
       this.#lastError = error;
       this.#counters.connectionsLost++;
-      lease.discard();
+      lease.discard('check');
       return false;
     } finally {
       (timer as Timer | null)?.cancel();
@@ -479,15 +486,19 @@ export class ResourcePool<T> {
 
   /** Hands a free resource to whoever has waited longest, or keeps it idle. The only place where it changes hands. */
   #handOver(slot: Slot<T>): void {
-    if (this.#state === 'closed' || this.#isOutdated(slot) || this.size >= this.#maxSize) {
-      this.#endResource(slot);
+    const evict =
+      this.#state === 'closed'
+        ? 'closed'
+        : (this.#outdated(slot) ?? (this.size >= this.#maxSize ? 'surplus' : null));
+    if (evict !== null) {
+      this.#endResource(slot, evict);
       this.#grow();
       return;
     }
     const waiter = this.#waiters.shift();
     if (waiter === undefined) {
       if (!this.#options.keepIdle) {
-        this.#endResource(slot);
+        this.#endResource(slot, 'unneeded');
         return;
       }
       slot.idleSince = this.#clock.now();
@@ -501,7 +512,7 @@ export class ResourcePool<T> {
     waiter.resolve(slot);
   }
 
-  #onLeaseEnd(lease: Lease<T>, keep: boolean): void {
+  #onLeaseEnd(lease: Lease<T>, evict: EvictReason | null): void {
     const slot = this.#slots.get(lease);
     if (slot === undefined) return;
     this.#slots.delete(lease);
@@ -511,10 +522,11 @@ export class ResourcePool<T> {
     if (lease.isUse) this.#counters.usageMs += (now - lease.since) * 1000;
     // It has just been used: that is as good as a check.
     slot.idleSince = now;
-    if (keep && this.#source.isAlive(slot.resource)) {
+    const isAlive = this.#source.isAlive(slot.resource);
+    if (evict === null && isAlive) {
       this.#handOver(slot);
     } else {
-      this.#endResource(slot);
+      this.#endResource(slot, isAlive ? (evict ?? 'lost') : 'lost');
       this.#grow();
     }
     if (this.#state === 'closed') this.#announce();
@@ -609,12 +621,17 @@ export class ResourcePool<T> {
       this.#backoff = null;
       this.#options.reconnectFailed();
       // Whoever waits keeps an attempt alive; else the next to ask makes one.
-      if (!this.#isOpen() || (this.#waiters.length === 0 && !this.#trial)) return;
+      if (!this.#isOpen() || (this.#waiters.length === 0 && !this.#trial)) {
+        this.#options.retrying?.(this.#lastError, null);
+        return;
+      }
       this.#backoff = new Backoff(now, this.#options.reconnectTimeout, this.#options.random);
     }
     this.#failedAt = now;
     const isWanted = this.#options.keepIdle && this.#waiters.length > 0;
-    this.#retryIn(isWanted ? this.#backoff.nextInHurry(now) : this.#backoff.next(now));
+    const delay = isWanted ? this.#backoff.nextInHurry(now) : this.#backoff.next(now);
+    this.#options.retrying?.(this.#lastError, delay);
+    this.#retryIn(delay);
   }
 
   #retryIn(seconds: number): void {
@@ -640,7 +657,8 @@ export class ResourcePool<T> {
 
   // --- ending
 
-  #endResource(slot: Slot<T>): void {
+  #endResource(slot: Slot<T>, reason: EvictReason): void {
+    this.#source.ending?.(slot.resource, reason);
     const ending = this.#source.destroy(slot.resource).catch(() => undefined);
     this.#ending.set(ending, slot.resource);
     void ending.then(() => {
@@ -655,7 +673,7 @@ export class ResourcePool<T> {
     const index = this.#idle.findIndex((slot) => slot.resource === resource);
     if (index < 0) return;
     this.#counters.connectionsLost++;
-    for (const slot of this.#idle.splice(index, 1)) this.#endResource(slot);
+    for (const slot of this.#idle.splice(index, 1)) this.#endResource(slot, 'lost');
     this.#grow();
   }
 
@@ -688,7 +706,7 @@ export class ResourcePool<T> {
       const unused = surplus > 0 && now - slot.idleSince >= this.#maxIdle;
       if (unused || now >= slot.expiresAt) {
         surplus--;
-        this.#endResource(slot);
+        this.#endResource(slot, unused ? 'idle' : 'lifetime');
       } else {
         kept.push(slot);
       }
@@ -704,7 +722,7 @@ export class ResourcePool<T> {
     this.#maxSize = maxSize;
     while (this.size > maxSize && this.#idle.length > 0) {
       const slot = this.#idle.shift();
-      if (slot !== undefined) this.#endResource(slot);
+      if (slot !== undefined) this.#endResource(slot, 'surplus');
     }
     if (this.#state === 'open') this.#sweepIdle();
   }
@@ -712,7 +730,7 @@ export class ResourcePool<T> {
   /** Ends every resource made so far: the idle ones now, those lent out when they come back, those under way when they are made. */
   drain(): void {
     this.#generation++;
-    for (const slot of this.#idle.splice(0)) this.#endResource(slot);
+    for (const slot of this.#idle.splice(0)) this.#endResource(slot, 'drained');
     this.#grow();
   }
 
@@ -752,7 +770,7 @@ export class ResourcePool<T> {
     throw new errors.PoolTimeout(
       `the pool '${this.#options.name}' was not ready after ${String(timeout)} seconds: ` +
         `${String(there())} of ${String(Math.max(1, this.#minSize))} connections made${this.#lastReason}`,
-      this.#lastError === null ? {} : { cause: this.#lastError },
+      { pool: this.#counts(), cause: this.#lastError ?? undefined },
     );
   }
 
@@ -771,11 +789,11 @@ export class ResourcePool<T> {
       for (let waiter = this.#waiters.shift(); waiter !== undefined; waiter = this.#waiters.shift()) {
         this.#reject(waiter, this.#closedError());
       }
-      for (const slot of this.#idle.splice(0)) this.#endResource(slot);
+      for (const slot of this.#idle.splice(0)) this.#endResource(slot, 'closed');
     }
     const gone = (): boolean => this.#leased.size === 0 && this.#ending.size === 0 && this.#making === 0;
     if (await this.#until(gone, timeout)) return;
-    for (const slot of [...this.#leased]) slot.lease?.discard();
+    for (const slot of [...this.#leased]) slot.lease?.discard('closed');
     if (await this.#until(gone, LAST_MOMENTS)) return;
     for (const resource of this.#ending.values()) this.#source.abandon?.(resource);
   }
@@ -839,7 +857,21 @@ export class ResourcePool<T> {
       this.#state === 'new'
         ? `the pool '${this.#options.name}' is not open yet: await pool.open() first`
         : `the pool '${this.#options.name}' is closed`,
+      { pool: this.#counts() },
     );
+  }
+
+  /** What errors say of the pool. */
+  #counts(): errors.ErrorPool {
+    return {
+      name: this.#options.name,
+      minSize: this.#minSize,
+      maxSize: Number.isFinite(this.#maxSize) ? this.#maxSize : 0,
+      lentOut: this.#leased.size,
+      idle: this.#idle.length,
+      connecting: this.#making,
+      waiting: this.#waiters.length,
+    };
   }
 
   get #lastReason(): string {
@@ -864,7 +896,7 @@ export class ResourcePool<T> {
     return new errors.PoolTimeout(
       `couldn't get a connection from the pool '${this.#options.name}' within ${String(timeout)} seconds` +
         ` (${most}: ${counts})${explained === '' ? '' : `; ${explained}`}${this.#lastReason}`,
-      this.#lastError === null ? {} : { cause: this.#lastError },
+      { pool: this.#counts(), cause: this.#lastError ?? undefined },
     );
   }
 }

@@ -1,6 +1,7 @@
 import { dumpParam, type DumpedParam } from '../adapt/dump.js';
 import { literal, type LiteralContext } from '../adapt/literal.js';
 import * as errors from '../errors/index.js';
+import type { ShownQuery } from '../session/statement.js';
 import { isSingleStatement } from '../session/statement-text.js';
 import { isComposable, partsOf, Template, type Composable } from './composable.js';
 import {
@@ -25,6 +26,8 @@ export interface BoundQuery {
   readonly params: readonly DumpedParam[] | null;
   /** Whether the text certainly is a single statement, whatever the values in it look like. */
   readonly isSingle?: boolean;
+  /** The query without values, if the text has them. */
+  readonly shown?: ShownQuery;
 }
 
 /** What the protocol's 16-bit count can hold. */
@@ -77,9 +80,10 @@ export class ClientBinding extends QueryBinding {
   #isSingle: boolean | null = null;
 
   override withoutParams(): BoundQuery {
-    const text =
-      typeof this.query === 'string' ? this.query : textWithLiterals(partsOf(this.query), this.context);
-    return { text: checked(text), params: null };
+    const { query } = this;
+    if (typeof query === 'string') return { text: checked(query), params: null };
+    const text = textWithLiterals(partsOf(query), this.context);
+    return { text: checked(text), params: null, shown: () => describeQuery(query) };
   }
 
   override withParams(params: Params, where: string): BoundQuery {
@@ -91,7 +95,7 @@ export class ClientBinding extends QueryBinding {
     const text = this.#converted.fill(literals, hasBackslashes(this.context), (own, open, number) => {
       checkEnclosed(own, open, `${where}$${String(number)}: the value`);
     });
-    return { text, params: null, isSingle: this.#isSingle };
+    return { text, params: null, isSingle: this.#isSingle, shown: this.#converted.text };
   }
 }
 

@@ -21,6 +21,8 @@ export interface Conversation {
   readonly left: boolean;
   /** How many rows the server sends at a time; 0: all at once. */
   readonly rowsAtATime: number;
+  /** How many rows it has had in batches that others followed, which the command's tag does not count. */
+  readonly rowsBefore: number;
   /** Called when the statement is sent: from here on `floor` may be used, until the statement has ended. */
   onSent(floor: Floor): void;
   /** The statement is a COPY. */

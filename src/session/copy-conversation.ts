@@ -12,7 +12,9 @@ const LOW_WATER = BLOCK;
 export class CopyConversation implements Conversation, CopyChannel {
   readonly kind = 'copy';
   readonly rowsAtATime = 0;
+  readonly rowsBefore = 0;
   readonly #query: string;
+  readonly #placed: (error: Error) => Error;
   #floor: Floor | null = null;
   #format: CopyFormat | null = null;
   #begun: ((channel: CopyChannel) => void) | null = null;
@@ -34,21 +36,23 @@ export class CopyConversation implements Conversation, CopyChannel {
 
   /**
    * `run` executes the statement; `begun` is called when the server is ready for the data. If it never is, what `run` returned
-   * says why.
+   * says why. `placed` notes where an error arose.
    */
   constructor(
     query: string,
     run: (conversation: Conversation) => Promise<readonly (string | null)[]>,
     begun: (channel: CopyChannel) => void,
+    placed: (error: Error) => Error,
   ) {
     this.#query = query;
+    this.#placed = placed;
     this.#begun = begun;
     this.#end = run(this).then(
       (tags) => {
         this.#ended = true;
         const tag = tags[0] ?? null;
-        if (this.#format === null) this.#error = notCopy(query);
-        else if (tags.length > 1) this.#error = mixed(query);
+        if (this.#format === null) this.#error = placed(notCopy(query));
+        else if (tags.length > 1) this.#error = placed(mixed(query));
         if (this.#error !== null) {
           this.#wakeUp();
           throw this.#error as Error;
@@ -207,12 +211,14 @@ export class CopyConversation implements Conversation, CopyChannel {
   #check(direction: 'in' | 'out'): void {
     if (this.#error !== null) throw this.#error as Error;
     if (this.#ended || this.#finishing || this.#left) {
-      throw new errors.ProgrammingError('the COPY has ended', { query: this.#query });
+      throw this.#placed(new errors.ProgrammingError('the COPY has ended', { query: this.#query }));
     }
     if (this.#format!.direction !== direction) {
-      throw new errors.ProgrammingError(
-        direction === 'in' ? 'a COPY … TO can only be read' : 'a COPY … FROM can only be written',
-        { query: this.#query },
+      throw this.#placed(
+        new errors.ProgrammingError(
+          direction === 'in' ? 'a COPY … TO can only be read' : 'a COPY … FROM can only be written',
+          { query: this.#query },
+        ),
       );
     }
   }

@@ -59,6 +59,10 @@ export class RowStream implements Conversation {
     return this.#left;
   }
 
+  get rowsBefore(): number {
+    return this.#rows;
+  }
+
   /** The next rows, a `StatementResult` if they are the last; then null. Rejects with the statement's error. */
   async next(): Promise<RowBatch | StatementResult | null> {
     while (this.#batch === null && !this.#ended) {

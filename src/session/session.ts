@@ -1,5 +1,7 @@
 import type { Socket } from 'node:net';
+import { tracers } from '../diagnostics.js';
 import * as errors from '../errors/index.js';
+import { locate, type ErrorConnection } from '../errors/location.js';
 import {
   checkEmpty,
   ProtocolViolation,
@@ -35,6 +37,7 @@ import { floorFor } from './floor.js';
 import { Lane } from './lane.js';
 import { mayComeBeforeSignIn, notConnected, refusal, SignIn } from './startup.js';
 import { PipelineFlow } from './pipeline-flow.js';
+import { completeMessage, queryMessage, shownQuery } from './query-trace.js';
 import { Hold, type Turn } from './queue.js';
 import { RowStream } from './row-stream.js';
 import { canBePipelined, isTransparent, ROLLBACK, SYNC } from './requests.js';
@@ -65,6 +68,8 @@ export type ResponseFields = ReadonlyMap<string, string>;
 export class Session implements MessageSink {
   readonly address: ServerAddress;
   readonly login: Login;
+  /** The name of the pool that it belongs to, for those who watch; null if it belongs to none. */
+  readonly pool: string | null;
 
   /** Called with each notice of the server. */
   onNotice: ((fields: ResponseFields) => void) | null = null;
@@ -107,14 +112,20 @@ export class Session implements MessageSink {
   #fatal: ResponseFields | null = null;
   #lost: Error | null = null;
   #errorMessage = '';
+  #location: ErrorConnection | null = null;
   #closing: Promise<void> | null = null;
   readonly #closed: Promise<void>;
 
   /**
    * Connects and signs in. Rejects with an `OperationalError`, or with what `signal` was aborted with; then nothing of the
-   * attempt is left behind.
+   * attempt is left behind. `pool` is the name of the pool that it is made for.
    */
-  static async open(address: ServerAddress, login: Login, signal: AbortSignal): Promise<Session> {
+  static async open(
+    address: ServerAddress,
+    login: Login,
+    signal: AbortSignal,
+    pool: string | null = null,
+  ): Promise<Session> {
     let receive: Receiver = () => undefined;
     const socket = await openSocket(address, signal, (bytes) => {
       receive(bytes);
@@ -123,7 +134,7 @@ export class Session implements MessageSink {
       const abort = (): void => {
         session.#fail(signal.reason as Error);
       };
-      const session: Session = new Session(socket, actualAddress(address, socket), login, {
+      const session: Session = new Session(socket, actualAddress(address, socket), login, pool, {
         resolve: () => {
           signal.removeEventListener('abort', abort);
           resolve(session);
@@ -145,10 +156,12 @@ export class Session implements MessageSink {
     socket: Socket,
     address: ServerAddress,
     login: Login,
+    pool: string | null,
     startup: { resolve: () => void; reject: (error: Error) => void },
   ) {
     this.address = address;
     this.login = login;
+    this.pool = pool;
     this.#socket = socket;
     this.#startup = startup;
     this.#reader = new BackendReader(this);
@@ -236,6 +249,18 @@ export class Session implements MessageSink {
     return this.#key.pid;
   }
 
+  /** What errors say of where they arose. */
+  get location(): ErrorConnection {
+    const { address, login, backendPid } = this;
+    return (this.#location ??= Object.freeze({
+      host: address.host,
+      port: address.port,
+      dbname: login.database,
+      user: login.user,
+      pid: backendPid,
+    }));
+  }
+
   /** Whether the connection is encrypted. */
   get encrypted(): boolean {
     return isEncrypted(this.#socket);
@@ -259,9 +284,32 @@ export class Session implements MessageSink {
    * this returns. Whoever holds the session passes its `hold`.
    */
   submit(request: StatementRequest, hold?: Hold): Promise<readonly StatementResult[]> {
+    if (!tracers.query.watched || this.#isNeedless(request)) return this.#submit(request, hold);
+    const { host, port, dbname, user } = this.location;
+    const place = { pool: this.pool, host, port, dbname, user, backendPid: this.backendPid };
+    const message = queryMessage(request, place);
+    return tracers.query.trace(
+      message,
+      () => this.#submit(request, hold),
+      (results) => {
+        completeMessage(message, request, results);
+      },
+    );
+  }
+
+  /** Whether it is known already that there is nothing to be done, such as a commit without a transaction. */
+  #isNeedless({ onlyIf }: StatementRequest): boolean {
+    if (onlyIf === undefined || !this.quiet) return false;
+    return (this.transactionStatus === TransactionStatus.IDLE) === (onlyIf === 'in transaction');
+  }
+
+  #submit(request: StatementRequest, hold: Hold | undefined): Promise<readonly StatementResult[]> {
     const { signal } = request;
     const refusal = this.#refusal(request.text) ?? this.#refusalInPipeline(request);
-    if (refusal !== null) return Promise.reject(refusal);
+    if (refusal !== null) {
+      locate(refusal, this.location, shownQuery(request));
+      return Promise.reject(refusal);
+    }
     if (signal?.aborted === true) return Promise.reject(signal.reason as unknown);
     return new Promise((resolve, reject) => {
       const transparent = isTransparent(request);
@@ -343,6 +391,10 @@ export class Session implements MessageSink {
           return results.map(({ tag }) => tag);
         },
         resolve,
+        (error) => {
+          locate(error, this.location, shownQuery(request));
+          return error;
+        },
       );
       copy.end.catch(reject);
     });
@@ -490,13 +542,19 @@ export class Session implements MessageSink {
 
   /** Why the session can't be used any more: what the server said last, where it said something. */
   unusable(text: string | null = null): Error {
-    if (this.#lost === null) return new errors.OperationalError('the connection is closed', { query: text });
+    const error = this.#unusable(text);
+    locate(error, this.location);
+    return error;
+  }
+
+  #unusable(query: string | null): Error {
+    if (this.#lost === null) return new errors.OperationalError('the connection is closed', { query });
     return this.#fatal === null
       ? new errors.OperationalError(`the connection is lost: ${this.#lost.message}`, {
           cause: this.#lost,
-          query: text,
+          query,
         })
-      : errors.errorFromResponse(this.#fatal, text);
+      : errors.errorFromResponse(this.#fatal, query);
   }
 
   #drainWaiting(): (PendingStatement | Turn)[] {
@@ -644,7 +702,7 @@ export class Session implements MessageSink {
 
   /** A BEGIN sent ahead of `pending`, which stays at the head of the queue and is rejected if the BEGIN is. */
   #beginFor(pending: PendingStatement, begin: string): PendingStatement {
-    const { conversation: _, ...request } = pending.request;
+    const { conversation: _, shown: _shown, ...request } = pending.request;
     return new PendingStatement(
       { ...request, text: begin, begin: null, signal: undefined },
       false,
@@ -995,9 +1053,14 @@ export class Session implements MessageSink {
     this.#errorMessage = error instanceof Error ? error.message : '';
     if (error !== null) this.judge?.onStatementError(error);
     pending.onSettled?.();
-    if (pending.abandonReason !== null) pending.reject(pending.abandonReason.reason);
-    else if (error !== null) pending.reject(error);
-    else pending.resolve(pending.results);
+    if (pending.abandonReason !== null) {
+      pending.reject(pending.abandonReason.reason);
+    } else if (error !== null) {
+      locate(error, this.location, shownQuery(pending.request));
+      pending.reject(error);
+    } else {
+      pending.resolve(pending.results);
+    }
   }
 
   // --- cancellation
@@ -1091,6 +1154,9 @@ export class Session implements MessageSink {
       else item.reject(this.unusable(null));
     }
     for (const resolve of this.#waitForQuiet.splice(0)) resolve();
-    if (phase === 'open' && this.#lost !== null) this.onLost?.(this.#lost);
+    if (phase === 'open' && this.#lost !== null) {
+      locate(this.#lost, this.location);
+      this.onLost?.(this.#lost);
+    }
   }
 }

@@ -9,6 +9,9 @@ export interface SentParam {
   readonly oid: number;
 }
 
+/** A query as it may be shown, or what makes a text of it, so that it costs nothing where nobody looks. */
+export type ShownQuery = string | (() => string);
+
 /** A statement to be executed. */
 export interface StatementRequest {
   /** SQL with `$1` … placeholders. */
@@ -27,6 +30,8 @@ export interface StatementRequest {
   readonly signal?: AbortSignal | undefined;
   /** No statement, but a portal to be described, in a result without a tag, or closed, which is no error if it is not there. */
   readonly portal?: { readonly act: 'describe' | 'close'; readonly name: string };
+  /** The text with `$1` … in place of values, or what makes it, where `text` has values in it that are for the server only. */
+  readonly shown?: ShownQuery | undefined;
   /** Who goes on talking with the server, if anybody does; then there is one execution. */
   readonly conversation?: Conversation;
 }

@@ -110,4 +110,32 @@ describe('the examples', () => {
     expect(output).toContain('5000000 rows in');
     expect(Number(/memory grew by (\d+) MiB/.exec(output)?.[1])).toBeLessThan(50);
   });
+  test('10 prints a tree of spans, each below what its caller does', { timeout: LIMIT }, async () => {
+    const { code, output } = await run('10-opentelemetry');
+    expect(code, output).toBe(0);
+    for (const number of [1, 2, 3]) {
+      const tree = new RegExp(`^request ${String(number)}  .*\\n((?:  .*\\n)*)`, 'm').exec(output)?.[1];
+      expect(tree, output).toMatch(/^ {2}checkout {2}/m);
+      const rows = `${String(number)} rows`;
+      expect(tree).toMatch(
+        new RegExp(`^  SELECT  SELECT n FROM generate_series\\(1, \\$1\\) n  ${rows}  `, 'm'),
+      );
+      expect(tree).toMatch(/^ {2}SELECT {2}SELECT set_config\(\$1, \$2, true\) {2}2 rows/m);
+      expect(tree).toMatch(/^ {2}SELECT {2}SELECT 1 \/ 0 .*ERROR division by zero$/m);
+      expect(tree).toMatch(/^ {2}COMMIT {2}/m);
+    }
+    // A connect is the child of the checkout that needed it.
+    expect(output).toMatch(/^ {2}checkout {2}.*\n {4}connect {2}/m);
+    expect(output).toMatch(/^\d+ spans, in another's tree or in none: 0$/m);
+  });
+
+  test('11 gives Prometheus the counts and times of what was done', { timeout: LIMIT }, async () => {
+    const { code, output } = await run('11-prometheus');
+    expect(code, output).toBe(0);
+    expect(output).toContain('usingpg_checkout_seconds_count{pool="web",outcome="ok"} 40');
+    expect(output).toContain('usingpg_query_seconds_count{pool="web",operation="SELECT"} 40');
+    expect(output).toContain('usingpg_query_errors_total{pool="web",sqlstate="22012"} 4');
+    expect(output).toContain('usingpg_pool_waiting{pool="web"} 0');
+    expect(output).toMatch(/usingpg_evictions_total\{pool="web",reason="drained"\} [1-4]/);
+  });
 });

@@ -1,0 +1,58 @@
+import type { QueryKind, QueryMessage } from '../diagnostics.js';
+import { affectedRows } from './command-tag.js';
+import type { StatementRequest, StatementResult } from './statement.js';
+
+/** Whom a session speaks to, and for whom. */
+export type Place = Pick<QueryMessage, 'pool' | 'host' | 'port' | 'dbname' | 'user' | 'backendPid'>;
+
+/** The message that a statement is traced with. */
+export function queryMessage(request: StatementRequest, place: Place): QueryMessage {
+  const query = shownQuery(request) ?? request.text;
+  return {
+    query,
+    operation: operationOf(query),
+    kind: kindOf(request),
+    batchSize: request.executions?.length ?? 1,
+    pool: place.pool,
+    host: place.host,
+    port: place.port,
+    dbname: place.dbname,
+    user: place.user,
+    backendPid: place.backendPid,
+    tag: null,
+    rowcount: null,
+    seconds: null,
+    error: undefined,
+    sqlstate: null,
+  };
+}
+
+/** Puts what a statement has done into its message. */
+export function completeMessage(
+  message: QueryMessage,
+  { conversation }: StatementRequest,
+  results: readonly StatementResult[],
+): void {
+  message.tag = results.at(-1)?.tag ?? null;
+  const counts = results.map(({ tag }) => affectedRows(tag));
+  if (conversation?.kind === 'rows') counts.push(conversation.rowsBefore);
+  for (const count of counts) if (count !== null) message.rowcount = (message.rowcount ?? 0) + count;
+}
+
+/** The query to be shown, where the text that is sent has values in it; else null. */
+export function shownQuery({ shown }: StatementRequest): string | null {
+  if (shown === undefined) return null;
+  return typeof shown === 'string' ? shown : shown();
+}
+
+function kindOf({ conversation, executions, portal }: StatementRequest): QueryKind {
+  if (conversation !== undefined) return conversation.kind === 'copy' ? 'copy' : 'stream';
+  if (portal !== undefined) return 'portal';
+  return executions !== null && executions.length > 1 ? 'batch' : 'statement';
+}
+
+const FIRST_WORD = /^(?:\s|\(|;|--[^\n]*\n|\/\*[\s\S]*?\*\/)*([a-z]+)/i;
+
+function operationOf(query: string): string | null {
+  return FIRST_WORD.exec(query)?.[1]?.toUpperCase() ?? null;
+}

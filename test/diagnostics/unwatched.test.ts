@@ -1,0 +1,48 @@
+import { tracingChannel } from 'node:diagnostics_channel';
+import { expect, it, vi } from 'vitest';
+import type { AsyncConnectionPool } from '../../src/index.js';
+import { dsn } from '../support/database.js';
+
+/** Two connects would be two, six checkouts six; how many statements there are is counted by the messages. */
+async function work(pool: AsyncConnectionPool): Promise<void> {
+  await pool.wait();
+  for (let i = 0; i < 5; i++) await pool.execute('select %s::int', [i]);
+  await pool.withConnection(async (connection) => {
+    await connection.cursor().executemany('select %s::int', [[1], [2]]);
+    for await (const _ of connection.cursor().stream('select 1'));
+    await connection.execute('select 1/0').catch(() => undefined);
+    await connection.rollback();
+  });
+  await pool.close();
+}
+
+it('makes no message where nobody listens, and asks once for each statement, checkout and connect', async () => {
+  // A copy of the library of its own, in which the making of messages is watched.
+  vi.resetModules();
+  vi.doMock('../../src/session/query-trace.js', { spy: true });
+  const { Tracer } = await import('../../src/diagnostics.js');
+  const { queryMessage } = await import('../../src/session/query-trace.js');
+  const { AsyncConnectionPool: Pool } = await import('../../src/index.js');
+  const trace = vi.spyOn(Tracer.prototype, 'trace');
+  const asked = vi.spyOn(Tracer.prototype, 'watched', 'get');
+  await work(new Pool(dsn(), { minSize: 1 }));
+  expect(trace).not.toHaveBeenCalled();
+  expect(queryMessage).not.toHaveBeenCalled();
+  const unwatched = asked.mock.calls.length;
+
+  const channel = tracingChannel('usingpg:query');
+  const asyncEnd = vi.fn();
+  const listener = { asyncEnd, start: vi.fn(), end: vi.fn(), asyncStart: vi.fn(), error: vi.fn() };
+  channel.subscribe(listener);
+  asked.mockClear();
+  await work(new Pool(dsn(), { minSize: 1 }));
+  channel.unsubscribe(listener);
+  const statements = vi.mocked(queryMessage).mock.calls.length;
+  // Five of a statement and a COMMIT, then BEGIN and the batch in one, a stream, a failure, ROLLBACK.
+  expect(statements).toBe(14);
+  expect(trace).toHaveBeenCalledTimes(statements);
+  expect(asyncEnd).toHaveBeenCalledTimes(statements);
+  // With the commit that there was no need for.
+  expect(unwatched).toBe(1 + 6 + statements + 1);
+  expect(asked).toHaveBeenCalledTimes(unwatched);
+});

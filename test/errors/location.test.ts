@@ -1,0 +1,162 @@
+import { inspect } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import {
+  AsyncClientCursor,
+  AsyncConnection,
+  AsyncConnectionPool,
+  AsyncNullConnectionPool,
+  errors,
+  sql,
+} from '../../src/index.js';
+import { connect, dsn, terminate } from '../support/database.js';
+import { freePort } from '../support/server.js';
+
+async function raised(call: Promise<unknown>): Promise<errors.Error> {
+  const error: unknown = await call.then(
+    () => null,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(errors.Error);
+  return error as errors.Error;
+}
+
+function placeOf({ info }: AsyncConnection): errors.ErrorConnection {
+  const { host, port, dbname, user, backendPid: pid } = info;
+  return { host, port, dbname, user, pid };
+}
+
+describe('where an error arose', () => {
+  it('is known of errors of the server and of lost connections', async () => {
+    const connection = await connect();
+    const place = placeOf(connection);
+    const failed = await raised(connection.execute('select 1/0'));
+    expect(failed.connection).toEqual(place);
+    expect(Object.isFrozen(failed.connection)).toBe(true);
+    expect(failed.query).toBe('select 1/0');
+    expect((await raised(connection.execute('select 1'))).connection).toEqual(place);
+    await connection.rollback();
+    const running = raised(connection.execute('select pg_sleep(60)'));
+    await terminate(connection.info.backendPid);
+    expect((await running).connection).toEqual(place);
+    expect((await raised(connection.commit())).connection).toEqual(place);
+    await connection.close();
+    expect((await raised(connection.execute('select 1'))).connection).toEqual(place);
+  });
+
+  it('is known of each attempt to connect that failed, and of all of them', async () => {
+    const closed = await freePort();
+    const alone = await raised(AsyncConnection.connect(dsn({ host: '127.0.0.1', port: closed })));
+    expect(alone.connection).toMatchObject({ host: '127.0.0.1', port: closed, pid: null });
+    await using direct = await AsyncConnection.connect(dsn());
+    const { host, port, user } = direct.info;
+    const all = await raised(
+      AsyncConnection.connect(
+        dsn({
+          host: `127.0.0.1,${host}`,
+          port: `${String(closed)},${String(port)}`,
+          dbname: 'there_is_none',
+        }),
+      ),
+    );
+    expect(all.connection).toEqual({ host, port, user, dbname: 'there_is_none', pid: null });
+    const attempts = (all.cause as AggregateError).errors as errors.Error[];
+    expect(attempts.map(({ connection }) => connection?.port)).toEqual([closed, port]);
+  });
+
+  it('is null for an error that belongs to no connection, and left alone in the reason of an abort', async () => {
+    expect(new errors.ProgrammingError('what').connection).toBeNull();
+    expect(new errors.ProgrammingError('what').pool).toBeNull();
+    const connection = await connect();
+    const reason = Object.assign(new Error('enough'), { own: 1 });
+    const signal = AbortSignal.abort(reason);
+    await expect(connection.execute('select 1', null, { signal })).rejects.toBe(reason);
+    expect(Object.keys(reason)).toEqual(['own']);
+  });
+
+  it('has the state of the pool that could not give a connection', async () => {
+    const pool = new AsyncConnectionPool(dsn(), { minSize: 1, maxSize: 2, maxWaiting: 1, name: 'short' });
+    await pool.wait();
+    const lent = [await pool.connection(), await pool.connection()];
+    const late = raised(pool.connection({ timeout: 0.05 }));
+    const refused = await raised(pool.connection());
+    const counts = { name: 'short', minSize: 1, maxSize: 2, lentOut: 2, idle: 0, connecting: 0 };
+    expect(refused).toBeInstanceOf(errors.TooManyRequests);
+    expect(refused.pool).toEqual({ ...counts, waiting: 1 });
+    expect(await late).toBeInstanceOf(errors.PoolTimeout);
+    expect((await late).pool).toEqual({ ...counts, waiting: 0 });
+    expect(Object.isFrozen((await late).pool)).toBe(true);
+    for (const connection of lent) await connection[Symbol.asyncDispose]();
+    await pool.close();
+    expect((await raised(pool.connection())).pool).toMatchObject({ name: 'short', idle: 0 });
+    await using unready = new AsyncNullConnectionPool(dsn(), { open: false, name: 'unready' });
+    expect((await raised(unready.connection())).pool).toEqual({
+      ...counts,
+      name: 'unready',
+      minSize: 0,
+      maxSize: 0,
+      lentOut: 0,
+      waiting: 0,
+    });
+  });
+});
+
+describe('an error in a log', () => {
+  it('is printed with its message and its SQLSTATE, not with everything there is to know', async () => {
+    const connection = await connect();
+    const error = await raised(connection.execute('select 1/0'));
+    const printed = inspect(error);
+    expect(printed).toContain('division by zero');
+    expect(printed).toContain("sqlstate: '22012'");
+    expect(printed).not.toContain('dbname');
+    expect(Object.keys(error)).toEqual(['sqlstate']);
+  });
+
+  it('is in JSON what an operator needs, causes included', async () => {
+    const connection = await connect({}, { password: 'not-to-be-shown' });
+    const error = await raised(connection.execute('select %s::int', ['not-to-be-shown']));
+    expect(JSON.parse(JSON.stringify(new errors.OperationalError('outer', { cause: error })))).toEqual({
+      name: 'OperationalError',
+      message: 'outer',
+      cause: {
+        name: 'InvalidTextRepresentation',
+        // The server's own words.
+        message: error.message,
+        sqlstate: '22P02',
+        query: 'select $1::int',
+        connection: placeOf(connection),
+      },
+    });
+    const foreign = new errors.OperationalError('outer', { cause: new TypeError('inner') });
+    expect(foreign.toJSON()['cause']).toEqual({ name: 'TypeError', message: 'inner' });
+    for (const [cause, shown] of [
+      [Object.create(null), '[object Object]'],
+      [42n, '42'],
+      [Symbol('why'), 'Symbol(why)'],
+    ]) {
+      expect(new errors.OperationalError('outer', { cause }).toJSON()['cause']).toBe(shown);
+    }
+    const endless: { cause?: unknown } = new errors.OperationalError('endless');
+    endless.cause = endless;
+    expect(JSON.stringify(endless).length).toBeLessThan(1000);
+  });
+
+  it('has no values in its query, be it the client that puts them into the text', async () => {
+    const connection = await connect({ autocommit: true });
+    const cursor = new AsyncClientCursor(connection);
+    const value = 'not-to-be-shown';
+    const failed = await raised(cursor.execute('select %s from there_is_none', [value]));
+    // As it was sent, for the position in it that the server gives.
+    expect(failed.query).toBe(`select '${value}' from there_is_none`);
+    const others = [
+      await raised(cursor.execute(sql`select ${value} from there_is_none`)),
+      await raised(cursor.copy('copy (select %s from there_is_none) to stdout', [value])),
+      await raised(cursor.copy('select %s', [value])),
+    ];
+    expect(others.map((error) => error.toJSON()['query'])).toEqual([
+      'select $1 from there_is_none',
+      'copy (select $1 from there_is_none) to stdout',
+      'select $1',
+    ]);
+    expect(JSON.stringify([failed, ...others])).not.toContain(value);
+  });
+});
