@@ -27,6 +27,8 @@ export class FaultProxy implements AsyncDisposable {
   latency = 0;
   /** Directions in which bytes vanish. */
   readonly blackHole = new Set<Direction>();
+  /** Sees every chunk as it comes in, before anything happens to it. */
+  onChunk: ((direction: Direction, chunk: Buffer) => void) | null = null;
   readonly #server: Server;
   readonly #links = new Set<Link>();
   #port = 0;
@@ -108,6 +110,7 @@ class Link implements ProxiedConnection {
       else deliver();
     };
     from.on('data', (chunk: Buffer) => {
+      proxy.onChunk?.(direction, chunk);
       if (proxy.blackHole.has(direction)) return;
       late(() => {
         const allowed = chunk.subarray(0, Math.min(chunk.length, this.#left[direction]));
