@@ -29,7 +29,7 @@ const FETCHES: readonly (readonly [workload: string, query: string])[] = [
   ],
   [
     '20000 int4[] and text[]',
-    `SELECT ARRAY[i, i + 1, i + 2, NULL, i * 2], ARRAY['first', 'text ' || i, 'with, comma'] FROM generate_series(1, 20000) AS i`,
+    `SELECT ARRAY[i, i + 1, i + 2, NULL, i * 2] AS numbers, ARRAY['first', 'text ' || i, 'with, comma'] AS texts FROM generate_series(1, 20000) AS i`,
   ],
 ];
 
