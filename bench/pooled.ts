@@ -46,7 +46,7 @@ export async function pooled({ dsn, python, quick }: Setting): Promise<Finding[]
     ],
     { operations: TASKS, goals: [{ peers: ['pg', 'postgres'], ratio: 1.3 }] },
   );
-  const curve = await byConnections(dsn, quick ? [1, 10] : [1, 2, 5, 10, 20, 50, 100]);
+  const curve = await byConnections(dsn, quick ? [1, 10] : [1, 3, 10, 30, 100]);
   return [single, many, curve];
 }
 
