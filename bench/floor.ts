@@ -71,19 +71,21 @@ export class Floor implements Disposable {
     return this.ask(Buffer.concat([header, body]));
   }
 
-  /** What a prepared statement without a name costs on the way: Bind, Execute and Sync. */
-  static execution(params: readonly string[]): Buffer {
+  /** What executions of the prepared statement are on the way: Bind and Execute for each, and one Sync. */
+  static executions(all: readonly (readonly string[])[]): Buffer {
     const writer = new FrontendWriter();
-    writer.bind(
-      'floor',
-      params.map((text) => ({ text })),
-    );
-    writer.execute();
+    for (const params of all) {
+      writer.bind(
+        'floor',
+        params.map((text) => ({ text })),
+      );
+      writer.execute();
+    }
     writer.sync();
     return writer.take();
   }
 
-  /** Prepares the statement that `execution()` executes. */
+  /** Prepares the statement that `executions()` execute. */
   prepare(text: string): Promise<void> {
     const writer = new FrontendWriter();
     writer.parse('floor', text, []);

@@ -1,8 +1,5 @@
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import pg from 'pg';
-import postgres from 'postgres';
-import { AsyncConnection } from '../src/index.js';
 import type { Figures } from './findings.js';
 import { OURS, spread } from './race.js';
 import type { Setting } from './setting.js';
@@ -13,7 +10,7 @@ const CONNECTIONS = 50;
 const SHARE = 1.2;
 
 /** What it costs to have the library at all: to load it, to install it, to keep a connection. */
-export async function footprint({ dsn, quick }: Setting): Promise<Figures[]> {
+export function footprint({ dsn, quick }: Setting): Promise<Figures[]> {
   const built = `${ROOT}dist/index.js`;
   run('npm', ['run', 'build']);
   const imports = importTimes({ [OURS]: built, postgres: 'postgres', pg: 'pg' }, quick ? 3 : 15);
@@ -22,7 +19,7 @@ export async function footprint({ dsn, quick }: Setting): Promise<Figures[]> {
     postgres: packageSize('./node_modules/postgres'),
     pg: packageSize('./node_modules/pg'),
   };
-  return [
+  return Promise.resolve([
     figures('import', 'ms', imports),
     figures(
       'package, packed',
@@ -34,8 +31,8 @@ export async function footprint({ dsn, quick }: Setting): Promise<Figures[]> {
       'kB',
       mapped(packed, ({ unpackedSize }) => unpackedSize / 1000),
     ),
-    figures('idle connection', 'kB of heap and buffers', await idleMemory(dsn)),
-  ];
+    figures('idle connection', 'kB of heap and buffers', idleMemory(dsn)),
+  ]);
 }
 
 function figures(title: string, unit: string, values: Readonly<Record<string, number>>): Figures {
@@ -76,49 +73,51 @@ function run(command: string, args: readonly string[]): string {
   return execFileSync(command, args, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
 }
 
-/** What stays in memory for each of many connections that have executed a statement and are idle. */
-async function idleMemory(dsn: string): Promise<Record<string, number>> {
-  const openers: Record<string, () => Promise<() => Promise<unknown>>> = {
-    [OURS]: async () => {
-      const conn = await AsyncConnection.connect(dsn, { autocommit: true });
-      await conn.execute('SELECT 1');
-      return () => conn.close();
-    },
-    postgres: async () => {
-      const sql = postgres(dsn, { max: 1 });
-      await sql`SELECT 1`;
-      return () => sql.end({ timeout: 5 });
-    },
-    pg: async () => {
-      const client = new pg.Client(dsn);
-      await client.connect();
-      await client.query('SELECT 1');
-      return () => client.end();
-    },
-  };
-  const memory: Record<string, number> = {};
-  for (const [name, open] of Object.entries(openers)) {
-    // Code that is compiled once is not a connection's.
-    await (
-      await open()
-    )();
-    const before = await settledMemory();
-    const closers: (() => Promise<unknown>)[] = [];
-    for (let i = 0; i < CONNECTIONS; i++) closers.push(await open());
-    memory[name] = ((await settledMemory()) - before) / CONNECTIONS / 1000;
-    for (const close of closers) await close();
-  }
-  return memory;
-}
+/** Opens a connection that has executed a statement: an expression for each client, of which `dsn` is in scope. */
+const OPENERS = {
+  [OURS]: `async () => {
+    const { AsyncConnection } = await import('./dist/index.js');
+    const conn = await AsyncConnection.connect(dsn, { autocommit: true });
+    await conn.execute('SELECT 1');
+    return conn;
+  }`,
+  postgres: `async () => {
+    const { default: postgres } = await import('postgres');
+    const sql = postgres(dsn, { max: 1 });
+    await sql\`SELECT 1\`;
+    return sql;
+  }`,
+  pg: `async () => {
+    const { default: pg } = await import('pg');
+    const client = new pg.Client(dsn);
+    await client.connect();
+    await client.query('SELECT 1');
+    return client;
+  }`,
+};
 
-async function settledMemory(): Promise<number> {
-  // What others have closed lets go of its memory some turns later.
-  for (let i = 0; i < 5; i++) {
-    globalThis.gc?.();
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
+/** What each of many idle connections keeps in memory. Each client has a process of its own, where nobody else's memory is freed. */
+function idleMemory(dsn: string): Record<string, number> {
+  return mapped(OPENERS, (opener) => {
+    const program = `
+      const dsn = ${JSON.stringify(dsn)};
+      const open = ${opener};
+      const settled = async () => {
+        for (let i = 0; i < 5; i++) {
+          gc();
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        }
+        const { heapUsed, external } = process.memoryUsage();
+        return heapUsed + external;
+      };
+      // Code that is compiled once is not a connection's.
+      const kept = [await open()];
+      const before = await settled();
+      for (let i = 0; i < ${String(CONNECTIONS)}; i++) kept.push(await open());
+      console.log(((await settled()) - before) / ${String(CONNECTIONS)} / 1000);
+      process.exit();`;
+    return Number(run(process.execPath, ['--expose-gc', '--input-type=module', '-e', program]));
+  });
 }
 
 function mapped<T, U>(record: Readonly<Record<string, T>>, map: (value: T) => U): Record<string, U> {

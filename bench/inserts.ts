@@ -23,7 +23,7 @@ export async function inserts({ dsn, python }: Setting): Promise<Finding[]> {
   using floor = await Floor.connect(dsn);
   await floor.query(TABLE);
   await floor.prepare(INSERT);
-  const bound = Buffer.concat(rows.map(([id, name]) => Floor.execution([String(id), name])));
+  const bound = Floor.executions(rows.map(([id, name]) => [String(id), name]));
   const executemany = await race(
     `${String(ROWS)} inserts`,
     [
@@ -67,7 +67,7 @@ export async function inserts({ dsn, python }: Setting): Promise<Finding[]> {
       ...(python?.contenders('executemany', ROWS) ?? []),
       Floor.contender(async () => {
         await floor.query('BEGIN');
-        await floor.ask(bound, ROWS);
+        await floor.ask(bound);
         await floor.query('ROLLBACK');
       }),
     ],

@@ -13,7 +13,7 @@ export async function statements({ dsn, python }: Setting): Promise<Finding[]> {
   const { ours, postgres, pg, pgPipelining, pgPromise, slonik } = clients;
   using floor = await Floor.connect(dsn);
   await floor.prepare(TEXT);
-  const bound = Array.from({ length: AT_ONCE }, (_, i) => Floor.execution([String(i)]));
+  const bound = Array.from({ length: AT_ONCE }, (_, i) => Floor.executions([[String(i)]]));
 
   const byUs =
     (prepare: boolean) =>
