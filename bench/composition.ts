@@ -1,16 +1,17 @@
 import postgres from 'postgres';
 import { AsyncConnection, sql } from '../src/index.js';
-import { OURS, race, type Line } from './report.js';
+import { OURS, race, type Race } from './race.js';
+import type { Setting } from './setting.js';
 
 const QUERIES = 4000;
 const AT_ONCE = 50;
 
 /** What it costs to compose a query (a name, a fragment with a value, two values more) rather than to write it down. */
-export async function composition(dsn: string): Promise<Line[]> {
+export async function composition({ dsn }: Setting): Promise<Race[]> {
   await using conn = await AsyncConnection.connect(dsn, { autocommit: true });
   const peer = postgres(dsn, { max: 1 });
   try {
-    return await race(
+    const raced = await race(
       `${String(QUERIES)} composed queries, ${String(AT_ONCE)} at once`,
       [
         {
@@ -48,6 +49,7 @@ export async function composition(dsn: string): Promise<Line[]> {
       ],
       { operations: QUERIES },
     );
+    return [raced];
   } finally {
     await peer.end({ timeout: 5 });
   }

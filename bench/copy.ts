@@ -3,15 +3,21 @@ import { pipeline } from 'node:stream/promises';
 import pg from 'pg';
 import copyStreams from 'pg-copy-streams';
 import { AsyncConnection, type AsyncCopy } from '../src/index.js';
-import { OURS, race, type Line } from './report.js';
+import type { Figures } from './findings.js';
+import { OURS, race, type Race } from './race.js';
+import type { Setting } from './setting.js';
 
 const ROWS = 50_000;
-/** Rows each way through one COPY while memory is watched; `COPY_ROWS=5000000` takes half a minute more. */
-const MEMORY_ROWS = Number(process.env['COPY_ROWS'] ?? 1_000_000);
+/** Rows each way through one COPY while memory is watched. */
+const MEMORY_ROWS = 1_000_000;
 
 const COLUMNS = 'id int4, name text, big int8, ratio float8, even bool, at timestamptz';
 const TYPES = ['int4', 'text', 'int8', 'float8', 'bool', 'timestamptz'];
 type Row = readonly [id: number, name: string, big: bigint, ratio: number, even: boolean, at: Date];
+
+const LEVEL = [
+  { peers: ['pg-copy-streams', 'pg-copy-streams, csv by hand', 'pg-copy-streams, csv in blocks'], ratio: 1 },
+];
 
 const START = Date.UTC(2024, 0, 1);
 const rows: readonly Row[] = Array.from({ length: ROWS }, (_, i) => [
@@ -29,7 +35,7 @@ function csvLine([id, name, big, ratio, even, at]: Row): string {
 }
 
 /** Rows into a table and out of it, through COPY; and bytes that are there already. */
-export async function copy(dsn: string): Promise<Line[]> {
+export async function copy({ dsn }: Setting): Promise<Race[]> {
   await using ours = await AsyncConnection.connect(dsn);
   const pgClient = new pg.Client(dsn);
   await pgClient.connect();
@@ -83,7 +89,7 @@ export async function copy(dsn: string): Promise<Line[]> {
           run: () => pgInto('COPY bench_copy FROM STDIN (FORMAT csv)', inBlocks(rows)),
         },
       ],
-      { rounds: 5 },
+      { goals: LEVEL },
     );
     const piped = await race(
       `pipe ${String(ROWS)} rows in, bytes`,
@@ -97,7 +103,7 @@ export async function copy(dsn: string): Promise<Line[]> {
         },
         { name: 'pg-copy-streams', run: () => pgInto('COPY bench_copy FROM STDIN (FORMAT csv)', blocks) },
       ],
-      { rounds: 7 },
+      { goals: LEVEL },
     );
 
     await cur.withCopy('COPY bench_copy FROM STDIN (FORMAT csv)', (to) =>
@@ -114,56 +120,60 @@ export async function copy(dsn: string): Promise<Line[]> {
         { name: OURS, run: () => cur.withCopy(out, (from) => drained(from.readable())) },
         { name: 'pg-copy-streams', run: () => drained(pgClient.query(copyStreams.to(out))) },
       ],
-      { rounds: 7 },
+      { goals: LEVEL },
     );
-    const loaded = await race(
-      `read ${String(ROWS)} rows, loaded`,
-      [
-        { name: OURS, run: () => cur.withCopy(`${out} (FORMAT binary)`, loadAll) },
-        { name: `${OURS}, text`, run: () => cur.withCopy(out, loadAll) },
-        {
-          name: 'pg, SELECT',
-          run: async () => {
-            const { rows: all } = await pgClient.query({
-              text: 'SELECT * FROM bench_copy',
-              rowMode: 'array',
-            });
-            if (all.length !== ROWS) throw new Error('rows are missing');
-          },
+    const loaded = await race(`read ${String(ROWS)} rows, loaded`, [
+      { name: OURS, run: () => cur.withCopy(`${out} (FORMAT binary)`, loadAll) },
+      { name: `${OURS}, text`, run: () => cur.withCopy(out, loadAll) },
+      {
+        name: 'pg, SELECT',
+        run: async () => {
+          const { rows: all } = await pgClient.query({
+            text: 'SELECT * FROM bench_copy',
+            rowMode: 'array',
+          });
+          if (all.length !== ROWS) throw new Error('rows are missing');
         },
-      ],
-      { rounds: 7 },
-    );
-    return [...written, ...piped, ...read, ...loaded];
+      },
+    ]);
+    return [written, piped, read, loaded];
   } finally {
     await pgClient.end();
   }
 }
 
-/** What stays in memory while millions of rows go through, as a sentence. */
-export async function copyMemory(dsn: string): Promise<string> {
+/** What stays in memory while millions of rows go through. */
+export async function copyMemory({ dsn, quick }: Setting): Promise<Figures[]> {
+  const count = quick ? ROWS : MEMORY_ROWS;
   await using conn = await AsyncConnection.connect(dsn);
   const cur = conn.cursor();
   await cur.execute(`CREATE TEMP TABLE bench_copy (${COLUMNS})`);
   const inGrowth = await growthDuring(async () => {
     await cur.withCopy('COPY bench_copy FROM STDIN (FORMAT binary)', async (to) => {
       to.setTypes(TYPES);
-      for (let i = 0; i < MEMORY_ROWS; i++) await to.writeRow(rows[i % ROWS]!);
+      for (let i = 0; i < count; i++) await to.writeRow(rows[i % ROWS]!);
     });
   });
   const outGrowth = await growthDuring(async () => {
-    let count = 0;
+    let got = 0;
     await cur.withCopy('COPY bench_copy TO STDOUT (FORMAT binary)', async (from) => {
       from.setTypes(TYPES);
-      for await (const row of from.rows()) count += row.length / TYPES.length;
+      for await (const row of from.rows()) got += row.length / TYPES.length;
     });
-    if (count !== MEMORY_ROWS) throw new Error(`expected ${String(MEMORY_ROWS)} rows, got ${String(count)}`);
+    if (got !== count) throw new Error(`expected ${String(count)} rows, got ${String(got)}`);
   });
   await conn.rollback();
-  return (
-    `COPY of ${String(MEMORY_ROWS)} rows: resident memory grew by ${inGrowth.toFixed(0)} MiB on the way in, ` +
-    `by ${outGrowth.toFixed(0)} MiB on the way out`
-  );
+  return [
+    {
+      kind: 'figures',
+      title: `resident memory grown by a COPY of ${String(count)} rows`,
+      unit: 'MiB',
+      values: [
+        { name: `${OURS}, in`, value: inGrowth },
+        { name: `${OURS}, out`, value: outGrowth },
+      ],
+    },
+  ];
 }
 
 async function growthDuring(work: () => Promise<void>): Promise<number> {

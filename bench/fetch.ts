@@ -1,56 +1,89 @@
-import pg from 'pg';
-import postgres from 'postgres';
-import { AsyncConnection, dictRow } from '../src/index.js';
-import { OURS, race, type Line } from './report.js';
+import { dictRow } from '../src/index.js';
+import { Clients, slonikSql } from './clients.js';
+import { Floor } from './floor.js';
+import { growth } from './growth.js';
+import { OURS, race } from './race.js';
+import type { Finding, Setting } from './setting.js';
 
 const ROWS = 20_000;
 /** Fetches in a row, so that the server's caches are warm for everybody. */
-const FETCHES = 4;
+const FETCHES = 3;
 /** One column of each of the types that most tables are made of. */
 const QUERY = `
   SELECT i::int4 AS id, 'name of row ' || i AS name, (i * 1000000007::int8) AS big, i / 7.0::float8 AS ratio,
          i % 2 = 0 AS even, timestamptz '2024-01-01 00:00+00' + i * interval '1 second' AS at, (i / 100.0)::numeric(12, 2) AS price
   FROM generate_series(1, ${String(ROWS)}) AS i`;
+const ALL = 'SELECT * FROM bench_rows';
+const MOST_ROWS = 1_000_000;
 
-/** Fetching many rows, as tuples and as objects. */
-export async function fetchRows(dsn: string): Promise<Line[]> {
-  await using ours = await AsyncConnection.connect(dsn, { autocommit: true });
-  const pgClient = new pg.Client(dsn);
-  await pgClient.connect();
-  const sql = postgres(dsn, { max: 1 });
+/** Fetching many rows, as tuples and as objects, each client with the types it has by default. */
+export async function fetchRows({ dsn, python, quick }: Setting): Promise<Finding[]> {
+  await using clients = await Clients.connect(dsn);
+  using floor = await Floor.connect(dsn);
+  const { ours, postgres, pg, pgPromise, slonik } = clients;
+  // All read one table from memory: generating the rows would be timed with everybody.
+  await ours.execute(`CREATE TABLE bench_rows AS ${QUERY}`);
   try {
-    // All read one table from memory: generating the rows would be timed with everybody.
-    await ours.execute(`CREATE TABLE bench_rows AS ${QUERY}`);
-    const all = 'SELECT * FROM bench_rows';
+    const thrownAway = Floor.contender(async () => {
+      for (let i = 0; i < FETCHES; i++) await floor.query(ALL);
+    });
     const tuples = await race(
-      `fetch ${String(ROWS)} rows × 7 columns, tuples`,
+      `fetch ${String(ROWS)} rows × 7, tuples`,
       [
-        { name: OURS, run: again(async () => (await ours.execute(all)).fetchall()) },
-        { name: 'postgres .values()', run: again(async () => sql.unsafe(all).values()) },
+        { name: OURS, run: again(async () => (await ours.execute(ALL)).fetchall()) },
+        { name: 'postgres', run: again(async () => postgres.unsafe(ALL).values()) },
         {
-          name: "pg rowMode 'array'",
-          run: again(async () => (await pgClient.query({ text: all, rowMode: 'array' })).rows),
+          name: 'pg',
+          run: again(async () => (await pg.query<unknown[]>({ text: ALL, rowMode: 'array' })).rows),
         },
+        ...(python?.contenders('fetch_tuples', FETCHES) ?? []),
+        thrownAway,
       ],
-      { operations: FETCHES },
+      {
+        operations: FETCHES,
+        goals: [
+          { peers: ['postgres'], ratio: 2.3 },
+          { peers: ['pg'], ratio: 3 },
+          { peers: ['asyncpg'], ratio: 1 },
+        ],
+      },
     );
     const objects = await race(
-      `fetch ${String(ROWS)} rows × 7 columns, objects`,
+      `fetch ${String(ROWS)} rows × 7, objects`,
       [
         {
           name: OURS,
-          run: again(async () => (await ours.execute(all, undefined, { rowFactory: dictRow })).fetchall()),
+          run: again(async () => (await ours.execute(ALL, undefined, { rowFactory: dictRow })).fetchall()),
         },
-        { name: 'postgres', run: again(async () => sql.unsafe(all)) },
-        { name: 'pg', run: again(async () => (await pgClient.query(all)).rows) },
+        { name: 'postgres', run: again(async () => postgres.unsafe(ALL)) },
+        { name: 'pg', run: again(async () => (await pg.query<object>(ALL)).rows) },
+        { name: 'pg-promise', run: again(async () => pgPromise.any(ALL)) },
+        { name: 'slonik', run: again(async () => slonik.any(slonikSql.unsafe`SELECT * FROM bench_rows`)) },
+        ...(python?.contenders('fetch_objects', FETCHES, ['psycopg']) ?? []),
+        thrownAway,
       ],
-      { operations: FETCHES },
+      {
+        operations: FETCHES,
+        goals: [
+          { peers: ['postgres'], ratio: 2.3 },
+          { peers: ['pg'], ratio: 3 },
+        ],
+      },
     );
-    return [...tuples, ...objects];
+    const series = (rows: number): string =>
+      `SELECT i, 'name ' || i FROM generate_series(1, ${String(rows)}) AS i`;
+    const curve = await growth(
+      { title: 'Fetching more rows', x: 'rows', y: 'milliseconds' },
+      [1, 10, 100, 1000, 10_000, 100_000, ...(quick ? [] : [MOST_ROWS])],
+      {
+        [OURS]: async (rows) => (await ours.execute(series(rows))).fetchall(),
+        postgres: async (rows) => postgres.unsafe(series(rows)).values(),
+        pg: async (rows) => pg.query({ text: series(rows), rowMode: 'array' }),
+      },
+    );
+    return [tuples, objects, curve];
   } finally {
-    await ours.execute('DROP TABLE IF EXISTS bench_rows');
-    await sql.end({ timeout: 5 });
-    await pgClient.end();
+    await ours.execute('DROP TABLE bench_rows');
   }
 }
 

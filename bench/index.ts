@@ -1,57 +1,83 @@
 /**
- * Times usingpg against postgres.js and pg on one server, in one run: `npm run bench`, or some of it, `npm run bench -- fetch
- * statements`. Needs no server: one is started, unless DATABASE_URL names one.
+ * Times usingpg and its peers on one server, in one run, and writes what came of it to docs/benchmarks.md: `npm run bench`. Some
+ * of it, which writes nothing: `npm run bench -- fetch stream`; with few rounds: `--quick`. Needs no server: one is started,
+ * unless DATABASE_URL names one that asks for no password.
  */
-import { cpus } from 'node:os';
-import { startServer } from '../test/support/server.js';
+import { startOwnServer, startServer } from '../test/support/server.js';
 import { checkout } from './checkout.js';
 import { composition } from './composition.js';
 import { copy, copyMemory } from './copy.js';
-import { executemany } from './executemany.js';
+import { dumping } from './dumping.js';
 import { fetchRows } from './fetch.js';
+import { footprint } from './footprint.js';
 import { heap } from './heap.js';
-import { pipeline } from './pipeline.js';
-import { stream, streamMemory } from './stream.js';
-import { table, type Line } from './report.js';
-import { statementsAtOnce } from './statements.js';
-import { transactions } from './transactions.js';
+import { inserts } from './inserts.js';
+import { latency } from './latency.js';
+import { loading } from './loading.js';
+import { machineOf } from './machine.js';
+import { pooled } from './pooled.js';
+import { Python } from './python.js';
+import { beQuick } from './race.js';
+import { inShort, writePage } from './report.js';
+import type { Finding, Workload } from './setting.js';
+import { statements } from './statements.js';
+import { stream } from './stream.js';
+import { values } from './values.js';
 
-const workloads: Readonly<Record<string, (dsn: string) => Promise<Line[] | string>>> = {
+const workloads: Readonly<Record<string, Workload>> = {
   fetch: fetchRows,
+  statements,
+  pooled,
   checkout,
-  statements: statementsAtOnce,
-  transactions,
-  executemany,
-  composition,
-  pipeline,
+  inserts,
   stream,
-  streamMemory,
   copy,
-  copyMemory,
+  values,
+  loading,
+  dumping,
+  composition,
+  latency,
+  footprint,
   heap,
+  copyMemory,
 };
 
-const wanted = process.argv.slice(2);
+const args = process.argv.slice(2);
+const quick = args.includes('--quick');
+const wanted = args.filter((arg) => arg !== '--quick');
 const unknown = wanted.filter((name) => !Object.hasOwn(workloads, name));
 if (unknown.length > 0) {
   console.error(`no such workload: ${unknown.join(', ')}; there are ${Object.keys(workloads).join(', ')}`);
   process.exit(2);
 }
+if (globalThis.gc === undefined)
+  console.error('without --expose-gc everybody pays for the garbage of others');
+if (quick) beQuick();
+// pg warns of calls that are exactly what is measured.
+process.noDeprecation = true;
 
-const server = await startServer();
+const own = (process.env['DATABASE_URL'] ?? '') === '';
+const server = await (own ? startOwnServer({ settings: { max_connections: 500 } }) : startServer());
 try {
-  const lines: Line[] = [];
-  const sentences: string[] = [];
+  using python = Python.start(server.dsn);
+  if (python === null) console.error('psycopg and asyncpg are skipped: no Python here has them');
+  for (const peer of ['psycopg', 'asyncpg'] as const) {
+    if (python !== null && !(peer in python.peers)) console.error(`${peer} is skipped: it is not installed`);
+  }
+  const findings: Finding[] = [];
   for (const [name, run] of Object.entries(workloads)) {
     if (wanted.length > 0 && !wanted.includes(name)) continue;
-    console.error(`${name} …`);
-    const outcome = await run(server.dsn);
-    if (typeof outcome === 'string') sentences.push(outcome);
-    else lines.push(...outcome);
+    const start = performance.now();
+    const found = await run({ dsn: server.dsn, quick, python });
+    console.error(`${name}: ${((performance.now() - start) / 1000).toFixed(0)} s`);
+    findings.push(...found);
   }
-  if (lines.length > 0) console.log(`\n${table(lines)}`);
-  for (const sentence of sentences) console.log(`\n${sentence}`);
-  console.log(`\nNode ${process.version}, ${String(cpus().length)} × ${cpus()[0]?.model ?? 'unknown CPU'}`);
+  const machine = await machineOf(server.dsn, python);
+  console.log(inShort(findings, machine));
+  if (wanted.length === 0) {
+    await writePage(findings, machine);
+    console.log('\ndocs/benchmarks.md has been written');
+  }
 } finally {
   await server.stop();
 }

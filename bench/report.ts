@@ -1,97 +1,192 @@
-/** One way of doing a workload: us, or a peer. */
-export interface Contender {
-  readonly name: string;
-  /** Does the work once. */
-  run(): Promise<unknown>;
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { format } from 'prettier';
+import { chartOfCurve, chartOfRaces, THEMES } from './charts.js';
+import type { Curve, Figures } from './findings.js';
+import type { Machine } from './machine.js';
+import { OURS, reached, type Goal, type Race, type Spread } from './race.js';
+import type { Finding } from './setting.js';
+
+const DOCS = fileURLToPath(new URL('../docs/', import.meta.url));
+const IMAGES = 'benchmarks';
+
+/** Everything as a page of text, for the terminal. */
+export function inShort(findings: readonly Finding[], machine: Machine): string {
+  return [goalTable(findings), raceTable(findings), figureTable(findings), ...machine.lines]
+    .filter((part) => part !== '')
+    .join('\n\n');
 }
 
-/** The contender the others are compared with. */
-export const OURS = 'usingpg';
-
-export interface Line {
-  readonly workload: string;
-  readonly contender: string;
-  readonly bestMs: number;
-  readonly medianMs: number;
-  /** Best peer time / our best time: above 1 we are faster. */
-  readonly ratio: number;
-  /** The same with medians. */
-  readonly medianRatio: number;
-  /** The best time of one operation, where that says more. */
-  readonly perOperationUs: number | null;
-}
-
-const WARM_UP = 3;
-
-/** Pauses for a collection between runs, so that nobody pays for the garbage of the one before. */
-function collect(): void {
-  globalThis.gc?.();
-}
-
-/**
- * Runs the contenders in turn, `rounds` times after three warm-up rounds, so that a slow moment of the machine hits all of
- * them and everybody's code has been compiled. Each round starts with another contender.
- */
-export async function race(
-  workload: string,
-  contenders: readonly Contender[],
-  { rounds = 11, operations }: { rounds?: number; operations?: number } = {},
-): Promise<Line[]> {
-  const times = new Map(contenders.map(({ name }) => [name, [] as number[]]));
-  for (let round = -WARM_UP; round < rounds; round++) {
-    for (let turn = 0; turn < contenders.length; turn++) {
-      const contender = contenders[(turn + round + WARM_UP) % contenders.length];
-      if (contender === undefined) continue;
-      collect();
-      const start = performance.now();
-      await contender.run();
-      const elapsed = performance.now() - start;
-      if (round >= 0) times.get(contender.name)?.push(elapsed);
-    }
+/** Writes docs/benchmarks.md and its charts. */
+export async function writePage(findings: readonly Finding[], machine: Machine): Promise<void> {
+  await rm(DOCS + IMAGES, { recursive: true, force: true });
+  await mkdir(DOCS + IMAGES);
+  const races = findings.filter(isRace);
+  const curves = findings.filter(isCurve);
+  const images: string[] = [
+    await picture('ratios', 'Time of each client divided by that of usingpg', (theme) =>
+      chartOfRaces(races, theme),
+    ),
+  ];
+  for (const curve of curves) {
+    const name = curve.title
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9]+/g, '-')
+      .replace(/-$/, '');
+    images.push(await picture(name, curve.title, (theme) => chartOfCurve(curve, theme)));
   }
-  const ours = times.get(OURS) ?? [];
-  return contenders.map(({ name }) => {
-    const own = times.get(name) ?? [];
-    return {
-      workload,
-      contender: name,
-      bestMs: Math.min(...own),
-      medianMs: median(own),
-      ratio: Math.min(...own) / Math.min(...ours),
-      medianRatio: median(own) / median(ours),
-      perOperationUs: operations === undefined ? null : (Math.min(...own) * 1000) / operations,
-    };
-  });
+  const page = `# Benchmarks
+
+What \`npm run bench\` measured, and all that it measured. To repeat it, run that in a clone: it starts a server of its own, takes
+some minutes, and writes this page.
+
+${machine.lines.map((line) => `- ${line}`).join('\n')}
+
+All clients run in one process (those in Python in another), do the same work on the same server with the same number of
+connections, and take turns: each round runs every client once and begins with another one, with a garbage collection before
+each. A ratio is a client's time divided by that of usingpg in the same round, so above 1 usingpg is faster; the table has the
+median, and in brackets what is between a quarter and three quarters of the rounds. Processor time that another program took
+away shows in these brackets.
+
+"Bytes thrown away" is no client: it sends the same messages, prepared beforehand, and drops the answers unread. It is what the
+server and the socket take, and no client can be faster.
+
+## Goals
+
+${goalTable(findings)}
+
+## Ratios
+
+${images[0]!}
+
+${raceTable(findings)}
+
+## Counted
+
+${figureTable(findings)}
+
+## Scaling
+
+${curves.map((curve, i) => `### ${curve.title}\n\n${images[i + 1]!}\n\n${curveTable(curve)}`).join('\n\n')}
+`;
+  await writeFile(`${DOCS}benchmarks.md`, await format(page, { parser: 'markdown', printWidth: 128 }));
 }
 
-function median(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const upper = sorted[middle] ?? NaN;
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? NaN) + upper) / 2;
+async function picture(
+  name: string,
+  alt: string,
+  draw: (theme: (typeof THEMES)['light']) => Promise<string>,
+): Promise<string> {
+  for (const [mode, theme] of Object.entries(THEMES)) {
+    await writeFile(`${DOCS}${IMAGES}/${name}-${mode}.svg`, await draw(theme));
+  }
+  return `<picture>
+  <source media="(prefers-color-scheme: dark)" srcset="${IMAGES}/${name}-dark.svg">
+  <img alt="${alt}" src="${IMAGES}/${name}-light.svg">
+</picture>`;
 }
 
-/** The lines as a Markdown table. */
-export function table(lines: readonly Line[]): string {
-  const head = ['workload', 'client', 'best ms', 'median ms', 'µs each', 'best ÷ ours', 'median ÷ ours'];
-  const rows = lines.map((line) => [
-    line.workload,
-    line.contender,
-    line.bestMs.toFixed(1),
-    line.medianMs.toFixed(1),
-    line.perOperationUs === null ? '' : line.perOperationUs.toFixed(2),
-    line.ratio.toFixed(2),
-    line.medianRatio.toFixed(2),
-  ]);
-  return aligned(head, rows);
+// --- tables
+
+function goalTable(findings: readonly Finding[]): string {
+  const rows = [
+    ...findings.filter(isRace).flatMap((race) => race.goals.map((goal) => goalRow(race, goal))),
+    ...findings.filter(isFigures).map(figureGoalRow),
+  ].filter((row) => row !== null);
+  if (rows.length === 0) return '';
+  return markdown(['workload', 'against', 'goal', 'reached', ''], rows);
 }
 
-function aligned(head: readonly string[], rows: readonly (readonly string[])[]): string {
+function goalRow(race: Race, goal: Goal): string[] | null {
+  const entry = reached(race, goal);
+  if (entry === null) return null;
+  const met = entry.ratio.median >= goal.ratio;
+  return [
+    race.workload,
+    entry.name,
+    ratio(goal.ratio),
+    ratio(entry.ratio.median),
+    met ? 'reached' : `short${limit(race, entry.ms)}`,
+  ];
+}
+
+/** Why a goal is out of reach, where it is: the peer's time divided by that of nobody. */
+function limit({ entries }: Race, peer: Spread): string {
+  const floor = entries.find((entry) => entry.floor);
+  const ours = entries.find(({ name }) => name === OURS);
+  if (floor === undefined || ours === undefined) return '';
+  const share = (floor.ms.median / ours.ms.median) * 100;
+  return `; bytes thrown away take ${share.toFixed(0)} % of our time, which allows ${ratio(peer.median / floor.ms.median)} at most`;
+}
+
+function figureGoalRow({ title, unit, values, goal }: Figures): string[] | null {
+  const ours = values.find(({ name }) => name === OURS)?.value;
+  if (goal === undefined || ours === undefined) return null;
+  return [
+    title,
+    goal.text,
+    `${number(goal.most)} ${unit}`,
+    `${number(ours)} ${unit}`,
+    ours <= goal.most ? 'reached' : 'short',
+  ];
+}
+
+function raceTable(findings: readonly Finding[]): string {
+  const rows = findings
+    .filter(isRace)
+    .flatMap(({ workload, operations, entries }) =>
+      entries.map(({ name, ms, ratio: own }) => [
+        workload,
+        name,
+        `${number(ms.median)} (${number(ms.low)} – ${number(ms.high)})`,
+        operations === null ? '' : number((ms.median * 1000) / operations),
+        name === OURS ? '1' : `${ratio(own.median)} (${ratio(own.low)} – ${ratio(own.high)})`,
+      ]),
+    );
+  return rows.length === 0 ? '' : markdown(['workload', 'client', 'ms', 'µs each', 'ratio'], rows);
+}
+
+function figureTable(findings: readonly Finding[]): string {
+  const rows = findings
+    .filter(isFigures)
+    .flatMap(({ title, unit, values }) =>
+      values.map(({ name, value }) => [title, name, `${number(value)} ${unit}`]),
+    );
+  return rows.length === 0 ? '' : markdown(['what', 'client', ''], rows);
+}
+
+function curveTable({ x, y, series }: Curve): string {
+  const sizes = series[0]!.points.map(([size]) => size);
+  return markdown(
+    [`${x} → ${y}`, ...sizes.map(String)],
+    series.map(({ name, points }) => [name, ...points.map(([, value]) => number(value))]),
+  );
+}
+
+function markdown(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, column) =>
-    Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
+    Math.max(title.length, 3, ...rows.map((row) => row[column]?.length ?? 0)),
   );
   const line = (cells: readonly string[]): string =>
-    `| ${cells.map((cell, column) => (column < 2 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join(' | ')} |`;
-  const rule = `| ${widths.map((width, column) => (column < 2 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`)).join(' | ')} |`;
-  return [line(head), rule, ...rows.map(line)].join('\n');
+    `| ${cells.map((cell, column) => cell.padEnd(widths[column]!)).join(' | ')} |`;
+  return [line(head), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)].join('\n');
+}
+
+function ratio(value: number): string {
+  return value.toFixed(2);
+}
+
+/** Three digits that count. */
+function number(value: number): string {
+  return Math.abs(value) >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(3)));
+}
+
+function isRace(finding: Finding): finding is Race {
+  return finding.kind === 'race';
+}
+function isCurve(finding: Finding): finding is Curve {
+  return finding.kind === 'curve';
+}
+function isFigures(finding: Finding): finding is Figures {
+  return finding.kind === 'figures';
 }

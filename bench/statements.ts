@@ -1,78 +1,144 @@
-import pg from 'pg';
-import postgres from 'postgres';
-import { AsyncConnection } from '../src/index.js';
-import { OURS, race, type Line } from './report.js';
+import { Clients, slonikSql } from './clients.js';
+import { Floor } from './floor.js';
+import { OURS, race } from './race.js';
+import type { Finding, Setting } from './setting.js';
 
-const STATEMENTS = 4000;
+const ONE_BY_ONE = 1000;
+const AT_ONCE = 4000;
+const TEXT = 'SELECT $1::int4';
 
-/** Many statements at once on one connection, in autocommit mode and in a transaction. */
-export async function statementsAtOnce(dsn: string): Promise<Line[]> {
-  await using autocommit = await AsyncConnection.connect(dsn, { autocommit: true });
-  await using transactional = await AsyncConnection.connect(dsn);
-  const pgClient = new pg.Client(dsn);
-  await pgClient.connect();
-  const sql = postgres(dsn, { max: 1 });
-  // All three with a statement prepared once: that is the default of two of them.
-  const oursAtOnce = (conn: AsyncConnection): Promise<unknown> =>
-    atOnce(async (i) => (await (await conn.execute('SELECT %s::int4', [i])).fetchone())?.[0]);
-  const pgAtOnce = (): Promise<unknown> =>
-    atOnce(async (i) => {
-      const result = await pgClient.query<number[]>({
-        name: 'bench',
-        text: 'SELECT $1::int4',
-        values: [i],
-        rowMode: 'array',
-      });
-      return result.rows[0]?.[0];
-    });
-  try {
-    const inAutocommit = await race(
-      `${String(STATEMENTS)} statements at once, autocommit`,
-      [
-        { name: OURS, run: () => oursAtOnce(autocommit) },
-        { name: 'pg', run: pgAtOnce },
-        {
-          name: 'postgres',
-          run: () => atOnce(async (i) => (await sql`SELECT ${i}::int4`.values())[0]?.[0]),
-        },
+/** Many small statements on one connection: each waited for, and all of them sent at once. */
+export async function statements({ dsn, python }: Setting): Promise<Finding[]> {
+  await using clients = await Clients.connect(dsn);
+  const { ours, postgres, pg, pgPipelining, pgPromise, slonik } = clients;
+  using floor = await Floor.connect(dsn);
+  await floor.prepare(TEXT);
+  const bound = Array.from({ length: AT_ONCE }, (_, i) => Floor.executions([[String(i)]]));
+
+  const byUs =
+    (prepare: boolean) =>
+    async (i: number): Promise<unknown> =>
+      (await (await ours.execute('SELECT %s::int4', [i], { prepare })).fetchone())?.[0];
+  const byPostgres = async (i: number): Promise<unknown> =>
+    (await postgres`SELECT ${i}::int4`.values())[0]?.[0];
+  const byPg = async (i: number): Promise<unknown> =>
+    (await pg.query<number[]>({ name: 'bench', text: TEXT, values: [i], rowMode: 'array' })).rows[0]?.[0];
+
+  const prepared = await race(
+    `${String(ONE_BY_ONE)} statements one by one, prepared`,
+    [
+      { name: OURS, run: oneByOne(byUs(true)) },
+      { name: 'postgres', run: oneByOne(byPostgres) },
+      { name: 'pg', run: oneByOne(byPg) },
+      ...(python?.contenders('prepared', ONE_BY_ONE) ?? []),
+      Floor.contender(async () => {
+        for (let i = 0; i < ONE_BY_ONE; i++) await floor.ask(bound[i]!);
+      }),
+    ],
+    {
+      operations: ONE_BY_ONE,
+      goals: [
+        { peers: ['pg'], ratio: 1.25 },
+        { peers: ['postgres'], ratio: 1.5 },
       ],
-      { operations: STATEMENTS },
-    );
-    const inTransaction = await race(
-      `${String(STATEMENTS)} statements at once, one transaction`,
-      [
-        {
-          name: OURS,
-          run: async () => {
-            await oursAtOnce(transactional);
-            await transactional.commit();
-          },
-        },
-        {
-          name: 'pg',
-          run: async () => {
-            await pgClient.query('BEGIN');
-            await pgAtOnce();
-            await pgClient.query('COMMIT');
-          },
-        },
-        {
-          name: 'postgres',
-          run: () => sql.begin((tx) => atOnce(async (i) => (await tx`SELECT ${i}::int4`.values())[0]?.[0])),
-        },
+    },
+  );
+  const unprepared = await race(
+    `${String(ONE_BY_ONE)} statements one by one, not prepared`,
+    [
+      { name: OURS, run: oneByOne(byUs(false)) },
+      {
+        name: 'postgres',
+        run: oneByOne(async (i) => (await postgres.unsafe(TEXT, [i], { prepare: false }).values())[0]?.[0]),
+      },
+      {
+        name: 'pg',
+        run: oneByOne(
+          async (i) => (await pg.query<number[]>({ text: TEXT, values: [i], rowMode: 'array' })).rows[0]?.[0],
+        ),
+      },
+      {
+        name: 'pg-promise',
+        run: oneByOne(async (i) => (await pgPromise.one<{ int4: number }>(TEXT, [i])).int4),
+      },
+      {
+        name: 'slonik',
+        run: oneByOne(async (i) => slonik.oneFirst(slonikSql.unsafe`SELECT ${i}::int4`)),
+      },
+      ...(python?.contenders('unprepared', ONE_BY_ONE, ['psycopg']) ?? []),
+    ],
+    { operations: ONE_BY_ONE, goals: [{ peers: ['pg'], ratio: 1.25 }] },
+  );
+  const atOnce = await race(
+    `${String(AT_ONCE)} statements at once, one connection`,
+    [
+      { name: OURS, run: allAtOnce(byUs(true)) },
+      { name: 'postgres', run: allAtOnce(byPostgres) },
+      { name: 'pg', run: allAtOnce(byPg) },
+      {
+        name: 'pg, pipelining',
+        run: allAtOnce(
+          async (i) =>
+            (await pgPipelining.query<number[]>({ name: 'bench', text: TEXT, values: [i], rowMode: 'array' }))
+              .rows[0]?.[0],
+        ),
+      },
+      ...(python?.contenders('at_once', AT_ONCE, ['psycopg']) ?? []),
+      Floor.contender(() => floor.ask(Buffer.concat(bound), AT_ONCE)),
+    ],
+    {
+      operations: AT_ONCE,
+      goals: [
+        { peers: ['pg'], ratio: 5 },
+        { peers: ['postgres'], ratio: 1 },
       ],
-      { operations: STATEMENTS },
-    );
-    return [...inAutocommit, ...inTransaction];
-  } finally {
-    await sql.end({ timeout: 5 });
-    await pgClient.end();
-  }
+    },
+  );
+  await ours.setAutocommit(false);
+  const inTransaction = await race(
+    `${String(AT_ONCE)} statements at once, one transaction`,
+    [
+      {
+        name: OURS,
+        run: async () => {
+          await allAtOnce(byUs(true))();
+          await ours.commit();
+        },
+      },
+      {
+        name: 'postgres',
+        run: () =>
+          postgres.begin((tx) => allAtOnce(async (i) => (await tx`SELECT ${i}::int4`.values())[0]?.[0])()),
+      },
+      {
+        name: 'pg',
+        run: async () => {
+          await pg.query('BEGIN');
+          await allAtOnce(byPg)();
+          await pg.query('COMMIT');
+        },
+      },
+    ],
+    { operations: AT_ONCE },
+  );
+  return [prepared, unprepared, atOnce, inTransaction];
 }
 
-/** Runs `statement` for every number without awaiting in between, and sees that each got its own answer. */
-async function atOnce(statement: (i: number) => Promise<unknown>): Promise<void> {
-  const answers = await Promise.all(Array.from({ length: STATEMENTS }, (_, i) => statement(i)));
-  const wrong = answers.filter((answer, i) => Number(answer) !== i).length;
-  if (wrong > 0) throw new Error(`${String(wrong)} statements got another's answer`);
+function oneByOne(statement: (i: number) => Promise<unknown>): () => Promise<void> {
+  return async () => {
+    for (let i = 0; i < ONE_BY_ONE; i++) if (Number(await statement(i)) !== i) throw wrongAnswer(i);
+  };
+}
+
+/** None is waited for before the next is sent, and each has to get its own answer. */
+function allAtOnce(statement: (i: number) => Promise<unknown>): () => Promise<void> {
+  return async () => {
+    const answers = await Promise.all(Array.from({ length: AT_ONCE }, (_, i) => statement(i)));
+    const wrong = answers.findIndex((answer, i) => Number(answer) !== i);
+    if (wrong >= 0) throw wrongAnswer(wrong);
+  };
+}
+
+function wrongAnswer(i: number): Error {
+  return new Error(`statement ${String(i)} got another's answer`);
 }

@@ -2,7 +2,6 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import pgpass from 'pgpass/lib/helper.js';
 
 /** What a line of a password file is matched with. */
 export interface PasswordQuery {
@@ -19,7 +18,10 @@ export async function readPasswordFile(
 ): Promise<string | null> {
   const path = passfile ?? defaultPath();
   const stats = await stat(path).catch(() => null);
-  if (stats === null || !pgpass.usePgPass(stats, path)) return null;
+  if (stats === null) return null;
+  // Few have such a file, and all would wait for its reader to be loaded.
+  const { default: pgpass } = await import('pgpass/lib/helper.js');
+  if (!pgpass.usePgPass(stats, path)) return null;
   return new Promise((resolve) => {
     const stream = createReadStream(path);
     stream.on('error', () => {

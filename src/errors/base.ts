@@ -3,7 +3,7 @@ import { setHidden, SHOWN_QUERY, type ErrorConnection, type ErrorPool } from './
 
 /** Of an error that is not the server's: one for all, as it never changes. */
 const NO_DIAGNOSTIC = new Diagnostic(new Map());
-/** The same in every copy of the package, so that the ESM and the CommonJS copy know each other's errors. */
+/** The same in every copy of the package, so that two that are installed know each other's errors. */
 const BRAND = Symbol.for('usingpg.error');
 
 /** What an error may be made with besides its message. */

@@ -24,14 +24,17 @@ const isOftenLong: readonly boolean[] = (() => {
     long[code] = true;
   return long;
 })();
+/** A longer message gets its memory as its bytes arrive: what it says of its length is not believed yet. */
+const AT_ONCE = 2 ** 21;
+const NOTHING = Buffer.alloc(0);
 
 /**
  * Cuts the byte stream of a backend into messages, copying only those that straddle two chunks.
  */
 export class BackendReader {
   readonly #sink: MessageSink;
-  /** Pieces of a message that is not complete yet. */
-  #pieces: Buffer[] = [];
+  /** The first bytes of a message that is not complete yet, and how many there are. */
+  #begun: Buffer = NOTHING;
   #have = 0;
   #longest = LONGEST_IN_STARTUP;
   #stopped = false;
@@ -48,7 +51,7 @@ export class BackendReader {
   /** Ignore everything from here, also what is left of the chunk being read. */
   stop(): void {
     this.#stopped = true;
-    this.#pieces = [];
+    this.#begun = NOTHING;
   }
 
   /** Takes the next chunk of the stream and delivers the messages that it completes. */
@@ -63,18 +66,16 @@ export class BackendReader {
     let taken = 0;
     if (this.#have < HEADER) {
       taken = Math.min(HEADER - this.#have, chunk.length);
-      this.#keep(chunk.subarray(0, taken));
+      this.#keep(chunk, 0, taken, HEADER);
       if (this.#have < HEADER) return -1;
-      this.#pieces = [Buffer.concat(this.#pieces)];
     }
-    const first = this.#pieces[0]!;
-    const needed = this.#messageLength(first, 0);
+    const needed = this.#messageLength(this.#begun, 0);
     if (needed < 0) return -1;
     const more = Math.min(needed - this.#have, chunk.length - taken);
-    this.#keep(chunk.subarray(taken, taken + more));
+    this.#keep(chunk, taken, taken + more, needed);
     if (this.#have < needed) return -1;
-    const message = Buffer.concat(this.#pieces, needed);
-    this.#pieces = [];
+    const message = this.#begun;
+    this.#begun = NOTHING;
     this.#have = 0;
     this.#deliver(message, 0, needed);
     return this.#stopped ? -1 : taken + more;
@@ -86,19 +87,28 @@ export class BackendReader {
     while (end - at >= HEADER) {
       const length = this.#messageLength(chunk, at);
       if (length < 0) return;
-      if (at + length > end) break;
+      if (at + length > end) {
+        this.#keep(chunk, at, end, length);
+        return;
+      }
       this.#deliver(chunk, at, at + length);
       if (this.#stopped) return;
       at += length;
     }
-    if (at < end) this.#keep(chunk.subarray(at));
+    if (at < end) this.#keep(chunk, at, end, HEADER);
   }
 
-  #keep(piece: Buffer): void {
-    if (piece.length === 0) return;
-    // The chunk's memory is the socket's, and about to be overwritten.
-    this.#pieces.push(Buffer.from(piece));
-    this.#have += piece.length;
+  /** Copies a piece of a message of `needed` bytes: the chunk's memory is the socket's, and about to be overwritten. */
+  #keep(chunk: Buffer, start: number, end: number, needed: number): void {
+    const have = this.#have + end - start;
+    const room = this.#begun.length;
+    if (have > room) {
+      const grown = Buffer.allocUnsafe(Math.min(needed, Math.max(have, room * 2, AT_ONCE)));
+      this.#begun.copy(grown, 0, 0, this.#have);
+      this.#begun = grown;
+    }
+    chunk.copy(this.#begun, this.#have, start, end);
+    this.#have = have;
   }
 
   #deliver(bytes: Buffer, at: number, end: number): void {

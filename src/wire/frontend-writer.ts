@@ -1,4 +1,5 @@
-const INITIAL = 4096;
+/** Few statements are longer, and so little comes out of the pool that Node keeps for it. */
+const INITIAL = 1024;
 const MOST = 131_072;
 
 /**

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { copyFile, cp, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -131,16 +131,32 @@ console.log(pool.getStats().poolAvailable);
   },
 );
 
+test('the ES module and the CommonJS module are one', { timeout: 2 * MINUTE }, async () => {
+  const project = await install('both', { type: 'module' });
+  await writeFile(
+    join(project, 'index.js'),
+    `import { createRequire } from 'node:module';
+import * as esm from 'usingpg';
+const cjs = createRequire(import.meta.url)('usingpg');
+const names = Object.keys(cjs);
+console.log(names.length > 30, Object.keys(esm).length === names.length, names.every((name) => esm[name] === cjs[name]));
+`,
+  );
+  expect(await node(project, 'index.js')).toBe('true true true');
+});
+
 test(
-  'an error of the ES module copy is an instance of the CommonJS copy’s class',
+  'an error of one copy of the package is an instance of another copy’s class',
   { timeout: 2 * MINUTE },
   async () => {
-    const project = await install('both', { type: 'module' });
+    const project = await install('copies', { type: 'module' });
+    await cp(join(project, 'node_modules/usingpg'), join(project, 'node_modules/usingpg-again'), {
+      recursive: true,
+    });
     await writeFile(
       join(project, 'index.js'),
-      `import { createRequire } from 'node:module';
-import { AsyncConnection, errors } from 'usingpg';
-const other = createRequire(import.meta.url)('usingpg');
+      `import { AsyncConnection, errors } from 'usingpg';
+import * as other from 'usingpg-again';
 const conn = await AsyncConnection.connect(process.env.DSN);
 const error = await conn.execute('SELECT 1/0').catch((e) => e);
 await conn.close();
@@ -157,6 +173,11 @@ console.log(
     expect(await node(project, 'index.js')).toBe('true true true true true false');
   },
 );
+
+test('the package stays small: no more than 200 kB packed, of which half is its declarations and its text', () => {
+  expect(packed.size).toBeLessThanOrEqual(200_000);
+  expect(packed.unpackedSize).toBeLessThanOrEqual(750_000);
+});
 
 /** What the JavaScript projects do, in syntax that Node 20 has. */
 const USE = `const pool = new AsyncConnectionPool(process.env.DSN, { minSize: 1, open: false });

@@ -29,6 +29,8 @@ export class FaultProxy implements AsyncDisposable {
   latency = 0;
   /** Directions in which bytes vanish. */
   readonly blackHole = new Set<Direction>();
+  /** Sees every chunk as it comes in, before anything happens to it. */
+  onChunk: ((direction: Direction, chunk: Buffer) => void) | null = null;
   readonly #server: Server;
   readonly #links = new Set<Link>();
   #port = 0;
@@ -136,6 +138,7 @@ class Link implements ProxiedConnection {
       if (queue.length === 1) deliverDue();
     };
     from.on('data', (chunk: Buffer) => {
+      proxy.onChunk?.(direction, chunk);
       if (proxy.blackHole.has(direction)) return;
       late(() => {
         const allowed = chunk.subarray(0, Math.min(chunk.length, this.#allowed[direction]));

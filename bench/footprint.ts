@@ -1,0 +1,125 @@
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { Figures } from './findings.js';
+import { OURS, spread } from './race.js';
+import type { Setting } from './setting.js';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const CONNECTIONS = 50;
+/** How much more than postgres.js it may be. */
+const SHARE = 1.2;
+
+/** What it costs to have the library at all: to load it, to install it, to keep a connection. */
+export function footprint({ dsn, quick }: Setting): Promise<Figures[]> {
+  const built = `${ROOT}dist/index.js`;
+  run('npm', ['run', 'build']);
+  const imports = importTimes({ [OURS]: built, postgres: 'postgres', pg: 'pg' }, quick ? 3 : 15);
+  const packed = {
+    [OURS]: packageSize('.'),
+    postgres: packageSize('./node_modules/postgres'),
+    pg: packageSize('./node_modules/pg'),
+  };
+  return Promise.resolve([
+    figures('import', 'ms', imports),
+    figures(
+      'package, packed',
+      'kB',
+      mapped(packed, ({ size }) => size / 1000),
+    ),
+    figures(
+      'package, unpacked',
+      'kB',
+      mapped(packed, ({ unpackedSize }) => unpackedSize / 1000),
+    ),
+    figures('idle connection', 'kB of heap and buffers', idleMemory(dsn)),
+  ]);
+}
+
+function figures(title: string, unit: string, values: Readonly<Record<string, number>>): Figures {
+  return {
+    kind: 'figures',
+    title,
+    unit,
+    values: Object.entries(values).map(([name, value]) => ({ name, value })),
+    goal: { most: values['postgres']! * SHARE, text: 'no more than postgres.js and 20 %' },
+  };
+}
+
+/** The medians of processes that do nothing but import it, in turn. */
+function importTimes(modules: Readonly<Record<string, string>>, rounds: number): Record<string, number> {
+  const times = mapped(modules, () => [] as number[]);
+  for (let round = 0; round < rounds; round++) {
+    for (const [name, specifier] of Object.entries(modules)) {
+      const program = `const start = performance.now(); await import(${JSON.stringify(specifier)}); console.log(performance.now() - start)`;
+      times[name]!.push(Number(run(process.execPath, ['--input-type=module', '-e', program])));
+    }
+  }
+  return mapped(times, (own) => spread(own).median);
+}
+
+interface Packed {
+  readonly size: number;
+  readonly unpackedSize: number;
+}
+
+function packageSize(directory: string): Packed {
+  const [packed] = JSON.parse(run('npm', ['pack', directory, '--dry-run', '--json', '--ignore-scripts'])) as [
+    Packed,
+  ];
+  return packed;
+}
+
+function run(command: string, args: readonly string[]): string {
+  return execFileSync(command, args, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+}
+
+/** Opens a connection that has executed a statement: an expression for each client, of which `dsn` is in scope. */
+const OPENERS = {
+  [OURS]: `async () => {
+    const { AsyncConnection } = await import('./dist/index.js');
+    const conn = await AsyncConnection.connect(dsn, { autocommit: true });
+    await conn.execute('SELECT 1');
+    return conn;
+  }`,
+  postgres: `async () => {
+    const { default: postgres } = await import('postgres');
+    const sql = postgres(dsn, { max: 1 });
+    await sql\`SELECT 1\`;
+    return sql;
+  }`,
+  pg: `async () => {
+    const { default: pg } = await import('pg');
+    const client = new pg.Client(dsn);
+    await client.connect();
+    await client.query('SELECT 1');
+    return client;
+  }`,
+};
+
+/** What each of many idle connections keeps in memory. Each client has a process of its own, where nobody else's memory is freed. */
+function idleMemory(dsn: string): Record<string, number> {
+  return mapped(OPENERS, (opener) => {
+    const program = `
+      const dsn = ${JSON.stringify(dsn)};
+      const open = ${opener};
+      const settled = async () => {
+        for (let i = 0; i < 5; i++) {
+          gc();
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        }
+        const { heapUsed, external } = process.memoryUsage();
+        return heapUsed + external;
+      };
+      // Code that is compiled once is not a connection's.
+      const kept = [await open()];
+      const before = await settled();
+      for (let i = 0; i < ${String(CONNECTIONS)}; i++) kept.push(await open());
+      console.log(((await settled()) - before) / ${String(CONNECTIONS)} / 1000);
+      process.exit();`;
+    return Number(run(process.execPath, ['--expose-gc', '--input-type=module', '-e', program]));
+  });
+}
+
+function mapped<T, U>(record: Readonly<Record<string, T>>, map: (value: T) => U): Record<string, U> {
+  return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, map(value)]));
+}

@@ -1,0 +1,116 @@
+/** One way of doing a workload: us, or a peer. */
+export interface Contender {
+  readonly name: string;
+  /** Does the work once. A number that it gives is how many milliseconds that took; else it is timed here. */
+  run(): Promise<unknown>;
+  /** Not a client, but what no client can be faster than. */
+  readonly floor?: boolean;
+}
+
+/** How much faster than a peer we mean to be: its time / ours. */
+export interface Goal {
+  readonly peers: readonly string[];
+  readonly ratio: number;
+}
+
+/** What is between a quarter and three quarters of some numbers, and the middle. */
+export interface Spread {
+  readonly low: number;
+  readonly median: number;
+  readonly high: number;
+}
+
+export interface Entry {
+  readonly name: string;
+  readonly floor: boolean;
+  readonly ms: Spread;
+  /** Its time / ours in the same round: above 1 we are faster. */
+  readonly ratio: Spread;
+}
+
+/** A workload done by several. */
+export interface Race {
+  readonly kind: 'race';
+  readonly workload: string;
+  /** How many operations of which `ms` is the sum, where the time of one says more. */
+  readonly operations: number | null;
+  readonly goals: readonly Goal[];
+  readonly entries: readonly Entry[];
+}
+
+/** The contender the others are compared with. */
+export const OURS = 'usingpg';
+
+export interface RaceOptions {
+  readonly goals?: readonly Goal[];
+  readonly operations?: number;
+}
+
+/** How long one race may take, so that all of them together take minutes. */
+const LIMIT_MS = 10_000;
+const FEWEST_ROUNDS = 5;
+
+let warmUp = 2;
+let mostRounds = 11;
+
+/** Few rounds, for when the benchmarks themselves are being worked on. */
+export function beQuick(): void {
+  warmUp = 1;
+  mostRounds = 3;
+}
+
+/**
+ * Runs the contenders in turn, after warm-up rounds, so that a slow moment of the machine hits all of them and everybody's code
+ * has been compiled. Each round starts with another contender.
+ */
+export async function race(
+  workload: string,
+  contenders: readonly Contender[],
+  { goals = [], operations }: RaceOptions = {},
+): Promise<Race> {
+  const times = new Map(contenders.map(({ name }) => [name, [] as number[]]));
+  const end = performance.now() + LIMIT_MS;
+  for (let round = -warmUp; round < mostRounds; round++) {
+    if (round >= FEWEST_ROUNDS && performance.now() > end) break;
+    for (let turn = 0; turn < contenders.length; turn++) {
+      const contender = contenders[(turn + round + warmUp) % contenders.length]!;
+      // So that nobody pays for the garbage of the one before.
+      globalThis.gc?.();
+      const start = performance.now();
+      const told = await contender.run();
+      const elapsed = typeof told === 'number' ? told : performance.now() - start;
+      if (round >= 0) times.get(contender.name)?.push(elapsed);
+    }
+  }
+  const ours = times.get(OURS) ?? [];
+  return {
+    kind: 'race',
+    workload,
+    operations: operations ?? null,
+    goals,
+    entries: contenders.map(({ name, floor = false }) => {
+      const own = times.get(name) ?? [];
+      return { name, floor, ms: spread(own), ratio: spread(own.map((ms, round) => ms / ours[round]!)) };
+    }),
+  };
+}
+
+/** The ratio reached against a goal's peers: that of the fastest of them. Null if none of them ran. */
+export function reached({ entries }: Race, { peers }: Goal): Entry | null {
+  const there = entries.filter(({ name }) => peers.includes(name));
+  return there.reduce<Entry | null>(
+    (least, entry) => (least === null || entry.ratio.median < least.ratio.median ? entry : least),
+    null,
+  );
+}
+
+export function spread(numbers: readonly number[]): Spread {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  return { low: quantile(sorted, 0.25), median: quantile(sorted, 0.5), high: quantile(sorted, 0.75) };
+}
+
+function quantile(sorted: readonly number[], share: number): number {
+  const at = (sorted.length - 1) * share;
+  const below = sorted[Math.floor(at)] ?? NaN;
+  return below + ((sorted[Math.ceil(at)] ?? NaN) - below) * (at - Math.floor(at));
+}

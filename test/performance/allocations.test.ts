@@ -1,0 +1,56 @@
+import { expect, test } from 'vitest';
+import { AsyncConnectionPool } from '../../src/index.js';
+import { connect, dsn } from '../support/database.js';
+
+// The heap that an operation takes before the garbage collector has been, over so few of them that it does not come in between;
+// should it come all the same, the number is too small, and fails no test. The bounds are twice what was measured.
+
+const OPERATIONS = 200;
+const WARM_UP = 1000;
+const ROUNDS = 5;
+
+async function bytesEach(operation: (i: number) => Promise<unknown>): Promise<number> {
+  // Compiled code is paid for once.
+  for (let i = 0; i < WARM_UP; i++) await operation(i);
+  const measured: number[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    globalThis.gc!();
+    const before = process.memoryUsage().heapUsed;
+    for (let i = 0; i < OPERATIONS; i++) await operation(i);
+    measured.push((process.memoryUsage().heapUsed - before) / OPERATIONS);
+  }
+  return measured.sort((a, b) => a - b)[ROUNDS >> 1]!;
+}
+
+test.each([
+  ['a prepared statement', true],
+  ['a statement that is not prepared', false],
+])('%s takes no more than 16 kB of heap', async (_, prepare) => {
+  const conn = await connect({ autocommit: true });
+  expect(await bytesEach((i) => conn.execute('SELECT %s::int4', [i % 100], { prepare }))).toBeLessThanOrEqual(
+    16_000,
+  );
+});
+
+test('a transaction of one statement takes no more than 28 kB of heap', async () => {
+  const conn = await connect();
+  const bytes = await bytesEach(async (i) => {
+    await conn.execute('SELECT %s::int4', [i % 100]);
+    await conn.commit();
+  });
+  expect(bytes).toBeLessThanOrEqual(28_000);
+});
+
+test('a checkout and its return take no more than 8 kB of heap', async () => {
+  await using pool = new AsyncConnectionPool(dsn(), { minSize: 1 });
+  await pool.wait();
+  expect(await bytesEach(async () => pool.putconn(await pool.getconn()))).toBeLessThanOrEqual(8_000);
+});
+
+test('100 rows of a number and a text take no more than 40 kB of heap', async () => {
+  const conn = await connect({ autocommit: true });
+  const bytes = await bytesEach(async () =>
+    (await conn.execute("SELECT i, 'name ' || i FROM generate_series(1, 100) AS i")).fetchall(),
+  );
+  expect(bytes).toBeLessThanOrEqual(40_000);
+});

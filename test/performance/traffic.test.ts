@@ -1,0 +1,113 @@
+import { onTestFinished, expect, test } from 'vitest';
+import { AsyncConnection, AsyncConnectionPool, type ConnectOptions } from '../../src/index.js';
+import { Wiretap } from './wiretap.js';
+
+// What a statement costs on the wire, in counts that no noise can move: a slower machine is as exact as a fast one.
+
+async function tapped(options: ConnectOptions = {}): Promise<{ conn: AsyncConnection; tap: Wiretap }> {
+  const tap = await Wiretap.start();
+  const conn = await AsyncConnection.connect(tap.dsn, options);
+  onTestFinished(async () => {
+    await conn.close();
+    await tap[Symbol.asyncDispose]();
+  });
+  return { conn, tap };
+}
+
+function count(messages: string, type: string): number {
+  return messages.split(type).length - 1;
+}
+
+test('a prepared statement is Bind, Execute and Sync, in one packet and one round trip', async () => {
+  const { conn, tap } = await tapped({ autocommit: true });
+  const run = (): Promise<unknown> => conn.execute('SELECT %s::int4', [1], { prepare: true });
+  await run();
+  expect(await tap.during(run)).toEqual({ messages: 'BES', packets: 1, roundTrips: 1 });
+});
+
+test('a statement that is not prepared takes one packet and one round trip as well', async () => {
+  const { conn, tap } = await tapped({ autocommit: true });
+  const run = (): Promise<unknown> => conn.execute('SELECT %s::int4', [1], { prepare: false });
+  expect(await tap.during(run)).toEqual({ messages: 'PBDES', packets: 1, roundTrips: 1 });
+});
+
+test('a transaction of one statement is two round trips: BEGIN goes with the statement', async () => {
+  const { conn, tap } = await tapped();
+  const run = async (): Promise<void> => {
+    await conn.execute('SELECT %s::int4', [1], { prepare: true });
+    await conn.commit();
+  };
+  await run();
+  const { messages, packets, roundTrips } = await tap.during(run);
+  expect({ packets, roundTrips }).toEqual({ packets: 2, roundTrips: 2 });
+  // Parse, Bind and Execute of BEGIN before those of the statement, under one Sync; COMMIT behind it.
+  expect(messages).toMatch(/^PBEBES(Q|BES|PBE?D?ES)$/);
+});
+
+test('executemany prepares once, and has one Sync for all executions', async () => {
+  const { conn, tap } = await tapped({ autocommit: true });
+  await conn.execute('CREATE TEMP TABLE counted (id int4, name text)');
+  const rows = Array.from({ length: 1000 }, (_, i) => [i, `name ${String(i)}`]);
+  const { messages, packets } = await tap.during(() =>
+    conn.cursor().executemany('INSERT INTO counted VALUES (%s, %s)', rows),
+  );
+  expect(count(messages, 'P')).toBeLessThanOrEqual(3);
+  expect(count(messages, 'S') + count(messages, 'Q')).toBeLessThanOrEqual(3);
+  // int2 is another statement than int4, and here there are none of these.
+  expect(count(messages, 'B')).toBeGreaterThanOrEqual(1000);
+  expect(count(messages, 'B')).toBeLessThanOrEqual(1002);
+  expect(packets).toBeLessThanOrEqual(40);
+});
+
+test('a pipeline has one Sync for all its statements', async () => {
+  const { conn, tap } = await tapped({ autocommit: true });
+  await conn.execute('CREATE TEMP TABLE counted (id int4)');
+  const { messages, packets } = await tap.during(() =>
+    conn.withPipeline(async () => {
+      for (let i = 0; i < 1000; i++) await conn.execute('INSERT INTO counted VALUES (%s)', [i]);
+    }),
+  );
+  expect(count(messages, 'B')).toBeLessThanOrEqual(1002);
+  expect(count(messages, 'S') + count(messages, 'Q')).toBeLessThanOrEqual(3);
+  expect(packets).toBeLessThanOrEqual(50);
+});
+
+test('4,000 statements at once are all on their way before the first answer is in', async () => {
+  const { conn, tap } = await tapped({ autocommit: true });
+  const one = (i: number): Promise<unknown> =>
+    conn.execute('SELECT %s::int8', [BigInt(i)], { prepare: true });
+  await one(0);
+  const { messages, packets } = await tap.during(() =>
+    Promise.all(Array.from({ length: 4000 }, (_, i) => one(i))),
+  );
+  expect(messages).toBe('BES'.repeat(4000));
+  expect(packets).toBeLessThanOrEqual(40);
+});
+
+test('taking a connection from a pool and giving it back says nothing to the server', async () => {
+  await using tap = await Wiretap.start();
+  await using pool = new AsyncConnectionPool(tap.dsn, { minSize: 1 });
+  await pool.wait();
+  const traffic = await tap.during(async () => {
+    for (let i = 0; i < 100; i++) await pool.putconn(await pool.getconn());
+  });
+  expect(traffic).toEqual({ messages: '', packets: 0, roundTrips: 0 });
+});
+
+test('a statement per checkout, committed on return, is two round trips', async () => {
+  await using tap = await Wiretap.start();
+  await using pool = new AsyncConnectionPool(tap.dsn, { minSize: 1 });
+  await pool.wait();
+  const run = (): Promise<unknown> =>
+    pool.withConnection((conn) => conn.execute('SELECT %s::int4', [1], { prepare: true }));
+  await run();
+  expect(await tap.during(run)).toMatchObject({ packets: 2, roundTrips: 2 });
+});
+
+test('a result of 10,000 rows is asked for once', async () => {
+  const { conn, tap } = await tapped({ autocommit: true });
+  const { packets, roundTrips } = await tap.during(async () =>
+    (await conn.execute('SELECT generate_series(1, 10000)')).fetchall(),
+  );
+  expect({ packets, roundTrips }).toEqual({ packets: 1, roundTrips: 1 });
+});
