@@ -52,7 +52,7 @@ export {
 } from './cursor/cursor.js';
 export { AsyncRawCursor } from './cursor/raw-cursor.js';
 export { AsyncRawServerCursor } from './cursor/raw-server-cursor.js';
-export { AsyncServerCursor, type ServerCursorOptions } from './cursor/server-cursor.js';
+export { AsyncServerCursor, type FetchOptions, type ServerCursorOptions } from './cursor/server-cursor.js';
 export type {
   CheckoutMessage,
   ConnectMessage,

@@ -4,6 +4,7 @@ import type { Loader } from '../wire/row-decoder.js';
 import { binaryLoaderFor } from './binary-decoder.js';
 import { encoderOf, GuessingEncoder, writeWithLength, type BinaryEncoder } from './binary-encoder.js';
 import { loadRaw } from './binary-scalars.js';
+import { BinaryShortcuts } from './binary-shortcuts.js';
 import type { Block } from './block.js';
 import { NativeValues } from './native-values.js';
 import type { RowReader, RowWriter } from './row-format.js';
@@ -26,6 +27,7 @@ export class BinaryRowWriter implements RowWriter {
   readonly #place = new RowPlace();
   readonly #guessing: GuessingEncoder;
   #encoders: readonly BinaryEncoder[] | null = null;
+  #shortcuts: BinaryShortcuts | null = null;
   #begun = false;
   #hasRows = false;
 
@@ -51,6 +53,7 @@ export class BinaryRowWriter implements RowWriter {
       }
       return encoder;
     });
+    this.#shortcuts = new BinaryShortcuts(oids, this.#native);
   }
 
   /** Who writes bytes writes the header, too. */
@@ -66,7 +69,12 @@ export class BinaryRowWriter implements RowWriter {
     try {
       this.#begin();
       out.int16(width);
-      for (let i = 0; i < width; i++) {
+      const shortcuts = this.#shortcuts;
+      for (
+        let i = shortcuts?.write(row, 0, out) ?? 0;
+        i < width;
+        i = shortcuts?.write(row, i + 1, out) ?? i + 1
+      ) {
         this.#place.column = i;
         writeWithLength(row[i], this.#encoders?.[i] ?? this.#guessing, out, this.#place);
       }

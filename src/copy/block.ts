@@ -54,6 +54,12 @@ export class Block {
     return this.bytes.subarray(0, this.length);
   }
 
+  /** Starts afresh in other memory: what has been written is somebody else's from here on. */
+  handOver(): void {
+    this.length = 0;
+    this.bytes = Buffer.allocUnsafeSlow(BLOCK + SPARE);
+  }
+
   /** Starts afresh. */
   clear(): void {
     this.length = 0;

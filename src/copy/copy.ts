@@ -96,7 +96,8 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
 
   /**
    * Writes data in the format of the COPY, cut anywhere; a string is sent as UTF-8 (Psycopg: `write()`). Small pieces are gathered
-   * into blocks. Resolves when more may be written. Raises `ProgrammingError` for a string if the format is binary.
+   * into blocks; large ones are not copied, so leave their bytes as they are until it resolves, which is when more may be written.
+   * Raises `ProgrammingError` for a string if the format is binary.
    */
   write(data: string | Uint8Array): Promise<void> {
     try {
@@ -117,12 +118,12 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
         }
       } else if (data instanceof Uint8Array) {
         if (this.#channel.binary && data.length > 0) this.#rowWriter().passed();
-        if (data.length >= LARGE) return this.#sendPast(data);
+        if (data.length >= LARGE) return this.#send(data);
         block.append(data);
       } else {
         throw this.#misuse(`expected write() to get a string or a Uint8Array, got ${describe(data)}`);
       }
-      return block.length >= BLOCK ? this.#send() : DONE;
+      return block.length >= BLOCK ? this.#send(null) : DONE;
     } catch (error) {
       return Promise.reject(error);
     }
@@ -139,7 +140,7 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
     try {
       this.#check('in', 'writeRow()');
       this.#rowWriter(true).write(row);
-      return this.#block!.length >= BLOCK ? this.#send() : DONE;
+      return this.#block!.length >= BLOCK ? this.#send(null) : DONE;
     } catch (error) {
       return Promise.reject(error);
     }
@@ -387,26 +388,20 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
     const block = this.#block;
     if (block === null || block.length === 0) return null;
     const wait = this.#channel.write(block.written());
-    block.clear();
+    if (wait === null) block.clear();
+    else block.handOver();
     return wait;
   }
 
-  #send(): Promise<void> {
-    return this.#waitFor(() => this.#flush());
-  }
-
-  /** Sends a large piece as it is, behind what has been gathered. */
-  #sendPast(data: Uint8Array): Promise<void> {
-    return this.#waitFor(() => {
-      // Of the two the last one says when more may be written.
-      this.#flush()?.catch(() => undefined);
-      return this.#channel.write(data);
-    });
-  }
-
-  #waitFor(send: () => Promise<void> | null): Promise<void> {
+  /** Sends what has been gathered, and behind it a large piece as it is. */
+  #send(large: Uint8Array | null): Promise<void> {
     try {
-      const wait = send();
+      let wait = this.#flush();
+      if (large !== null) {
+        // Of the two the last one says when more may be written.
+        wait?.catch(() => undefined);
+        wait = this.#channel.write(large);
+      }
       if (wait === null) return DONE;
       return wait.catch((error: unknown) => {
         this.#fail(error);

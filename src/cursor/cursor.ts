@@ -68,6 +68,17 @@ export interface CopyOptions {
 /** Runs a statement of the operation that is under way. @internal */
 export type RunStatement = (request: StatementRequest, hold?: Hold) => Promise<readonly StatementResult[]>;
 
+/** A stream, as long as it has the connection to itself. */
+interface HeldStream {
+  rows: RowStream | null;
+  readonly release: () => void;
+}
+
+/** Ends streams that were neither read to their end nor left: nobody could do it any more. */
+const forgottenStreams = new FinalizationRegistry<HeldStream>((held) => {
+  if (held.rows !== null) void held.rows.stop().then(held.release);
+});
+
 /** How many executions of `executemany()` are sent at once. */
 const BATCH = 1000;
 const NO_PARAMS: readonly DumpedParam[] = [];
@@ -284,10 +295,18 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
    *
    * @param options.size rows that are fetched at a time; by default as many as take some 256 KiB
    */
-  async *stream(
+  stream(query: Query, params?: Params | null, options: StreamOptions = {}): AsyncGenerator<R, void, void> {
+    const held: HeldStream = { rows: null, release: () => (this.#running = null) };
+    const rows = this.#stream(query, params, options, held);
+    forgottenStreams.register(rows, held);
+    return rows;
+  }
+
+  async *#stream(
     query: Query,
-    params?: Params | null,
-    options: StreamOptions = {},
+    params: Params | null | undefined,
+    options: StreamOptions,
+    held: HeldStream,
   ): AsyncGenerator<R, void, void> {
     const { size, signal } = options;
     this.#begin(query);
@@ -302,7 +321,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       const bound = this.bind(query, params);
       const request = this.#requestFor(bound, this.honoured(signal === undefined ? {} : { signal }));
       this.#query = bound.text;
-      stream = this.#handle.stream(request, size ?? null);
+      held.rows = stream = this.#handle.stream(request, size ?? null);
       this.#running = { query, requests: [stream.request] };
       for (let batch = await stream.next(); batch !== null; batch = await stream.next()) {
         const result = new CursorResult({ tag: null, ...batch }, this.adapters);
@@ -313,6 +332,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       }
     } finally {
       await stream?.stop();
+      held.rows = null;
       this.#running = null;
     }
   }

@@ -19,6 +19,15 @@ export interface ServerCursorOptions<R> extends CursorOptions<R> {
   withhold?: boolean;
 }
 
+/** Options of the fetches of a server-side cursor. */
+export interface FetchOptions {
+  /**
+   * Cancels the fetch when it is aborted; the connection stays usable. The cursor has to be executed again then, or told by
+   * `scroll(row, 'absolute')` where to go on.
+   */
+  signal?: AbortSignal;
+}
+
 const DEFAULT_ITERSIZE = 100;
 /** What `FETCH` and `MOVE` can count to. */
 const MOST_ROWS = 2_147_483_647;
@@ -55,6 +64,8 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
   /** Rows that iteration has fetched; those from `#at` on are still to be given. */
   #page: readonly unknown[] = [];
   #at = 0;
+  /** Where it stands on the server is not known. */
+  #astray = false;
   /** The page was the last one. */
   #atEnd = false;
   #closing: Promise<void> | null = null;
@@ -170,29 +181,30 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
   // --- fetching
 
   /** The next row, or null at the end. */
-  override async fetchone(): Promise<R | null> {
-    const rows = await this.#fetch('fetchone()', () => 1);
+  override async fetchone(options?: FetchOptions): Promise<R | null> {
+    const rows = await this.#fetch('fetchone()', () => 1, options);
     return rows.length > 0 ? rows[0]! : null;
   }
 
   /** The next rows: `size` of them, or fewer at the end. @default arraysize */
-  override fetchmany(size?: number): Promise<R[]> {
-    return this.#fetch('fetchmany()', () => {
+  override fetchmany(size?: number, options?: FetchOptions): Promise<R[]> {
+    const count = (): number => {
       if (size !== undefined) checkCount('the size of fetchmany()', size, 0);
       if (size !== undefined && size > 0) return size;
       checkCount('arraysize', this.arraysize, 1);
       return this.arraysize;
-    });
+    };
+    return this.#fetch('fetchmany()', count, options);
   }
 
   /** All rows that have not been fetched. */
-  override fetchall(): Promise<R[]> {
-    return this.#fetch('fetchall()', () => null);
+  override fetchall(options?: FetchOptions): Promise<R[]> {
+    return this.#fetch('fetchall()', () => null, options);
   }
 
   /**
    * Iterates over the rows that have not been fetched, which are fetched `itersize` at a time. Leaving the loop leaves the cursor
-   * where it is: the next fetch, or loop, goes on from there.
+   * where it is: the next fetch, or loop, goes on from there. To be able to abort it, fetch with `fetchmany(size, { signal })`.
    */
   override [Symbol.asyncIterator](): AsyncIterator<R> {
     return {
@@ -230,11 +242,13 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
       if (mode === 'absolute') {
         await run(this.#command(`MOVE ABSOLUTE ${String(value)} FROM`));
         this.#position = value;
+        this.#astray = false;
       } else if (left > 0 && value >= 0 && value <= left) {
         this.#at += value;
         this.#position += value;
         return;
       } else {
+        this.#checkPlace();
         // The server is ahead by the rows of the page, and behind the last of all by one more.
         const ahead = left === 0 ? 0 : left + (this.#atEnd ? 1 : 0);
         await run(this.#command(`MOVE ${String(Math.max(value - ahead, -MOST_ROWS))} FROM`));
@@ -272,6 +286,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
     this.#decoders = new SameDecoder(this);
     this.#described = false;
     this.#position = 0;
+    this.#astray = false;
     this.#dropPage();
   }
 
@@ -284,14 +299,15 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
   // --- inside
 
   /** Fetches as many rows as `count` says (null: all), those of the page first. */
-  #fetch(operation: string, count: () => number | null): Promise<R[]> {
+  #fetch(operation: string, count: () => number | null, { signal }: FetchOptions = {}): Promise<R[]> {
     return this.operate(operation, async (run) => {
+      signal?.throwIfAborted();
       const wanted = count();
       const left = this.#page.length - this.#at;
       const fromPage = wanted === null ? left : Math.min(wanted, left);
       const rows = this.#page.slice(this.#at, this.#at + fromPage).map((row) => this.make(row));
       if (wanted === null || wanted > fromPage) {
-        const fetched = await this.#fetchRows(run, wanted === null ? null : wanted - fromPage);
+        const fetched = await this.#fetchRows(run, wanted === null ? null : wanted - fromPage, signal);
         this.#dropPage();
         this.#position += fromPage + fetched.length;
         for (const row of fetched) rows.push(this.make(row));
@@ -304,16 +320,37 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
   }
 
   /** One `FETCH`. That of a cursor made in SQL describes it first, which begins a transaction, as any statement does. */
-  async #fetchRows(run: RunStatement, count: number | null): Promise<readonly unknown[]> {
+  async #fetchRows(
+    run: RunStatement,
+    count: number | null,
+    signal?: AbortSignal,
+  ): Promise<readonly unknown[]> {
     this.#checkNoPipeline();
+    this.#checkPlace();
     if (!this.#declared) {
       this.#position = 0;
-      await this.#describe(run, this.query);
+      await this.#describe(run, this.query, signal);
       this.#declared = true;
     }
-    const [result] = await run(this.#command(`FETCH FORWARD ${count === null ? 'ALL' : String(count)} FROM`));
-    this.#present(result!, this.query);
-    return result!.rows;
+    const fetch = this.#command(`FETCH FORWARD ${count === null ? 'ALL' : String(count)} FROM`);
+    let results: readonly StatementResult[];
+    try {
+      results = await run(signal === undefined ? fetch : { ...fetch, signal });
+    } catch (error) {
+      this.#astray ||= signal?.aborted === true;
+      throw error;
+    }
+    this.#present(results[0]!, this.query);
+    return results[0]!.rows;
+  }
+
+  #checkPlace(): void {
+    if (!this.#astray) return;
+    throw new errors.OperationalError(
+      "a fetch was aborted, and it isn't known whether the server had made its rows by then: to go on would be to miss them;" +
+        " execute the query again, or say where to go on with scroll(row, 'absolute')",
+      { query: this.query },
+    );
   }
 
   async #describe(run: RunStatement, query: string | null, signal?: AbortSignal): Promise<void> {

@@ -39,9 +39,11 @@ export interface Conversation {
 
 /** What somebody who has the session to himself may send. */
 export interface Floor {
-  /** A piece of a COPY IN. Returns whether more may be sent at once; else `onDrain` is called when it may. */
-  copyData(data: Uint8Array): boolean;
-  onDrain: (() => void) | null;
+  /**
+   * A piece of a COPY IN, which is not copied. Returns whether the network has taken it, so that its memory may be used again; else
+   * `written` is called when it has, unless the connection is lost before.
+   */
+  copyData(data: Uint8Array, written: () => void): boolean;
   /** Ends a COPY IN. */
   copyDone(): void;
   /** Ends a COPY IN with an error. */

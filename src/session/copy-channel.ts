@@ -15,9 +15,9 @@ export interface CopyChannel extends CopyFormat {
   readonly ended: boolean;
 
   /**
-   * COPY IN: sends a piece of data, cut anywhere; the bytes may be overwritten when it returns. Null if more may be written at
-   * once, else a promise for the moment when the network has taken enough. Throws, or rejects with, the server's error as soon as
-   * the server has ended the COPY.
+   * COPY IN: sends a piece of data, cut anywhere. Null if the network has taken it and more may be written at once, else a promise
+   * for that moment; until then the bytes must stay as they are. Throws, or rejects with, the server's error as soon as the
+   * server has ended the COPY.
    */
   write(data: Uint8Array): Promise<void> | null;
   /** COPY IN: ends the data. Resolves with the tag when the server has taken it all; rejects with the server's error. */

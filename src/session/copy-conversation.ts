@@ -1,12 +1,18 @@
 import * as errors from '../errors/index.js';
 import type { Conversation, Floor } from './conversation.js';
 import type { CopyChannel, CopyFormat } from './copy-channel.js';
+import { Fifo } from './fifo.js';
 
 /** Pieces of data are gathered into blocks of this size, bytes. */
 const BLOCK = 65_536;
 /** How much may wait to be read before the server is held up, bytes, and when it may go on. */
 const HIGH_WATER = 4 * BLOCK;
 const LOW_WATER = BLOCK;
+/**
+ * How long one may write without a turn of the event loop, in milliseconds. A network that takes everything at once would else let
+ * nobody in: not the server's error, nor a timer that is to abort the COPY.
+ */
+const TURN = 10;
 
 /** A COPY, from the moment when its statement is handed to the session. */
 export class CopyConversation implements Conversation, CopyChannel {
@@ -33,6 +39,10 @@ export class CopyConversation implements Conversation, CopyChannel {
   #filled = 0;
   #paused = false;
   #wake: (() => void) | null = null;
+  /** Those who wait for the network to take what they have written, in order. */
+  readonly #writing = new Fifo<() => void>();
+  /** When the event loop had its last turn, as far as is known. */
+  #turn = performance.now();
 
   /**
    * `run` executes the statement; `begun` is called when the server is ready for the data. If it never is, what `run` returned
@@ -99,17 +109,25 @@ export class CopyConversation implements Conversation, CopyChannel {
 
   write(data: Uint8Array): Promise<void> | null {
     this.#check('in');
-    if (this.#floor!.copyData(data)) return null;
-    return this.#drained();
+    if (!this.#floor!.copyData(data, this.#onTaken)) return this.#taken();
+    return performance.now() - this.#turn < TURN ? null : this.#nextTurn();
   }
 
-  async #drained(): Promise<void> {
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve;
-      this.#floor!.onDrain = () => {
-        this.#wakeUp();
-      };
-    });
+  /** The network has taken the first of what it was still to take. */
+  readonly #onTaken = (): void => {
+    this.#turn = performance.now();
+    this.#writing.shift()?.();
+  };
+
+  /** Resolves when the network has taken what was written last; rejects if the COPY ends before. */
+  async #taken(): Promise<void> {
+    await new Promise<void>((resolve) => this.#writing.push(resolve));
+    if (this.#error !== null) throw this.#error as Error;
+  }
+
+  async #nextTurn(): Promise<void> {
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    this.#turn = performance.now();
     if (this.#error !== null) throw this.#error as Error;
   }
 
@@ -236,6 +254,8 @@ export class CopyConversation implements Conversation, CopyChannel {
     const wake = this.#wake;
     this.#wake = null;
     wake?.();
+    if (!this.#ended) return;
+    for (const resolve of this.#writing.drain()) resolve();
   }
 }
 

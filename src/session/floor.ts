@@ -22,8 +22,7 @@ export function floorFor(pending: PendingStatement, means: Means): Floor {
       if (!pending.settled && !socket.destroyed) act(...args);
     };
   return {
-    onDrain: null,
-    copyData: (data) => lane.copyData(data),
+    copyData: (data, written) => lane.copyData(data, written),
     copyDone: whileItLasts(() => {
       lane.endCopy(pending, null);
     }),

@@ -1,17 +1,29 @@
-import { FrontendWriter } from '../wire/frontend-writer.js';
+import { copyDataHead, FrontendWriter } from '../wire/frontend-writer.js';
 import { PreparedStatements, statementKey, type ServerStatement } from './prepared-statements.js';
 import type { PendingStatement, SentParam, StatementRequest } from './statement.js';
 
 const NO_PARAMS: readonly SentParam[] = [];
 /** How much of a pipeline is written at once, bytes. */
 const PACKET = 32_768;
+/** A piece of a COPY of so many bytes goes as it is: to copy it would take longer than to write it by itself. */
+const LARGE = 8192;
+
+/** The socket, as far as it is written to. */
+export interface Outlet {
+  write(bytes: Buffer): void;
+  /**
+   * Writes pieces together. Returns whether the network has taken them all, so that their memory may be used again; else `written`
+   * is called when it has.
+   */
+  writeAll(pieces: readonly Uint8Array[], written: () => void): boolean;
+}
 
 /**
  * The way of statements that do not go through postgres.js: messages of the extended protocol, all executions of a statement
  * under one Sync, in one round trip whether it is prepared or not.
  */
 export class Lane {
-  readonly #write: (bytes: Buffer) => boolean;
+  readonly #outlet: Outlet;
   readonly #writer = new FrontendWriter();
   readonly #prepared = new PreparedStatements();
   /** Statements whose Parse is in flight. */
@@ -19,9 +31,8 @@ export class Lane {
   #flushScheduled = false;
   #flushDelayed = false;
 
-  /** `write` returns whether more may be written at once. */
-  constructor(write: (bytes: Buffer) => boolean) {
-    this.#write = write;
+  constructor(outlet: Outlet) {
+    this.#outlet = outlet;
   }
 
   /**
@@ -177,10 +188,15 @@ export class Lane {
     this.flush();
   }
 
-  /** A piece of a COPY FROM STDIN. Returns whether more may be written at once. */
-  copyData(data: Uint8Array): boolean {
-    this.#writer.copyData(data);
-    return this.flush();
+  /** A piece of a COPY FROM STDIN. Returns whether the network has taken it; else `written` is called when it has. */
+  copyData(data: Uint8Array, written: () => void): boolean {
+    if (data.length < LARGE) {
+      this.#flushScheduled = false;
+      this.#writer.copyData(data);
+      return this.#outlet.writeAll([this.#writer.take()], written);
+    }
+    this.flush();
+    return this.#outlet.writeAll([copyDataHead(data.length), data], written);
   }
 
   /** Ends a COPY FROM STDIN, well, or with an error if there is a `reason`. */
@@ -234,8 +250,8 @@ export class Lane {
   }
 
   /** What has been written leaves now, ahead of what others write. */
-  flush(): boolean {
+  flush(): void {
     this.#flushScheduled = false;
-    return this.#writer.empty || this.#write(this.#writer.take());
+    if (!this.#writer.empty) this.#outlet.write(this.#writer.take());
   }
 }

@@ -6,7 +6,7 @@ const BATCH_BYTES = 262_144;
 const FIRST_BATCH = 16;
 const MOST_ROWS = 8192;
 /** How long a batch that nobody wants any more may take to be answered before it is cancelled, in seconds. */
-const PATIENCE = 0.03;
+const PATIENCE = 0.08;
 
 /**
  * The rows of a statement, fetched from its portal batch by batch: while one is read, the next is on its way, and no more than

@@ -24,6 +24,7 @@ import {
   actualAddress,
   describeAddress,
   openSocket,
+  writeAll,
   type Receiver,
   type ServerAddress,
 } from '../wire/socket.js';
@@ -165,13 +166,25 @@ export class Session implements MessageSink {
     this.#socket = socket;
     this.#startup = startup;
     this.#reader = new BackendReader(this);
-    this.#lane = new Lane((bytes) => this.#phase === 'closed' || socket.write(bytes));
-    this.#cancellation = new Cancellation(address, () => {
-      this.#fail(
-        this.#connectionError(
-          `the server did not answer a cancel request within ${String(CANCEL_LIMIT)} seconds; the connection is closed`,
-        ),
-      );
+    this.#lane = new Lane({
+      write: (bytes) => {
+        if (this.#phase !== 'closed') socket.write(bytes);
+      },
+      writeAll: (pieces, written) => this.#phase === 'closed' || writeAll(socket, pieces, written),
+    });
+    this.#cancellation = new Cancellation(address, {
+      isAlone: (pending) => this.#isAlone(pending),
+      onDone: () => {
+        this.#pump();
+        this.#announceQuiet();
+      },
+      giveUp: () => {
+        this.#fail(
+          this.#connectionError(
+            `the server did not answer a cancel request within ${String(CANCEL_LIMIT)} seconds; the connection is closed`,
+          ),
+        );
+      },
     });
     this.#engine = new Engine(socket, login, () => {
       this.#pump();
@@ -191,7 +204,6 @@ export class Session implements MessageSink {
         resolve();
       });
     });
-    socket.on('drain', () => this.#floor?.onDrain?.());
     socket.on('error', (cause) => {
       this.#lost ??= this.#connectionError(
         `the connection to the server at ${describeAddress(this.address)} was lost: ${cause.message}`,
@@ -1074,6 +1086,11 @@ export class Session implements MessageSink {
       this.#pump();
     } else if (this.#inFlight.first === pending) {
       this.#interrupt(pending);
+      if (pending.request.conversation === undefined && this.#cancellation.underway) {
+        this.#cancellation.whenSilent(() => {
+          if (!pending.settled) pending.reject(reason);
+        });
+      }
     }
   }
 
@@ -1091,8 +1108,12 @@ export class Session implements MessageSink {
   async #cancel(pending: PendingStatement): Promise<void> {
     if (this.#phase === 'closed') return;
     await this.#cancellation.request(pending, this.#key);
-    this.#pump();
-    this.#announceQuiet();
+  }
+
+  /** Whether `pending` runs, and what has been sent behind it, if anything, is to be cancelled as well. */
+  #isAlone(pending: PendingStatement): boolean {
+    if (this.#inFlight.first !== pending) return false;
+    return [...this.#inFlight].every((other) => other === pending || other.cancelWhenRunning);
   }
 
   // --- the end

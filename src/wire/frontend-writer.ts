@@ -2,6 +2,14 @@
 const INITIAL = 1024;
 const MOST = 131_072;
 
+/** The head of a CopyData whose `length` bytes of data follow by themselves. */
+export function copyDataHead(length: number): Buffer {
+  const head = Buffer.allocUnsafe(5);
+  head[0] = 0x64;
+  head.writeInt32BE(length + 4, 1);
+  return head;
+}
+
 /**
  * Builds frontend messages of the extended protocol into one growing buffer, so that everything sent in a turn of the
  * event loop leaves in one write.

@@ -89,6 +89,22 @@ export async function openSocket(
   }
 }
 
+/**
+ * Writes pieces in one packet, as far as they fit. Returns whether the network has taken them all, so that their memory may be
+ * used again; else `written` is called when it has, unless the socket is lost before.
+ */
+export function writeAll(socket: Socket, pieces: readonly Uint8Array[], written: () => void): boolean {
+  socket.cork();
+  for (let i = 0; i < pieces.length - 1; i++) socket.write(pieces[i]!);
+  let waiting = true;
+  socket.write(pieces.at(-1)!, (error) => {
+    if (waiting && error == null) written();
+  });
+  socket.uncork();
+  waiting = socket.writableLength > 0;
+  return !waiting;
+}
+
 const TLS_REQUEST = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
 const YES = 0x53; // S
 const NO = 0x4e; // N

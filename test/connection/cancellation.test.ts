@@ -1,6 +1,17 @@
-import { describe, expect, it } from 'vitest';
-import { errors, TransactionStatus } from '../../src/index.js';
-import { connect } from '../support/database.js';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, inject, it } from 'vitest';
+import { AsyncConnectionPool, conninfoToDict, errors, TransactionStatus } from '../../src/index.js';
+import { connect, dsn, terminate } from '../support/database.js';
+import { FaultProxy } from '../support/fault-proxy.js';
+import { untilRunning } from '../support/until-running.js';
+
+/** How often an abort races with the end of its statement. */
+const RACES = process.env['CI'] === undefined ? 300 : 2000;
+
+async function proxyToServer(): Promise<FaultProxy> {
+  const { host, port } = conninfoToDict(inject('dsn'));
+  return FaultProxy.to({ host: String(host), port: Number(port) });
+}
 
 describe('an aborted statement', () => {
   it('rejects with the reason and leaves the connection usable', async () => {
@@ -47,29 +58,129 @@ describe('an aborted statement', () => {
     expect(connection.info.transactionStatus).toBe(TransactionStatus.IDLE);
   });
 
-  it('never takes its successor with it, whenever the abort comes', async () => {
-    const connection = await connect({ autocommit: true });
-    let aborted = 0;
-    for (let i = 0; i < 300; i++) {
-      const controller = new AbortController();
-      const target = connection.execute('select pg_sleep(0.002)', null, { signal: controller.signal }).then(
-        () => 'done',
-        (error: unknown) => {
-          expect(error).toHaveProperty('name', 'AbortError');
-          aborted++;
-        },
-      );
-      const successor = connection.execute('select %s::int', [i]);
-      setTimeout(
-        () => {
-          controller.abort();
-        },
-        (i % 5) * 0.8,
-      );
-      await target;
-      expect(await (await successor).fetchone()).toEqual([i]);
-    }
-    expect(aborted).toBeGreaterThan(0);
+  it(
+    `never takes its successor with it, nor its result, whenever the abort comes: ${String(RACES)} times`,
+    { timeout: 60_000 },
+    async () => {
+      const connection = await connect({ autocommit: true });
+      const ends = { aborted: 0, done: 0 };
+      for (let i = 0; i < RACES; i++) {
+        const controller = new AbortController();
+        const target = connection
+          .execute('select pg_sleep(0.002), %s::int', [1_000_000 + i], { signal: controller.signal })
+          .then(
+            async (cursor) => {
+              expect((await cursor.fetchone())?.[1]).toBe(1_000_000 + i);
+              ends.done++;
+            },
+            (error: unknown) => {
+              expect(error).toBe(controller.signal.reason);
+              ends.aborted++;
+            },
+          );
+        const successor = connection.execute('select %s::int', [i]);
+        // Around the time that the statement takes; a timer is not exact, which is what is wanted.
+        setTimeout(
+          () => {
+            controller.abort();
+          },
+          1 + Math.random() * 4,
+        );
+        await target;
+        expect(await (await successor).fetchone()).toEqual([i]);
+      }
+      expect(ends.aborted + ends.done).toBe(RACES);
+      expect(ends.aborted).toBeGreaterThan(0);
+      expect(connection.closed).toBe(false);
+    },
+  );
+
+  it('that is the fifth of ten which wait costs the server nothing, and the others run in order', async () => {
+    await using proxy = await proxyToServer();
+    const connection = await connect({ autocommit: true }, { host: '127.0.0.1', port: proxy.port });
+    const controller = new AbortController();
+    const ended: number[] = [];
+    const statements = Array.from({ length: 10 }, async (_, i) => {
+      // Each has a signal of its own, so that none is sent before its turn.
+      const { signal } = i === 4 ? controller : new AbortController();
+      const text = i === 0 ? 'select pg_sleep(0.2), 0' : `select 'number ${String(i)}', ${String(i)}`;
+      const cursor = await connection.execute(text, null, { signal });
+      ended.push(i);
+      return (await cursor.fetchone())?.[1];
+    });
+    const settled = Promise.allSettled(statements);
+    await untilRunning(dsn(), connection.info.backendPid);
+    const { up } = { ...proxy.connections[0]!.bytes };
+    controller.abort();
+    await expect(statements[4]).rejects.toBe(controller.signal.reason);
+    expect(ended).toEqual([]);
+    expect(proxy.connections).toHaveLength(1);
+    expect(proxy.connections[0]!.bytes.up).toBe(up);
+    const results = await settled;
+    expect(results.map((result) => (result.status === 'fulfilled' ? result.value : 'aborted'))).toEqual([
+      0,
+      1,
+      2,
+      3,
+      'aborted',
+      5,
+      6,
+      7,
+      8,
+      9,
+    ]);
+    expect(ended).toEqual([0, 1, 2, 3, 5, 6, 7, 8, 9]);
+    // No cancel request either.
+    expect(proxy.connections).toHaveLength(1);
+  });
+
+  it('is cancelled although the request overtakes it on its way to the server', async () => {
+    await using proxy = await proxyToServer();
+    const connection = await connect({ autocommit: true }, { host: '127.0.0.1', port: proxy.port });
+    const controller = new AbortController();
+    const { up } = { ...proxy.connections[0]!.bytes };
+    proxy.latency = 0.4;
+    const late = connection.execute('select pg_sleep(30)', null, { signal: controller.signal });
+    const watched = expect(late).rejects.toBe('overtaken');
+    await sleep(100);
+    proxy.latency = 0;
+    controller.abort('overtaken');
+    await expect.poll(() => proxy.connections.length).toBeGreaterThan(1);
+    // The first request has gone through before the statement has.
+    expect(proxy.connections[0]!.bytes.up).toBe(up);
+    await watched;
+    expect(await (await connection.execute('select 1')).fetchone()).toEqual([1]);
+    expect(proxy.connections.length).toBeGreaterThan(2);
+  });
+
+  it('that nobody answers rejects nevertheless; its connection is given up, and the pool goes on', async () => {
+    await using silent = await proxyToServer();
+    let proxy = silent;
+    await using pool = new AsyncConnectionPool(() => dsn({ host: '127.0.0.1', port: proxy.port }), {
+      minSize: 1,
+      maxSize: 2,
+    });
+    await pool.wait();
+    const connection = await pool.getconn();
+    const pid = connection.info.backendPid;
+    await using working = await proxyToServer();
+    proxy = working;
+    const signal = AbortSignal.timeout(500);
+    const started = performance.now();
+    const running = connection.execute('select pg_sleep(30)', null, { signal });
+    const watched = expect(running).rejects.toHaveProperty('name', 'TimeoutError');
+    await sleep(100);
+    silent.blackHole.add('up').add('down');
+    await watched;
+    // The promise is 600 ms.
+    expect(performance.now() - started).toBeLessThan(1500);
+    const next = performance.now();
+    expect((await pool.execute('select 1')).rows).toEqual([[1]]);
+    expect(performance.now() - next).toBeLessThan(1500);
+    await pool.putconn(connection);
+    expect(connection.closed).toBe(true);
+    silent.resetAll();
+    await terminate(pid);
   });
 });
 

@@ -148,6 +148,50 @@ describe('a COPY … FROM STDIN', () => {
     expect(await cur.fetchone()).toEqual([BigInt(count), BigInt(count)]);
   });
 
+  test('takes large pieces at once, each of whose promises resolves when its bytes may be used again', async () => {
+    const conn = await connect({ autocommit: true });
+    const cur = conn.cursor();
+    await cur.execute('CREATE TEMP TABLE large (v text)');
+    const lines = 64;
+    const pieces = Array.from({ length: lines }, (_, i) =>
+      Buffer.from(
+        `${String.fromCharCode(0x30 + i)
+          .replace('\\', '|')
+          .repeat(99_999)}\n`,
+      ),
+    );
+    const expected = pieces.map((piece) => piece.toString('latin1', 0, 99_999));
+    await using copy = await cur.copy('COPY large FROM STDIN');
+    await Promise.all(
+      pieces.map(async (piece) => {
+        await copy.write(piece);
+        piece.fill('overwritten ');
+      }),
+    );
+    await copy.finish();
+    await cur.execute('SELECT v FROM large');
+    expect((await cur.fetchall()).map(([v]) => v)).toEqual(expected);
+  });
+
+  test('lets timers and other connections go on while rows are written, however fast the server is', async () => {
+    const conn = await connect({ autocommit: true });
+    const cur = conn.cursor();
+    await cur.execute('CREATE TEMP TABLE fast (v text)');
+    let turns = 0;
+    const timer = setInterval(() => turns++, 5);
+    await cur.withCopy('COPY fast FROM STDIN WHERE false', async (copy) => {
+      const end = performance.now() + 600;
+      const piece = Buffer.from(`${'x'.repeat(20_000)}\n`);
+      while (performance.now() < end) {
+        // Slow enough for the network to take each piece at once.
+        for (const until = performance.now() + 2; performance.now() < until;);
+        await copy.write(piece);
+      }
+    });
+    clearInterval(timer);
+    expect(turns).toBeGreaterThan(10);
+  });
+
   test('takes pieces of any size, and a row larger than a block', async () => {
     const table = await withTable();
     const large = 'x'.repeat(3_000_000);

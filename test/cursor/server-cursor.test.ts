@@ -13,6 +13,7 @@ import {
   type RowFactory,
 } from '../../src/index.js';
 import { connect, dsn, terminate } from '../support/database.js';
+import { untilRunning } from '../support/until-running.js';
 
 const HUNDRED = 'select generate_series(1, 100)';
 
@@ -574,6 +575,59 @@ describe('an abort', () => {
     await cursor.execute('select 2');
     await cursor.close();
     expect(await portals(connection)).toEqual([]);
+  });
+
+  it.each(['fetchone', 'fetchmany', 'fetchall'] as const)(
+    'ends %s(), and the cursor can be executed again',
+    async (name) => {
+      const connection = await connect();
+      await using cursor = connection.cursor({ name: 'c' });
+      const fetch = (signal: AbortSignal): Promise<unknown> =>
+        name === 'fetchmany' ? cursor.fetchmany(2, { signal }) : cursor[name]({ signal });
+      await cursor.execute('select pg_sleep(20)');
+      const reason = new Error('enough');
+      const controller = new AbortController();
+      const watched = expect(fetch(controller.signal)).rejects.toBe(reason);
+      await untilRunning(dsn(), connection.info.backendPid);
+      controller.abort(reason);
+      await watched;
+      await expect(fetch(controller.signal)).rejects.toBe(reason);
+      await connection.rollback();
+      await cursor.execute('select 1');
+      expect(await cursor.fetchone()).toEqual([1]);
+    },
+  );
+
+  it('of a fetch, whenever it comes, never makes a later one miss rows', async () => {
+    const connection = await connect({ autocommit: true, rowFactory: scalarRow<number> });
+    await using cursor = connection.cursor({ name: 'c', withhold: true, scrollable: true });
+    await cursor.execute('select generate_series(1, 100000)');
+    const ends = { aborted: 0, fetched: 0 };
+    for (let next = 1, i = 0; i < 200; i++) {
+      const controller = new AbortController();
+      const fetching = cursor.fetchmany(3, { signal: controller.signal });
+      setTimeout(() => {
+        controller.abort();
+      }, Math.random() * 2);
+      const rows = await fetching.catch(() => null);
+      if (rows !== null) {
+        ends.fetched++;
+        expect(rows).toEqual([next, next + 1, next + 2]);
+        next += 3;
+        continue;
+      }
+      ends.aborted++;
+      await expect(cursor.fetchone()).rejects.toThrow("scroll(row, 'absolute')");
+      await expect(cursor.scroll(1)).rejects.toBeInstanceOf(errors.OperationalError);
+      // A cursor with hold that was cancelled while it made rows has failed for good.
+      try {
+        await cursor.scroll(next - 1, 'absolute');
+      } catch {
+        await cursor.execute('select generate_series(1, 100000)');
+        await cursor.scroll(next - 1, 'absolute');
+      }
+    }
+    expect(ends.aborted).toBeGreaterThan(0);
   });
 
   it('rejects at once while the cursor waits for the statement of another', async () => {
