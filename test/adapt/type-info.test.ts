@@ -13,6 +13,7 @@ import {
   registerRange,
   sql,
   TypeInfo,
+  type AsyncCursor,
 } from '../../src/index.js';
 import { connect, dsn } from '../support/database.js';
 
@@ -139,6 +140,20 @@ describe('the information on a type', () => {
     expect(await (await conn.execute(query)).fetchone()).toEqual([['sad', null]]);
     conn.adapters.registerLoader('mood', (text) => text.toUpperCase());
     expect(await (await conn.execute(query)).fetchone()).toEqual([['SAD', null]]);
+  });
+
+  it('once registered, is shown by the columns of the cursors that know it', async () => {
+    const conn = await connect({ autocommit: true });
+    await conn.execute("CREATE TYPE pg_temp.mood AS ENUM ('sad', 'happy')");
+    const query = "SELECT 'sad'::pg_temp.mood, '{sad}'::pg_temp.mood[]";
+    const display = (cursor: AsyncCursor): string[] =>
+      cursor.description!.map(({ typeDisplay }) => typeDisplay);
+    const before = conn.cursor();
+    const info = (await TypeInfo.fetch(conn, 'pg_temp.mood'))!;
+    info.register(conn);
+    await before.execute(query);
+    expect(display(before)).toEqual([String(info.oid), String(info.arrayOid)]);
+    expect(display(await conn.execute(query))).toEqual(['mood', 'mood[]']);
   });
 
   it('registered without a context is known to connections made later', async () => {

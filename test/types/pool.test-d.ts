@@ -1,0 +1,119 @@
+// Checked by the compiler, never run: `npm run typecheck` fails where a type is not the one expected here.
+import { expectTypeOf } from 'expect-type';
+import * as v from 'valibot';
+import { z } from 'zod';
+import {
+  AsyncConnectionPool,
+  AsyncNullConnectionPool,
+  classRow,
+  dictRow,
+  namedtupleRow,
+  scalarRow,
+  schemaRow,
+  tupleRow,
+  type AsyncConnection,
+  type AsyncServerCursor,
+  type DictRow,
+  type NamedTupleRow,
+  type Params,
+  type RowFactory,
+  type TupleRow,
+} from '../../src/index.js';
+
+interface User {
+  id: number;
+  name: string;
+}
+class Person {
+  constructor(readonly row: User) {}
+}
+declare const plain: AsyncConnectionPool;
+declare const ids: number[];
+
+expectTypeOf(plain).toEqualTypeOf<AsyncConnectionPool>();
+expectTypeOf(new AsyncConnectionPool('', { connectOptions: { rowFactory: dictRow<User> } })).toEqualTypeOf<
+  AsyncConnectionPool<User>
+>();
+expectTypeOf(
+  new AsyncNullConnectionPool('', { connectOptions: { rowFactory: dictRow<User> } }),
+).toEqualTypeOf<AsyncNullConnectionPool<User>>();
+expectTypeOf(schemaRow(z.object({ id: z.number(), name: z.string() }))).toEqualTypeOf<RowFactory<User>>();
+expectTypeOf(schemaRow(v.object({ id: v.number(), name: v.string() }))).toEqualTypeOf<RowFactory<User>>();
+expectTypeOf(schemaRow(z.object({ id: z.number() }).transform(({ id }) => BigInt(id)))).toEqualTypeOf<
+  RowFactory<bigint>
+>();
+// @ts-expect-error -- what a schema makes is what the rows are
+expectTypeOf(schemaRow(z.object({ id: z.string() }))).toEqualTypeOf<RowFactory<User>>();
+// @ts-expect-error -- a schema is no row factory by itself
+void plain.execute('SELECT 1', null, { rowFactory: z.object({}) });
+// @ts-expect-error -- an option that does not exist
+expectTypeOf(new AsyncConnectionPool('', { maxsize: 1 })).toExtend<AsyncConnectionPool>();
+// @ts-expect-error -- a duration is a number of seconds
+expectTypeOf(new AsyncConnectionPool('', { timeout: '30s' })).toExtend<AsyncConnectionPool>();
+
+export async function rowsAreTypedThroughThePool(): Promise<void> {
+  await using typed = new AsyncConnectionPool('', { connectOptions: { rowFactory: dictRow<User> } });
+  await using connection = await typed.connection();
+  expectTypeOf(connection).toEqualTypeOf<AsyncConnection<User>>();
+  expectTypeOf(await typed.getconn()).toEqualTypeOf<AsyncConnection<User>>();
+  expectTypeOf(await connection.cursor().fetchall()).toEqualTypeOf<User[]>();
+  expectTypeOf((await typed.execute('SELECT 1')).rows).toEqualTypeOf<User[]>();
+  expectTypeOf((await plain.execute('SELECT 1')).rows).toEqualTypeOf<TupleRow[]>();
+  expectTypeOf((await plain.execute('SELECT %s', [1], { rowFactory: scalarRow<bigint> })).rows).toEqualTypeOf<
+    bigint[]
+  >();
+  expectTypeOf((await typed.execute('SELECT 1', null, { rowFactory: classRow(Person) })).rows).toEqualTypeOf<
+    Person[]
+  >();
+
+  const found = await typed.withConnection(async (conn) => {
+    expectTypeOf(conn).toEqualTypeOf<AsyncConnection<User>>();
+    return (await conn.execute('SELECT 1')).fetchone();
+  });
+  expectTypeOf(found).toEqualTypeOf<User | null>();
+  expectTypeOf(
+    await plain.map(ids, async (conn, id, index) => {
+      expectTypeOf([id, index]).toEqualTypeOf<number[]>();
+      return (await conn.execute('SELECT %s', [id], { rowFactory: scalarRow<string> })).fetchone();
+    }),
+  ).toEqualTypeOf<(string | null)[]>();
+  expectTypeOf(await typed.withTransaction(() => 1)).toEqualTypeOf<number | undefined>();
+}
+
+export async function rowsAreTypedThroughEveryKindOfReading(connection: AsyncConnection): Promise<void> {
+  for await (const row of connection.cursor().stream('SELECT 1')) expectTypeOf(row).toEqualTypeOf<TupleRow>();
+  const users = connection.cursor({ rowFactory: dictRow<User> });
+  for await (const user of users.stream('SELECT 1')) expectTypeOf(user).toEqualTypeOf<User>();
+  for await (const result of users.results())
+    expectTypeOf(await result.fetchone()).toEqualTypeOf<User | null>();
+  const onServer = connection.cursor({ name: 'users', rowFactory: dictRow<User> });
+  expectTypeOf(onServer).toEqualTypeOf<AsyncServerCursor<User>>();
+  for await (const user of onServer) expectTypeOf(user).toEqualTypeOf<User>();
+  expectTypeOf(
+    await connection.cursor({ rowFactory: namedtupleRow }).fetchone(),
+  ).toEqualTypeOf<NamedTupleRow | null>();
+  expectTypeOf(await connection.cursor({ rowFactory: dictRow }).fetchone()).toEqualTypeOf<DictRow | null>();
+  expectTypeOf(await connection.cursor({ rowFactory: tupleRow<[number, string]> }).fetchall()).toEqualTypeOf<
+    [number, string][]
+  >();
+  // @ts-expect-error -- a column that the row does not have
+  expectTypeOf((await users.fetchone())?.email).toBeUndefined();
+  // @ts-expect-error -- there may be no row
+  expectTypeOf((await users.fetchone()).name).toEqualTypeOf<string>();
+}
+
+export async function parametersAreAnArrayOrNamed(connection: AsyncConnection): Promise<void> {
+  expectTypeOf<Params>().toEqualTypeOf<readonly unknown[] | Readonly<Record<string, unknown>>>();
+  await connection.execute('SELECT %s, %s', [1, 'a'] as const);
+  await connection.execute('SELECT %(a)s', { a: 1 });
+  // @ts-expect-error -- one parameter is an array of one
+  await connection.execute('SELECT %s', 1);
+  // @ts-expect-error -- the characters of a string are not the parameters
+  await connection.execute('SELECT %s', 'a');
+  // @ts-expect-error -- each execution has an array of its own
+  await connection.cursor().executemany('SELECT %s', [1, 2]);
+  // @ts-expect-error -- a query is not a number
+  await connection.execute(1);
+  // @ts-expect-error -- a server cursor has a name
+  connection.cursor({ scrollable: true });
+}
