@@ -157,7 +157,7 @@ describe('a backend that is killed', () => {
 });
 
 describe('a network that swallows everything', () => {
-  it('is left within the limit of a cancel request when the signal is aborted, and the pool goes on', async () => {
+  it('is left at once when the signal is aborted, and the pool goes on without the connection', async () => {
     const { pool, proxy } = await proxiedPool({ minSize: 1, maxSize: 1 });
     let lost: AsyncConnection;
     {
@@ -168,8 +168,9 @@ describe('a network that swallows everything', () => {
       await sleep(100);
       proxy.blackHole.add('up').add('down');
       await expect(running).rejects.toHaveProperty('name', 'TimeoutError');
-      expect((performance.now() - began) / 1000).toBeLessThan(0.5 + CANCEL_LIMIT + 2);
-      expect(connection.broken).toBe(true);
+      // Promised within 0.6 seconds: the network is given up later, but nobody has to wait for that.
+      expect((performance.now() - began) / 1000).toBeLessThan(3);
+      await expect.poll(() => connection.broken, { timeout: (CANCEL_LIMIT + 2) * 1000 }).toBe(true);
     }
     proxy.blackHole.clear();
     const before = performance.now();
