@@ -13,6 +13,21 @@ export interface TracedMessage {
   sqlstate: string | null;
 }
 
+/** What the message of a trace begins with. */
+export const NOT_ENDED: TracedMessage = Object.freeze({ seconds: null, error: undefined, sqlstate: null });
+
+/** The connection that a message is about. */
+export interface ConnectionMessage {
+  /** The name of the connection's pool; null without a pool. */
+  readonly pool: string | null;
+  readonly host: string;
+  readonly port: number;
+  readonly dbname: string;
+  readonly user: string;
+  /** The process id of the backend. */
+  readonly backendPid: number;
+}
+
 /** A connection is being made: `usingpg:connect`. */
 export interface ConnectMessage extends TracedMessage {
   /** The name of the pool that it is made for; null without a pool. */
@@ -46,7 +61,7 @@ export interface CheckoutMessage extends TracedMessage {
 export type QueryKind = 'statement' | 'batch' | 'stream' | 'copy' | 'portal';
 
 /** A statement is executed, from when it is handed over, so with its wait for those before it: `usingpg:query`. */
-export interface QueryMessage extends TracedMessage {
+export interface QueryMessage extends TracedMessage, ConnectionMessage {
   /** The text with `$1` … for the parameters, never with their values, be it the client that binds them. */
   readonly query: string;
   /** The first word of the text in upper case, such as `SELECT`; null if there is none. */
@@ -54,14 +69,6 @@ export interface QueryMessage extends TracedMessage {
   readonly kind: QueryKind;
   /** How many executions it stands for. */
   readonly batchSize: number;
-  /** The name of the connection's pool; null without a pool. */
-  readonly pool: string | null;
-  readonly host: string;
-  readonly port: number;
-  readonly dbname: string;
-  readonly user: string;
-  /** The process id of the backend. */
-  readonly backendPid: number;
   /** The tag of the last command, such as `INSERT 0 1`; null until the end, and if nothing was executed. */
   tag: string | null;
   /** How many rows were returned or affected, all results together; null if the commands count none. */
@@ -145,14 +152,7 @@ export interface GapMessage {
 }
 
 /** The server has sent a notice: `usingpg:notice`. */
-export interface NoticeMessage {
-  /** The name of the connection's pool; null without a pool. */
-  readonly pool: string | null;
-  readonly host: string;
-  readonly port: number;
-  readonly dbname: string;
-  readonly user: string;
-  readonly backendPid: number;
+export interface NoticeMessage extends ConnectionMessage {
   /** What the server said: severity, SQLSTATE, message and more. */
   readonly diag: Diagnostic;
 }

@@ -55,6 +55,7 @@ export { AsyncRawServerCursor } from './cursor/raw-server-cursor.js';
 export { AsyncServerCursor, type FetchOptions, type ServerCursorOptions } from './cursor/server-cursor.js';
 export type {
   CheckoutMessage,
+  ConnectionMessage,
   ConnectMessage,
   EvictMessage,
   EvictReason,

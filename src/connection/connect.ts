@@ -1,7 +1,7 @@
 import dns from 'node:dns';
 import { isIP } from 'node:net';
 import type { ResolvedConninfo, ResolvedHost } from '../conninfo/index.js';
-import { tracers, type ConnectMessage } from '../diagnostics.js';
+import { NOT_ENDED, tracers, type ConnectMessage } from '../diagnostics.js';
 import * as errors from '../errors/index.js';
 import { locate } from '../errors/location.js';
 import { Session } from '../session/session.js';
@@ -40,17 +40,7 @@ export function openSession(
 
 function connectMessage({ hosts, dbname, user }: ResolvedConninfo, pool: string | null): ConnectMessage {
   const { host, port } = hosts[0]!;
-  return {
-    pool,
-    host,
-    port,
-    dbname,
-    user,
-    backendPid: null,
-    seconds: null,
-    error: undefined,
-    sqlstate: null,
-  };
+  return { pool, host, port, dbname, user, backendPid: null, ...NOT_ENDED };
 }
 
 async function searchSession(

@@ -504,10 +504,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
 
 function tellNotice(session: Session, fields: ResponseFields): void {
   if (!channels.notice.hasSubscribers) return;
-  const { pool, backendPid } = session;
-  const { host, port, dbname, user } = session.location;
-  const diag = new errors.Diagnostic(fields);
-  const message: NoticeMessage = { pool, host, port, dbname, user, backendPid, diag };
+  const message: NoticeMessage = { ...session.described, diag: new errors.Diagnostic(fields) };
   channels.notice.publish(message);
 }
 

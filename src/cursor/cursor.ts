@@ -310,7 +310,6 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   ): AsyncGenerator<R, void, void> {
     const { size, signal } = options;
     this.#begin(query);
-    let stream: RowStream | null = null;
     try {
       if (size !== undefined && !(Number.isInteger(size) && size > 0)) {
         throw new errors.ProgrammingError(
@@ -321,7 +320,8 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       const bound = this.bind(query, params);
       const request = this.#requestFor(bound, this.honoured(signal === undefined ? {} : { signal }));
       this.#query = bound.text;
-      held.rows = stream = this.#handle.stream(request, size ?? null);
+      const stream = this.#handle.stream(request, size ?? null);
+      held.rows = stream;
       this.#running = { query, requests: [stream.request] };
       for (let batch = await stream.next(); batch !== null; batch = await stream.next()) {
         const result = new CursorResult({ tag: null, ...batch }, this.adapters);
@@ -331,9 +331,9 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
         for (const row of result.rows) yield make(row);
       }
     } finally {
-      await stream?.stop();
+      await held.rows?.stop();
       held.rows = null;
-      this.#running = null;
+      held.release();
     }
   }
 

@@ -16,6 +16,7 @@ import { Rollback, type AsyncTransaction } from '../connection/transaction.js';
 import { conninfoToDict, type ConninfoParams } from '../conninfo/index.js';
 import {
   channels,
+  NOT_ENDED,
   tracers,
   type CheckoutMessage,
   type EvictMessage,
@@ -497,9 +498,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
       timeout: options.timeout ?? this.#options.timeout,
       waited: false,
       backendPid: null,
-      seconds: null,
-      error: undefined,
-      sqlstate: null,
+      ...NOT_ENDED,
     };
     return tracers.checkout.trace(
       message,

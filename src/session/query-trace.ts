@@ -1,29 +1,19 @@
-import type { QueryKind, QueryMessage } from '../diagnostics.js';
+import { NOT_ENDED, type ConnectionMessage, type QueryKind, type QueryMessage } from '../diagnostics.js';
 import { affectedRows } from './command-tag.js';
 import type { StatementRequest, StatementResult } from './statement.js';
 
-/** Whom a session speaks to, and for whom. */
-export type Place = Pick<QueryMessage, 'pool' | 'host' | 'port' | 'dbname' | 'user' | 'backendPid'>;
-
 /** The message that a statement is traced with. */
-export function queryMessage(request: StatementRequest, place: Place): QueryMessage {
+export function queryMessage(request: StatementRequest, connection: ConnectionMessage): QueryMessage {
   const query = shownQuery(request) ?? request.text;
   return {
     query,
     operation: operationOf(query),
     kind: kindOf(request),
     batchSize: request.executions?.length ?? 1,
-    pool: place.pool,
-    host: place.host,
-    port: place.port,
-    dbname: place.dbname,
-    user: place.user,
-    backendPid: place.backendPid,
+    ...connection,
     tag: null,
     rowcount: null,
-    seconds: null,
-    error: undefined,
-    sqlstate: null,
+    ...NOT_ENDED,
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { tracers } from '../diagnostics.js';
+import { tracers, type ConnectionMessage } from '../diagnostics.js';
 import * as errors from '../errors/index.js';
 import { locate, type ErrorConnection } from '../errors/location.js';
 import {
@@ -273,6 +273,12 @@ export class Session implements MessageSink {
     }));
   }
 
+  /** What messages of the diagnostics channels say of it. */
+  get described(): ConnectionMessage {
+    const { host, port, dbname, user } = this.location;
+    return { pool: this.pool, host, port, dbname, user, backendPid: this.backendPid };
+  }
+
   /** Whether the connection is encrypted. */
   get encrypted(): boolean {
     return isEncrypted(this.#socket);
@@ -297,9 +303,7 @@ export class Session implements MessageSink {
    */
   submit(request: StatementRequest, hold?: Hold): Promise<readonly StatementResult[]> {
     if (!tracers.query.watched || this.#isNeedless(request)) return this.#submit(request, hold);
-    const { host, port, dbname, user } = this.location;
-    const place = { pool: this.pool, host, port, dbname, user, backendPid: this.backendPid };
-    const message = queryMessage(request, place);
+    const message = queryMessage(request, this.described);
     return tracers.query.trace(
       message,
       () => this.#submit(request, hold),

@@ -15,15 +15,16 @@ const HEADER = 5;
 const LONGEST_IN_STARTUP = 30_000;
 /** What only data and texts exceed: a longer message of any other type is one whose length is wrong, as libpq has it too. */
 const LONGEST_OF_OTHERS = 30_000;
-const isOftenLong: readonly boolean[] = (() => {
-  const long = new Array<boolean>(256).fill(false);
-  const { DataRow, CopyData, RowDescription, ParameterDescription } = Backend;
-  const { ErrorResponse, NoticeResponse, NotificationResponse, FunctionCallResponse } = Backend;
-  for (const code of [DataRow, CopyData, RowDescription, ParameterDescription]) long[code] = true;
-  for (const code of [ErrorResponse, NoticeResponse, NotificationResponse, FunctionCallResponse])
-    long[code] = true;
-  return long;
-})();
+const OFTEN_LONG: ReadonlySet<number> = new Set([
+  Backend.DataRow,
+  Backend.CopyData,
+  Backend.RowDescription,
+  Backend.ParameterDescription,
+  Backend.ErrorResponse,
+  Backend.NoticeResponse,
+  Backend.NotificationResponse,
+  Backend.FunctionCallResponse,
+]);
 /** A longer message gets its memory as its bytes arrive: what it says of its length is not believed yet. */
 const AT_ONCE = 2 ** 21;
 const NOTHING = Buffer.alloc(0);
@@ -124,7 +125,7 @@ export class BackendReader {
       !isBackendMessage[type] ||
       length < 4 ||
       length > this.#longest ||
-      (length > LONGEST_OF_OTHERS && !isOftenLong[type])
+      (length > LONGEST_OF_OTHERS && !OFTEN_LONG.has(type))
     ) {
       this.stop();
       this.#sink.onGarbage(

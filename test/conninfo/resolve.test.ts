@@ -1,7 +1,6 @@
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir, userInfo } from 'node:os';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import {
   resolveConninfo,
   type ConninfoParams,
@@ -10,25 +9,10 @@ import {
   type TlsSettings,
 } from '../../src/conninfo/index.js';
 import { errors } from '../../src/index.js';
+import { rejection } from '../support/database.js';
+import { temporaryHome } from '../support/temporary-home.js';
 
-let home: string;
-
-beforeEach(async () => {
-  home = await mkdtemp(join(tmpdir(), 'usingpg-home-'));
-  vi.stubEnv('HOME', home);
-});
-
-afterEach(async () => {
-  vi.unstubAllEnvs();
-  await rm(home, { recursive: true, force: true });
-});
-
-async function write(name: string, text: string, mode = 0o600): Promise<string> {
-  const path = join(home, name);
-  await writeFile(path, text);
-  await chmod(path, mode);
-  return path;
-}
+const home = temporaryHome();
 
 /** What is resolved, with the one host that there is. */
 async function resolveHost(conninfo?: string | ConninfoParams): Promise<ResolvedConninfo & ResolvedHost> {
@@ -37,13 +21,8 @@ async function resolveHost(conninfo?: string | ConninfoParams): Promise<Resolved
   return { ...resolved, ...resolved.hosts[0]! };
 }
 
-async function refusal(conninfo: string | ConninfoParams): Promise<errors.Error> {
-  return resolveConninfo(conninfo).then(
-    () => {
-      throw new Error('it should have been refused');
-    },
-    (error: unknown) => error as errors.Error,
-  );
+function refusal(conninfo: string | ConninfoParams): Promise<errors.Error> {
+  return rejection(resolveConninfo(conninfo));
 }
 
 describe('what is not given', () => {
@@ -106,7 +85,7 @@ describe('a service', () => {
     '# comment\n[other]\nhost=o\n\n[app]\nhost = s\nport=6000\nport=6001\nuser=service\n\n[after]\nhost=z\n';
 
   it('comes after what is given and before the environment', async () => {
-    await write('.pg_service.conf', FILE);
+    await home.write('.pg_service.conf', FILE);
     vi.stubEnv('PGHOST', 'e');
     vi.stubEnv('PGDATABASE', 'from-environment');
     expect(await resolveHost('service=app user=given')).toMatchObject({
@@ -120,13 +99,13 @@ describe('a service', () => {
   });
 
   it('may stand in a file named by the parameter or PGSERVICEFILE, or in the directory of the system', async () => {
-    const path = await write('services', FILE);
+    const path = await home.write('services', FILE);
     expect((await resolveHost({ service: 'app', servicefile: path })).host).toBe('s');
     vi.stubEnv('PGSERVICEFILE', path);
     expect((await resolveHost('service=after')).host).toBe('z');
     vi.stubEnv('PGSERVICEFILE', undefined);
-    await write('pg_service.conf', FILE.replaceAll('\n', '\r\n'));
-    vi.stubEnv('PGSYSCONFDIR', home);
+    await home.write('pg_service.conf', FILE.replaceAll('\n', '\r\n'));
+    vi.stubEnv('PGSYSCONFDIR', home.path);
     expect((await resolveHost('service=app')).host).toBe('s');
   });
 
@@ -135,18 +114,18 @@ describe('a service', () => {
     ['[app]\nhost\n', /syntax error in service file .* line 2/],
     ['[app]\nservice=other\n', /nested service/],
   ])('that can not be used is an OperationalError: %j', async (text, message) => {
-    const servicefile = await write('services', text);
+    const servicefile = await home.write('services', text);
     const error = await refusal({ service: 'app', servicefile });
     expect(error).toBeInstanceOf(errors.OperationalError);
     expect(error.message).toMatch(message);
   });
 
   it('with an unknown parameter is refused, and so is a file that is not there', async () => {
-    const servicefile = await write('services', '[app]\nnonsense=1\n');
+    const servicefile = await home.write('services', '[app]\nnonsense=1\n');
     expect((await refusal({ service: 'app', servicefile })).message).toMatch(/"nonsense"/);
-    const missing = await refusal({ service: 'app', servicefile: join(home, 'missing') });
+    const missing = await refusal({ service: 'app', servicefile: join(home.path, 'missing') });
     expect(missing).toBeInstanceOf(errors.OperationalError);
-    expect(missing.message).toContain(join(home, 'missing'));
+    expect(missing.message).toContain(join(home.path, 'missing'));
   });
 });
 
@@ -170,18 +149,18 @@ describe('the password file', () => {
     ['host=/var/run/postgresql user=x', 'for localhost'],
     ['host=h hostaddr=127.0.0.1 dbname=d user=u', 'exact'],
   ])('has for %j the password %j', async (conninfo, password) => {
-    await write('.pgpass', LINES);
+    await home.write('.pgpass', LINES);
     expect((await resolveHost(conninfo)).password).toBe(password);
   });
 
   it('counts only if no password is given', async () => {
-    await write('.pgpass', LINES);
+    await home.write('.pgpass', LINES);
     expect((await resolveHost('host=h dbname=d user=u password=given')).password).toBe('given');
     expect((await resolveHost('host=h dbname=d user=u password=')).password).toBe('exact');
   });
 
   it('may be named by passfile or PGPASSFILE', async () => {
-    const passfile = await write('passwords', '*:*:*:*:from passfile');
+    const passfile = await home.write('passwords', '*:*:*:*:from passfile');
     expect((await resolveHost({ host: 'h', passfile })).password).toBe('from passfile');
     vi.stubEnv('PGPASSFILE', passfile);
     expect((await resolveHost('host=h')).password).toBe('from passfile');
@@ -191,10 +170,10 @@ describe('the password file', () => {
     // The warning of the library that reads the file.
     const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
     try {
-      const passfile = await write('passwords', '*:*:*:*:hunter2', 0o640);
+      const passfile = await home.write('passwords', '*:*:*:*:hunter2', 0o640);
       expect((await resolveHost({ host: 'h', passfile })).password).toBeNull();
-      expect((await resolveHost({ host: 'h', passfile: home })).password).toBeNull();
-      expect((await resolveHost({ host: 'h', passfile: join(home, 'missing') })).password).toBeNull();
+      expect((await resolveHost({ host: 'h', passfile: home.path })).password).toBeNull();
+      expect((await resolveHost({ host: 'h', passfile: join(home.path, 'missing') })).password).toBeNull();
       const warnings = stderr.mock.calls.map(([text]) => String(text)).join('');
       expect(warnings).toMatch(/passwords" has group or world access/);
       expect(warnings).not.toContain('hunter2');
@@ -273,7 +252,7 @@ describe('several hosts', () => {
   });
 
   it('have each their line of the password file', async () => {
-    await write('.pgpass', 'a:1:*:*:for a\nb:*:*:*:for b\n');
+    await home.write('.pgpass', 'a:1:*:*:for a\nb:*:*:*:for b\n');
     const { hosts } = await resolveConninfo('host=a,a,b,c port=1,2,3,4');
     expect(hosts.map(({ password }) => password)).toEqual(['for a', null, 'for b', null]);
     const given = await resolveConninfo('host=a,c password=given');

@@ -10,6 +10,7 @@ import {
   errors,
   type ConninfoParams,
 } from '../../src/index.js';
+import { rejection } from '../support/database.js';
 import {
   FakeServer,
   int32,
@@ -85,13 +86,8 @@ async function connect(params: ConninfoParams): Promise<AsyncConnection> {
   return connection;
 }
 
-async function refusal(params: ConninfoParams): Promise<errors.Error> {
-  return connect(params).then(
-    () => {
-      throw new Error('it should have been refused');
-    },
-    (error: unknown) => error as errors.Error,
-  );
+function refusal(params: ConninfoParams): Promise<errors.Error> {
+  return rejection(connect(params));
 }
 
 function causes(error: errors.Error): errors.Error[] {

@@ -1,5 +1,4 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { setImmediate as tick, setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import {
@@ -10,16 +9,11 @@ import {
   TransactionStatus,
   type PoolOptions,
 } from '../../src/index.js';
-import { admin, backends, dsn, terminate } from '../support/database.js';
+import { admin, backends, dsn, makePool, terminate } from '../support/database.js';
+import { heard } from '../support/diagnostics.js';
 import { FaultProxy } from '../support/fault-proxy.js';
 import { freePort } from '../support/server.js';
 import { warningsOf } from '../support/warnings.js';
-
-function makePool(options: PoolOptions = {}): AsyncConnectionPool {
-  const pool = new AsyncConnectionPool(dsn(), { minSize: 1, ...options });
-  onTestFinished(() => pool.close());
-  return pool;
-}
 
 // Promises 1 to 7 and 38: never more backends than `maxSize`; no connection with two owners; waiters first come, first served;
 // timeouts in time; nothing lost by aborts; a bounded queue; growth by need; each waiter in its own async context.
@@ -408,11 +402,7 @@ describe('a connection that comes back', () => {
     onTestFinished(async () => {
       await admin('drop table visit');
     });
-    const messages: unknown[] = [];
-    const listen = (message: unknown): void => {
-      messages.push(message);
-    };
-    subscribe('usingpg:uncommitted', listen);
+    const messages = heard('usingpg:uncommitted');
     const warnings = await warningsOf('USINGPG_UNCOMMITTED', async () => {
       for (let i = 0; i < 3; i++) {
         await using connection = await pool.connection();
@@ -423,7 +413,6 @@ describe('a connection that comes back', () => {
       await writer.execute('insert into visit values (9)');
       await writer.commit();
     });
-    unsubscribe('usingpg:uncommitted', listen);
     expect(warnings).toHaveLength(1);
     expect(warnings[0]).toContain(pool.name);
     expect(messages).toHaveLength(3);

@@ -1,12 +1,6 @@
-import { describe, expect, it, onTestFinished } from 'vitest';
-import { AsyncConnectionPool, errors, type AsyncConnection, type PoolOptions } from '../../src/index.js';
-import { backends, dsn } from '../support/database.js';
-
-function makePool(options: PoolOptions = {}, params: Record<string, string> = {}): AsyncConnectionPool {
-  const pool = new AsyncConnectionPool(dsn(params), { minSize: 1, ...options });
-  onTestFinished(() => pool.close());
-  return pool;
-}
+import { describe, expect, it } from 'vitest';
+import { errors, type AsyncConnection, type AsyncConnectionPool } from '../../src/index.js';
+import { backends, makePool } from '../support/database.js';
 
 /** Uses the pool's one connection, and tells whether it stayed. */
 async function staysAfter(

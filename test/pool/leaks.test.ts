@@ -1,31 +1,12 @@
-import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { setImmediate as tick, setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { AsyncConnectionPool, errors, type AsyncConnection, type PoolOptions } from '../../src/index.js';
+import { errors, type AsyncConnection, type AsyncConnectionPool } from '../../src/index.js';
 import type { LeakMessage } from '../../src/diagnostics.js';
 import { LeakWatch, Watched } from '../../src/pool/leak-watch.js';
-import { admin, dsn } from '../support/database.js';
+import { admin, makePool } from '../support/database.js';
+import { heard } from '../support/diagnostics.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { warningsOf } from '../support/warnings.js';
-
-function makePool(options: PoolOptions = {}): AsyncConnectionPool {
-  const pool = new AsyncConnectionPool(dsn(), { minSize: 1, ...options });
-  onTestFinished(() => pool.close());
-  return pool;
-}
-
-/** What is published on a channel during the test. */
-function messagesOn(name: string): LeakMessage[] {
-  const messages: LeakMessage[] = [];
-  const listen = (message: unknown): void => {
-    messages.push(message as LeakMessage);
-  };
-  subscribe(name, listen);
-  onTestFinished(() => {
-    unsubscribe(name, listen);
-  });
-  return messages;
-}
 
 /** Two collections, and what they give rise to. */
 async function collectTwice(): Promise<void> {
@@ -42,8 +23,8 @@ describe('a connection that is lent out for longer than leakThreshold', () => {
   it('is reported once, at that time, and once more when it comes back', async () => {
     const clock = new FakeClock();
     const watch = new LeakWatch('orders', 5, clock);
-    const leaks = messagesOn('usingpg:leak');
-    const returns = messagesOn('usingpg:leak-returned');
+    const leaks = heard<LeakMessage>('usingpg:leak');
+    const returns = heard<LeakMessage>('usingpg:leak-returned');
     const warnings = await warningsOf('USINGPG_LEAK', () => {
       const take = (): Watched => new Watched(take);
       const [slow, quick] = [take(), take()];
@@ -69,8 +50,8 @@ describe('a connection that is lent out for longer than leakThreshold', () => {
 
   it('is reported with the stack of the call that took it, whichever it was', async () => {
     const pool = makePool({ maxSize: 4, leakThreshold: 0.05 });
-    const leaks = messagesOn('usingpg:leak');
-    const returns = messagesOn('usingpg:leak-returned');
+    const leaks = heard<LeakMessage>('usingpg:leak');
+    const returns = heard<LeakMessage>('usingpg:leak-returned');
     async function takenByGetconn(): Promise<void> {
       const connection = await pool.getconn();
       await sleep(120);
@@ -163,7 +144,7 @@ describe('a connection that was lost without being given back', () => {
   it.each(Object.entries(uses))('after %s is back within two collections', async (_what, use) => {
     const pool = makePool({ maxSize: 1 });
     await pool.wait();
-    const leaks = messagesOn('usingpg:leak');
+    const leaks = heard<LeakMessage>('usingpg:leak');
     const loseOne = async (): Promise<number> => {
       const connection = await pool.getconn();
       await use(connection);
@@ -194,7 +175,7 @@ describe('a connection that was lost without being given back', () => {
       const connection = await pool.getconn();
       await connection.execute('insert into lost_and_found values (1)');
     };
-    const returned = messagesOn('usingpg:leak-returned');
+    const returned = heard<LeakMessage>('usingpg:leak-returned');
     let warnings: string[] = [];
     const uncommitted = await warningsOf('USINGPG_UNCOMMITTED', async () => {
       warnings = await warningsOf('USINGPG_LEAK', async () => {
@@ -213,7 +194,7 @@ describe('a connection that was lost without being given back', () => {
 
   it('that was reported before is reported back, with no second warning', async () => {
     const pool = makePool({ maxSize: 1, leakThreshold: 0.02 });
-    const returned = messagesOn('usingpg:leak-returned');
+    const returned = heard<LeakMessage>('usingpg:leak-returned');
     const warnings = await warningsOf('USINGPG_LEAK', async () => {
       await (async () => {
         await (await pool.getconn()).execute('select 1');

@@ -3,15 +3,9 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { AsyncConnectionPool, dictRow, errors, type PoolOptions } from '../../src/index.js';
-import { backends, dsn } from '../support/database.js';
+import { backends, dsn, makePool } from '../support/database.js';
 import { freePort } from '../support/server.js';
 import { warningsOf } from '../support/warnings.js';
-
-function makePool(options: PoolOptions = {}): AsyncConnectionPool {
-  const pool = new AsyncConnectionPool(dsn(), { minSize: 1, ...options });
-  onTestFinished(() => pool.close());
-  return pool;
-}
 
 describe('closeReturns', () => {
   it('makes close() give the connection back', async () => {

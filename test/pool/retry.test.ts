@@ -2,28 +2,21 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import {
-  AsyncConnectionPool,
   conninfoToDict,
   errors,
   IsolationLevel,
   Rollback,
   type AsyncConnection,
-  type PoolOptions,
   type PoolTransactionOptions,
+  type AsyncConnectionPool,
 } from '../../src/index.js';
 import type { RetryMessage } from '../../src/diagnostics.js';
 import { isTransient, MayRetry, resolveRetryOptions, retrying } from '../../src/pool/retry.js';
-import { admin, dsn, terminate } from '../support/database.js';
+import { admin, makePool, rejection, terminate } from '../support/database.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { FaultProxy } from '../support/fault-proxy.js';
 
 const SERIALIZABLE = { isolationLevel: IsolationLevel.SERIALIZABLE } as const;
-
-function makePool(options: PoolOptions = {}, conninfo = dsn()): AsyncConnectionPool {
-  const pool = new AsyncConnectionPool(conninfo, { minSize: 1, ...options });
-  onTestFinished(() => pool.close());
-  return pool;
-}
 
 /** Makes tables, and whatever else begins with `retry_`, for one test. */
 async function schema(sql: string): Promise<void> {
@@ -52,14 +45,6 @@ function retriesOf(pool: AsyncConnectionPool): RetryMessage[] {
     unsubscribe('usingpg:retry', listen);
   });
   return messages;
-}
-
-async function failureOf(promise: Promise<unknown>): Promise<errors.Error> {
-  const error: unknown = await promise.then(
-    (value) => expect.fail(`it succeeded: ${String(value)}`),
-    (reason: unknown) => reason,
-  );
-  return error as errors.Error;
 }
 
 const serializationFailure = (connection: AsyncConnection): Promise<unknown> =>
@@ -116,7 +101,7 @@ describe('withTransaction() of a pool', () => {
 
   it('runs the loser of a deadlock again', async () => {
     await schema('create table account (id int, balance int); insert into account values (1, 0), (2, 0)');
-    const pool = makePool({ minSize: 2 }, dsn({ options: '-c deadlock_timeout=50ms' }));
+    const pool = makePool({ minSize: 2 }, { options: '-c deadlock_timeout=50ms' });
     const retries = retriesOf(pool);
     let both = 0;
     const pay = (first: number, second: number): Promise<void> =>
@@ -203,7 +188,7 @@ describe('withTransaction() of a pool', () => {
     const pool = makePool();
     const retries = retriesOf(pool);
     let runs = 0;
-    const error = await failureOf(
+    const error = await rejection(
       pool.withTransaction((connection, transaction) => {
         runs++;
         return act(connection, transaction);
@@ -219,7 +204,7 @@ describe('withTransaction() of a pool', () => {
   it.each([0, 2])('gives up after %s retries, with the last error as it is', async (retries) => {
     const pool = makePool();
     let runs = 0;
-    const error = await failureOf(
+    const error = await rejection(
       pool.withTransaction(
         (connection) => {
           runs++;
@@ -237,7 +222,7 @@ describe('withTransaction() of a pool', () => {
     const pool = makePool();
     const controller = new AbortController();
     let runs = 0;
-    const error = await failureOf(
+    const error = await rejection(
       pool.withTransaction(
         (connection) => {
           if (++runs === 3) controller.abort(new Error('enough'));
@@ -274,7 +259,7 @@ describe('withTransaction() of a pool', () => {
   it('does not take a transaction for committed that had failed', async () => {
     await schema('create table work (id int)');
     const pool = makePool();
-    const error = await failureOf(
+    const error = await rejection(
       pool.withTransaction(async (connection) => {
         await connection.execute('insert into retried.work values (1)');
         await connection.execute('selec').catch(() => undefined);
@@ -294,7 +279,7 @@ describe('a transaction whose COMMIT was not answered', () => {
     const pool = makePool();
     let runs = 0;
     let pid = 0;
-    const running = failureOf(
+    const running = rejection(
       pool.withTransaction(async (connection) => {
         runs++;
         pid = connection.info.backendPid;
@@ -322,9 +307,9 @@ describe('a transaction whose COMMIT was not answered', () => {
     await schema('create table work (id int)');
     const target = conninfoToDict(inject('dsn'));
     await using proxy = await FaultProxy.to({ host: target['host']!, port: Number(target['port']) });
-    const pool = makePool({}, dsn({ host: '127.0.0.1', port: proxy.port }));
+    const pool = makePool({}, { host: '127.0.0.1', port: proxy.port });
     let runs = 0;
-    const running = failureOf(
+    const running = rejection(
       pool.withTransaction(async (connection) => {
         runs++;
         await connection.execute('insert into retried.work values (1)');
@@ -344,7 +329,7 @@ describe('a transaction whose COMMIT was not answered', () => {
     const pool = makePool();
     for (const notices of [true, false]) {
       let runs = 0;
-      const error = await failureOf(
+      const error = await rejection(
         pool.withTransaction(async (connection) => {
           runs++;
           await connection.execute('insert into retried.work values (1)');
@@ -357,7 +342,7 @@ describe('a transaction whose COMMIT was not answered', () => {
       expect(error).not.toBeInstanceOf(errors.TransactionOutcomeUnknown);
       expect(runs).toBe(1);
     }
-    const error = await failureOf(pool.withTransaction((connection) => connection.close()));
+    const error = await rejection(pool.withTransaction((connection) => connection.close()));
     expect(error.message).toContain('the connection is closed');
     expect(await admin('select id from retried.work')).toEqual([]);
   });
@@ -365,7 +350,7 @@ describe('a transaction whose COMMIT was not answered', () => {
   it('is known where the server has answered, whatever it said', async () => {
     await schema(onCommit("raise exception using errcode = '23514', message = 'not like this'"));
     const pool = makePool();
-    const error = await failureOf(
+    const error = await rejection(
       pool.withTransaction((connection) => connection.execute('insert into retried.work values (1)')),
     );
     expect(error).toBeInstanceOf(errors.CheckViolation);

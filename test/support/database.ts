@@ -3,9 +3,12 @@ import pg from 'pg';
 import { expect, inject, onTestFinished } from 'vitest';
 import {
   AsyncConnection,
+  AsyncConnectionPool,
   makeConninfo,
   type ConnectOptions,
   type ConninfoParams,
+  type errors,
+  type PoolOptions,
   type TupleRow,
 } from '../../src/index.js';
 
@@ -31,6 +34,23 @@ export async function connect<R = TupleRow>(
   const connection = await AsyncConnection.connect<R>(dsn(params), options);
   onTestFinished(() => connection.close());
   return connection;
+}
+
+/** A pool for one test, closed when the test ends; `params` change the connection string. */
+export function makePool(options: PoolOptions = {}, params: ConninfoParams = {}): AsyncConnectionPool {
+  const pool = new AsyncConnectionPool(dsn(params), { minSize: 1, ...options });
+  onTestFinished(() => pool.close());
+  return pool;
+}
+
+/** What a promise that is to reject rejects with. */
+export function rejection(promise: Promise<unknown>): Promise<errors.Error> {
+  return promise.then(
+    () => {
+      throw new Error('it should have been refused');
+    },
+    (error: unknown) => error as errors.Error,
+  );
 }
 
 /** Runs SQL on a connection of node-postgres, each statement committed: a second opinion on what usingpg has done. */

@@ -1,15 +1,15 @@
 import { execFile } from 'node:child_process';
 import { createPrivateKey } from 'node:crypto';
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { AsyncConnection, conninfoToDict, errors, type ConninfoParams } from '../../src/index.js';
 import { CertificateAuthority, type CertificateRequest, type Identity } from '../support/certificates.js';
+import { rejection } from '../support/database.js';
 import { FaultProxy } from '../support/fault-proxy.js';
 import { FakeServer, messages } from '../support/fake-server.js';
 import { PASSWORD_ROLE, startOwnServer, type TestServer } from '../support/server.js';
+import { temporaryHome } from '../support/temporary-home.js';
 import { TlsFront, type TlsFrontOptions } from '../support/tls-front.js';
 import { untilRunning } from '../support/until-running.js';
 
@@ -22,7 +22,7 @@ let revokedClient: Identity;
 /** A server with TLS, and one without. */
 let server: TestServer;
 let plain: TestServer;
-let home: string;
+const home = temporaryHome();
 
 beforeAll(async () => {
   authority = await CertificateAuthority.create('usingpg test authority');
@@ -71,25 +71,6 @@ afterAll(async () => {
   await Promise.all([server.stop(), plain.stop()]);
 });
 
-beforeEach(async () => {
-  home = await mkdtemp(join(tmpdir(), 'usingpg-home-'));
-  vi.stubEnv('HOME', home);
-});
-
-afterEach(async () => {
-  vi.unstubAllEnvs();
-  await rm(home, { recursive: true, force: true });
-});
-
-/** A file in the home directory; `mode` as it is, whatever the umask. */
-async function write(name: string, content: string | Uint8Array, mode = 0o600): Promise<string> {
-  const path = join(home, name);
-  await mkdir(join(path, '..'), { recursive: true });
-  await writeFile(path, content);
-  await chmod(path, mode);
-  return path;
-}
-
 function addressOf({ dsn }: TestServer): { host: string; port: number } {
   const { host, port } = conninfoToDict(dsn);
   return { host: host!, port: Number(port) };
@@ -104,13 +85,8 @@ async function connect(params: ConninfoParams): Promise<AsyncConnection> {
   return connection;
 }
 
-async function refusal(params: ConninfoParams): Promise<errors.Error> {
-  return connect(params).then(
-    () => {
-      throw new Error('it should have been refused');
-    },
-    (error: unknown) => error as errors.Error,
-  );
+function refusal(params: ConninfoParams): Promise<errors.Error> {
+  return rejection(connect(params));
 }
 
 /** Whether the server says that the connection is encrypted. */
@@ -141,7 +117,7 @@ describe('sslmode', () => {
   );
 
   it.each(['require', 'verify-ca', 'verify-full'])('%s refuses a server without TLS', async (sslmode) => {
-    const sslrootcert = await write('root.crt', authority.cert);
+    const sslrootcert = await home.write('root.crt', authority.cert);
     const error = await refusal({ ...addressOf(plain), sslmode, sslrootcert });
     expect(error).toBeInstanceOf(errors.OperationalError);
     expect(error.message).toMatch(/does not support TLS/);
@@ -216,7 +192,7 @@ describe('the certificate of the server', () => {
   };
 
   it.each(['verify-ca', 'verify-full'])('satisfies %s if all is well', async (sslmode) => {
-    const sslrootcert = await write('root.crt', authority.cert);
+    const sslrootcert = await home.write('root.crt', authority.cert);
     for (const host of ['localhost', '127.0.0.1']) {
       const connection = await connect({
         host,
@@ -244,7 +220,7 @@ describe('the certificate of the server', () => {
   ] as const)(
     'from a stranger, with sslmode=%s and a root certificate file: %s, is %s',
     async (sslmode, hasRoot, outcome) => {
-      if (hasRoot) await write('.postgresql/root.crt', authority.cert);
+      if (hasRoot) await home.write('.postgresql/root.crt', authority.cert);
       const { port } = await front(forLocalhost, { by: stranger });
       const params = { host: 'localhost', hostaddr: '127.0.0.1', port, sslmode };
       if (outcome === 'refused') {
@@ -261,7 +237,7 @@ describe('the certificate of the server', () => {
     ['verify-ca', 'taken'],
     ['verify-full', 'refused'],
   ])('for another name is, with sslmode=%s, %s', async (sslmode, outcome) => {
-    const sslrootcert = await write('root.crt', authority.cert);
+    const sslrootcert = await home.write('root.crt', authority.cert);
     const { port } = await front({ name: 'localhost', altNames: [{ type: 'dns', value: 'db.example' }] });
     const params = { host: 'localhost', hostaddr: '127.0.0.1', port, sslmode, sslrootcert };
     if (outcome === 'taken') {
@@ -330,7 +306,7 @@ describe('the certificate of the server', () => {
       false,
     ],
   ])('with %s, where the host is %s, is compared as libpq does', async (_, host, request, fits) => {
-    const sslrootcert = await write('root.crt', authority.cert);
+    const sslrootcert = await home.write('root.crt', authority.cert);
     const { port } = await front(request);
     const params = { host, hostaddr: '127.0.0.1', port, sslmode: 'verify-full', sslrootcert };
     if (fits) expect((await connect(params)).info.host).toBe(host);
@@ -338,7 +314,7 @@ describe('the certificate of the server', () => {
   });
 
   it('that has expired is named as such', async () => {
-    const sslrootcert = await write('root.crt', authority.cert);
+    const sslrootcert = await home.write('root.crt', authority.cert);
     const { port } = await front({ ...forLocalhost, days: -1 });
     const error = await refusal({
       host: 'localhost',
@@ -363,37 +339,40 @@ describe('the certificate of the server', () => {
         hostaddr: '127.0.0.1',
         port: made.port,
         sslmode: 'verify-full',
-        sslrootcert: await write('root.crt', authority.cert),
+        sslrootcert: await home.write('root.crt', authority.cert),
       };
     });
 
     it('is refused if sslcrl has it, also as the second list of its file', async () => {
       const lists = `${await stranger.revoke()}\n${await authority.revoke(revoked)}`;
-      const error = await refusal({ ...params, sslcrl: await write('some.crl', lists) });
+      const error = await refusal({ ...params, sslcrl: await home.write('some.crl', lists) });
       expect(error.message).toMatch(/has been revoked/);
     });
 
     it('is refused if a file of sslcrldir has it', async () => {
-      await write('lists/0123abcd.r0', await authority.revoke(revoked));
-      const error = await refusal({ ...params, sslcrldir: join(home, 'lists') });
+      await home.write('lists/0123abcd.r0', await authority.revoke(revoked));
+      const error = await refusal({ ...params, sslcrldir: join(home.path, 'lists') });
       expect(error.message).toMatch(/has been revoked/);
     });
 
     it('is refused if the default file has it', async () => {
-      await write('.postgresql/root.crl', await authority.revoke(revoked));
+      await home.write('.postgresql/root.crl', await authority.revoke(revoked));
       expect((await refusal(params)).message).toMatch(/has been revoked/);
     });
 
     it('is taken if the list has only others', async () => {
       const connection = await connect({
         ...params,
-        sslcrl: await write('some.crl', await authority.revoke(client)),
+        sslcrl: await home.write('some.crl', await authority.revoke(client)),
       });
       expect(connection.info.sslInUse).toBe(true);
     });
 
     it('is refused if there is no list of its issuer', async () => {
-      const error = await refusal({ ...params, sslcrl: await write('some.crl', await stranger.revoke()) });
+      const error = await refusal({
+        ...params,
+        sslcrl: await home.write('some.crl', await stranger.revoke()),
+      });
       expect(error.message).toMatch(/no certificate revocation list of the server certificate's issuer/);
     });
 
@@ -402,7 +381,7 @@ describe('the certificate of the server', () => {
       ['sslcrldir', 'missing', /"[^"]*missing" can't be read/],
       ['sslcrldir', '.', /has no certificate revocation list/],
     ])('is not taken unchecked if %s is %j', async (name, path, message) => {
-      expect((await refusal({ ...params, [name]: join(home, path) })).message).toMatch(message);
+      expect((await refusal({ ...params, [name]: join(home.path, path) })).message).toMatch(message);
     });
   });
 
@@ -427,7 +406,7 @@ describe('the certificate of the server', () => {
     const { stdout } = await promisify(execFile)(
       process.execPath,
       ['--import', 'tsx', '--input-type=module', '--eval', program],
-      { env: { ...process.env, NODE_EXTRA_CA_CERTS: await write('trusted.crt', authority.cert) } },
+      { env: { ...process.env, NODE_EXTRA_CA_CERTS: await home.write('trusted.crt', authority.cert) } },
     );
     expect(stdout).toMatch(/^true\n.*not for the host name "elsewhere"\n$/s);
   });
@@ -442,7 +421,7 @@ describe('the certificate of the server', () => {
     ['nothing', /has no certificate in PEM format/],
     ['-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----\n', /could not be read/],
   ])('is not verified by a root certificate file of %j', async (content, message) => {
-    const sslrootcert = await write('root.crt', content);
+    const sslrootcert = await home.write('root.crt', content);
     const error = await refusal({ ...addressOf(server), sslmode: 'verify-ca', sslrootcert });
     expect(error).toBeInstanceOf(errors.OperationalError);
     expect(error.message).toMatch(message);
@@ -459,22 +438,22 @@ describe('the certificate of the client', () => {
   it('is sent if it is given', async () => {
     const connection = await connect({
       ...params,
-      sslcert: await write('client.crt', client.cert),
-      sslkey: await write('client.key', client.key),
+      sslcert: await home.write('client.crt', client.cert),
+      sslkey: await home.write('client.key', client.key),
     });
     expect(connection.info.user).toBe('with_certificate');
   });
 
   it('is sent if it is in the default place, unless sslcertmode=disable', async () => {
-    await write('.postgresql/postgresql.crt', client.cert);
-    await write('.postgresql/postgresql.key', client.key);
+    await home.write('.postgresql/postgresql.crt', client.cert);
+    await home.write('.postgresql/postgresql.key', client.key);
     await connect(params);
     const error = await refusal({ ...params, sslcertmode: 'disable' });
     expect(error.message).toMatch(/requires a valid client certificate/);
   });
 
   it('may be missing, even if it is given: then the server decides', async () => {
-    const sslcert = join(home, 'missing.crt');
+    const sslcert = join(home.path, 'missing.crt');
     expect((await refusal({ ...params, sslcert })).message).toMatch(/requires a valid client certificate/);
     await connect({ ...params, user: 'postgres', sslcert });
   });
@@ -491,8 +470,8 @@ describe('the certificate of the client', () => {
     });
     const connection = await connect({
       ...params,
-      sslcert: await write('client.crt', client.cert),
-      sslkey: await write('client.key', key),
+      sslcert: await home.write('client.crt', client.cert),
+      sslkey: await home.write('client.key', key),
       sslpassword,
     });
     expect(connection.info.dsn).not.toContain('hunter2');
@@ -511,8 +490,8 @@ describe('the certificate of the client', () => {
     });
     const error = await refusal({
       ...params,
-      sslcert: await write('client.crt', client.cert),
-      sslkey: await write('client.key', key),
+      sslcert: await home.write('client.crt', client.cert),
+      sslkey: await home.write('client.key', key),
       sslpassword,
     });
     expect(error.message).toMatch(message);
@@ -525,8 +504,8 @@ describe('the certificate of the client', () => {
     [0o644, null],
     [0o660, null],
   ])('has a key file that only root may share with a group: mode %o', async (mode, uid) => {
-    const sslcert = await write('client.crt', client.cert);
-    const sslkey = await write('client.key', client.key, mode);
+    const sslcert = await home.write('client.crt', client.cert);
+    const sslkey = await home.write('client.key', client.key, mode);
     // Who runs the tests owns the file.
     const allowed = uid === 0 && (mode === 0o600 || process.getuid?.() === 0);
     if (allowed) await connect({ ...params, sslcert, sslkey });
@@ -534,13 +513,13 @@ describe('the certificate of the client', () => {
   });
 
   it('without its key is refused before anything is sent', async () => {
-    const sslcert = await write('client.crt', client.cert);
+    const sslcert = await home.write('client.crt', client.cert);
     const missing = await refusal({ ...params, sslcert });
     expect(missing.message).toMatch(/is present, but not its private key file/);
-    const directory = await refusal({ ...params, sslcert, sslkey: home });
+    const directory = await refusal({ ...params, sslcert, sslkey: home.path });
     expect(directory.message).toMatch(/is not a regular file/);
     const other = await authority.issue({ name: 'other' });
-    const wrong = await refusal({ ...params, sslcert, sslkey: await write('other.key', other.key) });
+    const wrong = await refusal({ ...params, sslcert, sslkey: await home.write('other.key', other.key) });
     expect(wrong.message).toMatch(/does not belong to the certificate/);
   });
 
@@ -551,8 +530,8 @@ describe('the certificate of the client', () => {
     const issued = await issue();
     const error = await refusal({
       ...params,
-      sslcert: await write('client.crt', issued.cert),
-      sslkey: await write('client.key', issued.key),
+      sslcert: await home.write('client.crt', issued.cert),
+      sslkey: await home.write('client.key', issued.key),
     });
     expect(error).toBeInstanceOf(errors.OperationalError);
     expect(error.message).toMatch(message);
@@ -580,7 +559,7 @@ describe('how TLS is begun', () => {
       hostaddr: '127.0.0.1',
       port: front.port,
       sslmode: 'verify-full',
-      sslrootcert: await write('root.crt', authority.cert),
+      sslrootcert: await home.write('root.crt', authority.cert),
       sslnegotiation: 'direct',
     });
     expect(connection.info.sslInUse).toBe(true);
