@@ -8,6 +8,7 @@ import { textWithLiterals } from './compose.js';
 import { openAfter } from './enclosure.js';
 import { parseFormat } from './format.js';
 import { quoteIdentifier } from './identifier.js';
+import { behindParameter, standsApart, withParameter } from './parameter.js';
 import { isSendable } from './placeholders.js';
 import type { SqlValue } from './sql-value.js';
 
@@ -209,9 +210,14 @@ abstract class Piece extends Composable {
 
 /** A name, or several with dots between them (Psycopg: `sql.Identifier`). */
 export class Identifier extends Piece {
+  /** In its quotes. @internal */
+  readonly quoted: string;
+
   constructor(names: readonly string[]) {
     if (names.length === 0) throw new errors.ProgrammingError('sql.Identifier() needs at least one name');
-    super({ kind: 'identifier', text: names.map(quoteIdentifier).join('.') });
+    const quoted = names.map(quoteIdentifier).join('.');
+    super({ kind: 'identifier', text: quoted });
+    this.quoted = quoted;
   }
 }
 
@@ -266,19 +272,32 @@ export class Template extends Composable {
   }
 
   /**
-   * What is sent if there are nothing but values in the template; else null, as there is for what has to be looked at more closely.
+   * What is sent if there are nothing but values in the template, names, and templates of this kind; else null, as there is for what
+   * has to be looked at more closely. Strings have no escapes without an E.
    *
    * @internal
    */
-  plain(): { readonly text: string; readonly values: readonly unknown[] } | null {
-    if (this.#values.some(isComposable)) return null;
-    let text = plainTexts.get(this.#strings);
-    if (text === undefined) {
-      text = plainText(this.#strings);
-      // What is frozen is the template as it stands in the program: the same one at each execution, and never another.
-      if (Object.isFrozen(this.#strings)) plainTexts.set(this.#strings, text);
+  plain(): PlainQuery | null {
+    if (!this.#values.some(isComposable)) {
+      const { text } = lookOf(this.#strings);
+      return text === null ? null : { text, values: this.#values };
     }
-    return text === null ? null : { text, values: this.#values };
+    const query = { text: '', values: [] as unknown[] };
+    return this.#addTo(query) ? query : null;
+  }
+
+  #addTo(query: { text: string; readonly values: unknown[] }): boolean {
+    const strings = this.#strings;
+    if (!lookOf(strings).separable) return false;
+    query.text += strings[0]!;
+    for (let i = 0; i < this.#values.length; i++) {
+      const value = this.#values[i];
+      if (!isComposable(value)) query.text += `$${String(query.values.push(value))}`;
+      else if (value instanceof Identifier) query.text += value.quoted;
+      else if (!(value instanceof Template) || !value.#addTo(query)) return false;
+      query.text += strings[i + 1]!;
+    }
+    return true;
   }
 
   /** @internal */
@@ -296,14 +315,42 @@ export class Template extends Composable {
   }
 }
 
-const plainTexts = new WeakMap<readonly string[], string | null>();
+/** A text with `$1` …, and their values. */
+interface PlainQuery {
+  readonly text: string;
+  readonly values: readonly unknown[];
+}
+
+/** What is known of the strings of a template. */
+interface Look {
+  /** The text with `$1` … between the strings; null if one of these would stand in quotes, say, or if it can't be sent. */
+  readonly text: string | null;
+  /** Whether each of the strings is SQL by itself, and whole, so that a value or a name can stand anywhere between them. */
+  readonly separable: boolean;
+}
+
+const looks = new WeakMap<readonly string[], Look>();
+
+function lookOf(strings: readonly string[]): Look {
+  let look = looks.get(strings);
+  if (look === undefined) {
+    look = { text: plainText(strings), separable: strings.every(isSeparable) };
+    // What is frozen is the template as it stands in the program: the same one at each execution, and never another.
+    if (Object.isFrozen(strings)) looks.set(strings, look);
+  }
+  return look;
+}
+
+function isSeparable(text: string): boolean {
+  return openAfter(text, null, false) === null && standsApart(text) && isSendable(text);
+}
 
 /** The text with `$1` … between the strings; null if one of these would stand in quotes, say, or if it can't be sent. */
 function plainText(strings: readonly string[]): string | null {
   let text = strings[0]!;
   for (let i = 1; i < strings.length; i++) {
     if (openAfter(text, null, false) !== null) return null;
-    text += `$${String(i)}${strings[i]!}`;
+    text = withParameter(text, i) + behindParameter(strings[i]!);
   }
   return isSendable(text) ? text : null;
 }

@@ -2,6 +2,7 @@ import { literal, type LiteralContext } from '../adapt/literal.js';
 import * as errors from '../errors/index.js';
 import type { Part } from './composable.js';
 import { openAfter, wouldEnd, type Enclosure } from './enclosure.js';
+import { behindParameter, withParameter } from './parameter.js';
 
 /** Names a literal in errors, as `$2` names a parameter. */
 const LITERAL = 'sql.Literal';
@@ -12,6 +13,7 @@ class TextBuilder {
   readonly #context: LiteralContext;
   readonly #backslashes: boolean;
   #open: Enclosure | null = null;
+  #afterParameter = false;
 
   constructor(context: LiteralContext) {
     this.#context = context;
@@ -20,20 +22,21 @@ class TextBuilder {
 
   /** Adds SQL of the user's. */
   add(text: string): void {
-    this.text += text;
+    this.text += this.#afterParameter ? behindParameter(text) : text;
+    this.#afterParameter = false;
     this.#open = openAfter(text, this.#open, this.#backslashes);
   }
 
   /** Adds `$1` or its like. */
   addParameter(number: number): void {
-    const parameter = `$${String(number)}`;
     if (this.#open !== null) {
       throw new errors.ProgrammingError(
-        `${parameter}: the value stands within a ${this.#open.kind} of the query, where it is no value:` +
+        `$${String(number)}: the value stands within a ${this.#open.kind} of the query, where it is no value:` +
           ' take it out of there, and join strings with ||',
       );
     }
-    this.text += parameter;
+    this.text = withParameter(this.text, number);
+    this.#afterParameter = true;
   }
 
   /** Adds a name in its quotes. */

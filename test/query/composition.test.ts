@@ -44,6 +44,23 @@ describe('a template', () => {
     );
   });
 
+  it('keeps a value apart from the digit or the word that it touches', async () => {
+    const conn = await connect();
+    const touching = [
+      (value: number) => sql`SELECT ${value}0`,
+      (value: number) => sql`SELECT a${value}`,
+      (value: number) => sql`SELECT $${value}`,
+    ];
+    const asParts = touching.map((make) => (value: number) => sql`${make(value)} ${sql.SQL('')}`);
+    for (const make of [...touching, ...asParts]) {
+      // None of them is $10, a$1 or the begin of a $$…$$ string.
+      await expect(conn.execute(make(1))).rejects.toBeInstanceOf(errors.SyntaxError);
+      await conn.rollback();
+    }
+    const cur = await conn.execute(sql`SELECT x FROM generate_series(1, 9) x LIMIT ${2}OFFSET ${3}`);
+    expect(await cur.fetchall()).toEqual([[4], [5]]);
+  });
+
   it('takes nothing of a value for SQL', async () => {
     const conn = await connect();
     const evil = `'; DROP TABLE x; -- $1 %s "`;
