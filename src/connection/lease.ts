@@ -5,6 +5,9 @@ import { PARTS } from './connection.js';
 import { HANDLE, type Handle } from './handle.js';
 import type { AsyncTransaction } from './transaction.js';
 
+/** How long the server may take to answer the ROLLBACK of a connection that comes back, in seconds, before that is given up. */
+const ROLLBACK_LIMIT = 5;
+
 /** How a checkout ended. */
 export interface LeaseEnd {
   /** Whether the session is alive and idle, fit for the next borrower. */
@@ -59,7 +62,15 @@ async function finishLease(handle: Handle, uncommittedWrites: boolean): Promise<
         ),
       );
     }
-    await session.rollback();
+    // Nothing runs any more, so this is answered at once by a server that is there.
+    const timer = setTimeout(() => {
+      session.drop();
+    }, ROLLBACK_LIMIT * 1000);
+    try {
+      await session.rollback();
+    } finally {
+      clearTimeout(timer);
+    }
     return { usable: !session.closed && !handle.unfit, uncommittedWrites };
   } catch (error) {
     return { usable: false, uncommittedWrites, error };

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { Field } from '../wire/backend-messages.js';
 
 /** A statement as the server knows it: named when it is kept, unnamed (`''`) when it serves one execution. */
@@ -30,6 +31,11 @@ export class PreparedStatements {
   readonly #kept = new Map<string, ServerStatement>();
   readonly #executions = new Map<string, number>();
   #evicted: string[] = [];
+  /**
+   * No other session's: behind a pooler that hands server connections around, a name that two sessions shared would execute the
+   * statement of the other one. A name that is not known there can but fail.
+   */
+  readonly #prefix = `_pg3_${randomBytes(6).toString('hex')}_`;
   #lastName = 0;
 
   /** Whether a statement is prepared, or would be if it were executed now. */
@@ -62,7 +68,7 @@ export class PreparedStatements {
     }
     this.#executions.delete(key);
     const statement: ServerStatement = {
-      name: `_pg3_${String(this.#lastName++)}`,
+      name: this.#prefix + String(this.#lastName++),
       key,
       ready: false,
       fields: undefined,

@@ -56,6 +56,26 @@ describe('idle connections that answer no more', () => {
     expect(pool.getStats()).toMatchObject({ connectionsLost: 5, poolSize: 10 });
   });
 
+  it('are given up by whoever gives them back within a transaction, if their ROLLBACK is not answered', async () => {
+    const { host, port } = conninfoToDict(inject('dsn'));
+    await using proxy = await FaultProxy.to({ host: host!, port: Number(port) });
+    const pool = new AsyncConnectionPool(dsn({ host: '127.0.0.1', port: proxy.port }), { minSize: 1 });
+    try {
+      const connection = await pool.getconn();
+      await connection.execute('select 1');
+      proxy.blackHole.add('up').add('down');
+      const began = performance.now();
+      await pool.putconn(connection);
+      expect(performance.now() - began).toBeLessThan(15_000);
+      expect(pool.getStats().returnsBad).toBe(1);
+      proxy.blackHole.clear();
+      expect((await pool.execute('select 2')).rows).toEqual([[2]]);
+    } finally {
+      proxy.resetAll();
+      await pool.close();
+    }
+  });
+
   it('do not hold up a request for longer than it waits, nor after it is aborted', async () => {
     const pool = await halfLost(true);
     const requests = Array.from({ length: 10 }, (_, i) =>

@@ -232,6 +232,18 @@ describe('a prepared statement whose table has changed', () => {
     expect(await (await connection.execute('select %s::int', [2])).fetchone()).toEqual([2]);
   });
 
+  it('has a name that no other session gives, behind whatever pooler they meet', async () => {
+    const names = async (): Promise<unknown[]> => {
+      const connection = await connect({ autocommit: true, prepareThreshold: 0 });
+      await connection.execute('select %s::int', [1]);
+      const listed = await connection.execute('select name from pg_prepared_statements');
+      return (await listed.fetchall()).map(([name]) => name);
+    };
+    const [one, other] = [await names(), await names()];
+    expect(one.length).toBeGreaterThan(0);
+    expect(one.filter((name) => other.includes(name))).toEqual([]);
+  });
+
   it('of the user is his own business', async () => {
     const connection = await connect({ autocommit: true });
     connection.prepareThreshold = 0;

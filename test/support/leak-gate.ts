@@ -8,7 +8,8 @@ const PATIENCE = 1;
 
 // What the machine's user has set up for libpq must not change what the tests see.
 for (const name of Object.keys(process.env)) {
-  if (name.startsWith('PG') && name !== 'PGBIN') Reflect.deleteProperty(process.env, name);
+  if (name.startsWith('PG') && name !== 'PGBIN' && name !== 'PGBOUNCER')
+    Reflect.deleteProperty(process.env, name);
 }
 
 /*

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { exitOf, onProcessEnd, serverIdentity } from './own-process.js';
 
 /** A PostgreSQL to run tests, examples and benchmarks against. */
 export interface TestServer {
@@ -21,8 +22,10 @@ export interface TestServer {
 
 /** A server that was started here. */
 export interface OwnServer extends TestServer {
-  /** Stops it at once, as if it had crashed: `pg_ctl stop -m immediate`. */
-  crash(): Promise<void>;
+  /** The directory of its data. */
+  readonly dataDirectory: string;
+  /** Stops it at once, as if it had crashed: `pg_ctl stop -m immediate`; with SIGKILL as if the machine had lost it. */
+  crash(signal?: 'SIGQUIT' | 'SIGKILL'): Promise<void>;
   /** Starts it again, on the same port; resolves when it takes connections. */
   restart(): Promise<void>;
 }
@@ -32,9 +35,6 @@ export const PASSWORD_ROLE = { user: 'with_password', password: 'correct horse' 
 
 const SETUP = `CREATE ROLE ${PASSWORD_ROLE.user} LOGIN PASSWORD '${PASSWORD_ROLE.password}'; CREATE EXTENSION IF NOT EXISTS hstore`;
 const START_LIMIT = 30_000;
-/** PostgreSQL refuses to run as root; as root it is run as this user, which every Unix has. */
-const NOBODY = 65_534;
-const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
  * The server named by DATABASE_URL, else an embedded one, started on a free port with a directory of its own that `stop()`
@@ -64,19 +64,8 @@ export interface ServerOptions {
 
 /** An embedded server, or one of PGBIN, on a free port. */
 export async function startOwnServer(options: ServerOptions = {}): Promise<OwnServer> {
-  const home = await mkdtemp(join(tmpdir(), 'usingpg-'));
-  await chmod(home, 0o755);
-  const isRoot = process.getuid?.() === 0;
-  const identity = isRoot ? { uid: NOBODY, gid: NOBODY } : {};
-  const data = join(home, 'data');
-  const sockets = join(home, 'sockets');
-  for (const directory of [data, sockets]) {
-    await mkdir(directory, { mode: 0o700 });
-    if (isRoot) await chown(directory, NOBODY, NOBODY);
-  }
-  if (isRoot) await chmod(sockets, 0o755);
-  const bin = await programs(home, identity);
-
+  const place = await makePlace();
+  const { home, bin, data, identity } = place;
   const init = spawnSync(
     join(bin, 'initdb'),
     ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'],
@@ -89,15 +78,59 @@ export async function startOwnServer(options: ServerOptions = {}): Promise<OwnSe
       ...(options.hba ?? []),
       `host all ${PASSWORD_ROLE.user} all scram-sha-256`,
       'local all all trust',
-      'host all all all trust\n',
+      'host all,replication all all trust\n',
     ].join('\n'),
   );
   const files = { ...options.files, ...(options.standby === true ? { 'standby.signal': '' } : {}) };
-  for (const [name, content] of Object.entries(files)) {
-    await writeFile(join(data, name), content, { mode: 0o600 });
-    if (isRoot) await chown(join(data, name), NOBODY, NOBODY);
-  }
+  for (const [name, content] of Object.entries(files)) await writeDataFile(place, name, content);
+  const sql = options.standby === true ? 'SELECT 1' : `${SETUP}; ${options.sql ?? ''}`;
+  return runServer(place, options.settings ?? {}, sql);
+}
 
+/** Where a server lives, and who runs it. */
+export interface ServerPlace {
+  /** The directory that goes when the server does. */
+  readonly home: string;
+  /** The directory of its data. */
+  readonly data: string;
+  readonly sockets: string;
+  /** The directory of its programs. */
+  readonly bin: string;
+  readonly identity: { uid?: number; gid?: number };
+}
+
+/** A place for one more server, its directory of data still empty. */
+export async function makePlace(): Promise<ServerPlace> {
+  const home = await mkdtemp(join(tmpdir(), 'usingpg-'));
+  await chmod(home, 0o755);
+  const identity = serverIdentity();
+  const place = { home, data: join(home, 'data'), sockets: join(home, 'sockets'), identity };
+  for (const directory of [place.data, place.sockets]) {
+    await mkdir(directory, { mode: 0o700 });
+    await giveAway(place, directory);
+  }
+  if (identity.uid !== undefined) await chmod(place.sockets, 0o755);
+  return { ...place, bin: await programs(home, identity) };
+}
+
+/** Writes a file into the directory of data, which only the server may read. */
+export async function writeDataFile(place: ServerPlace, name: string, content: string): Promise<void> {
+  const path = join(place.data, name);
+  await writeFile(path, content, { mode: 0o600 });
+  await giveAway(place, path);
+}
+
+/** Makes a path the server's own. */
+export async function giveAway({ identity }: Pick<ServerPlace, 'identity'>, path: string): Promise<void> {
+  if (identity.uid !== undefined && identity.gid !== undefined) await chown(path, identity.uid, identity.gid);
+}
+
+/** Starts the server of a place whose data is there; resolves when it has executed `sql`. */
+export async function runServer(
+  { home, data, sockets, bin, identity }: ServerPlace,
+  given: Readonly<Record<string, string | number>>,
+  sql: string,
+): Promise<OwnServer> {
   const port = await freePort();
   const settings = {
     port,
@@ -109,7 +142,7 @@ export async function startOwnServer(options: ServerOptions = {}): Promise<OwnSe
     log_min_messages: 'fatal',
     lc_messages: 'C',
     timezone: 'UTC',
-    ...options.settings,
+    ...given,
   };
   let log = '';
   const launch = (): ChildProcess => {
@@ -133,13 +166,13 @@ export async function startOwnServer(options: ServerOptions = {}): Promise<OwnSe
   };
   const removeHandlers = onProcessEnd(kill);
   const dsn = `postgresql://postgres@127.0.0.1:${String(port)}/postgres`;
-  const sql = options.standby === true ? 'SELECT 1' : `${SETUP}; ${options.sql ?? ''}`;
   await untilReady(dsn, sql, child, () => log);
   return {
     dsn,
     socketDirectory: sockets,
+    dataDirectory: data,
     embedded: true,
-    crash: () => exitOf(child, 'SIGQUIT'),
+    crash: (signal = 'SIGQUIT') => exitOf(child, signal),
     restart: async () => {
       child = launch();
       await untilReady(dsn, 'SELECT 1', child, () => log);
@@ -153,31 +186,6 @@ export async function startOwnServer(options: ServerOptions = {}): Promise<OwnSe
       await rm(home, { recursive: true, force: true, maxRetries: 5 });
     },
   };
-}
-
-/** Ends a process; resolves when it is gone. */
-async function exitOf(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const exited = new Promise((resolve) => child.once('exit', resolve));
-  child.kill(signal);
-  await exited;
-}
-
-/** Runs `cleanUp` when the process exits or is told to; returns what takes that back. */
-function onProcessEnd(cleanUp: () => void): () => void {
-  const remove = (): void => {
-    process.removeListener('exit', cleanUp);
-    for (const signal of ENDING_SIGNALS) process.removeListener(signal, onSignal);
-  };
-  const onSignal = (signal: NodeJS.Signals): void => {
-    remove();
-    cleanUp();
-    // With our handler gone the signal does what it would have done, unless somebody else handles it.
-    if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
-  };
-  process.once('exit', cleanUp);
-  for (const signal of ENDING_SIGNALS) process.on(signal, onSignal);
-  return remove;
 }
 
 async function untilReady(dsn: string, sql: string, child: ChildProcess, log: () => string): Promise<void> {

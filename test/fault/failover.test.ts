@@ -1,0 +1,163 @@
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { AsyncConnectionPool, conninfoToDict, errors } from '../../src/index.js';
+import { applicationName } from '../support/database.js';
+import { startOwnServer, type OwnServer } from '../support/server.js';
+import { startStandbyOf, type Standby } from '../support/standby.js';
+
+const WORKERS = 8;
+const CONNECTIONS = 4;
+
+/** A primary and its standby, which has all that the primary has acknowledged. */
+interface Pair {
+  readonly primary: OwnServer;
+  readonly standby: Standby;
+}
+
+const pairs: Pair[] = [];
+
+async function startPair(): Promise<Pair> {
+  const primary = await startOwnServer({ sql: 'CREATE TABLE written (n int)' });
+  const pair = { primary, standby: await startStandbyOf(primary) };
+  pairs.push(pair);
+  return pair;
+}
+
+let crashing: Pair;
+let switching: Pair;
+
+beforeAll(async () => {
+  [crashing, switching] = await Promise.all([startPair(), startPair()]);
+});
+
+// The standbys first: a primary does not stop before they have all it has.
+afterAll(async () => {
+  await Promise.all(pairs.map(({ standby }) => standby.stop()));
+  await Promise.all(pairs.map(({ primary }) => primary.stop()));
+});
+
+/** What became of the rows that several workers write through a pool, for as long as they do. */
+class Writing {
+  readonly acknowledged = new Set<number>();
+  readonly failed = new Map<number, unknown>();
+  /** Those whose connection was lost between the COMMIT and its answer. */
+  readonly unknown = new Set<number>();
+  readonly pool: AsyncConnectionPool;
+  #last = 0;
+  #stopped = false;
+  readonly #workers: Promise<void>[];
+
+  constructor({ primary, standby }: Pair) {
+    const hosts = [primary, standby].map(({ dsn }) => conninfoToDict(dsn));
+    this.pool = new AsyncConnectionPool(
+      {
+        host: hosts.map(({ host }) => host).join(','),
+        port: hosts.map(({ port }) => port).join(','),
+        user: 'postgres',
+        dbname: 'postgres',
+        application_name: applicationName(),
+        target_session_attrs: 'read-write',
+        connect_timeout: 2,
+      },
+      { minSize: CONNECTIONS },
+    );
+    this.#workers = Array.from({ length: WORKERS }, () => this.#work());
+  }
+
+  async #work(): Promise<void> {
+    while (!this.#stopped) {
+      const n = ++this.#last;
+      try {
+        await this.pool.withTransaction((conn) => conn.execute('INSERT INTO written VALUES (%s)', [n]));
+        this.acknowledged.add(n);
+      } catch (error) {
+        if (error instanceof errors.TransactionOutcomeUnknown) this.unknown.add(n);
+        else this.failed.set(n, error);
+      }
+    }
+  }
+
+  /** Resolves with the seconds that it took until `count` more rows were acknowledged. */
+  async more(count: number): Promise<number> {
+    const began = performance.now();
+    const goal = this.acknowledged.size + count;
+    await expect.poll(() => this.acknowledged.size, { timeout: 20_000, interval: 10 }).toBeGreaterThan(goal);
+    return (performance.now() - began) / 1000;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await Promise.all(this.#workers);
+    await this.pool.close();
+  }
+}
+
+function write(pair: Pair): Writing {
+  const writing = new Writing(pair);
+  onTestFinished(() => writing.stop());
+  return writing;
+}
+
+/** Runs SQL on a server by node-postgres; gives the last column of its rows. */
+async function ask({ dsn }: OwnServer, ...statements: string[]): Promise<unknown[]> {
+  const client = new pg.Client({ connectionString: dsn });
+  await client.connect();
+  try {
+    let rows: unknown[][] = [];
+    for (const text of statements) ({ rows } = await client.query<unknown[]>({ text, rowMode: 'array' }));
+    return rows.map((row) => row.at(-1));
+  } finally {
+    await client.end();
+  }
+}
+
+/** That `server` has every row that was acknowledged, once, and none of those that failed. */
+async function expectNothingLost(server: OwnServer, writing: Writing): Promise<void> {
+  const rows = (await ask(server, 'SELECT n FROM written ORDER BY n')) as number[];
+  const there = new Set(rows);
+  expect(rows).toHaveLength(there.size);
+  expect([...writing.acknowledged].filter((n) => !there.has(n))).toEqual([]);
+  expect([...writing.failed.keys()].filter((n) => there.has(n))).toEqual([]);
+  const unexplained = rows.filter((n) => !writing.acknowledged.has(n) && !writing.unknown.has(n));
+  expect(unexplained).toEqual([]);
+}
+
+describe('a pool that is told of a primary and its standby, with target_session_attrs=read-write', () => {
+  it('writes again within 5 seconds of the promotion after the primary was killed, and nothing acknowledged is lost', async () => {
+    const { primary, standby } = crashing;
+    const writing = write(crashing);
+    await writing.more(100);
+    await primary.crash('SIGKILL');
+    // Whoever comes meanwhile waits: the standby is there, but will not do.
+    await expect.poll(() => writing.pool.getStats().requestsWaiting).toBe(WORKERS);
+    await standby.promote();
+    expect(await writing.more(100)).toBeLessThan(5);
+    await writing.stop();
+
+    await expectNothingLost(standby, writing);
+    const lost = writing.failed.size + writing.unknown.size;
+    expect(lost).toBeGreaterThan(0);
+    // Each connection was somebody's once when it went; those who waited for one have not noticed.
+    expect(lost).toBeLessThanOrEqual(2 * CONNECTIONS);
+    for (const error of writing.failed.values()) expect(error).toBeInstanceOf(errors.OperationalError);
+  });
+
+  it('leaves a primary that became read-only, once for each connection, for the standby that was promoted', async () => {
+    const { primary, standby } = switching;
+    const writing = write(switching);
+    await writing.more(100);
+    // As an orderly switchover begins. The sessions that are there are not ended by it.
+    await ask(primary, 'ALTER SYSTEM SET default_transaction_read_only = on', 'SELECT pg_reload_conf()');
+    await expect.poll(() => writing.pool.getStats().requestsWaiting).toBe(WORKERS);
+    await standby.promote();
+    expect(await writing.more(100)).toBeLessThan(5);
+    const { returnsBad } = writing.pool.getStats();
+    await writing.stop();
+
+    await expectNothingLost(standby, writing);
+    expect(writing.unknown.size).toBe(0);
+    expect(writing.failed.size).toBe(CONNECTIONS);
+    expect(returnsBad).toBe(CONNECTIONS);
+    for (const error of writing.failed.values()) expect(error).toBeInstanceOf(errors.ReadOnlySqlTransaction);
+  });
+});

@@ -1,0 +1,228 @@
+import { beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
+import {
+  AsyncConnection,
+  AsyncConnectionPool,
+  conninfoToDict,
+  errors,
+  type ConnectOptions,
+  type ConninfoParams,
+} from '../../src/index.js';
+import { admin } from '../support/database.js';
+import { mayLackPgBouncer, pgBouncerProgram, startPgBouncer, type PgBouncer } from '../support/pgbouncer.js';
+
+const SERVERS = 2;
+const CLIENTS = 8;
+/** What docs/operations.md tells to set. */
+const DOCUMENTED: ConnectOptions = { prepareThreshold: null };
+
+let bouncer: PgBouncer;
+
+function conninfo(params: ConninfoParams = {}): ConninfoParams {
+  const { user, dbname } = conninfoToDict(inject('dsn'));
+  // Its server connections outlive those of the clients, so they must not bear the name that the tests' own are looked for by.
+  const application_name = 'usingpg test behind a pooler';
+  return { host: '127.0.0.1', port: bouncer.port, user, dbname, application_name, ...params };
+}
+
+async function connect(options: ConnectOptions = DOCUMENTED): Promise<AsyncConnection> {
+  const connection = await AsyncConnection.connect(conninfo(), options);
+  onTestFinished(() => connection.close());
+  return connection;
+}
+
+function makePool(size: number, connectOptions: ConnectOptions = DOCUMENTED): AsyncConnectionPool {
+  const pool = new AsyncConnectionPool(conninfo(), { minSize: size, connectOptions });
+  onTestFinished(() => pool.close());
+  return pool;
+}
+
+async function serverPid(connection: AsyncConnection): Promise<unknown> {
+  const cursor = connection.cursor();
+  await cursor.execute('SELECT pg_backend_pid()', null, { prepare: false });
+  return (await cursor.fetchone())![0];
+}
+
+describe.skipIf(mayLackPgBouncer())('behind a PgBouncer in transaction mode', () => {
+  beforeAll(async () => {
+    const program = pgBouncerProgram();
+    if (program === null) throw new Error('PgBouncer is not installed: apt-get install pgbouncer');
+    bouncer = await startPgBouncer(program, inject('dsn'), { default_pool_size: SERVERS });
+    await admin(
+      'CREATE TABLE bounced (client int, n int, text text, at timestamptz, PRIMARY KEY (client, n))',
+    );
+    return async () => {
+      await bouncer[Symbol.asyncDispose]();
+      await admin('DROP TABLE bounced');
+    };
+  });
+
+  it.each([
+    ['of one pool', (): AsyncConnectionPool[] => Array<AsyncConnectionPool>(CLIENTS).fill(makePool(CLIENTS))],
+    ['of a pool each', (): AsyncConnectionPool[] => Array.from({ length: CLIENTS }, () => makePool(1))],
+  ])('2,000 transactions from 8 clients over 2 servers have no error, %s', async (_, makePools) => {
+    await admin('TRUNCATE bounced');
+    const pids = new Set<unknown>();
+    await Promise.all(
+      makePools().map(async (pool, client) => {
+        for (let n = 0; n < 2000 / CLIENTS; n++) {
+          await pool.withTransaction(
+            async (conn) => {
+              const text = `${String(client)}'${String(n)}`;
+              await conn.execute('INSERT INTO bounced VALUES (%s, %s, %s, now())', [client, n, text]);
+              const cursor = await conn.execute(
+                'SELECT text, pg_backend_pid() FROM bounced WHERE client = %s AND n = %s',
+                [client, n],
+              );
+              const [found, pid] = (await cursor.fetchone())!;
+              expect(found).toBe(text);
+              pids.add(pid);
+            },
+            { retries: 0 },
+          );
+        }
+      }),
+    );
+    const [row] = await admin<{ count: string }>('SELECT count(*) FROM bounced');
+    expect(row!.count).toBe('2000');
+    expect(pids.size).toBe(SERVERS);
+  });
+
+  it('statements are prepared anew in autocommit, where prepareThreshold was left as it is', async () => {
+    const pool = makePool(CLIENTS, { autocommit: true });
+    await pool.map(
+      Array.from({ length: 400 }, (_, i) => i),
+      async (conn, i) => {
+        for (const text of ['SELECT %s::int, 1', 'SELECT 1, %s::int']) {
+          const row = await (await conn.execute(text, [i])).fetchone();
+          expect(row).toEqual(text.endsWith('1') ? [i, 1] : [1, i]);
+        }
+      },
+    );
+  });
+
+  it('a prepared statement fails in a transaction on another server, and is never taken for another client’s', async () => {
+    const clients = [await connect({}), await connect({})];
+    const failures: unknown[] = [];
+    let executed = 0;
+    // Whichever of its servers PgBouncer gives to who comes first, they change hands in some of the rounds.
+    for (let round = 0; round < 8; round++) {
+      const inOrder = round % 4 < 2 ? clients : clients.toReversed();
+      for (const client of inOrder) await serverPid(client);
+      for (const client of inOrder) {
+        const own = `client ${String(clients.indexOf(client))}`;
+        try {
+          const cursor = client.cursor();
+          await cursor.execute(`SELECT '${own}', %s::int`, [round], { prepare: true });
+          expect(await cursor.fetchone()).toEqual([own, round]);
+          executed++;
+        } catch (error) {
+          if (!(error instanceof errors.InvalidSqlStatementName)) throw error;
+          failures.push(error);
+        }
+      }
+      for (const client of inOrder) await client.rollback();
+    }
+    expect(executed).toBeGreaterThanOrEqual(2);
+    expect(failures.length).toBeGreaterThan(0);
+    expect(failures[0]).toMatchObject({
+      sqlstate: '26000',
+      message: expect.stringContaining('set `prepareThreshold: null`') as unknown,
+    });
+  });
+
+  it('a transaction keeps its server through savepoints, rolled back and released', async () => {
+    const conn = await connect();
+    await conn.withTransaction(async () => {
+      const pid = await serverPid(conn);
+      await conn.execute('INSERT INTO bounced (client, n) VALUES (%s, %s)', [100, 1]);
+      await expect(
+        conn.withTransaction(() => conn.execute('INSERT INTO bounced (client, n) VALUES (%s, %s)', [100, 1])),
+      ).rejects.toBeInstanceOf(errors.UniqueViolation);
+      await conn.withTransaction(() =>
+        conn.execute('INSERT INTO bounced (client, n) VALUES (%s, %s)', [100, 2]),
+      );
+      expect(await serverPid(conn)).toBe(pid);
+    });
+    expect(await admin('SELECT n FROM bounced WHERE client = 100 ORDER BY n')).toEqual([{ n: 1 }, { n: 2 }]);
+  });
+
+  it('an abort cancels the statement, on whichever server it runs, and the connection goes on', async () => {
+    const conn = await connect();
+    const began = performance.now();
+    await expect(
+      conn.execute('SELECT pg_sleep(%s)', [20], { signal: AbortSignal.timeout(200) }),
+    ).rejects.toHaveProperty('name', 'TimeoutError');
+    expect(performance.now() - began).toBeLessThan(10_000);
+    expect(conn.closed).toBe(false);
+    await conn.rollback();
+    expect(await (await conn.execute('SELECT %s::int', [1])).fetchone()).toEqual([1]);
+    await conn.rollback();
+    await expect
+      .poll(() => admin("SELECT 1 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep($1)%'"))
+      .toEqual([]);
+  });
+
+  it('streams, left early or not, COPY, pipelines and cursors on the server work', async () => {
+    const conn = await connect();
+    let rows = 0;
+    for await (const [n] of conn.cursor().stream('SELECT generate_series(1, %s)', [10_000]))
+      expect(n).toBe(++rows);
+    expect(rows).toBe(10_000);
+    for await (const [n] of conn.cursor().stream('SELECT generate_series(1, %s)', [1_000_000]))
+      if (n === 100) break;
+    await conn.commit();
+
+    await conn.cursor().withCopy('COPY bounced (client, n) FROM STDIN', async (copy) => {
+      for (let n = 0; n < 5000; n++) await copy.writeRow([200, n]);
+    });
+    const out: unknown[] = [];
+    await conn
+      .cursor()
+      .withCopy('COPY (SELECT n FROM bounced WHERE client = 200) TO STDOUT', async (copy) => {
+        copy.setTypes(['int4']);
+        for await (const [n] of copy.rows()) out.push(n);
+      });
+    expect(out).toEqual(Array.from({ length: 5000 }, (_, n) => n));
+    await conn.rollback();
+
+    const pipelined = await conn.withPipeline(async () => {
+      const cursors = [];
+      for (let n = 0; n < 50; n++) cursors.push(await conn.execute('SELECT %s::int', [n]));
+      return await Promise.all(cursors.map((cursor) => cursor.fetchone()));
+    });
+    expect(pipelined).toEqual(Array.from({ length: 50 }, (_, n) => [n]));
+
+    const cursor = conn.cursor({ name: 'numbers' });
+    await cursor.execute('SELECT generate_series(1, %s)', [250]);
+    expect(await cursor.fetchall()).toHaveLength(250);
+    await cursor.close();
+    await conn.commit();
+  });
+
+  it('`options` is refused at connecting by name, unless PgBouncer is told to ignore it', async () => {
+    const options = '-c statement_timeout=5000';
+    await expect(AsyncConnection.connect(conninfo({ options }))).rejects.toMatchObject({
+      sqlstate: '08P01',
+      message: expect.stringContaining('unsupported startup parameter: options') as unknown,
+    });
+    const ignoring = await startPgBouncer(pgBouncerProgram()!, inject('dsn'), {
+      default_pool_size: SERVERS,
+      ignore_startup_parameters: 'options',
+    });
+    try {
+      await using conn = await AsyncConnection.connect(conninfo({ options, port: ignoring.port }));
+      // Ignored it is: the setting is not made.
+      expect(await (await conn.execute('SHOW statement_timeout')).fetchone()).toEqual(['0']);
+    } finally {
+      await ignoring[Symbol.asyncDispose]();
+    }
+  });
+
+  it('target_session_attrs is asked of the server behind it', async () => {
+    await using conn = await AsyncConnection.connect(conninfo({ target_session_attrs: 'read-write' }));
+    expect(conn.closed).toBe(false);
+    await expect(AsyncConnection.connect(conninfo({ target_session_attrs: 'standby' }))).rejects.toThrow(
+      'it is not a standby',
+    );
+  });
+});

@@ -1,0 +1,111 @@
+import { spawn } from 'node:child_process';
+import { existsSync, rmSync } from 'node:fs';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { conninfoToDict } from '../../src/index.js';
+import { exitOf, onProcessEnd, serverIdentity } from './own-process.js';
+import { freePort, giveAway } from './server.js';
+
+/** A PgBouncer in front of a server, in transaction mode. */
+export interface PgBouncer extends AsyncDisposable {
+  readonly port: number;
+  /** Runs a command of its administration console, as `SHOW SERVERS`. */
+  admin(command: string): Promise<Record<string, unknown>[]>;
+}
+
+const START_LIMIT = 10_000;
+
+/**
+ * Its program, which PGBOUNCER may name; null where it is not installed. Debian has it where only root's PATH goes.
+ */
+export function pgBouncerProgram(): string | null {
+  const named = process.env['PGBOUNCER'];
+  if (named === 'none') return null;
+  if (named !== undefined && named !== '') return named;
+  const directories = [...(process.env['PATH'] ?? '').split(':'), '/usr/sbin', '/usr/local/sbin'];
+  return directories.map((directory) => join(directory, 'pgbouncer')).find(existsSync) ?? null;
+}
+
+/** Whether tests may do without it: it is not installed, and this is no CI, or PGBOUNCER=none says that it can't be had. */
+export function mayLackPgBouncer(): boolean {
+  if (pgBouncerProgram() !== null) return false;
+  const { CI, PGBOUNCER } = process.env;
+  const may = CI === undefined || CI === '' || PGBOUNCER === 'none';
+  if (may) console.warn('PgBouncer is not installed (apt-get install pgbouncer): its tests are skipped');
+  return may;
+}
+
+/** Starts one in front of the server of `dsn`, which trusts its users, with `settings` beside those of the test. */
+export async function startPgBouncer(
+  program: string,
+  dsn: string,
+  settings: Readonly<Record<string, string | number>> = {},
+): Promise<PgBouncer> {
+  const { host, port: serverPort, user } = conninfoToDict(dsn);
+  const home = await mkdtemp(join(tmpdir(), 'usingpg-bouncer-'));
+  await chmod(home, 0o755);
+  const identity = serverIdentity();
+  const port = await freePort();
+  const lines = {
+    listen_addr: '127.0.0.1',
+    listen_port: port,
+    unix_socket_dir: '',
+    auth_type: 'any',
+    admin_users: 'bouncer',
+    pool_mode: 'transaction',
+    ...settings,
+  };
+  const file = join(home, 'pgbouncer.ini');
+  await writeFile(
+    file,
+    [
+      '[databases]',
+      `* = host=${host!} port=${serverPort!} user=${user!}`,
+      '[pgbouncer]',
+      ...Object.entries(lines).map(([name, value]) => `${name} = ${String(value)}`),
+      '',
+    ].join('\n'),
+  );
+  await giveAway({ identity }, file);
+  let log = '';
+  const child = spawn(program, [file], { ...identity, cwd: home, stdio: ['ignore', 'ignore', 'pipe'] });
+  child.stderr.on('data', (chunk: Buffer) => (log = (log + chunk.toString()).slice(-4000)));
+  const removeHandlers = onProcessEnd(() => {
+    child.kill('SIGKILL');
+    rmSync(home, { recursive: true, force: true });
+  });
+  const admin = async (command: string): Promise<Record<string, unknown>[]> => {
+    const client = new pg.Client({ host: '127.0.0.1', port, user: 'bouncer', database: 'pgbouncer' });
+    client.on('error', () => undefined);
+    await client.connect();
+    try {
+      return (await client.query<Record<string, unknown>>(command)).rows;
+    } finally {
+      await client.end();
+    }
+  };
+  const deadline = Date.now() + START_LIMIT;
+  for (;;) {
+    try {
+      await admin('SHOW VERSION');
+      break;
+    } catch (error) {
+      if (child.exitCode !== null || Date.now() > deadline) {
+        throw new Error(`PgBouncer did not start: ${log}`, { cause: error });
+      }
+      await sleep(20);
+    }
+  }
+  return {
+    port,
+    admin,
+    [Symbol.asyncDispose]: async () => {
+      removeHandlers();
+      await exitOf(child, 'SIGTERM');
+      await rm(home, { recursive: true, force: true });
+    },
+  };
+}
