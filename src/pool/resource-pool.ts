@@ -743,20 +743,21 @@ export class ResourcePool<T> {
   }
 
   /**
-   * Checks all idle resources with `check`, several at once; those that fail are replaced. An abort of `signal` ends the wait, not
-   * the checks that have begun: what has not been asked yet stays as it is.
+   * Checks all idle resources with `check`, several at once; those that fail are replaced. Until its turn comes each stays idle, and
+   * one that is lent out by then is not asked: whoever has it will see. An abort of `signal` ends the wait, not the checks that
+   * have begun.
    */
   async checkIdle(check: (resource: T) => Promise<void>, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
-    const leases = this.#idle.splice(0).map((slot) => this.#lend(slot));
-    for (const lease of leases) lease.keepForPool();
-    const checks = Promise.all(
-      leases.map((lease) =>
-        this.#limit(async () => {
-          if (signal?.aborted === true || (await this.#passes(lease, check))) lease.release();
-        }),
-      ),
-    );
+    const inTurn = async (slot: Slot<T>): Promise<void> => {
+      const index = this.#idle.indexOf(slot);
+      if (index < 0 || signal?.aborted === true) return;
+      this.#idle.splice(index, 1);
+      const lease = this.#lend(slot);
+      lease.keepForPool();
+      if (await this.#passes(lease, check)) lease.release();
+    };
+    const checks = Promise.all(this.#idle.map((slot) => this.#limit(() => inTurn(slot))));
     await (signal === undefined ? checks : unlessAborted(checks, signal));
   }
 
