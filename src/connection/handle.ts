@@ -165,8 +165,8 @@ export class Handle {
 
   /**
    * Executes a command of the library's own, exactly as it is. Such a command changes what a transaction is, so that an abort of
-   * `signal` rejects with its reason only if the command was not done; it resolves if it was, and raises
-   * `TransactionOutcomeUnknown` if the connection is lost before the server has said so.
+   * `signal` rejects with its reason only if the command was not done, and it resolves if it was. If the connection is lost before
+   * the server has said which, that is the error; of a commit it is `TransactionOutcomeUnknown`.
    */
   async command(
     text: string,
@@ -186,17 +186,12 @@ export class Handle {
       signal,
       decisive: true,
     };
-    const outcome = this.#submit(request, hold);
-    await (signal === undefined ? outcome : this.decided(signal, outcome));
-  }
-
-  /** The outcome of a decisive statement. */
-  async decided<T>(signal: AbortSignal | undefined, outcome: Promise<T>): Promise<T> {
     try {
-      return await outcome;
+      await this.#submit(request, hold);
     } catch (error) {
-      if (signal?.aborted !== true || !this.session.closed || error === signal.reason) throw error;
-      throw new errors.TransactionOutcomeUnknown(error);
+      const isUnknown = signal?.aborted === true && this.session.closed && error !== signal.reason;
+      if (isUnknown && text.startsWith('COMMIT')) throw new errors.TransactionOutcomeUnknown(error);
+      throw error;
     }
   }
 

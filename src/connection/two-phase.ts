@@ -172,8 +172,7 @@ export class TwoPhase {
       }
       try {
         const request = this.#request(`PREPARE TRANSACTION ${quoteLiteral(xid.toString())}`, signal);
-        const running = this.#handle.run({ ...request, decisive: true }, hold);
-        const [result] = await this.#handle.decided(signal, running);
+        const [result] = await this.#handle.run({ ...request, decisive: true }, hold);
         // In a failed transaction the server rolls back and is content, as it is with COMMIT.
         if (result?.tag !== 'PREPARE TRANSACTION') {
           throw new errors.InFailedSqlTransaction(

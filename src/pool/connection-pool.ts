@@ -595,7 +595,8 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
       if (isolationLevel !== undefined) await connection.setIsolationLevel(isolationLevel);
       if (readOnly !== undefined) await connection.setReadOnly(readOnly);
       if (deferrable !== undefined) await connection.setDeferrable(deferrable);
-      const transaction = await connection.transaction();
+      const { signal } = options;
+      const transaction = await connection.transaction(signal === undefined ? {} : { signal });
       let committing = false;
       try {
         const result = await this.#asHolder(connection, () => fn(connection, transaction));

@@ -32,7 +32,7 @@ describe('the page of the promises', () => {
   });
 
   it.each(promises)('names no test for %s that is not there: %s', (_number, _promise, tests) => {
-    for (const { file, name } of testsOf(tests!)) {
+    for (const { file, name } of testsOf(tests)) {
       if (name.startsWith('npm run ')) {
         const { scripts } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8')) as {
           scripts: Record<string, string>;

@@ -31,6 +31,23 @@ it('a pool whose open() was aborted before is not opened', async () => {
   expect((await pool.execute('select 1')).rows).toEqual([[1]]);
 });
 
+it('a withTransaction() whose signal is aborted while its transaction begins does not run, and gives the connection back', async () => {
+  await using proxy = await proxyToServer();
+  const pool = makePool({}, { host: '127.0.0.1', port: proxy.port });
+  await pool.wait();
+  proxy.latency = 0.1;
+  const controller = new AbortController();
+  let runs = 0;
+  const running = pool.withTransaction(() => runs++, { signal: controller.signal });
+  const rejected = expect(running).rejects.toBe('enough');
+  await expect.poll(() => pool.getStats().poolAvailable).toBe(0);
+  controller.abort('enough');
+  await rejected;
+  proxy.latency = 0;
+  expect((await pool.execute('select 1')).rows).toEqual([[1]]);
+  expect([runs, pool.getStats().connectionsNum]).toEqual([0, 1]);
+});
+
 it('a check() that is aborted leaves no connection behind, and what has been asked is judged in its time', async () => {
   await using proxy = await proxyToServer();
   const pool = makePool(
