@@ -30,15 +30,21 @@ export { Column } from './column.js';
 export {
   AsyncConnection,
   type ConnectOptions,
+  type WaitOptions,
   type CursorFactory,
   type NoticeHandler,
   type ServerCursorFactory,
 } from './connection/connection.js';
 export { ConnectionInfo, ConnStatus } from './connection/info.js';
 export { IsolationLevel } from './connection/isolation-level.js';
-export { AsyncPipeline } from './connection/pipeline.js';
+export { AsyncPipeline, type PipelineOptions } from './connection/pipeline.js';
 export { Notify, type NotifiesOptions, type NotifyHandler } from './connection/notifies.js';
-export { AsyncTransaction, Rollback, type TransactionOptions } from './connection/transaction.js';
+export {
+  AsyncTransaction,
+  Rollback,
+  type TransactionEndOptions,
+  type TransactionOptions,
+} from './connection/transaction.js';
 export { Xid } from './connection/two-phase.js';
 export { conninfoToDict, makeConninfo, type ConninfoParams } from './conninfo/index.js';
 export { AsyncClientCursor } from './cursor/client-cursor.js';
@@ -73,6 +79,7 @@ export * as errors from './errors/index.js';
 export {
   AsyncConnectionPool,
   type CheckoutOptions,
+  type ReadyOptions,
   type ConninfoSource,
   type ExecuteResult,
   type PoolTransactionOptions,

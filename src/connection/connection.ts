@@ -16,7 +16,7 @@ import { cancelWithin } from './cancel-safe.js';
 import { chosenParams, openSession } from './connect.js';
 import { HANDLE, Handle } from './handle.js';
 import { checkIdle, ConnectionInfo } from './info.js';
-import { AsyncPipeline, runInPipeline } from './pipeline.js';
+import { AsyncPipeline, runInPipeline, type PipelineOptions } from './pipeline.js';
 import type { IsolationLevel } from './isolation-level.js';
 import { Notifications, Notify, wakeNotifies, type NotifiesOptions, type NotifyHandler } from './notifies.js';
 import { AsyncTransaction, runInTransaction, type TransactionOptions } from './transaction.js';
@@ -52,6 +52,15 @@ export interface ConnectOptions<R = TupleRow> {
   signal?: AbortSignal;
   /** @internal The name of the pool that connects. */
   [POOL_NAME]?: string;
+}
+
+/** Options of the calls of a connection that wait, and have no other option. */
+export interface WaitOptions {
+  /**
+   * Ends the wait when it is aborted, which rejects with its reason: what waits for its turn is never sent, what runs is
+   * cancelled. The connection stays usable.
+   */
+  signal?: AbortSignal;
 }
 
 /** Tells a connection the name of the pool that makes it. @internal */
@@ -223,18 +232,22 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
 
   // --- transactions
 
-  /** Commits the open transaction, if there is one. */
-  async commit(): Promise<void> {
+  /**
+   * Commits the open transaction, if there is one. What an aborted `signal` does is exact: before the COMMIT is sent, the transaction
+   * stays open; while it runs, it is cancelled, and the call rejects with the reason if the server has rolled back, resolves if
+   * it had committed already, and raises `TransactionOutcomeUnknown` if the server does not say, within a few seconds.
+   */
+  async commit(options: WaitOptions = {}): Promise<void> {
     this.#checkNoBlock('commit');
     this.#twoPhase.checkNone('commit');
-    await this[HANDLE].command('COMMIT', { onlyIf: 'in transaction' });
+    await this[HANDLE].command('COMMIT', { onlyIf: 'in transaction', signal: options.signal });
   }
 
-  /** Rolls back the open transaction, if there is one. */
-  async rollback(): Promise<void> {
+  /** Rolls back the open transaction, if there is one. A ROLLBACK that runs is not undone by an abort: then it resolves. */
+  async rollback(options: WaitOptions = {}): Promise<void> {
     this.#checkNoBlock('rollback');
     this.#twoPhase.checkNone('rollback');
-    await this[HANDLE].command('ROLLBACK', { onlyIf: 'in transaction' });
+    await this[HANDLE].command('ROLLBACK', { onlyIf: 'in transaction', signal: options.signal });
   }
 
   /**
@@ -242,7 +255,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * `tx.commit()` rolls it back.
    */
   async transaction(options?: TransactionOptions): Promise<AsyncTransaction> {
-    return new AsyncTransaction(this, options).enter();
+    return new AsyncTransaction(this, options).enter(options?.signal);
   }
 
   /**
@@ -253,7 +266,8 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     fn: (transaction: AsyncTransaction) => Promise<T>,
     options?: TransactionOptions,
   ): Promise<T | undefined> {
-    return runInTransaction(new AsyncTransaction(this as unknown as AsyncConnection<unknown>, options), fn);
+    const transaction = new AsyncTransaction(this, options);
+    return runInTransaction(transaction, fn, options?.signal);
   }
 
   /**
@@ -265,8 +279,8 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   }
 
   /** Runs `fn` in a pipeline. Rejects with the first error of it that `fn` has not been told of. */
-  withPipeline<T>(fn: (pipeline: AsyncPipeline) => Promise<T>): Promise<T> {
-    return runInPipeline(this, fn);
+  withPipeline<T>(fn: (pipeline: AsyncPipeline) => Promise<T>, options: PipelineOptions = {}): Promise<T> {
+    return runInPipeline(this, fn, options);
   }
 
   /** Whether each statement is a transaction of its own. */
@@ -290,23 +304,23 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   }
 
   /** Changes `autocommit`. Raises `ProgrammingError` if a transaction is open. */
-  async setAutocommit(value: boolean): Promise<void> {
-    await this.#set('autocommit', value);
+  async setAutocommit(value: boolean, options: WaitOptions = {}): Promise<void> {
+    await this.#set('autocommit', value, options);
   }
 
   /** Changes the isolation level. Raises `ProgrammingError` if a transaction is open. */
-  async setIsolationLevel(value: IsolationLevel | null): Promise<void> {
-    await this.#set('isolationLevel', value);
+  async setIsolationLevel(value: IsolationLevel | null, options: WaitOptions = {}): Promise<void> {
+    await this.#set('isolationLevel', value, options);
   }
 
   /** Changes `readOnly`. Raises `ProgrammingError` if a transaction is open. */
-  async setReadOnly(value: boolean | null): Promise<void> {
-    await this.#set('readOnly', value);
+  async setReadOnly(value: boolean | null, options: WaitOptions = {}): Promise<void> {
+    await this.#set('readOnly', value, options);
   }
 
   /** Changes `deferrable`. Raises `ProgrammingError` if a transaction is open. */
-  async setDeferrable(value: boolean | null): Promise<void> {
-    await this.#set('deferrable', value);
+  async setDeferrable(value: boolean | null, options: WaitOptions = {}): Promise<void> {
+    await this.#set('deferrable', value, options);
   }
 
   /** After how many executions a statement is prepared on the server; null: never. */
@@ -339,38 +353,39 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * Begins a two-phase transaction (Psycopg: `tpc_begin`); what is no XA identifier may be given as a string. Raises
    * `ProgrammingError` in autocommit, and if a transaction is open.
    */
-  async tpcBegin(xid: Xid | string): Promise<void> {
-    await this.#twoPhase.begin(xid);
+  async tpcBegin(xid: Xid | string, options: WaitOptions = {}): Promise<void> {
+    await this.#twoPhase.begin(xid, options.signal);
   }
 
   /**
    * The first phase (Psycopg: `tpc_prepare`): from here on the transaction outlives the connection, until somebody ends it. Raises
    * `ProgrammingError` outside of a two-phase transaction, `NotSupportedError` if the server has `max_prepared_transactions = 0`,
-   * the class of its SQLSTATE if it rolls back instead.
+   * the class of its SQLSTATE if it rolls back instead. An abort while it runs is as exact as that of `commit()`: it rejects with the
+   * reason if nothing was prepared.
    */
-  async tpcPrepare(): Promise<void> {
-    await this.#twoPhase.prepare();
+  async tpcPrepare(options: WaitOptions = {}): Promise<void> {
+    await this.#twoPhase.prepare(options.signal);
   }
 
   /**
    * Commits the two-phase transaction of this connection, prepared or not; or with `xid` one that was prepared anywhere (Psycopg:
    * `tpc_commit`). Raises `ProgrammingError` if there is none.
    */
-  async tpcCommit(xid?: Xid | string): Promise<void> {
-    await this.#twoPhase.finish('COMMIT', xid);
+  async tpcCommit(xid?: Xid | string, options: WaitOptions = {}): Promise<void> {
+    await this.#twoPhase.finish('COMMIT', xid, options.signal);
   }
 
   /**
    * Rolls back the two-phase transaction of this connection, prepared or not; or with `xid` one that was prepared anywhere
    * (Psycopg: `tpc_rollback`). Raises `ProgrammingError` if there is none.
    */
-  async tpcRollback(xid?: Xid | string): Promise<void> {
-    await this.#twoPhase.finish('ROLLBACK', xid);
+  async tpcRollback(xid?: Xid | string, options: WaitOptions = {}): Promise<void> {
+    await this.#twoPhase.finish('ROLLBACK', xid, options.signal);
   }
 
   /** The transactions that are prepared and wait for their end, in any database of the server (Psycopg: `tpc_recover`). */
-  async tpcRecover(): Promise<Xid[]> {
-    return this.#twoPhase.recover(this.adapters);
+  async tpcRecover(options: WaitOptions = {}): Promise<Xid[]> {
+    return this.#twoPhase.recover(this.adapters, options.signal);
   }
 
   // --- notifications
@@ -427,13 +442,14 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * Asks the server to cancel the statement that runs, if any does, whose call then rejects with `QueryCanceled`; it may be over
    * already (Psycopg: `cancel_safe`). No other statement is hit. Raises `CancellationTimeout` if the request is not answered within
    * `timeout` seconds (30), and `ProgrammingError` in a prepared two-phase transaction. On a closed connection it does nothing.
+   * An abort of its own `signal` ends the wait only: the request has been made.
    */
-  async cancelSafe(options: { timeout?: number } = {}): Promise<void> {
+  async cancelSafe(options: { timeout?: number; signal?: AbortSignal } = {}): Promise<void> {
     const handle = this[HANDLE];
     handle.check();
     if (handle.session.closed) return;
     this.#twoPhase.checkNotPrepared('cancelSafe');
-    await cancelWithin(handle.session, options.timeout);
+    await cancelWithin(handle.session, options.timeout, options.signal);
   }
 
   // --- the end
@@ -493,13 +509,17 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     }
   }
 
-  async #set<K extends keyof TransactionSettings>(name: K, value: TransactionSettings[K]): Promise<void> {
+  async #set<K extends keyof TransactionSettings>(
+    name: K,
+    value: TransactionSettings[K],
+    { signal }: WaitOptions,
+  ): Promise<void> {
     checkSetting(name, value);
     const handle = this[HANDLE];
     await handle.inTurn((status: TransactionStatus) => {
       checkIdle(name, status, handle);
       handle.settings[name] = value;
-    });
+    }, signal);
   }
 }
 

@@ -157,20 +157,24 @@ export class Handle {
   }
 
   /** Opens a transaction if none is open, unless in autocommit. */
-  async openTransaction(options: { hold?: Hold } = {}): Promise<void> {
+  async openTransaction(options: { hold?: Hold; signal?: AbortSignal | undefined } = {}): Promise<void> {
     // In a pipeline it comes with the next statement.
     if (this.settings.autocommit || (this.pipeline.active && options.hold === undefined)) return;
     await this.command(beginStatement(this.settings), { ...options, onlyIf: 'idle' });
   }
 
-  /** Executes a command of the library's own, exactly as it is. */
+  /**
+   * Executes a command of the library's own, exactly as it is. Such a command changes what a transaction is, so that an abort of
+   * `signal` rejects with its reason only if the command was not done, and it resolves if it was. If the connection is lost before
+   * the server has said which, that is the error; of a commit it is `TransactionOutcomeUnknown`.
+   */
   async command(
     text: string,
-    options: { onlyIf?: 'in transaction' | 'idle'; hold?: Hold } = {},
+    options: { onlyIf?: 'in transaction' | 'idle'; hold?: Hold; signal?: AbortSignal | undefined } = {},
   ): Promise<void> {
     this.check();
-    const { onlyIf, hold } = options;
-    if (this.pipeline.active && hold === undefined) await this.pipeline.sync();
+    const { onlyIf, hold, signal } = options;
+    if (this.pipeline.active && hold === undefined) await this.pipeline.sync(signal);
     const request: StatementRequest = {
       text,
       executions: [NO_PARAMS],
@@ -179,14 +183,22 @@ export class Handle {
       ...(onlyIf === undefined ? {} : { onlyIf }),
       rows: null,
       policy: this.policy,
+      signal,
+      decisive: true,
     };
-    await this.#submit(request, hold);
+    try {
+      await this.#submit(request, hold);
+    } catch (error) {
+      const isUnknown = signal?.aborted === true && this.session.closed && error !== signal.reason;
+      if (isUnknown && text.startsWith('COMMIT')) throw new errors.TransactionOutcomeUnknown(error);
+      throw error;
+    }
   }
 
   /** Calls `act` with the transaction status, after all statements so far. */
-  inTurn<T>(act: (status: TransactionStatus) => T): Promise<T> {
+  inTurn<T>(act: (status: TransactionStatus) => T, signal?: AbortSignal): Promise<T> {
     this.check();
-    return this.session.inTurn(act);
+    return this.session.inTurn(act, signal);
   }
 
   async #submit(request: StatementRequest, hold?: Hold): Promise<readonly StatementResult[]> {

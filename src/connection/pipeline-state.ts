@@ -30,11 +30,11 @@ export class PipelineState {
     if (this.#depth++ === 0) this.#handle.session.beginPipeline();
   }
 
-  async leave(): Promise<void> {
+  async leave(signal?: AbortSignal): Promise<void> {
     // A connection that has been returned has left its pipelines.
     if (this.#handle.returned) return;
     try {
-      await this.sync();
+      await this.sync(signal);
     } finally {
       if (--this.#depth === 0 && !this.#handle.returned) this.#handle.session.endPipeline();
     }
@@ -61,11 +61,39 @@ export class PipelineState {
     if (this.#untold?.error === error || error instanceof errors.PipelineAborted) this.#untold = null;
   }
 
-  /** Ends what has been sent so far, and waits for it. Rejects with the first failure that nobody has been told of. */
-  async sync(): Promise<void> {
+  /**
+   * Ends what has been sent so far, and waits for it. Rejects with the first failure that nobody has been told of. An abort of
+   * `signal` ends all of it, and rejects with its reason when the server has answered.
+   */
+  async sync(signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    if (signal === undefined) return this.#sync();
+    const abandoned: Promise<void>[] = [];
+    const abort = (): void => {
+      abandoned.push(this.#handle.session.abandonAll(signal.reason as Error));
+    };
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      await this.#sync();
+    } finally {
+      signal.removeEventListener('abort', abort);
+      if (abandoned.length > 0) {
+        await Promise.all(abandoned);
+        await this.#settled();
+        // Whatever has failed has failed for the abort, of which its caller knows.
+        this.#untold = null;
+      }
+    }
+  }
+
+  async #settled(): Promise<void> {
+    while (this.#sent.size > 0) await Promise.all(this.#sent);
+  }
+
+  async #sync(): Promise<void> {
     const { session } = this.#handle;
     if (!session.closed) await session.sync();
-    while (this.#sent.size > 0) await Promise.all(this.#sent);
+    await this.#settled();
     const untold = this.#untold;
     this.#untold = null;
     if (untold !== null) throw untold.error as Error;

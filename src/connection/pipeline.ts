@@ -2,6 +2,15 @@ import * as errors from '../errors/index.js';
 import { HANDLE, type HasHandle } from './handle.js';
 import type { PipelineState } from './pipeline-state.js';
 
+/** Options of a pipeline's waits. */
+export interface PipelineOptions {
+  /**
+   * Ends what the pipeline has sent when it is aborted, and rejects with the reason when the server has answered; the connection
+   * stays usable.
+   */
+  signal?: AbortSignal;
+}
+
 /**
  * A pipeline (Psycopg: `AsyncPipeline`): until its scope is left, statements are sent without waiting for the answers of those
  * before them. `execute()` resolves when the statement is queued; what it returns is there at the first fetch, at `sync()` or at
@@ -24,16 +33,21 @@ export class AsyncPipeline implements AsyncDisposable {
   }
 
   /** Ends what has been sent so far, and waits for its answers. Rejects with the first error that nobody has been told of. */
-  async sync(): Promise<void> {
+  async sync(options: PipelineOptions = {}): Promise<void> {
     if (this.#left) throw new errors.ProgrammingError('the pipeline has been left');
-    await this.#state.sync();
+    await this.#state.sync(options.signal);
   }
 
   /** Leaving the scope does what `sync()` does. Nested pipelines go on. */
-  async [Symbol.asyncDispose](): Promise<void> {
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.leave();
+  }
+
+  /** @internal */
+  async leave(signal?: AbortSignal): Promise<void> {
     if (this.#left) return;
     this.#left = true;
-    await this.#state.leave();
+    await this.#state.leave(signal);
   }
 }
 
@@ -41,7 +55,9 @@ export class AsyncPipeline implements AsyncDisposable {
 export async function runInPipeline<T>(
   connection: HasHandle,
   fn: (pipeline: AsyncPipeline) => Promise<T>,
+  { signal }: PipelineOptions = {},
 ): Promise<T> {
+  signal?.throwIfAborted();
   const pipeline = new AsyncPipeline(connection);
   let result: T;
   try {
@@ -50,6 +66,6 @@ export async function runInPipeline<T>(
     await pipeline[Symbol.asyncDispose]().catch(() => undefined);
     throw error;
   }
-  await pipeline[Symbol.asyncDispose]();
+  await pipeline.leave(signal);
   return result;
 }

@@ -1,5 +1,6 @@
 import * as errors from '../errors/index.js';
 import { INSPECT } from '../inspect.js';
+import type { Hold } from '../session/queue.js';
 import { TransactionStatus } from '../session/status.js';
 import type { AsyncConnection } from './connection.js';
 import { HANDLE, type Handle } from './handle.js';
@@ -11,6 +12,17 @@ export interface TransactionOptions {
   savepointName?: string;
   /** Roll back at the end whatever happens, as a test may want. @default false */
   forceRollback?: boolean;
+  /**
+   * Gives up opening the block when it is aborted, which rejects with its reason. Of `withTransaction()` it is also the signal of
+   * the commit: aborted before that is done, the block is rolled back. What runs within the block has signals of its own.
+   */
+  signal?: AbortSignal;
+}
+
+/** Options of how a block is ended. */
+export interface TransactionEndOptions {
+  /** Ends the wait when it is aborted, which rejects with its reason. */
+  signal?: AbortSignal;
 }
 
 /**
@@ -72,37 +84,63 @@ export class AsyncTransaction implements AsyncDisposable {
   }
 
   /** @internal Opens the block: a transaction if none is open, else a savepoint. */
-  async enter(): Promise<this> {
+  async enter(signal?: AbortSignal): Promise<this> {
+    signal?.throwIfAborted();
     const handle = this.#handle;
     handle.check();
-    if (handle.pipeline.active) await handle.pipeline.sync();
+    if (handle.pipeline.active) await handle.pipeline.sync(signal);
     return handle.session.exclusively(async (hold, status) => {
       this.#outermost = status === TransactionStatus.IDLE;
       if (!this.#outermost) this.#savepointName ??= `_pg3_${String(handle.transactions + 1)}`;
       this.#depth = handle.transactions++;
       this.#state = 'active';
       // As in Psycopg, a block that could not be opened stays on the stack: the connection is not fit for more.
-      if (this.#outermost) await handle.command(beginStatement(handle.settings), { hold });
-      if (this.#savepointName !== null) {
-        await handle.command(`SAVEPOINT ${quoteIdentifier(this.#savepointName)}`, { hold });
+      try {
+        if (this.#outermost) await handle.command(beginStatement(handle.settings), { hold, signal });
+        if (this.#savepointName !== null) {
+          await handle.command(`SAVEPOINT ${quoteIdentifier(this.#savepointName)}`, { hold, signal });
+        }
+        signal?.throwIfAborted();
+      } catch (error) {
+        if (signal?.aborted === true && !handle.session.closed) await this.#unenter(hold);
+        throw error;
       }
       return this;
-    });
+    }, signal);
   }
 
-  /** Ends the block and keeps what it did; a savepoint's work is final when the outermost block commits. */
-  commit(): Promise<void> {
-    if (this.#forceRollback) return this.rollback();
+  /** Leaves nothing of a block that nobody wants any more, whose opening may have been done. */
+  async #unenter(hold: Hold): Promise<void> {
+    this.#state = 'rolled back';
+    this.#handle.transactions--;
+    if (this.#outermost) {
+      await this.#handle.command('ROLLBACK', { hold, onlyIf: 'in transaction' });
+      return;
+    }
+    // In a transaction that the abort has failed there may be no such savepoint.
+    for (const command of this.#rollbackCommands) {
+      await this.#handle.command(command, { hold }).catch(() => undefined);
+    }
+  }
+
+  /**
+   * Ends the block and keeps what it did; a savepoint's work is final when the outermost block commits. An aborted `signal` leaves
+   * the block open if its end has not been sent; else the call rejects with the reason and the block is rolled back, or it
+   * resolves if the server had committed already. Raises `TransactionOutcomeUnknown` if the server does not say which.
+   */
+  commit(options: TransactionEndOptions = {}): Promise<void> {
+    if (this.#forceRollback) return this.rollback(options);
     return this.#leave(
       'committed',
       'commit',
       this.#outermost ? ['COMMIT'] : this.#savepointCommands('RELEASE'),
+      options,
     );
   }
 
-  /** Ends the block and undoes what it did. */
-  rollback(): Promise<void> {
-    return this.#leave('rolled back', 'rollback', this.#rollbackCommands);
+  /** Ends the block and undoes what it did. An aborted `signal` leaves the block open if its end has not been sent. */
+  rollback(options: TransactionEndOptions = {}): Promise<void> {
+    return this.#leave('rolled back', 'rollback', this.#rollbackCommands, options);
   }
 
   get #rollbackCommands(): readonly string[] {
@@ -130,9 +168,11 @@ export class AsyncTransaction implements AsyncDisposable {
     state: 'committed' | 'rolled back',
     action: string,
     commands: readonly string[],
+    { signal }: TransactionEndOptions,
   ): Promise<void> {
     const handle = this.#handle;
     handle.check();
+    signal?.throwIfAborted();
     if (this.#state !== 'active') {
       throw new errors.ProgrammingError(
         `the transaction has been ${this.#state} already: it can't ${action}`,
@@ -148,14 +188,15 @@ export class AsyncTransaction implements AsyncDisposable {
     if (handle.session.closed && handle.endSeen) return;
     if (state === 'committed' && handle.pipeline.active) {
       try {
-        await handle.pipeline.sync();
+        await handle.pipeline.sync(signal);
       } catch (error) {
         this.#state = 'rolled back';
         await this.#run(this.#rollbackCommands).catch(() => undefined);
         throw error;
       }
     }
-    await this.#run(commands);
+    if (signal === undefined) await this.#run(commands);
+    else await this.#runUnlessAborted(commands, signal);
   }
 
   #run(commands: readonly string[]): Promise<void> {
@@ -164,14 +205,41 @@ export class AsyncTransaction implements AsyncDisposable {
       for (const command of commands) await handle.command(command, { hold });
     });
   }
+
+  /** Runs what ends the block: nothing of it, all of it, or what rolls it back. */
+  async #runUnlessAborted(commands: readonly string[], signal: AbortSignal): Promise<void> {
+    const handle = this.#handle;
+    const begun = { yet: false };
+    try {
+      await handle.session.exclusively(async (hold) => {
+        begun.yet = true;
+        try {
+          for (const command of commands) await handle.command(command, { hold, signal });
+        } catch (error) {
+          this.#state = 'rolled back';
+          if (signal.aborted && !handle.session.closed && !this.#outermost) {
+            for (const command of this.#rollbackCommands) await handle.command(command, { hold });
+          }
+          throw error;
+        }
+      }, signal);
+    } catch (error) {
+      if (!begun.yet && error === signal.reason) {
+        this.#state = 'active';
+        handle.transactions++;
+      }
+      throw error;
+    }
+  }
 }
 
 /** Runs `fn` in a block: committed when it returns, rolled back when it throws. */
 export async function runInTransaction<T>(
   transaction: AsyncTransaction,
   fn: (transaction: AsyncTransaction) => Promise<T>,
+  signal?: AbortSignal,
 ): Promise<T | undefined> {
-  await transaction.enter();
+  await transaction.enter(signal);
   let result: T;
   try {
     result = await fn(transaction);
@@ -187,7 +255,14 @@ export async function runInTransaction<T>(
     }
     throw error;
   }
-  if (transaction.active) await transaction.commit();
+  if (!transaction.active) return result;
+  try {
+    await transaction.commit(signal === undefined ? {} : { signal });
+  } catch (error) {
+    // Aborted before the COMMIT was sent: the block is open still.
+    if (signal?.aborted === true) await transaction[Symbol.asyncDispose]();
+    throw error;
+  }
   return result;
 }
 

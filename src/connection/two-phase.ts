@@ -124,7 +124,7 @@ export class TwoPhase {
     throw new errors.ProgrammingError(`${what}() can't be used with a prepared two-phase transaction`);
   }
 
-  begin(xid: Xid | string): Promise<void> {
+  begin(xid: Xid | string, signal?: AbortSignal): Promise<void> {
     const handle = this.#handle;
     handle.check();
     const parsed = asXid(xid);
@@ -146,12 +146,16 @@ export class TwoPhase {
       if (handle.settings.autocommit) {
         throw new errors.ProgrammingError("two-phase transactions can't be used in autocommit mode");
       }
-      await handle.command(beginStatement(handle.settings), { hold });
+      await handle.command(beginStatement(handle.settings), { hold, signal });
+      if (signal?.aborted === true) {
+        await handle.command('ROLLBACK', { hold });
+        throw signal.reason as Error;
+      }
       this.#transaction = { xid: parsed, state: 'begun' };
-    });
+    }, signal);
   }
 
-  prepare(): Promise<void> {
+  prepare(signal?: AbortSignal): Promise<void> {
     this.#handle.check();
     return this.#exclusively(async (hold) => {
       const transaction = this.#transaction;
@@ -167,10 +171,8 @@ export class TwoPhase {
         );
       }
       try {
-        const [result] = await this.#handle.run(
-          this.#request(`PREPARE TRANSACTION ${quoteLiteral(xid.toString())}`),
-          hold,
-        );
+        const request = this.#request(`PREPARE TRANSACTION ${quoteLiteral(xid.toString())}`, signal);
+        const [result] = await this.#handle.run({ ...request, decisive: true }, hold);
         // In a failed transaction the server rolls back and is content, as it is with COMMIT.
         if (result?.tag !== 'PREPARE TRANSACTION') {
           throw new errors.InFailedSqlTransaction(
@@ -186,11 +188,11 @@ export class TwoPhase {
         }
         throw error;
       }
-    });
+    }, signal);
   }
 
   /** The second phase, or the only one if there was no first. With `xid`, that of a transaction of any session. */
-  finish(action: 'COMMIT' | 'ROLLBACK', xid: Xid | string | undefined): Promise<void> {
+  finish(action: 'COMMIT' | 'ROLLBACK', xid: Xid | string | undefined, signal?: AbortSignal): Promise<void> {
     const handle = this.#handle;
     handle.check();
     const name = action === 'COMMIT' ? 'tpcCommit()' : 'tpcRollback()';
@@ -203,7 +205,7 @@ export class TwoPhase {
             `${name} with an xid can't be used during a two-phase transaction of this connection`,
           );
         }
-        await handle.command(`${action} PREPARED ${quoteLiteral(given.toString())}`, { hold });
+        await handle.command(`${action} PREPARED ${quoteLiteral(given.toString())}`, { hold, signal });
         return;
       }
       if (transaction === null) {
@@ -212,7 +214,8 @@ export class TwoPhase {
         );
       }
       if (transaction.state === 'prepared') {
-        await handle.command(`${action} PREPARED ${quoteLiteral(transaction.xid.toString())}`, { hold });
+        const own = quoteLiteral(transaction.xid.toString());
+        await handle.command(`${action} PREPARED ${own}`, { hold, signal });
       } else if (transaction.state === 'begun') {
         if (handle.transactions > 0) {
           throw new errors.ProgrammingError(
@@ -220,24 +223,25 @@ export class TwoPhase {
           );
         }
         this.#transaction = null;
-        await handle.command(action, { hold, onlyIf: 'in transaction' });
+        await handle.command(action, { hold, signal, onlyIf: 'in transaction' });
       } else if (action === 'ROLLBACK') {
-        await handle.command('ROLLBACK', { hold, onlyIf: 'in transaction' });
+        await handle.command('ROLLBACK', { hold, signal, onlyIf: 'in transaction' });
       } else {
         throw new errors.ProgrammingError(
           'the two-phase transaction could not be prepared and was rolled back: there is nothing to commit; call tpcRollback()',
         );
       }
       this.#transaction = null;
-    });
+    }, signal);
   }
 
   /** The transactions that are prepared on the server, in all its databases. Begins no transaction of its own. */
-  async recover(adapters: AdaptersMap): Promise<Xid[]> {
+  async recover(adapters: AdaptersMap, signal?: AbortSignal): Promise<Xid[]> {
     const rows = rowDecoders(adapters, tupleRow);
     const query = 'SELECT gid, prepared, owner, database FROM pg_catalog.pg_prepared_xacts';
-    const results = await this.#exclusively((hold) =>
-      this.#handle.run({ ...this.#request(query), rows }, hold),
+    const results = await this.#exclusively(
+      (hold) => this.#handle.run({ ...this.#request(query, signal), rows }, hold),
+      signal,
     );
     return (results[0]!.rows as [string, unknown, string, string][]).map(
       ([gid, prepared, owner, database]) => {
@@ -250,17 +254,21 @@ export class TwoPhase {
   }
 
   /** A statement that begins no transaction. */
-  #request(text: string): StatementRequest {
-    const request = this.#handle.request({ text, executions: [[]], rows: null, prepare: false });
+  #request(text: string, signal: AbortSignal | undefined): StatementRequest {
+    const request = this.#handle.request({ text, executions: [[]], rows: null, prepare: false, signal });
     return { ...request, begin: null };
   }
 
   /** Runs `steps` when everything before has been answered, a failure in a pipeline told. */
-  async #exclusively<T>(steps: (hold: Hold, status: TransactionStatus) => Promise<T>): Promise<T> {
+  async #exclusively<T>(
+    steps: (hold: Hold, status: TransactionStatus) => Promise<T>,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
     const handle = this.#handle;
     handle.check();
-    if (handle.pipeline.active) await handle.pipeline.sync();
-    return handle.session.exclusively(steps);
+    signal?.throwIfAborted();
+    if (handle.pipeline.active) await handle.pipeline.sync(signal);
+    return handle.session.exclusively(steps, signal);
   }
 }
 

@@ -237,7 +237,10 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       }
       // What an asynchronous source waits for may need the connection, so it can't have it to itself.
       if (Symbol.iterator in paramsSeq) {
-        await this.#handle.session.exclusively((hold) => this.#executeBatches(query, source, options, hold));
+        await this.#handle.session.exclusively(
+          (hold) => this.#executeBatches(query, source, options, hold),
+          options.signal,
+        );
       } else {
         await this.#executeBatches(query, source, options);
       }
@@ -276,7 +279,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
         batch = next;
       }
       if (this.#query === null) await handle.openTransaction(held);
-      if (ownTransaction) await handle.command('COMMIT', held);
+      if (ownTransaction) await handle.command('COMMIT', { ...held, signal: options.signal });
     } catch (error) {
       await source.return();
       if (!handle.session.closed && !handle.returned) {

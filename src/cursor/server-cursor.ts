@@ -19,10 +19,10 @@ export interface ServerCursorOptions<R> extends CursorOptions<R> {
   withhold?: boolean;
 }
 
-/** Options of the fetches of a server-side cursor. */
+/** Options of the fetches of a server-side cursor, and of its `scroll()`. */
 export interface FetchOptions {
   /**
-   * Cancels the fetch when it is aborted; the connection stays usable. The cursor has to be executed again then, or told by
+   * Cancels the fetch, or the move, when it is aborted; the connection stays usable. The cursor has to be executed again then, or told by
    * `scroll(row, 'absolute')` where to go on.
    */
   signal?: AbortSignal;
@@ -229,8 +229,13 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
    * or the last row is no error, since the server does not tell: `rownumber` is then not what it seems. Once a fetch has met the
    * end, the server stands behind the last row, and counts from there, as in Psycopg; 'absolute' is exact in any case.
    */
-  override scroll(value: number, mode: 'relative' | 'absolute' = 'relative'): Promise<void> {
+  override scroll(
+    value: number,
+    mode: 'relative' | 'absolute' = 'relative',
+    { signal }: FetchOptions = {},
+  ): Promise<void> {
     return this.operate('scroll()', async (run) => {
+      signal?.throwIfAborted();
       this.#checkNoPipeline();
       if (mode !== 'relative' && mode !== 'absolute') {
         throw new errors.ProgrammingError(
@@ -240,7 +245,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
       checkCount('the value of scroll()', value, -MOST_ROWS);
       const left = this.#page.length - this.#at;
       if (mode === 'absolute') {
-        await run(this.#command(`MOVE ABSOLUTE ${String(value)} FROM`));
+        await this.#move(run, `ABSOLUTE ${String(value)}`, signal);
         this.#position = value;
         this.#astray = false;
       } else if (left > 0 && value >= 0 && value <= left) {
@@ -251,7 +256,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
         this.#checkPlace();
         // The server is ahead by the rows of the page, and behind the last of all by one more.
         const ahead = left === 0 ? 0 : left + (this.#atEnd ? 1 : 0);
-        await run(this.#command(`MOVE ${String(Math.max(value - ahead, -MOST_ROWS))} FROM`));
+        await this.#move(run, String(Math.max(value - ahead, -MOST_ROWS)), signal);
         this.#position += value;
       }
       this.#dropPage();
@@ -333,21 +338,33 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
       this.#declared = true;
     }
     const fetch = this.#command(`FETCH FORWARD ${count === null ? 'ALL' : String(count)} FROM`);
-    let results: readonly StatementResult[];
+    const results = await this.#onTheWay(run, fetch, signal);
+    this.#present(results[0]!, this.query);
+    return results[0]!.rows;
+  }
+
+  async #move(run: RunStatement, where: string, signal: AbortSignal | undefined): Promise<void> {
+    await this.#onTheWay(run, this.#command(`MOVE ${where} FROM`), signal);
+  }
+
+  /** Runs what moves the cursor on the server: aborted, it may have moved or not. */
+  async #onTheWay(
+    run: RunStatement,
+    request: StatementRequest,
+    signal: AbortSignal | undefined,
+  ): Promise<readonly StatementResult[]> {
     try {
-      results = await run(signal === undefined ? fetch : { ...fetch, signal });
+      return await run(signal === undefined ? request : { ...request, signal });
     } catch (error) {
       this.#astray ||= signal?.aborted === true;
       throw error;
     }
-    this.#present(results[0]!, this.query);
-    return results[0]!.rows;
   }
 
   #checkPlace(): void {
     if (!this.#astray) return;
     throw new errors.OperationalError(
-      "a fetch was aborted, and it isn't known whether the server had made its rows by then: to go on would be to miss them;" +
+      "a fetch, or a move, was aborted, and it isn't known whether the server had made its rows by then: to go on would be to miss them;" +
         " execute the query again, or say where to go on with scroll(row, 'absolute')",
       { query: this.query },
     );

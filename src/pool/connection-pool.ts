@@ -1,4 +1,4 @@
-import { AsyncConnection, POOL_NAME } from '../connection/connection.js';
+import { AsyncConnection, POOL_NAME, type WaitOptions } from '../connection/connection.js';
 import type { Handle } from '../connection/handle.js';
 import {
   commitForCertain,
@@ -32,7 +32,7 @@ import type { Params } from '../query/placeholders.js';
 import type { RowFactory, TupleRow } from '../rows.js';
 import { TransactionStatus } from '../session/status.js';
 import { systemClock } from './clock.js';
-import { explainWait, LeakWatch, reportLeak, Watched } from './leak-watch.js';
+import { explainStuck, explainWait, LeakWatch, reportLeak, Watched } from './leak-watch.js';
 import { LostHandles, type Held } from './lost-handles.js';
 import { boundedMap } from './map.js';
 import {
@@ -64,6 +64,14 @@ export interface CheckoutOptions {
   /** Seconds to wait. @default the pool's `timeout` */
   timeout?: number;
   /** Stops waiting when it is aborted. */
+  signal?: AbortSignal;
+}
+
+/** Options of `pool.wait()`. */
+export interface ReadyOptions {
+  /** Seconds to wait. @default 30 */
+  timeout?: number;
+  /** Stops waiting when it is aborted; the pool goes on. */
   signal?: AbortSignal;
 }
 
@@ -142,7 +150,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
         ending: (connection, reason) => {
           this.#tellEvicted(connection, reason);
         },
-        explain: (lent, asker) => this.#explain(lent, asker as readonly Watched[] | undefined),
+        explain: (lent, asker, stuck) => this.#explain(lent, asker as readonly Watched[] | undefined, stuck),
       },
       {
         ...this.#options,
@@ -237,26 +245,28 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
 
   /**
    * Opens a pool made with `open: false`; on an open one it does nothing but wait. With `wait`, resolves when `minSize`
-   * connections are there, or rejects like `wait()` after `timeout` seconds (30).
+   * connections are there, or rejects like `wait()` after `timeout` seconds (30), or with the reason of `signal`.
    */
-  async open(options: { wait?: boolean; timeout?: number } = {}): Promise<void> {
+  async open(options: { wait?: boolean } & ReadyOptions = {}): Promise<void> {
+    options.signal?.throwIfAborted();
     if (this.#pool.state === 'closed') {
       throw new errors.PoolClosed(
         `the pool '${this.name}' has been closed and can't be opened again; make another`,
       );
     }
     this.#pool.open();
-    if (options.wait === true) await this.wait(options.timeout);
+    if (options.wait === true) await this.wait(options);
   }
 
   /**
    * Waits until `minSize` connections are there. After `timeout` seconds the pool is closed and `PoolTimeout` raised, with the
-   * last connection error as its cause.
+   * last connection error as its cause; an abort of the `signal` rejects with its reason and leaves the pool as it is.
    */
-  async wait(timeout: number = OPEN_TIMEOUT): Promise<void> {
+  async wait(options: number | ReadyOptions = {}): Promise<void> {
+    const { timeout = OPEN_TIMEOUT, signal } = typeof options === 'number' ? { timeout: options } : options;
     checkSeconds('timeout', timeout);
     try {
-      await this.#pool.waitReady(timeout);
+      await this.#pool.waitReady(timeout, signal);
     } catch (error) {
       if (error instanceof errors.PoolTimeout) await this.close();
       throw error;
@@ -288,16 +298,24 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   }
 
   /** Runs `fn` with a connection: committed when it returns, rolled back when it throws, given back in any case. */
-  async withConnection<T>(
+  withConnection<T>(
     fn: (connection: AsyncConnection<R>) => Promise<T> | T,
     options: CheckoutOptions = {},
+  ): Promise<T> {
+    return this.#using(fn, options, {});
+  }
+
+  async #using<T>(
+    fn: (connection: AsyncConnection<R>) => Promise<T> | T,
+    options: CheckoutOptions,
+    commit: WaitOptions,
   ): Promise<T> {
     const connection = await this.#checkout(options);
     try {
       const result = await this.#asHolder(connection, () => fn(connection));
       // Closed or given back on purpose, there is nothing left to commit; lost, the commit says so.
       const isLent = this.#checkouts.has(connection);
-      if (isLent && (!connection.closed || connection.broken)) await connection.commit();
+      if (isLent && (!connection.closed || connection.broken)) await connection.commit(commit);
       return result;
     } catch (error) {
       await this.#giveBack(connection, true);
@@ -361,21 +379,27 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     await this.#giveBack(connection);
   }
 
-  /** Executes one statement on a connection of its own and commits it. */
+  /**
+   * Executes one statement on a connection of its own and commits it. An abort of the `signal` ends the wait for the connection,
+   * the statement, or its commit as that of `conn.commit()` does: if it rejects with the reason, nothing was committed, unless the
+   * connections are in autocommit.
+   */
   execute<T = R>(
     query: Query,
     params?: Params | null,
     options: CheckoutOptions & { rowFactory?: RowFactory<T> } = {},
   ): Promise<ExecuteResult<T>> {
     const { rowFactory, ...checkout } = options;
-    return this.withConnection(async (connection) => {
+    const waiting: WaitOptions = checkout.signal === undefined ? {} : { signal: checkout.signal };
+    const run = async (connection: AsyncConnection<R>): Promise<ExecuteResult<T>> => {
       const cursor = await connection.execute<T>(query, params, {
         ...(rowFactory === undefined ? {} : { rowFactory }),
-        ...(checkout.signal === undefined ? {} : { signal: checkout.signal }),
+        ...waiting,
       });
       const { description, rowcount, statusmessage } = cursor;
       return { rows: description === null ? [] : await cursor.fetchall(), rowcount, statusmessage };
-    }, checkout);
+    };
+    return this.#using(run, checkout, waiting);
   }
 
   /**
@@ -422,9 +446,12 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     this.#pool.resize(sizes.minSize, sizes.maxSize);
   }
 
-  /** Checks all idle connections and replaces those that are lost. */
-  async check(): Promise<void> {
-    await this.#pool.checkIdle((connection) => AsyncConnectionPool.checkConnection(connection));
+  /** Checks all idle connections and replaces those that are lost. An abort of the `signal` ends the wait, not what has begun. */
+  async check(options: WaitOptions = {}): Promise<void> {
+    await this.#pool.checkIdle(
+      (connection) => AsyncConnectionPool.checkConnection(connection),
+      options.signal,
+    );
   }
 
   /** Replaces all connections: the idle ones now, those lent out when they come back. */
@@ -537,15 +564,21 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   }
 
   /** What the message of a timeout says besides the counts. */
-  #explain(lent: readonly AsyncConnection<R>[], held: readonly Watched[] | undefined): string {
+  #explain(
+    lent: readonly AsyncConnection<R>[],
+    held: readonly Watched[] | undefined,
+    stuck: boolean,
+  ): string {
     const watched = lent.map((connection) => this.#watchedOf.get(connection));
     const parts = explainWait(
       watched.filter((known) => known !== undefined),
       held ?? [],
     );
-    if (lent.length > 0 && !lent.some(isBusy)) {
-      parts.push('nothing is running on those lent out');
-    }
+    const unused = lent.filter((connection) => !isBusy(connection)).length;
+    if (lent.length > 0 && unused === lent.length) parts.push('nothing is running on those lent out');
+    // Which task holds what is known only where leaks are watched for; but who waits for itself leaves its connection unused.
+    const isNamed = watched.some((known) => known !== undefined && held?.includes(known) === true);
+    if (stuck && unused > 0 && !isNamed) parts.push(explainStuck(lent.length, unused));
     return parts.join('; ');
   }
 
@@ -562,7 +595,8 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
       if (isolationLevel !== undefined) await connection.setIsolationLevel(isolationLevel);
       if (readOnly !== undefined) await connection.setReadOnly(readOnly);
       if (deferrable !== undefined) await connection.setDeferrable(deferrable);
-      const transaction = await connection.transaction();
+      const { signal } = options;
+      const transaction = await connection.transaction(signal === undefined ? {} : { signal });
       let committing = false;
       try {
         const result = await this.#asHolder(connection, () => fn(connection, transaction));

@@ -123,6 +123,16 @@ export function explainWait(lent: readonly Watched[], held: readonly Watched[]):
   return parts;
 }
 
+/** What to do about a wait during which none of the `lent` connections came back, and nothing runs on `unused` of them. */
+export function explainStuck(lent: number, unused: number): string {
+  const all = lent === 1 ? 'the only connection' : `all ${String(lent)} connections`;
+  const which = lent === 1 ? 'it' : unused === lent ? 'one' : 'one of those on which nothing is running';
+  return (
+    `${all} had been taken before this wait began, and none came back: if the code that waits holds ${which} itself, it waits for` +
+    ' itself; let it use that connection, or give it back first'
+  );
+}
+
 const MOST_PLACES = 3;
 
 function places(taken: readonly Watched[]): string {

@@ -21,8 +21,11 @@ export interface ResourceSource<T> {
   readonly check: ((resource: T) => Promise<void>) | null;
   /** Hears of each resource that is about to be ended. */
   ending?(resource: T, reason: EvictReason): void;
-  /** What else the message of a timeout should say, of what is lent out and of whoever `asker` is; '' for nothing. */
-  explain?(lent: readonly T[], asker: unknown): string;
+  /**
+   * What else the message of a timeout should say, of what is lent out and of whoever `asker` is; '' for nothing. `stuck`: that is
+   * all that there may be, and none of it has come back during the whole wait.
+   */
+  explain?(lent: readonly T[], asker: unknown, stuck: boolean): string;
 }
 
 /** Options of a `ResourcePool`. Times are in seconds. */
@@ -341,7 +344,8 @@ export class ResourcePool<T> {
 
   /** Lends `slot` out if it passes the check, else another, ahead of everybody who waits. */
   async #checked(first: Slot<T>, options: AcquireOptions): Promise<Lease<T>> {
-    const deadline = this.#clock.now() + options.timeout;
+    const began = this.#clock.now();
+    const deadline = began + options.timeout;
     for (let slot = first; ;) {
       const lease = slot.lease ?? this.#lend(slot);
       if (!this.#needsCheck(slot)) return lease;
@@ -349,7 +353,7 @@ export class ResourcePool<T> {
       const passing = this.#passes(lease, this.#source.check);
       let passed: boolean;
       try {
-        passed = await this.#whileWanted(passing, deadline, options);
+        passed = await this.#whileWanted(passing, { began, deadline }, options);
       } catch (reason) {
         // Nobody wants it any more, but until it is known to work it is of no use to another.
         void passing.then((works) => works && lease.release());
@@ -413,7 +417,11 @@ export class ResourcePool<T> {
   }
 
   /** What `promise` resolves with, unless the time of whoever asks is over first, or is aborted; then it rejects. */
-  #whileWanted<V>(promise: Promise<V>, deadline: number, options: AcquireOptions): Promise<V> {
+  #whileWanted<V>(
+    promise: Promise<V>,
+    { began, deadline }: { readonly began: number; readonly deadline: number },
+    options: AcquireOptions,
+  ): Promise<V> {
     const { signal } = options;
     return new Promise((resolve, reject) => {
       const abort = (): void => {
@@ -422,7 +430,7 @@ export class ResourcePool<T> {
       };
       const late = (): void => {
         settle();
-        reject(this.#timeoutError(options));
+        reject(this.#timeoutError(options, began));
       };
       const left = deadline - this.#clock.now();
       const timer = Number.isFinite(left) ? this.#clock.after(Math.max(0, left), late, true) : null;
@@ -449,7 +457,7 @@ export class ResourcePool<T> {
         waiter.timer = this.#clock.after(
           left,
           () => {
-            this.#giveUp(link, () => this.#timeoutError(options));
+            this.#giveUp(link, () => this.#timeoutError(options, since));
           },
           true,
         );
@@ -734,25 +742,32 @@ export class ResourcePool<T> {
     this.#grow();
   }
 
-  /** Checks all idle resources with `check`, several at once; those that fail are replaced. */
-  async checkIdle(check: (resource: T) => Promise<void>): Promise<void> {
-    const leases = this.#idle.splice(0).map((slot) => this.#lend(slot));
-    for (const lease of leases) lease.keepForPool();
-    await Promise.all(
-      leases.map((lease) =>
-        this.#limit(async () => {
-          if (await this.#passes(lease, check)) lease.release();
-        }),
-      ),
-    );
+  /**
+   * Checks all idle resources with `check`, several at once; those that fail are replaced. Until its turn comes each stays idle, and
+   * one that is lent out by then is not asked: whoever has it will see. An abort of `signal` ends the wait, not the checks that
+   * have begun.
+   */
+  async checkIdle(check: (resource: T) => Promise<void>, signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    const inTurn = async (slot: Slot<T>): Promise<void> => {
+      const index = this.#idle.indexOf(slot);
+      if (index < 0 || signal?.aborted === true) return;
+      this.#idle.splice(index, 1);
+      const lease = this.#lend(slot);
+      lease.keepForPool();
+      if (await this.#passes(lease, check)) lease.release();
+    };
+    const checks = Promise.all(this.#idle.map((slot) => this.#limit(() => inTurn(slot))));
+    await (signal === undefined ? checks : unlessAborted(checks, signal));
   }
 
   /**
    * Resolves when `minSize` resources are there, in a pool that keeps none when one could be made; rejects with `PoolTimeout`
-   * after `timeout` seconds.
+   * after `timeout` seconds, and with the reason of `signal`.
    */
-  async waitReady(timeout: number): Promise<void> {
+  async waitReady(timeout: number, signal?: AbortSignal): Promise<void> {
     if (this.#state !== 'open') throw this.#closedError();
+    signal?.throwIfAborted();
     const { keepIdle } = this.#options;
     const before = this.#made;
     const there = (): number => this.#idle.length + this.#leased.size;
@@ -762,11 +777,18 @@ export class ResourcePool<T> {
       this.#trial = true;
       this.#grow();
     }
-    if (await this.#until(() => ready() || this.#state === 'closed', timeout)) {
-      if (this.#isOpen()) return;
-      throw this.#closedError();
+    if (
+      await this.#until(
+        () => ready() || this.#state === 'closed' || signal?.aborted === true,
+        timeout,
+        signal,
+      )
+    ) {
+      if (!this.#isOpen()) throw this.#closedError();
+      if (ready()) return;
     }
     this.#trial = false;
+    signal?.throwIfAborted();
     throw new errors.PoolTimeout(
       `the pool '${this.#options.name}' was not ready after ${String(timeout)} seconds: ` +
         `${String(there())} of ${String(Math.max(1, this.#minSize))} connections made${this.#lastReason}`,
@@ -798,12 +820,13 @@ export class ResourcePool<T> {
     for (const resource of this.#ending.values()) this.#source.abandon?.(resource);
   }
 
-  /** Resolves with true as soon as `condition` holds, with false after `timeout` seconds. */
-  #until(condition: () => boolean, timeout: number): Promise<boolean> {
+  /** Resolves with true as soon as `condition` holds, which is looked at when `signal` is aborted as well; with false after `timeout` seconds. */
+  #until(condition: () => boolean, timeout: number, signal?: AbortSignal): Promise<boolean> {
     if (condition()) return Promise.resolve(true);
     return new Promise((resolve) => {
       const settle = (result: boolean): void => {
         this.#watchers.delete(watch);
+        signal?.removeEventListener('abort', watch);
         timer?.cancel();
         resolve(result);
       };
@@ -811,6 +834,7 @@ export class ResourcePool<T> {
         if (condition()) settle(true);
       };
       this.#watchers.add(watch);
+      signal?.addEventListener('abort', watch, { once: true });
       const timer = Number.isFinite(timeout)
         ? this.#clock.after(
             timeout,
@@ -880,10 +904,13 @@ export class ResourcePool<T> {
       : `; the last attempt to connect failed: ${describeError(this.#lastError)}`;
   }
 
-  #timeoutError({ timeout, asker }: AcquireOptions): errors.PoolTimeout {
+  /** Whoever gives up has waited since `began`. */
+  #timeoutError({ timeout, asker }: AcquireOptions, began: number): errors.PoolTimeout {
     const lent = [...this.#leased];
     const now = this.#clock.now();
-    const oldest = Math.max(...lent.map(({ lease }) => now - (lease?.since ?? now)));
+    const since = lent.map(({ lease }) => lease?.since ?? now);
+    const oldest = now - Math.min(...since);
+    const stuck = lent.length >= this.#maxSize && since.every((moment) => moment <= began);
     const most = Number.isFinite(this.#maxSize) ? `maxSize ${String(this.#maxSize)}` : 'no maxSize';
     const counts =
       `${String(lent.length)} lent out${lent.length === 0 ? '' : ` for up to ${oldest.toFixed(1)} seconds`},` +
@@ -892,6 +919,7 @@ export class ResourcePool<T> {
       this.#source.explain?.(
         lent.map(({ resource }) => resource),
         asker,
+        stuck,
       ) ?? '';
     return new errors.PoolTimeout(
       `couldn't get a connection from the pool '${this.#options.name}' within ${String(timeout)} seconds` +
@@ -907,6 +935,22 @@ const LAST_MOMENTS = 0.1;
 /** Asked anew each time, as it may change whenever something is awaited. */
 function isAborted({ signal }: AcquireOptions): boolean {
   return signal?.aborted === true;
+}
+
+/** What `promise` resolves with, unless `signal` is aborted first. */
+async function unlessAborted<V>(promise: Promise<V>, signal: AbortSignal): Promise<V> {
+  let abort = (): void => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => {
+      reject(signal.reason as Error);
+    };
+  });
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
 }
 
 function describeError(error: unknown): string {

@@ -6,6 +6,8 @@ import type { TransactionStatus } from './status.js';
 export interface Turn {
   readonly run: (status: TransactionStatus) => void;
   readonly reject: (reason: unknown) => void;
+  /** Nobody wants it any more: it is passed over. */
+  dropped: boolean;
 }
 
 /** The right to be the only one whose statements are sent, for as long as `exclusively()` lasts. */

@@ -331,19 +331,22 @@ export class Session implements MessageSink {
     });
   }
 
-  /** Calls `act` with the transaction status when everything submitted so far has been answered. */
-  inTurn<T>(act: (status: TransactionStatus) => T): Promise<T> {
+  /** Calls `act` with the transaction status when everything submitted so far has been answered, unless `signal` is aborted before. */
+  inTurn<T>(act: (status: TransactionStatus) => T, signal?: AbortSignal): Promise<T> {
     const refusal = this.#refusal(null);
-    return refusal === null ? this.#flow.inTurn(act) : Promise.reject(refusal);
+    return refusal === null ? this.#flow.inTurn(act, signal) : Promise.reject(refusal);
   }
 
   /**
    * Runs `steps` in its turn; meanwhile only what is submitted with its `hold` is sent. `steps` must not wait for anything that
-   * needs the session without it.
+   * needs the session without it. An abort of `signal` ends the wait for the turn, not the steps.
    */
-  exclusively<T>(steps: (hold: Hold, status: TransactionStatus) => Promise<T>): Promise<T> {
+  exclusively<T>(
+    steps: (hold: Hold, status: TransactionStatus) => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T> {
     const refusal = this.#refusal(null);
-    return refusal === null ? this.#flow.exclusively(steps) : Promise.reject(refusal);
+    return refusal === null ? this.#flow.exclusively(steps, signal) : Promise.reject(refusal);
   }
 
   /**

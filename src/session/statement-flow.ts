@@ -93,32 +93,48 @@ export class StatementFlow {
     this.pump();
   }
 
-  /** Calls `act` with the transaction status when everything submitted so far has been answered. */
-  inTurn<T>(act: (status: TransactionStatus) => T): Promise<T> {
+  /** Calls `act` with the transaction status when everything submitted so far has been answered, unless `signal` is aborted before. */
+  inTurn<T>(act: (status: TransactionStatus) => T, signal?: AbortSignal): Promise<T> {
+    if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
     return new Promise((resolve, reject) => {
-      this.#everybody.waiting.push({
-        reject,
+      const abort = (): void => {
+        turn.dropped = true;
+        reject(signal?.reason as Error);
+        this.pump();
+      };
+      const turn: Turn = {
+        dropped: false,
+        reject: (reason) => {
+          signal?.removeEventListener('abort', abort);
+          reject(reason);
+        },
         run: (status) => {
+          signal?.removeEventListener('abort', abort);
           try {
             resolve(act(status));
           } catch (error) {
             reject(error);
           }
         },
-      });
+      };
+      signal?.addEventListener('abort', abort, { once: true });
+      this.#everybody.waiting.push(turn);
       this.pump();
     });
   }
 
   /**
    * Runs `steps` in its turn; meanwhile only what is submitted with its `hold` is sent. `steps` must not wait for anything that
-   * needs the session without it.
+   * needs the session without it. An abort of `signal` ends the wait for the turn, not the steps.
    */
-  async exclusively<T>(steps: (hold: Hold, status: TransactionStatus) => Promise<T>): Promise<T> {
+  async exclusively<T>(
+    steps: (hold: Hold, status: TransactionStatus) => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T> {
     const { hold, status } = await this.inTurn((current) => {
       this.#hold = new Hold();
       return { hold: this.#hold, status: current };
-    });
+    }, signal);
     try {
       return await steps(hold, status);
     } finally {
@@ -159,6 +175,10 @@ export class StatementFlow {
       const next = queue.first;
       if (next === undefined) return;
       if (!(next instanceof PendingStatement)) {
+        if (next.dropped) {
+          queue.shift();
+          continue;
+        }
         this.#endWithSync();
         if (this.inFlight.length > 0) return;
         queue.shift();
@@ -313,7 +333,7 @@ export class StatementFlow {
     this.errorMessage = error instanceof Error ? error.message : '';
     if (error !== null) this.judge?.onStatementError(error);
     pending.onSettled?.();
-    if (pending.abandonReason !== null) {
+    if (pending.abandonReason !== null && !this.#decides(pending, error)) {
       pending.reject(pending.abandonReason.reason);
     } else if (error !== null) {
       locate(error, this.#link.location, shownQuery(pending.request));
@@ -321,6 +341,11 @@ export class StatementFlow {
     } else {
       pending.resolve(pending.results);
     }
+  }
+
+  /** Whether the end of an abandoned statement has to be told: it was done nevertheless, or it isn't known whether it was. */
+  #decides({ request, sent }: PendingStatement, error: unknown): boolean {
+    return request.decisive === true && sent && (error === null || this.#link.phase !== 'open');
   }
 
   /** A statement has been answered to its end: the next is sent, or cancelled where that has been asked for. */
@@ -410,7 +435,8 @@ export class StatementFlow {
       this.pump();
     } else if (this.inFlight.first === pending) {
       this.#interrupt(pending);
-      if (pending.request.conversation === undefined && this.#cancellation.underway) {
+      const { conversation, decisive } = pending.request;
+      if (conversation === undefined && decisive !== true && this.#cancellation.underway) {
         this.#cancellation.whenSilent(() => {
           if (!pending.settled) pending.reject(reason);
         });

@@ -28,6 +28,11 @@ export interface StatementRequest {
   readonly prepare?: boolean | undefined;
   readonly policy: PreparePolicy;
   readonly signal?: AbortSignal | undefined;
+  /**
+   * What the server says counts, even where the caller has lost interest since: it ends a transaction, say, and whoever has aborted
+   * it has to know whether it did.
+   */
+  readonly decisive?: boolean;
   /** No statement, but a portal to be described, in a result without a tag, or closed, which is no error if it is not there. */
   readonly portal?: { readonly act: 'describe' | 'close'; readonly name: string };
   /** The text with `$1` … in place of values, or what makes it, where `text` has values in it that are for the server only. */

@@ -3,7 +3,7 @@ import type { AdaptContext, AdaptersMap, DumpedParam } from '../adapt/adapters-m
 import { dumpComposite, fieldValues } from '../adapt/dump-composite.js';
 import { compositeLoader } from '../adapt/load-composite.js';
 import { Wrapper } from '../adapt/wrappers.js';
-import type { AsyncConnection } from '../connection/connection.js';
+import type { AsyncConnection, WaitOptions } from '../connection/connection.js';
 import * as errors from '../errors/index.js';
 import {
   checkInfo,
@@ -56,11 +56,16 @@ export class CompositeInfo extends TypeInfo {
   }
 
   /** As `TypeInfo.fetch()`; null also for a type that is no composite. */
-  static override async fetch<R>(conn: AsyncConnection<R>, name: TypeName): Promise<CompositeInfo | null> {
+  static override async fetch<R>(
+    conn: AsyncConnection<R>,
+    name: TypeName,
+    options: WaitOptions = {},
+  ): Promise<CompositeInfo | null> {
     const row = await fetchType<TypeRow & { readonly field_names: string[]; readonly field_types: number[] }>(
       conn,
       name,
       COMPOSITE_QUERY,
+      options,
     );
     if (row === null) return null;
     const { oid, array_oid: arrayOid, regtype, delimiter } = row;

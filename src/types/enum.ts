@@ -1,6 +1,6 @@
 import { adaptersOf } from '../adapt/adapters.js';
 import type { AdaptContext, AdaptersMap, DumpedParam, TypeEntry } from '../adapt/adapters-map.js';
-import type { AsyncConnection } from '../connection/connection.js';
+import type { AsyncConnection, WaitOptions } from '../connection/connection.js';
 import * as errors from '../errors/index.js';
 import {
   checkInfo,
@@ -35,8 +35,12 @@ export class EnumInfo extends TypeInfo {
   }
 
   /** As `TypeInfo.fetch()`; null also for a type that is no enum. */
-  static override async fetch<R>(conn: AsyncConnection<R>, name: TypeName): Promise<EnumInfo | null> {
-    const row = await fetchType<TypeRow & { readonly labels: string[] }>(conn, name, ENUM_QUERY);
+  static override async fetch<R>(
+    conn: AsyncConnection<R>,
+    name: TypeName,
+    options: WaitOptions = {},
+  ): Promise<EnumInfo | null> {
+    const row = await fetchType<TypeRow & { readonly labels: string[] }>(conn, name, ENUM_QUERY, options);
     if (row === null) return null;
     const { oid, array_oid: arrayOid, regtype, delimiter, labels } = row;
     return new EnumInfo(row.name, oid, arrayOid, labels, { regtype, delimiter });

@@ -1,7 +1,7 @@
 import { adaptersOf } from '../adapt/adapters.js';
 import type { AdaptContext, TypeEntry } from '../adapt/adapters-map.js';
 import { multirangeLoader, rangeLoader } from '../adapt/load-range.js';
-import type { AsyncConnection } from '../connection/connection.js';
+import type { AsyncConnection, WaitOptions } from '../connection/connection.js';
 import * as errors from '../errors/index.js';
 import {
   checkInfo,
@@ -42,8 +42,12 @@ export class RangeInfo extends TypeInfo {
   }
 
   /** As `TypeInfo.fetch()`; null also for a type that is no range. */
-  static override async fetch<R>(conn: AsyncConnection<R>, name: TypeName): Promise<RangeInfo | null> {
-    const row = await fetchType<TypeRow & { readonly subtype_oid: number }>(conn, name, RANGE_QUERY);
+  static override async fetch<R>(
+    conn: AsyncConnection<R>,
+    name: TypeName,
+    options: WaitOptions = {},
+  ): Promise<RangeInfo | null> {
+    const row = await fetchType<TypeRow & { readonly subtype_oid: number }>(conn, name, RANGE_QUERY, options);
     if (row === null) return null;
     const { oid, array_oid: arrayOid, regtype, delimiter, subtype_oid: subtypeOid } = row;
     return new RangeInfo(row.name, oid, arrayOid, { regtype, delimiter, subtypeOid });
@@ -74,7 +78,11 @@ export class MultirangeInfo extends TypeInfo {
   }
 
   /** As `TypeInfo.fetch()`; null also for a type that is no multirange. `NotSupportedError` before PostgreSQL 14. */
-  static override async fetch<R>(conn: AsyncConnection<R>, name: TypeName): Promise<MultirangeInfo | null> {
+  static override async fetch<R>(
+    conn: AsyncConnection<R>,
+    name: TypeName,
+    options: WaitOptions = {},
+  ): Promise<MultirangeInfo | null> {
     if (conn.info.serverVersion < FIRST_WITH_MULTIRANGES) {
       throw new errors.NotSupportedError('PostgreSQL has multirange types from version 14 on');
     }
@@ -82,6 +90,7 @@ export class MultirangeInfo extends TypeInfo {
       conn,
       name,
       MULTIRANGE_QUERY,
+      options,
     );
     if (row === null) return null;
     const {

@@ -1,6 +1,6 @@
 import { adaptersOf, builtinAdapters } from '../adapt/adapters.js';
 import type { AdaptContext, TypeEntry } from '../adapt/adapters-map.js';
-import { AsyncConnection } from '../connection/connection.js';
+import { AsyncConnection, type WaitOptions } from '../connection/connection.js';
 import { AsyncCursor } from '../cursor/cursor.js';
 import * as errors from '../errors/index.js';
 import { dictRow } from '../rows.js';
@@ -74,8 +74,12 @@ export class TypeInfo {
    * transaction, or in the one it was in. Raises what the server says of a name that can't be one, or in a transaction that has
    * failed.
    */
-  static async fetch<R>(conn: AsyncConnection<R>, name: TypeName): Promise<TypeInfo | null> {
-    const row = await fetchType<TypeRow & { readonly base_oid: number }>(conn, name, TYPE_QUERY);
+  static async fetch<R>(
+    conn: AsyncConnection<R>,
+    name: TypeName,
+    options: WaitOptions = {},
+  ): Promise<TypeInfo | null> {
+    const row = await fetchType<TypeRow & { readonly base_oid: number }>(conn, name, TYPE_QUERY, options);
     if (row === null) return null;
     const { oid, array_oid: arrayOid, regtype, delimiter, base_oid: baseOid } = row;
     return new TypeInfo(row.name, oid, arrayOid, {
@@ -107,6 +111,7 @@ export async function fetchType<Row extends TypeRow>(
   conn: object,
   name: TypeName,
   query: string,
+  { signal }: WaitOptions,
 ): Promise<Row | null> {
   if (!(conn instanceof AsyncConnection)) {
     throw new errors.ProgrammingError('fetch() needs an AsyncConnection to read the type from');
@@ -121,15 +126,16 @@ export async function fetchType<Row extends TypeRow>(
   const cursor = new CatalogueCursor<Row>(connection, {
     rowFactory: dictRow<Row>,
   });
+  const waiting = signal === undefined ? {} : { signal };
   const read = async (): Promise<Row | null> => {
     const params = Array.from(query.matchAll(/%s/g), () => text);
-    await cursor.execute(query, params, { prepare: false });
+    await cursor.execute(query, params, { prepare: false, ...waiting });
     return cursor.fetchone();
   };
   try {
     // A savepoint would leave a transaction that has failed in another state than it was in.
     if (connection.info.transactionStatus === TransactionStatus.INERROR) return await read();
-    return (await connection.withTransaction(read)) ?? null;
+    return (await connection.withTransaction(read, waiting)) ?? null;
   } catch (error) {
     if (error instanceof errors.UndefinedObject) return null;
     throw error;

@@ -163,6 +163,34 @@ describe('a value that a session shows in another way comes back the same', () =
     }
   });
 
+  // By half an hour, by three quarters of one, and a day that there was not.
+  it.each(['Europe/Berlin', 'America/New_York', 'Australia/Lord_Howe', 'Asia/Kathmandu', 'Pacific/Apia'])(
+    'in the time zone %s, where its clocks are changed as well',
+    async (zone) => {
+      await connection.execute("SELECT set_config('TimeZone', %s, false)", [zone]);
+      try {
+        const changes = (
+          await connection.execute(
+            `SELECT extract(epoch FROM t)::float8 FROM
+               (SELECT t, t::timestamp - lag(t::timestamp) OVER (ORDER BY t) <> interval '6 hours' AS changed
+                FROM generate_series('1885-01-01Z'::timestamptz, '2037-12-31Z', '6 hours') t) AS quarters WHERE changed`,
+          )
+        ).fetchall();
+        const instants = (await changes).map(([seconds]) => seconds as number);
+        expect(instants.length).toBeGreaterThan(1);
+        const near = fc
+          .tuple(fc.constantFrom(...instants), fc.integer({ min: -25_000_000, max: 3_600_000 }))
+          .map(([change, ms]) => new Date(change * 1000 + ms).toISOString());
+        const { values, seed } = sample(fc.oneof(near, SCALARS['timestamptz']!), VALUES / 5);
+        const options = { expected: EXPECTED['timestamptz'] };
+        const wrong = await differences(connection, 'timestamptz', values, options);
+        expect(wrong, `seed ${String(seed)}`).toEqual([]);
+      } finally {
+        await connection.execute('RESET ALL');
+      }
+    },
+  );
+
   it('as far as extra_float_digits lets the server show it', async () => {
     await connection.execute('SET extra_float_digits = 0');
     try {

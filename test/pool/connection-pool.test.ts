@@ -136,10 +136,16 @@ describe('lending connections', () => {
         late.push(performance.now() - began - 200);
       }),
     );
-    expect(Math.min(...late)).toBeGreaterThan(-5);
+    late.sort((a, b) => a - b);
+    expect(late[0]).toBeGreaterThan(-5);
+    // 25 ms on a machine with nothing else to do.
+    expect(late[Math.floor(late.length * 0.99)]).toBeLessThan(500);
     expect(pool.getStats().requestsWaiting).toBe(0);
+    const waiting = pool.getconn(5);
+    const began = performance.now();
     await pool.putconn(held);
-    const next = await pool.getconn(1);
+    const next = await waiting;
+    expect(performance.now() - began).toBeLessThan(100);
     await pool.putconn(next);
   });
 
@@ -188,6 +194,11 @@ describe('lending connections', () => {
     const callers = Array.from({ length: 100 }, () => pool.getconn(5));
     const settled = Promise.allSettled(callers);
     expect(pool.getStats().requestsWaiting).toBe(5);
+    let early = 0;
+    for (const caller of callers) caller.catch(() => early++);
+    await tick();
+    // While nothing has come back yet.
+    expect(early).toBe(95);
     void pool.putconn(held);
     for (const [i, caller] of callers.slice(0, 5).entries()) {
       expect(i).toBeLessThan(5);

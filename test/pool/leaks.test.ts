@@ -351,7 +351,57 @@ describe('the message of a timeout', () => {
     // It has let go of it.
     await pool.withConnection(async () => Promise.resolve());
     const held = await pool.getconn();
-    expect(await timeoutOf(pool.connection({ timeout: 0.05 }))).not.toContain('itself');
+    expect(await timeoutOf(pool.connection({ timeout: 0.05 }))).not.toContain('the task that waits');
+    await pool.putconn(held);
+  });
+
+  it.each([
+    ['connection()', (pool: AsyncConnectionPool) => pool.connection()],
+    ['getconn()', (pool: AsyncConnectionPool) => pool.getconn()],
+  ])('tells who may wait for itself without watching for leaks: %s', async (_, take) => {
+    const pool = makePool({ maxSize: 1 });
+    await using outer = await take(pool);
+    await outer.execute('select 1');
+    expect(await timeoutOf(pool.execute('select 2', null, { timeout: 0.05 }))).toContain(
+      'nothing is running on those lent out; the only connection had been taken before this wait began, and none came back: if the' +
+        ' code that waits holds it itself, it waits for itself; let it use that connection, or give it back first',
+    );
+    await using larger = makePool({ maxSize: 2 });
+    await using working = await take(larger);
+    await using waiting = await take(larger);
+    const running = working.execute('select pg_sleep(0.2)');
+    await waiting.execute('select 1');
+    expect(await timeoutOf(larger.connection({ timeout: 0.05 }))).toContain(
+      'all 2 connections had been taken before this wait began, and none came back: if the code that waits holds one of those on' +
+        ' which nothing is running itself',
+    );
+    await running;
+  });
+
+  it('does not suspect who waits for a slow statement, or while connections come and go', async () => {
+    const pool = makePool({ maxSize: 2 });
+    const slow = [1, 2].map(() => pool.execute('select pg_sleep(0.3)'));
+    expect(await timeoutOf(pool.connection({ timeout: 0.1 }))).not.toContain('waits for itself');
+    await Promise.all(slow);
+
+    const held = await pool.getconn();
+    // The other one passes from hand to hand.
+    const others = [1, 2, 3, 4].map(() => pool.withConnection(() => sleep(60)));
+    expect(await timeoutOf(pool.connection({ timeout: 0.1 }))).not.toContain('waits for itself');
+    await Promise.all(others);
+    await pool.putconn(held);
+  });
+
+  it('names the task where it is known, and the places where it is not', async () => {
+    const pool = makePool({ maxSize: 1, leakThreshold: 10 });
+    const message = await pool.withConnection(() => timeoutOf(pool.connection({ timeout: 0.05 })));
+    expect(message).toContain('the task that waits holds it itself');
+    expect(message).not.toContain('if the code that waits');
+    const held = await pool.getconn();
+    // Held by nobody that is known: then the place says who.
+    expect(await timeoutOf(pool.connection({ timeout: 0.05 }))).toMatch(
+      /those lent out were taken at .*leaks\.test\.ts.*; the only connection had been taken before/,
+    );
     await pool.putconn(held);
   });
 

@@ -1,0 +1,74 @@
+import { expect, inject, it } from 'vitest';
+import { AsyncConnectionPool, conninfoToDict } from '../../src/index.js';
+import { dsn, makePool } from '../support/database.js';
+import { FaultProxy } from '../support/fault-proxy.js';
+
+async function proxyToServer(): Promise<FaultProxy> {
+  const { host, port } = conninfoToDict(inject('dsn'));
+  return FaultProxy.to({ host: String(host), port: Number(port) });
+}
+
+it('a pool whose wait() is aborted goes on opening', async () => {
+  await using proxy = await proxyToServer();
+  proxy.latency = 0.1;
+  const pool = makePool({}, { host: '127.0.0.1', port: proxy.port });
+  await expect(pool.wait({ signal: AbortSignal.abort('before') })).rejects.toBe('before');
+  await expect(pool.wait({ signal: AbortSignal.timeout(20) })).rejects.toHaveProperty('name', 'TimeoutError');
+  expect(pool.closed).toBe(false);
+  proxy.latency = 0;
+  await pool.wait({ timeout: 10 });
+  expect((await pool.execute('select 1')).rows).toEqual([[1]]);
+});
+
+it('a pool whose open() was aborted before is not opened', async () => {
+  await using pool = new AsyncConnectionPool(dsn(), { minSize: 1, open: false });
+  await expect(pool.open({ signal: AbortSignal.abort('before') })).rejects.toBe('before');
+  expect(pool.closed).toBe(true);
+  const controller = new AbortController();
+  const opening = pool.open({ wait: true, signal: controller.signal });
+  controller.abort('meanwhile');
+  await expect(opening).rejects.toBe('meanwhile');
+  expect((await pool.execute('select 1')).rows).toEqual([[1]]);
+});
+
+it('a withTransaction() whose signal is aborted while its transaction begins does not run, and gives the connection back', async () => {
+  await using proxy = await proxyToServer();
+  const pool = makePool({}, { host: '127.0.0.1', port: proxy.port });
+  await pool.wait();
+  proxy.latency = 0.1;
+  const controller = new AbortController();
+  let runs = 0;
+  const running = pool.withTransaction(() => runs++, { signal: controller.signal });
+  const rejected = expect(running).rejects.toBe('enough');
+  await expect.poll(() => pool.getStats().poolAvailable).toBe(0);
+  controller.abort('enough');
+  await rejected;
+  proxy.latency = 0;
+  expect((await pool.execute('select 1')).rows).toEqual([[1]]);
+  expect([runs, pool.getStats().connectionsNum]).toEqual([0, 1]);
+});
+
+it('a check() that is aborted leaves no connection behind, and what has been asked is judged in its time', async () => {
+  await using proxy = await proxyToServer();
+  const pool = makePool(
+    { minSize: 3, numWorkers: 1, checkTimeout: 0.3 },
+    { host: '127.0.0.1', port: proxy.port },
+  );
+  await pool.wait();
+  await expect(pool.check({ signal: AbortSignal.abort('before') })).rejects.toBe('before');
+  expect(pool.getStats().poolAvailable).toBe(3);
+  proxy.blackHole.add('down');
+  const controller = new AbortController();
+  const checking = pool.check({ signal: controller.signal });
+  setTimeout(() => {
+    controller.abort('enough');
+  }, 20);
+  await expect(checking).rejects.toBe('enough');
+  // One had been asked, and has not answered; the others are as they were.
+  await expect.poll(() => pool.getStats()).toMatchObject({ connectionsLost: 1, poolAvailable: 2 });
+  proxy.blackHole.clear();
+  await expect
+    .poll(() => pool.getStats(), { timeout: 5000 })
+    .toMatchObject({ poolAvailable: 3, poolSize: 3 });
+  expect((await pool.execute('select 1')).rows).toEqual([[1]]);
+});
