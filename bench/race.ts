@@ -76,7 +76,7 @@ export async function race(
       const contender = contenders[(turn + round + warmUp) % contenders.length]!;
       // So that nobody pays for the garbage of the one before. A full collection would also drop the shapes of objects of which none
       // is alive just now, and with them everybody's optimised code, several times in each round.
-      void globalThis.gc?.({ type: 'minor' });
+      globalThis.gc?.({ type: 'minor' });
       const start = performance.now();
       const told = await contender.run();
       const elapsed = typeof told === 'number' ? told : performance.now() - start;
