@@ -26,6 +26,7 @@ import { copyColumns } from '../copy/columns.js';
 import { firstOfSeveral } from '../copy/statement-options.js';
 import { batches } from './batches.js';
 import { CursorResult, rowAsItIs, rowDecoders } from './result.js';
+import { RowGenerator, type MadeRows } from './row-generator.js';
 
 /** Options of a cursor. */
 export interface CursorOptions<R> {
@@ -300,17 +301,17 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
    */
   stream(query: Query, params?: Params | null, options: StreamOptions = {}): AsyncGenerator<R, void, void> {
     const held: HeldStream = { rows: null, release: () => (this.#running = null) };
-    const rows = this.#stream(query, params, options, held);
+    const rows = new RowGenerator(this.#batches(query, params, options, held));
     forgottenStreams.register(rows, held);
     return rows;
   }
 
-  async *#stream(
+  async *#batches(
     query: Query,
     params: Params | null | undefined,
     options: StreamOptions,
     held: HeldStream,
-  ): AsyncGenerator<R, void, void> {
+  ): AsyncGenerator<MadeRows<R>, void, void> {
     const { size, signal } = options;
     this.#begin(query);
     try {
@@ -330,8 +331,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
         const result = new CursorResult({ tag: null, ...batch }, this.adapters);
         if (!result.hasRows) throw notStreamable(bound.text);
         if (result.rows.length > 0) this.#columns ??= result.description;
-        const make = result.rowMaker(this.#rowFactory, this)!;
-        for (const row of result.rows) yield make(row);
+        yield { rows: result.rows, make: result.rowMaker(this.#rowFactory, this)! };
       }
     } finally {
       await held.rows?.stop();

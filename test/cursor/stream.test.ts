@@ -111,6 +111,39 @@ describe.each([true, false])('a stream (autocommit: %s)', (autocommit) => {
     await one.execute('select 1');
   });
 
+  it('answers calls that do not wait for each other in their order, and those behind its end', async () => {
+    const connection = await connect({ autocommit });
+    const rows = connection.cursor().stream(NUMBERS, [5], { size: 2 });
+    const calls = Array.from({ length: 4 }, () => rows.next());
+    const left = rows.return();
+    const late = rows.next();
+    const answers = await Promise.all(calls);
+    expect(answers.map((answer) => answer.value as unknown)).toEqual([[1], [2], [3], [4]]);
+    expect(await left).toEqual({ done: true, value: undefined });
+    expect(await late).toEqual({ done: true, value: undefined });
+    expect(await portals(connection)).toBe(1);
+  });
+
+  it('ends where a row can not be made', async () => {
+    const connection = await connect({ autocommit });
+    const broken = new Error('broken');
+    const cursor = connection.cursor({
+      rowFactory: () => (values) => {
+        if (values[0] === 3) throw broken;
+        return values[0];
+      },
+    });
+    const rows = cursor.stream(NUMBERS, [5]);
+    const given: unknown[] = [];
+    const loop = async (): Promise<void> => {
+      for await (const row of rows) given.push(row);
+    };
+    await expect(loop()).rejects.toBe(broken);
+    expect(given).toEqual([1, 2]);
+    expect(await rows.next()).toEqual({ done: true, value: undefined });
+    expect(await portals(connection)).toBe(1);
+  });
+
   it('that is abandoned while the server makes the next row is cancelled', async () => {
     const connection = await connect({ autocommit });
     const cursor = connection.cursor();
