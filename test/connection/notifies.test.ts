@@ -193,6 +193,7 @@ describe('notifies()', () => {
       });
       const [pid] = await pool.withConnection((connection) => [connection.info.backendPid]);
       await terminate(pid);
+      await expect.poll(() => pool.getStats().connectionsLost).toBe(i + 1);
       expect((await pool.execute('select 1')).rows).toEqual([[1]]);
     }
   });
