@@ -50,10 +50,12 @@ it('a withTransaction() whose signal is aborted while its transaction begins doe
 
 it('a check() that is aborted leaves no connection behind, and what has been asked is judged in its time', async () => {
   await using proxy = await proxyToServer();
-  const pool = makePool(
-    { minSize: 3, numWorkers: 1, checkTimeout: 0.3 },
-    { host: '127.0.0.1', port: proxy.port },
-  );
+  const { host, port } = conninfoToDict(dsn());
+  let made = 0;
+  // Those that replace others find a way that works.
+  const source = (): string =>
+    made++ < 3 ? dsn({ host: '127.0.0.1', port: proxy.port }) : dsn({ host: host!, port: Number(port) });
+  await using pool = new AsyncConnectionPool(source, { minSize: 3, numWorkers: 1, checkTimeout: 0.3 });
   await pool.wait();
   await expect(pool.check({ signal: AbortSignal.abort('before') })).rejects.toBe('before');
   expect(pool.getStats().poolAvailable).toBe(3);
@@ -65,7 +67,7 @@ it('a check() that is aborted leaves no connection behind, and what has been ask
   }, 20);
   await expect(checking).rejects.toBe('enough');
   // One had been asked, and has not answered; the others are as they were.
-  await expect.poll(() => pool.getStats()).toMatchObject({ connectionsLost: 1, poolAvailable: 2 });
+  await expect.poll(() => pool.getStats().connectionsLost).toBe(1);
   proxy.blackHole.clear();
   await expect
     .poll(() => pool.getStats(), { timeout: 5000 })
