@@ -121,7 +121,7 @@ describe.each([true, false])('a stream (autocommit: %s)', (autocommit) => {
     expect(answers.map((answer) => answer.value as unknown)).toEqual([[1], [2], [3], [4]]);
     expect(await left).toEqual({ done: true, value: undefined });
     expect(await late).toEqual({ done: true, value: undefined });
-    expect(await portals(connection)).toBe(1);
+    expect(await portals(connection)).toBe(0);
   });
 
   it('ends where a row can not be made', async () => {
@@ -141,7 +141,7 @@ describe.each([true, false])('a stream (autocommit: %s)', (autocommit) => {
     await expect(loop()).rejects.toBe(broken);
     expect(given).toEqual([1, 2]);
     expect(await rows.next()).toEqual({ done: true, value: undefined });
-    expect(await portals(connection)).toBe(1);
+    expect(await portals(connection)).toBe(0);
   });
 
   it('that is abandoned while the server makes the next row is cancelled', async () => {
