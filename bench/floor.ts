@@ -85,6 +85,23 @@ export class Floor implements Disposable {
     return writer.take();
   }
 
+  /** What a statement that is not prepared is on the way: all of its messages, and one Sync; behind a BEGIN that it comes with. */
+  static statement(text: string, params: readonly string[], begin?: string): Buffer {
+    const writer = new FrontendWriter();
+    if (begin !== undefined) {
+      writer.parse('', begin, []);
+      writer.bind('', []);
+      writer.execute();
+    }
+    const sent = params.map((param) => ({ text: param, oid: 0 }));
+    writer.parse('', text, sent);
+    writer.bind('', sent);
+    writer.describePortal();
+    writer.execute();
+    writer.sync();
+    return writer.take();
+  }
+
   /** Prepares the statement that `executions()` execute. */
   prepare(text: string): Promise<void> {
     const writer = new FrontendWriter();

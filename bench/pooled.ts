@@ -3,6 +3,7 @@ import pgPromise from 'pg-promise';
 import postgres from 'postgres';
 import { AsyncConnectionPool } from '../src/index.js';
 import { slonikPool, slonikSql } from './clients.js';
+import { Floor } from './floor.js';
 import { growth } from './growth.js';
 import { OURS, race, type Contender } from './race.js';
 import type { Finding, Setting } from './setting.js';
@@ -19,6 +20,11 @@ type Task = (i: number) => Promise<unknown>;
 export async function pooled({ dsn, python, quick }: Setting): Promise<Finding[]> {
   await using pools = await Pools.open(dsn, CONNECTIONS);
   const { tasks } = pools;
+  using floor = await Floor.connect(dsn);
+  const transactions = Array.from({ length: CHECKOUTS }, (_, i) =>
+    Floor.statement(TEXT, [String(i)], 'BEGIN'),
+  );
+  const commit = Floor.statement('COMMIT', []);
   const contenders = (work: (task: Task) => Promise<unknown>): Contender[] =>
     Object.entries(tasks).map(([name, task]) => ({ name, run: () => work(task) }));
   const single = await race(
@@ -28,6 +34,13 @@ export async function pooled({ dsn, python, quick }: Setting): Promise<Finding[]
         for (let i = 0; i < CHECKOUTS; i++) await task(i);
       }),
       ...(python?.contenders('checkouts', CHECKOUTS) ?? []),
+      // What no client can do without: BEGIN together with the statement, and COMMIT.
+      Floor.contender(async () => {
+        for (const messages of transactions) {
+          await floor.ask(messages);
+          await floor.ask(commit);
+        }
+      }),
     ],
     {
       operations: CHECKOUTS,

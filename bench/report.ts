@@ -43,8 +43,8 @@ some minutes, and writes this page.
 ${machine.lines.map((line) => `- ${line}`).join('\n')}
 
 All clients run in one process (those in Python in another), do the same work on the same server with the same number of
-connections, and take turns: each round runs every client once and begins with another one, with a garbage collection before
-each. A ratio is a client's time divided by that of usingpg in the same round, so above 1 usingpg is faster; the table has the
+connections, and take turns: each round runs every client once and begins with another one, with a collection of young garbage
+before each. A ratio is a client's time divided by that of usingpg in the same round, so above 1 usingpg is faster; the table has the
 median, and in brackets what is between a quarter and three quarters of the rounds. Processor time that another program took
 away shows in these brackets.
 

@@ -15,6 +15,8 @@ export async function statements({ dsn, python }: Setting): Promise<Finding[]> {
   await floor.prepare(TEXT);
   const bound = Array.from({ length: AT_ONCE }, (_, i) => Floor.executions([[String(i)]]));
 
+  const unbound = Array.from({ length: ONE_BY_ONE }, (_, i) => Floor.statement(TEXT, [String(i)]));
+
   const byUs =
     (prepare: boolean) =>
     async (i: number): Promise<unknown> =>
@@ -66,6 +68,9 @@ export async function statements({ dsn, python }: Setting): Promise<Finding[]> {
         run: oneByOne(async (i) => slonik.oneFirst(slonikSql.unsafe`SELECT ${i}::int4`)),
       },
       ...(python?.contenders('unprepared', ONE_BY_ONE, ['psycopg']) ?? []),
+      Floor.contender(async () => {
+        for (const messages of unbound) await floor.ask(messages);
+      }),
     ],
     { operations: ONE_BY_ONE, goals: [{ peers: ['pg'], ratio: 1.25 }] },
   );
