@@ -224,7 +224,7 @@ export class Answers {
    * prepared anew, unless that would take it out of the transaction that has failed, or behind what was sent after it.
    */
   #sendAgain(pending: PendingStatement, reason: errors.Error, idle: boolean): boolean {
-    const began = pending.executions[0]?.hidden === true;
+    const began = pending.begunAhead || pending.executions[0]?.hidden === true;
     if (pending.sentAgain || pending.abandonReason !== null || this.#flow.inFlight.length > 0) return false;
     if (!idle && !began) {
       pending.error = outdatedInTransaction(reason);

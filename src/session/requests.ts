@@ -1,5 +1,10 @@
 import type { StatementRequest } from './statement.js';
-import { controlsTransaction, isSingleStatement, leavesTransactionAlone } from './statement-text.js';
+import {
+  canGoExtended,
+  controlsTransaction,
+  isSingleStatement,
+  leavesTransactionAlone,
+} from './statement-text.js';
 
 /** Rolls back the open transaction, if there is one. */
 export const ROLLBACK: StatementRequest = {
@@ -19,6 +24,13 @@ export const SYNC: StatementRequest = {
   rows: null,
   policy: { threshold: null, max: null },
 };
+
+/** Whether postgres.js could send it although it need not: one statement, without parameters and not to be prepared. */
+export function isForEngine(request: StatementRequest): boolean {
+  const { text, executions, prepare, conversation, portal } = request;
+  if (conversation !== undefined || portal !== undefined || prepare !== false) return false;
+  return executions?.length === 1 && executions[0]!.length === 0 && canGoExtended(text);
+}
 
 /** Whether others may be sent behind it before it is answered. */
 export function isTransparent({ text, executions, signal }: StatementRequest): boolean {

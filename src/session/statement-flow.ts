@@ -8,8 +8,9 @@ import { connectionError, type Link } from './link.js';
 import { PipelineFlow } from './pipeline-flow.js';
 import { Hold, type Turn } from './queue.js';
 import { shownQuery } from './query-trace.js';
-import { SYNC } from './requests.js';
+import { isForEngine, SYNC } from './requests.js';
 import { pipelineAborted } from './statement-errors.js';
+import { shortcuts } from './shortcuts.js';
 import { canGoExtended } from './statement-text.js';
 import { PendingStatement, type Route, type StatementRequest } from './statement.js';
 import { statusFromByte, TransactionStatus } from './status.js';
@@ -194,7 +195,7 @@ export class StatementFlow {
         continue;
       }
       this.#endWithSync();
-      if (this.inFlight.length > 0 && (this.barriers > 0 || !next.transparent)) return;
+      if (this.inFlight.length > 0 && (this.barriers > 0 || !next.transparent || !shortcuts.taken)) return;
       if (!this.#send(next, queue)) return;
     }
   }
@@ -220,8 +221,9 @@ export class StatementFlow {
       // Whatever comes with or after a BEGIN has to know that it succeeded.
       if (this.inFlight.length > 0) return false;
       pending.transparent = false;
-      if (request.executions === null && !canGoExtended(request.text)) {
+      if (!shortcuts.taken || (request.executions === null && !canGoExtended(request.text))) {
         // A text of several statements can't stand under one Sync with its BEGIN, so it waits for it.
+        pending.begunAhead = true;
         this.#sendThrough('engine', this.#beginFor(pending, begin));
         this.#engine.query(begin);
         return false;
@@ -229,7 +231,11 @@ export class StatementFlow {
     }
     // What postgres.js was given leaves with its next write; going ahead of it would mix up the answers.
     const laneOpen = this.#engine.allWritten;
-    if (request.executions !== null || begin !== null || (laneOpen && this.#isToBePrepared(request))) {
+    const byLane =
+      request.executions === null
+        ? begin !== null || (laneOpen && this.#isToBePrepared(request))
+        : shortcuts.taken || !isForEngine(request);
+    if (byLane) {
       if (!laneOpen || !this.#lane.send(pending, begin, idle)) return false;
       queue.shift();
       this.#sendThrough('lane', pending);
@@ -311,9 +317,9 @@ export class StatementFlow {
 
   /** A BEGIN sent ahead of `pending`, which stays at the head of the queue and is rejected if the BEGIN is. */
   #beginFor(pending: PendingStatement, begin: string): PendingStatement {
-    const { conversation: _, shown: _shown, ...request } = pending.request;
+    const { policy } = pending.request;
     return new PendingStatement(
-      { ...request, text: begin, begin: null, signal: undefined },
+      { text: begin, executions: null, begin: null, rows: null, policy },
       false,
       () => undefined,
       (reason) => {

@@ -84,6 +84,8 @@ export class PendingStatement {
   sent = false;
   /** What it rejects with whatever the server answers: the reason of an abort. */
   abandonReason: { readonly reason: unknown } | null = null;
+  /** Whether its transaction has been begun for it, ahead of it. */
+  begunAhead = false;
   /** Whether it has been sent again, since what it had prepared was not valid any more. */
   sentAgain = false;
   /** A cancel request is to be sent as soon as it runs. */

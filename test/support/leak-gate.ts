@@ -1,5 +1,6 @@
 import { setImmediate as tick, setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, beforeEach, onTestFinished } from 'vitest';
+import { shortcuts } from '../../src/session/shortcuts.js';
 import { admin, backends, disconnectAdmin } from './database.js';
 import { takeWarnings } from './warnings.js';
 
@@ -11,6 +12,9 @@ for (const name of Object.keys(process.env)) {
   if (name.startsWith('PG') && name !== 'PGBIN' && name !== 'PGBOUNCER')
     Reflect.deleteProperty(process.env, name);
 }
+
+// The same outcomes are expected of statements that take the longer way.
+shortcuts.taken = process.env['TEST_SHORTCUTS'] !== 'off';
 
 /*
  * The gate that every test passes: it leaves no backend, no open socket and no process warning that it did not announce.
