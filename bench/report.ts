@@ -42,7 +42,7 @@ some minutes, and writes this page.
 
 ${machine.lines.map((line) => `- ${line}`).join('\n')}
 
-All clients run in one process (those in Python in another), do the same work on the same server with the same number of
+All clients of a workload run in one process (those in Python in another), do the same work on the same server with the same number of
 connections, and take turns: each round runs every client once and begins with another one, with a collection of young garbage
 before each. A ratio is a client's time divided by that of usingpg in the same round, so above 1 usingpg is faster; the table has the
 median, and in brackets what is between a quarter and three quarters of the rounds. Processor time that another program took
