@@ -35,12 +35,14 @@ describe('notifies()', () => {
   it('gives what arrives, with channel, payload and the sender', async () => {
     const connection = await listening('n_1');
     const sender = await connect({ autocommit: true });
-    setTimeout(() => void sender.execute("select pg_notify('n_1', %s)", ['é☃ payload']), 20);
+    const sent = sleep(20).then(() => sender.execute("select pg_notify('n_1', %s)", ['é☃ payload']));
     for await (const received of connection.notifies()) {
       expect(received).toBeInstanceOf(Notify);
       expect(received).toEqual({ channel: 'n_1', payload: 'é☃ payload', pid: sender.info.backendPid });
       break;
     }
+    // The server tells whoever listens before it answers the sender.
+    await sent;
     await connection.execute('notify n_1');
     expect(await payloads(connection, { stopAfter: 1 })).toEqual(['']);
   });
@@ -94,7 +96,7 @@ describe('notifies()', () => {
     const connection = await listening('n_6');
     await notify('n_6', 1, 2, 3);
     // The answers are in the socket, which nobody reads meanwhile.
-    const until = performance.now() + 50;
+    const until = performance.now() + 300;
     while (performance.now() < until);
     expect(await payloads(connection, { timeout: 0 })).toEqual(['1', '2', '3']);
   });
