@@ -250,15 +250,14 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
    * the format is binary, unless `setTypes()` has named their types. Raises `DataError` that names row and column for a value
    * that can't be loaded; the next call goes on behind that row. Raises `ProgrammingError` as `writeRow()` does.
    */
-  readRow(): Promise<unknown[] | null> {
-    try {
-      if (this.#isAtEnd()) return Promise.resolve(null);
-      this.#check('out', 'readRow()');
-      const row = this.#rowReader(true).next();
-      return row === null ? this.#nextRow() : Promise.resolve(row);
-    } catch (error) {
-      return Promise.reject(error);
-    }
+  async readRow(): Promise<unknown[] | null> {
+    return this.#isAtEnd() ? null : (this.#rowAtHand() ?? this.#nextRow());
+  }
+
+  /** The next row; null if its data has yet to come. */
+  #rowAtHand(): unknown[] | null {
+    this.#check('out', 'readRow()');
+    return this.#rowReader(true).next();
   }
 
   async #nextRow(): Promise<unknown[] | null> {
@@ -275,7 +274,10 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
   /** Iterates over the rows, as `readRow()` gives them (Psycopg: `rows()`). Leaving the loop leaves the COPY where it is. */
   rows(): AsyncIterableIterator<unknown[]> {
     const iterator: AsyncIterableIterator<unknown[]> = {
-      next: () => this.readRow().then(asIteratorResult),
+      next: async () => {
+        const row = this.#isAtEnd() ? null : (this.#rowAtHand() ?? (await this.#nextRow()));
+        return row === null ? { done: true, value: undefined } : { done: false, value: row };
+      },
       [Symbol.asyncIterator]: () => iterator,
     };
     return iterator;
@@ -481,10 +483,6 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
   #misuse(message: string): Error {
     return new errors.ProgrammingError(message, { query: this.#parts.statement });
   }
-}
-
-function asIteratorResult(row: unknown[] | null): IteratorResult<unknown[], undefined> {
-  return row === null ? { done: true, value: undefined } : { done: false, value: row };
 }
 
 function describe(value: unknown): string {

@@ -75,47 +75,6 @@ export function writeAscii(text: string, out: Block): void {
   out.length = at + length;
 }
 
-const ZERO = 0x30;
-
-/** An integer of at most 15 digits in decimal. */
-export function writeDigits(value: number, out: Block): void {
-  out.room(20);
-  const { bytes } = out;
-  let at = out.length;
-  let rest = value;
-  if (rest < 0) {
-    bytes[at++] = 0x2d;
-    rest = -rest;
-  }
-  let end = at + 1;
-  for (let limit = 10; rest >= limit; limit *= 10) end++;
-  out.length = end;
-  // Division of 32-bit integers is several times as fast.
-  while (rest > 0x7fff_ffff) {
-    const quotient = Math.floor(rest / 10);
-    bytes[--end] = ZERO + (rest - quotient * 10);
-    rest = quotient;
-  }
-  let small = rest | 0;
-  while (end > at) {
-    const quotient = (small / 10) | 0;
-    bytes[--end] = ZERO + (small - quotient * 10);
-    small = quotient;
-  }
-}
-
-/** A number below 10 to the power of `width`, with zeros before it. */
-export function writePadded(value: number, width: number, out: Block): void {
-  const { bytes } = out;
-  let rest = value;
-  for (let at = out.length + width - 1; at >= out.length; at--) {
-    const quotient = (rest / 10) | 0;
-    bytes[at] = ZERO + (rest - quotient * 10);
-    rest = quotient;
-  }
-  out.length += width;
-}
-
 function writeLong(text: string, out: Block, place: RowPlace): void {
   if (!text.isWellFormed()) throw surrogateRefused(place);
   // A UTF-16 unit takes at most three bytes of UTF-8.

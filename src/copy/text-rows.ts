@@ -5,23 +5,17 @@ import { loadText } from '../adapt/load-text.js';
 import * as errors from '../errors/index.js';
 import type { Loader } from '../wire/row-decoder.js';
 import type { Block } from './block.js';
-import { writeAscii, writeDigits, writeEscaped, writePadded } from './encode-text.js';
-import { civilDate } from './calendar.js';
+import { writeAscii, writeEscaped } from './encode-text.js';
 import { asJson, isJsonType } from './json-values.js';
 import { NativeValues } from './native-values.js';
 import type { RowReader, RowWriter } from './row-format.js';
 import { RowPlace } from './row-place.js';
+import { TextShortcuts } from './text-shortcuts.js';
 
 const TAB = 0x09;
 const NEWLINE = 0x0a;
 const BACKSLASH = 0x5c;
 const LETTER_N = 0x4e;
-
-/** Whole numbers below it are the same digits in every notation. */
-const PLAIN_INTEGER = 1e15;
-const DAY = 86_400_000;
-const YEAR_1 = Date.parse('0001-01-01T00:00:00Z');
-const YEAR_10000 = Date.UTC(10_000, 0);
 
 /** Encodes rows in the text format. */
 export class TextRowWriter implements RowWriter {
@@ -29,6 +23,7 @@ export class TextRowWriter implements RowWriter {
   readonly #map: AdaptersMap;
   readonly #columns: number;
   readonly #native: NativeValues;
+  readonly #shortcuts: TextShortcuts;
   readonly #place = new RowPlace();
   #types: readonly number[] | null = null;
   /** For each column whether it is JSON; null if none is. */
@@ -39,6 +34,7 @@ export class TextRowWriter implements RowWriter {
     this.#map = map;
     this.#columns = columns;
     this.#native = new NativeValues(map);
+    this.#shortcuts = new TextShortcuts(columns, this.#native);
   }
 
   get rows(): number {
@@ -49,6 +45,7 @@ export class TextRowWriter implements RowWriter {
     this.#types = oids;
     const json = oids.map((oid) => isJsonType(oid, this.#map));
     this.#json = json.includes(true) ? json : null;
+    this.#shortcuts.except = this.#json;
   }
 
   passed(): void {
@@ -64,7 +61,8 @@ export class TextRowWriter implements RowWriter {
     const out = this.#out;
     const start = out.length;
     try {
-      for (let i = 0; i < width; i++) {
+      const shortcuts = this.#shortcuts;
+      for (let i = shortcuts.write(row, 0, out); i < width; i = shortcuts.write(row, i + 1, out)) {
         if (i > 0) this.#byte(TAB);
         this.#place.column = i;
         this.#value(row[i], i);
@@ -83,13 +81,10 @@ export class TextRowWriter implements RowWriter {
     out.bytes[out.length++] = byte;
   }
 
+  /** A value other than null. */
   #value(value: unknown, column: number): void {
     const native = this.#native;
     const out = this.#out;
-    if (value === null) {
-      this.#null();
-      return;
-    }
     if (this.#json?.[column] === true) {
       this.#dumped(asJson(value, this.#types![column]!, this.#map), column);
       return;
@@ -101,21 +96,16 @@ export class TextRowWriter implements RowWriter {
         return;
       case 'number':
         if (!native.number) break;
-        if (Number.isInteger(value) && Math.abs(value) < PLAIN_INTEGER && !Object.is(value, -0)) {
-          writeDigits(value, out);
-        } else writeAscii(dumpNumber(value).text!, out);
+        writeAscii(dumpNumber(value).text!, out);
         return;
       case 'bigint':
         if (!native.bigint) break;
         writeAscii(String(value), out);
         return;
-      case 'boolean':
-        if (!native.boolean) break;
-        this.#byte(value ? 0x74 : 0x66);
-        return;
       case 'object':
+        if (value === null) break;
         if (native.isDate(value)) {
-          this.#date(value);
+          writeAscii(dumpDate(value, this.#place.toString()).text!, out);
           return;
         }
         if (native.isBytes(value)) {
@@ -142,36 +132,6 @@ export class TextRowWriter implements RowWriter {
         : dumpAs(value, this.#types[column]!, this.#map, place);
     if (text === null) this.#null();
     else writeEscaped(text, this.#out, this.#place);
-  }
-
-  #date(value: Date): void {
-    const out = this.#out;
-    const milliseconds = value.getTime();
-    if (!(milliseconds >= YEAR_1 && milliseconds < YEAR_10000)) {
-      writeAscii(dumpDate(value, this.#place.toString()).text!, out);
-      return;
-    }
-    // As toISOString() writes it, in a fifth of the time.
-    const days = Math.floor(milliseconds / DAY);
-    let rest = milliseconds - days * DAY;
-    const { year, month, day } = civilDate(days);
-    out.room(24);
-    writePadded(year, 4, out);
-    this.#part(0x2d, month, 2);
-    this.#part(0x2d, day, 2);
-    this.#part(0x54, (rest / 3_600_000) | 0, 2);
-    rest %= 3_600_000;
-    this.#part(0x3a, (rest / 60_000) | 0, 2);
-    rest %= 60_000;
-    this.#part(0x3a, (rest / 1000) | 0, 2);
-    this.#part(0x2e, rest % 1000, 3);
-    this.#byte(0x5a);
-  }
-
-  #part(separator: number, value: number, width: number): void {
-    const out = this.#out;
-    out.bytes[out.length++] = separator;
-    writePadded(value, width, out);
   }
 
   /** \x and hexadecimal digits, whose backslash the format doubles. */

@@ -26,7 +26,7 @@ import { copyColumns } from '../copy/columns.js';
 import { firstOfSeveral } from '../copy/statement-options.js';
 import { batches } from './batches.js';
 import { CursorResult, rowAsItIs, rowDecoders } from './result.js';
-import { RowGenerator, type MadeRows } from './row-generator.js';
+import { StreamedRows } from './streamed-rows.js';
 
 /** Options of a cursor. */
 export interface CursorOptions<R> {
@@ -301,18 +301,25 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
    */
   stream(query: Query, params?: Params | null, options: StreamOptions = {}): AsyncGenerator<R, void, void> {
     const held: HeldStream = { rows: null, release: () => (this.#running = null) };
-    const rows = new RowGenerator(this.#batches(query, params, options, held));
+    const rows = new StreamedRows<R>({
+      open: () => (held.rows = this.#openStream(query, params, options)),
+      arrived: (batch) => {
+        const result = new CursorResult({ tag: null, ...batch }, this.adapters);
+        if (!result.hasRows) throw notStreamable(held.rows!.request.text);
+        if (result.rows.length > 0) this.#columns ??= result.description;
+        return { rows: result.rows, make: result.rowMaker(this.#rowFactory, this)! };
+      },
+      leave: async () => {
+        await held.rows?.stop();
+        held.rows = null;
+        held.release();
+      },
+    });
     forgottenStreams.register(rows, held);
     return rows;
   }
 
-  async *#batches(
-    query: Query,
-    params: Params | null | undefined,
-    options: StreamOptions,
-    held: HeldStream,
-  ): AsyncGenerator<MadeRows<R>, void, void> {
-    const { size, signal } = options;
+  #openStream(query: Query, params: Params | null | undefined, { size, signal }: StreamOptions): RowStream {
     this.#begin(query);
     try {
       if (size !== undefined && !(Number.isInteger(size) && size > 0)) {
@@ -325,18 +332,11 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       const request = this.#requestFor(bound, this.honoured(signal === undefined ? {} : { signal }));
       this.#query = bound.text;
       const stream = this.#handle.stream(request, size ?? null);
-      held.rows = stream;
       this.#running = { query, requests: [stream.request] };
-      for (let batch = await stream.next(); batch !== null; batch = await stream.next()) {
-        const result = new CursorResult({ tag: null, ...batch }, this.adapters);
-        if (!result.hasRows) throw notStreamable(bound.text);
-        if (result.rows.length > 0) this.#columns ??= result.description;
-        yield { rows: result.rows, make: result.rowMaker(this.#rowFactory, this)! };
-      }
-    } finally {
-      await held.rows?.stop();
-      held.rows = null;
-      held.release();
+      return stream;
+    } catch (error) {
+      this.#running = null;
+      throw error;
     }
   }
 
@@ -665,6 +665,13 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
 
   // --- for a cursor whose rows stay on the server
 
+  /** Raises if the cursor can't be used for `operation` now: it is closed, or busy, or its connection is somebody else's. @internal */
+  protected checkReady(operation: Query): void {
+    if (this.#closed) throw new errors.InterfaceError('the cursor is closed');
+    this.#checkIdle(operation);
+    this.#handle.check();
+  }
+
   /** Claims the cursor for `act`, whose statements `close()` is going to end. @internal */
   protected async operate<T>(operation: Query, act: (run: RunStatement) => Promise<T>): Promise<T> {
     this.#begin(operation);
@@ -743,9 +750,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
 
   /** Claims the cursor for an operation that talks to the server. */
   #begin(query: Query): void {
-    if (this.#closed) throw new errors.InterfaceError('the cursor is closed');
-    this.#checkIdle(query);
-    this.#handle.check();
+    this.checkReady(query);
     checkQuery(query);
     this.#running = { query, requests: [] };
   }
@@ -789,9 +794,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
 
   /** The result to fetch from; null if it has to be waited for. */
   #fetchable(operation: string): CursorResult | null {
-    if (this.#closed) throw new errors.InterfaceError('the cursor is closed');
-    this.#checkIdle(operation);
-    this.#handle.check();
+    this.checkReady(operation);
     if (this.#isArriving) return null;
     const result = this.#result;
     if (result === undefined) throw new errors.ProgrammingError('no result available: execute a query first');

@@ -208,20 +208,27 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
    */
   override [Symbol.asyncIterator](): AsyncIterator<R> {
     return {
-      next: () =>
-        this.operate('iteration', async (run) => {
-          if (this.#at >= this.#page.length && !this.#atEnd) {
-            checkCount('itersize', this.itersize, 1);
-            const { itersize } = this;
-            this.#page = await this.#fetchRows(run, itersize);
-            this.#at = 0;
-            this.#atEnd = this.#page.length < itersize;
-          }
-          if (this.#at >= this.#page.length) return { done: true, value: undefined };
-          this.#position++;
-          return { done: false, value: this.make(this.#page[this.#at++]) };
-        }),
+      next: async () => {
+        // Most rows are there already, and to claim the cursor for each would take longer than all the rest.
+        if (this.#at >= this.#page.length) await this.#turnPage();
+        else this.checkReady('iteration');
+        if (this.#at >= this.#page.length) return { done: true, value: undefined };
+        this.#position++;
+        return { done: false, value: this.make(this.#page[this.#at++]) };
+      },
     };
+  }
+
+  /** Fetches the rows that iteration is to give next, unless there are none. */
+  #turnPage(): Promise<void> {
+    return this.operate('iteration', async (run) => {
+      if (this.#atEnd) return;
+      checkCount('itersize', this.itersize, 1);
+      const { itersize } = this;
+      this.#page = await this.#fetchRows(run, itersize);
+      this.#at = 0;
+      this.#atEnd = this.#page.length < itersize;
+    });
   }
 
   /**

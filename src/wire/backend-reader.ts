@@ -4,7 +4,7 @@ import { Backend, isBackendMessage } from './protocol.js';
 export interface MessageSink {
   /** A `DataRow`, by far the most frequent message. */
   onRow(bytes: Buffer, start: number, end: number): void;
-  /** Any other message; `at` is where its header begins, five bytes before `start`. */
+  /** Any other message, whose header is the five bytes before `start`. What follows one another as CopyData may come joined. */
   onMessage(type: number, bytes: Buffer, start: number, end: number): void;
   /** The bytes are not the PostgreSQL protocol. Nothing is read after this. */
   onGarbage(detail: string): void;
@@ -55,7 +55,7 @@ export class BackendReader {
     this.#begun = NOTHING;
   }
 
-  /** Takes the next chunk of the stream and delivers the messages that it completes. */
+  /** Takes the next chunk of the stream and delivers the messages that it completes. The chunk may be changed. */
   push(chunk: Buffer): void {
     if (this.#stopped) return;
     const at = this.#have === 0 ? 0 : this.#completeStraddling(chunk);
@@ -92,11 +92,37 @@ export class BackendReader {
         this.#keep(chunk, at, end, length);
         return;
       }
-      this.#deliver(chunk, at, at + length);
+      const next = at + length;
+      if (chunk[at] === Backend.CopyData) {
+        at = this.#deliverJoined(chunk, at, next);
+      } else {
+        this.#deliver(chunk, at, next);
+        at = next;
+      }
       if (this.#stopped) return;
-      at += length;
     }
     if (at < end) this.#keep(chunk, at, end, HEADER);
+  }
+
+  /**
+   * Delivers the CopyData at `at` and those that follow it in the chunk as one. A server sends a message for each row, and to have
+   * each go its way by itself would take several times as long as to move its bytes up to those before. Returns where reading goes on.
+   */
+  #deliverJoined(chunk: Buffer, at: number, end: number): number {
+    let joined = end;
+    let next = end;
+    while (chunk.length - next >= HEADER && chunk[next] === Backend.CopyData) {
+      const length = lengthAt(chunk, next);
+      const behind = next + 1 + length;
+      // What is not complete, or garbage, is dealt with in the usual way.
+      if (length < 4 || behind > chunk.length) break;
+      chunk.copyWithin(joined, next + HEADER, behind);
+      joined += length - 4;
+      next = behind;
+    }
+    if (next > end) chunk.writeInt32BE(joined - at - 1, at + 1);
+    this.#deliver(chunk, at, joined);
+    return next;
   }
 
   /** Copies a piece of a message of `needed` bytes: the chunk's memory is the socket's, and about to be overwritten. */
@@ -120,7 +146,7 @@ export class BackendReader {
   /** Length of the message at `at`, its type byte included; -1 after garbage. */
   #messageLength(bytes: Buffer, at: number): number {
     const type = bytes[at]!;
-    const length = (bytes[at + 1]! << 24) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 8) | bytes[at + 4]!;
+    const length = lengthAt(bytes, at);
     if (
       !isBackendMessage[type] ||
       length < 4 ||
@@ -135,4 +161,9 @@ export class BackendReader {
     }
     return length + 1;
   }
+}
+
+/** What the header of the message at `at` says of its length: its own four bytes and the body's. */
+function lengthAt(bytes: Buffer, at: number): number {
+  return (bytes[at + 1]! << 24) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 8) | bytes[at + 4]!;
 }

@@ -289,7 +289,90 @@ describe.each([true, false])('a stream (autocommit: %s)', (autocommit) => {
   );
 });
 
+/** Calls that may overlap, and what to look for: how each of them ends, in the order in which they do. */
+const READERS: Readonly<Record<string, (rows: AsyncGenerator<number>) => Promise<unknown>[]>> = {
+  'asks for more rows at once than there are': (rows) => Array.from({ length: 9 }, () => rows.next()),
+  'leaves while a row is on its way': (rows) => [rows.next(), rows.return(7), rows.next()],
+  'leaves before the first row': (rows) => [rows.return(7), rows.next()],
+  'leaves with a promise': (rows) => [rows.next(), rows.return(Promise.resolve(7))],
+  'leaves twice': (rows) => [rows.next(), rows.return(7), rows.return(8)],
+  'throws into it': (rows) => [rows.next(), rows.throw(new Error('thrown')), rows.next(), rows.next()],
+  'throws into it before the first row': (rows) => [rows.throw(new Error('thrown')), rows.next()],
+  'throws into it behind its end': (rows) => [
+    ...Array.from({ length: 7 }, () => rows.next()),
+    rows.throw(new Error('thrown')),
+    rows.next(),
+  ],
+  'iterates twice': (rows) => [rows[Symbol.asyncIterator]().next(), rows[Symbol.asyncIterator]().next()],
+};
+
+async function ended(calls: Promise<unknown>[]): Promise<unknown[]> {
+  const ends: unknown[] = [];
+  await Promise.all(
+    calls.map((call, i) =>
+      call.then(
+        (result) => ends.push([i, result]),
+        (error: unknown) => ends.push([i, String(error)]),
+      ),
+    ),
+  );
+  return ends;
+}
+
+describe('a stream whose reader', () => {
+  it.each(Object.entries(READERS))('%s gives what an async generator gives', async (_name, read) => {
+    const connection = await connect();
+    const row = (n: number): number | Promise<number> => {
+      if (n === 5) throw new Error('five');
+      return n === 3 ? Promise.resolve(30) : n;
+    };
+    async function* generated(): AsyncGenerator<number> {
+      for (let n = 1; n <= 6; n++) yield row(n);
+    }
+    for (const size of [1, 2, 100]) {
+      const cursor = connection.cursor({
+        rowFactory:
+          () =>
+          ([n]) =>
+            row(n as number) as number,
+      });
+      const rows = cursor.stream(NUMBERS, [6], { size }) as AsyncGenerator<number, unknown>;
+      expect(await ended(read(rows))).toEqual(await ended(read(generated())));
+      await rows.return(undefined);
+      expect(await (await cursor.execute('select 2')).fetchone()).toBe(2);
+    }
+  });
+
+  it('awaits a row that is a promise, and ends with one that is rejected', async () => {
+    const connection = await connect();
+    const cursor = connection.cursor({
+      rowFactory: () => async (values) => {
+        await Promise.resolve();
+        if (values[0] === 3) throw new Error('three');
+        return values[0];
+      },
+    });
+    const seen: unknown[] = [];
+    const run = async (): Promise<void> => {
+      for await (const n of cursor.stream(NUMBERS, [6])) seen.push(n);
+    };
+    await expect(run()).rejects.toThrow('three');
+    expect(seen).toEqual([1, 2]);
+    cursor.rowFactory = () => (values) => Promise.resolve(values[0]);
+    expect(await (await cursor.execute('select 4')).fetchone()).toBe(4);
+  });
+});
+
 describe('a stream', () => {
+  it('ends with the scope that owns it', async () => {
+    const connection = await connect();
+    {
+      await using rows = connection.cursor().stream(NUMBERS, [1_000_000]);
+      expect(await rows.next()).toEqual({ done: false, value: [1] });
+    }
+    expect(await portals(connection)).toBe(0);
+  });
+
   it('changes what its statement changes, also if it is left', async () => {
     const connection = await connect({ autocommit: true });
     await connection.execute('create table stream_changes (n int)');

@@ -1,0 +1,228 @@
+import type { Block } from './block.js';
+import { civilDate } from './calendar.js';
+import type { NativeValues } from './native-values.js';
+
+const TAB = 0x09;
+const MINUS = 0x2d;
+const COLON = 0x3a;
+const BACKSLASH = 0x5c;
+const ZERO = 0x30;
+
+/** The longest value written here that is no string, with the tab before it. */
+const MOST = 32;
+/** A longer string is faster by way of the engine. */
+const LONGEST_STRING = 64;
+/** Whole numbers below it are the same digits in every notation. */
+const PLAIN_INTEGER = 1e15;
+const EIGHT_DIGITS = 1e8;
+const TWO_32 = 0x1_0000_0000;
+/** The upper halves of bigints that are below `PLAIN_INTEGER` are below this. */
+const PLAIN_HIGH = 2 ** 17;
+
+const DAY = 86_400_000;
+const YEAR_1 = Date.parse('0001-01-01T00:00:00Z');
+const YEAR_10000 = Date.UTC(10_000, 0);
+
+/** The digits of the numbers below 100. */
+const TENS = Uint8Array.from({ length: 100 }, (_, number) => ZERO + Math.floor(number / 10));
+const ONES = Uint8Array.from({ length: 100 }, (_, number) => ZERO + (number % 10));
+
+// A bigint and its halves, the lower of which machines that run Node have first.
+const bigints = new BigInt64Array(1);
+const halves = new Int32Array(bigints.buffer);
+const isLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+
+/**
+ * Writes the commonest values in the text format, as `BinaryShortcuts` does in the binary one: one function that makes no strings
+ * where it can do without.
+ */
+export class TextShortcuts {
+  readonly #native: NativeValues;
+  readonly #width: number;
+  /** The day that was written last, and its text up to the T. */
+  #day = NaN;
+  readonly #dayText = Buffer.alloc(11);
+  /** The columns whose values are left to others. */
+  except: readonly boolean[] | null = null;
+
+  constructor(width: number, native: NativeValues) {
+    this.#width = width;
+    this.#native = native;
+  }
+
+  /**
+   * Writes values of `row` from the one at `from` on, with a tab before each but the first of the row. Returns the index of the first
+   * that it leaves to others, of which nothing has been written, or the length of the row.
+   */
+  write(row: readonly unknown[], from: number, out: Block): number {
+    const width = this.#width;
+    const native = this.#native;
+    out.room((width - from) * MOST);
+    let { bytes, length: at } = out;
+    let i = from;
+    for (; i < width; i++) {
+      const value = row[i];
+      if (this.except?.[i] === true && value !== null) break;
+      const start = at;
+      if (i > 0) bytes[at++] = TAB;
+      if (typeof value === 'string') {
+        const { length } = value;
+        let j = -1;
+        if (length <= LONGEST_STRING && native.string) {
+          out.length = at;
+          out.room(length + (width - i) * MOST);
+          bytes = out.bytes;
+          for (j = 0; j < length; j++) {
+            const code = value.charCodeAt(j);
+            // Characters that are more than a byte, and those that need a backslash or can't be stored, are rare enough.
+            if (code >= 0x80 || code <= 13 || code === BACKSLASH) break;
+            bytes[at + j] = code;
+          }
+        }
+        if (j !== length) {
+          at = start;
+          break;
+        }
+        at += length;
+      } else if (typeof value === 'number') {
+        if (!native.number || Object.is(value, -0)) {
+          at = start;
+          break;
+        }
+        if (Number.isInteger(value)) {
+          if (value >= PLAIN_INTEGER || value <= -PLAIN_INTEGER) {
+            at = start;
+            break;
+          }
+          at = writeInteger(value, bytes, at);
+        } else at = writeAscii(String(value), bytes, at);
+      } else if (value === null) {
+        bytes[at] = BACKSLASH;
+        bytes[at + 1] = 0x4e;
+        at += 2;
+      } else if (typeof value === 'boolean' && native.boolean) {
+        bytes[at++] = value ? 0x74 : 0x66;
+      } else if (
+        typeof value === 'bigint' &&
+        native.bigint &&
+        isLittleEndian &&
+        BigInt.asIntN(64, value) === value
+      ) {
+        bigints[0] = value;
+        const high = halves[1]!;
+        at =
+          high < PLAIN_HIGH && high >= -PLAIN_HIGH
+            ? writeInteger(high * TWO_32 + (halves[0]! >>> 0), bytes, at)
+            : writeAscii(String(value), bytes, at);
+      } else if (typeof value === 'object' && native.isDate(value)) {
+        const time = value.getTime();
+        if (!(time >= YEAR_1 && time < YEAR_10000)) {
+          at = start;
+          break;
+        }
+        at = this.#date(time, bytes, at);
+      } else {
+        at = start;
+        break;
+      }
+    }
+    out.length = at;
+    return i;
+  }
+
+  /** As `toISOString()` writes it. */
+  #date(time: number, bytes: Buffer, start: number): number {
+    const days = Math.floor(time / DAY);
+    if (days !== this.#day) this.#takeDay(days);
+    const text = this.#dayText;
+    let at = start;
+    for (let i = 0; i < 11; i++) bytes[at++] = text[i]!;
+    let rest = (time - days * DAY) | 0;
+    const hours = (rest / 3_600_000) | 0;
+    rest -= hours * 3_600_000;
+    const minutes = (rest / 60_000) | 0;
+    rest -= minutes * 60_000;
+    const seconds = (rest / 1000) | 0;
+    rest -= seconds * 1000;
+    const hundreds = (rest / 100) | 0;
+    bytes[at] = TENS[hours]!;
+    bytes[at + 1] = ONES[hours]!;
+    bytes[at + 2] = COLON;
+    bytes[at + 3] = TENS[minutes]!;
+    bytes[at + 4] = ONES[minutes]!;
+    bytes[at + 5] = COLON;
+    bytes[at + 6] = TENS[seconds]!;
+    bytes[at + 7] = ONES[seconds]!;
+    bytes[at + 8] = 0x2e;
+    bytes[at + 9] = ZERO + hundreds;
+    bytes[at + 10] = TENS[rest - hundreds * 100]!;
+    bytes[at + 11] = ONES[rest - hundreds * 100]!;
+    bytes[at + 12] = 0x5a;
+    return at + 13;
+  }
+
+  /** Most dates of a table are of the day of the one before, or of one that is near. */
+  #takeDay(days: number): void {
+    this.#day = days;
+    const { year, month, day } = civilDate(days);
+    const text = this.#dayText;
+    const century = (year / 100) | 0;
+    text[0] = TENS[century]!;
+    text[1] = ONES[century]!;
+    text[2] = TENS[year - century * 100]!;
+    text[3] = ONES[year - century * 100]!;
+    text[4] = MINUS;
+    text[5] = TENS[month]!;
+    text[6] = ONES[month]!;
+    text[7] = MINUS;
+    text[8] = TENS[day]!;
+    text[9] = ONES[day]!;
+    text[10] = 0x54;
+  }
+}
+
+/** A string of ASCII that is short. There is room for it, as for what the other functions write. */
+function writeAscii(text: string, bytes: Buffer, at: number): number {
+  const { length } = text;
+  for (let i = 0; i < length; i++) bytes[at + i] = text.charCodeAt(i);
+  return at + length;
+}
+
+/** An integer of at most 15 digits. */
+function writeInteger(value: number, bytes: Buffer, start: number): number {
+  let at = start;
+  let rest = value;
+  if (rest < 0) {
+    bytes[at++] = MINUS;
+    rest = -rest;
+  }
+  if (rest < EIGHT_DIGITS) return writeSmall(rest | 0, bytes, at);
+  // Integers of 32 bits are divided in a fraction of the time.
+  const high = Math.floor(rest / EIGHT_DIGITS);
+  at = writeSmall(high, bytes, at);
+  let low = (rest - high * EIGHT_DIGITS) | 0;
+  for (let end = at + 6; end >= at; end -= 2) {
+    const hundreds = (low / 100) | 0;
+    bytes[end] = TENS[low - hundreds * 100]!;
+    bytes[end + 1] = ONES[low - hundreds * 100]!;
+    low = hundreds;
+  }
+  return at + 8;
+}
+
+/** An integer from 0 to 99,999,999. */
+function writeSmall(value: number, bytes: Buffer, start: number): number {
+  let digits = 1;
+  for (let limit = 10; value >= limit; limit *= 10) digits++;
+  const stop = start + digits;
+  let rest = value;
+  let at = stop;
+  while (at - start >= 2) {
+    const hundreds = (rest / 100) | 0;
+    bytes[--at] = ONES[rest - hundreds * 100]!;
+    bytes[--at] = TENS[rest - hundreds * 100]!;
+    rest = hundreds;
+  }
+  if (at > start) bytes[start] = ZERO + rest;
+  return stop;
+}

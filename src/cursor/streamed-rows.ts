@@ -1,0 +1,140 @@
+import type { RowBatch } from '../session/conversation.js';
+import type { RowStream } from '../session/row-stream.js';
+import type { StatementResult } from '../session/statement.js';
+
+/** Rows that have arrived together, and what makes of each what its reader gets. */
+export interface StreamedBatch<R> {
+  readonly rows: readonly unknown[];
+  readonly make: (row: unknown) => R;
+}
+
+/** What a stream's rows come from. */
+export interface StreamSource<R> {
+  /** Sends the statement. What it throws is what the first row fails with; nothing has been begun then. */
+  open(): RowStream;
+  arrived(batch: RowBatch | StatementResult): StreamedBatch<R>;
+  /** Ends the statement, well or not. Called once, if it has been sent. */
+  leave(): Promise<void>;
+}
+
+const NOTHING: readonly unknown[] = [];
+
+/**
+ * The rows of a stream, one by one. To its reader it is what an async generator would be, also where calls overlap; but a row
+ * that is there takes one promise, while each `yield` of a generator takes three turns of the microtasks.
+ */
+export class StreamedRows<R> implements AsyncGenerator<R, void, void> {
+  static {
+    // What a runtime gives to all async iterators, its generators have as well.
+    const ofGenerators = Object.getPrototypeOf(async function* () {}.prototype) as object;
+    Object.setPrototypeOf(this.prototype, Object.getPrototypeOf(ofGenerators) as object);
+  }
+
+  readonly #source: StreamSource<R>;
+  #state: 'new' | 'open' | 'done' = 'new';
+  #stream: RowStream | null = null;
+  #rows = NOTHING;
+  #at = 0;
+  #make: (row: unknown) => R = (row) => row as R;
+  /** How many calls have not been answered, and when the last of them is. */
+  #calls = 0;
+  #last: Promise<void> | null = null;
+
+  constructor(source: StreamSource<R>) {
+    this.#source = source;
+  }
+
+  /** The next row, once the calls before it have been answered. */
+  async next(): Promise<IteratorResult<R, void>> {
+    if (this.#calls > 0 || this.#at >= this.#rows.length) return this.#inTurn(() => this.#advance());
+    let value: R;
+    try {
+      value = this.#make(this.#rows[this.#at++]);
+    } catch (error) {
+      return this.#inTurn(() => this.#fail(error));
+    }
+    // As in a generator, a row that is a promise is waited for.
+    if (value instanceof Promise) return this.#inTurn(() => this.#awaited(value));
+    return { done: false, value };
+  }
+
+  /** Ends the stream, and its statement, once the calls before it have been answered. */
+  return(value?: PromiseLike<void> | void): Promise<IteratorResult<R, void>> {
+    return this.#inTurn(async () => {
+      await this.#end();
+      return { done: true, value: await value };
+    });
+  }
+
+  /** Ends the stream, and its statement, and rejects with `error`. */
+  throw(error: unknown): Promise<IteratorResult<R, void>> {
+    return this.#inTurn(() => this.#fail(error));
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return();
+  }
+
+  get [Symbol.toStringTag](): string {
+    return 'AsyncGenerator';
+  }
+
+  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const isFirst = this.#calls++ === 0;
+    const answer = isFirst ? act() : this.#last!.then(act);
+    const answered = (): void => {
+      this.#calls--;
+    };
+    this.#last = answer.then(answered, answered);
+    return answer;
+  }
+
+  async #advance(): Promise<IteratorResult<R, void>> {
+    if (this.#state === 'done') return { done: true, value: undefined };
+    try {
+      if (this.#state === 'new') {
+        this.#state = 'done';
+        this.#stream = this.#source.open();
+        this.#state = 'open';
+      }
+      while (this.#at >= this.#rows.length) {
+        this.#rows = NOTHING;
+        const batch = await this.#stream!.next();
+        if (batch === null) {
+          await this.#end();
+          return { done: true, value: undefined };
+        }
+        ({ rows: this.#rows, make: this.#make } = this.#source.arrived(batch));
+        this.#at = 0;
+      }
+      return { done: false, value: await this.#make(this.#rows[this.#at++]) };
+    } catch (error) {
+      return this.#fail(error);
+    }
+  }
+
+  async #awaited(row: Promise<unknown>): Promise<IteratorResult<R, void>> {
+    try {
+      return { done: false, value: (await row) as R };
+    } catch (error) {
+      return this.#fail(error);
+    }
+  }
+
+  async #fail(error: unknown): Promise<never> {
+    await this.#end();
+    throw error;
+  }
+
+  async #end(): Promise<void> {
+    const isOpen = this.#state === 'open';
+    this.#state = 'done';
+    this.#rows = NOTHING;
+    this.#at = 0;
+    if (isOpen) await this.#source.leave();
+  }
+}
