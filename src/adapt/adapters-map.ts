@@ -1,6 +1,7 @@
 import * as errors from '../errors/index.js';
 import type { Loader } from '../wire/row-decoder.js';
 import { checkedDumper, type CustomDumper } from './custom-dumper.js';
+import { BINARY_FORMATS, binaryArrayLoader, type BinaryFormat } from './load-binary.js';
 import { arrayLoader } from './load-array.js';
 import { loadText } from './load-text.js';
 import { Oids } from './oids.js';
@@ -253,6 +254,34 @@ export class AdaptersMap {
           : this.loaderFor(base!);
     cache.set(oid, loader);
     return loader;
+  }
+
+  /**
+   * @internal The loader of the values of a column in the binary format; null where they are to be asked for as text: since that
+   * is as well, or since a loader has been registered, which is given the text.
+   */
+  binaryLoaderFor(oid: number): Loader | null {
+    const format = this.#binaryFormat(oid);
+    if (format !== null) return format.forColumns ? format.load : null;
+    const tables = this.#tables;
+    const element = tables.byArrayOid.get(oid);
+    if (element === undefined || tables.loaders.has(oid) || tables.makers.has(oid)) return null;
+    const ofElements = this.#binaryFormat(element.oid);
+    return ofElements === null ? null : binaryArrayLoader(ofElements.load);
+  }
+
+  #binaryFormat(oid: number): BinaryFormat | null {
+    const format = BINARY_FORMATS.get(oid);
+    const { loaders, makers } = this.#tables;
+    return format !== undefined && format.text === (loaders.get(oid) ?? makers.get(oid)) ? format : null;
+  }
+
+  /** @internal An object that is another one whenever something loads in another way. */
+  get loaders(): object {
+    const { made } = this.#tables;
+    let own = made.get(this.#settings);
+    if (own === undefined) made.set(this.#settings, (own = new Map<number, Loader>()));
+    return own;
   }
 
   /** @internal Whether the type itself loads in another way than with `other`, leaving aside what it consists of. */

@@ -12,6 +12,22 @@ export interface LiteralContext {
   parameterStatus(name: string): string | null;
 }
 
+/** What literals depend on that are sent to a server. */
+export class SessionLiterals implements LiteralContext {
+  readonly adapters: AdaptersMap;
+  readonly #parameters: ReadonlyMap<string, string>;
+
+  /** `parameters` are those that the server reports. */
+  constructor(adapters: AdaptersMap, parameters: ReadonlyMap<string, string>) {
+    this.adapters = adapters;
+    this.#parameters = parameters;
+  }
+
+  parameterStatus(name: string): string | null {
+    return this.#parameters.get(name) ?? null;
+  }
+}
+
 /** Types whose values stand without quotes, as far as they look like this. */
 const NUMBERS: ReadonlySet<number> = new Set([
   Oids.int2,

@@ -1,6 +1,7 @@
 import * as errors from '../errors/index.js';
 import type { Loader } from '../wire/row-decoder.js';
 import type { LoaderMaker } from './adapters-map.js';
+import { daysFromCivil } from './calendar.js';
 import { isoStyle } from './date-style.js';
 import { readInterval, writeInterval } from './interval.js';
 
@@ -61,7 +62,7 @@ export const instantLoader: LoaderMaker = (_, settings) => (bytes, start, end) =
   let offset = two(bytes, at + 1) * 3600;
   if (bytes[at + 3] === COLON && at + 3 < end) offset += two(bytes, at + 4) * 60;
   if (bytes[at + 6] === COLON && at + 6 < end) offset += two(bytes, at + 7);
-  const days = daysSinceEpoch(
+  const days = daysFromCivil(
     two(bytes, start) * 100 + two(bytes, start + 2),
     two(bytes, start + 5),
     two(bytes, start + 8),
@@ -69,16 +70,6 @@ export const instantLoader: LoaderMaker = (_, settings) => (bytes, start, end) =
   const seconds = two(bytes, start + 11) * 3600 + two(bytes, start + 14) * 60 + two(bytes, start + 17);
   return new Date((days * 86_400 + seconds - sign * offset) * 1000 + milliseconds);
 };
-
-/** The days from 1970-01-01 to a day of the Gregorian calendar, whose years are counted from March for it. */
-function daysSinceEpoch(year: number, month: number, day: number): number {
-  const y = month <= 2 ? year - 1 : year;
-  const era = Math.floor(y / 400);
-  const yearOfEra = y - era * 400;
-  const dayOfYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1;
-  const dayOfEra = yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear;
-  return era * 146_097 + dayOfEra - 719_468;
-}
 
 const INSTANT =
   /^(\d{4,6})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?([+-])(\d\d)(?::(\d\d))?(?::(\d\d))?( BC)?$/;
@@ -116,7 +107,7 @@ export function readInstant(text: string): Instant | null {
   const micros = Number(fraction.padEnd(6, '0'));
   return {
     milliseconds:
-      (daysSinceEpoch(year, Number(month), Number(day)) * 86_400 + time) * 1000 + Math.floor(micros / 1000),
+      (daysFromCivil(year, Number(month), Number(day)) * 86_400 + time) * 1000 + Math.floor(micros / 1000),
     microseconds: micros % 1000,
   };
 }

@@ -92,6 +92,7 @@ export const PARTS: unique symbol = Symbol('usingpg.parts');
 
 const DEFAULT_PREPARE_THRESHOLD = 5;
 const DEFAULT_PREPARED_MAX = 100;
+const NO_OPTIONS = {};
 
 /**
  * A connection to a database (Psycopg: `AsyncConnection`). Unless in autocommit, its first statement opens a transaction that
@@ -206,14 +207,10 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     handle.check();
     if (handle.session.closed) throw handle.session.unusable();
     const self = this as unknown as AsyncConnection<unknown>;
-    const { name, ...rest } = options;
-    const complete =
-      rest.rowFactory === undefined
-        ? { ...rest, rowFactory: this.rowFactory as unknown as RowFactory<T> }
-        : rest;
+    const { name } = options;
     return name === undefined
-      ? new this.cursorFactory<T>(self, complete)
-      : new this.serverCursorFactory<T>(self, name, complete);
+      ? new this.cursorFactory<T>(self, options)
+      : new this.serverCursorFactory<T>(self, name, options);
   }
 
   /** Executes a query with a cursor of its own, which it returns. */
@@ -224,7 +221,11 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   ): Promise<AsyncCursor<T>> {
     try {
       const { rowFactory } = options;
-      return this.cursor<T>(rowFactory === undefined ? {} : { rowFactory }).execute(query, params, options);
+      return this.cursor<T>(rowFactory === undefined ? NO_OPTIONS : { rowFactory }).execute(
+        query,
+        params,
+        options,
+      );
     } catch (error) {
       return Promise.reject(error);
     }

@@ -63,7 +63,14 @@ export class Handle {
   }
 
   /** @internal */
+  onStatementDone(results: readonly StatementResult[]): void {
+    if (this.session.transactionStatus === TransactionStatus.IDLE) this.#wrote = false;
+    else if (!this.#wrote) this.#wrote = results.some(({ tag }) => tag !== null && !WRITES_NOTHING.test(tag));
+  }
+
+  /** @internal */
   onStatementError(error: unknown): void {
+    if (this.session.closed) this.#endSeen = true;
     if (!(error instanceof errors.Error) || error.sqlstate === null) return;
     const isReadOnly =
       error.sqlstate === READ_ONLY &&
@@ -128,7 +135,8 @@ export class Handle {
   /** Executes what `request()` made. */
   run(request: StatementRequest, hold?: Hold): Promise<readonly StatementResult[]> {
     this.check();
-    return this.#submit(request, hold);
+    if (this.session.closed) this.#endSeen = true;
+    return this.session.submit(request, hold);
   }
 
   /** Executes what `request()` made, and fetches its rows as they are wanted. */
@@ -187,7 +195,7 @@ export class Handle {
       decisive: true,
     };
     try {
-      await this.#submit(request, hold);
+      await this.run(request, hold);
     } catch (error) {
       const isUnknown = signal?.aborted === true && this.session.closed && error !== signal.reason;
       if (isUnknown && text.startsWith('COMMIT')) throw new errors.TransactionOutcomeUnknown(error);
@@ -199,19 +207,6 @@ export class Handle {
   inTurn<T>(act: (status: TransactionStatus) => T, signal?: AbortSignal): Promise<T> {
     this.check();
     return this.session.inTurn(act, signal);
-  }
-
-  async #submit(request: StatementRequest, hold?: Hold): Promise<readonly StatementResult[]> {
-    let results: readonly StatementResult[];
-    try {
-      results = await this.session.submit(request, hold);
-    } catch (error) {
-      if (this.session.closed) this.#endSeen = true;
-      throw error;
-    }
-    if (this.session.transactionStatus === TransactionStatus.IDLE) this.#wrote = false;
-    else if (!this.#wrote) this.#wrote = results.some(({ tag }) => tag !== null && !WRITES_NOTHING.test(tag));
-    return results;
   }
 }
 

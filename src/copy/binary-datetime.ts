@@ -4,7 +4,7 @@ import { Oids } from '../adapt/oids.js';
 import type { BinaryType } from './binary-type.js';
 import { readInt64, writeBigInt64, writeInt64 } from './binary-type.js';
 import type { Block } from './block.js';
-import { civilDate, daysFromCivil } from './calendar.js';
+import { civilDate, daysFromCivil } from '../adapt/calendar.js';
 import { shown, type RowPlace } from './row-place.js';
 
 /** Days from 1970-01-01 to 2000-01-01, from which PostgreSQL counts. */

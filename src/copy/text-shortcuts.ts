@@ -1,5 +1,5 @@
 import type { Block } from './block.js';
-import { civilDate } from './calendar.js';
+import { civilDate } from '../adapt/calendar.js';
 import type { NativeValues } from './native-values.js';
 
 const TAB = 0x09;

@@ -1,6 +1,6 @@
 import type { AdaptersMap, DumpedParam } from '../adapt/adapters-map.js';
 import type { Column } from '../column.js';
-import type { LiteralContext } from '../adapt/literal.js';
+import { SessionLiterals, type LiteralContext } from '../adapt/literal.js';
 import type { AsyncConnection } from '../connection/connection.js';
 import { HANDLE, type Handle } from '../connection/handle.js';
 import * as errors from '../errors/index.js';
@@ -83,6 +83,7 @@ const forgottenStreams = new FinalizationRegistry<HeldStream>((held) => {
 /** How many executions of `executemany()` are sent at once. */
 const BATCH = 1000;
 const NO_PARAMS: readonly DumpedParam[] = [];
+const NO_REQUESTS: readonly StatementRequest[] = [];
 
 /**
  * Executes statements and holds their results (Psycopg: `AsyncCursor`). A cursor serves one task at a time: an operation begun
@@ -104,8 +105,9 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   readonly #handle: Handle;
   #rowFactory: RowFactory<R>;
   #closed = false;
-  /** The query of the operation under way, or null. */
-  #running: { readonly query: Query; readonly requests: readonly StatementRequest[] } | null = null;
+  /** The query of the operation under way, or null; and its statements. */
+  #running: Query | null = null;
+  #requests: readonly StatementRequest[] = NO_REQUESTS;
 
   #query: string | null = null;
   #results: CursorResult[] = [];
@@ -113,7 +115,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   #position = 0;
   #makeRow: ((row: unknown) => R) | null = null;
   /** What has been sent in a pipeline and is yet to be answered, and the first failure of it. */
-  readonly #arriving = new Set<Promise<void>>();
+  #arriving: Set<Promise<void>> | null = null;
   #failure: { readonly error: unknown } | null = null;
   /** The COPY that the cursor serves until it has ended. */
   #copy: AsyncCopy | null = null;
@@ -194,7 +196,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
         this.#sendInPipeline(request, true);
         return this;
       }
-      this.#running = { query, requests: [request] };
+      this.#requests = [request];
       const results = await this.#handle.run(request);
       if (!this.#closed) {
         this.#results = results.map((result) => new CursorResult(result, this.adapters));
@@ -202,7 +204,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       }
       return this;
     } finally {
-      this.#running = null;
+      this.#end();
     }
   }
 
@@ -246,7 +248,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
         await this.#executeBatches(query, source, options);
       }
     } finally {
-      this.#running = null;
+      this.#end();
     }
   }
 
@@ -275,7 +277,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
         }
         const requests = this.#requestsFor(batch.value, options, ownTransaction);
         this.#query = batch.value.at(-1)!.text;
-        this.#running = { query, requests };
+        this.#requests = requests;
         this.#collect(await this.#runAll(requests, hold), returning);
         batch = next;
       }
@@ -300,7 +302,12 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
    * @param options.size rows that are fetched at a time; by default as many as take some 256 KiB
    */
   stream(query: Query, params?: Params | null, options: StreamOptions = {}): AsyncGenerator<R, void, void> {
-    const held: HeldStream = { rows: null, release: () => (this.#running = null) };
+    const held: HeldStream = {
+      rows: null,
+      release: () => {
+        this.#end();
+      },
+    };
     const rows = new StreamedRows<R>({
       open: () => (held.rows = this.#openStream(query, params, options)),
       arrived: (batch) => {
@@ -332,10 +339,10 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       const request = this.#requestFor(bound, this.honoured(signal === undefined ? {} : { signal }));
       this.#query = bound.text;
       const stream = this.#handle.stream(request, size ?? null);
-      this.#running = { query, requests: [stream.request] };
+      this.#requests = [stream.request];
       return stream;
     } catch (error) {
-      this.#running = null;
+      this.#end();
       throw error;
     }
   }
@@ -381,7 +388,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
         shown,
         signal,
       });
-      this.#running = { query, requests: [request] };
+      this.#requests = [request];
       const channel = await this.#handle.copy(request);
       const copy: AsyncCopy = new AsyncCopy({
         channel,
@@ -402,7 +409,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       this.#total = { rowcount: -1, statusmessage: null };
       return copy;
     } finally {
-      if (!begun) this.#running = null;
+      if (!begun) this.#end();
     }
   }
 
@@ -437,7 +444,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     this.#handle.copied(direction, tag);
     if (this.#copy !== copy) return;
     this.#copy = null;
-    this.#running = null;
+    this.#end();
     if (this.#closed || tag === null) return;
     if (direction === 'out') {
       // As in Psycopg, which keeps the result that the COPY began with.
@@ -462,8 +469,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   /** What literals within a query depend on. Raises `InterfaceError` if the connection has been returned. @internal */
   protected literalContext(): LiteralContext {
     this.#handle.check();
-    const { parameters } = this.#handle.session;
-    return { adapters: this.adapters, parameterStatus: (name) => parameters.get(name) ?? null };
+    return new SessionLiterals(this.adapters, this.#handle.session.parameters);
   }
 
   /** What is sent for a query and its parameters. @internal */
@@ -529,29 +535,30 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   #sendInPipeline(request: StatementRequest, keep: boolean): void {
     const answer = this.#handle.run(request);
     this.#handle.pipeline.watch(answer);
+    const arriving = (this.#arriving ??= new Set());
     const arrival = answer.then(
       (results) => {
-        this.#arriving.delete(arrival);
+        arriving.delete(arrival);
         this.#collect(results, keep);
       },
       (error: unknown) => {
-        this.#arriving.delete(arrival);
+        arriving.delete(arrival);
         this.#failure ??= { error };
       },
     );
-    this.#arriving.add(arrival);
+    arriving.add(arrival);
   }
 
   /** Waits for what has been sent in a pipeline. Rejects with the error of it that nobody has been told of yet. */
   async #arrived(operation: string): Promise<void> {
     this.#checkIdle(operation);
-    if (this.#arriving.size === 0 && this.#failure === null) return;
-    this.#running = { query: operation, requests: [] };
+    if (!this.#isArriving) return;
+    this.#running = operation;
     try {
       this.#handle.session.flush();
-      await Promise.all(this.#arriving);
+      if (this.#arriving !== null) await Promise.all(this.#arriving);
     } finally {
-      this.#running = null;
+      this.#end();
     }
     const failure = this.#failure;
     this.#failure = null;
@@ -676,14 +683,14 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   protected async operate<T>(operation: Query, act: (run: RunStatement) => Promise<T>): Promise<T> {
     this.#begin(operation);
     const requests: StatementRequest[] = [];
-    this.#running = { query: operation, requests };
+    this.#requests = requests;
     try {
       return await act((request, hold) => {
         requests.push(request);
         return this.#handle.run(request, hold);
       });
     } finally {
-      this.#running = null;
+      this.#end();
     }
   }
 
@@ -713,7 +720,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       await copy.abort('the cursor was closed');
       return;
     }
-    const requests = this.#running?.requests ?? [];
+    const requests = this.#requests;
     this.reset(this.#query);
     if (requests.length === 0 || this.#handle.returned) return;
     const reason = new errors.InterfaceError(
@@ -752,16 +759,22 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   #begin(query: Query): void {
     this.checkReady(query);
     checkQuery(query);
-    this.#running = { query, requests: [] };
+    this.#running = query;
+  }
+
+  /** The operation is over. */
+  #end(): void {
+    this.#running = null;
+    this.#requests = NO_REQUESTS;
   }
 
   #checkIdle(attempted: Query): void {
     if (this.#copy?.ended === true) {
       this.#copy = null;
-      this.#running = null;
+      this.#end();
     }
     if (this.#running === null) return;
-    throw new errors.ConcurrentCursorUse(describeQuery(this.#running.query), describeQuery(attempted));
+    throw new errors.ConcurrentCursorUse(describeQuery(this.#running), describeQuery(attempted));
   }
 
   /** Forgets the results. @internal */
@@ -783,7 +796,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   }
 
   get #isArriving(): boolean {
-    return this.#arriving.size > 0 || this.#failure !== null;
+    return (this.#arriving !== null && this.#arriving.size > 0) || this.#failure !== null;
   }
 
   /** The result to fetch from, once what has been sent in a pipeline is there. */

@@ -2,9 +2,9 @@ import { setMaxListeners } from 'node:events';
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { EvictReason } from '../diagnostics.js';
 import * as errors from '../errors/index.js';
+import { LinkedList, type Link } from '../linked-list.js';
 import { Backoff } from './backoff.js';
 import type { Clock, Timer } from './clock.js';
-import { LinkedList, type Link } from './linked-list.js';
 import { zeroCounters, type Counters, type PoolStats } from './statistics.js';
 
 /** How resources come and go. */

@@ -163,7 +163,13 @@ function dumpAll(values: readonly unknown[], { adapters }: LiteralContext, where
     );
   }
   const dumped = new Array<DumpedParam>(values.length);
-  for (let i = 0; i < values.length; i++)
-    dumped[i] = dumpParam(values[i], adapters, `${where}$${String(i + 1)}`);
+  for (let i = 0; i < values.length; i++) dumped[i] = dumpParam(values[i], adapters, placeOf(i + 1, where));
   return dumped;
+}
+
+/** The places of the first parameters, which would else be put together for each value that is sent. */
+const PLACES = Array.from({ length: 100 }, (_, i) => `$${String(i)}`);
+
+function placeOf(number: number, where: string): string {
+  return where === '' && number < PLACES.length ? PLACES[number]! : `${where}$${String(number)}`;
 }

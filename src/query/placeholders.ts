@@ -1,4 +1,5 @@
 import * as errors from '../errors/index.js';
+import { LinkedList, type Link } from '../linked-list.js';
 import { openAfter, type Enclosure } from './enclosure.js';
 
 /** The parameters of a query: an array for `%s`, an object for `%(name)s`. */
@@ -6,6 +7,8 @@ export type Params = readonly unknown[] | Readonly<Record<string, unknown>>;
 
 /** A query with its placeholders turned into `$1` …, and the way to put parameters in their order. */
 export interface ConvertedQuery {
+  /** The query as it was written. */
+  readonly query: string;
   /** The query as it is sent. */
   readonly text: string;
   /** The values for `$1` …; raises `ProgrammingError` if `params` do not fit the placeholders. */
@@ -23,7 +26,9 @@ export type EnclosedCheck = (text: string, open: Enclosure, number: number) => v
 /** What Psycopg keeps, so that a program with a query for each row does not fill the memory. */
 const MOST_CACHED = 128;
 const LONGEST_CACHED = 4096;
-const cache = new Map<string, ConvertedQuery>();
+const cache = new Map<string, Link<ConvertedQuery>>();
+/** The least recently used first. */
+const order = new LinkedList<ConvertedQuery>();
 
 /**
  * Converts the placeholders of `query`: `%s`, `%t`, `%b` (positional) or `%(name)s`, `%(name)t`, `%(name)b` (named), and `%%` for
@@ -33,16 +38,14 @@ export function convertQuery(query: string, params: Params): ConvertedQuery {
   checkKind(params);
   const cached = cache.get(query);
   if (cached !== undefined) {
-    // Set again it is the youngest, so that what is dropped is what was not used for longest.
-    cache.delete(query);
-    cache.set(query, cached);
-    return cached;
+    order.moveToEnd(cached);
+    return cached.value;
   }
   checkQueryText(query);
   const converted = convert(query);
   if (query.length <= LONGEST_CACHED) {
-    if (cache.size >= MOST_CACHED) cache.delete(cache.keys().next().value!);
-    cache.set(query, converted);
+    if (cache.size >= MOST_CACHED) cache.delete(order.shift()!.query);
+    cache.set(query, order.push(converted));
   }
   return converted;
 }
@@ -100,8 +103,8 @@ function convert(query: string): ConvertedQuery {
   }
   texts.push(text + query.slice(copied));
   return names.size > 0
-    ? new NamedQuery(texts, numbers, [...names.keys()])
-    : new PositionalQuery(texts, numbers);
+    ? new NamedQuery(query, texts, numbers, [...names.keys()])
+    : new PositionalQuery(query, texts, numbers);
 }
 
 function checkFormat(query: string, at: number, whole: string, format: string | undefined): void {
@@ -118,13 +121,15 @@ function checkFormat(query: string, at: number, whole: string, format: string | 
 }
 
 abstract class Converted implements ConvertedQuery {
+  readonly query: string;
   readonly text: string;
   readonly #texts: readonly string[];
   /** As found without and with backslashes that mean something. */
   readonly #enclosures: (readonly (readonly [index: number, open: Enclosure])[])[] = [];
   protected readonly numbers: readonly number[];
 
-  constructor(texts: readonly string[], numbers: readonly number[]) {
+  constructor(query: string, texts: readonly string[], numbers: readonly number[]) {
+    this.query = query;
     this.#texts = texts;
     this.numbers = numbers;
     this.text = this.#join((number) => `$${String(number)}`);
@@ -180,8 +185,8 @@ class PositionalQuery extends Converted {
 class NamedQuery extends Converted {
   readonly #names: readonly string[];
 
-  constructor(texts: readonly string[], numbers: readonly number[], names: readonly string[]) {
-    super(texts, numbers);
+  constructor(query: string, texts: readonly string[], numbers: readonly number[], names: readonly string[]) {
+    super(query, texts, numbers);
     this.#names = names;
   }
 

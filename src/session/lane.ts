@@ -1,5 +1,7 @@
 import { copyDataHead, FrontendWriter } from '../wire/frontend-writer.js';
-import { PreparedStatements, statementKey, type ServerStatement } from './prepared-statements.js';
+import { haveTypes, PreparedStatements, oidsOf, type ServerStatement } from './prepared-statements.js';
+import { shortcuts } from './shortcuts.js';
+import { hasFixedColumns } from './statement-text.js';
 import type { PendingStatement, SentParam, StatementRequest } from './statement.js';
 
 const NO_PARAMS: readonly SentParam[] = [];
@@ -50,23 +52,24 @@ export class Lane {
       executions.length > 1 && request.prepare === undefined && request.policy.threshold !== null
         ? true
         : request.prepare;
-    const used = new Set<ServerStatement>();
+    const used: ServerStatement[] = [];
     let unnamed = null as ServerStatement | null;
     for (const params of executions) {
-      const key = statementKey(request.text, params);
-      let statement = this.#prepared.choose(key, prepare, request.policy);
-      if (used.size === 0) {
+      let statement = this.#prepared.choose(request.text, params, prepare, request.policy);
+      if (used.length === 0) {
         // In autocommit, one that fails to be parsed would fail its successors in another way than on their own.
         if (idle && statement !== null && this.#parsing.has(statement)) return false;
         if (begin !== null) this.#begin(pending, begin);
       }
       this.#closeEvicted(pending);
       if (statement === null) {
-        if (unnamed?.key !== key) unnamed = { name: '', key, ready: false, fields: undefined };
+        if (unnamed === null || !haveTypes(params, unnamed.types))
+          unnamed = unnamedStatement(request.text, params);
         statement = unnamed;
       }
-      this.#execute(pending, statement, params, used.has(statement));
-      used.add(statement);
+      const again = used.includes(statement);
+      if (!again) used.push(statement);
+      this.#execute(pending, statement, params, again);
     }
     if (pending.pipelined) {
       // The Sync of the pipeline ends it.
@@ -108,15 +111,18 @@ export class Lane {
   ): void {
     if (!again && !statement.ready && !this.#parsing.has(statement)) {
       this.#writer.parse(statement.name, pending.request.text, params);
-      pending.parsing.push(statement);
+      pending.parsing = [...pending.parsing, statement];
       if (statement.name !== '') this.#parsing.add(statement);
     }
-    this.#writer.bind(statement.name, params);
+    const { rows, conversation } = pending.request;
+    const { fields } = statement;
+    const plan = fields != null && shortcuts.taken ? (rows?.planFor?.(fields) ?? null) : null;
+    this.#writer.bind(statement.name, params, plan?.formats);
     // As long as no answer is in, the columns are not known: whoever is sent before that asks for them as well.
-    const described = !again && statement.fields === undefined;
+    const described = fields === undefined && !(again && statement.fixed);
     if (described) this.#writer.describePortal();
-    this.#writer.execute(pending.request.conversation?.rowsAtATime);
-    pending.executions.push({ statement, described, hidden: false });
+    this.#writer.execute(conversation?.rowsAtATime);
+    pending.executions.push({ statement, described, hidden: false, plan });
   }
 
   #sendPortal(
@@ -132,12 +138,12 @@ export class Lane {
   }
 
   #begin(pending: PendingStatement, begin: string): void {
-    const statement: ServerStatement = { name: '', key: begin, ready: false, fields: null };
+    const statement: ServerStatement = { name: '', types: [], ready: false, fixed: true, fields: null };
     this.#writer.parse('', begin, NO_PARAMS);
     this.#writer.bind('', NO_PARAMS);
     this.#writer.execute();
-    pending.parsing.push(statement);
-    pending.executions.push({ statement, described: false, hidden: true });
+    pending.parsing = [...pending.parsing, statement];
+    pending.executions.push({ statement, described: false, hidden: true, plan: null });
   }
 
   /** The server is done with a statement: what it did not confirm is not prepared. One that it skipped closed nothing either. */
@@ -145,21 +151,21 @@ export class Lane {
     if (skipped && pending.closing.length > 0) this.#prepared.closeAgain(pending.closing);
     for (const statement of pending.parsing) {
       this.#parsing.delete(statement);
-      if (!statement.ready) this.#prepared.forget(statement);
+      if (!statement.ready) this.#prepared.forget(pending.request.text, statement);
     }
   }
 
   /** Whether a text without parameters is prepared, or is to be. One that isn't counts as executed. */
   wants(request: StatementRequest): boolean {
-    const key = statementKey(request.text, NO_PARAMS);
-    if (this.#prepared.reaches(key, request.prepare, request.policy)) return true;
-    if (request.prepare !== false && request.policy.threshold !== null) this.#prepared.count(key);
+    const { text, prepare, policy } = request;
+    if (this.#prepared.reaches(text, NO_PARAMS, prepare, policy)) return true;
+    if (prepare !== false && policy.threshold !== null) this.#prepared.count(text, NO_PARAMS);
     return false;
   }
 
   /** Drops what `pending` had prepared: it is not valid any more. */
   discard(pending: PendingStatement): void {
-    for (const { statement } of pending.executions) this.#prepared.discard(statement);
+    for (const { statement } of pending.executions) this.#prepared.discard(pending.request.text, statement);
   }
 
   /** Tables or types that prepared statements use may have changed. */
@@ -231,9 +237,8 @@ export class Lane {
   #scheduleFlush(): void {
     if (this.#flushScheduled) return;
     this.#flushScheduled = true;
-    queueMicrotask(() => {
-      this.flush();
-    });
+    // Half of what queueMicrotask() takes, which makes a resource to be watched of each.
+    void RESOLVED.then(this.#flush);
   }
 
   /** Nobody waits for a statement of a pipeline yet: it leaves with those that come in the same turn of the event loop. */
@@ -249,9 +254,19 @@ export class Lane {
     }
   }
 
+  readonly #flush = (): void => {
+    this.flush();
+  };
+
   /** What has been written leaves now, ahead of what others write. */
   flush(): void {
     this.#flushScheduled = false;
     if (!this.#writer.empty) this.#outlet.write(this.#writer.take());
   }
+}
+
+const RESOLVED = Promise.resolve();
+
+function unnamedStatement(text: string, params: readonly SentParam[]): ServerStatement {
+  return { name: '', types: oidsOf(params), ready: false, fixed: hasFixedColumns(text), fields: undefined };
 }

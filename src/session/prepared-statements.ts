@@ -1,13 +1,18 @@
 import { randomBytes } from 'node:crypto';
+import { LinkedList, type Link } from '../linked-list.js';
 import type { Field } from '../wire/backend-messages.js';
+import { hasFixedColumns } from './statement-text.js';
 
 /** A statement as the server knows it: named when it is kept, unnamed (`''`) when it serves one execution. */
 export interface ServerStatement {
   readonly name: string;
-  readonly key: string;
+  /** The types that its parameters are sent as. */
+  readonly types: readonly number[];
   /** Whether the server has confirmed it. */
   ready: boolean;
-  /** Its result's columns; null for a statement without rows, undefined until it has been described. */
+  /** Whether it has the same columns at each execution, so that it need not be described again. */
+  readonly fixed: boolean;
+  /** Its result's columns; null for a statement without rows, undefined as long as they have to be asked for. */
   fields: readonly Field[] | null | undefined;
 }
 
@@ -17,19 +22,27 @@ export interface PreparePolicy {
   readonly max: number | null;
 }
 
-/** What identifies a prepared statement: its text and the types its parameters are sent as. */
-export function statementKey(text: string, params: readonly { readonly oid: number }[]): string {
-  let key = '';
-  for (const { oid } of params) key += `${String(oid)},`;
-  return `${key} ${text}`;
+interface Typed {
+  readonly oid: number;
 }
 
-/**
- * Which statements a session has prepared, least recently used first, and how often the others have been executed.
- */
+/** A text with parameters of certain types: how often it has been executed, or what it is prepared as. */
+interface Known {
+  readonly text: string;
+  readonly types: readonly number[];
+  executions: number;
+  statement: ServerStatement | null;
+  /** Its place among those that are prepared, or among those that are counted. */
+  place: Link<Known> | null;
+}
+
+/** Which statements a session has prepared, and how often the others have been executed. */
 export class PreparedStatements {
-  readonly #kept = new Map<string, ServerStatement>();
-  readonly #executions = new Map<string, number>();
+  /** By the text itself, whose hash is known: one made of text and types would have to be hashed each time. */
+  readonly #known = new Map<string, Known[]>();
+  /** The least recently used first, both of them. */
+  readonly #kept = new LinkedList<Known>();
+  readonly #counted = new LinkedList<Known>();
   #evicted: string[] = [];
   /**
    * No other session's: behind a pooler that hands server connections around, a name that two sessions shared would execute the
@@ -39,48 +52,67 @@ export class PreparedStatements {
   #lastName = 0;
 
   /** Whether a statement is prepared, or would be if it were executed now. */
-  reaches(key: string, prepare: boolean | undefined, policy: PreparePolicy): boolean {
+  reaches(
+    text: string,
+    params: readonly Typed[],
+    prepare: boolean | undefined,
+    policy: PreparePolicy,
+  ): boolean {
     if (prepare === false || policy.threshold === null) return false;
-    return this.#kept.has(key) || (this.#executions.get(key) ?? 0) >= policy.threshold;
+    const known = this.#find(text, params);
+    return known?.statement != null || (known?.executions ?? 0) >= policy.threshold;
   }
 
   /** Counts an execution of a statement that is not prepared. */
-  count(key: string): void {
-    const executions = this.#executions.get(key) ?? 0;
-    this.#executions.delete(key);
-    this.#executions.set(key, executions + 1);
-    if (this.#executions.size > MOST_COUNTED) this.#executions.delete(this.#executions.keys().next().value!);
+  count(text: string, params: readonly Typed[]): void {
+    const known = this.#find(text, params) ?? this.#add(text, params);
+    known.executions++;
+    if (known.place !== null) {
+      this.#counted.moveToEnd(known.place);
+      return;
+    }
+    known.place = this.#counted.push(known);
+    if (this.#counted.length > MOST_COUNTED) this.#drop(this.#counted.shift()!);
   }
 
   /** The named statement to execute, to be parsed first unless `ready`; null if this execution is to be unnamed. */
-  choose(key: string, prepare: boolean | undefined, policy: PreparePolicy): ServerStatement | null {
-    const kept = this.#kept.get(key);
-    if (kept !== undefined) {
-      if (prepare === false || policy.threshold === null) return null;
-      this.#kept.delete(key);
-      this.#kept.set(key, kept);
-      return kept;
-    }
+  choose(
+    text: string,
+    params: readonly Typed[],
+    prepare: boolean | undefined,
+    policy: PreparePolicy,
+  ): ServerStatement | null {
     if (prepare === false || policy.threshold === null) return null;
-    if (prepare !== true && !this.reaches(key, prepare, policy)) {
-      this.count(key);
+    const known = this.#find(text, params);
+    if (known?.statement != null) {
+      this.#kept.moveToEnd(known.place!);
+      return known.statement;
+    }
+    if (prepare !== true && (known?.executions ?? 0) < policy.threshold) {
+      this.count(text, params);
       return null;
     }
-    this.#executions.delete(key);
-    const statement: ServerStatement = {
+    return this.#prepare(known ?? this.#add(text, params), policy);
+  }
+
+  #prepare(known: Known, policy: PreparePolicy): ServerStatement {
+    if (known.place !== null) this.#counted.remove(known.place);
+    known.executions = 0;
+    known.place = this.#kept.push(known);
+    known.statement = {
       name: this.#prefix + String(this.#lastName++),
-      key,
+      types: known.types,
       ready: false,
+      fixed: hasFixedColumns(known.text),
       fields: undefined,
     };
-    this.#kept.set(key, statement);
-    const max = policy.max ?? Infinity;
-    for (const [oldest, { name }] of this.#kept) {
-      if (this.#kept.size <= Math.max(1, max)) break;
-      this.#kept.delete(oldest);
-      this.#evicted.push(name);
+    const most = Math.max(1, policy.max ?? Infinity);
+    while (this.#kept.length > most) {
+      const oldest = this.#kept.shift()!;
+      this.#evicted.push(oldest.statement!.name);
+      this.#drop(oldest);
     }
-    return statement;
+    return known.statement;
   }
 
   /** The names that the server has to close before it is sent anything else. */
@@ -97,29 +129,68 @@ export class PreparedStatements {
   }
 
   /** The server refused to prepare it. */
-  forget(statement: ServerStatement): void {
-    if (this.#kept.get(statement.key) === statement) this.#kept.delete(statement.key);
+  forget(text: string, statement: ServerStatement): void {
+    const known = this.#known.get(text)?.find((other) => other.statement === statement);
+    if (known === undefined) return;
+    this.#kept.remove(known.place!);
+    this.#drop(known);
   }
 
   /** What the server has under this name is of no use any more. */
-  discard(statement: ServerStatement): void {
-    if (this.#kept.get(statement.key) !== statement) return;
-    this.#kept.delete(statement.key);
-    this.#evicted.push(statement.name);
+  discard(text: string, statement: ServerStatement): void {
+    const before = this.#kept.length;
+    this.forget(text, statement);
+    if (this.#kept.length < before) this.#evicted.push(statement.name);
   }
 
   /** What the server has prepared may not be valid any more. */
   discardAll(): void {
-    for (const statement of this.#kept.values()) this.#evicted.push(statement.name);
-    this.#kept.clear();
+    for (let known = this.#kept.shift(); known !== undefined; known = this.#kept.shift()) {
+      this.#evicted.push(known.statement!.name);
+      this.#drop(known);
+    }
   }
 
   /** The server has dropped all it had. */
   clear(): void {
-    this.#kept.clear();
-    this.#executions.clear();
+    this.discardAll();
+    while (this.#counted.shift() !== undefined);
+    this.#known.clear();
     this.#evicted = [];
   }
+
+  #find(text: string, params: readonly Typed[]): Known | null {
+    const variants = this.#known.get(text);
+    if (variants === undefined) return null;
+    for (const known of variants) if (haveTypes(params, known.types)) return known;
+    return null;
+  }
+
+  #add(text: string, params: readonly Typed[]): Known {
+    const known: Known = { text, types: oidsOf(params), executions: 0, statement: null, place: null };
+    const variants = this.#known.get(text);
+    if (variants === undefined) this.#known.set(text, [known]);
+    else variants.push(known);
+    return known;
+  }
+
+  /** Forgets what is in no list any more. */
+  #drop(known: Known): void {
+    const variants = this.#known.get(known.text)!;
+    if (variants.length === 1) this.#known.delete(known.text);
+    else variants.splice(variants.indexOf(known), 1);
+  }
+}
+
+export function oidsOf(params: readonly Typed[]): number[] {
+  return params.map(({ oid }) => oid);
+}
+
+/** Whether parameters are of these types, one by one. */
+export function haveTypes(params: readonly Typed[], types: readonly number[]): boolean {
+  if (params.length !== types.length) return false;
+  for (let i = 0; i < types.length; i++) if (params[i]!.oid !== types[i]) return false;
+  return true;
 }
 
 const MOST_COUNTED = 1000;

@@ -24,7 +24,7 @@ import { completeMessage, queryMessage, shownQuery } from './query-trace.js';
 import type { Hold } from './queue.js';
 import { canBePipelined, isTransparent, ROLLBACK } from './requests.js';
 import { RowStream } from './row-stream.js';
-import { StatementFlow } from './statement-flow.js';
+import { StatementFlow, type Judge } from './statement-flow.js';
 import { canGoExtended } from './statement-text.js';
 import { PendingStatement, type StatementRequest, type StatementResult } from './statement.js';
 import { type PipelineStatus, TransactionStatus } from './status.js';
@@ -170,8 +170,8 @@ export class Session implements MessageSink {
     return { pool: this.pool, host, port, dbname, user, backendPid: this.backendPid };
   }
 
-  /** Who hears of what a statement has failed with, before its caller does. */
-  set judge(judge: StatementFlow['judge']) {
+  /** Who hears of how a statement has ended, before its caller does. */
+  set judge(judge: Judge) {
     this.#flow.judge = judge;
   }
 

@@ -12,8 +12,14 @@ import { isForEngine, SYNC } from './requests.js';
 import { pipelineAborted } from './statement-errors.js';
 import { shortcuts } from './shortcuts.js';
 import { canGoExtended } from './statement-text.js';
-import { PendingStatement, type Route, type StatementRequest } from './statement.js';
+import { PendingStatement, type Route, type StatementRequest, type StatementResult } from './statement.js';
 import { statusFromByte, TransactionStatus } from './status.js';
+
+/** Who hears of how statements have ended. */
+export interface Judge {
+  onStatementDone(results: readonly StatementResult[]): void;
+  onStatementError(error: unknown): void;
+}
 
 /**
  * The statements of a session, waiting and in flight: when each is sent, by which way, and how it ends.
@@ -32,8 +38,8 @@ export class StatementFlow {
   conversing: PendingStatement | null = null;
   /** What the last statement failed with; '' if it did not. */
   errorMessage = '';
-  /** Hears of what a statement has failed with, before its caller does. */
-  judge: { onStatementError(error: unknown): void } | null = null;
+  /** Hears of how a statement has ended, before its caller does. */
+  judge: Judge | null = null;
 
   readonly #link: Link;
   readonly #engine: Engine;
@@ -337,7 +343,8 @@ export class StatementFlow {
     if (this.conversing === pending) this.conversing = null;
     this.#cancellation.answered(pending);
     this.errorMessage = error instanceof Error ? error.message : '';
-    if (error !== null) this.judge?.onStatementError(error);
+    if (error === null) this.judge?.onStatementDone(pending.results);
+    else this.judge?.onStatementError(error);
     pending.onSettled?.();
     if (pending.abandonReason !== null && !this.#decides(pending, error)) {
       pending.reject(pending.abandonReason.reason);

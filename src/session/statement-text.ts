@@ -36,6 +36,16 @@ export function mayChangeSchema(tag: string): boolean {
   return MAY_CHANGE_SCHEMA.test(tag);
 }
 
+const HAS_FIXED_COLUMNS = /^[\s(]*(?:select|insert|update|delete|merge|values|with|table)\b/i;
+
+/**
+ * Whether a statement, once it is prepared, has the same columns whenever it is executed, or fails. Those of FETCH, EXECUTE, CALL
+ * and their like depend on what they are about then.
+ */
+export function hasFixedColumns(text: string): boolean {
+  return HAS_FIXED_COLUMNS.test(text);
+}
+
 /** Whether the statement that `text` begins with certainly neither begins nor ends a transaction. */
 export function leavesTransactionAlone(text: string): boolean {
   return LEAVES_TRANSACTION_ALONE.test(text);

@@ -1,5 +1,5 @@
 import { ProtocolViolation, type Field } from '../wire/backend-messages.js';
-import type { RowDecoder, RowDecoderSource } from '../wire/row-decoder.js';
+import type { RowDecoder, RowDecoderSource, RowPlan } from '../wire/row-decoder.js';
 import type { Conversation, RowBatch } from './conversation.js';
 import type { PreparePolicy, ServerStatement } from './prepared-statements.js';
 
@@ -61,7 +61,11 @@ export interface Execution {
   readonly described: boolean;
   /** A BEGIN that rides along: its result is nobody's. */
   readonly hidden: boolean;
+  /** How its rows were asked for, where the columns were known; null: as text. */
+  readonly plan: RowPlan | null;
 }
+
+const NONE: readonly never[] = [];
 
 /** A statement on its way: waiting for its turn, or sent and gathering its answer. */
 export class PendingStatement {
@@ -77,7 +81,7 @@ export class PendingStatement {
   /** How many transactions the statements that this Sync ends have begun, if it is the Sync of a pipeline; else null. */
   syncs: number | null = null;
   /** The statements that are closed on the server on its way. */
-  closing: readonly string[] = [];
+  closing: readonly string[] = NONE;
   /** Whether the Sync behind it has been written, so that ReadyForQuery is going to end it. */
   synced = true;
   settled = false;
@@ -95,7 +99,7 @@ export class PendingStatement {
   results: StatementResult[] = [];
 
   /** Statements the server is yet to confirm, in the order they were sent. */
-  parsing: ServerStatement[] = [];
+  parsing: readonly ServerStatement[] = NONE;
   executions: Execution[] = [];
   #parsed = 0;
   #executed = 0;
@@ -130,7 +134,7 @@ export class PendingStatement {
     this.sent = false;
     this.error = null;
     this.results = [];
-    this.parsing = [];
+    this.parsing = NONE;
     this.executions = [];
     this.#parsed = 0;
     this.#executed = 0;
@@ -151,7 +155,7 @@ export class PendingStatement {
   onBindComplete(): void {
     const execution = this.executions[this.#executed];
     if (execution === undefined) throw outOfOrder('a BindComplete');
-    if (!execution.described) this.#setFields(execution.statement.fields ?? null);
+    if (!execution.described) this.#setFields(execution.statement.fields ?? null, execution.plan);
   }
 
   onDescription(fields: readonly Field[] | null): void {
@@ -162,7 +166,7 @@ export class PendingStatement {
         ? this.route === 'engine' || execution?.described === true
         : portal.act === 'describe' && execution === undefined && this.results.length === 0;
     if (!isExpected || this.#fields !== null) throw outOfOrder('a RowDescription');
-    if (execution !== undefined) execution.statement.fields = fields;
+    if (execution?.statement.fixed === true) execution.statement.fields = fields;
     this.#setFields(fields);
     if (portal !== undefined) this.results.push({ fields, rows: [], decoder: this.decoder, tag: null });
   }
@@ -248,10 +252,10 @@ export class PendingStatement {
     if (this.rows.length > 0) this.request.conversation?.onLastRows(this.takeBatch());
   }
 
-  #setFields(fields: readonly Field[] | null): void {
+  #setFields(fields: readonly Field[] | null, plan: RowPlan | null = null): void {
     this.#fields = fields;
     this.#isDescribed = true;
-    this.decoder = fields === null ? null : (this.request.rows?.decoderFor(fields) ?? null);
+    this.decoder = fields === null ? null : (plan?.decoder ?? this.request.rows?.decoderFor(fields) ?? null);
   }
 }
 

@@ -1,6 +1,7 @@
 /** Few statements are longer, and so little comes out of the pool that Node keeps for it. */
 const INITIAL = 1024;
 const MOST = 131_072;
+const TEXT_ONLY: readonly number[] = [];
 
 /** The head of a CopyData whose `length` bytes of data follow by themselves. */
 export function copyDataHead(length: number): Buffer {
@@ -48,8 +49,12 @@ export class FrontendWriter {
     this.#end(start);
   }
 
-  /** Bind: text-format parameters, text-format results, unnamed portal. */
-  bind(name: string, params: readonly { readonly text: string | null }[]): void {
+  /** Bind: text-format parameters, unnamed portal; results in `formats`, one for each column, by default text. */
+  bind(
+    name: string,
+    params: readonly { readonly text: string | null }[],
+    formats: readonly number[] = TEXT_ONLY,
+  ): void {
     const start = this.#begin(0x42);
     this.#string('');
     this.#string(name);
@@ -68,8 +73,9 @@ export class FrontendWriter {
         this.#at += written;
       }
     }
-    this.#room(2);
-    this.#int16(0);
+    this.#room(2 + 2 * formats.length);
+    this.#int16(formats.length);
+    for (const format of formats) this.#int16(format);
     this.#end(start);
   }
 

@@ -1,7 +1,7 @@
 import { ProtocolViolation, type Field } from './backend-messages.js';
 
 /**
- * Reads one value in text format from `bytes[start..end)`. The buffer belongs to the socket: a loader copies what it keeps.
+ * Reads one value, in text format unless it is a loader of another, from `bytes[start..end)`. The buffer belongs to the socket: a loader copies what it keeps.
  */
 export type Loader = (bytes: Buffer, start: number, end: number) => unknown;
 
@@ -14,9 +14,23 @@ export interface RowDecoder {
   decode(bytes: Buffer, start: number, end: number): unknown;
 }
 
-/** Makes the decoder for a result, once its columns are known. */
+/** How the values of a column are sent, as `Bind` has it. */
+export const TEXT_FORMAT = 0;
+export const BINARY_FORMAT = 1;
+
+/** What a result is asked for as, and what makes rows of it then. */
+export interface RowPlan {
+  /** The format of each column; undefined: text, all of them. */
+  readonly formats: readonly number[] | undefined;
+  readonly decoder: RowDecoder;
+}
+
+/** Has the rows of a result made. */
 export interface RowDecoderSource {
+  /** The decoder of a result in text format, once its columns are known. */
   decoderFor(fields: readonly Field[]): RowDecoder;
+  /** The formats of a result whose columns are known beforehand, and its decoder; without it, it is text. */
+  planFor?(fields: readonly Field[]): RowPlan;
 }
 
 /** Rows as arrays of their values. */

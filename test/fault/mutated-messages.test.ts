@@ -95,6 +95,14 @@ const conversations: Readonly<Record<string, Conversation>> = {
       observed.all('none', await rowsOf(connection, ROWS, [0]));
     },
   },
+  'rows of a prepared statement, some of them in the binary format': {
+    options: { autocommit: true },
+    play: async (connection, observed) => {
+      observed.all('described', await rowsOf(connection, ROWS, [6], true));
+      observed.all('known', await rowsOf(connection, ROWS, [6], true));
+      observed.all('none', await rowsOf(connection, ROWS, [0], true));
+    },
+  },
   'rows as objects': {
     options: { autocommit: true, rowFactory: dictRow },
     play: async (connection, observed) => {

@@ -6,7 +6,7 @@ export interface Link<T> {
   /** @internal */ list: LinkedList<T> | null;
 }
 
-/** A queue from whose middle a value can be taken in constant time, as a waiter that gives up is. */
+/** A queue from whose middle a value can be taken in constant time, as a waiter that gives up is, or moved to its end. */
 export class LinkedList<T> {
   #first: Link<T> | null = null;
   #last: Link<T> | null = null;
@@ -40,6 +40,18 @@ export class LinkedList<T> {
     if (link === null) return undefined;
     this.remove(link);
     return link.value;
+  }
+
+  /** Makes a value the last. */
+  moveToEnd(link: Link<T>): void {
+    if (link === this.#last || !this.remove(link)) return;
+    link.previous = this.#last;
+    link.next = null;
+    link.list = this;
+    if (this.#last === null) this.#first = link;
+    else this.#last.next = link;
+    this.#last = link;
+    this.#length++;
   }
 
   /** Takes a value out. Returns whether it was still in. */

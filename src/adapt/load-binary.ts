@@ -1,0 +1,208 @@
+import * as errors from '../errors/index.js';
+import { ProtocolViolation } from '../wire/backend-messages.js';
+import type { Loader } from '../wire/row-decoder.js';
+import type { LoaderMaker } from './adapters-map.js';
+import { civilDate } from './calendar.js';
+import { instantLoader } from './load-datetime.js';
+import { loadBigint, loadInteger } from './load-numbers.js';
+import { loadBoolean, loadBytes, loadText } from './load-text.js';
+import { Oids } from './oids.js';
+
+// Loaders of the binary format, for the types of which it is less work, above all for the server. Each gives what the loader of
+// the text gives, whatever the session's settings are. That is why floats are not among them: their text depends on
+// extra_float_digits, of which nobody is told.
+
+/** The binary format of a type. */
+export interface BinaryFormat {
+  /** What loads its text. Where somebody has registered another loader, that one is to be given the text. */
+  readonly text: Loader | LoaderMaker | undefined;
+  readonly load: Loader;
+  /** Whether it is worth it for a column of the type, rather than for its arrays only. */
+  readonly forColumns: boolean;
+}
+
+const TWO_32 = 0x1_0000_0000;
+/** Where the upper half is below it in absolute value, 64 bits are exact as a number. */
+const EXACT_HIGH = 0x10_0000;
+const EPOCH_DAYS = 10_957;
+const DAY = 86_400_000;
+const EPOCH = EPOCH_DAYS * DAY;
+const LATEST = 8_640_000_000_000_000;
+const INT64_MAX = 2n ** 63n - 1n;
+const INT64_MIN = -(2n ** 63n);
+/** What the server has for the dimensions of an array, at most. */
+const MOST_DIMENSIONS = 6;
+
+function int32(bytes: Buffer, at: number): number {
+  return (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
+}
+
+function checkSize(start: number, end: number, size: number): void {
+  if (end - start !== size) throw contradiction();
+}
+
+function contradiction(): ProtocolViolation {
+  return new ProtocolViolation('a value whose length contradicts its type');
+}
+
+const int2: Loader = (bytes, start, end) => {
+  checkSize(start, end, 2);
+  return ((bytes[start]! << 24) >> 16) | bytes[start + 1]!;
+};
+
+const int4: Loader = (bytes, start, end) => {
+  checkSize(start, end, 4);
+  return int32(bytes, start);
+};
+
+const oid: Loader = (bytes, start, end) => {
+  checkSize(start, end, 4);
+  return int32(bytes, start) >>> 0;
+};
+
+const words = new Int32Array(2);
+const bigints = new BigInt64Array(words.buffer);
+const [LOW, HIGH] = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1 ? [0, 1] : [1, 0];
+
+const int8: Loader = (bytes, start, end) => {
+  checkSize(start, end, 8);
+  words[HIGH] = int32(bytes, start);
+  words[LOW] = int32(bytes, start + 4);
+  return bigints[0];
+};
+
+const bool: Loader = (bytes, start, end) => {
+  checkSize(start, end, 1);
+  return bytes[start] === 1;
+};
+
+const bytea: Loader = (bytes, start, end) => {
+  const loaded = Buffer.allocUnsafe(end - start);
+  bytes.copy(loaded, 0, start, end);
+  return loaded;
+};
+
+/** Microseconds from 2000-01-01T00:00:00Z, as a `Date`: they are cut off. */
+const instant: Loader = (bytes, start, end) => {
+  checkSize(start, end, 8);
+  const high = int32(bytes, start);
+  if (high < EXACT_HIGH && high >= -EXACT_HIGH) {
+    const microseconds = high * TWO_32 + (int32(bytes, start + 4) >>> 0);
+    return new Date(Math.floor(microseconds / 1000) + EPOCH);
+  }
+  const microseconds = bytes.readBigInt64BE(start);
+  const milliseconds =
+    Number(microseconds / 1000n) - (microseconds < 0n && microseconds % 1000n !== 0n ? 1 : 0);
+  const isFinite = microseconds !== INT64_MAX && microseconds !== INT64_MIN;
+  if (isFinite && Math.abs(milliseconds + EPOCH) <= LATEST) return new Date(milliseconds + EPOCH);
+  const text = isFinite ? instantText(microseconds) : microseconds === INT64_MAX ? 'infinity' : '-infinity';
+  throw new errors.DataError(`the timestamptz '${text}' can't be held by a Date; cast it to text to see it`);
+};
+
+/** As the server writes it in UTC. */
+function instantText(microseconds: bigint): string {
+  const perDay = 86_400_000_000n;
+  const ofDay = ((microseconds % perDay) + perDay) % perDay;
+  const { year, month, day } = civilDate(Number((microseconds - ofDay) / perDay) + EPOCH_DAYS);
+  const two = (value: number): string => String(value).padStart(2, '0');
+  const time = Number(ofDay);
+  const clock = [3_600_000_000, 60_000_000, 1_000_000].map((unit, i) =>
+    two(Math.floor(time / unit) % (i === 0 ? 24 : 60)),
+  );
+  const fraction = time % 1_000_000;
+  const digits = fraction === 0 ? '' : `.${String(fraction).padStart(6, '0').replace(/0+$/, '')}`;
+  const written = String(year > 0 ? year : 1 - year).padStart(4, '0');
+  return `${written}-${two(month)}-${two(day)} ${clock.join(':')}${digits}+00${year > 0 ? '' : ' BC'}`;
+}
+
+/** Loads arrays of any depth, as `arrayLoader()` loads their text. */
+export function binaryArrayLoader(loadElement: Loader): Loader {
+  return (bytes, start, end) => new BinaryArrayReader(bytes, start, end, loadElement).array();
+}
+
+class BinaryArrayReader {
+  readonly #bytes: Buffer;
+  readonly #end: number;
+  readonly #loadElement: Loader;
+  readonly #lengths: number[] = [];
+  #at: number;
+
+  constructor(bytes: Buffer, start: number, end: number, loadElement: Loader) {
+    this.#bytes = bytes;
+    this.#at = start;
+    this.#end = end;
+    this.#loadElement = loadElement;
+  }
+
+  array(): unknown[] {
+    const dimensions = this.#int32();
+    if (dimensions < 0 || dimensions > MOST_DIMENSIONS) throw contradiction();
+    // Whether there are NULLs, and the type of the elements, which goes with that of the column.
+    this.#int32();
+    this.#int32();
+    let elements = 1;
+    for (let i = 0; i < dimensions; i++) {
+      const length = this.#int32();
+      // The lower bound has no place in JavaScript.
+      this.#int32();
+      elements *= length;
+      // Each element takes four bytes at least, so that no more than have arrived is made room for.
+      if (length < 0 || elements > (this.#end - this.#at) / 4) throw contradiction();
+      this.#lengths.push(length);
+    }
+    const array = dimensions === 0 ? [] : this.#level(0);
+    if (this.#at !== this.#end) throw contradiction();
+    return array;
+  }
+
+  #level(depth: number): unknown[] {
+    const length = this.#lengths[depth]!;
+    const elements = new Array<unknown>(length);
+    if (depth + 1 < this.#lengths.length) {
+      for (let i = 0; i < length; i++) elements[i] = this.#level(depth + 1);
+      return elements;
+    }
+    const bytes = this.#bytes;
+    const loadElement = this.#loadElement;
+    for (let i = 0; i < length; i++) {
+      const size = this.#int32();
+      if (size < 0) {
+        if (size !== -1) throw contradiction();
+        elements[i] = null;
+        continue;
+      }
+      const stop = this.#at + size;
+      if (stop > this.#end) throw contradiction();
+      elements[i] = loadElement(bytes, this.#at, stop);
+      this.#at = stop;
+    }
+    return elements;
+  }
+
+  #int32(): number {
+    const at = this.#at;
+    if (at + 4 > this.#end) throw contradiction();
+    this.#at = at + 4;
+    return int32(this.#bytes, at);
+  }
+}
+
+const BPCHAR = 1042;
+const VARCHAR = 1043;
+const NAME = 19;
+const asText: BinaryFormat = { text: undefined, load: loadText, forColumns: false };
+
+/** The types whose values are asked for in the binary format, where it is known beforehand that they are to come. */
+export const BINARY_FORMATS: ReadonlyMap<number, BinaryFormat> = new Map([
+  [Oids.int2, { text: loadInteger, load: int2, forColumns: true }],
+  [Oids.int4, { text: loadInteger, load: int4, forColumns: true }],
+  [Oids.oid, { text: loadInteger, load: oid, forColumns: true }],
+  [Oids.int8, { text: loadBigint, load: int8, forColumns: true }],
+  [Oids.timestamptz, { text: instantLoader, load: instant, forColumns: true }],
+  [Oids.bytea, { text: loadBytes, load: bytea, forColumns: true }],
+  [Oids.bool, { text: loadBoolean, load: bool, forColumns: false }],
+  [Oids.text, asText],
+  [VARCHAR, asText],
+  [BPCHAR, asText],
+  [NAME, asText],
+] satisfies [number, BinaryFormat][]);
