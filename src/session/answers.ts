@@ -156,7 +156,8 @@ export class Answers {
 
   #onTag(pending: PendingStatement, tag: string): void {
     if (tag === 'DEALLOCATE ALL' || tag === 'DISCARD ALL') this.#lane.deallocated();
-    else if (changesSchema(tag) || (tag === 'ROLLBACK' && this.#schemaMayChange)) this.#lane.schemaChanged();
+    else if (changesSchema(tag) || (tag === 'ROLLBACK' && this.#schemaMayChange))
+      this.#lane.discardPrepared();
     this.#schemaMayChange ||= mayChangeSchema(tag);
     pending.onComplete(tag);
   }
@@ -180,6 +181,12 @@ export class Answers {
   /** The server skips everything up to the next Sync. */
   #onPipelineError(pending: PendingStatement): void {
     this.#flow.pipeline.aborted = true;
+    const reason = outdated(pending);
+    if (reason !== null) {
+      // Sent again, it would come behind what was sent after it; the next pipeline finds it prepared anew.
+      this.#lane.discardPrepared();
+      pending.error = outdatedInTransaction(reason);
+    }
     this.#answeredInPipeline(pending, pending.error);
     for (
       let next = this.#flow.inFlight.first;
@@ -212,7 +219,7 @@ export class Answers {
     if (idle) this.#schemaMayChange = false;
     const reason = outdated(pending);
     if (reason !== null) {
-      this.#lane.discard(pending);
+      this.#lane.discardPrepared();
       if (this.#sendAgain(pending, reason, idle)) return;
     }
     this.#flow.settle(pending, pending.error);

@@ -157,13 +157,8 @@ export class Lane {
     return false;
   }
 
-  /** Drops what `pending` had prepared: it is not valid any more. */
-  discard(pending: PendingStatement): void {
-    for (const { statement } of pending.executions) this.#prepared.discard(statement);
-  }
-
-  /** Tables or types that prepared statements use may have changed. */
-  schemaChanged(): void {
+  /** Tables or types that prepared statements use may have changed, or did: one that met it is hardly the only one. */
+  discardPrepared(): void {
     this.#prepared.discardAll();
   }
 

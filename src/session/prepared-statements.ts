@@ -17,6 +17,10 @@ export interface PreparePolicy {
   readonly max: number | null;
 }
 
+function keepsNone({ max }: PreparePolicy): boolean {
+  return max !== null && max < 1;
+}
+
 /** What identifies a prepared statement: its text and the types its parameters are sent as. */
 export function statementKey(text: string, params: readonly { readonly oid: number }[]): string {
   let key = '';
@@ -40,7 +44,7 @@ export class PreparedStatements {
 
   /** Whether a statement is prepared, or would be if it were executed now. */
   reaches(key: string, prepare: boolean | undefined, policy: PreparePolicy): boolean {
-    if (prepare === false || policy.threshold === null) return false;
+    if (prepare === false || policy.threshold === null || keepsNone(policy)) return false;
     return this.#kept.has(key) || (this.#executions.get(key) ?? 0) >= policy.threshold;
   }
 
@@ -54,14 +58,17 @@ export class PreparedStatements {
 
   /** The named statement to execute, to be parsed first unless `ready`; null if this execution is to be unnamed. */
   choose(key: string, prepare: boolean | undefined, policy: PreparePolicy): ServerStatement | null {
+    if (prepare === false || policy.threshold === null) return null;
+    if (keepsNone(policy)) {
+      this.discardAll();
+      return null;
+    }
     const kept = this.#kept.get(key);
     if (kept !== undefined) {
-      if (prepare === false || policy.threshold === null) return null;
       this.#kept.delete(key);
       this.#kept.set(key, kept);
       return kept;
     }
-    if (prepare === false || policy.threshold === null) return null;
     if (prepare !== true && !this.reaches(key, prepare, policy)) {
       this.count(key);
       return null;
@@ -76,7 +83,7 @@ export class PreparedStatements {
     this.#kept.set(key, statement);
     const max = policy.max ?? Infinity;
     for (const [oldest, { name }] of this.#kept) {
-      if (this.#kept.size <= Math.max(1, max)) break;
+      if (this.#kept.size <= max) break;
       this.#kept.delete(oldest);
       this.#evicted.push(name);
     }
@@ -99,13 +106,6 @@ export class PreparedStatements {
   /** The server refused to prepare it. */
   forget(statement: ServerStatement): void {
     if (this.#kept.get(statement.key) === statement) this.#kept.delete(statement.key);
-  }
-
-  /** What the server has under this name is of no use any more. */
-  discard(statement: ServerStatement): void {
-    if (this.#kept.get(statement.key) !== statement) return;
-    this.#kept.delete(statement.key);
-    this.#evicted.push(statement.name);
   }
 
   /** What the server has prepared may not be valid any more. */
