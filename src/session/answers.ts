@@ -90,6 +90,7 @@ export class Answers {
       case Backend.CloseComplete:
         checkEmpty(start, end);
         if (pending.route === 'engine') this.#unexpected(type);
+        else pending.onCloseComplete();
         return;
       case Backend.CommandComplete:
         this.#onTag(pending, readTag(bytes, start, end));
@@ -135,9 +136,9 @@ export class Answers {
     else this.#lane.sync(pending);
   }
 
-  #answeredInPipeline(pending: PendingStatement, error: unknown, skipped = false): void {
+  #answeredInPipeline(pending: PendingStatement, error: unknown): void {
     this.#flow.inFlight.shift();
-    this.#lane.answered(pending, skipped);
+    this.#lane.answered(pending);
     this.#flow.settle(pending, error);
   }
 
@@ -193,7 +194,7 @@ export class Answers {
       next?.pipelined === true && next.syncs === null;
       next = this.#flow.inFlight.first
     ) {
-      this.#answeredInPipeline(next, pipelineAborted(next), true);
+      this.#answeredInPipeline(next, pipelineAborted(next));
     }
     this.#flow.pump();
   }

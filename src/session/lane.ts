@@ -140,9 +140,9 @@ export class Lane {
     pending.executions.push({ statement, described: false, hidden: true });
   }
 
-  /** The server is done with a statement: what it did not confirm is not prepared. One that it skipped closed nothing either. */
-  answered(pending: PendingStatement, skipped = false): void {
-    if (skipped && pending.closing.length > 0) this.#prepared.closeAgain(pending.closing);
+  /** The server is done with a statement: what it did not confirm is not prepared, or not closed. */
+  answered(pending: PendingStatement): void {
+    if (pending.closing.length > 0) this.#prepared.closeAgain(pending.unclosed);
     for (const statement of pending.parsing) {
       this.#parsing.delete(statement);
       if (!statement.ready) this.#prepared.forget(statement);

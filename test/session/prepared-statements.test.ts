@@ -108,6 +108,19 @@ describe('the statements kept on the server', () => {
     expect(Math.max(...counts.map(Number))).toBeLessThanOrEqual(2);
   });
 
+  it('are bounded as well where an executemany() fails, of which the server skips the rest', async () => {
+    const connection = await connect({ autocommit: true });
+    connection.preparedMax = 2;
+    await times(10, async (i) => {
+      const failing = connection
+        .cursor()
+        .executemany(`select ${String(i)}, 1 / (%s)::int`, [[0], [100_000], [2n ** 20n], [true], ['5']]);
+      await expect(failing).rejects.toBeInstanceOf(errors.DivisionByZero);
+    });
+    await connection.execute('select %s::int', [1], { prepare: true });
+    expect((await prepared(connection)).length).toBeLessThanOrEqual(2);
+  });
+
   it('are none if preparedMax is 0, not even those that there were', async () => {
     const connection = await connect({ autocommit: true });
     await connection.execute('select %s::int', [1], { prepare: true });
