@@ -1,4 +1,5 @@
 import * as errors from '../errors/index.js';
+import { thrownText } from '../errors/thrown.js';
 import type { AdaptersMap, DumpedParam, Dumper } from './adapters-map.js';
 import { checkText } from './dump-scalars.js';
 import { Oids } from './oids.js';
@@ -25,7 +26,7 @@ export function checkedDumper(dumper: CustomDumper<never>): Dumper {
       result = dumper(value, place, map);
     } catch (error) {
       if (error instanceof errors.Error) throw error;
-      throw new errors.DataError(`${place}: the dumper of ${nameOf(value)} failed: ${String(error)}`, {
+      throw new errors.DataError(`${place}: the dumper of ${nameOf(value)} failed: ${thrownText(error)}`, {
         cause: error,
       });
     }

@@ -1,4 +1,5 @@
 import * as errors from '../errors/index.js';
+import { thrownText } from '../errors/thrown.js';
 import type { AdaptersMap, DumpedParam } from './adapters-map.js';
 import { checkText, dumpFloat } from './dump-scalars.js';
 import { Oids } from './oids.js';
@@ -46,7 +47,7 @@ export class Json extends Wrapper {
     try {
       text = (this.#dumps ?? dumps)(this.value);
     } catch (cause) {
-      throw new errors.DataError(`${place}: the value can't be turned into JSON: ${String(cause)}`, {
+      throw new errors.DataError(`${place}: the value can't be turned into JSON: ${thrownText(cause)}`, {
         cause,
       });
     }

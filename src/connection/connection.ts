@@ -5,6 +5,7 @@ import { AsyncCursor, type CursorOptions, type ExecuteOptions } from '../cursor/
 import { AsyncServerCursor, type ServerCursorOptions } from '../cursor/server-cursor.js';
 import { channels, type NoticeMessage } from '../diagnostics.js';
 import * as errors from '../errors/index.js';
+import { thrownText } from '../errors/thrown.js';
 import { INSPECT } from '../inspect.js';
 import type { Query } from '../query/binding.js';
 import type { Params } from '../query/placeholders.js';
@@ -332,7 +333,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     this[HANDLE].policy.threshold = value;
   }
 
-  /** How many prepared statements are kept on the server; null: no limit. */
+  /** How many prepared statements are kept on the server; 0: none; null: no limit. */
   get preparedMax(): number | null {
     return this[HANDLE].policy.max;
   }
@@ -537,7 +538,7 @@ function callNoticeHandlers(handlers: readonly NoticeHandler[], fields: Response
     try {
       handler(notice);
     } catch (error) {
-      process.emitWarning(`a notice handler threw: ${String(error)}`);
+      process.emitWarning(`a notice handler threw: ${thrownText(error)}`);
     }
   }
 }

@@ -1,4 +1,5 @@
 import * as errors from '../errors/index.js';
+import { thrownText } from '../errors/thrown.js';
 import type { Session } from '../session/session.js';
 import type { Handle } from './handle.js';
 
@@ -63,7 +64,7 @@ export class Notifications {
       try {
         handler(notify);
       } catch (error) {
-        process.emitWarning(`a notify handler threw: ${String(error)}`);
+        process.emitWarning(`a notify handler threw: ${thrownText(error)}`);
       }
     }
   }

@@ -3,6 +3,7 @@ import { dumpAs, dumpParam } from '../adapt/dump.js';
 import { dumpDate, dumpNumber } from '../adapt/dump-scalars.js';
 import { loadText } from '../adapt/load-text.js';
 import * as errors from '../errors/index.js';
+import { thrownText } from '../errors/thrown.js';
 import type { Loader } from '../wire/row-decoder.js';
 import type { Block } from './block.js';
 import { writeAscii, writeEscaped } from './encode-text.js';
@@ -274,7 +275,7 @@ export class TextRowReader implements RowReader {
 
 /** Says where in the data a loader failed. */
 export function loadFailed(error: unknown, row: number, column: number): Error {
-  const detail = error instanceof Error ? error.message : String(error);
+  const detail = error instanceof Error ? error.message : thrownText(error);
   return new errors.DataError(`row ${String(row)}, column ${String(column + 1)}: ${detail}`, {
     cause: error,
   });

@@ -4,6 +4,7 @@ import { SessionLiterals, type LiteralContext } from '../adapt/literal.js';
 import type { AsyncConnection } from '../connection/connection.js';
 import { HANDLE, type Handle } from '../connection/handle.js';
 import * as errors from '../errors/index.js';
+import { thrownText } from '../errors/thrown.js';
 import { INSPECT } from '../inspect.js';
 import {
   checkQuery,
@@ -433,7 +434,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     try {
       result = await fn(copy);
     } catch (error) {
-      await copy.abort(`error from JavaScript: ${String(error)}`);
+      await copy.abort(`error from JavaScript: ${thrownText(error)}`);
       throw error;
     }
     await copy.complete();

@@ -1,4 +1,5 @@
 import { brand, Error, InterfaceError, OperationalError, ProgrammingError } from './base.js';
+import { thrownText } from './thrown.js';
 
 /** Two operations at once on one cursor: the second raises this, the first is unaffected. */
 export class ConcurrentCursorUse extends InterfaceError {
@@ -77,7 +78,7 @@ export class TransactionOutcomeUnknown extends OperationalError {
 
   /** `cause` is the error that the COMMIT was answered with. */
   constructor(cause: unknown) {
-    const reason = cause instanceof globalThis.Error ? cause.message : String(cause);
+    const reason = cause instanceof globalThis.Error ? cause.message : thrownText(cause);
     super(
       `the connection was lost before the server had answered the COMMIT, so the transaction may be committed or not (${reason});` +
         ' look for what it wrote before running it again',

@@ -26,6 +26,7 @@ import {
   type UncommittedMessage,
 } from '../diagnostics.js';
 import * as errors from '../errors/index.js';
+import { thrownText } from '../errors/thrown.js';
 import { INSPECT, type Inspect } from '../inspect.js';
 import type { Query } from '../query/binding.js';
 import type { Params } from '../query/placeholders.js';
@@ -667,7 +668,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
       } catch (error) {
         usable = false;
         process.emitWarning(
-          `a connection of the pool '${this.name}' was discarded because \`reset\` failed: ${String(error)}`,
+          `a connection of the pool '${this.name}' was discarded because \`reset\` failed: ${thrownText(error)}`,
           { code: 'USINGPG_RESET_FAILED' },
         );
       }
@@ -708,7 +709,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     try {
       await this.#options.reconnectFailed?.(this);
     } catch (error) {
-      process.emitWarning(`\`reconnectFailed\` of the pool '${this.name}' failed: ${String(error)}`, {
+      process.emitWarning(`\`reconnectFailed\` of the pool '${this.name}' failed: ${thrownText(error)}`, {
         code: 'USINGPG_RECONNECT_FAILED',
       });
     }

@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { EvictReason } from '../diagnostics.js';
 import * as errors from '../errors/index.js';
+import { thrownText } from '../errors/thrown.js';
 import { LinkedList, type Link } from '../linked-list.js';
 import { Backoff } from './backoff.js';
 import type { Clock, Timer } from './clock.js';
@@ -954,5 +955,5 @@ async function unlessAborted<V>(promise: Promise<V>, signal: AbortSignal): Promi
 }
 
 function describeError(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return error instanceof Error ? error.message : thrownText(error);
 }

@@ -90,6 +90,7 @@ export class Answers {
       case Backend.CloseComplete:
         checkEmpty(start, end);
         if (pending.route === 'engine') this.#unexpected(type);
+        else pending.onCloseComplete();
         return;
       case Backend.CommandComplete:
         this.#onTag(pending, readTag(bytes, start, end));
@@ -135,9 +136,9 @@ export class Answers {
     else this.#lane.sync(pending);
   }
 
-  #answeredInPipeline(pending: PendingStatement, error: unknown, skipped = false): void {
+  #answeredInPipeline(pending: PendingStatement, error: unknown): void {
     this.#flow.inFlight.shift();
-    this.#lane.answered(pending, skipped);
+    this.#lane.answered(pending);
     this.#flow.settle(pending, error);
   }
 
@@ -156,7 +157,8 @@ export class Answers {
 
   #onTag(pending: PendingStatement, tag: string): void {
     if (tag === 'DEALLOCATE ALL' || tag === 'DISCARD ALL') this.#lane.deallocated();
-    else if (changesSchema(tag) || (tag === 'ROLLBACK' && this.#schemaMayChange)) this.#lane.schemaChanged();
+    else if (changesSchema(tag) || (tag === 'ROLLBACK' && this.#schemaMayChange))
+      this.#lane.discardPrepared();
     this.#schemaMayChange ||= mayChangeSchema(tag);
     pending.onComplete(tag);
   }
@@ -180,13 +182,19 @@ export class Answers {
   /** The server skips everything up to the next Sync. */
   #onPipelineError(pending: PendingStatement): void {
     this.#flow.pipeline.aborted = true;
+    const reason = outdated(pending);
+    if (reason !== null) {
+      // Sent again, it would come behind what was sent after it; the next pipeline finds it prepared anew.
+      this.#lane.discardPrepared();
+      pending.error = outdatedInTransaction(reason);
+    }
     this.#answeredInPipeline(pending, pending.error);
     for (
       let next = this.#flow.inFlight.first;
       next?.pipelined === true && next.syncs === null;
       next = this.#flow.inFlight.first
     ) {
-      this.#answeredInPipeline(next, pipelineAborted(next), true);
+      this.#answeredInPipeline(next, pipelineAborted(next));
     }
     this.#flow.pump();
   }
@@ -212,7 +220,7 @@ export class Answers {
     if (idle) this.#schemaMayChange = false;
     const reason = outdated(pending);
     if (reason !== null) {
-      this.#lane.discard(pending);
+      this.#lane.discardPrepared();
       if (this.#sendAgain(pending, reason, idle)) return;
     }
     this.#flow.settle(pending, pending.error);

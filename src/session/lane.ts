@@ -146,9 +146,9 @@ export class Lane {
     pending.executions.push({ statement, described: false, hidden: true, plan: null });
   }
 
-  /** The server is done with a statement: what it did not confirm is not prepared. One that it skipped closed nothing either. */
-  answered(pending: PendingStatement, skipped = false): void {
-    if (skipped && pending.closing.length > 0) this.#prepared.closeAgain(pending.closing);
+  /** The server is done with a statement: what it did not confirm is not prepared, or not closed. */
+  answered(pending: PendingStatement): void {
+    if (pending.closing.length > 0) this.#prepared.closeAgain(pending.unclosed);
     for (const statement of pending.parsing) {
       this.#parsing.delete(statement);
       if (!statement.ready) this.#prepared.forget(pending.request.text, statement);
@@ -163,13 +163,8 @@ export class Lane {
     return false;
   }
 
-  /** Drops what `pending` had prepared: it is not valid any more. */
-  discard(pending: PendingStatement): void {
-    for (const { statement } of pending.executions) this.#prepared.discard(pending.request.text, statement);
-  }
-
-  /** Tables or types that prepared statements use may have changed. */
-  schemaChanged(): void {
+  /** Tables or types that prepared statements use may have changed, or did: one that met it is hardly the only one. */
+  discardPrepared(): void {
     this.#prepared.discardAll();
   }
 

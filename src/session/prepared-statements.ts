@@ -22,6 +22,10 @@ export interface PreparePolicy {
   readonly max: number | null;
 }
 
+function keepsNone({ max }: PreparePolicy): boolean {
+  return max !== null && max < 1;
+}
+
 interface Typed {
   readonly oid: number;
 }
@@ -58,7 +62,7 @@ export class PreparedStatements {
     prepare: boolean | undefined,
     policy: PreparePolicy,
   ): boolean {
-    if (prepare === false || policy.threshold === null) return false;
+    if (prepare === false || policy.threshold === null || keepsNone(policy)) return false;
     const known = this.#find(text, params);
     return known?.statement != null || (known?.executions ?? 0) >= policy.threshold;
   }
@@ -83,6 +87,10 @@ export class PreparedStatements {
     policy: PreparePolicy,
   ): ServerStatement | null {
     if (prepare === false || policy.threshold === null) return null;
+    if (keepsNone(policy)) {
+      this.discardAll();
+      return null;
+    }
     const known = this.#find(text, params);
     if (known?.statement != null) {
       this.#kept.moveToEnd(known.place!);
@@ -106,8 +114,7 @@ export class PreparedStatements {
       fixed: hasFixedColumns(known.text),
       fields: undefined,
     };
-    const most = Math.max(1, policy.max ?? Infinity);
-    while (this.#kept.length > most) {
+    while (this.#kept.length > (policy.max ?? Infinity)) {
       const oldest = this.#kept.shift()!;
       this.#evicted.push(oldest.statement!.name);
       this.#drop(oldest);
@@ -134,13 +141,6 @@ export class PreparedStatements {
     if (known === undefined) return;
     this.#kept.remove(known.place!);
     this.#drop(known);
-  }
-
-  /** What the server has under this name is of no use any more. */
-  discard(text: string, statement: ServerStatement): void {
-    const before = this.#kept.length;
-    this.forget(text, statement);
-    if (this.#kept.length < before) this.#evicted.push(statement.name);
   }
 
   /** What the server has prepared may not be valid any more. */

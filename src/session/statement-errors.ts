@@ -1,4 +1,5 @@
 import * as errors from '../errors/index.js';
+import { thrownText } from '../errors/thrown.js';
 import type { PendingStatement } from './statement.js';
 
 /** A statement of a pipeline that the server has skipped. */
@@ -42,7 +43,7 @@ export function outdatedInTransaction(error: errors.Error): Error {
 /** A row that could not be made of what the server sent. */
 export function loadError(cause: unknown, text: string): Error {
   if (cause instanceof errors.Error) return cause;
-  const detail = cause instanceof Error ? cause.message : String(cause);
+  const detail = cause instanceof Error ? cause.message : thrownText(cause);
   return new errors.DataError(`a loader failed on a value of the result: ${detail}`, { cause, query: text });
 }
 

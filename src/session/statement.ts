@@ -80,8 +80,9 @@ export class PendingStatement {
   pipelined = false;
   /** How many transactions the statements that this Sync ends have begun, if it is the Sync of a pipeline; else null. */
   syncs: number | null = null;
-  /** The statements that are closed on the server on its way. */
+  /** The statements that are closed on the server on its way, in this order. */
   closing: readonly string[] = NONE;
+  #closed = 0;
   /** Whether the Sync behind it has been written, so that ReadyForQuery is going to end it. */
   synced = true;
   settled = false;
@@ -134,6 +135,8 @@ export class PendingStatement {
     this.sent = false;
     this.error = null;
     this.results = [];
+    this.closing = NONE;
+    this.#closed = 0;
     this.parsing = NONE;
     this.executions = [];
     this.#parsed = 0;
@@ -143,6 +146,15 @@ export class PendingStatement {
     this.#copying = null;
     this.decoder = null;
     this.rows = [];
+  }
+
+  onCloseComplete(): void {
+    this.#closed++;
+  }
+
+  /** What the server has not closed: it skips what comes behind an error. */
+  get unclosed(): readonly string[] {
+    return this.closing.slice(this.#closed);
   }
 
   onParseComplete(): void {

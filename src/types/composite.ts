@@ -5,6 +5,7 @@ import { compositeLoader } from '../adapt/load-composite.js';
 import { Wrapper } from '../adapt/wrappers.js';
 import type { AsyncConnection, WaitOptions } from '../connection/connection.js';
 import * as errors from '../errors/index.js';
+import { thrownText } from '../errors/thrown.js';
 import {
   checkInfo,
   fetchType,
@@ -186,7 +187,7 @@ function sequenceOf<T>(
   } catch (error) {
     if (error instanceof errors.Error) throw error;
     throw new errors.DataError(
-      `${place}: the makeSequence of the composite type ${type.name} failed: ${String(error)}`,
+      `${place}: the makeSequence of the composite type ${type.name} failed: ${thrownText(error)}`,
       { cause: error },
     );
   }

@@ -63,6 +63,23 @@ describe('a custom loader', () => {
     expect(await one(conn, 'SELECT 2')).toBe(2);
   });
 
+  it.each<[string, unknown, RegExp]>([
+    ['text', 'boom', /failed on a value of the result: boom$/],
+    ['nothing', undefined, /: undefined$/],
+    ['a symbol', Symbol('boom'), /: Symbol\(boom\)$/],
+    ['an object without a text', Object.create(null), /: an object without a text$/],
+  ])('may throw %s', async (_what, thrown, message) => {
+    const conn = await connect({ autocommit: true });
+    const cur = conn.cursor();
+    cur.adapters.registerLoader('int4', () => {
+      throw thrown;
+    });
+    const error: unknown = await cur.execute('SELECT 1').catch((caught: unknown) => caught);
+    expect(error).toBeInstanceOf(errors.DataError);
+    expect((error as Error).message).toMatch(message);
+    expect(await one(conn, 'SELECT 2')).toBe(2);
+  });
+
   it('has to be a function for a type that is known', async () => {
     const conn = await connect();
     expect(() => {
@@ -131,6 +148,7 @@ describe('a custom dumper', () => {
 
   it.each<[string, () => unknown, RegExp]>([
     ['throws', () => { throw new TypeError('no'); }, /^\$1\[1\]: the dumper of Point failed: TypeError: no/], // prettier-ignore
+    ['throws what has no text', () => { throw Object.create(null); }, /of Point failed: an object without a text$/], // prettier-ignore
     [
       'returns undefined',
       () => undefined,

@@ -117,6 +117,16 @@ describe('a COPY … FROM STDIN', () => {
     expect(await rowsOf(table)).toEqual([]);
   });
 
+  test('is aborted also when the callback throws something that has no text', async () => {
+    const table = await withTable();
+    const failure: unknown = Object.create(null);
+    const attempt = table.cur.withCopy(FROM, () => {
+      throw failure;
+    });
+    await expect(attempt).rejects.toBe(failure);
+    await expectUsable(table);
+  });
+
   test('that the callback has finished or aborted itself is left as it is', async () => {
     const table = await withTable();
     await table.cur.withCopy(FROM, async (copy) => {

@@ -108,6 +108,32 @@ describe('the statements kept on the server', () => {
     expect(Math.max(...counts.map(Number))).toBeLessThanOrEqual(2);
   });
 
+  it('are bounded as well where an executemany() fails, of which the server skips the rest', async () => {
+    const connection = await connect({ autocommit: true });
+    connection.preparedMax = 2;
+    await times(10, async (i) => {
+      const failing = connection
+        .cursor()
+        .executemany(`select ${String(i)}, 1 / (%s)::int`, [[0], [100_000], [2n ** 20n], [true], ['5']]);
+      await expect(failing).rejects.toBeInstanceOf(errors.DivisionByZero);
+    });
+    await connection.execute('select %s::int', [1], { prepare: true });
+    expect((await prepared(connection)).length).toBeLessThanOrEqual(2);
+  });
+
+  it('are none if preparedMax is 0, not even those that there were', async () => {
+    const connection = await connect({ autocommit: true });
+    await connection.execute('select %s::int', [1], { prepare: true });
+    await connection.execute('select 1', undefined, { prepare: true });
+    connection.preparedMax = 0;
+    await connection.execute('select %s::int', [1], { prepare: true });
+    await connection.cursor().executemany('select %s::int', [[1], [2], [3]]);
+    expect(await prepared(connection)).toEqual([]);
+    connection.preparedMax = 1;
+    await connection.execute('select %s::int', [1], { prepare: true });
+    expect(await prepared(connection)).toEqual(['select $1::int']);
+  });
+
   it('are none if prepareThreshold is null', async () => {
     const connection = await connect({ autocommit: true, prepareThreshold: null });
     await times(10, () => connection.execute('select %s::int', [1]));
@@ -196,6 +222,58 @@ describe('a prepared statement whose table has changed', () => {
     } finally {
       await connection.rollback();
       await admin('drop table plan_inside');
+    }
+  });
+
+  it('fails one transaction only, however many statements use the table', async () => {
+    const connection = await connect();
+    await table(connection, 'plan_several');
+    await connection.commit();
+    const several = async (): Promise<number[]> => {
+      const widths: number[] = [];
+      for (const order of ['a', 'a desc', '1'])
+        widths.push(
+          (await connection.execute(`select * from plan_several order by ${order}`)).description!.length,
+        );
+      return widths;
+    };
+    try {
+      expect(await several()).toEqual([1, 1, 1]);
+      await connection.commit();
+      await connection.execute('select 1');
+      await admin('alter table plan_several add column b int');
+      await expect(several()).rejects.toMatchObject({ sqlstate: '0A000' });
+      await connection.rollback();
+      await connection.execute('select 1');
+      expect(await several()).toEqual([2, 2, 2]);
+    } finally {
+      await connection.rollback();
+      await admin('drop table plan_several');
+    }
+  });
+
+  it('fails one pipeline with what to do, which then works', async () => {
+    const connection = await connect({ autocommit: true });
+    await table(connection, 'plan_pipeline');
+    const inPipeline = (): Promise<unknown[]> =>
+      connection.withPipeline(async () => {
+        const cursor = await connection.execute(query('plan_pipeline'), [1]);
+        await connection.execute('select %s::int', [2]);
+        return cursor.fetchall();
+      });
+    try {
+      expect(await inPipeline()).toEqual([[1]]);
+      await admin('alter table plan_pipeline add column b int');
+      await expect(inPipeline()).rejects.toMatchObject({
+        sqlstate: '0A000',
+        message: expect.stringMatching(/cached plan must not change.*run it again/) as string,
+      });
+      expect(await inPipeline()).toEqual([[1, null]]);
+      await connection.execute("do $$ begin execute 'deallocate all'; end $$");
+      await expect(inPipeline()).rejects.toMatchObject({ sqlstate: '26000' });
+      expect(await inPipeline()).toEqual([[1, null]]);
+    } finally {
+      await admin('drop table plan_pipeline');
     }
   });
 
