@@ -32,12 +32,12 @@ export {
   type ConnectOptions,
   type WaitOptions,
   type CursorFactory,
-  type NoticeHandler,
   type ServerCursorFactory,
 } from './connection/connection.js';
 export { ConnectionInfo, ConnStatus } from './connection/info.js';
 export { IsolationLevel } from './connection/isolation-level.js';
 export { AsyncPipeline, type PipelineOptions } from './connection/pipeline.js';
+export type { NoticeHandler } from './connection/notices.js';
 export { Notify, type NotifiesOptions, type NotifyHandler } from './connection/notifies.js';
 export {
   AsyncTransaction,

@@ -3,23 +3,20 @@ import type { AdaptersMap } from '../adapt/adapters-map.js';
 import { resolveConninfo, type ConninfoParams } from '../conninfo/index.js';
 import { AsyncCursor, type CursorOptions, type ExecuteOptions } from '../cursor/cursor.js';
 import { AsyncServerCursor, type ServerCursorOptions } from '../cursor/server-cursor.js';
-import { channels, type NoticeMessage } from '../diagnostics.js';
 import * as errors from '../errors/index.js';
-import { thrownText } from '../errors/thrown.js';
 import { INSPECT } from '../inspect.js';
 import type { Query } from '../query/binding.js';
 import type { Params } from '../query/placeholders.js';
 import { tupleRow, type RowFactory, type TupleRow } from '../rows.js';
-import type { ResponseFields } from '../session/link.js';
-import type { Session } from '../session/session.js';
 import type { TransactionStatus } from '../session/status.js';
 import { cancelWithin } from './cancel-safe.js';
 import { chosenParams, openSession } from './connect.js';
-import { HANDLE, Handle } from './handle.js';
+import { HANDLE, Handle, type HandleParts } from './handle.js';
 import { checkIdle, ConnectionInfo } from './info.js';
 import { AsyncPipeline, runInPipeline, type PipelineOptions } from './pipeline.js';
 import type { IsolationLevel } from './isolation-level.js';
-import { Notifications, Notify, wakeNotifies, type NotifiesOptions, type NotifyHandler } from './notifies.js';
+import type { NoticeHandler } from './notices.js';
+import { wakeNotifies, type NotifiesOptions, type Notify, type NotifyHandler } from './notifies.js';
 import { AsyncTransaction, runInTransaction, type TransactionOptions } from './transaction.js';
 import { checkSetting, DEFAULT_SETTINGS, type TransactionSettings } from './transaction-settings.js';
 import { TwoPhase, Xid } from './two-phase.js';
@@ -67,29 +64,20 @@ export interface WaitOptions {
 /** Tells a connection the name of the pool that makes it. @internal */
 export const POOL_NAME: unique symbol = Symbol('usingpg.poolName');
 
-/** Hears of a notice of the server. */
-export type NoticeHandler = (notice: errors.Diagnostic) => void;
-
 /** What a handle of a pooled connection takes over from the connection it was made of. @internal */
-export interface ConnectionParts<R> {
-  readonly session: Session;
-  readonly params: Readonly<Record<string, string>>;
-  readonly settings: TransactionSettings;
-  readonly policy: { readonly threshold: number | null; readonly max: number | null };
+export interface ConnectionParts<R> extends HandleParts {
   readonly adapters: AdaptersMap;
   readonly rowFactory: RowFactory<R>;
   readonly cursorFactory: CursorFactory;
   readonly serverCursorFactory: ServerCursorFactory;
-  readonly noticeHandlers: readonly NoticeHandler[];
-  readonly notifyHandlers: readonly NotifyHandler[];
   /** What leaving the scope does; null: close. A method's type, so that a connection of any rows is one of unknown rows. */
   readonly giveBack: { of(connection: AsyncConnection<R>): Promise<void> }['of'] | null;
   /** Whether `close()` gives back as well. */
   readonly closeReturns: boolean;
 }
 
-/** Hands the pool the parts of a connection. @internal */
-export const PARTS: unique symbol = Symbol('usingpg.parts');
+/** Gives the pool the parts of a connection for another that uses its session. @internal */
+export const LENT_PARTS: unique symbol = Symbol('usingpg.lentParts');
 
 const DEFAULT_PREPARE_THRESHOLD = 5;
 const DEFAULT_PREPARED_MAX = 100;
@@ -113,14 +101,11 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   serverCursorFactory: ServerCursorFactory;
   /** How values are sent and loaded on this connection; a copy of the global `adapters` made when it connected. */
   readonly adapters: AdaptersMap;
-  /** What is known of the connection and its server. */
-  readonly info: ConnectionInfo;
   /** @internal */
   readonly [HANDLE]: Handle;
   readonly #parts: ConnectionParts<R>;
-  readonly #noticeHandlers: NoticeHandler[];
-  readonly #notifications: Notifications;
-  readonly #twoPhase: TwoPhase;
+  #info: ConnectionInfo | null = null;
+  #twoPhase: TwoPhase | null = null;
 
   /**
    * Connects to a database (Psycopg: `AsyncConnection.connect`). Raises `ProgrammingError` for a wrong connection string,
@@ -158,41 +143,39 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   /** @internal Use `AsyncConnection.connect()` or a pool. */
   constructor(parts: ConnectionParts<R>) {
     this.#parts = parts;
-    this[HANDLE] = new Handle(parts.session, { ...parts.settings }, parts.policy, parts.params);
-    this.info = new ConnectionInfo(this[HANDLE], parts.params);
+    this[HANDLE] = new Handle(parts);
     this.adapters = parts.adapters;
     this.rowFactory = parts.rowFactory;
     this.cursorFactory = parts.cursorFactory;
     this.serverCursorFactory = parts.serverCursorFactory;
-    const noticeHandlers = [...parts.noticeHandlers];
-    const notifications = new Notifications(this[HANDLE], parts.notifyHandlers);
-    this.#noticeHandlers = noticeHandlers;
-    this.#notifications = notifications;
-    this.#twoPhase = new TwoPhase(this[HANDLE]);
-    // Without `this`: the session must not keep a connection from being collected that its user has lost.
-    const { session } = parts;
-    session.onNotice = (fields) => {
-      tellNotice(session, fields);
-      callNoticeHandlers(noticeHandlers, fields);
-    };
-    session.onNotification = ({ channel, payload, pid }) => {
-      notifications.receive(new Notify(channel, payload, pid));
-    };
   }
 
   /** @internal */
-  get [PARTS](): ConnectionParts<R> {
+  [LENT_PARTS](giveBack: ConnectionParts<R>['giveBack'], closeReturns: boolean): ConnectionParts<R> {
+    const { session, settings, policy, noticeHandlers, notifications } = this[HANDLE];
     return {
-      ...this.#parts,
-      settings: this[HANDLE].settings,
-      policy: this[HANDLE].policy,
-      adapters: this.adapters,
+      session,
+      params: this.#parts.params,
+      settings,
+      policy,
+      adapters: this.adapters.clone(),
       rowFactory: this.rowFactory,
       cursorFactory: this.cursorFactory,
       serverCursorFactory: this.serverCursorFactory,
-      noticeHandlers: this.#noticeHandlers,
-      notifyHandlers: this.#notifications.handlers,
+      noticeHandlers,
+      notifyHandlers: notifications.handlers,
+      giveBack,
+      closeReturns,
     };
+  }
+
+  /** What is known of the connection and its server. */
+  get info(): ConnectionInfo {
+    return (this.#info ??= new ConnectionInfo(this[HANDLE], this.#parts.params));
+  }
+
+  get #xa(): TwoPhase {
+    return (this.#twoPhase ??= new TwoPhase(this[HANDLE]));
   }
 
   // --- cursors
@@ -241,14 +224,14 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    */
   async commit(options: WaitOptions = {}): Promise<void> {
     this.#checkNoBlock('commit');
-    this.#twoPhase.checkNone('commit');
+    this.#twoPhase?.checkNone('commit');
     await this[HANDLE].command('COMMIT', { onlyIf: 'in transaction', signal: options.signal });
   }
 
   /** Rolls back the open transaction, if there is one. A ROLLBACK that runs is not undone by an abort: then it resolves. */
   async rollback(options: WaitOptions = {}): Promise<void> {
     this.#checkNoBlock('rollback');
-    this.#twoPhase.checkNone('rollback');
+    this.#twoPhase?.checkNone('rollback');
     await this[HANDLE].command('ROLLBACK', { onlyIf: 'in transaction', signal: options.signal });
   }
 
@@ -356,7 +339,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * `ProgrammingError` in autocommit, and if a transaction is open.
    */
   async tpcBegin(xid: Xid | string, options: WaitOptions = {}): Promise<void> {
-    await this.#twoPhase.begin(xid, options.signal);
+    await this.#xa.begin(xid, options.signal);
   }
 
   /**
@@ -366,7 +349,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * reason if nothing was prepared.
    */
   async tpcPrepare(options: WaitOptions = {}): Promise<void> {
-    await this.#twoPhase.prepare(options.signal);
+    await this.#xa.prepare(options.signal);
   }
 
   /**
@@ -374,7 +357,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * `tpc_commit`). Raises `ProgrammingError` if there is none.
    */
   async tpcCommit(xid?: Xid | string, options: WaitOptions = {}): Promise<void> {
-    await this.#twoPhase.finish('COMMIT', xid, options.signal);
+    await this.#xa.finish('COMMIT', xid, options.signal);
   }
 
   /**
@@ -382,12 +365,12 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * (Psycopg: `tpc_rollback`). Raises `ProgrammingError` if there is none.
    */
   async tpcRollback(xid?: Xid | string, options: WaitOptions = {}): Promise<void> {
-    await this.#twoPhase.finish('ROLLBACK', xid, options.signal);
+    await this.#xa.finish('ROLLBACK', xid, options.signal);
   }
 
   /** The transactions that are prepared and wait for their end, in any database of the server (Psycopg: `tpc_recover`). */
   async tpcRecover(options: WaitOptions = {}): Promise<Xid[]> {
-    return this.#twoPhase.recover(this.adapters, options.signal);
+    return this.#xa.recover(this.adapters, options.signal);
   }
 
   // --- notifications
@@ -404,19 +387,19 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * for await (const { payload } of conn.notifies()) console.log(payload);
    */
   notifies(options: NotifiesOptions = {}): AsyncGenerator<Notify, void, void> {
-    const loop = this.#notifications.loop(options);
+    const loop = this[HANDLE].notifications.loop(options);
     loopsOf.set(loop, this as unknown as AsyncConnection<never>);
     return loop;
   }
 
   /** Calls `handler` with each notification. What arrives while no loop over `notifies()` runs is for the handlers only. */
   addNotifyHandler(handler: NotifyHandler): void {
-    this.#notifications.handlers.push(handler);
+    this[HANDLE].notifications.handlers.push(handler);
   }
 
   /** Undoes `addNotifyHandler`. Raises `ProgrammingError` for a handler that was not added. */
   removeNotifyHandler(handler: NotifyHandler): void {
-    const { handlers } = this.#notifications;
+    const { handlers } = this[HANDLE].notifications;
     const index = handlers.indexOf(handler);
     if (index < 0)
       throw new errors.ProgrammingError('removeNotifyHandler() got a handler that was never added');
@@ -427,15 +410,16 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
 
   /** Calls `handler` with each notice of the server. */
   addNoticeHandler(handler: NoticeHandler): void {
-    this.#noticeHandlers.push(handler);
+    this[HANDLE].noticeHandlers.push(handler);
   }
 
   /** Undoes `addNoticeHandler`. Raises `ProgrammingError` for a handler that was not added. */
   removeNoticeHandler(handler: NoticeHandler): void {
-    const index = this.#noticeHandlers.indexOf(handler);
+    const { noticeHandlers } = this[HANDLE];
+    const index = noticeHandlers.indexOf(handler);
     if (index < 0)
       throw new errors.ProgrammingError('removeNoticeHandler() got a handler that was never added');
-    this.#noticeHandlers.splice(index, 1);
+    noticeHandlers.splice(index, 1);
   }
 
   // --- cancellation
@@ -450,7 +434,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     const handle = this[HANDLE];
     handle.check();
     if (handle.session.closed) return;
-    this.#twoPhase.checkNotPrepared('cancelSafe');
+    this.#twoPhase?.checkNotPrepared('cancelSafe');
     await cancelWithin(handle.session, options.timeout, options.signal);
   }
 
@@ -480,11 +464,10 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   }
 
   /** Leaving the scope: a connection of a pool returns there, another is closed. Neither commits. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this[HANDLE].returned) return;
+  [Symbol.asyncDispose](): Promise<void> {
     const { giveBack } = this.#parts;
-    if (giveBack === null) await this.close();
-    else await giveBack(this);
+    // To give back what has been given back does nothing.
+    return giveBack === null ? this.close() : giveBack(this);
   }
 
   /** As `util.inspect()` prints it: what it is connected to, and its state; never a password. */
@@ -522,24 +505,6 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
       checkIdle(name, status, handle);
       handle.settings[name] = value;
     }, signal);
-  }
-}
-
-function tellNotice(session: Session, fields: ResponseFields): void {
-  if (!channels.notice.hasSubscribers) return;
-  const message: NoticeMessage = { ...session.described, diag: new errors.Diagnostic(fields) };
-  channels.notice.publish(message);
-}
-
-function callNoticeHandlers(handlers: readonly NoticeHandler[], fields: ResponseFields): void {
-  if (handlers.length === 0) return;
-  const notice = new errors.Diagnostic(fields);
-  for (const handler of [...handlers]) {
-    try {
-      handler(notice);
-    } catch (error) {
-      process.emitWarning(`a notice handler threw: ${thrownText(error)}`);
-    }
   }
 }
 

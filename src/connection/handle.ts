@@ -3,12 +3,15 @@ import * as errors from '../errors/index.js';
 import type { CopyChannel } from '../session/copy-channel.js';
 import type { PreparePolicy } from '../session/prepared-statements.js';
 import type { Hold } from '../session/queue.js';
-import type { Session } from '../session/session.js';
+import type { ResponseFields } from '../session/link.js';
+import type { Session, SessionUser } from '../session/session.js';
 import type { RowStream } from '../session/row-stream.js';
 import type { SentParam, ShownQuery, StatementRequest, StatementResult } from '../session/statement.js';
 import { TransactionStatus } from '../session/status.js';
+import type { Notification } from '../wire/backend-messages.js';
 import type { RowDecoderSource } from '../wire/row-decoder.js';
-import { wakeNotifies } from './notifies.js';
+import { tellNotice, type NoticeHandler } from './notices.js';
+import { Notifications, Notify, wakeNotifies, type NotifyHandler } from './notifies.js';
 import { PipelineState } from './pipeline-state.js';
 import { beginStatement, type TransactionSettings } from './transaction-settings.js';
 
@@ -28,16 +31,32 @@ export interface HandleStatement {
 const WRITES_NOTHING =
   /^(?:SELECT|SHOW|EXPLAIN|FETCH|MOVE|DECLARE CURSOR|CLOSE CURSOR|BEGIN|START TRANSACTION|SAVEPOINT|RELEASE|ROLLBACK|COMMIT|SET|RESET|LISTEN|UNLISTEN|DISCARD|PREPARE$|DEALLOCATE|LOCK TABLE|CHECKPOINT|LOAD|INSERT 0 0$|(?:UPDATE|DELETE|MERGE|COPY) 0$)/;
 
+/** What a handle is made of. */
+export interface HandleParts {
+  readonly session: Session;
+  /** The parameters of the connection. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly settings: TransactionSettings;
+  readonly policy: PreparePolicy;
+  readonly noticeHandlers: readonly NoticeHandler[];
+  readonly notifyHandlers: readonly NotifyHandler[];
+}
+
 /**
  * What stands behind an `AsyncConnection` and its cursors: the borrowed session, how its transactions begin, and whether
- * it may still be used. The pool makes a fresh one for each checkout and cuts it off on return.
+ * it may still be used. The pool makes a fresh one for each checkout and cuts it off on return. The session knows it, which must
+ * not keep a connection from being collected that its user has lost: so it knows nothing of that.
  */
-export class Handle {
+export class Handle implements SessionUser {
   readonly session: Session;
   readonly settings: TransactionSettings;
   readonly policy: { threshold: number | null; max: number | null };
   readonly pipeline: PipelineState;
-  readonly #params: Readonly<Record<string, string>>;
+  /** What its pool knows of the checkout that it serves. */
+  checkout: unknown = null;
+  readonly #parts: HandleParts;
+  #noticeHandlers: NoticeHandler[] | null = null;
+  #notifications: Notifications | null = null;
   /** How many transaction blocks are open. */
   transactions = 0;
   #returned = false;
@@ -46,20 +65,33 @@ export class Handle {
   /** Whether the open transaction has changed data. */
   #wrote = false;
 
-  /** `params` are the connection's. */
-  constructor(
-    session: Session,
-    settings: TransactionSettings,
-    policy: PreparePolicy,
-    params: Readonly<Record<string, string>>,
-  ) {
+  constructor(parts: HandleParts) {
+    const { session, settings, policy } = parts;
     this.session = session;
-    this.settings = settings;
+    this.settings = { ...settings };
     this.policy = { ...policy };
     this.pipeline = new PipelineState(this);
-    this.#params = params;
-    // The latest handle is the one whose statements run; a closure for each checkout would cost.
-    session.judge = this;
+    this.#parts = parts;
+    session.user = this;
+  }
+
+  /** Who is called with each notice of the server. */
+  get noticeHandlers(): NoticeHandler[] {
+    return (this.#noticeHandlers ??= [...this.#parts.noticeHandlers]);
+  }
+
+  get notifications(): Notifications {
+    return (this.#notifications ??= new Notifications(this, this.#parts.notifyHandlers));
+  }
+
+  /** @internal */
+  onNotice(fields: ResponseFields): void {
+    tellNotice(this.session, this.noticeHandlers, fields);
+  }
+
+  /** @internal */
+  onNotification({ channel, payload, pid }: Notification): void {
+    this.notifications.receive(new Notify(channel, payload, pid));
   }
 
   /** @internal */
@@ -74,7 +106,7 @@ export class Handle {
     if (!(error instanceof errors.Error) || error.sqlstate === null) return;
     const isReadOnly =
       error.sqlstate === READ_ONLY &&
-      this.#params['target_session_attrs'] === 'read-write' &&
+      this.#parts.params['target_session_attrs'] === 'read-write' &&
       this.settings.readOnly !== true;
     if (isReadOnly || CONNECTION_IN_DOUBT.test(error.sqlstate)) this.#unfit = true;
   }

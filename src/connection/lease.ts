@@ -1,7 +1,7 @@
 import * as errors from '../errors/index.js';
 import { TransactionStatus } from '../session/status.js';
 import type { AsyncConnection } from './connection.js';
-import { PARTS } from './connection.js';
+import { LENT_PARTS } from './connection.js';
 import { HANDLE, type Handle } from './handle.js';
 import type { AsyncTransaction } from './transaction.js';
 
@@ -28,13 +28,15 @@ export function leaseConnection<R>(
   closeReturns: boolean,
 ): AsyncConnection<R> {
   const Class = base.constructor as typeof AsyncConnection<R>;
-  const parts = base[PARTS];
-  return new Class({ ...parts, adapters: parts.adapters.clone(), giveBack, closeReturns });
+  return new Class(base[LENT_PARTS](giveBack, closeReturns));
 }
 
-/** What of a lent connection has to be kept to end its lease. It does not keep the connection from being collected. */
-export function coreOf<R>(connection: AsyncConnection<R>): Handle {
-  return connection[HANDLE];
+/**
+ * What of a lent connection has to be kept to end its lease; undefined of what is no connection. It does not keep the connection
+ * from being collected.
+ */
+export function coreOf<R>(connection: AsyncConnection<R>): Handle | undefined {
+  return (connection as Partial<AsyncConnection<R>> | null | undefined)?.[HANDLE];
 }
 
 /**
@@ -47,10 +49,13 @@ export function endLease(handle: Handle): LeaseEnd | Promise<LeaseEnd> {
   const uncommittedWrites = handle.hasUncommittedWrites;
   handle.cutOff();
   if (session.quiet && session.transactionStatus === TransactionStatus.IDLE) {
-    return { usable: !handle.unfit, uncommittedWrites: false };
+    return handle.unfit ? UNFIT : FIT;
   }
   return finishLease(handle, uncommittedWrites);
 }
+
+const FIT: LeaseEnd = { usable: true, uncommittedWrites: false };
+const UNFIT: LeaseEnd = { usable: false, uncommittedWrites: false };
 
 async function finishLease(handle: Handle, uncommittedWrites: boolean): Promise<LeaseEnd> {
   const { session } = handle;

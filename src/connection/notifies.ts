@@ -34,10 +34,12 @@ export interface NotifiesOptions {
 
 /** The loops that wait, which the end of a session wakes, by whichever of the connections that share it. */
 const waiting = new WeakMap<Session, () => void>();
+/** How many wait at all: mostly none, and every checkout from a pool asks when it ends. */
+let waits = 0;
 
 /** Has the loop that waits on this session, if there is one, look at what has become of it. */
 export function wakeNotifies(session: Session): void {
-  waiting.get(session)?.();
+  if (waits > 0) waiting.get(session)?.();
 }
 
 /** What a connection does with notifications: its handlers, and those that no loop has been given yet. */
@@ -147,6 +149,7 @@ class Wait {
     this.#onLostBefore = session.onLost;
     session.onLost = this.#lost;
     waiting.set(session, this.#wake);
+    waits++;
     signal?.addEventListener('abort', this.#wake, { once: true });
     this.#setTimer();
   }
@@ -159,6 +162,7 @@ class Wait {
 
   end(): void {
     this.#ended = true;
+    waits--;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#signal?.removeEventListener('abort', this.#wake);
     if (waiting.get(this.#session) === this.#wake) waiting.delete(this.#session);

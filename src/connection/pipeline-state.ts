@@ -13,7 +13,7 @@ export class PipelineState {
   readonly #handle: PipelineOwner;
   #depth = 0;
   /** Statements that have been sent, and whose outcome nobody has waited for. */
-  readonly #sent = new Set<Promise<unknown>>();
+  #sent: Set<Promise<unknown>> | null = null;
   /** The first failure that nobody has been told of. */
   #untold: { readonly error: unknown } | null = null;
 
@@ -42,18 +42,19 @@ export class PipelineState {
 
   /** Looks after a statement that has been sent: should it fail and nobody be told, `sync()` tells. */
   watch(statement: Promise<unknown>): void {
+    const sent = (this.#sent ??= new Set());
     const watched: Promise<void> = statement.then(
       () => {
-        this.#sent.delete(watched);
+        sent.delete(watched);
       },
       (error: unknown) => {
-        this.#sent.delete(watched);
+        sent.delete(watched);
         // What has been skipped is not worth more words than what it was skipped for.
         if (this.#untold === null || this.#untold.error instanceof errors.PipelineAborted)
           this.#untold = { error };
       },
     );
-    this.#sent.add(watched);
+    sent.add(watched);
   }
 
   /** Somebody has been told of the failure. */
@@ -87,7 +88,7 @@ export class PipelineState {
   }
 
   async #settled(): Promise<void> {
-    while (this.#sent.size > 0) await Promise.all(this.#sent);
+    while (this.#sent !== null && this.#sent.size > 0) await Promise.all(this.#sent);
   }
 
   async #sync(): Promise<void> {

@@ -87,15 +87,32 @@ export interface ExecuteResult<T> {
 export interface PoolTransactionOptions extends CheckoutOptions, RetryOptions {}
 
 /** A connection that is lent out, without keeping its handle from being collected. */
-interface Checkout<R> extends Held<AsyncConnection<R>> {
+class Checkout<R> implements Held<AsyncConnection<R>> {
+  readonly pool: AsyncConnectionPool<R>;
   readonly lease: Lease<AsyncConnection<R>>;
   readonly core: Handle;
   /** null unless leaks are watched for. */
   readonly watched: Watched | null;
+  fresh: AsyncConnection<R> | null = null;
+  place = 0;
+
+  constructor(
+    pool: AsyncConnectionPool<R>,
+    lease: Lease<AsyncConnection<R>>,
+    core: Handle,
+    watched: Watched | null,
+  ) {
+    this.pool = pool;
+    this.lease = lease;
+    this.core = core;
+    this.watched = watched;
+    core.checkout = this;
+  }
 }
 
 const OPEN_TIMEOUT = 30;
 const CLOSE_TIMEOUT = 5;
+const DONE = Promise.resolve();
 
 /**
  * A pool of connections (psycopg_pool: `AsyncConnectionPool`). Each checkout hands out a fresh handle; when it comes back, what
@@ -111,7 +128,6 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   readonly #conninfo: ConninfoSource;
   readonly #options: ResolvedPoolOptions<R>;
   readonly #pool: ResourcePool<AsyncConnection<R>>;
-  readonly #checkouts = new WeakMap<AsyncConnection<R>, Checkout<R>>();
   /** Hears of handles that were collected while they were lent out. */
   readonly #lost = new LostHandles<AsyncConnection<R>, Checkout<R>>((checkout) => {
     this.#takeBack(checkout);
@@ -315,7 +331,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     try {
       const result = await this.#asHolder(connection, () => fn(connection));
       // Closed or given back on purpose, there is nothing left to commit; lost, the commit says so.
-      const isLent = this.#checkouts.has(connection);
+      const isLent = this.#checkoutOf(connection) !== null;
       if (isLent && (!connection.closed || connection.broken)) await connection.commit(commit);
       return result;
     } catch (error) {
@@ -371,13 +387,15 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   }
 
   /** Gives a connection back. Raises `ProgrammingError` for one that is not lent out by this pool. */
-  async putconn(connection: AsyncConnection<R>): Promise<void> {
-    if (!this.#checkouts.has(connection)) {
-      throw new errors.ProgrammingError(
-        `the connection is not lent out by the pool '${this.name}': it was given back already, or it is not this pool's`,
+  putconn(connection: AsyncConnection<R>): Promise<void> {
+    if (this.#checkoutOf(connection) === null) {
+      return Promise.reject(
+        new errors.ProgrammingError(
+          `the connection is not lent out by the pool '${this.name}': it was given back already, or it is not this pool's`,
+        ),
       );
     }
-    await this.#giveBack(connection);
+    return this.#giveBack(connection);
   }
 
   /**
@@ -548,8 +566,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     const base = lease.resource;
     if (this.#options.allowExitOnIdle) setKeepsProcessAlive(base, true);
     const connection = leaseConnection(base, this.#putBack, this.#options.closeReturns);
-    const checkout: Checkout<R> = { lease, core: coreOf(connection), watched, fresh: null, place: 0 };
-    this.#checkouts.set(connection, checkout);
+    const checkout = new Checkout(this, lease, coreOf(connection)!, watched);
     this.#lost.watch(connection, checkout);
     if (watched !== null) {
       this.#watchedOf.set(base, watched);
@@ -558,9 +575,15 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     return connection;
   }
 
+  /** The checkout of a connection that this pool has lent out; null of any other, and of what is none. */
+  #checkoutOf(connection: AsyncConnection<R>): Checkout<R> | null {
+    const checkout = coreOf(connection)?.checkout;
+    return checkout instanceof Checkout && checkout.pool === this ? (checkout as Checkout<R>) : null;
+  }
+
   /** Runs `task`, which holds `connection`. */
   #asHolder<T>(connection: AsyncConnection<R>, task: () => T): T {
-    const watched = this.#checkouts.get(connection)?.watched ?? null;
+    const watched = this.#checkoutOf(connection)?.watched ?? null;
     return watched === null || this.#leaks === null ? task() : this.#leaks.holding(watched, task);
   }
 
@@ -623,9 +646,9 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
 
   /** Ends a checkout, if it has not been ended before. Never rejects. `failed`: its user's code has thrown. */
   #giveBack(connection: AsyncConnection<R>, failed = false): Promise<void> {
-    const checkout = this.#checkouts.get(connection);
-    if (checkout === undefined) return Promise.resolve();
-    this.#checkouts.delete(connection);
+    const checkout = this.#checkoutOf(connection);
+    if (checkout === null) return Promise.resolve();
+    checkout.core.checkout = null;
     this.#lost.forget(checkout);
     if (checkout.watched !== null) this.#leaks?.end(checkout.watched, false);
     return this.#end(checkout, failed);
@@ -648,7 +671,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     const ended = endLease(core);
     if (!(ended instanceof Promise) && this.#options.reset === undefined) {
       this.#finish(lease, ended);
-      return Promise.resolve();
+      return DONE;
     }
     return this.#giveBackLater(lease, ended, failed);
   }

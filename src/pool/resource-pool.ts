@@ -79,6 +79,8 @@ interface Slot<T> {
   idleSince: number;
   /** The lease it is lent out under; null while it is idle, or gone. */
   lease: Lease<T> | null;
+  /** Where it stands among those lent out. */
+  place: number;
 }
 
 interface Waiter<T> {
@@ -98,16 +100,20 @@ const CHECK_AFTER = 0.5;
 /** How much of its lifetime a resource may lose, so that those made together do not expire together. */
 const LIFETIME_JITTER = 0.1;
 
+type LeaseEnd<T> = (slot: Slot<T>, lease: Lease<T>, evict: EvictReason | null) => void;
+
 /** One checkout of a resource. It ends once: by `release()` or `discard()`. */
 export class Lease<T> {
   readonly resource: T;
+  readonly #slot: Slot<T>;
   #since: number;
   #isUse = true;
-  #end: ((lease: Lease<T>, evict: EvictReason | null) => void) | null;
+  #end: LeaseEnd<T> | null;
 
   /** @internal */
-  constructor(resource: T, since: number, end: (lease: Lease<T>, evict: EvictReason | null) => void) {
-    this.resource = resource;
+  constructor(slot: Slot<T>, since: number, end: LeaseEnd<T>) {
+    this.resource = slot.resource;
+    this.#slot = slot;
     this.#since = since;
     this.#end = end;
   }
@@ -147,7 +153,7 @@ export class Lease<T> {
     const end = this.#end;
     if (end === null) return false;
     this.#end = null;
-    end(this, evict);
+    end(this.#slot, this, evict);
     return true;
   }
 }
@@ -174,7 +180,7 @@ export class ResourcePool<T> {
 
   /** The most recently used last. */
   readonly #idle: Slot<T>[] = [];
-  readonly #leased = new Set<Slot<T>>();
+  readonly #leased: Slot<T>[] = [];
   readonly #waiters = new LinkedList<Waiter<T>>();
   /** Attempts to make a resource, under way or waiting for a worker. */
   #making = 0;
@@ -199,10 +205,9 @@ export class ResourcePool<T> {
   /** Called whenever something has changed that `wait()` or `close()` may wait for. */
   readonly #watchers = new Set<() => void>();
 
-  readonly #end = (lease: Lease<T>, evict: EvictReason | null): void => {
-    this.#onLeaseEnd(lease, evict);
+  readonly #end: LeaseEnd<T> = (slot, lease, evict) => {
+    this.#onLeaseEnd(slot, lease, evict);
   };
-  readonly #slots = new Map<Lease<T>, Slot<T>>();
 
   constructor(source: ResourceSource<T>, options: ResourcePoolOptions) {
     this.#source = source;
@@ -243,7 +248,7 @@ export class ResourcePool<T> {
 
   /** Resources idle, lent out, and being made. */
   get size(): number {
-    return this.#idle.length + this.#leased.size + this.#making;
+    return this.#idle.length + this.#leased.length + this.#making;
   }
 
   /** Whether what comes back now would stay, or go to somebody who waits, rather than be ended. */
@@ -265,8 +270,13 @@ export class ResourcePool<T> {
     this.#counters.requestsNum++;
     if (this.#state !== 'open') return this.#refuse(this.#closedError());
     if (options.signal?.aborted === true) return this.#refuse(options.signal.reason);
-    const slot = this.#waiters.length === 0 ? this.#takeIdle() : null;
-    if (slot !== null) return this.#needsCheck(slot) ? this.#checked(slot, options) : this.#lend(slot);
+    if (this.#waiters.length === 0 && this.#idle.length > 0) {
+      // Asking for the time takes as long as all the rest of a checkout here, so it is done once.
+      const now = this.#clock.now();
+      const slot = this.#takeIdle(now);
+      if (slot !== null)
+        return this.#needsCheck(slot, now) ? this.#checked(slot, options) : this.#lend(slot, now);
+    }
     const { maxWaiting, keepIdle } = this.#options;
     const queued = keepIdle || this.size >= this.#maxSize;
     if (queued && maxWaiting > 0 && this.#waiting >= maxWaiting) {
@@ -282,7 +292,7 @@ export class ResourcePool<T> {
     this.#hurry();
     this.#grow();
     return waiting.then((waited) => {
-      if (this.#needsCheck(waited)) return this.#checked(waited, options);
+      if (this.#needsCheck(waited, this.#clock.now())) return this.#checked(waited, options);
       const lease = this.#claim(waited);
       // Aborted after the hand-over, but before the caller could know of it.
       if (options.signal?.aborted === true) {
@@ -305,7 +315,7 @@ export class ResourcePool<T> {
   }
 
   /** An idle resource that is alive and not to be ended, taken out of the idle ones but not lent out yet. */
-  #takeIdle(): Slot<T> | null {
+  #takeIdle(now: number): Slot<T> | null {
     for (;;) {
       const slot = this.#idle.pop();
       if (slot === undefined) return null;
@@ -314,23 +324,31 @@ export class ResourcePool<T> {
         this.#endResource(slot, 'lost');
         continue;
       }
-      const outdated = this.#outdated(slot);
+      const outdated = this.#outdated(slot, now);
       if (outdated === null) return slot;
       this.#endResource(slot, outdated);
     }
   }
 
-  #outdated(slot: Slot<T>): EvictReason | null {
+  #outdated(slot: Slot<T>, now: number): EvictReason | null {
     if (slot.generation !== this.#generation) return 'drained';
-    return this.#clock.now() >= slot.expiresAt ? 'lifetime' : null;
+    return now >= slot.expiresAt ? 'lifetime' : null;
   }
 
-  #lend(slot: Slot<T>): Lease<T> {
-    const lease = new Lease(slot.resource, this.#clock.now(), this.#end);
+  #lend(slot: Slot<T>, now: number): Lease<T> {
+    const lease = new Lease(slot, now, this.#end);
     slot.lease = lease;
-    this.#leased.add(slot);
-    this.#slots.set(lease, slot);
+    slot.place = this.#leased.push(slot) - 1;
     return lease;
+  }
+
+  /** It is lent out no more. */
+  #unlend(slot: Slot<T>): void {
+    slot.lease = null;
+    const last = this.#leased.pop()!;
+    if (last === slot) return;
+    this.#leased[slot.place] = last;
+    last.place = slot.place;
   }
 
   /** The lease of a slot that was handed to a waiter, which has counted as lent out since. */
@@ -339,8 +357,8 @@ export class ResourcePool<T> {
     return slot.lease;
   }
 
-  #needsCheck(slot: Slot<T>): boolean {
-    return this.#source.check !== null && this.#clock.now() - slot.idleSince >= CHECK_AFTER;
+  #needsCheck(slot: Slot<T>, now: number): boolean {
+    return this.#source.check !== null && now - slot.idleSince >= CHECK_AFTER;
   }
 
   /** Lends `slot` out if it passes the check, else another, ahead of everybody who waits. */
@@ -348,8 +366,9 @@ export class ResourcePool<T> {
     const began = this.#clock.now();
     const deadline = began + options.timeout;
     for (let slot = first; ;) {
-      const lease = slot.lease ?? this.#lend(slot);
-      if (!this.#needsCheck(slot)) return lease;
+      const now = this.#clock.now();
+      const lease = slot.lease ?? this.#lend(slot, now);
+      if (!this.#needsCheck(slot, now)) return lease;
       lease.keepForPool();
       const passing = this.#passes(lease, this.#source.check);
       let passed: boolean;
@@ -368,7 +387,7 @@ export class ResourcePool<T> {
         lease.beginUse(this.#clock.now());
         return lease;
       }
-      const next = this.#takeIdle();
+      const next = this.#takeIdle(this.#clock.now());
       if (next === null) {
         const left = Math.max(0, deadline - this.#clock.now());
         const waiting = this.#wait(options, { queued: true, first: true, left });
@@ -494,11 +513,11 @@ export class ResourcePool<T> {
   }
 
   /** Hands a free resource to whoever has waited longest, or keeps it idle. The only place where it changes hands. */
-  #handOver(slot: Slot<T>): void {
+  #handOver(slot: Slot<T>, now: number): void {
     const evict =
       this.#state === 'closed'
         ? 'closed'
-        : (this.#outdated(slot) ?? (this.size >= this.#maxSize ? 'surplus' : null));
+        : (this.#outdated(slot, now) ?? (this.size >= this.#maxSize ? 'surplus' : null));
     if (evict !== null) {
       this.#endResource(slot, evict);
       this.#grow();
@@ -510,30 +529,26 @@ export class ResourcePool<T> {
         this.#endResource(slot, 'unneeded');
         return;
       }
-      slot.idleSince = this.#clock.now();
+      slot.idleSince = now;
       this.#idle.push(slot);
-      this.#scheduleSweep(slot);
+      this.#scheduleSweep(slot, now);
       this.#announce();
       return;
     }
     this.#settled(waiter);
-    this.#lend(slot);
+    this.#lend(slot, now);
     waiter.resolve(slot);
   }
 
-  #onLeaseEnd(lease: Lease<T>, evict: EvictReason | null): void {
-    const slot = this.#slots.get(lease);
-    if (slot === undefined) return;
-    this.#slots.delete(lease);
-    this.#leased.delete(slot);
-    slot.lease = null;
+  #onLeaseEnd(slot: Slot<T>, lease: Lease<T>, evict: EvictReason | null): void {
+    this.#unlend(slot);
     const now = this.#clock.now();
     if (lease.isUse) this.#counters.usageMs += (now - lease.since) * 1000;
     // It has just been used: that is as good as a check.
     slot.idleSince = now;
     const isAlive = this.#source.isAlive(slot.resource);
     if (evict === null && isAlive) {
-      this.#handOver(slot);
+      this.#handOver(slot, now);
     } else {
       this.#endResource(slot, isAlive ? (evict ?? 'lost') : 'lost');
       this.#grow();
@@ -558,7 +573,7 @@ export class ResourcePool<T> {
 
   /** Whether one more resource is needed beside `making` others on their way. */
   #isNeeded(making: number): boolean {
-    const size = this.#idle.length + this.#leased.size + making;
+    const size = this.#idle.length + this.#leased.length + making;
     // What is still being ended may still count at the other end.
     if (size + this.#ending.size >= this.#maxSize) return false;
     const trials = this.#trial && this.#retry === null ? 1 : 0;
@@ -597,14 +612,16 @@ export class ResourcePool<T> {
     const { maxLifetime } = this.#options;
     const lifetime =
       maxLifetime === 0 ? Infinity : maxLifetime * (1 - this.#options.random() * LIFETIME_JITTER);
+    const now = this.#clock.now();
     const slot: Slot<T> = {
       resource,
       generation,
-      expiresAt: this.#clock.now() + lifetime,
-      idleSince: this.#clock.now(),
+      expiresAt: now + lifetime,
+      idleSince: now,
       lease: null,
+      place: -1,
     };
-    this.#handOver(slot);
+    this.#handOver(slot, now);
     this.#grow();
     this.#announce();
   }
@@ -686,16 +703,16 @@ export class ResourcePool<T> {
     this.#grow();
   }
 
-  #scheduleSweep(slot: Slot<T>): void {
+  #scheduleSweep(slot: Slot<T>, now: number): void {
     const unusedAt = slot.idleSince + this.#maxIdle;
     // One that has been idle for longer already stays because the pool is at its smallest.
-    const at = unusedAt <= this.#clock.now() ? slot.expiresAt : Math.min(slot.expiresAt, unusedAt);
+    const at = unusedAt <= now ? slot.expiresAt : Math.min(slot.expiresAt, unusedAt);
     if (at >= this.#sweepAt) return;
     this.#sweep?.cancel();
     this.#sweepAt = at;
     if (!Number.isFinite(at)) return;
     this.#sweep = this.#clock.after(
-      Math.max(0, at - this.#clock.now()),
+      Math.max(0, at - now),
       () => {
         this.#sweepIdle();
       },
@@ -721,7 +738,7 @@ export class ResourcePool<T> {
       }
     }
     this.#idle.splice(0, this.#idle.length, ...kept);
-    for (const slot of kept) this.#scheduleSweep(slot);
+    for (const slot of kept) this.#scheduleSweep(slot, now);
     this.#grow();
   }
 
@@ -754,7 +771,7 @@ export class ResourcePool<T> {
       const index = this.#idle.indexOf(slot);
       if (index < 0 || signal?.aborted === true) return;
       this.#idle.splice(index, 1);
-      const lease = this.#lend(slot);
+      const lease = this.#lend(slot, this.#clock.now());
       lease.keepForPool();
       if (await this.#passes(lease, check)) lease.release();
     };
@@ -771,9 +788,9 @@ export class ResourcePool<T> {
     signal?.throwIfAborted();
     const { keepIdle } = this.#options;
     const before = this.#made;
-    const there = (): number => this.#idle.length + this.#leased.size;
+    const there = (): number => this.#idle.length + this.#leased.length;
     const ready = (): boolean =>
-      keepIdle ? there() >= this.#minSize : this.#made > before || this.#leased.size > 0;
+      keepIdle ? there() >= this.#minSize : this.#made > before || this.#leased.length > 0;
     if (!keepIdle && !ready()) {
       this.#trial = true;
       this.#grow();
@@ -814,7 +831,7 @@ export class ResourcePool<T> {
       }
       for (const slot of this.#idle.splice(0)) this.#endResource(slot, 'closed');
     }
-    const gone = (): boolean => this.#leased.size === 0 && this.#ending.size === 0 && this.#making === 0;
+    const gone = (): boolean => this.#leased.length === 0 && this.#ending.size === 0 && this.#making === 0;
     if (await this.#until(gone, timeout)) return;
     for (const slot of [...this.#leased]) slot.lease?.discard('closed');
     if (await this.#until(gone, LAST_MOMENTS)) return;
@@ -892,7 +909,7 @@ export class ResourcePool<T> {
       name: this.#options.name,
       minSize: this.#minSize,
       maxSize: Number.isFinite(this.#maxSize) ? this.#maxSize : 0,
-      lentOut: this.#leased.size,
+      lentOut: this.#leased.length,
       idle: this.#idle.length,
       connecting: this.#making,
       waiting: this.#waiters.length,

@@ -32,6 +32,12 @@ import { type PipelineStatus, TransactionStatus } from './status.js';
 /** How long the server may take to close after our goodbye, in seconds, before the socket is destroyed. */
 const GOODBYE_LIMIT = 2;
 
+/** Who uses a session, and hears of what the server says beside its answers. */
+export interface SessionUser extends Judge {
+  onNotice(fields: ResponseFields): void;
+  onNotification(notification: Notification): void;
+}
+
 /**
  * One physical connection, alive as long as its socket: the statements waiting and in flight, the transaction status, the
  * prepared statements, and cancellation.
@@ -43,10 +49,6 @@ export class Session implements MessageSink {
   /** The name of the pool that it belongs to, for those who watch; null if it belongs to none. */
   readonly pool: string | null;
 
-  /** Called with each notice of the server. */
-  onNotice: ((fields: ResponseFields) => void) | null = null;
-  /** Called with each notification. */
-  onNotification: ((notification: Notification) => void) | null = null;
   /** Called once if the connection is lost, not if it is closed. */
   onLost: ((error: Error) => void) | null = null;
 
@@ -59,6 +61,7 @@ export class Session implements MessageSink {
   readonly #opening: Opening;
   readonly #parameters = new Map<string, string>();
   readonly #startup: { resolve: () => void; reject: (error: Error) => void };
+  #user: SessionUser | null = null;
   #closing: Promise<void> | null = null;
 
   /**
@@ -170,9 +173,10 @@ export class Session implements MessageSink {
     return { pool: this.pool, host, port, dbname, user, backendPid: this.backendPid };
   }
 
-  /** Who hears of how a statement has ended, before its caller does. */
-  set judge(judge: Judge) {
-    this.#flow.judge = judge;
+  /** The connection that the session is used by: another one after each checkout from a pool. */
+  set user(user: SessionUser) {
+    this.#user = user;
+    this.#flow.judge = user;
   }
 
   /** Whether the connection is encrypted. */
@@ -418,10 +422,10 @@ export class Session implements MessageSink {
     }
     switch (type) {
       case Backend.NoticeResponse:
-        this.onNotice?.(readErrorFields(bytes, start, end));
+        this.#user?.onNotice(readErrorFields(bytes, start, end));
         return;
       case Backend.NotificationResponse:
-        this.onNotification?.(readNotification(bytes, start, end));
+        this.#user?.onNotification(readNotification(bytes, start, end));
         return;
       case Backend.ParameterStatus: {
         const [name, value] = readParameterStatus(bytes, start, end);

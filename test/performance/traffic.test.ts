@@ -44,6 +44,17 @@ test('a transaction of one statement is two round trips: BEGIN goes with the sta
   expect(messages).toMatch(/^PBEBES(Q|BES|PBE?D?ES)$/);
 });
 
+test('bytes come as bytes once the columns of a statement are known, and as text before', async () => {
+  const { conn, tap } = await tapped({ autocommit: true });
+  const run = (): Promise<unknown> =>
+    conn.execute("SELECT decode(repeat('00ff', 5000), 'hex')", undefined, { prepare: true });
+  const first = await tap.answersTo(run);
+  const second = await tap.answersTo(run);
+  expect(first.answered).toBeGreaterThan(20_000);
+  expect(second.answered).toBeGreaterThan(10_000);
+  expect(second.answered).toBeLessThan(10_200);
+});
+
 test('executemany prepares once, and has one Sync for all executions', async () => {
   const { conn, tap } = await tapped({ autocommit: true });
   await conn.execute('CREATE TEMP TABLE counted (id int4, name text)');

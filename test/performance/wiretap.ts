@@ -12,6 +12,11 @@ export interface Traffic {
   readonly roundTrips: number;
 }
 
+/** What went over the wire, and how many bytes the server said. */
+export interface Answered extends Traffic {
+  readonly answered: number;
+}
+
 const HEADER = 5;
 
 /** Counts what one connection says to the server, message by message. */
@@ -21,6 +26,7 @@ export class Wiretap implements AsyncDisposable {
   #messages = '';
   #packets = 0;
   #roundTrips = 0;
+  #answered = 0;
   #last: 'up' | 'down' = 'down';
 
   private constructor(proxy: FaultProxy) {
@@ -39,7 +45,14 @@ export class Wiretap implements AsyncDisposable {
 
   /** What goes over the wire while `work` runs. Nothing may be under way when it begins, nor when it ends. */
   async during(work: () => Promise<unknown>): Promise<Traffic> {
+    const { answered: _, ...traffic } = await this.answersTo(work);
+    return traffic;
+  }
+
+  /** The same, and what the server has answered. */
+  async answersTo(work: () => Promise<unknown>): Promise<Answered> {
     this.#messages = '';
+    this.#answered = 0;
     this.#packets = 0;
     this.#roundTrips = 0;
     this.#last = 'down';
@@ -48,12 +61,17 @@ export class Wiretap implements AsyncDisposable {
         this.#packets++;
         if (this.#last === 'down') this.#roundTrips++;
         this.#read(chunk);
-      }
+      } else this.#answered += chunk.length;
       this.#last = direction;
     };
     await work();
     this.#proxy.onChunk = null;
-    return { messages: this.#messages, packets: this.#packets, roundTrips: this.#roundTrips };
+    return {
+      messages: this.#messages,
+      packets: this.#packets,
+      roundTrips: this.#roundTrips,
+      answered: this.#answered,
+    };
   }
 
   [Symbol.asyncDispose](): Promise<void> {
