@@ -227,9 +227,10 @@ export class AdaptersMap {
     this.#own().plainObjectDumpers.set(oid, dumper);
   }
 
-  /** @internal */
+  /** @internal What dumps plain objects as this type, or as the one that it restricts if it is a domain. */
   plainObjectDumper(oid: number): Dumper | undefined {
-    return this.#tables.plainObjectDumpers.get(oid);
+    const { plainObjectDumpers, byOid } = this.#tables;
+    return plainObjectDumpers.get(byOid.get(oid)?.baseOid ?? oid);
   }
 
   /** The loader of a type; what is not registered loads as the server's text. */

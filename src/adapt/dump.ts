@@ -27,11 +27,11 @@ export function dumpParam(value: unknown, map: AdaptersMap, place: string): Dump
 
 /**
  * What is sent for a value whose type is known, as that of a composite's field is: as `dumpParam()`, and a plain object (or an
- * array of them) as the composite or hstore that the type is.
+ * array of them) as the composite or hstore that the type is, or that it restricts if it is a domain.
  */
 export function dumpAs(value: unknown, oid: number, map: AdaptersMap, place: string): DumpedParam {
   if (Array.isArray(value)) {
-    const element = map.elementType(oid);
+    const element = map.elementType(map.type(oid)?.baseOid ?? oid);
     if (element !== undefined && map.plainObjectDumper(element.oid) !== undefined) {
       return dumpArray(value, map, place, (item, where) => dumpAs(item, element.oid, map, where));
     }
@@ -55,6 +55,8 @@ function composed(place: string): Error {
   );
 }
 
+const NO_TYPE_FOR: ReadonlySet<string> = new Set(['Temporal.PlainYearMonth', 'Temporal.PlainMonthDay']);
+
 function refusal(value: unknown): string {
   switch (typeof value) {
     case 'undefined':
@@ -65,8 +67,11 @@ function refusal(value: unknown): string {
       return "a symbol can't be sent to the server; use its description";
     default: {
       const name = (value as { constructor?: { name?: string } }).constructor?.name ?? 'Object';
-      if (Object.prototype.toString.call(value).startsWith('[object Temporal.')) {
-        return `a Temporal.${name} can't be sent unless registerTemporal() has been called for its class`;
+      const temporal = /^\[object (Temporal\.\w+)\]$/.exec(Object.prototype.toString.call(value))?.[1];
+      if (temporal !== undefined) {
+        return NO_TYPE_FOR.has(temporal)
+          ? `PostgreSQL has no type for a ${temporal}; send its text, with .toString(), or a Temporal.PlainDate`
+          : `a ${temporal} can't be sent unless registerTemporal() has been called for its class`;
       }
       return name === 'Object' || name === ''
         ? "a plain object can't be sent as it is: wrap it as new Jsonb(value) for jsonb, or new Json(value) for json"

@@ -10,12 +10,17 @@ import { checkMicroseconds, datedText, intervalText } from './temporal-text.js';
 
 /** A value of Temporal, as far as it matters here. */
 interface TemporalValue {
+  toString(): string;
+}
+
+/** One that has a calendar. */
+interface DatedValue extends TemporalValue {
   toString(options?: { calendarName?: 'never' }): string;
 }
 
 /** What is used of the `Temporal` object, be it the runtime's or a polyfill's. */
 export interface TemporalApi {
-  readonly PlainDate: new (year: number, month: number, day: number) => TemporalValue;
+  readonly PlainDate: new (year: number, month: number, day: number) => DatedValue;
   readonly PlainTime: new (
     hour?: number,
     minute?: number,
@@ -32,7 +37,7 @@ export interface TemporalApi {
     second?: number,
     millisecond?: number,
     microsecond?: number,
-  ) => TemporalValue;
+  ) => DatedValue;
   readonly Instant: new (epochNanoseconds: bigint) => TemporalValue;
   readonly ZonedDateTime: new (epochNanoseconds: bigint, timeZone: string) => { toInstant(): TemporalValue };
   readonly Duration: new (
@@ -236,7 +241,7 @@ function durationLoader({ Duration }: TemporalApi): LoaderMaker {
 // --- dumping
 
 function dated(oid: number): Dumper {
-  return (value: TemporalValue, place) => ({
+  return (value: DatedValue, place) => ({
     text: datedText(checkMicroseconds(value.toString({ calendarName: 'never' }), place)),
     oid,
   });

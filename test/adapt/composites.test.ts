@@ -214,6 +214,22 @@ describe('a composite that is registered', () => {
   });
 });
 
+describe('a domain over a composite', () => {
+  it('takes plain objects as the composite does, within another composite', async () => {
+    await conn.execute(`
+      CREATE DOMAIN pg_temp.trump AS pg_temp.card CHECK ((VALUE).value > 1);
+      CREATE DOMAIN pg_temp.cards AS pg_temp.card[];
+      CREATE TYPE pg_temp.game AS (trump pg_temp.trump, trumps pg_temp.trump[], cards pg_temp.cards)`);
+    for (const name of ['trump', 'cards']) (await TypeInfo.fetch(conn, `pg_temp.${name}`))!.register(cur);
+    registerComposite(card, cur);
+    const game = await CompositeInfo.fetch(conn, 'pg_temp.game');
+    registerComposite(game, cur);
+    const eight = { value: 8, suit: 'hearts' };
+    const value = { trump: eight, trumps: [eight, null], cards: [eight] };
+    expect(await row('SELECT %s', new Composite(game, value))).toEqual([value]);
+  });
+});
+
 describe('a composite with a factory', () => {
   class Card {
     readonly value: number;
