@@ -27,6 +27,7 @@ export class PipelineState {
 
   enter(): void {
     this.#handle.check();
+    this.#handle.session.checkNoConversation();
     if (this.#depth++ === 0) this.#handle.session.beginPipeline();
   }
 

@@ -147,10 +147,13 @@ export class AsyncTransaction implements AsyncDisposable {
     return this.#outermost ? ['ROLLBACK'] : this.#savepointCommands('ROLLBACK TO', 'RELEASE');
   }
 
-  /** Rolls back unless the block has been ended. */
+  /** Rolls back unless the block has been ended. A COPY or a stream that has been begun in it, and not been left, is ended before. */
   async [Symbol.asyncDispose](): Promise<void> {
     // A connection that is gone has rolled back already, and its end is the business of whoever used it.
     if (!this.active || this.#handle.returned || this.#handle.session.closed) return;
+    await this.#handle.session.abandonConversation(
+      new errors.InterfaceError('the transaction block that it was begun in has been left'),
+    );
     await this.rollback();
   }
 
@@ -178,6 +181,8 @@ export class AsyncTransaction implements AsyncDisposable {
         `the transaction has been ${this.#state} already: it can't ${action}`,
       );
     }
+    // Refused like any statement, with the block as it was.
+    handle.session.checkNoConversation();
     this.#state = state;
     if (--handle.transactions !== this.#depth) {
       throw new errors.OutOfOrderTransactionNesting(
@@ -259,8 +264,8 @@ export async function runInTransaction<T>(
   try {
     await transaction.commit(signal === undefined ? {} : { signal });
   } catch (error) {
-    // Aborted before the COMMIT was sent: the block is open still.
-    if (signal?.aborted === true) await transaction[Symbol.asyncDispose]();
+    // Aborted, or refused, before the COMMIT was sent: the block is open still.
+    await transaction[Symbol.asyncDispose]();
     throw error;
   }
   return result;

@@ -108,6 +108,7 @@ export class CopyConversation implements Conversation, CopyChannel {
   }
 
   write(data: Uint8Array): Promise<void> | null {
+    if (this.#isOnItsWayOut) return this.#ending();
     this.#check('in');
     if (!this.#floor!.copyData(data, this.#onTaken)) return this.#taken();
     return performance.now() - this.#turn < TURN ? null : this.#nextTurn();
@@ -132,6 +133,7 @@ export class CopyConversation implements Conversation, CopyChannel {
   }
 
   async finish(): Promise<string> {
+    if (this.#isOnItsWayOut) await this.#ending();
     this.#check('in');
     this.#finishing = true;
     this.#floor!.copyDone();
@@ -224,6 +226,16 @@ export class CopyConversation implements Conversation, CopyChannel {
     if (this.#paused) floor.resume();
     this.#paused = false;
     floor.cancel();
+  }
+
+  /** Somebody else is ending it, and why is known once the server has answered. */
+  get #isOnItsWayOut(): boolean {
+    return this.#left && !this.#ended;
+  }
+
+  async #ending(): Promise<void> {
+    await this.#end.catch(() => undefined);
+    this.#check('in');
   }
 
   #check(direction: 'in' | 'out'): void {

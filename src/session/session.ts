@@ -316,7 +316,16 @@ export class Session implements MessageSink {
 
   /** Why nothing can be executed now; null if it can. */
   #refusal(text: string | null): Error | null {
-    if (this.#link.phase !== 'open') return this.unusable(text);
+    return this.#link.phase === 'open' ? this.#conversing(text) : this.unusable(text);
+  }
+
+  /** Raises `ProgrammingError` if a COPY or a stream has the session to itself: what was to wait for its end could wait for ever. */
+  checkNoConversation(): void {
+    const refusal = this.#conversing(null);
+    if (refusal !== null) throw refusal;
+  }
+
+  #conversing(text: string | null): Error | null {
     const { request } = this.#flow.conversing ?? {};
     // To wait for one that is on its way out is safe.
     if (request?.conversation?.left !== false) return null;
@@ -359,6 +368,11 @@ export class Session implements MessageSink {
    */
   abandon(request: StatementRequest, reason: Error): Promise<void> {
     return this.#flow.abandon(request, reason);
+  }
+
+  /** Ends the COPY or the stream that has the session to itself, if there is one; it rejects with `reason`. Resolves as `abandon()` does. */
+  abandonConversation(reason: Error): Promise<void> {
+    return this.#flow.abandonConversation(reason);
   }
 
   /**

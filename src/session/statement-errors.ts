@@ -12,6 +12,15 @@ export function pipelineAborted({ request }: PendingStatement): Error {
   );
 }
 
+/** A COPY or a stream that was ended by a request to cancel what runs. */
+export function canceled({ request }: PendingStatement): Error {
+  const what = request.conversation?.kind === 'copy' ? 'COPY' : 'stream';
+  return new errors.QueryCanceled(`the ${what} was ended by cancelSafe()`, {
+    sqlstate: '57014',
+    query: request.text,
+  });
+}
+
 /** Why a prepared statement failed before it was executed: its result would be another, or it is not there; else null. */
 export function outdated({ error, executions }: PendingStatement): errors.Error | null {
   if (!(error instanceof errors.Error) || executions.every(({ statement }) => statement.name === ''))

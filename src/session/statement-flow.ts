@@ -9,7 +9,7 @@ import { PipelineFlow } from './pipeline-flow.js';
 import { Hold, type Turn } from './queue.js';
 import { shownQuery } from './query-trace.js';
 import { isForEngine, SYNC } from './requests.js';
-import { pipelineAborted } from './statement-errors.js';
+import { canceled, pipelineAborted } from './statement-errors.js';
 import { shortcuts } from './shortcuts.js';
 import { canGoExtended } from './statement-text.js';
 import { PendingStatement, type Route, type StatementRequest, type StatementResult } from './statement.js';
@@ -407,9 +407,7 @@ export class StatementFlow {
       if (pending.request !== request) continue;
       if (this.inFlight.length === 1) this.drop(pending, reason);
       else pending.abandonReason ??= { reason };
-      await new Promise<void>((resolve) => {
-        pending.onSettled = resolve;
-      });
+      await this.#settled(pending);
     }
   }
 
@@ -433,10 +431,37 @@ export class StatementFlow {
     await Promise.race([this.#link.closed, new Promise<void>((resolve) => this.#waitForQuiet.push(resolve))]);
   }
 
-  /** Asks the server to cancel what is running, if anything is. Resolves when the request has been dealt with. */
+  /** Ends the COPY or the stream that has the session to itself, or waits for it; it rejects with `reason`. Resolves as `abandon()` does. */
+  async abandonConversation(reason: Error): Promise<void> {
+    if (this.conversing !== null) await this.abandon(this.conversing.request, reason);
+  }
+
+  /** Resolves when what is in flight has been answered, whoever else waits for that. */
+  #settled(pending: PendingStatement): Promise<void> {
+    return new Promise((resolve) => {
+      const others = pending.onSettled;
+      pending.onSettled = () => {
+        others?.();
+        resolve();
+      };
+    });
+  }
+
+  /**
+   * Cancels what is running, if anything is. Resolves when the request has been dealt with; for a COPY or a stream, which a server
+   * that waits for its user's next step would not hear of, when that has been ended by its own means.
+   */
   async cancelRunning(): Promise<void> {
     const head = this.inFlight.first;
-    if (head !== undefined) await this.#cancel(head);
+    if (head === undefined) return;
+    if (head.request.conversation === undefined) {
+      await this.#cancel(head);
+      return;
+    }
+    const reason = canceled(head);
+    locate(reason, this.#link.location, shownQuery(head.request));
+    this.drop(head, reason);
+    await this.#settled(head);
   }
 
   /** The caller has lost interest: a statement that waits is dropped, one that runs is cancelled. */

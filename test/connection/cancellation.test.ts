@@ -197,4 +197,16 @@ describe('leaving a scope while a statement runs', () => {
     await expect(running).rejects.toBeInstanceOf(errors.InterfaceError);
     expect(await (await connection.execute('select 1')).fetchone()).toEqual([1]);
   });
+
+  it('may be done twice at once: each waits for the end of the statement', async () => {
+    const connection = await connect({ autocommit: true });
+    const cursor = connection.cursor();
+    const running = expect(cursor.execute('select pg_sleep(20)')).rejects.toBeInstanceOf(
+      errors.InterfaceError,
+    );
+    await untilRunning(dsn(), connection.info.backendPid);
+    await Promise.all([cursor.close(), cursor.close()]);
+    await running;
+    expect(connection.info.transactionStatus).toBe(TransactionStatus.IDLE);
+  });
 });
