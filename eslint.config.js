@@ -2,7 +2,16 @@ import js from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist', 'coverage', 'node_modules', 'src/errors/sqlstate.ts', 'test/package/fixtures'] },
+  {
+    ignores: [
+      'dist',
+      'coverage',
+      'node_modules',
+      'src/errors/sqlstate.ts',
+      'src/errors/conditions.ts',
+      'test/package/fixtures',
+    ],
+  },
   js.configs.recommended,
   {
     files: ['**/*.ts'],

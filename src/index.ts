@@ -75,7 +75,7 @@ export type {
   TracedMessage,
   UncommittedMessage,
 } from './diagnostics.js';
-export * as errors from './errors/index.js';
+export { errors } from './errors/namespace.js';
 export {
   AsyncConnectionPool,
   type CheckoutOptions,

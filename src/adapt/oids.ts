@@ -11,6 +11,7 @@ export const Oids = {
   json: 114,
   float4: 700,
   float8: 701,
+  varchar: 1043,
   date: 1082,
   time: 1083,
   timestamp: 1114,

@@ -102,7 +102,7 @@ export async function commitForCertain(transaction: AsyncTransaction): Promise<v
   // In its turn, after whatever was not awaited: what is lost by then was lost before the COMMIT.
   const status = await session.inTurn((current) => current);
   if (status === TransactionStatus.INERROR) {
-    throw new errors.InFailedSqlTransaction(
+    throw new (errors.conditionClass('InFailedSqlTransaction'))(
       'nothing was committed: a statement of the transaction has failed, whose error went unnoticed; let it out, or run what may' +
         ' fail within conn.withTransaction()',
     );

@@ -175,7 +175,7 @@ export class TwoPhase {
         const [result] = await this.#handle.run({ ...request, decisive: true }, hold);
         // In a failed transaction the server rolls back and is content, as it is with COMMIT.
         if (result?.tag !== 'PREPARE TRANSACTION') {
-          throw new errors.InFailedSqlTransaction(
+          throw new (errors.conditionClass('InFailedSqlTransaction'))(
             'the transaction had failed: the server has rolled it back instead of preparing it; call tpcRollback()',
             { sqlstate: '25P02' },
           );
@@ -183,7 +183,7 @@ export class TwoPhase {
         this.#transaction = { xid, state: 'prepared' };
       } catch (error) {
         this.#transaction = { xid, state: 'failed' };
-        if (error instanceof errors.ObjectNotInPrerequisiteState) {
+        if (error instanceof errors.conditionClass('ObjectNotInPrerequisiteState')) {
           throw new errors.NotSupportedError(error.message, { cause: error, query: error.query });
         }
         throw error;

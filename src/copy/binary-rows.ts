@@ -11,9 +11,9 @@ import type { RowReader, RowWriter } from './row-format.js';
 import { RowPlace } from './row-place.js';
 import { checkedWidth, loadFailed } from './text-rows.js';
 
-const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1');
 /** The signature, flags, and the length of an extension. */
-const HEADER = Buffer.concat([SIGNATURE, Buffer.alloc(8)]);
+const HEADER = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1');
+const SIGNATURE = HEADER.subarray(0, 11);
 /** Flags of the upper half change the format so that a reader which does not know them must give up. */
 const CRITICAL_FLAGS = 0xffff_0000;
 const TRAILER = -1;

@@ -1,4 +1,4 @@
-import { BUILTIN_TYPES } from '../adapt/builtin-types.js';
+import { Oids } from '../adapt/oids.js';
 import type { Block } from './block.js';
 import type { NativeValues } from './native-values.js';
 
@@ -12,17 +12,16 @@ const BOOL = 5;
 const TEXT = 6;
 const TIMESTAMPTZ = 7;
 
-const KIND_BY_NAME: Readonly<Record<string, number>> = {
-  int2: INT2,
-  int4: INT4,
-  int8: INT8,
-  float8: FLOAT8,
-  bool: BOOL,
-  text: TEXT,
-  varchar: TEXT,
-  timestamptz: TIMESTAMPTZ,
-};
-const KINDS = new Map(BUILTIN_TYPES.map(([name, oid]) => [oid, KIND_BY_NAME[name] ?? OTHER]));
+const KINDS: ReadonlyMap<number, number> = new Map([
+  [Oids.int2, INT2],
+  [Oids.int4, INT4],
+  [Oids.int8, INT8],
+  [Oids.float8, FLOAT8],
+  [Oids.bool, BOOL],
+  [Oids.text, TEXT],
+  [Oids.varchar, TEXT],
+  [Oids.timestamptz, TIMESTAMPTZ],
+]);
 
 /** The longest value written here: its length and eight bytes. */
 const MOST = 12;

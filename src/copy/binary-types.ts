@@ -62,13 +62,20 @@ function loadedAsText(type: BinaryType): BinaryType {
   return { ...type, load: (bytes, start, end) => type.text(bytes, start, end) };
 }
 
-const BY_OID = new Map<number, BinaryType>();
-for (const [name, oid] of BUILTIN_TYPES) {
-  const type = Object.hasOwn(BY_NAME, name) ? BY_NAME[name] : undefined;
-  if (type !== undefined) BY_OID.set(oid, type);
+let byOid: ReadonlyMap<number, BinaryType> | undefined;
+
+/** Made for the first COPY, which many programs never come to. */
+function builtinTypes(): ReadonlyMap<number, BinaryType> {
+  const types = new Map<number, BinaryType>();
+  for (const [name, oid] of BUILTIN_TYPES) {
+    const type = Object.hasOwn(BY_NAME, name) ? BY_NAME[name] : undefined;
+    if (type !== undefined) types.set(oid, type);
+  }
+  return types;
 }
 
 /** The binary format of a type that does not consist of others: a built-in one, or a registered enum. */
 export function scalarType(oid: number, map: AdaptersMap): BinaryType | null {
-  return BY_OID.get(oid) ?? (map.type(oid)?.isEnum === true ? plainText : null);
+  byOid ??= builtinTypes();
+  return byOid.get(oid) ?? (map.type(oid)?.isEnum === true ? plainText : null);
 }

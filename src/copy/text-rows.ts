@@ -289,7 +289,7 @@ export function checkedWidth(row: unknown, columns: number, place: RowPlace): nu
     );
   }
   if (row.length !== columns) {
-    throw new errors.BadCopyFileFormat(
+    throw new (errors.conditionClass('BadCopyFileFormat'))(
       `row ${String(place.row + 1)} has ${String(row.length)} values, but the COPY takes ${String(columns)} columns`,
     );
   }

@@ -2,5 +2,4 @@ export * from './base.js';
 export * from './client.js';
 export { Diagnostic } from './diagnostic.js';
 export type { ErrorConnection, ErrorPool } from './location.js';
-export { errorFromResponse, lookup, type DatabaseErrorClass } from './lookup.js';
-export * from './sqlstate.js';
+export { conditionClass, errorFromResponse, lookup, type DatabaseErrorClass } from './lookup.js';

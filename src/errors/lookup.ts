@@ -1,15 +1,36 @@
-import type { DatabaseError, ErrorOptions } from './base.js';
+import { brand, type DatabaseError, type ErrorOptions } from './base.js';
 import { Diagnostic } from './diagnostic.js';
-import { baseOf } from './sqlstate-bases.js';
-import { SQLSTATE_CLASSES } from './sqlstate.js';
+import { baseOf, constantNameOf } from './sqlstate-bases.js';
+import { SQLSTATES } from './sqlstate.js';
 
 /** The class of an error of the server. */
 export type DatabaseErrorClass = new (message: string, options?: ErrorOptions) => DatabaseError;
 
-const byCode = new Map<string, DatabaseErrorClass>();
-for (const [sqlstate, constantName, errorClass] of SQLSTATE_CLASSES) {
-  byCode.set(sqlstate, errorClass);
-  byCode.set(constantName, errorClass);
+/** The name of a class in conditions.ts. */
+export type Condition = keyof typeof SQLSTATES;
+
+const bySqlstate = new Map<string, Condition>();
+for (const name in SQLSTATES) bySqlstate.set(SQLSTATES[name as Condition], name as Condition);
+let byConstantName: ReadonlyMap<string, Condition> | undefined;
+const made = new Map<Condition, DatabaseErrorClass>();
+
+/** The class with this name. It is made when it is first asked for: few programs meet many of them. */
+export function conditionClass(name: Condition): DatabaseErrorClass {
+  let found = made.get(name);
+  if (found === undefined) {
+    const sqlstate = SQLSTATES[name];
+    const base = baseOf(sqlstate);
+    // A class takes the name of the property that it is the value of.
+    const holder = {
+      [name]: class extends base {
+        static override readonly sqlstate = sqlstate;
+      },
+    };
+    found = holder[name]!;
+    brand(found, name);
+    made.set(name, found);
+  }
+  return found;
 }
 
 /**
@@ -17,10 +38,13 @@ for (const [sqlstate, constantName, errorClass] of SQLSTATE_CLASSES) {
  * `RangeError` if there is none (Psycopg: `errors.lookup`).
  */
 export function lookup(sqlstateOrConstantName: string): DatabaseErrorClass {
-  const found = byCode.get(sqlstateOrConstantName.toUpperCase());
-  if (found === undefined)
+  const key = sqlstateOrConstantName.toUpperCase();
+  byConstantName ??= new Map([...bySqlstate.values()].map((name) => [constantNameOf(name), name]));
+  const name = bySqlstate.get(key) ?? byConstantName.get(key);
+  if (name === undefined) {
     throw new RangeError(`there is no SQLSTATE or condition named ${sqlstateOrConstantName}`);
-  return found;
+  }
+  return conditionClass(name);
 }
 
 /** The error that an `ErrorResponse` with these fields, by the protocol's letter, stands for. */
@@ -29,7 +53,8 @@ export function errorFromResponse(
   query: string | null = null,
 ): DatabaseError {
   const sqlstate = fields.get('C') ?? '';
-  const errorClass = byCode.get(sqlstate) ?? baseOf(sqlstate);
+  const name = bySqlstate.get(sqlstate);
+  const errorClass = name === undefined ? baseOf(sqlstate) : conditionClass(name);
   let message = fields.get('M') ?? 'the server reported an error without a message';
   const detail = fields.get('D');
   const hint = fields.get('H');

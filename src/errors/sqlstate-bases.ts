@@ -52,3 +52,11 @@ const BASES: Readonly<Record<string, typeof DatabaseError>> = {
 export function baseOf(sqlstate: string): typeof DatabaseError {
   return BASES[sqlstate.slice(0, 2)] ?? BASES[sqlstate.slice(0, 1)] ?? DatabaseError;
 }
+
+/** The name that the server's list has for the condition of a class. */
+export function constantNameOf(className: string): string {
+  return className
+    .replace(/(?:_|Ext)$/, '')
+    .replace(/(?<=.)(?=[A-Z])/g, '_')
+    .toUpperCase();
+}

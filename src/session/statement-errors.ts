@@ -36,13 +36,13 @@ export function outdatedInTransaction(error: errors.Error): Error {
   const { query, diag, sqlstate } = error;
   const options = { query, diag, sqlstate, cause: error };
   if (sqlstate === '26000') {
-    return new errors.InvalidSqlStatementName(
+    return new (errors.conditionClass('InvalidSqlStatementName'))(
       `${error.message}; the server connection is not the one that the statement was prepared on, or somebody has deallocated it.` +
         ' Behind a pooler in transaction mode set `prepareThreshold: null`; else roll back and run the transaction again',
       options,
     );
   }
-  return new errors.FeatureNotSupported(
+  return new (errors.conditionClass('FeatureNotSupported'))(
     `${error.message}; a table that the prepared statement uses has changed, which fails the transaction: roll back and run it` +
       ' again, and the statement is prepared anew',
     options,

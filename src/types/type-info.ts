@@ -137,7 +137,7 @@ export async function fetchType<Row extends TypeRow>(
     if (connection.info.transactionStatus === TransactionStatus.INERROR) return await read();
     return (await connection.withTransaction(read, waiting)) ?? null;
   } catch (error) {
-    if (error instanceof errors.UndefinedObject) return null;
+    if (error instanceof errors.conditionClass('UndefinedObject')) return null;
     throw error;
   } finally {
     await cursor.close();

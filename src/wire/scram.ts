@@ -17,7 +17,6 @@ const MOST_ITERATIONS = 1_000_000;
 /** RFC 5802: nonce, salt and iteration count, and nothing else that this client would have to understand. */
 const SERVER_FIRST =
   /^r=(?<nonce>[\x21-\x2b\x2d-\x7e]+),s=(?<salt>[A-Za-z0-9+/]+={0,2}),i=(?<iterations>[1-9]\d{0,9})$/;
-const derive = promisify(pbkdf2);
 
 /** One sign-in with SCRAM-SHA-256 (RFC 5802, RFC 7677), the client's side. Each step raises `OperationalError` for a server that fails it. */
 export class ScramClient {
@@ -50,7 +49,7 @@ export class ScramClient {
   /** The answer to the server's first message. The password is hashed in another thread. */
   async answer(serverFirst: string): Promise<string> {
     const { nonce, salt, iterations } = this.#read(serverFirst);
-    const salted = await derive(saslprep(this.#password), salt, iterations, 32, 'sha256');
+    const salted = await promisify(pbkdf2)(saslprep(this.#password), salt, iterations, 32, 'sha256');
     const channel = Buffer.concat([Buffer.from(this.#header), this.#binding]).toString('base64');
     const withoutProof = `c=${channel},r=${nonce}`;
     const messages = `${this.#firstBare},${serverFirst},${withoutProof}`;

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { inspect } from 'node:util';
 import { describe, expect, it, vi } from 'vitest';
-import * as errors from '../../src/errors/index.js';
+import { errorFromResponse } from '../../src/errors/lookup.js';
+import { errors } from '../../src/errors/namespace.js';
 
 /** What a server sends in an ErrorResponse, by the protocol's letters. */
 function response(fields: Record<string, string>): ReadonlyMap<string, string> {
@@ -73,10 +74,7 @@ describe('the tree of errors', () => {
   });
 
   it('shows its name and SQLSTATE when it is printed, not the whole diagnostic', () => {
-    const error = errors.errorFromResponse(
-      response({ C: '23505', M: 'duplicate key', t: 'orders' }),
-      'insert',
-    );
+    const error = errorFromResponse(response({ C: '23505', M: 'duplicate key', t: 'orders' }), 'insert');
     const printed = inspect(error);
     expect(printed).toContain('UniqueViolation: duplicate key');
     expect(printed).toContain('23505');
@@ -86,10 +84,50 @@ describe('the tree of errors', () => {
   });
 });
 
+describe('a class of an SQLSTATE', () => {
+  const declared = [
+    ...readFileSync(new URL('../../src/errors/conditions.ts', import.meta.url), 'utf8').matchAll(
+      /^export declare class (\w+) extends (\w+) \{\n {2}static override readonly sqlstate = '(\w{5})';$/gm,
+    ),
+  ].map(([, name, base, sqlstate]) => ({ name, base, sqlstate }));
+  const classes = errors as unknown as Readonly<Record<string, typeof errors.DatabaseError>>;
+
+  it('is what its declaration says', () => {
+    expect(declared.length).toBeGreaterThan(250);
+    const made = declared.map(({ name }) => {
+      const found = classes[name!]!;
+      const base = Object.getPrototypeOf(found) as typeof errors.DatabaseError;
+      expect(found.prototype.name).toBe(found.name);
+      return { name: found.name, base: base.name, sqlstate: found.sqlstate };
+    });
+    expect(made).toEqual(declared);
+  });
+
+  it('is one class, however it is asked for', () => {
+    expect(errors.UniqueViolation).toBe(errors.UniqueViolation);
+    expect(errors.lookup('23505')).toBe(errors.UniqueViolation);
+    expect(errors.lookup('unique_violation')).toBe(errors.UniqueViolation);
+    expect(errorFromResponse(response({ C: '23505' })).constructor).toBe(errors.UniqueViolation);
+    const { UniqueViolation } = errors;
+    expect(UniqueViolation).toBe(errors.UniqueViolation);
+    class Duplicate extends errors.UniqueViolation {}
+    const error: errors.UniqueViolation = new Duplicate('twice');
+    expect(error).toBeInstanceOf(errors.UniqueViolation);
+    expect(error.stack).toMatch(/^UniqueViolation: twice\n/);
+  });
+
+  it('is found among all errors, which nobody can change', () => {
+    expect(Object.keys(errors)).toEqual(expect.arrayContaining(declared.map(({ name }) => name)));
+    expect(Object.keys(errors)).not.toContain('SQLSTATES');
+    expect(() => Object.assign(errors, { UniqueViolation: Error })).toThrow(TypeError);
+    expect(() => Object.assign(errors, { DataError: Error })).toThrow(TypeError);
+  });
+});
+
 describe('instanceof', () => {
   it('knows the errors of another copy of the library, and tells their classes apart', async () => {
     vi.resetModules();
-    const copy = await import('../../src/errors/index.js');
+    const { errors: copy } = await import('../../src/errors/namespace.js');
     expect(copy.UniqueViolation).not.toBe(errors.UniqueViolation);
     const foreign = new copy.UniqueViolation('twice');
     expect(foreign).toBeInstanceOf(errors.UniqueViolation);
@@ -107,7 +145,7 @@ describe('instanceof', () => {
     expect(new Busy('b')).toBeInstanceOf(errors.OperationalError);
     expect(new errors.OperationalError('o')).not.toBeInstanceOf(Busy);
     vi.resetModules();
-    const copy = await import('../../src/errors/index.js');
+    const { errors: copy } = await import('../../src/errors/namespace.js');
     expect(new Busy('b')).toBeInstanceOf(copy.OperationalError);
     expect(new copy.OperationalError('o')).not.toBeInstanceOf(Busy);
   });
@@ -161,7 +199,7 @@ describe('lookup', () => {
 describe('an error of the server', () => {
   it('of an unknown SQLSTATE is of its class, then of DatabaseError', () => {
     const classOf = (sqlstate: string): unknown =>
-      errors.errorFromResponse(response({ C: sqlstate, M: 'm' })).constructor;
+      errorFromResponse(response({ C: sqlstate, M: 'm' })).constructor;
     expect(classOf('23ZZZ')).toBe(errors.IntegrityError);
     expect(classOf('22ZZZ')).toBe(errors.DataError);
     expect(classOf('57ZZZ')).toBe(errors.OperationalError);
@@ -172,11 +210,11 @@ describe('an error of the server', () => {
   });
 
   it('keeps the unknown SQLSTATE', () => {
-    expect(errors.errorFromResponse(response({ C: '23ZZZ', M: 'm' })).sqlstate).toBe('23ZZZ');
+    expect(errorFromResponse(response({ C: '23ZZZ', M: 'm' })).sqlstate).toBe('23ZZZ');
   });
 
   it('says its detail and its hint', () => {
-    const error = errors.errorFromResponse(
+    const error = errorFromResponse(
       response({ C: '42703', M: 'no column', D: 'the detail', H: 'the hint' }),
       'q',
     );
@@ -185,12 +223,12 @@ describe('an error of the server', () => {
   });
 
   it('without fields has a message all the same', () => {
-    expect(errors.errorFromResponse(response({})).message).toMatch(/without a message/);
+    expect(errorFromResponse(response({})).message).toMatch(/without a message/);
   });
 
   it('has every field of the protocol in its diagnostic', () => {
     const letters = 'SVCMDHPpqWstcdnFLR';
-    const { diag } = errors.errorFromResponse(
+    const { diag } = errorFromResponse(
       response(Object.fromEntries(Array.from(letters).map((l) => [l, `<${l}>`]))),
     );
     expect([
