@@ -15,7 +15,7 @@ export function pipelineAborted({ request }: PendingStatement): Error {
 /** A COPY or a stream that was ended by a request to cancel what runs. */
 export function canceled({ request }: PendingStatement): Error {
   const what = request.conversation?.kind === 'copy' ? 'COPY' : 'stream';
-  return new errors.QueryCanceled(`the ${what} was ended by cancelSafe()`, {
+  return new (errors.conditionClass('QueryCanceled'))(`the ${what} was ended by cancelSafe()`, {
     sqlstate: '57014',
     query: request.text,
   });
