@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { AsyncConnectionPool } from '../src/index.js';
+import { AsyncConnectionPool } from './package.js';
 import type { Curve, Figures } from './findings.js';
 import { growth } from './growth.js';
 import { OURS, race } from './race.js';

@@ -2,7 +2,7 @@ import pg from 'pg';
 import pgPromise from 'pg-promise';
 import postgres from 'postgres';
 import { createPool, sql as slonikSql, type DatabasePool, type DatabasePoolConnection } from 'slonik';
-import { AsyncConnection } from '../src/index.js';
+import { AsyncConnection } from './package.js';
 
 export { slonikSql };
 

@@ -1,5 +1,5 @@
 import postgres from 'postgres';
-import { AsyncConnection, sql } from '../src/index.js';
+import { AsyncConnection, sql } from './package.js';
 import { OURS, race, type Race } from './race.js';
 import type { Setting } from './setting.js';
 

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import pg from 'pg';
 import copyStreams from 'pg-copy-streams';
-import { AsyncConnection, type AsyncCopy } from '../src/index.js';
+import { AsyncConnection, type AsyncCopy } from './package.js';
 import type { Figures } from './findings.js';
 import { OURS, race, type Race } from './race.js';
 import type { Setting } from './setting.js';

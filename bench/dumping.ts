@@ -1,6 +1,6 @@
 import pg from 'pg';
 import postgres from 'postgres';
-import { AsyncConnection, Jsonb } from '../src/index.js';
+import { AsyncConnection, Jsonb } from './package.js';
 import { OURS, race, type Race } from './race.js';
 import type { Setting } from './setting.js';
 

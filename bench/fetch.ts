@@ -1,4 +1,4 @@
-import { dictRow } from '../src/index.js';
+import { dictRow } from './package.js';
 import { Clients, slonikSql } from './clients.js';
 import { Floor } from './floor.js';
 import { growth } from './growth.js';

@@ -12,7 +12,6 @@ const SHARE = 1.2;
 /** What it costs to have the library at all: to load it, to install it, to keep a connection. */
 export function footprint({ dsn, quick }: Setting): Promise<Figures[]> {
   const built = `${ROOT}dist/index.js`;
-  run('npm', ['run', 'build']);
   const imports = importTimes({ [OURS]: built, postgres: 'postgres', pg: 'pg' }, quick ? 3 : 15);
   const packed = {
     [OURS]: packageSize('.'),

@@ -1,4 +1,4 @@
-import { AsyncConnectionPool } from '../src/index.js';
+import { AsyncConnectionPool } from './package.js';
 import { OURS } from './race.js';
 import type { Figures } from './findings.js';
 import type { Setting } from './setting.js';

@@ -1,4 +1,4 @@
-import { AsyncConnection } from '../src/index.js';
+import { AsyncConnection } from './package.js';
 import { Clients } from './clients.js';
 import { Floor } from './floor.js';
 import { OURS, race } from './race.js';

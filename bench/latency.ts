@@ -1,6 +1,6 @@
 import pg from 'pg';
 import postgres from 'postgres';
-import { AsyncConnection } from '../src/index.js';
+import { AsyncConnection } from './package.js';
 import { FaultProxy } from '../test/support/fault-proxy.js';
 import type { Figures } from './findings.js';
 import { OURS, race } from './race.js';

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import postgres from 'postgres';
-import { AsyncConnection } from '../src/index.js';
+import { AsyncConnection } from './package.js';
 import { Floor } from './floor.js';
 import { OURS, race, type Contender, type Race } from './race.js';
 import type { Setting } from './setting.js';

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { cpus, totalmem } from 'node:os';
-import { AsyncConnection, scalarRow } from '../src/index.js';
+import { AsyncConnection, scalarRow } from './package.js';
 import type { Python } from './python.js';
 
 /** Where it was measured, and what. */

@@ -1,10 +1,11 @@
 import pg from 'pg';
 import pgPromise from 'pg-promise';
 import postgres from 'postgres';
-import { AsyncConnectionPool } from '../src/index.js';
+import { AsyncConnectionPool } from './package.js';
 import { slonikPool, slonikSql } from './clients.js';
 import { Floor } from './floor.js';
 import { growth } from './growth.js';
+import { raceInTurns } from './one-processor.js';
 import { OURS, race, type Contender } from './race.js';
 import type { Finding, Setting } from './setting.js';
 
@@ -27,7 +28,8 @@ export async function pooled({ dsn, python, quick }: Setting): Promise<Finding[]
   const commit = Floor.statement('COMMIT', []);
   const contenders = (work: (task: Task) => Promise<unknown>): Contender[] =>
     Object.entries(tasks).map(([name, task]) => ({ name, run: () => work(task) }));
-  const single = await race(
+  const single = await raceInTurns(
+    { dsn, python },
     `${String(CHECKOUTS)} checkouts, each with a transaction of one statement`,
     [
       ...contenders(async (task) => {

@@ -23,18 +23,24 @@ export class Python implements Disposable {
     child.once('exit', () => this.#answer?.reject(new Error('the Python peers are gone')));
   }
 
-  /** The first Python that has a peer installed; null if there is none. */
+  /** The Python that has most of the peers installed; null if none has any. */
   static start(dsn: string): Python | null {
+    let best: { readonly command: string; readonly peers: Partial<Record<PythonPeer, string>> } | null = null;
     for (const command of CANDIDATES) {
       if (command === undefined || command === '') continue;
       const asked = spawnSync(command, [PROGRAM, '--peers'], { encoding: 'utf8' });
       if (asked.status !== 0) continue;
       const peers = JSON.parse(asked.stdout) as Partial<Record<PythonPeer, string>>;
-      if (Object.keys(peers).length === 0) continue;
-      const child = spawn(command, [PROGRAM, dsn], { stdio: ['pipe', 'pipe', 'inherit'] });
-      return new Python(child, peers);
+      if (Object.keys(peers).length > Object.keys(best?.peers ?? {}).length) best = { command, peers };
     }
-    return null;
+    if (best === null) return null;
+    const child = spawn(best.command, [PROGRAM, dsn], { stdio: ['pipe', 'pipe', 'inherit'] });
+    return new Python(child, best.peers);
+  }
+
+  /** Its process, if it runs. */
+  get pids(): number[] {
+    return this.#child.pid === undefined ? [] : [this.#child.pid];
   }
 
   /** Has each peer that is there do some work; no contender for one that is not there, or can't do it. */

@@ -48,6 +48,9 @@ before each. A ratio is a client's time divided by that of usingpg in the same r
 median, and in brackets what is between a quarter and three quarters of the rounds. Processor time that another program took
 away shows in these brackets.
 
+Where statements are waited for one by one, client and server are kept on one processor: they take turns anyway, and else it is
+the kernel's choice of a processor that is measured.
+
 "Bytes thrown away" is no client: it sends the same messages, prepared beforehand, and drops the answers unread. It is what the
 server and the socket take, and no client can be faster.
 

@@ -1,5 +1,6 @@
 import { Clients, slonikSql } from './clients.js';
 import { Floor } from './floor.js';
+import { raceInTurns } from './one-processor.js';
 import { OURS, race } from './race.js';
 import type { Finding, Setting } from './setting.js';
 
@@ -26,7 +27,8 @@ export async function statements({ dsn, python }: Setting): Promise<Finding[]> {
   const byPg = async (i: number): Promise<unknown> =>
     (await pg.query<number[]>({ name: 'bench', text: TEXT, values: [i], rowMode: 'array' })).rows[0]?.[0];
 
-  const prepared = await race(
+  const prepared = await raceInTurns(
+    { dsn, python },
     `${String(ONE_BY_ONE)} statements one by one, prepared`,
     [
       { name: OURS, run: oneByOne(byUs(true)) },
@@ -45,7 +47,8 @@ export async function statements({ dsn, python }: Setting): Promise<Finding[]> {
       ],
     },
   );
-  const unprepared = await race(
+  const unprepared = await raceInTurns(
+    { dsn, python },
     `${String(ONE_BY_ONE)} statements one by one, not prepared`,
     [
       { name: OURS, run: oneByOne(byUs(false)) },

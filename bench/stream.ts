@@ -1,5 +1,5 @@
 import QueryStream from 'pg-query-stream';
-import { dictRow } from '../src/index.js';
+import { dictRow } from './package.js';
 import { Clients } from './clients.js';
 import type { Figures } from './findings.js';
 import { Floor } from './floor.js';
