@@ -124,7 +124,9 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   /** Set by `executemany()` without `returning` and by COPY, which leave no result. */
   #total: { rowcount: number; statusmessage: string | null } | null = null;
 
-  /** A cursor is usually made by `conn.cursor()`. */
+  /** A cursor is usually made by `conn.cursor()`. Its rows are the connection's, unless it has a row factory of its own. */
+  constructor(connection: AsyncConnection<R>);
+  constructor(connection: AsyncConnection<unknown>, options?: CursorOptions<R>);
   constructor(connection: AsyncConnection<unknown>, options: CursorOptions<R> = {}) {
     this.connection = connection;
     this.#handle = connection[HANDLE];

@@ -71,6 +71,12 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
   #closing: Promise<void> | null = null;
 
   /** A cursor is usually made by `conn.cursor({ name })`. Raises `ProgrammingError` for a name that can't be one. */
+  constructor(
+    connection: AsyncConnection<R>,
+    name: string,
+    options?: Omit<ServerCursorOptions<R>, 'rowFactory'> & { rowFactory?: never },
+  );
+  constructor(connection: AsyncConnection<unknown>, name: string, options?: ServerCursorOptions<R>);
   constructor(connection: AsyncConnection<unknown>, name: string, options: ServerCursorOptions<R> = {}) {
     super(connection, options);
     this.#handle = connection[HANDLE];

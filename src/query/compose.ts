@@ -2,7 +2,7 @@ import { literal, type LiteralContext } from '../adapt/literal.js';
 import * as errors from '../errors/index.js';
 import type { Part } from './composable.js';
 import { openAfter, wouldEnd, type Enclosure } from './enclosure.js';
-import { behindParameter, withParameter } from './parameter.js';
+import { behindParameter, behindSql, withParameter } from './parameter.js';
 
 /** Names a literal in errors, as `$2` names a parameter. */
 const LITERAL = 'sql.Literal';
@@ -22,7 +22,8 @@ class TextBuilder {
 
   /** Adds SQL of the user's. */
   add(text: string): void {
-    this.text += this.#afterParameter ? behindParameter(text) : text;
+    if (this.#afterParameter) this.text += behindParameter(text);
+    else this.text += this.#open === null ? behindSql(this.text, text) : text;
     this.#afterParameter = false;
     this.#open = openAfter(text, this.#open, this.#backslashes);
   }

@@ -13,7 +13,15 @@ export function behindParameter(text: string): string {
   return JOINS_BEHIND.test(text) ? ` ${text}` : text;
 }
 
-/** Whether a parameter may stand on both sides of `text` as it is. */
+/** `text` behind other SQL: two minus signs that meet would begin a comment, as would a slash and an asterisk. */
+export function behindSql(before: string, text: string): string {
+  const meet = `${before.slice(-1)}${text.slice(0, 1)}`;
+  return meet === '--' || meet === '/*' ? ` ${text}` : text;
+}
+
+const ENDS_OF_COMMENT_SIGNS = /^[-*]|[-/]$/;
+
+/** Whether a parameter, or other SQL, may stand on both sides of `text` as it is. */
 export function standsApart(text: string): boolean {
-  return !JOINS_BEFORE.test(text) && !JOINS_BEHIND.test(text);
+  return !JOINS_BEFORE.test(text) && !JOINS_BEHIND.test(text) && !ENDS_OF_COMMENT_SIGNS.test(text);
 }

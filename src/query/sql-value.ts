@@ -18,7 +18,9 @@ export type SqlValue<T> =
         ? Refused<'undefined: use null for NULL'>
         : [Extract<T, (...args: never) => unknown>] extends [never]
           ? [Extract<T, symbol>] extends [never]
-            ? SqlObject<T>
+            ? [Extract<T, PromiseLike<unknown>>] extends [never]
+              ? SqlObject<T>
+              : Refused<'a promise: await it'>
             : Refused<'a symbol: use its description'>
           : Refused<'a function: did you mean to call it?'>;
 

@@ -93,6 +93,7 @@ describe('a value is refused', () => {
     ['a named function', function go() {}, /^\$2: a function \(go\)/],
     ['a nameless function', () => 1, /^\$2: a function \(anonymous\)/],
     ['a symbol', Symbol('s'), /^\$2: a symbol/],
+    ['a promise', Promise.resolve(1), /^\$2: a promise .*did you forget to await it\?$/],
     ['a plain object', { a: 1 }, /^\$2: a plain object .*new Jsonb\(value\)/],
     ['an object without a prototype', Object.create(null), /^\$2: a plain object .*new Jsonb\(value\)/],
     ['a Map', new Map(), /^\$2: an object of class Map .*registerDumper/],

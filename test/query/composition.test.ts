@@ -61,6 +61,25 @@ describe('a template', () => {
     expect(await cur.fetchall()).toEqual([[4], [5]]);
   });
 
+  it('begins no comment where its parts touch', async () => {
+    const conn = await connect({ autocommit: true });
+    const minus = (part: sql.Composable): sql.Composable => sql`-${part}`;
+    const first = async (query: sql.Composable, params?: unknown[]): Promise<unknown> =>
+      ((await (await conn.execute(query, params)).fetchone()) as unknown[])[0];
+    expect(await first(sql`SELECT ${minus(minus(sql`${5}::int`))}`)).toBe(5);
+    expect(await first(sql`SELECT 5 -${sql`-1 `}`)).toBe(6);
+    expect(await first(sql.SQL('SELECT 5 -{}').format(sql.SQL('-%s')), [1])).toBe(6);
+    expect(await first(sql`SELECT 'a-${sql.SQL('-b')}'`)).toBe('a--b');
+    await expect(first(sql`SELECT 4 /${sql.SQL('*')} ${2} */ + 1`)).rejects.toBeInstanceOf(
+      errors.SyntaxError,
+    );
+
+    const evil = '\n; DROP TABLE x; --';
+    const literals = new AsyncClientCursor(conn).mogrify(sql`SELECT ${minus(minus(sql`${evil}`))}`);
+    expect(literals).toBe(`SELECT - -'${evil}'`);
+    expect(sql`SELECT ${minus(minus(sql.Literal(evil)))}`.asString(conn)).toBe(literals);
+  });
+
   it('takes nothing of a value for SQL', async () => {
     const conn = await connect();
     const evil = `'; DROP TABLE x; -- $1 %s "`;

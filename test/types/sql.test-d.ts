@@ -4,8 +4,10 @@ import {
   AsyncClientCursor,
   AsyncConnection,
   AsyncRawCursor,
+  AsyncServerCursor,
   Jsonb,
   Numeric,
+  scalarRow,
   sql,
   type AsyncConnectionPool,
   type Query,
@@ -27,6 +29,7 @@ declare const text: string;
 declare const maybe: string | undefined;
 declare const nullable: string | null;
 declare const anything: unknown;
+declare const perhapsLater: number | Promise<number>;
 declare const city: City;
 declare const columns: sql.Identifier[];
 
@@ -58,6 +61,10 @@ expectTypeOf(sql`${undefined}`).toEqualTypeOf<sql.Template>();
 expectTypeOf(sql`${maybe}`).toEqualTypeOf<sql.Template>();
 // @ts-expect-error -- a function is not called by being named
 expectTypeOf(sql`${() => 1}`).toEqualTypeOf<sql.Template>();
+// @ts-expect-error -- what is promised is not there yet
+expectTypeOf(sql`${Promise.resolve(1)}`).toEqualTypeOf<sql.Template>();
+// @ts-expect-error -- nor is what may be promised
+void sql.SQL('{}').format(perhapsLater);
 // @ts-expect-error -- a symbol has no text
 expectTypeOf(sql`${Symbol('a')}`).toEqualTypeOf<sql.Template>();
 // @ts-expect-error -- a plain object is to be wrapped
@@ -100,6 +107,17 @@ export async function composedQueriesAreQueries(): Promise<void> {
 export async function cursorsOfEveryKindAreMadeOfAConnection(): Promise<void> {
   expectTypeOf(new AsyncClientCursor(connection)).toEqualTypeOf<AsyncClientCursor>();
   expectTypeOf(new AsyncClientCursor<City>(citiesOnly)).toEqualTypeOf<AsyncClientCursor<City>>();
+  expectTypeOf(new AsyncClientCursor(citiesOnly)).toEqualTypeOf<AsyncClientCursor<City>>();
+  expectTypeOf(new AsyncRawCursor(citiesOnly)).toEqualTypeOf<AsyncRawCursor<City>>();
+  expectTypeOf(new AsyncServerCursor(citiesOnly, 'a', { scrollable: true })).toEqualTypeOf<
+    AsyncServerCursor<City>
+  >();
+  expectTypeOf(new AsyncClientCursor(citiesOnly, { rowFactory: scalarRow<number> })).toEqualTypeOf<
+    AsyncClientCursor<number>
+  >();
+  expectTypeOf(new AsyncServerCursor(citiesOnly, 'a', { rowFactory: scalarRow<number> })).toEqualTypeOf<
+    AsyncServerCursor<number>
+  >();
   expectTypeOf(new AsyncRawCursor(connection).query).toEqualTypeOf<string | null>();
   expectTypeOf(new AsyncClientCursor(connection).mogrify(sql`a`)).toEqualTypeOf<string>();
   await AsyncConnection.connect('', { cursorFactory: AsyncClientCursor });
