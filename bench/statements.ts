@@ -27,56 +27,6 @@ export async function statements({ dsn, python }: Setting): Promise<Finding[]> {
   const byPg = async (i: number): Promise<unknown> =>
     (await pg.query<number[]>({ name: 'bench', text: TEXT, values: [i], rowMode: 'array' })).rows[0]?.[0];
 
-  const prepared = await raceInTurns(
-    { dsn, python },
-    `${String(ONE_BY_ONE)} statements one by one, prepared`,
-    [
-      { name: OURS, run: oneByOne(byUs(true)) },
-      { name: 'postgres', run: oneByOne(byPostgres) },
-      { name: 'pg', run: oneByOne(byPg) },
-      ...(python?.contenders('prepared', ONE_BY_ONE) ?? []),
-      Floor.contender(async () => {
-        for (let i = 0; i < ONE_BY_ONE; i++) await floor.ask(bound[i]!);
-      }),
-    ],
-    {
-      operations: ONE_BY_ONE,
-      goals: [
-        { peers: ['pg'], ratio: 1.25 },
-        { peers: ['postgres'], ratio: 1.5 },
-      ],
-    },
-  );
-  const unprepared = await raceInTurns(
-    { dsn, python },
-    `${String(ONE_BY_ONE)} statements one by one, not prepared`,
-    [
-      { name: OURS, run: oneByOne(byUs(false)) },
-      {
-        name: 'postgres',
-        run: oneByOne(async (i) => (await postgres.unsafe(TEXT, [i], { prepare: false }).values())[0]?.[0]),
-      },
-      {
-        name: 'pg',
-        run: oneByOne(
-          async (i) => (await pg.query<number[]>({ text: TEXT, values: [i], rowMode: 'array' })).rows[0]?.[0],
-        ),
-      },
-      {
-        name: 'pg-promise',
-        run: oneByOne(async (i) => (await pgPromise.one<{ int4: number }>(TEXT, [i])).int4),
-      },
-      {
-        name: 'slonik',
-        run: oneByOne(async (i) => slonik.oneFirst(slonikSql.unsafe`SELECT ${i}::int4`)),
-      },
-      ...(python?.contenders('unprepared', ONE_BY_ONE, ['psycopg']) ?? []),
-      Floor.contender(async () => {
-        for (const messages of unbound) await floor.ask(messages);
-      }),
-    ],
-    { operations: ONE_BY_ONE, goals: [{ peers: ['pg'], ratio: 1.25 }] },
-  );
   const atOnce = await race(
     `${String(AT_ONCE)} statements at once, one connection`,
     [
@@ -128,6 +78,57 @@ export async function statements({ dsn, python }: Setting): Promise<Finding[]> {
       },
     ],
     { operations: AT_ONCE },
+  );
+  await ours.setAutocommit(true);
+  const prepared = await raceInTurns(
+    { dsn, python },
+    `${String(ONE_BY_ONE)} statements one by one, prepared`,
+    [
+      { name: OURS, run: oneByOne(byUs(true)) },
+      { name: 'postgres', run: oneByOne(byPostgres) },
+      { name: 'pg', run: oneByOne(byPg) },
+      ...(python?.contenders('prepared', ONE_BY_ONE) ?? []),
+      Floor.contender(async () => {
+        for (let i = 0; i < ONE_BY_ONE; i++) await floor.ask(bound[i]!);
+      }),
+    ],
+    {
+      operations: ONE_BY_ONE,
+      goals: [
+        { peers: ['pg'], ratio: 1.25 },
+        { peers: ['postgres'], ratio: 1.5 },
+      ],
+    },
+  );
+  const unprepared = await raceInTurns(
+    { dsn, python },
+    `${String(ONE_BY_ONE)} statements one by one, not prepared`,
+    [
+      { name: OURS, run: oneByOne(byUs(false)) },
+      {
+        name: 'postgres',
+        run: oneByOne(async (i) => (await postgres.unsafe(TEXT, [i], { prepare: false }).values())[0]?.[0]),
+      },
+      {
+        name: 'pg',
+        run: oneByOne(
+          async (i) => (await pg.query<number[]>({ text: TEXT, values: [i], rowMode: 'array' })).rows[0]?.[0],
+        ),
+      },
+      {
+        name: 'pg-promise',
+        run: oneByOne(async (i) => (await pgPromise.one<{ int4: number }>(TEXT, [i])).int4),
+      },
+      {
+        name: 'slonik',
+        run: oneByOne(async (i) => slonik.oneFirst(slonikSql.unsafe`SELECT ${i}::int4`)),
+      },
+      ...(python?.contenders('unprepared', ONE_BY_ONE, ['psycopg']) ?? []),
+      Floor.contender(async () => {
+        for (const messages of unbound) await floor.ask(messages);
+      }),
+    ],
+    { operations: ONE_BY_ONE, goals: [{ peers: ['pg'], ratio: 1.25 }] },
   );
   return [prepared, unprepared, atOnce, inTransaction];
 }
