@@ -55,6 +55,7 @@ export {
   type CursorOptions,
   type ExecuteManyOptions,
   type ExecuteOptions,
+  type StreamOptions,
 } from './cursor/cursor.js';
 export { AsyncRawCursor } from './cursor/raw-cursor.js';
 export { AsyncRawServerCursor } from './cursor/raw-server-cursor.js';

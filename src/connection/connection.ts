@@ -343,7 +343,8 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   }
 
   /**
-   * The first phase (Psycopg: `tpc_prepare`): from here on the transaction outlives the connection, until somebody ends it. Raises
+   * The first phase (Psycopg: `tpc_prepare`): from here on the transaction outlives the connection, until somebody ends it. Execute
+   * nothing before `tpcCommit()` or `tpcRollback()`: a statement begins a transaction of its own, in which they are not possible. Raises
    * `ProgrammingError` outside of a two-phase transaction, `NotSupportedError` if the server has `max_prepared_transactions = 0`,
    * the class of its SQLSTATE if it rolls back instead. An abort while it runs is as exact as that of `commit()`: it rejects with the
    * reason if nothing was prepared.

@@ -101,6 +101,11 @@ export class Notifications {
     }
     this.#looping = true;
     const wait = new Wait(this.#handle.session, timeout, signal);
+    const end = (): void => {
+      if (wait.ended) return;
+      wait.end();
+      this.#looping = false;
+    };
     try {
       let left = stopAfter;
       let isLastRound = false;
@@ -116,6 +121,8 @@ export class Notifications {
         const notify = this.#backlog.shift();
         if (notify !== undefined) {
           left--;
+          // Whoever takes the last one by next() has no reason to come back for the end.
+          if (left === 0) end();
           yield notify;
         } else if (this.#handle.session.closed) {
           throw this.#handle.session.unusable();
@@ -124,8 +131,7 @@ export class Notifications {
         }
       }
     } finally {
-      wait.end();
-      this.#looping = false;
+      end();
     }
   }
 }
@@ -134,13 +140,13 @@ export class Notifications {
 class Wait {
   /** Whether the time is over. */
   over = false;
+  ended = false;
   readonly #session: Session;
   readonly #signal: AbortSignal | undefined;
   readonly #onLostBefore: Session['onLost'];
   readonly #deadline: number;
   #timer: NodeJS.Timeout | null = null;
   #resolve: (() => void) | null = null;
-  #ended = false;
 
   constructor(session: Session, timeout: number | undefined, signal: AbortSignal | undefined) {
     this.#session = session;
@@ -161,7 +167,7 @@ class Wait {
   }
 
   end(): void {
-    this.#ended = true;
+    this.ended = true;
     waits--;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#signal?.removeEventListener('abort', this.#wake);
@@ -191,7 +197,7 @@ class Wait {
         }
         // What has reached this machine by now is read before the loop ends.
         setImmediate(() => {
-          if (this.#ended) return;
+          if (this.ended) return;
           this.over = true;
           this.#wake();
         });

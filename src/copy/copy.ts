@@ -316,14 +316,22 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
 
   /**
    * The COPY … FROM STDIN as a stream, for `pipeline()` of `node:stream/promises`: its end is `finish()`; if it is destroyed, or its
-   * source fails, the COPY is aborted.
+   * source fails, the COPY is aborted. If the COPY fails or is aborted, it is destroyed at once.
    *
    * @example
    * await pipeline(createReadStream('city.csv'), copy.writable());
    */
   writable(): Writable {
     this.#check('in', 'writable()');
-    return (this.#writable ??= copyWritable(this));
+    if (this.#writable === null) {
+      const writable = copyWritable(this);
+      this.#writable = writable;
+      // A source that is slow, or silent, must not keep it from being told.
+      this.#channel.onFailure((error) => {
+        writable.destroy(this.#state === 'aborted' ? undefined : (error as Error));
+      });
+    }
+    return this.#writable;
   }
 
   /**

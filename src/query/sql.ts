@@ -49,6 +49,17 @@ export interface Sql {
    */
   Placeholder(name?: string, format?: PlaceholderFormat): composables.Placeholder;
 
+  /** `NULL`, as a text of SQL (Psycopg: `sql.NULL`). */
+  readonly NULL: composables.SQL;
+
+  /**
+   * `DEFAULT`, as a text of SQL (Psycopg: `sql.DEFAULT`).
+   *
+   * @example
+   * await conn.execute(sql`INSERT INTO city (name, founded) VALUES (${name}, ${founded ?? sql.DEFAULT})`);
+   */
+  readonly DEFAULT: composables.SQL;
+
   /** Composables one after the other; what is none becomes a literal (Psycopg: `sql.Composed`). */
   Composed<const T>(items: Iterable<T & SqlValue<T>> & object): composables.Composed;
 
@@ -74,6 +85,8 @@ export const sql: Sql = Object.assign(template, {
   identifier,
   Literal: (value: unknown) => new composables.Literal(value),
   Placeholder: (name = '', format: PlaceholderFormat = 's') => new composables.Placeholder(name, format),
+  NULL: new composables.SQL('NULL'),
+  DEFAULT: new composables.SQL('DEFAULT'),
   Composed: (items: Iterable<unknown>) => composables.compose(items, null, 'sql.Composed()'),
   quote: (value: unknown, context?: ComposeContext | null) =>
     new composables.Literal(value).asString(context),

@@ -29,6 +29,9 @@ export interface CopyChannel extends CopyFormat {
    */
   read(): Promise<Buffer | null>;
 
+  /** Calls `tell` with what it fails with, as soon as that is known: nobody may be writing or reading at that time. */
+  onFailure(tell: (error: unknown) => void): void;
+
   /**
    * Ends it before its time: a COPY IN fails on the server with `reason`, a COPY OUT is cancelled. Resolves when the connection
    * can be used again, or has been given up. Does nothing if it has ended.

@@ -158,6 +158,10 @@ export class CopyConversation implements Conversation, CopyChannel {
     return block;
   }
 
+  onFailure(tell: (error: unknown) => void): void {
+    this.#end.catch(tell);
+  }
+
   async abort(reason: string): Promise<void> {
     if (!this.#ended) this.leave(reason);
     await this.#end.catch(() => undefined);

@@ -83,6 +83,19 @@ describe('notifies()', () => {
     expect(await (await connection.execute('select 1')).fetchone()).toEqual([1]);
   });
 
+  it('is over with its last notification, for who takes that by next() and does not come back', async () => {
+    const connection = await listening('n_last');
+    await notify('n_last', 'a', 'b', 'c');
+    const first = connection.notifies({ stopAfter: 1 });
+    expect((await first.next()).value?.payload).toBe('a');
+    const second = connection.notifies({ stopAfter: 2 });
+    expect((await second.next()).value?.payload).toBe('b');
+    // The first one has nothing to do with the end of the second.
+    expect((await first.next()).done).toBe(true);
+    await expect(connection.notifies().next()).rejects.toBeInstanceOf(errors.ProgrammingError);
+    expect((await second.next()).value?.payload).toBe('c');
+  });
+
   it('ends after its timeout, in seconds', async () => {
     const connection = await listening('n_5');
     const started = performance.now();

@@ -3,8 +3,14 @@ import { PassThrough, Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import { errors, TransactionStatus, type AsyncConnection, type AsyncCursor } from '../../src/index.js';
-import { connect } from '../support/database.js';
+import {
+  errors,
+  TransactionStatus,
+  type AsyncConnection,
+  type AsyncCopy,
+  type AsyncCursor,
+} from '../../src/index.js';
+import { connect, terminate } from '../support/database.js';
 
 async function withTable(): Promise<{ conn: AsyncConnection; cur: AsyncCursor }> {
   const conn = await connect();
@@ -117,6 +123,36 @@ describe('writable()', () => {
     await conn.rollback();
     await conn.execute('SELECT 1');
     expect([seen.length, finished]).toEqual([1, 0]);
+  });
+
+  // What it has to say is not to wait for the next piece of data, which may never come.
+  test.each([
+    [
+      'the connection is lost',
+      (conn: AsyncConnection) => terminate(conn.info.backendPid),
+      /administrator command/,
+    ],
+    ['the connection is closed', (conn: AsyncConnection) => conn.close(), /connection was closed/],
+    ['the signal is aborted', (_conn: AsyncConnection, abort: () => void) => abort(), /not wanted/],
+    [
+      'the COPY is aborted',
+      (_conn: AsyncConnection, _abort: () => void, copy: AsyncCopy) => copy.abort(),
+      /Premature close/,
+    ],
+  ] as const)('is destroyed at once when %s while its source is silent', async (_when, end, message) => {
+    const { conn, cur } = await withTable();
+    const controller = new AbortController();
+    const copy = await cur.copy('COPY place FROM STDIN', null, { signal: controller.signal });
+    const source = new PassThrough();
+    source.write('1\ta\n');
+    const rejected = expect(pipeline(source, copy.writable())).rejects.toThrow(message);
+    await new Promise((resolve) => setImmediate(resolve));
+    const abort = (): void => {
+      controller.abort(new Error('not wanted any more'));
+    };
+    await end(conn, abort, copy);
+    await rejected;
+    expect(source.destroyed).toBe(true);
   });
 });
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import * as usingpg from '../../src/index.js';
-import { connect, dsn } from '../support/database.js';
+import { connect, dsn, rejection } from '../support/database.js';
 
 const page = readFileSync(new URL('../../docs/psycopg.md', import.meta.url), 'utf8');
 /** The names in the second column that are written as code, without what stands in parentheses. */
@@ -10,13 +10,30 @@ const names = page
   .map((line) => line.split('|')[2]?.trim() ?? '')
   .flatMap((cell) => /^`([A-Za-z.]+)`$/.exec(cell)?.[1] ?? []);
 
+/** The options of a pool that have a name of psycopg_pool: the compiler knows whether they exist. */
+const OPTIONS: Readonly<Partial<Record<keyof usingpg.PoolOptions, true>>> = {
+  connectOptions: true,
+  connectionClass: true,
+  configure: true,
+  check: true,
+  reset: true,
+  closeReturns: true,
+  timeout: true,
+  maxWaiting: true,
+  maxLifetime: true,
+  maxIdle: true,
+  reconnectTimeout: true,
+  reconnectFailed: true,
+  numWorkers: true,
+};
+
 describe('the page that maps the names of Psycopg', () => {
   it('has them all', () => {
-    expect(names.length).toBeGreaterThan(150);
+    expect(names.length).toBeGreaterThan(250);
   });
 
   it('names nothing that does not exist', async () => {
-    const connection = await connect();
+    const connection = await connect({ autocommit: true });
     await using pool = new usingpg.AsyncConnectionPool(dsn(), { open: false });
     await using server = connection.cursor({ name: 'names' });
     const cursor = await connection.execute('select 1 as one');
@@ -37,8 +54,18 @@ describe('the page that maps the names of Psycopg', () => {
       ConnectionInfo: connection.info,
       Column: cursor.description![0]!,
       AdaptersMap: usingpg.adapters,
+      Notify: new usingpg.Notify('channel', 'payload', 1),
       Xid: connection.xid(1, 'a', 'b'),
+      Rollback: new usingpg.Rollback(),
+      Diagnostic: (await rejection(usingpg.AsyncConnection.connect(dsn({ dbname: 'nowhere' })))).diag,
       TypeInfo: (await usingpg.TypeInfo.fetch(connection, 'int4'))!,
+      RangeInfo: (await usingpg.RangeInfo.fetch(connection, 'int4range'))!,
+      MultirangeInfo: (await usingpg.MultirangeInfo.fetch(connection, 'int4multirange'))!,
+      CompositeInfo: new usingpg.CompositeInfo('c', 1, 2, { fieldNames: [], fieldTypes: [] }),
+      EnumInfo: new usingpg.EnumInfo('e', 1, 2, []),
+      Range: new usingpg.Range(1, 2),
+      Multirange: new usingpg.Multirange(),
+      PoolOptions: OPTIONS,
       composable: usingpg.sql.SQL('x'),
     };
     const unknown = names.filter((name) => {

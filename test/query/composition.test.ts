@@ -209,6 +209,19 @@ describe('a template', () => {
   });
 });
 
+describe('sql.NULL and sql.DEFAULT', () => {
+  it('stand for themselves where a value could', async () => {
+    const conn = await connect();
+    await conn.execute("CREATE TEMP TABLE city (name text, country text DEFAULT 'FR')");
+    const values = [sql`${'Nice'}, ${sql.DEFAULT}`, sql.SQL('{}, {}').format('Atlantis', sql.NULL)];
+    for (const value of values) await conn.execute(sql`INSERT INTO city VALUES (${value})`);
+    expect(await (await conn.execute('SELECT * FROM city')).fetchall()).toEqual([
+      ['Nice', 'FR'],
+      ['Atlantis', null],
+    ]);
+  });
+});
+
 describe('sql.SQL().format()', () => {
   const format = (text: string, ...args: unknown[]): string => {
     const { SQL } = untyped;
