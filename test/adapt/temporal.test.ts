@@ -815,6 +815,44 @@ describe('registerTemporal()', () => {
 describe('an OffsetTime', () => {
   const noon = Temporal.PlainTime.from('12:00');
 
+  it('is ordered as the server orders it', async () => {
+    const time = fc.oneof(
+      TEMPORAL['timetz']!.values,
+      // The same time in UTC.
+      fc.integer({ min: -11, max: 11 }).map((hours) => {
+        const offset = `${hours < 0 ? '-' : '+'}${String(Math.abs(hours)).padStart(2, '0')}`;
+        return new OffsetTime(noon.add({ hours }), offset);
+      }),
+    );
+    const { values, seed } = sample(fc.tuple(time, time) as fc.Arbitrary<[OffsetTime, OffsetTime]>, 1000);
+    const list = values.map((_, i) => `(${String(i)}, timetz_cmp(%s, %s))`).join();
+    const cur = await connection.execute(
+      `SELECT * FROM (VALUES ${list}) AS compared ORDER BY 1`,
+      values.flat(),
+    );
+    const server = (await cur.fetchall()).map(([, order]) => order as number);
+    expect(new Set(server)).toEqual(new Set([-1, 0, 1]));
+    expect(
+      values.map(([one, two]) => OffsetTime.compare(one, two)),
+      `seed ${String(seed)}`,
+    ).toEqual(server);
+  });
+
+  it('equals another one of the same time and offset, however that is written', () => {
+    const one = new OffsetTime(noon, '+01');
+    expect(one.equals(new OffsetTime(JsTemporal.PlainTime.from('12:00'), '+01:00:00'))).toBe(true);
+    expect(OffsetTime.compare(new OffsetTime(noon, '+00'), new OffsetTime(noon, '-00:00'))).toBe(0);
+    expect(one.equals(new OffsetTime(noon.add({ hours: 1 }), '+02'))).toBe(false);
+    expect(one.equals(new OffsetTime(Temporal.PlainTime.from('12:00:00.000000001'), '+01'))).toBe(false);
+  });
+
+  it('can be the bound of a range', () => {
+    const range = new Range(new OffsetTime(noon, '+00'), new OffsetTime(noon, '-01'));
+    expect(range.contains(new OffsetTime(noon, '-00:30'))).toBe(true);
+    expect(range.contains(new OffsetTime(noon, '+00:30'))).toBe(false);
+    expect(range.equals(new Range(new OffsetTime(noon, '-00'), new OffsetTime(noon, '-01:00')))).toBe(true);
+  });
+
   it('is sent without any registration', async () => {
     const conn = await connect();
     const value = new OffsetTime(noon, '-15:59:59');
