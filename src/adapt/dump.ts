@@ -73,7 +73,7 @@ function refusal(value: unknown): string {
       if (temporal !== undefined) {
         return NO_TYPE_FOR.has(temporal)
           ? `PostgreSQL has no type for a ${temporal}; send its text, with .toString(), or a Temporal.PlainDate`
-          : `a ${temporal} can't be sent unless registerTemporal() has been called for its class`;
+          : `a ${temporal} can't be sent unless registerTemporal(conn, { Temporal }) has been given the Temporal that made it`;
       }
       return name === 'Object' || name === ''
         ? "a plain object can't be sent as it is: wrap it as new Jsonb(value) for jsonb, or new Json(value) for json"

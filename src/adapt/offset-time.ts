@@ -4,7 +4,7 @@ import { Oids } from './oids.js';
 import { checkMicroseconds } from './temporal-text.js';
 import { Wrapper } from './wrappers.js';
 
-const TIME = /^\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?$/;
+const TIME = /^(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?$/;
 /** The server takes offsets of less than 16 hours. */
 const OFFSET = /^[+-](?:0\d|1[0-5])(?::[0-5]\d){0,2}$/;
 
@@ -36,9 +36,19 @@ export class OffsetTime<T extends { toString(): string } = { toString(): string 
     this.offset = offset;
   }
 
-  /** Whether `other` has an equal time and the same offset. */
+  /**
+   * -1 if `one` comes before `two`, 1 if it comes after it, as the server orders timetz: by the times in UTC, and where these are the
+   * same, from east to west.
+   */
+  static compare(one: OffsetTime, two: OffsetTime): -1 | 0 | 1 {
+    const [first, second] = [secondsEast(one.offset), secondsEast(two.offset)];
+    const later = nanoseconds(one.time) - nanoseconds(two.time) - (first - second) * NANOSECONDS_PER_SECOND;
+    return (Math.sign(later) || Math.sign(second - first)) as -1 | 0 | 1;
+  }
+
+  /** Whether `other` has an equal time and the same offset, of which `+01` and `+01:00` are one. */
   equals(other: OffsetTime): boolean {
-    return this.toString() === other.toString();
+    return OffsetTime.compare(this, other) === 0;
   }
 
   /** As timetz is written: `09:30:00+05:45`. */
@@ -54,4 +64,19 @@ export class OffsetTime<T extends { toString(): string } = { toString(): string 
   override dump(place: string): DumpedParam {
     return { text: checkMicroseconds(this.toString(), place), oid: Oids.timetz };
   }
+}
+
+const NANOSECONDS_PER_SECOND = 1_000_000_000;
+
+/** Of the day. */
+function nanoseconds(time: { toString(): string }): number {
+  const [, hours, minutes, seconds = '0', fraction = ''] = TIME.exec(time.toString())!;
+  const whole = (Number(hours) * 60 + Number(minutes)) * 60 + Number(seconds);
+  return whole * NANOSECONDS_PER_SECOND + Number(fraction.padEnd(9, '0'));
+}
+
+function secondsEast(offset: string): number {
+  const [hours = 0, minutes = 0, seconds = 0] = offset.slice(1).split(':').map(Number);
+  const absolute = hours * 3600 + minutes * 60 + seconds;
+  return offset.startsWith('-') ? 0 - absolute : absolute;
 }

@@ -1,4 +1,5 @@
 import * as errors from '../errors/index.js';
+import { writeInterval } from './interval.js';
 
 const NANOSECONDS = /\.\d{7}/;
 
@@ -25,17 +26,29 @@ export function datedText(text: string): string {
 }
 
 const DURATION =
-  /^(-?)P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?$/;
-const UNITS = ['years', 'mons', 'weeks', 'days', 'hours', 'mins', 'secs'];
+  /^(-?)P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.(\d+))?S)?)?$/;
 
 /**
- * A duration as the server reads it exactly. As ISO 8601 it would read it as floating point numbers, and only signs in front of
- * each field mean the same under every IntervalStyle.
+ * A duration as the server reads it under every IntervalStyle: without weeks, and with a sign for each field. Its seconds are less
+ * than a minute, since the server reads them as a floating point number. All integers are exact: of time, Temporal has less than
+ * 2^53 seconds.
  */
 export function intervalText(text: string): string {
-  const [, sign, ...fields] = DURATION.exec(text)!;
-  const parts = fields.map((digits: string | undefined, i) =>
-    digits === undefined ? '' : `${sign === '-' ? '-' : '+'}${digits} ${UNITS[i]!}`,
-  );
-  return parts.filter((part) => part !== '').join(' ') || '0';
+  const [, minus, years, months, weeks, days, hours, minutes, seconds, fraction = ''] = DURATION.exec(
+    text,
+  ) as readonly (string | undefined)[];
+  const signed = (count: number): number => (minus === '-' ? -count : count);
+  const time = (numberOf(hours) * 60 + numberOf(minutes)) * 60 + numberOf(seconds);
+  return writeInterval({
+    years: signed(numberOf(years)),
+    months: signed(numberOf(months)),
+    days: signed(numberOf(weeks) * 7 + numberOf(days)),
+    hours: signed(Math.floor(time / 3600)),
+    minutes: signed(Math.floor(time / 60) % 60),
+    microseconds: signed((time % 60) * 1_000_000 + Number(fraction.padEnd(6, '0'))),
+  });
+}
+
+function numberOf(digits: string | undefined): number {
+  return digits === undefined ? 0 : Number(digits);
 }
