@@ -30,7 +30,7 @@ const WRITES_NOTHING =
 
 /**
  * What stands behind an `AsyncConnection` and its cursors: the borrowed session, how its transactions begin, and whether
- * it may still be used. The pool makes a fresh one for each checkout and cuts it off on return.
+ * it may still be used. The pool makes a fresh one for each checkout and cuts it off on return. @internal
  */
 export class Handle {
   readonly session: Session;

@@ -35,7 +35,7 @@ const GOODBYE_LIMIT = 2;
 /**
  * One physical connection, alive as long as its socket: the statements waiting and in flight, the transaction status, the
  * prepared statements, and cancellation.
- * Statements are answered in the order of `submit`.
+ * Statements are answered in the order of `submit`. @internal
  */
 export class Session implements MessageSink {
   readonly address: ServerAddress;
