@@ -45,7 +45,7 @@ export interface HandleParts {
 /**
  * What stands behind an `AsyncConnection` and its cursors: the borrowed session, how its transactions begin, and whether
  * it may still be used. The pool makes a fresh one for each checkout and cuts it off on return. The session knows it, which must
- * not keep a connection from being collected that its user has lost: so it knows nothing of that.
+ * not keep a connection from being collected that its user has lost: so it knows nothing of that. @internal
  */
 export class Handle implements SessionUser {
   readonly session: Session;

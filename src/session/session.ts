@@ -41,7 +41,7 @@ export interface SessionUser extends Judge {
 /**
  * One physical connection, alive as long as its socket: the statements waiting and in flight, the transaction status, the
  * prepared statements, and cancellation.
- * Statements are answered in the order of `submit`.
+ * Statements are answered in the order of `submit`. @internal
  */
 export class Session implements MessageSink {
   readonly address: ServerAddress;

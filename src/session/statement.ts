@@ -67,7 +67,7 @@ export interface Execution {
 
 const NONE: readonly never[] = [];
 
-/** A statement on its way: waiting for its turn, or sent and gathering its answer. */
+/** A statement on its way: waiting for its turn, or sent and gathering its answer. @internal */
 export class PendingStatement {
   readonly request: StatementRequest;
   /** Whether others may be sent before this one has been answered. */
