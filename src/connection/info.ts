@@ -101,9 +101,9 @@ export class ConnectionInfo {
     return 'PostgreSQL';
   }
 
-  /** The client's encoding: always UTF8. */
+  /** The client's encoding: UTF8, unless somebody has set another, in which texts beyond ASCII are refused. */
   get encoding(): string {
-    return 'UTF8';
+    return this.parameterStatus('client_encoding') ?? 'UTF8';
   }
 
   /** The session's time zone, by the name the server gives it. */

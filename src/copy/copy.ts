@@ -8,7 +8,7 @@ import { copyReadable, copyWritable } from './copy-streams.js';
 import { writeUtf8 } from './encode-text.js';
 import type { RowReader, RowWriter } from './row-format.js';
 import { RowPlace } from './row-place.js';
-import { whyNotRows, whyNotTypes } from './row-rules.js';
+import { whyNotRows, whyNotTexts, whyNotTypes } from './row-rules.js';
 import { TextRowReader, TextRowWriter } from './text-rows.js';
 
 /** How a COPY has ended: with the server's tag, or before its time. */
@@ -23,6 +23,8 @@ export interface CopyParts {
   readonly adapters: AdaptersMap;
   /** The statement as it was sent. */
   readonly statement: string;
+  /** The encoding that the session has been set to, if it is not the library's; else null. */
+  readonly foreignEncoding: string | null;
   /** Whether it was given no other statements behind it. */
   readonly alone: boolean;
   /** What it is ended by, at any time. */
@@ -69,6 +71,7 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
   #writer: RowWriter | null = null;
   #reader: RowReader | null = null;
   readonly #noRows: string | null;
+  readonly #noTexts: string | null;
 
   #state: 'open' | 'finishing' | 'finished' | 'failed' | 'aborted' = 'open';
   /** What it failed with, or was aborted for. */
@@ -84,7 +87,8 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
   constructor(parts: CopyParts) {
     this.#parts = parts;
     this.#channel = parts.channel;
-    this.#noRows = parts.channel.binary ? null : whyNotRows(parts.statement);
+    this.#noTexts = whyNotTexts(parts.statement, parts.foreignEncoding);
+    this.#noRows = this.#noTexts ?? (parts.channel.binary ? null : whyNotRows(parts.statement));
   }
 
   /** Whether it is over, well or not. @internal */
@@ -107,6 +111,7 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
         if (this.#channel.binary) {
           throw this.#misuse('a COPY in the binary format takes bytes, not a string: write a Uint8Array');
         }
+        if (this.#noTexts !== null) throw this.#misuse(this.#noTexts);
         const start = block.length;
         try {
           writeUtf8(data, block, new RowPlace());

@@ -1,5 +1,7 @@
 import { copyOptions } from './statement-options.js';
 
+const UTF8 = /^utf_?-?8$/i;
+
 /**
  * Why rows can't be encoded or decoded for this statement, as far as it can be made out; null if they can. What would be read or
  * stored as something else without a word is refused.
@@ -20,7 +22,7 @@ export function whyNotRows(statement: string): string | null {
     return `rows can't be written to or read from a COPY with a NULL of its own: ${way}`;
   }
   const encoding = options.get('encoding');
-  if (encoding !== undefined && !/^utf_?-?8$/i.test(encoding)) {
+  if (encoding !== undefined && !UTF8.test(encoding)) {
     return `rows can't be written to or read from a COPY with an encoding of its own: ${way}`;
   }
   return null;
@@ -33,4 +35,13 @@ export function whyNotTypes(statement: string): string | null {
   const header = copyOptions(statement)?.get('header');
   if (header === undefined || OFF.has(header.toLowerCase())) return null;
   return "the header of the COPY can't be loaded as values of the columns' types: copy without HEADER to use setTypes()";
+}
+
+/** Why texts can't be copied in the encoding that the session has been set to, if it is a foreign one; null if they can. */
+export function whyNotTexts(statement: string, foreignEncoding: string | null): string | null {
+  if (foreignEncoding === null || UTF8.test(copyOptions(statement)?.get('encoding') ?? '')) return null;
+  return (
+    `rows and strings can't be copied while client_encoding is ${foreignEncoding}: SET client_encoding TO UTF8,` +
+    " copy with ENCODING 'UTF8', or write and read bytes"
+  );
 }

@@ -397,6 +397,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
         channel,
         adapters: this.adapters,
         statement: text,
+        foreignEncoding: this.#handle.session.foreignEncoding,
         alone: first === null,
         signal,
         check: () => {

@@ -9,6 +9,7 @@ import {
 } from '../wire/backend-messages.js';
 import type { Engine } from '../wire/engine.js';
 import { Backend } from '../wire/protocol.js';
+import { checkReadable } from './foreign-encoding.js';
 import type { Lane } from './lane.js';
 import type { Link, ResponseFields } from './link.js';
 import { ROLLBACK } from './requests.js';
@@ -51,6 +52,8 @@ export class Answers {
     const { decoder } = pending;
     if (decoder === null || pending.error !== null) return;
     try {
+      const { foreignEncoding } = this.#link;
+      if (foreignEncoding !== null) checkReadable(bytes, start, end, foreignEncoding, pending.request.text);
       pending.rows.push(decoder.decode(bytes, start, end));
       pending.bytes += end - start;
     } catch (cause) {

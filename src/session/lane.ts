@@ -25,6 +25,8 @@ export interface Outlet {
  * under one Sync, in one round trip whether it is prepared or not.
  */
 export class Lane {
+  /** Whether no result is to come in the binary format. */
+  textOnly = false;
   readonly #outlet: Outlet;
   readonly #writer = new FrontendWriter();
   readonly #prepared = new PreparedStatements();
@@ -116,7 +118,8 @@ export class Lane {
     }
     const { rows, conversation } = pending.request;
     const { fields } = statement;
-    const plan = fields != null && shortcuts.taken ? (rows?.planFor?.(fields) ?? null) : null;
+    const plan =
+      fields != null && shortcuts.taken && !this.textOnly ? (rows?.planFor?.(fields) ?? null) : null;
     this.#writer.bind(statement.name, params, plan?.formats);
     // As long as no answer is in, the columns are not known: whoever is sent before that asks for them as well.
     const described = fields === undefined && !(again && statement.fixed);

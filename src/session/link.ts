@@ -22,6 +22,8 @@ export class Link implements Outlet {
   /** What cancel requests show. */
   key: BackendKey = { pid: 0, secret: 0 };
   phase: Phase = 'starting';
+  /** The encoding of the session, if texts beyond ASCII can't be exchanged in it; else null. */
+  foreignEncoding: string | null = null;
   /** The fields of a FATAL error: what the server said last is what everybody hears. */
   fatal: ResponseFields | null = null;
   /** What it was lost by; null as long as it is there, or if it was closed. */

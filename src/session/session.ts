@@ -17,6 +17,7 @@ import { isEncrypted } from '../wire/tls.js';
 import { Answers } from './answers.js';
 import type { CopyChannel } from './copy-channel.js';
 import { CopyConversation } from './copy-conversation.js';
+import { foreignEncoding, whyNotSent } from './foreign-encoding.js';
 import { Lane } from './lane.js';
 import { connectionError, Link, type ResponseFields } from './link.js';
 import { Opening } from './opening.js';
@@ -124,6 +125,7 @@ export class Session implements MessageSink {
     this.#answers = new Answers(link, this.#engine, this.#lane, this.#flow);
     this.#opening = new Opening(link, this.#engine, this.#flow, this.#parameters, () => {
       this.#reader.startupDone();
+      this.#heedEncoding();
       startup.resolve();
     });
     this.#engine.start();
@@ -179,6 +181,11 @@ export class Session implements MessageSink {
     this.#flow.judge = user;
   }
 
+  /** The encoding that somebody has set, in which texts beyond ASCII can't be exchanged; else null. */
+  get foreignEncoding(): string | null {
+    return this.#link.foreignEncoding;
+  }
+
   /** Whether the connection is encrypted. */
   get encrypted(): boolean {
     return isEncrypted(this.#link.socket);
@@ -221,7 +228,11 @@ export class Session implements MessageSink {
 
   #submit(request: StatementRequest, hold: Hold | undefined): Promise<readonly StatementResult[]> {
     const { signal } = request;
-    const refusal = this.#refusal(request.text) ?? this.#refusalInPipeline(request);
+    const { foreignEncoding: encoding } = this.#link;
+    const refusal =
+      this.#refusal(request.text) ??
+      this.#refusalInPipeline(request) ??
+      (encoding === null ? null : whyNotSent(request, encoding));
     if (refusal !== null) {
       locate(refusal, this.#link.location, shownQuery(request));
       return Promise.reject(refusal);
@@ -444,6 +455,7 @@ export class Session implements MessageSink {
       case Backend.ParameterStatus: {
         const [name, value] = readParameterStatus(bytes, start, end);
         this.#parameters.set(name, value);
+        if (name === 'client_encoding') this.#heedEncoding();
         return;
       }
       case Backend.ErrorResponse:
@@ -455,6 +467,13 @@ export class Session implements MessageSink {
       default:
         this.#answers.onAnswer(type, bytes, start, end);
     }
+  }
+
+  #heedEncoding(): void {
+    const encoding = foreignEncoding(this.#parameters);
+    this.#link.foreignEncoding = encoding;
+    // Every byte of a row has to tell whether it is ASCII.
+    this.#lane.textOnly = encoding !== null;
   }
 
   onGarbage(detail: string): void {
