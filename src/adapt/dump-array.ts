@@ -16,7 +16,7 @@ const BARE: ReadonlySet<number> = new Set([...WIDER, Oids.bool, Oids.float4, Oid
 const NEEDS_QUOTES = /^(?:null)?$|["\\{},; \t\n\v\f\r]/i;
 
 /**
- * Dumps an array of any depth as an array of its elements' type. Raises `DataError` if the elements are of different types, or
+ * Dumps an array of any depth as an array of its elements' type; where the server decides on that, `delimiter` separates them. Raises `DataError` if the elements are of different types, or
  * if the parts of a nested array differ in length.
  */
 export function dumpArray(
@@ -24,6 +24,7 @@ export function dumpArray(
   map: AdaptersMap,
   place: string,
   dumpElement: (value: unknown, place: string) => DumpedParam,
+  delimiter = ',',
 ): DumpedParam {
   let oid: number | null = null;
   // A float takes the integers of numbers in, which it holds exactly; of bigints it does not.
@@ -79,7 +80,10 @@ export function dumpArray(
   if (oid === null)
     return { text: isEmpty(array) ? '{}' : joined(parts, ',', shape.length), oid: Oids.unknown };
   const type = map.type(oid);
-  return { text: joined(parts, type?.delimiter ?? ',', shape.length), oid: type?.arrayOid ?? Oids.unknown };
+  return {
+    text: joined(parts, type?.delimiter ?? delimiter, shape.length),
+    oid: type?.arrayOid ?? Oids.unknown,
+  };
 }
 
 /** The elements of a level of an array: what separates them is known when all have been seen. */

@@ -27,13 +27,19 @@ export function dumpParam(value: unknown, map: AdaptersMap, place: string): Dump
 
 /**
  * What is sent for a value whose type is known, as that of a composite's field is: as `dumpParam()`, and a plain object (or an
- * array of them) as the composite or hstore that the type is, or that it restricts if it is a domain.
+ * array of them) as the composite or hstore that the type is, or that it restricts if it is a domain, and the elements of an array
+ * with what separates them in its type.
  */
 export function dumpAs(value: unknown, oid: number, map: AdaptersMap, place: string): DumpedParam {
   if (Array.isArray(value)) {
     const element = map.elementType(map.type(oid)?.baseOid ?? oid);
-    if (element !== undefined && map.plainObjectDumper(element.oid) !== undefined) {
-      return dumpArray(value, map, place, (item, where) => dumpAs(item, element.oid, map, where));
+    const isSpecial =
+      element !== undefined &&
+      (element.delimiter !== ',' || map.plainObjectDumper(element.oid) !== undefined);
+    if (isSpecial && map.dumperForObject(value) === undefined) {
+      const dumpElement = (item: unknown, where: string): DumpedParam =>
+        dumpAs(item, element.oid, map, where);
+      return dumpArray(value, map, place, dumpElement, element.delimiter);
     }
   } else if (isPlainObject(value)) {
     const dumper = map.plainObjectDumper(oid);

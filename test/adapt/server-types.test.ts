@@ -13,7 +13,7 @@ import {
   registerRange,
   type AsyncCursor,
 } from '../../src/index.js';
-import { dsn } from '../support/database.js';
+import { connect, dsn } from '../support/database.js';
 
 // The server is the judge: what it gives for a value is sent back, and has to be the same value to it.
 
@@ -409,4 +409,24 @@ it('boxes are separated by semicolons in arrays', async () => {
     [[null], [new Box('(5,6),(7,8)')]],
   ]);
   expect(await sender.fetchone()).toEqual([boxes, [[null], ['(7,8),(5,6)']]]);
+});
+
+it('boxes that are texts are separated by semicolons where their type is known', async () => {
+  const boxes = [
+    ['(3,4),(1,2)', null],
+    ['(7,8),(5,6)', '(1,1),(0,0)'],
+  ];
+  const own = await connect({ autocommit: true });
+  await own.execute('CREATE TEMP TABLE boxed (boxes box[])');
+  await own.execute('CREATE TYPE pg_temp.with_boxes AS (boxes box[])');
+  await own.cursor().withCopy('COPY boxed FROM STDIN', async (copy) => {
+    copy.setTypes(['box[]']);
+    await copy.writeRow([boxes]);
+  });
+  expect(await (await own.execute('SELECT boxes FROM boxed')).fetchall()).toEqual([[boxes]]);
+
+  const info = (await CompositeInfo.fetch(own, 'with_boxes'))!;
+  registerComposite(info, own);
+  const sent = await own.execute('SELECT %s::with_boxes', [new Composite(info, { boxes })]);
+  expect(await sent.fetchone()).toEqual([{ boxes }]);
 });
