@@ -12,25 +12,38 @@ const SHARE = 1.2;
 /** What it costs to have the library at all: to load it, to install it, to keep a connection. */
 export function footprint({ dsn, quick }: Setting): Promise<Figures[]> {
   const built = `${ROOT}dist/index.js`;
-  const imports = importTimes({ [OURS]: built, postgres: 'postgres', pg: 'pg' }, quick ? 3 : 15);
+  const rounds = quick ? 3 : 15;
+  const imports = processTimes(
+    mapped(
+      { [OURS]: built, postgres: 'postgres', pg: 'pg' },
+      (specifier) => `await import(${JSON.stringify(specifier)})`,
+    ),
+    rounds,
+  );
+  const answers = processTimes(
+    mapped(OPENERS, (opener) => `const dsn = ${JSON.stringify(dsn)}; await (${opener})()`),
+    rounds,
+  );
   const packed = {
     [OURS]: packageSize('.'),
     postgres: packageSize('./node_modules/postgres'),
     pg: packageSize('./node_modules/pg'),
   };
   return Promise.resolve([
-    figures('import', 'ms', imports),
-    figures(
+    compared('import', 'ms', imports),
+    // A library may load at its first connection what another loads at once.
+    figures('import, connection, first answer', 'ms', answers),
+    compared(
       'package, packed',
       'kB',
       mapped(packed, ({ size }) => size / 1000),
     ),
-    figures(
+    compared(
       'package, unpacked',
       'kB',
       mapped(packed, ({ unpackedSize }) => unpackedSize / 1000),
     ),
-    figures('idle connection', 'kB of heap and buffers', idleMemory(dsn)),
+    compared('idle connection', 'kB of heap and buffers', idleMemory(dsn)),
   ]);
 }
 
@@ -40,17 +53,21 @@ function figures(title: string, unit: string, values: Readonly<Record<string, nu
     title,
     unit,
     values: Object.entries(values).map(([name, value]) => ({ name, value })),
-    goal: { most: values['postgres']! * SHARE, text: 'no more than postgres.js and 20 %' },
   };
 }
 
-/** The medians of processes that do nothing but import it, in turn. */
-function importTimes(modules: Readonly<Record<string, string>>, rounds: number): Record<string, number> {
-  const times = mapped(modules, () => [] as number[]);
+function compared(title: string, unit: string, values: Readonly<Record<string, number>>): Figures {
+  const goal = { most: values['postgres']! * SHARE, text: 'no more than postgres.js and 20 %' };
+  return { ...figures(title, unit, values), goal };
+}
+
+/** The medians of processes that do nothing but what the program of each does, in turn. */
+function processTimes(programs: Readonly<Record<string, string>>, rounds: number): Record<string, number> {
+  const times = mapped(programs, () => [] as number[]);
   for (let round = 0; round < rounds; round++) {
-    for (const [name, specifier] of Object.entries(modules)) {
-      const program = `const start = performance.now(); await import(${JSON.stringify(specifier)}); console.log(performance.now() - start)`;
-      times[name]!.push(Number(run(process.execPath, ['--input-type=module', '-e', program])));
+    for (const [name, program] of Object.entries(programs)) {
+      const timed = `const start = performance.now(); ${program}; console.log(performance.now() - start); process.exit()`;
+      times[name]!.push(Number(run(process.execPath, ['--input-type=module', '-e', timed])));
     }
   }
   return mapped(times, (own) => spread(own).median);

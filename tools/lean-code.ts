@@ -3,7 +3,17 @@ import ts from 'typescript';
 
 /** Makes esbuild's bundle, in CommonJS, quicker to load and smaller. Stack traces stay as they are. */
 export async function lean(bundle: string): Promise<string> {
-  return inLines(await withShortLocals(requiredWhenUsed(bundle)));
+  return inLines(await withShortLocals(requiredWhenUsed(exportedAtOnce(bundle))));
+}
+
+/** What is exported is put into an object once it is there; esbuild makes getters for it before, and getters for those. */
+function exportedAtOnce(code: string): string {
+  const exported =
+    /var index_exports=\{\};__export\(index_exports,\{([^}]*)\}\);module\.exports=__toCommonJS\(index_exports\);/;
+  const [all, getters] = exported.exec(code) ?? [];
+  if (all === undefined) throw new Error('the exports are not to be found');
+  const values = getters!.replaceAll('()=>', '');
+  return `${code.replace(all, '')}Object.defineProperty(module.exports={${values}},"__esModule",{value:!0});`;
 }
 
 /**

@@ -18,45 +18,6 @@ import {
 
 const UINT4_MAX = 0xffff_ffff;
 
-const BY_NAME: Readonly<Record<string, BinaryType>> = {
-  bool,
-  bytea,
-  '"char"': char,
-  int2: integerType('int2', 2, -0x8000, 0x7fff),
-  int4: integerType('int4', 4, -0x8000_0000, 0x7fff_ffff),
-  int8,
-  oid: integerType('oid', 4, 0, UINT4_MAX),
-  xid: loadedAsText(integerType('xid', 4, 0, UINT4_MAX)),
-  cid: loadedAsText(integerType('cid', 4, 0, UINT4_MAX)),
-  xid8,
-  float4: floatType('float4'),
-  float8: floatType('float8'),
-  numeric,
-  text: plainText,
-  varchar: plainText,
-  bpchar: plainText,
-  name: plainText,
-  xml: plainText,
-  unknown: plainText,
-  cstring: plainText,
-  refcursor: plainText,
-  json,
-  jsonb,
-  uuid,
-  date,
-  time,
-  timetz,
-  timestamp,
-  timestamptz,
-  interval,
-  inet: inetType('inet'),
-  cidr: inetType('cidr'),
-  macaddr: macaddrType('macaddr', 6),
-  macaddr8: macaddrType('macaddr8', 8),
-  bit: bits,
-  varbit: bits,
-};
-
 /** Types without a loader load as the server's text. */
 function loadedAsText(type: BinaryType): BinaryType {
   return { ...type, load: (bytes, start, end) => type.text(bytes, start, end) };
@@ -66,9 +27,47 @@ let byOid: ReadonlyMap<number, BinaryType> | undefined;
 
 /** Made for the first COPY, which many programs never come to. */
 function builtinTypes(): ReadonlyMap<number, BinaryType> {
+  const byName: Readonly<Record<string, BinaryType>> = {
+    bool,
+    bytea,
+    '"char"': char,
+    int2: integerType('int2', 2, -0x8000, 0x7fff),
+    int4: integerType('int4', 4, -0x8000_0000, 0x7fff_ffff),
+    int8,
+    oid: integerType('oid', 4, 0, UINT4_MAX),
+    xid: loadedAsText(integerType('xid', 4, 0, UINT4_MAX)),
+    cid: loadedAsText(integerType('cid', 4, 0, UINT4_MAX)),
+    xid8,
+    float4: floatType('float4'),
+    float8: floatType('float8'),
+    numeric,
+    text: plainText,
+    varchar: plainText,
+    bpchar: plainText,
+    name: plainText,
+    xml: plainText,
+    unknown: plainText,
+    cstring: plainText,
+    refcursor: plainText,
+    json,
+    jsonb,
+    uuid,
+    date,
+    time,
+    timetz,
+    timestamp,
+    timestamptz,
+    interval,
+    inet: inetType('inet'),
+    cidr: inetType('cidr'),
+    macaddr: macaddrType('macaddr', 6),
+    macaddr8: macaddrType('macaddr8', 8),
+    bit: bits,
+    varbit: bits,
+  };
   const types = new Map<number, BinaryType>();
   for (const [name, oid] of BUILTIN_TYPES) {
-    const type = Object.hasOwn(BY_NAME, name) ? BY_NAME[name] : undefined;
+    const type = Object.hasOwn(byName, name) ? byName[name] : undefined;
     if (type !== undefined) types.set(oid, type);
   }
   return types;
