@@ -16,6 +16,9 @@ type Next = 'encryption' | 'address' | 'host' | 'nothing';
 
 const CANNOT_CONNECT_NOW = '57P03';
 
+/** Seconds that Node's timers can count; a longer one would end at once. */
+const LONGEST_TIMER = 2_147_483;
+
 /**
  * Connects to the first of the hosts that will do, as libpq: each of its addresses, each with its own `connect_timeout`, each in
  * the ways that `sslmode` allows. A host that can't be reached, that is starting up, or whose sessions are not of the kind asked
@@ -244,12 +247,15 @@ class Search {
     };
     this.#signal?.addEventListener('abort', abort, { once: true });
     const seconds = this.#conninfo.connectTimeout ?? DEFAULT_CONNECT_TIMEOUT;
-    const timer = setTimeout(() => {
-      const error = new errors.ConnectionTimeout(
-        `connection to server at ${describeAddress(address)} failed: no answer within ${String(seconds)} seconds`,
-      );
-      limit.abort(failedAs('unreachable', error));
-    }, seconds * 1000);
+    const timer = setTimeout(
+      () => {
+        const error = new errors.ConnectionTimeout(
+          `connection to server at ${describeAddress(address)} failed: no answer within ${String(seconds)} seconds`,
+        );
+        limit.abort(failedAs('unreachable', error));
+      },
+      Math.min(seconds, LONGEST_TIMER) * 1000,
+    );
     try {
       return await step(limit.signal);
     } finally {

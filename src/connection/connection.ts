@@ -10,6 +10,7 @@ import type { Params } from '../query/placeholders.js';
 import { tupleRow, type RowFactory, type TupleRow } from '../rows.js';
 import type { TransactionStatus } from '../session/status.js';
 import { cancelWithin } from './cancel-safe.js';
+import { checkConnectOptions } from './connect-options.js';
 import { chosenParams, openSession } from './connect.js';
 import { HANDLE, Handle, type HandleParts } from './handle.js';
 import { checkIdle, ConnectionInfo } from './info.js';
@@ -108,16 +109,16 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   #twoPhase: TwoPhase | null = null;
 
   /**
-   * Connects to a database (Psycopg: `AsyncConnection.connect`). Raises `ProgrammingError` for a wrong connection string,
+   * Connects to a database (Psycopg: `AsyncConnection.connect`). Raises `ProgrammingError` for a wrong connection string or option,
    * `NotSupportedError` for a parameter that can't be honoured, else `OperationalError`.
    */
   static async connect<R = TupleRow>(
     conninfo?: string | ConninfoParams,
     options: ConnectOptions<R> = {},
   ): Promise<AsyncConnection<R>> {
+    checkConnectOptions(options);
     const { signal } = options;
     signal?.throwIfAborted();
-    if (options.autocommit !== undefined) checkSetting('autocommit', options.autocommit);
     const resolved = await resolveConninfo(conninfo);
     const session = await openSession(resolved, signal, options[POOL_NAME]);
     return new this<R>({

@@ -57,6 +57,12 @@ function target(host: string, address: string, port: number): HostTarget {
   }
   const name = host === '' ? defaultHost() : host;
   const isDirectory = name.startsWith('/') || name.startsWith('@');
+  if (!isDirectory && name.includes('@')) {
+    // In a URI, what stands before it is a piece of the password, most likely, so it is not shown.
+    throw new errors.OperationalError(
+      'there is an "@" in the name of a host; special characters of user and password have to be percent-encoded in a URI',
+    );
+  }
   return {
     host: name,
     hostaddr: null,

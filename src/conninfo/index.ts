@@ -1,6 +1,7 @@
 export type { AuthenticationSettings, AuthMethod } from './authentication.js';
 export { conninfoToDict, makeConninfo, type ConninfoParams } from './conninfo.js';
 export {
+  connectTimeout,
   resolveConninfo,
   type ResolvedConninfo,
   type ResolvedHost,

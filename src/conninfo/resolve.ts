@@ -142,8 +142,8 @@ function idleSeconds(value: string | undefined): number | null {
   return seconds <= 0 ? null : seconds;
 }
 
-/** libpq takes 0 and less for no limit, and nothing between 0 and 2 seconds. */
-function connectTimeout(value: string | undefined): number | null {
+/** The seconds that `connect_timeout` says. libpq takes 0 and less for no limit, and nothing between 0 and 2 seconds. */
+export function connectTimeout(value: string | undefined): number | null {
   const text = nonEmpty(value);
   if (text === undefined) return null;
   const seconds = integer('connect_timeout', text);

@@ -13,7 +13,8 @@ import {
   type LeaseEnd,
 } from '../connection/lease.js';
 import { Rollback, type AsyncTransaction } from '../connection/transaction.js';
-import { conninfoToDict, type ConninfoParams } from '../conninfo/index.js';
+import { checkConnectOptions, describeKind } from '../connection/connect-options.js';
+import { connectTimeout, conninfoToDict, type ConninfoParams } from '../conninfo/index.js';
 import {
   channels,
   NOT_ENDED,
@@ -31,13 +32,16 @@ import { INSPECT, type Inspect } from '../inspect.js';
 import type { Query } from '../query/binding.js';
 import type { Params } from '../query/placeholders.js';
 import type { RowFactory, TupleRow } from '../rows.js';
+import { DEFAULT_CONNECT_TIMEOUT } from '../session/startup.js';
 import { TransactionStatus } from '../session/status.js';
 import { systemClock } from './clock.js';
 import { explainStuck, explainWait, LeakWatch, reportLeak, Watched } from './leak-watch.js';
 import { LostHandles, type Held } from './lost-handles.js';
+import { unlessAborted, within } from './limits.js';
 import { boundedMap } from './map.js';
 import {
   checkSeconds,
+  checkSignal,
   KEEPING,
   KIND,
   resolvePoolOptions,
@@ -163,6 +167,8 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
             ? null
             : async (connection) => {
                 await check(connection);
+                // Its borrower's transactions must be their own: a block within this one would be a savepoint, and go with it.
+                if (connection.info.transactionStatus !== TransactionStatus.IDLE) await connection.rollback();
               },
         ending: (connection, reason) => {
           this.#tellEvicted(connection, reason);
@@ -265,6 +271,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    * connections are there, or rejects like `wait()` after `timeout` seconds (30), or with the reason of `signal`.
    */
   async open(options: { wait?: boolean } & ReadyOptions = {}): Promise<void> {
+    checkSignal(options.signal);
     options.signal?.throwIfAborted();
     if (this.#pool.state === 'closed') {
       throw new errors.PoolClosed(
@@ -282,6 +289,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   async wait(options: number | ReadyOptions = {}): Promise<void> {
     const { timeout = OPEN_TIMEOUT, signal } = typeof options === 'number' ? { timeout: options } : options;
     checkSeconds('timeout', timeout);
+    checkSignal(signal);
     try {
       await this.#pool.waitReady(timeout, signal);
     } catch (error) {
@@ -465,8 +473,12 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     this.#pool.resize(sizes.minSize, sizes.maxSize);
   }
 
-  /** Checks all idle connections and replaces those that are lost. An abort of the `signal` ends the wait, not what has begun. */
+  /**
+   * Checks all idle connections and replaces those that are lost; where connecting was given up, it is tried again. An abort of the
+   * `signal` ends the wait, not what has begun.
+   */
   async check(options: WaitOptions = {}): Promise<void> {
+    checkSignal(options.signal);
     await this.#pool.checkIdle(
       (connection) => AsyncConnectionPool.checkConnection(connection),
       options.signal,
@@ -520,12 +532,19 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
 
   async #connect(signal: AbortSignal): Promise<AsyncConnection<R>> {
     const { connectOptions, connectionClass: Class = AsyncConnection<R> } = this.#options;
-    const conninfo = typeof this.#conninfo === 'function' ? await this.#conninfo() : this.#conninfo;
-    const options = typeof connectOptions === 'function' ? await connectOptions() : connectOptions;
+    let conninfo = this.#conninfo;
+    if (typeof conninfo === 'function') {
+      conninfo = await unlessAborted(conninfo(), signal);
+      checkParameters(conninfo);
+    }
+    let options = connectOptions;
+    if (typeof options === 'function') {
+      options = await unlessAborted(options(), signal);
+      checkConnectOptions(options);
+    }
     const connection = await Class.connect<R>(conninfo, { ...options, signal, [POOL_NAME]: this.name });
     try {
-      await this.#options.configure?.(connection);
-      checkLeft('configure', connection);
+      await this.#configure(connection, signal);
     } catch (error) {
       await connection.close();
       throw error;
@@ -535,6 +554,20 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     });
     if (this.#options.allowExitOnIdle) setKeepsProcessAlive(connection, false);
     return connection;
+  }
+
+  /** Prepares a connection, unless the pool is closed meanwhile. What never ends must not keep the place of another. */
+  async #configure(connection: AsyncConnection<R>, signal: AbortSignal): Promise<void> {
+    const { configure } = this.#options;
+    if (configure === undefined) return;
+    const given = connection.info.getParameters()['connect_timeout'];
+    const seconds = connectTimeout(given) ?? DEFAULT_CONNECT_TIMEOUT;
+    await within(seconds, unlessAborted(configure(connection), signal), () => {
+      return new errors.ConnectionTimeout(
+        `\`configure\` was not done with a connection within ${String(seconds)} seconds (connect_timeout)`,
+      );
+    });
+    checkLeft('configure', connection);
   }
 
   #checkout(options: CheckoutOptions): Promise<AsyncConnection<R>> {
@@ -558,6 +591,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   async #lend(options: CheckoutOptions, message: CheckoutMessage | null): Promise<AsyncConnection<R>> {
     const { timeout = this.#options.timeout, signal } = options;
     checkSeconds('timeout', timeout);
+    checkSignal(signal);
     // Before anything is awaited: here the stack still has the caller, and the context is the caller's.
     const watched = this.#leaks === null ? null : new Watched(this.#checkout);
     const acquired = this.#pool.acquire({ timeout, signal, asker: this.#leaks?.held });
@@ -686,8 +720,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     let { usable } = end;
     if (usable && this.#options.reset !== undefined && this.#pool.takesBack) {
       try {
-        await this.#options.reset(lease.resource);
-        checkLeft('reset', lease.resource);
+        await this.#reset(this.#options.reset, lease.resource);
       } catch (error) {
         usable = false;
         process.emitWarning(
@@ -697,6 +730,19 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
       }
     }
     this.#finish(lease, { ...end, usable });
+  }
+
+  /** Cleans a connection up, which somebody waits for: whoever gives it back. */
+  async #reset(reset: NonNullable<PoolOptions<R>['reset']>, connection: AsyncConnection<R>): Promise<void> {
+    const { checkTimeout } = this.#options;
+    await within(checkTimeout === 0 ? Infinity : checkTimeout, Promise.resolve(reset(connection)), () => {
+      // What does not answer would not answer a goodbye.
+      dropConnection(connection);
+      return new errors.OperationalError(
+        `it took longer than ${String(checkTimeout)} seconds (checkTimeout)`,
+      );
+    });
+    checkLeft('reset', connection);
   }
 
   #finish(lease: Lease<AsyncConnection<R>>, { usable }: LeaseEnd): void {
@@ -750,11 +796,16 @@ function checkLeft<R>(callback: string, connection: AsyncConnection<R>): void {
 /** Refuses connection parameters that can't be, as far as that is known without connecting. */
 function checkSource(conninfo: unknown): void {
   if (typeof conninfo === 'function') return;
+  checkParameters(conninfo);
   if (typeof conninfo === 'string') conninfoToDict(conninfo);
-  else if (typeof conninfo === 'object' && conninfo !== null) conninfoToDict('', conninfo);
-  else {
-    throw new errors.ProgrammingError(
-      `expected a connection string, connection parameters, or a function that gives them, got ${String(conninfo)}`,
-    );
-  }
+  else conninfoToDict('', conninfo);
+}
+
+/** Refuses what is neither a connection string nor parameters: the server that is there by default would not be the one meant. */
+function checkParameters(conninfo: unknown): asserts conninfo is string | ConninfoParams {
+  if (typeof conninfo === 'string') return;
+  if (typeof conninfo === 'object' && conninfo !== null && !Array.isArray(conninfo)) return;
+  throw new errors.ProgrammingError(
+    `expected a connection string, connection parameters, or a function that gives them, got ${describeKind(conninfo)}`,
+  );
 }

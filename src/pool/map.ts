@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import pLimit from 'p-limit';
+import { checkSignal } from './options.js';
 
 /**
  * Applies `fn` to each item, at most `concurrency` at once, taking no more items from their source than are being worked on. The
@@ -12,6 +13,7 @@ export async function boundedMap<I, O>(
   concurrency: number,
   signal: AbortSignal | undefined,
 ): Promise<O[]> {
+  checkSignal(signal);
   signal?.throwIfAborted();
   const limit = pLimit(concurrency);
   const results: O[] = [];

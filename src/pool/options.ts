@@ -1,3 +1,4 @@
+import { checkConnectOptions, describeKind, isAbortSignal } from '../connection/connect-options.js';
 import type { AsyncConnection, ConnectOptions } from '../connection/connection.js';
 import * as errors from '../errors/index.js';
 import type { TupleRow } from '../rows.js';
@@ -17,11 +18,20 @@ export interface PoolOptions<R = TupleRow> {
   connectionClass?: typeof AsyncConnection<R>;
   /** How the pool is called in messages. @default pool-1, pool-2 … */
   name?: string;
-  /** Prepares a connection after it was made. It has to leave it without a transaction. */
+  /**
+   * Prepares a connection after it was made, within as long as each of its hosts has to answer (`connect_timeout`). It has to leave it
+   * without a transaction.
+   */
   configure?: (connection: AsyncConnection<R>) => Promise<void> | void;
-  /** Tells, by throwing, that a connection is not to be lent out. Not called within half a second of its last use. */
+  /**
+   * Tells, by throwing, that a connection is not to be lent out. Not called within half a second of its last use. A transaction that
+   * it leaves open is rolled back.
+   */
   check?: (connection: AsyncConnection<R>) => Promise<void> | void;
-  /** How long `check`, or `pool.check()`, may wait for a connection before it counts as lost; 0 or Infinity: for ever. @default 5 */
+  /**
+   * How long `check`, `reset` or `pool.check()` may wait for a connection before it counts as lost; 0 or Infinity: for ever.
+   * @default 5
+   */
   checkTimeout?: number;
   /** Cleans a connection up after it came back. It has to leave it without a transaction. */
   reset?: (connection: AsyncConnection<R>) => Promise<void> | void;
@@ -145,6 +155,12 @@ export const KEEPING_NONE: PoolKind = {
 
 /** Completes the options. Raises `ProgrammingError` for one that is unknown or has a value it can't have. */
 export function resolvePoolOptions<R>(options: PoolOptions<R>, kind: PoolKind): ResolvedPoolOptions<R> {
+  const given: unknown = options;
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw new errors.ProgrammingError(
+      `expected the options of a pool to be an object, got ${describeKind(given)}`,
+    );
+  }
   for (const name of Object.keys(options)) {
     if (!KNOWN.has(name)) {
       throw new errors.ProgrammingError(
@@ -162,17 +178,13 @@ export function resolvePoolOptions<R>(options: PoolOptions<R>, kind: PoolKind): 
   }
   const { name, connectOptions }: { name?: unknown; connectOptions?: unknown } = options;
   if (name !== undefined && typeof name !== 'string') throw expected('name', 'a string', name);
-  if (
-    connectOptions !== undefined &&
-    (!isObjectOrFunction(connectOptions) || Array.isArray(connectOptions))
-  ) {
-    throw expected('connectOptions', 'an object, or a function that gives one', connectOptions);
-  }
-  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  if (connectOptions !== undefined && typeof connectOptions !== 'function')
+    checkConnectOptions(connectOptions);
+  const defined = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   const resolved: ResolvedPoolOptions<R> = {
     ...DEFAULTS,
     connectOptions: {},
-    ...(given as PoolOptions<R>),
+    ...(defined as PoolOptions<R>),
     name: options.name ?? `pool-${String(++pools)}`,
     ...kind.sizes(options.minSize, options.maxSize),
   };
@@ -193,8 +205,9 @@ export function checkSeconds(name: string, value: unknown): void {
   }
 }
 
-function isObjectOrFunction(value: unknown): boolean {
-  return typeof value === 'function' || (typeof value === 'object' && value !== null);
+/** Refuses what does not tell of an abort, its controller say. */
+export function checkSignal(value: unknown): void {
+  if (value !== undefined && !isAbortSignal(value)) throw expected('signal', 'an AbortSignal', value);
 }
 
 /** Refuses what is not a whole number, or below `least`. */
@@ -205,7 +218,6 @@ export function checkWhole(name: string, value: unknown, least: number): void {
 }
 
 function expected(name: string, what: string, got: unknown): errors.ProgrammingError {
-  return new errors.ProgrammingError(
-    `expected \`${name}\` to be ${what}, got ${String(got)} (${typeof got})`,
-  );
+  const shown = typeof got === 'string' ? `the string ${JSON.stringify(got)}` : describeKind(got);
+  return new errors.ProgrammingError(`expected \`${name}\` to be ${what}, got ${shown}`);
 }

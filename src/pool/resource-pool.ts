@@ -6,6 +6,7 @@ import { thrownText } from '../errors/thrown.js';
 import { LinkedList, type Link } from '../linked-list.js';
 import { Backoff } from './backoff.js';
 import type { Clock, Timer } from './clock.js';
+import { unlessAborted } from './limits.js';
 import { zeroCounters, type Counters, type PoolStats } from './statistics.js';
 
 /** How resources come and go. */
@@ -169,7 +170,7 @@ export class ResourcePool<T> {
   readonly #source: ResourceSource<T>;
   readonly #options: ResourcePoolOptions;
   readonly #clock: Clock;
-  readonly #limit: LimitFunction;
+  readonly #workers: LimitFunction;
   readonly #aborter = new AbortController();
 
   #minSize: number;
@@ -215,7 +216,7 @@ export class ResourcePool<T> {
     this.#clock = options.clock;
     this.#minSize = options.minSize;
     this.#maxSize = options.maxSize;
-    this.#limit = pLimit(options.numWorkers);
+    this.#workers = pLimit(options.numWorkers);
     // As many may listen as resources are being made.
     setMaxListeners(0, this.#aborter.signal);
   }
@@ -411,18 +412,15 @@ export class ResourcePool<T> {
     let timer: Timer | null = null;
     try {
       await new Promise<void>((resolve, reject) => {
-        if (checkTimeout > 0 && Number.isFinite(checkTimeout)) {
-          const late = (): void => {
-            // What does not answer a check would not answer a goodbye.
-            this.#source.abandon?.(lease.resource);
-            reject(
-              new errors.OperationalError(
-                `a connection did not pass its check within ${String(checkTimeout)} seconds`,
-              ),
-            );
-          };
-          timer = this.#clock.after(checkTimeout, late, true);
-        }
+        timer = this.#limit(checkTimeout === 0 ? Infinity : checkTimeout, () => {
+          // What does not answer a check would not answer a goodbye.
+          this.#source.abandon?.(lease.resource);
+          reject(
+            new errors.OperationalError(
+              `a connection did not pass its check within ${String(checkTimeout)} seconds`,
+            ),
+          );
+        });
         Promise.resolve(check?.(lease.resource)).then(resolve, reject);
       });
       return true;
@@ -452,10 +450,9 @@ export class ResourcePool<T> {
         settle();
         reject(this.#timeoutError(options, began));
       };
-      const left = deadline - this.#clock.now();
-      const timer = Number.isFinite(left) ? this.#clock.after(Math.max(0, left), late, true) : null;
+      const timer = this.#limit(Math.max(0, deadline - this.#clock.now()), late);
       const settle = (): void => {
-        timer?.cancel();
+        timer.cancel();
         signal?.removeEventListener('abort', abort);
       };
       if (signal?.aborted === true) abort();
@@ -473,15 +470,9 @@ export class ResourcePool<T> {
       const since = this.#clock.now();
       const waiter: Waiter<T> = { resolve, reject, since, queued: how.queued, timer: null, unlisten: null };
       const link = how.first === true ? this.#waiters.unshift(waiter) : this.#waiters.push(waiter);
-      if (Number.isFinite(left)) {
-        waiter.timer = this.#clock.after(
-          left,
-          () => {
-            this.#giveUp(link, () => this.#timeoutError(options, since));
-          },
-          true,
-        );
-      }
+      waiter.timer = this.#limit(left, () => {
+        this.#giveUp(link, () => this.#timeoutError(options, since));
+      });
       const { signal } = options;
       if (signal !== undefined) {
         const abort = (): void => {
@@ -567,7 +558,7 @@ export class ResourcePool<T> {
     while (this.#making < most && this.#isNeeded(this.#making)) {
       this.#making++;
       // Where each request has a resource made for it, it must not queue for a worker.
-      void (keepIdle ? this.#limit(() => this.#make()) : this.#make());
+      void (keepIdle ? this.#workers(() => this.#make()) : this.#make());
     }
   }
 
@@ -761,12 +752,14 @@ export class ResourcePool<T> {
   }
 
   /**
-   * Checks all idle resources with `check`, several at once; those that fail are replaced. Until its turn comes each stays idle, and
+   * Checks all idle resources with `check`, several at once; those that fail or are missing are replaced. Until its turn comes each stays idle, and
    * one that is lent out by then is not asked: whoever has it will see. An abort of `signal` ends the wait, not the checks that
    * have begun.
    */
   async checkIdle(check: (resource: T) => Promise<void>, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
+    // A pool that has given up connecting is filled again.
+    this.#grow();
     const inTurn = async (slot: Slot<T>): Promise<void> => {
       const index = this.#idle.indexOf(slot);
       if (index < 0 || signal?.aborted === true) return;
@@ -775,7 +768,7 @@ export class ResourcePool<T> {
       lease.keepForPool();
       if (await this.#passes(lease, check)) lease.release();
     };
-    const checks = Promise.all(this.#idle.map((slot) => this.#limit(() => inTurn(slot))));
+    const checks = Promise.all(this.#idle.map((slot) => this.#workers(() => inTurn(slot))));
     await (signal === undefined ? checks : unlessAborted(checks, signal));
   }
 
@@ -845,7 +838,7 @@ export class ResourcePool<T> {
       const settle = (result: boolean): void => {
         this.#watchers.delete(watch);
         signal?.removeEventListener('abort', watch);
-        timer?.cancel();
+        timer.cancel();
         resolve(result);
       };
       const watch = (): void => {
@@ -853,16 +846,15 @@ export class ResourcePool<T> {
       };
       this.#watchers.add(watch);
       signal?.addEventListener('abort', watch, { once: true });
-      const timer = Number.isFinite(timeout)
-        ? this.#clock.after(
-            timeout,
-            () => {
-              settle(false);
-            },
-            true,
-          )
-        : null;
+      const timer = this.#limit(timeout, () => {
+        settle(false);
+      });
     });
+  }
+
+  /** Calls `late` after so many seconds; never after Infinity. Until it is cancelled, somebody waits: the process stays alive. */
+  #limit(seconds: number, late: () => void): Timer {
+    return this.#clock.after(seconds, Number.isFinite(seconds) ? late : () => undefined, true);
   }
 
   #announce(): void {
@@ -953,22 +945,6 @@ const LAST_MOMENTS = 0.1;
 /** Asked anew each time, as it may change whenever something is awaited. */
 function isAborted({ signal }: AcquireOptions): boolean {
   return signal?.aborted === true;
-}
-
-/** What `promise` resolves with, unless `signal` is aborted first. */
-async function unlessAborted<V>(promise: Promise<V>, signal: AbortSignal): Promise<V> {
-  let abort = (): void => undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () => {
-      reject(signal.reason as Error);
-    };
-  });
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
 }
 
 function describeError(error: unknown): string {

@@ -24,8 +24,23 @@ const DEFAULT_RETRIES = 5;
 const FIRST_PAUSE = 0.01;
 const LONGEST_PAUSE = 1;
 
-/** Takes the options apart. Raises `ProgrammingError` for values that they can't have. */
+const KNOWN: ReadonlySet<string> = new Set([
+  'isolationLevel',
+  'readOnly',
+  'deferrable',
+  'retries',
+  'timeout',
+  'signal',
+]);
+
+/** Takes the options apart. Raises `ProgrammingError` for one that is unknown or has a value it can't have. */
 export function resolveRetryOptions(options: RetryOptions): { retries: number; settings: OwnSettings } {
+  for (const name of Object.keys(options)) {
+    if (KNOWN.has(name)) continue;
+    throw new errors.ProgrammingError(
+      `unknown option \`${name}\` of withTransaction(); the options are ${[...KNOWN].join(', ')}`,
+    );
+  }
   const { retries = DEFAULT_RETRIES } = options;
   checkWhole('retries', retries, 0);
   const settings: OwnSettings = {};

@@ -11,6 +11,7 @@ import {
 import { errors } from '../../src/index.js';
 import { rejection } from '../support/database.js';
 import { temporaryHome } from '../support/temporary-home.js';
+import { warningsOf } from '../support/warnings.js';
 
 const home = temporaryHome();
 
@@ -136,6 +137,14 @@ describe('the password file', () => {
     'h:*:*:u:any port',
     'localhost:*:*:*:for localhost',
     'colons:*:*:*:a\\:b\\\\c',
+    '\\:\\:1:*:*:*:for an address',
+    'h:5432:*:back\\\\:after a backslash',
+    'h:5432:*:\\*:for a star',
+    'rest:*:*:*:until:the colon',
+    'letters:*:*:*:p\\w',
+    'spaces:*:*:*: p w \r',
+    'empty:*:*:*:',
+    'empty:*:*:*:too late',
     '*:*:*:nobody:for nobody',
   ].join('\n');
 
@@ -144,6 +153,13 @@ describe('the password file', () => {
     ['host=h port=5433 dbname=d user=u', 'any port'],
     ['host=localhost user=x', 'for localhost'],
     ['host=colons user=x', 'a:b\\c'],
+    ['host=::1 user=x', 'for an address'],
+    ["host=h user='back\\\\'", 'after a backslash'],
+    ['host=h user=*', 'for a star'],
+    ['host=rest user=x', 'until'],
+    ['host=letters user=x', 'pw'],
+    ['host=spaces user=x', ' p w '],
+    ['host=empty user=x', null],
     ['host=elsewhere user=nobody', 'for nobody'],
     ['host=elsewhere user=x', null],
     ['host=/var/run/postgresql user=x', 'for localhost'],
@@ -159,6 +175,12 @@ describe('the password file', () => {
     expect((await resolveHost('host=h dbname=d user=u password=')).password).toBe('exact');
   });
 
+  it('may have lines as short as they can be, and counts where PGPASSWORD is empty', async () => {
+    await home.write('.pgpass', '*:*:*:*:x');
+    vi.stubEnv('PGPASSWORD', '');
+    expect((await resolveHost('host=h')).password).toBe('x');
+  });
+
   it('may be named by passfile or PGPASSFILE', async () => {
     const passfile = await home.write('passwords', '*:*:*:*:from passfile');
     expect((await resolveHost({ host: 'h', passfile })).password).toBe('from passfile');
@@ -167,19 +189,15 @@ describe('the password file', () => {
   });
 
   it('is ignored if others may read it, if it is a directory, and if it is missing', async () => {
-    // The warning of the library that reads the file.
-    const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
-    try {
+    const warnings = await warningsOf('USINGPG_PASSFILE', async () => {
       const passfile = await home.write('passwords', '*:*:*:*:hunter2', 0o640);
       expect((await resolveHost({ host: 'h', passfile })).password).toBeNull();
       expect((await resolveHost({ host: 'h', passfile: home.path })).password).toBeNull();
       expect((await resolveHost({ host: 'h', passfile: join(home.path, 'missing') })).password).toBeNull();
-      const warnings = stderr.mock.calls.map(([text]) => String(text)).join('');
-      expect(warnings).toMatch(/passwords" has group or world access/);
-      expect(warnings).not.toContain('hunter2');
-    } finally {
-      stderr.mockRestore();
-    }
+    });
+    expect(warnings).toHaveLength(2);
+    expect(warnings[0]).toMatch(/passwords" is not used: it has group or world access/);
+    expect(warnings.join()).not.toContain('hunter2');
   });
 });
 
@@ -408,7 +426,12 @@ describe('a number', () => {
   });
 
   it('that is really a piece of a password is not shown', async () => {
-    for (const uri of ['postgresql://u:hunter2/x@h/d', 'postgresql://u:hunter2']) {
+    for (const uri of [
+      'postgresql://u:hunter2/x@h/d',
+      'postgresql://u:hunter2',
+      'postgresql://u:x@hunter2@h/d',
+      'postgresql://u:x@hunter2@h,i/d',
+    ]) {
       expect((await refusal(uri)).message).not.toContain('hunter2');
     }
     expect((await refusal('postgresql://u:99887766/x@h/d')).message).not.toContain('99887766');

@@ -166,6 +166,11 @@ describe('several hosts', () => {
     expect(causes(error).map((cause) => cause instanceof errors.ConnectionTimeout)).toEqual([true, true]);
   });
 
+  it('have as long to answer as connect_timeout can say', async () => {
+    const connection = await connect({ ...lists([placeOf(primary)]), connect_timeout: 2 ** 31 - 1 });
+    expect(connection.info.port).toBe(placeOf(primary).port);
+  });
+
   it('are left at once when the signal is aborted', async () => {
     const silent = await fake(misbehaviour.silent);
     const after = await proxied(primary);

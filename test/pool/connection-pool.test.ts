@@ -627,7 +627,7 @@ describe('care', () => {
     const connection = await pool.getconn();
     await sleep(20);
     await pool.putconn(connection);
-    await expect(Promise.all(Array.from({ length: 5 }, () => pool.getconn(0.1)))).rejects.toBeInstanceOf(
+    await expect(Promise.all(Array.from({ length: 5 }, () => pool.getconn(1)))).rejects.toBeInstanceOf(
       errors.PoolTimeout,
     );
     await sleep(150);

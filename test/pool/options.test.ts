@@ -96,6 +96,11 @@ describe('parameters', () => {
     for (const options of [
       { connectOptions: 'autocommit' },
       { connectOptions: [] },
+      { connectOptions: { prepareThreshhold: null } },
+      { connectOptions: { application_name: 'app' } },
+      { connectOptions: { prepareThreshold: 'never' } },
+      { connectOptions: { rowFactory: 'dict' } },
+      { name: Object.create(null) as unknown },
       { name: 5 },
       { open: 'yes' },
       { closeReturns: 1 },
@@ -108,6 +113,45 @@ describe('parameters', () => {
       );
     }
   });
+
+  it('that are no options at all are refused, and so is what is no connection string', () => {
+    for (const options of [5, null, [], 'minSize=1']) {
+      expect(() => new AsyncConnectionPool(dsn(), options as unknown as PoolOptions)).toThrow(
+        errors.ProgrammingError,
+      );
+    }
+    expect(() => new AsyncConnectionPool([] as unknown as string)).toThrow(errors.ProgrammingError);
+  });
+
+  it('are refused by name, with what was expected and what was given, but not a connection string', () => {
+    const refusal = (options: unknown): string => {
+      try {
+        new AsyncConnectionPool(dsn(), options as PoolOptions);
+      } catch (error) {
+        return (error as Error).message;
+      }
+      return 'accepted';
+    };
+    expect(refusal({ timeout: '5' })).toBe(
+      'expected `timeout` to be a number of seconds, 0 or more, got the string "5"',
+    );
+    expect(refusal({ maxWaiting: {} })).toBe(
+      'expected `maxWaiting` to be a whole number, 0 or more, got an object',
+    );
+    expect(refusal({ connectOptions: { autocomit: true } })).toMatch(/^unknown option `autocomit` /);
+    expect(refusal({ connectOptions: 'password=hunter2' })).not.toContain('hunter2');
+  });
+
+  it.each([undefined, null, 5, ['host=h'], Symbol('dsn')])(
+    'from a function are refused if it gives %s, rather than another server taken for the one meant',
+    async (given) => {
+      const pool = new AsyncConnectionPool(() => given as unknown as string, { minSize: 1 });
+      const error: unknown = await pool.connection({ timeout: 0.1 }).catch((reason: unknown) => reason);
+      expect((error as Error).cause).toBeInstanceOf(errors.ProgrammingError);
+      expect((error as Error).message).toContain('expected a connection string');
+      await pool.close();
+    },
+  );
 
   it('that are undefined are as if they were not given', () => {
     const pool = makePool({
@@ -208,7 +252,54 @@ describe('under load', () => {
   });
 });
 
+describe('a signal that is none', () => {
+  it('is refused, and no connection is lost to it', async () => {
+    const pool = makePool({ maxSize: 1 });
+    const held = await pool.connection();
+    // The controller in place of its signal.
+    const options = { signal: new AbortController() as unknown as AbortSignal };
+    for (const call of [
+      pool.connection(options),
+      pool.execute('select 1', [], options),
+      pool.withTransaction(() => 1, options),
+      pool.map([1], () => Promise.resolve(1), options),
+      pool.wait(options),
+      pool.check(options),
+    ]) {
+      await expect(call).rejects.toThrow(errors.ProgrammingError);
+    }
+    await pool.putconn(held);
+    expect(await pool.withConnection(() => 'there', { timeout: 5 })).toBe('there');
+    expect(pool.getStats()).toMatchObject({ poolAvailable: 1, requestsWaiting: 0 });
+  });
+});
+
 describe('allowExitOnIdle', () => {
+  it.each([
+    ['a connection', 'pool.connection({ timeout: Infinity })'],
+    ['the pool', 'pool.wait(Infinity)'],
+  ])('lets the process go on while somebody waits for %s, for ever', async (_what, call) => {
+    const program = `
+      import { AsyncConnectionPool } from ${JSON.stringify(new URL('../../src/index.ts', import.meta.url).href)};
+      const pool = new AsyncConnectionPool(process.env.DSN, { minSize: 1, allowExitOnIdle: true });
+      console.log('waiting');
+      await ${call};
+      console.log('served');
+    `;
+    const port = await freePort();
+    const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', program], {
+      env: { ...process.env, DSN: dsn({ host: '127.0.0.1', port }) },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const exited = once(child, 'exit');
+    onTestFinished(async () => {
+      child.kill('SIGKILL');
+      await exited;
+    });
+    await once(child.stdout, 'data');
+    expect(await Promise.race([exited, sleep(1500, 'still there')])).toBe('still there');
+  });
+
   it.each([
     [true, 'idle connections', true],
     [false, 'idle connections', false],

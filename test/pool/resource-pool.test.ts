@@ -266,6 +266,19 @@ describe('a pool whose server refuses connections', () => {
     expect(world.pool.stats().poolSize).toBe(2);
     await world.pool.close(0);
   });
+
+  it('connects when it is checked after it had given up, although nobody asks for a connection', async () => {
+    const world = new World({ minSize: 2, maxSize: 2, reconnectTimeout: 20 });
+    world.refusing = true;
+    await settle();
+    await world.pass(120, 0.1);
+    expect(world.gaveUp).toBe(1);
+    world.refusing = false;
+    await world.pool.checkIdle(() => Promise.resolve());
+    await settle();
+    expect(world.pool.stats()).toMatchObject({ poolSize: 2, poolAvailable: 2 });
+    await world.pool.close(0);
+  });
 });
 
 // Promise 26: connections are replaced before their lifetime is over, and not all at once.

@@ -418,6 +418,8 @@ describe('the settings of withTransaction()', () => {
       { deferrable: 'yes' },
       { retries: -1 },
       { retries: 1.5 },
+      // Misspelt, it would be a weaker transaction than the one that was asked for.
+      { isolation: 'SERIALIZABLE' },
     ] as unknown as PoolTransactionOptions[]) {
       await expect(pool.withTransaction(() => Promise.resolve(), options)).rejects.toBeInstanceOf(
         errors.ProgrammingError,

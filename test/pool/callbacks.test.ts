@@ -1,0 +1,107 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { errors, IsolationLevel, type AsyncConnection } from '../../src/index.js';
+import { admin, backends, makePool, rejection } from '../support/database.js';
+import { warningsOf } from '../support/warnings.js';
+
+/** Longer than a connection that was used is taken to work. */
+const UNUSED = 550;
+const never = (): Promise<void> => new Promise(() => undefined);
+
+describe('a check', () => {
+  it('that leaves a transaction open does not make its borrower write in vain', async () => {
+    const pool = makePool({
+      check: async (connection) => {
+        await connection.execute('select 1');
+      },
+    });
+    await admin('create table callbacks_check (id int)');
+    for (const options of [{}, { isolationLevel: IsolationLevel.SERIALIZABLE }]) {
+      await pool.wait();
+      await sleep(UNUSED);
+      await pool.withTransaction(
+        (connection) => connection.execute('insert into callbacks_check values (1)'),
+        options,
+      );
+    }
+    expect(await admin('select id from callbacks_check')).toHaveLength(2);
+    await admin('drop table callbacks_check');
+    expect(pool.getStats()).toMatchObject({ connectionsNum: 1, connectionsLost: 0 });
+  });
+
+  it('that swallows an error of the server leaves no failed transaction to its borrower', async () => {
+    const pool = makePool({
+      check: async (connection) => {
+        await connection.execute('selec').catch(() => undefined);
+      },
+    });
+    await pool.wait();
+    await sleep(UNUSED);
+    await pool.withConnection((connection) => connection.execute('select 1'));
+    expect(pool.getStats()).toMatchObject({ connectionsNum: 1, returnsBad: 0 });
+  });
+
+  it('that loses the connection and says nothing is as good as one that throws', async () => {
+    const pool = makePool({ check: (connection) => connection.close() });
+    await pool.wait();
+    await sleep(UNUSED);
+    await pool.withConnection((connection) => connection.execute('select 1'));
+    expect(pool.getStats()).toMatchObject({ connectionsNum: 2, connectionsLost: 1, returnsBad: 0 });
+  });
+});
+
+describe('a configure', () => {
+  it.each([
+    ['that waits for the server', (connection: AsyncConnection) => connection.execute('select pg_sleep(60)')],
+    ['that never ends', never],
+  ])('%s is left when the pool closes, and so is its connection', async (_what, wait) => {
+    let called = false;
+    const pool = makePool({
+      configure: async (connection) => {
+        called = true;
+        await wait(connection);
+      },
+    });
+    await expect.poll(() => called).toBe(true);
+    await pool.close();
+    await expect.poll(() => backends()).toEqual([]);
+  });
+
+  it('that takes longer than connect_timeout has failed, and others are tried', async () => {
+    let calls = 0;
+    const pool = makePool({ configure: () => (++calls === 1 ? never() : undefined) }, { connect_timeout: 2 });
+    const error = await rejection(pool.connection({ timeout: 2.5 }));
+    expect(error.cause).toBeInstanceOf(errors.ConnectionTimeout);
+    expect(error.message).toContain('`configure` was not done');
+    await pool.execute('select 1');
+    expect(pool.getStats()).toMatchObject({ connectionsNum: 2, connectionsErrors: 1, poolSize: 1 });
+  });
+});
+
+describe('a reset', () => {
+  it.each([
+    [
+      'waits for a server that does not answer',
+      (connection: AsyncConnection) => connection.execute('select pg_sleep(60)'),
+    ],
+    ['never ends', never],
+  ])('that %s is given up after checkTimeout, and the connection replaced', async (_what, wait) => {
+    let calls = 0;
+    const pool = makePool({
+      checkTimeout: 0.2,
+      reset: async (connection) => {
+        if (++calls === 1) await wait(connection);
+      },
+    });
+    const warnings = await warningsOf('USINGPG_RESET_FAILED', async () => {
+      const connection = await pool.connection();
+      await pool.putconn(connection);
+    });
+    expect(warnings).toEqual([expect.stringContaining('0.2 seconds (checkTimeout)')]);
+    await pool.execute('select 1');
+    expect(pool.getStats()).toMatchObject({ connectionsNum: 2, returnsBad: 1, poolSize: 1 });
+    await admin(
+      `select pg_terminate_backend(pid) from pg_stat_activity where query = 'select pg_sleep(60)' and state = 'active'`,
+    );
+  });
+});
