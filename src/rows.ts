@@ -106,7 +106,7 @@ export function kwargsRow<T>(fn: (row: any) => T): RowFactory<T> {
  *
  * @example
  * class User {
- *   constructor({ id, name }: { id: number; name: string }) { … }
+ *   constructor(readonly row: { id: number; name: string }) {}
  * }
  * const cur = conn.cursor({ rowFactory: classRow(User) });
  */
