@@ -116,7 +116,7 @@ describe('the samples', () => {
     await run(sample);
   });
 
-  it('of the failure loses rows, and nobody is told', async () => {
+  it('of the failure loses rows, and no call fails', async () => {
     const { client } = await run(found('client.query'));
     expect((await client.query('SELECT * FROM visit')).rows).toEqual([]);
   });
