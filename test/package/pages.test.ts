@@ -1,5 +1,6 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { compileFunction } from 'node:vm';
 import pg from 'pg';
@@ -16,7 +17,8 @@ interface Sample {
   readonly code: string;
 }
 
-const pages = ['README.md', 'CONTRIBUTING.md', ...files('docs', '.md')].flatMap(samplesOfPage);
+const PAGES = ['README.md', 'CONTRIBUTING.md', ...files('docs', '.md')];
+const pages = PAGES.flatMap(samplesOfPage);
 const docstrings = files('src', '.ts').flatMap(samplesOfDocstrings);
 
 describe('the samples', () => {
@@ -155,6 +157,19 @@ describe('what README says', () => {
     expect(String(error)).toBe(told.trim().replaceAll('\n', ' '));
   });
 
+  it('of its dependencies is so', () => {
+    const { dependencies } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as {
+      dependencies: Record<string, string>;
+    };
+    const told = Object.fromEntries(
+      rowsOf('Dependencies').flatMap(([name]) => {
+        const [, dependency, version] = /^`([^`]+)`(?: ([\d.]+))?$/.exec(name!) ?? [];
+        return dependency === undefined ? [] : [[dependency, version ?? dependencies[dependency]]];
+      }),
+    );
+    expect(told).toEqual(dependencies);
+  });
+
   it('of the defaults of a pool is so, and no option is left out', () => {
     const pool = new usingpg.AsyncConnectionPool('', { open: false });
     const rows = rowsOf('Pool options');
@@ -192,6 +207,22 @@ describe('what README says', () => {
       }
     }
   });
+});
+
+it.each([...PAGES, 'CHANGELOG.md'])('the links of %s lead somewhere', (path) => {
+  const headings = (page: string): string[] =>
+    [...readFileSync(page, 'utf8').matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
+      heading!
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N} _-]/gu, '')
+        .replaceAll(' ', '-'),
+    );
+  for (const [, link] of readFileSync(root + path, 'utf8').matchAll(/\]\((?!https?:)([^)\s]+)\)/g)) {
+    const [file, anchor] = link!.split('#') as [string, string?];
+    const target = file === '' ? root + path : join(root, path, '..', file);
+    expect(existsSync(target), link).toBe(true);
+    if (anchor !== undefined) expect(headings(target), link).toContain(anchor);
+  }
 });
 
 /** Samples of what is not here: other hosts, and a module that there may not be. */
