@@ -20,6 +20,7 @@ export type KnownTypes = Pick<AdaptersMap, 'type' | 'elementType'>;
 
 /** A column of a result (Psycopg: `Column`). */
 export class Column {
+  /** Its name in the result. */
   readonly name: string;
   /** The oid of the column's type. */
   readonly typeCode: number;

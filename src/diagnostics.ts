@@ -20,9 +20,13 @@ export const NOT_ENDED: TracedMessage = Object.freeze({ seconds: null, error: un
 export interface ConnectionMessage {
   /** The name of the connection's pool; null without a pool. */
   readonly pool: string | null;
+  /** The host's name, or the directory of the unix socket. */
   readonly host: string;
+  /** The port of `host`. */
   readonly port: number;
+  /** The name of the database. */
   readonly dbname: string;
+  /** The role that signed in. */
   readonly user: string;
   /** The process id of the backend. */
   readonly backendPid: number;
@@ -36,7 +40,9 @@ export interface ConnectMessage extends TracedMessage {
   host: string;
   /** The port of `host`. */
   port: number;
+  /** The name of the database. */
   readonly dbname: string;
+  /** The role that signs in. */
   readonly user: string;
   /** The process id of the backend; null until it is connected. */
   backendPid: number | null;
@@ -66,6 +72,7 @@ export interface QueryMessage extends TracedMessage, ConnectionMessage {
   readonly query: string;
   /** The first word of the text in upper case, such as `SELECT`; null if there is none. */
   readonly operation: string | null;
+  /** How it is executed. */
   readonly kind: QueryKind;
   /** How many executions it stands for. */
   readonly batchSize: number;
@@ -81,6 +88,7 @@ export interface QueryMessage extends TracedMessage, ConnectionMessage {
 export interface UncommittedMessage {
   /** The pool's name. */
   readonly pool: string;
+  /** The process id of the backend. */
   readonly backendPid: number;
 }
 
@@ -91,6 +99,7 @@ export interface UncommittedMessage {
 export interface LeakMessage {
   /** The pool's name. */
   readonly pool: string;
+  /** The process id of the backend. */
   readonly backendPid: number;
   /** How long it has been lent out, in seconds. */
   readonly seconds: number;
@@ -113,8 +122,8 @@ export interface RetryMessage {
 }
 
 /**
- * Why a pool ends a connection: it was 'lost', or closed by whoever had it, 'unusable' when it came back (not to be rolled back, `reset` failed, taken away at
- * the end of `close()`), did not pass a 'check', has reached `maxLifetime`, was 'idle' for `maxIdle`, is older than the last
+ * Why a pool ends a connection: it was 'lost', or closed by whoever had it, 'unusable' when it came back (not to be rolled back,
+ * `reset` failed, taken away at the end of `close()`), did not pass a 'check', has reached `maxLifetime`, was 'idle' for `maxIdle`, is older than the last
  * `drain()` ('drained'), one too many ('surplus'), or without anybody to want it in a pool that keeps none ('unneeded'); or the
  * pool was 'closed'.
  */
@@ -125,7 +134,9 @@ export type EvictReason =
 export interface EvictMessage {
   /** The pool's name. */
   readonly pool: string;
+  /** The process id of the backend. */
   readonly backendPid: number;
+  /** Why it is ended. */
   readonly reason: EvictReason;
 }
 

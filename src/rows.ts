@@ -3,6 +3,7 @@ import * as errors from './errors/index.js';
 
 /** What a row factory is given: of a cursor, the columns of its result. */
 export interface RowSource {
+  /** The columns; null if the statement returned no rows. */
   readonly description: readonly Column[] | null;
 }
 
@@ -106,7 +107,7 @@ export function kwargsRow<T>(fn: (row: any) => T): RowFactory<T> {
  *
  * @example
  * class User {
- *   constructor({ id, name }: { id: number; name: string }) { … }
+ *   constructor(readonly row: { id: number; name: string }) {}
  * }
  * const cur = conn.cursor({ rowFactory: classRow(User) });
  */
@@ -135,6 +136,7 @@ export function scalarRow<T = any>(cursor: RowSource): (values: readonly unknown
 
 /** What a schema has to offer: the interface of Standard Schema, which zod, valibot, arktype and others implement. */
 export interface StandardSchema<Output = unknown> {
+  /** How it checks a value; see https://standardschema.dev. */
   readonly '~standard': {
     readonly version: 1;
     readonly vendor: string;

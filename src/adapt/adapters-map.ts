@@ -10,7 +10,9 @@ export type { Loader };
 
 /** A parameter as it is sent: text in the server's format (null for NULL) and the oid of its type, 0 if the server decides. */
 export interface DumpedParam {
+  /** The value in the server's text format; null for NULL. */
   readonly text: string | null;
+  /** oid of its type; 0 if the server decides. */
   readonly oid: number;
 }
 
@@ -31,12 +33,15 @@ export type LoaderMaker = (loaderFor: (oid: number) => Loader, settings: Session
 
 /** What has adapters of its own: a connection, a cursor, or an adapters map itself (Psycopg: `AdaptContext`). */
 export interface AdaptContext {
+  /** How it sends values and loads them. */
   readonly adapters: AdaptersMap;
 }
 
 /** A type as the server's catalogue has it. */
 export interface TypeEntry {
+  /** The name that the catalogue has for it: `int4`. */
   readonly name: string;
+  /** oid of the type. */
   readonly oid: number;
   /** oid of the array type; 0 if there is none. */
   readonly arrayOid: number;

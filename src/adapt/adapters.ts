@@ -13,7 +13,32 @@ import { Oids } from './oids.js';
 import { Range } from './range.js';
 import { dumpWrapper, Wrapper } from './wrappers.js';
 
-/** The adapters that every new connection gets a copy of (Psycopg: `psycopg.adapters`). */
+/**
+ * The adapters that every new connection gets a copy of (Psycopg: `psycopg.adapters`). As the library has them:
+ *
+ * | PostgreSQL                              | you get                                      | you may pass                              |
+ * | --------------------------------------- | -------------------------------------------- | ----------------------------------------- |
+ * | int2, int4, oid                         | `number`                                     | `number`, `Int2`, `Int4`, `Oid`           |
+ * | int8                                    | `bigint`                                     | `bigint`, `number`, `Int8`                |
+ * | float4, float8                          | `number`                                     | `number`, `Float4`, `Float8`              |
+ * | numeric                                 | `string`, exact                              | `Numeric`, `bigint`, `number`             |
+ * | text, varchar, char, name, uuid         | `string`                                     | `string`                                  |
+ * | bool                                    | `boolean`                                    | `boolean`                                 |
+ * | bytea                                   | `Buffer`                                     | `Uint8Array`                              |
+ * | json, jsonb                             | the parsed value                             | `Json`, `Jsonb`                           |
+ * | timestamptz                             | `Date`, to the millisecond                   | `Date`                                    |
+ * | date, time, timetz, timestamp, interval | ISO 8601 `string`, exact                     | `string`                                  |
+ * | arrays                                  | arrays, with null for NULL                   | arrays of one type                        |
+ * | ranges, multiranges                     | `Range`, `Multirange`                        | `Range`, `Multirange`                     |
+ * | record                                  | an array of its fields' texts                |                                           |
+ * | any other                               | the server's text                            | `string`                                  |
+ *
+ * A string leaves its type to the server, so it may stand for a value of any type. An integral `number` is sent as the smallest
+ * of int2, int4 and int8 that holds it, another as float8; a `bigint` as int8, or as numeric if it does not fit. null is NULL.
+ * `undefined`, functions, symbols and plain objects raise `ProgrammingError`. Composites, enums and hstore load and are sent as
+ * objects once they are registered (`registerComposite()`, `registerEnum()`, `registerHstore()`), dates and times as those of
+ * Temporal after `registerTemporal()`.
+ */
 export const adapters = new AdaptersMap();
 
 const subtypes = new Map<string, { rangeOf?: number; multirangeOf?: number }>();

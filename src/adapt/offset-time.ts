@@ -56,6 +56,7 @@ export class OffsetTime<T extends { toString(): string } = { toString(): string 
     return `${String(this.time)}${this.offset}`;
   }
 
+  /** What `JSON.stringify()` makes of it: the same text. */
   toJSON(): string {
     return this.toString();
   }

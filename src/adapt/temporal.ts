@@ -20,7 +20,9 @@ interface DatedValue extends TemporalValue {
 
 /** What is used of the `Temporal` object, be it the runtime's or a polyfill's. */
 export interface TemporalApi {
+  /** Of date. */
   readonly PlainDate: new (year: number, month: number, day: number) => DatedValue;
+  /** Of time, and in an `OffsetTime` of timetz. */
   readonly PlainTime: new (
     hour?: number,
     minute?: number,
@@ -28,6 +30,7 @@ export interface TemporalApi {
     millisecond?: number,
     microsecond?: number,
   ) => TemporalValue;
+  /** Of timestamp. */
   readonly PlainDateTime: new (
     year: number,
     month: number,
@@ -38,8 +41,11 @@ export interface TemporalApi {
     millisecond?: number,
     microsecond?: number,
   ) => DatedValue;
+  /** Of timestamptz. */
   readonly Instant: new (epochNanoseconds: bigint) => TemporalValue;
+  /** Sent as timestamptz. */
   readonly ZonedDateTime: new (epochNanoseconds: bigint, timeZone: string) => { toInstant(): TemporalValue };
+  /** Of interval. */
   readonly Duration: new (
     years?: number,
     months?: number,

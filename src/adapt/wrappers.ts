@@ -26,6 +26,7 @@ export interface JsonOptions {
 
 /** Any value, sent as json (Psycopg: `Json`). */
 export class Json extends Wrapper {
+  /** What becomes JSON when it is sent. */
   readonly value: unknown;
   readonly #dumps: JsonDumps | null;
   protected readonly oid: number = Oids.json;
@@ -90,28 +91,28 @@ abstract class IntegerWrapper extends Wrapper {
   }
 }
 
-/** An integer sent as int2 (Psycopg: `Int2`). */
+/** An integer sent as int2 (Psycopg: `Int2`). Raises `DataError` if it is none, or out of range. */
 export class Int2 extends IntegerWrapper {
   constructor(value: number | bigint | string) {
     super('Int2', value, Oids.int2, -(2n ** 15n), 2n ** 15n - 1n);
   }
 }
 
-/** An integer sent as int4 (Psycopg: `Int4`). */
+/** An integer sent as int4 (Psycopg: `Int4`). Raises `DataError` if it is none, or out of range. */
 export class Int4 extends IntegerWrapper {
   constructor(value: number | bigint | string) {
     super('Int4', value, Oids.int4, -(2n ** 31n), 2n ** 31n - 1n);
   }
 }
 
-/** An integer sent as int8 (Psycopg: `Int8`). */
+/** An integer sent as int8 (Psycopg: `Int8`). Raises `DataError` if it is none, or out of range. */
 export class Int8 extends IntegerWrapper {
   constructor(value: number | bigint | string) {
     super('Int8', value, Oids.int8, -(2n ** 63n), 2n ** 63n - 1n);
   }
 }
 
-/** An integer sent as oid (Psycopg: `Oid`). */
+/** An integer sent as oid (Psycopg: `Oid`). Raises `DataError` if it is none, or out of range. */
 export class Oid extends IntegerWrapper {
   constructor(value: number | bigint | string) {
     super('Oid', value, Oids.oid, 0n, 2n ** 32n - 1n);
@@ -120,6 +121,7 @@ export class Oid extends IntegerWrapper {
 
 /** A number sent as float4 (Psycopg: `Float4`). */
 export class Float4 extends Wrapper {
+  /** The number. */
   readonly value: number;
 
   constructor(value: number) {
@@ -135,6 +137,7 @@ export class Float4 extends Wrapper {
 
 /** A number sent as float8, also if it is integral (Psycopg: `Float8`). */
 export class Float8 extends Wrapper {
+  /** The number. */
   readonly value: number;
 
   constructor(value: number) {
@@ -150,8 +153,9 @@ export class Float8 extends Wrapper {
 
 const NUMERIC = /^\s*(?:[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|NaN|[+-]?Infinity)\s*$/;
 
-/** A decimal number sent as numeric, exact to the last digit of its text. */
+/** A decimal number sent as numeric, exact to the last digit of its text. Raises `DataError` for what is none. */
 export class Numeric extends Wrapper {
+  /** The number, as it was given. */
   readonly value: string;
 
   constructor(value: string | number | bigint) {

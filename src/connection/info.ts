@@ -4,7 +4,12 @@ import { TransactionStatus } from '../session/status.js';
 import type { Handle } from './handle.js';
 
 /** The state of a connection (Psycopg: `pq.ConnStatus`). */
-export const ConnStatus = { OK: 'OK', BAD: 'BAD' } as const;
+export const ConnStatus = {
+  /** It can be used. */
+  OK: 'OK',
+  /** It is closed, lost, or was given back. */
+  BAD: 'BAD',
+} as const;
 export type ConnStatus = (typeof ConnStatus)[keyof typeof ConnStatus];
 
 /** What is known of a connection and its server (Psycopg: `ConnectionInfo`). Reading it never waits for the server. */
@@ -28,7 +33,7 @@ export class ConnectionInfo {
     return this.#handle.session.pipelineStatus;
   }
 
-  /** `BAD` once the connection is closed or lost. */
+  /** `BAD` once the connection is closed, lost or given back. */
   get status(): ConnStatus {
     return this.#handle.returned || this.#handle.session.closed ? ConnStatus.BAD : ConnStatus.OK;
   }
@@ -61,18 +66,22 @@ export class ConnectionInfo {
     return this.#handle.session.address.hostaddr ?? '';
   }
 
+  /** The port that was connected to. */
   get port(): number {
     return this.#handle.session.address.port;
   }
 
+  /** The name of the database. */
   get dbname(): string {
     return this.#handle.session.login.database;
   }
 
+  /** The role that signed in. */
   get user(): string {
     return this.#handle.session.login.user;
   }
 
+  /** The password; '' if there is none. Nothing else shows it. */
   get password(): string {
     return this.#handle.session.login.password ?? '';
   }

@@ -36,7 +36,9 @@ export interface TransactionEndOptions {
  * });
  */
 export class Rollback extends Error {
+  /** Always `Rollback`. */
   override readonly name = 'Rollback';
+  /** The outermost block that it ends; null: the one that it is thrown in. */
   readonly transaction: AsyncTransaction | null;
 
   constructor(transaction?: AsyncTransaction) {
@@ -55,6 +57,7 @@ export class Rollback extends Error {
  * await tx.commit();
  */
 export class AsyncTransaction implements AsyncDisposable {
+  /** The connection that the block is on. */
   readonly connection: AsyncConnection<unknown>;
   readonly #handle: Handle;
   readonly #forceRollback: boolean;

@@ -155,8 +155,9 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
    * Names the types of the columns, by name (`int4`, `timestamptz[]`) or oid (Psycopg: `set_types()`). Written rows are encoded as
    * these types, which the binary format needs; read rows are loaded as them, where they are strings or, in the binary format,
    * bytes otherwise. A `json` or `jsonb` column takes any value, as if it were wrapped. Raises `ProgrammingError` for a name that
-   * is not known (see `TypeInfo`), `NotSupportedError` for a type without binary format here, and for another number of types
-   * than there are columns `DataError` (writing) or `ProgrammingError` (reading).
+   * is not known (see `TypeInfo`), `NotSupportedError` for a type without binary format here (composites, geometric types,
+   * money, pg_lsn, tsvector and other rare ones), and for another number of types than there are columns `DataError` (writing) or
+   * `ProgrammingError` (reading).
    */
   setTypes(types: readonly (string | number)[]): void {
     this.#parts.check();

@@ -64,7 +64,7 @@ import type { PoolStats } from './statistics.js';
 export type ConninfoSource =
   string | ConninfoParams | (() => string | ConninfoParams | Promise<string | ConninfoParams>);
 
-/** How to wait for a connection. */
+/** How to wait for a connection of a pool. */
 export interface CheckoutOptions {
   /** Seconds to wait. @default the pool's `timeout` */
   timeout?: number;
@@ -82,8 +82,11 @@ export interface ReadyOptions {
 
 /** What `pool.execute()` resolves with. */
 export interface ExecuteResult<T> {
+  /** The rows; none if the statement returns none. */
   rows: T[];
+  /** How many rows it returned or affected; -1 where that has no meaning. */
   rowcount: number;
+  /** The statement's tag, such as `INSERT 0 1`. */
   statusmessage: string | null;
 }
 

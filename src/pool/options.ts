@@ -4,7 +4,7 @@ import * as errors from '../errors/index.js';
 import type { TupleRow } from '../rows.js';
 import type { AsyncConnectionPool } from './connection-pool.js';
 
-/** Options of a pool; all durations are in seconds. */
+/** Options of a pool, by psycopg_pool's names in camelCase; all durations are in seconds. */
 export interface PoolOptions<R = TupleRow> {
   /** How many connections are kept open. @default 4 */
   minSize?: number;

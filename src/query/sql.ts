@@ -105,10 +105,15 @@ type AnyTemplate = composables.Template;
 export declare namespace sql {
   /** A query, or a part of one, that was composed. */
   type Composable = AnyComposable;
+  /** Composables one after the other. */
   type Composed = AnyComposed;
+  /** A name in quotes. */
   type Identifier = AnyIdentifier;
+  /** A value that becomes part of the text. */
   type Literal = AnyLiteral;
+  /** A placeholder for a parameter. */
   type Placeholder = AnyPlaceholder;
+  /** A text of SQL. */
   type SQL = AnySql;
   /** What the template tag makes. */
   type Template = AnyTemplate;

@@ -154,7 +154,9 @@ export function registerComposite<T = Record<string, unknown>>(
  * await conn.execute('INSERT INTO hand VALUES (%s)', [new Composite(card, { value: 8, suit: 'hearts' })]);
  */
 export class Composite extends Wrapper {
+  /** The type that it is sent as. */
   readonly info: CompositeInfo;
+  /** The fields by their names, or in order. */
   readonly value: Readonly<Record<string, unknown>> | readonly unknown[];
 
   constructor(info: CompositeInfo | null, value: Readonly<Record<string, unknown>> | readonly unknown[]) {

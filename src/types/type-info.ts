@@ -49,7 +49,9 @@ const TYPE_QUERY = `
  * info?.register(conn);
  */
 export class TypeInfo {
+  /** Its name. */
   readonly name: string;
+  /** oid of the type. */
   readonly oid: number;
   /** oid of the array type; 0 if there is none. */
   readonly arrayOid: number;

@@ -224,7 +224,7 @@ for (const [, name] of (stack + settings).matchAll(/at (\\S+) \\(\\S+usingpg/g))
 
 test('the package stays small: no more than 165 kB packed, of which a third is its declarations and its text', () => {
   expect(packed.size).toBeLessThanOrEqual(165_000);
-  expect(packed.unpackedSize).toBeLessThanOrEqual(560_000);
+  expect(packed.unpackedSize).toBeLessThanOrEqual(575_000);
 });
 
 /** What the JavaScript projects do, in syntax that Node 20 has. */
