@@ -3,7 +3,14 @@ import ts from 'typescript';
 
 /** Makes esbuild's bundle, in CommonJS, quicker to load and smaller. Stack traces stay as they are. */
 export async function lean(bundle: string): Promise<string> {
-  return inLines(await withShortLocals(requiredWhenUsed(exportedAtOnce(bundle))));
+  const code = requiredWhenUsed(defaultsAsExported(exportedAtOnce(classesByTheirNames(bundle))));
+  return inLines(await withShortLocals(code));
+}
+
+/** esbuild makes `var A = class _A` of a class that mentions itself: `_A` is what messages, stack traces and `util.inspect()` would show. */
+function classesByTheirNames(code: string): string {
+  const names = Array.from(code.matchAll(/\b(\w+)=class _\1\b/g), ([, name]) => name!);
+  return code.replace(new RegExp(`(?<![.#\\w])_(?=(?:${names.join('|')})\\b)`, 'g'), '');
 }
 
 /** What is exported is put into an object once it is there; esbuild makes getters for it before, and getters for those. */
@@ -17,13 +24,21 @@ function exportedAtOnce(code: string): string {
 }
 
 /**
+ * The default export of a module that says that it is an ES module, as postgres.js is to Bun's `require()`, is its own. esbuild would
+ * take the whole module for it, as Node's `import` does.
+ */
+function defaultsAsExported(code: string): string {
+  return code.replace(/(\b__toESM\(require\("[^"]+"\)),1\)/g, '$1)');
+}
+
+/**
  * Other modules are loaded where the code first gets there, as `import defer` is going to have it: most of them when the first
  * connection is opened, and what that does not need never.
  */
 function requiredWhenUsed(code: string): string {
   const deferred = code
     .replace(
-      /\b(import_\w+)=(__toESM\(require\("[^"]+"\),1\)|require\("[^"]+"\))(?=[,;])/g,
+      /\b(import_\w+)=(__toESM\(require\("[^"]+"\)\)|require\("[^"]+"\))(?=[,;])/g,
       (_, name: string, load: string) => `${name}=deferred(()=>${load})`,
     )
     .replace(/\b(import_\w+)(?!\w|=deferred)/g, '$1.module');

@@ -31,6 +31,11 @@ export interface HandleStatement {
 const WRITES_NOTHING =
   /^(?:SELECT|SHOW|EXPLAIN|FETCH|MOVE|DECLARE CURSOR|CLOSE CURSOR|BEGIN|START TRANSACTION|SAVEPOINT|RELEASE|ROLLBACK|COMMIT|SET|RESET|LISTEN|UNLISTEN|DISCARD|PREPARE$|DEALLOCATE|LOCK TABLE|CHECKPOINT|LOAD|INSERT 0 0$|(?:UPDATE|DELETE|MERGE|COPY) 0$)/;
 
+/** Whether a statement with this tag has changed data. CREATE TABLE AS has that of its SELECT, but no rows. */
+function writes(tag: string, hasRows: boolean): boolean {
+  return !WRITES_NOTHING.test(tag) || (!hasRows && tag.startsWith('SELECT'));
+}
+
 /** What a handle is made of. */
 export interface HandleParts {
   readonly session: Session;
@@ -62,8 +67,8 @@ export class Handle implements SessionUser {
   #returned = false;
   #endSeen = false;
   #unfit = false;
-  /** Whether the open transaction has changed data. */
-  #wrote = false;
+  /** Whether the open transaction has changed data, as far as is known. */
+  wrote = false;
 
   constructor(parts: HandleParts) {
     const { session, settings, policy } = parts;
@@ -96,8 +101,15 @@ export class Handle implements SessionUser {
 
   /** @internal */
   onStatementDone(results: readonly StatementResult[]): void {
-    if (this.session.transactionStatus === TransactionStatus.IDLE) this.#wrote = false;
-    else if (!this.#wrote) this.#wrote = results.some(({ tag }) => tag !== null && !WRITES_NOTHING.test(tag));
+    if (this.session.transactionStatus === TransactionStatus.IDLE) {
+      this.wrote = false;
+      return;
+    }
+    for (const { tag, fields } of results) {
+      // Another transaction has begun since.
+      if (tag === 'COMMIT') this.wrote = false;
+      else if (!this.wrote && tag !== null) this.wrote = writes(tag, fields !== null);
+    }
   }
 
   /** @internal */
@@ -129,7 +141,7 @@ export class Handle implements SessionUser {
   }
 
   get hasUncommittedWrites(): boolean {
-    return this.#wrote && this.session.transactionStatus === TransactionStatus.INTRANS;
+    return this.wrote && this.session.transactionStatus === TransactionStatus.INTRANS;
   }
 
   /** From here on every use raises `InterfaceError`. */
@@ -192,7 +204,7 @@ export class Handle implements SessionUser {
   copied(direction: 'in' | 'out', tag: string | null): void {
     if (this.session.closed) this.#endSeen = true;
     if (direction === 'in' && tag !== null && !WRITES_NOTHING.test(tag)) {
-      this.#wrote = this.session.transactionStatus === TransactionStatus.INTRANS;
+      this.wrote = this.session.transactionStatus === TransactionStatus.INTRANS;
     }
   }
 

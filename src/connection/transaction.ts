@@ -64,6 +64,8 @@ export class AsyncTransaction implements AsyncDisposable {
   #savepointName: string | null;
   #outermost = false;
   #depth = 0;
+  /** Whether the transaction had changed data before the block. */
+  #wroteBefore = false;
   #state: 'new' | 'active' | 'committed' | 'rolled back' = 'new';
 
   /** @internal Use `conn.transaction()` or `conn.withTransaction()`. */
@@ -96,6 +98,7 @@ export class AsyncTransaction implements AsyncDisposable {
       this.#outermost = status === TransactionStatus.IDLE;
       if (!this.#outermost) this.#savepointName ??= `_pg3_${String(handle.transactions + 1)}`;
       this.#depth = handle.transactions++;
+      this.#wroteBefore = handle.wrote;
       this.#state = 'active';
       // As in Psycopg, a block that could not be opened stays on the stack: the connection is not fit for more.
       try {
@@ -208,10 +211,15 @@ export class AsyncTransaction implements AsyncDisposable {
   }
 
   #run(commands: readonly string[]): Promise<void> {
-    const handle = this.#handle;
-    return handle.session.exclusively(async (hold) => {
-      for (const command of commands) await handle.command(command, { hold });
-    });
+    return this.#handle.session.exclusively((hold) => this.#send(commands, { hold }));
+  }
+
+  async #send(
+    commands: readonly string[],
+    options: { hold: Hold; signal?: AbortSignal | undefined },
+  ): Promise<void> {
+    for (const command of commands) await this.#handle.command(command, options);
+    if (this.#state === 'rolled back') this.#handle.wrote = this.#wroteBefore;
   }
 
   /** Runs what ends the block: nothing of it, all of it, or what rolls it back. */
@@ -222,11 +230,11 @@ export class AsyncTransaction implements AsyncDisposable {
       await handle.session.exclusively(async (hold) => {
         begun.yet = true;
         try {
-          for (const command of commands) await handle.command(command, { hold, signal });
+          await this.#send(commands, { hold, signal });
         } catch (error) {
           this.#state = 'rolled back';
           if (signal.aborted && !handle.session.closed && !this.#outermost) {
-            for (const command of this.#rollbackCommands) await handle.command(command, { hold });
+            await this.#send(this.#rollbackCommands, { hold });
           }
           throw error;
         }

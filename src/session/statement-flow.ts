@@ -343,8 +343,9 @@ export class StatementFlow {
     if (this.conversing === pending) this.conversing = null;
     this.#cancellation.answered(pending);
     this.errorMessage = error instanceof Error ? error.message : '';
-    if (error === null) this.judge?.onStatementDone(pending.results);
-    else this.judge?.onStatementError(error);
+    if (error !== null) this.judge?.onStatementError(error);
+    // The tag of a COPY does not say in which direction it went, which its user knows.
+    else if (pending.request.conversation?.kind !== 'copy') this.judge?.onStatementDone(pending.results);
     pending.onSettled?.();
     if (pending.abandonReason !== null && !this.#decides(pending, error)) {
       pending.reject(pending.abandonReason.reason);

@@ -174,6 +174,28 @@ console.log(
   },
 );
 
+/** Commands to put a file's name behind: `RUNTIMES='npx -y bun, npx -y deno run -A'` adds two. */
+const runtimes = [
+  process.execPath,
+  // As in Bun, require() is given the ES module of postgres.js.
+  ...(process.features.require_module ? [`${process.execPath} --conditions=bun`] : []),
+  ...(process.env['RUNTIMES'] ?? '').split(',').map((command) => command.trim()),
+].filter((command) => command !== '');
+
+test.each(runtimes)('%s runs it, and all that it is used for', { timeout: 4 * MINUTE }, async (command) => {
+  const name = `runtime-${String(runtimes.indexOf(command))}`;
+  const project = await install(name, { type: 'module' });
+  await copyFile(join(root, 'test/package/in-short.mjs'), join(project, 'in-short.mjs'));
+  const [program, ...args] = command.split(' ');
+  const { stdout } = await run(program!, [...args, 'in-short.mjs'], {
+    cwd: project,
+    env: environment(),
+    timeout: 2 * MINUTE,
+    shell: process.platform === 'win32',
+  });
+  expect(stdout.trim().split('\n').at(-1)).toBe('a lost connection');
+});
+
 test('what a connection needs is loaded with the first one', { timeout: 2 * MINUTE }, async () => {
   const project = await install('loading', { type: 'module' });
   await writeFile(
@@ -194,6 +216,22 @@ await conn.close();
 `,
   );
   expect(await node(project, 'index.js')).toBe('none\ncrypto,net,postgres,tls');
+});
+
+test('classes have the names that they are exported by', { timeout: 2 * MINUTE }, async () => {
+  const project = await install('classes', { type: 'module' });
+  await writeFile(
+    join(project, 'index.js'),
+    `import * as usingpg from 'usingpg';
+const isClass = (value) => typeof value === 'function' && /^class\\b/.test(String(value));
+const classes = [...Object.entries(usingpg), ...Object.entries(usingpg.errors)].filter(([, value]) => isClass(value));
+// Error itself excepted: the bundle can't have a class of that name beside the global one.
+const others = classes.filter(([name, value]) => name !== 'Error' && value.name !== name);
+console.log(classes.length > 50, others.map(([name]) => name).join());
+console.log([usingpg.sql\`\`, usingpg.adapters, new usingpg.Range(1, 2)].map((value) => value.constructor.name).join());
+`,
+  );
+  expect(await node(project, 'index.js')).toBe('true \nTemplate,AdaptersMap,Range');
 });
 
 test('stack traces show names, and the line of an error is short', { timeout: 2 * MINUTE }, async () => {
@@ -247,8 +285,12 @@ async function install(name: string, manifest: object): Promise<string> {
   return project;
 }
 
+function environment(): NodeJS.ProcessEnv {
+  return { ...process.env, DSN: inject('dsn'), NODE_OPTIONS: '', NO_COLOR: '1', FORCE_COLOR: '0' };
+}
+
 async function node(project: string, file: string): Promise<string> {
-  const env = { ...process.env, DSN: inject('dsn'), NODE_OPTIONS: '', NO_COLOR: '1', FORCE_COLOR: '0' };
+  const env = environment();
   const { stdout } = await run(process.execPath, [file], { cwd: project, env, timeout: MINUTE });
   return stdout.trim();
 }
