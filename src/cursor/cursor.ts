@@ -69,17 +69,6 @@ export interface CopyOptions {
 /** Runs a statement of the operation that is under way. @internal */
 export type RunStatement = (request: StatementRequest, hold?: Hold) => Promise<readonly StatementResult[]>;
 
-/** A stream, as long as it has the connection to itself. */
-interface HeldStream {
-  rows: RowStream | null;
-  readonly release: () => void;
-}
-
-/** Ends streams that were neither read to their end nor left: nobody could do it any more. */
-const forgottenStreams = new FinalizationRegistry<HeldStream>((held) => {
-  if (held.rows !== null) void held.rows.stop().then(held.release);
-});
-
 /** How many executions of `executemany()` are sent at once. */
 const BATCH = 1000;
 const NO_PARAMS: readonly DumpedParam[] = [];
@@ -294,27 +283,19 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
    * @param options.size rows that are fetched at a time; by default as many as take some 256 KiB
    */
   stream(query: Query, params?: Params | null, options: StreamOptions = {}): AsyncGenerator<R, void, void> {
-    const held: HeldStream = {
-      rows: null,
-      release: () => {
-        this.#end();
-      },
-    };
-    const rows = new StreamedRows<R>({
-      open: () => (held.rows = this.#openStream(query, params, options)),
+    return new StreamedRows<R>({
+      open: () => this.#openStream(query, params, options),
       arrived: (batch) => {
         const passing = this.#results.passing(batch);
-        if (passing === null) throw notStreamable(held.rows!.request.text);
-        return passing;
+        if (passing !== null) return passing;
+        throw new errors.ProgrammingError('stream() needs a statement that returns rows; use execute()', {
+          query: this.#query,
+        });
       },
-      leave: async () => {
-        await held.rows?.stop();
-        held.rows = null;
-        held.release();
+      ended: () => {
+        this.#end();
       },
     });
-    forgottenStreams.register(rows, held);
-    return rows;
   }
 
   #openStream(query: Query, params: Params | null | undefined, { size, signal }: StreamOptions): RowStream {
@@ -738,12 +719,6 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     await this.#arrived(operation);
     this.checkReady(operation);
   }
-}
-
-function notStreamable(query: string): Error {
-  return new errors.ProgrammingError('stream() needs a statement that returns rows; use execute()', {
-    query,
-  });
 }
 
 function checkIterable(paramsSeq: unknown): void {
