@@ -1,5 +1,5 @@
 import type { AdaptersMap } from '../adapt/adapters-map.js';
-import { rowDecoders } from '../cursor/result.js';
+import { rowDecoders } from '../cursor/decoders.js';
 import * as errors from '../errors/index.js';
 import { tupleRow } from '../rows.js';
 import type { Hold } from '../session/queue.js';

@@ -17,16 +17,15 @@ import {
 } from '../query/binding.js';
 import type { Params } from '../query/placeholders.js';
 import { tupleRow, type RowFactory, type TupleRow } from '../rows.js';
-import { affectedRows } from '../session/command-tag.js';
 import type { Hold } from '../session/queue.js';
 import type { RowStream } from '../session/row-stream.js';
 import type { StatementRequest, StatementResult } from '../session/statement.js';
 import { TransactionStatus } from '../session/status.js';
 import { AsyncCopy, type CopyEnd } from '../copy/copy.js';
-import { copyColumns } from '../copy/columns.js';
 import { firstOfSeveral } from '../copy/statement-options.js';
 import { batches } from './batches.js';
-import { CursorResult, rowAsItIs, rowDecoders } from './result.js';
+import { rowDecoders } from './decoders.js';
+import { Results } from './results.js';
 import { StreamedRows } from './streamed-rows.js';
 
 /** Options of a cursor. */
@@ -70,17 +69,6 @@ export interface CopyOptions {
 /** Runs a statement of the operation that is under way. @internal */
 export type RunStatement = (request: StatementRequest, hold?: Hold) => Promise<readonly StatementResult[]>;
 
-/** A stream, as long as it has the connection to itself. */
-interface HeldStream {
-  rows: RowStream | null;
-  readonly release: () => void;
-}
-
-/** Ends streams that were neither read to their end nor left: nobody could do it any more. */
-const forgottenStreams = new FinalizationRegistry<HeldStream>((held) => {
-  if (held.rows !== null) void held.rows.stop().then(held.release);
-});
-
 /** How many executions of `executemany()` are sent at once. */
 const BATCH = 1000;
 const NO_PARAMS: readonly DumpedParam[] = [];
@@ -104,25 +92,18 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   arraysize = 1;
 
   readonly #handle: Handle;
-  #rowFactory: RowFactory<R>;
+  readonly #results: Results<R>;
   #closed = false;
   /** The query of the operation under way, or null; and its statements. */
   #running: Query | null = null;
   #requests: readonly StatementRequest[] = NO_REQUESTS;
 
   #query: string | null = null;
-  #results: CursorResult[] = [];
-  #index = 0;
-  #position = 0;
-  #makeRow: ((row: unknown) => R) | null = null;
   /** What has been sent in a pipeline and is yet to be answered, and the first failure of it. */
   #arriving: Set<Promise<void>> | null = null;
   #failure: { readonly error: unknown } | null = null;
   /** The COPY that the cursor serves until it has ended. */
   #copy: AsyncCopy | null = null;
-  #columns: readonly Column[] | null = null;
-  /** Set by `executemany()` without `returning` and by COPY, which leave no result. */
-  #total: { rowcount: number; statusmessage: string | null } | null = null;
 
   /** A cursor is usually made by `conn.cursor()`. Its rows are the connection's, unless it has a row factory of its own. */
   constructor(connection: AsyncConnection<R>);
@@ -131,29 +112,30 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     this.connection = connection;
     this.#handle = connection[HANDLE];
     this.adapters = connection.adapters.clone();
-    this.#rowFactory = options.rowFactory ?? (connection.rowFactory as RowFactory<R> | undefined) ?? tupleRow;
+    const rowFactory = options.rowFactory ?? (connection.rowFactory as RowFactory<R> | undefined) ?? tupleRow;
+    this.#results = new Results(this, this.adapters, rowFactory);
   }
 
   // --- what is known of the result
 
   /** The columns of the current result; null if it has no rows. */
   get description(): readonly Column[] | null {
-    return this.#result?.description ?? this.#columns;
+    return this.#results.description;
   }
 
   /** How many rows the last statement returned or affected; -1 where that has no meaning. */
   get rowcount(): number {
-    return this.#total?.rowcount ?? this.#result?.rowcount ?? -1;
+    return this.#results.rowcount;
   }
 
   /** The index of the next row to be fetched; null if there is no result with rows. */
   get rownumber(): number | null {
-    return this.#result?.hasRows === true ? this.#position : null;
+    return this.#results.rownumber;
   }
 
   /** The tag of the last statement, such as `INSERT 0 1`. */
   get statusmessage(): string | null {
-    return this.#total?.statusmessage ?? this.#result?.statusmessage ?? null;
+    return this.#results.statusmessage;
   }
 
   /** The last query as it was sent: with `$1` … placeholders, or with the values in it if the client has bound them. */
@@ -168,11 +150,10 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
 
   /** Makes the rows. A change applies to the rows not fetched yet. */
   get rowFactory(): RowFactory<R> {
-    return this.#rowFactory;
+    return this.#results.rowFactory;
   }
   set rowFactory(factory: RowFactory<R>) {
-    this.#rowFactory = factory;
-    this.#makeRow = this.#result?.rowMaker(factory, this) ?? null;
+    this.#results.rowFactory = factory;
   }
 
   // --- execution
@@ -201,10 +182,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       }
       this.#requests = [request];
       const results = await this.#handle.run(request);
-      if (!this.#closed) {
-        this.#results = results.map((result) => new CursorResult(result, this.adapters));
-        this.#select(0);
-      }
+      if (!this.#closed) this.#results.set(results);
       return this;
     } finally {
       this.#end();
@@ -225,7 +203,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       this.reset();
       checkIterable(paramsSeq);
       const returning = options.returning ?? false;
-      if (!returning) this.#total = { rowcount: 0, statusmessage: null };
+      if (!returning) this.#results.count([]);
       let binding: QueryBinding | null = null;
       const bind = (params: Params, index: number): BoundQuery => {
         binding ??= this.bindingOf(query);
@@ -305,28 +283,19 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
    * @param options.size rows that are fetched at a time; by default as many as take some 256 KiB
    */
   stream(query: Query, params?: Params | null, options: StreamOptions = {}): AsyncGenerator<R, void, void> {
-    const held: HeldStream = {
-      rows: null,
-      release: () => {
+    return new StreamedRows<R>({
+      open: () => this.#openStream(query, params, options),
+      arrived: (batch) => {
+        const passing = this.#results.passing(batch);
+        if (passing !== null) return passing;
+        throw new errors.ProgrammingError('stream() needs a statement that returns rows; use execute()', {
+          query: this.#query,
+        });
+      },
+      ended: () => {
         this.#end();
       },
-    };
-    const rows = new StreamedRows<R>({
-      open: () => (held.rows = this.#openStream(query, params, options)),
-      arrived: (batch) => {
-        const result = new CursorResult({ tag: null, ...batch }, this.adapters);
-        if (!result.hasRows) throw notStreamable(held.rows!.request.text);
-        if (result.rows.length > 0) this.#columns ??= result.description;
-        return { rows: result.rows, make: result.rowMaker(this.#rowFactory, this)! };
-      },
-      leave: async () => {
-        await held.rows?.stop();
-        held.rows = null;
-        held.release();
-      },
     });
-    forgottenStreams.register(rows, held);
-    return rows;
   }
 
   #openStream(query: Query, params: Params | null | undefined, { size, signal }: StreamOptions): RowStream {
@@ -409,8 +378,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       });
       begun = true;
       this.#copy = copy;
-      this.#columns = copyColumns(channel.columns);
-      this.#total = { rowcount: -1, statusmessage: null };
+      this.#results.copying(channel.columns);
       return copy;
     } finally {
       if (!begun) this.#end();
@@ -449,15 +417,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     if (this.#copy !== copy) return;
     this.#copy = null;
     this.#end();
-    if (this.#closed || tag === null) return;
-    if (direction === 'out') {
-      // As in Psycopg, which keeps the result that the COPY began with.
-      this.#total = { rowcount: affectedRows(tag) ?? -1, statusmessage: null };
-      return;
-    }
-    this.#total = null;
-    this.#columns = null;
-    this.#results = [new CursorResult({ fields: null, rows: [], decoder: null, tag }, this.adapters)];
+    if (!this.#closed && tag !== null) this.#results.copied(direction, tag);
   }
 
   /** How a query and its parameters become what is sent: this is what kinds of cursors differ in. @internal */
@@ -487,7 +447,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     return this.#handle.request({
       text,
       executions: isSimple ? null : [params ?? []],
-      rows: rowDecoders(this.adapters, this.#rowFactory),
+      rows: rowDecoders(this.adapters, this.#results.rowFactory),
       shown,
       prepare: options.prepare,
       signal: options.signal,
@@ -500,7 +460,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     { returning = false, signal }: ExecuteManyOptions,
     inTransaction: boolean,
   ): StatementRequest[] {
-    const rows = returning ? rowDecoders(this.adapters, this.#rowFactory) : null;
+    const rows = returning ? rowDecoders(this.adapters, this.#results.rowFactory) : null;
     const executions: (readonly DumpedParam[])[] = [];
     for (const { params } of batch) if (params !== null) executions.push(params);
     if (executions.length > 0) {
@@ -573,72 +533,44 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
 
   #collect(results: readonly StatementResult[], keep: boolean): void {
     if (this.#closed) return;
-    if (keep) {
-      const first = this.#results.length === 0;
-      for (const result of results) this.#results.push(new CursorResult(result, this.adapters));
-      if (first) this.#select(0);
-      return;
-    }
-    const total = this.#total ?? { rowcount: 0, statusmessage: null };
-    for (const { tag } of results) {
-      total.rowcount += affectedRows(tag) ?? 0;
-      total.statusmessage = tag;
-    }
-    this.#total = total;
+    if (keep) this.#results.add(results);
+    else this.#results.count(results);
   }
 
   // --- fetching
 
   /** The next row of the result, or null at its end. */
   async fetchone(): Promise<R | null> {
-    const result = this.#fetchable('fetchone()') ?? (await this.#awaited('fetchone()'));
-    return this.#position < result.rows.length ? this.#row(result) : null;
+    if (this.#mustWait('fetchone()')) await this.#awaited('fetchone()');
+    return this.#results.one();
   }
 
   /** The next rows of the result: `size` of them, or fewer at its end. @default arraysize */
   async fetchmany(size?: number): Promise<R[]> {
-    const result = this.#fetchable('fetchmany()') ?? (await this.#awaited('fetchmany()'));
-    if (size !== undefined && !(Number.isInteger(size) && size >= 0)) {
-      throw new errors.ProgrammingError(
-        `expected the size of fetchmany() to be a whole number, got ${String(size)}`,
-      );
-    }
-    const wanted = size === undefined || size === 0 ? this.arraysize : size;
-    return this.#rows(result, Math.min(this.#position + wanted, result.rows.length));
+    if (this.#mustWait('fetchmany()')) await this.#awaited('fetchmany()');
+    return this.#results.many(size, this.arraysize);
   }
 
   /** All rows of the result that have not been fetched. */
   async fetchall(): Promise<R[]> {
-    const result = this.#fetchable('fetchall()') ?? (await this.#awaited('fetchall()'));
-    return this.#rows(result, result.rows.length);
+    if (this.#mustWait('fetchall()')) await this.#awaited('fetchall()');
+    return this.#results.all();
   }
 
   /** Iterates over the rows that have not been fetched. Leaving the loop leaves the cursor where it is. */
   [Symbol.asyncIterator](): AsyncIterator<R> {
     return {
       next: async () => {
-        const result = this.#fetchable('iteration') ?? (await this.#awaited('iteration'));
-        if (this.#position < result.rows.length) return { done: false, value: this.#row(result) };
-        return { done: true, value: undefined };
+        if (this.#mustWait('iteration')) await this.#awaited('iteration');
+        return this.#results.next();
       },
     };
   }
 
   /** Moves in the result: by `value` rows, or to row `value` if `mode` is 'absolute'. Raises if there is no such row. */
   async scroll(value: number, mode: 'relative' | 'absolute' = 'relative'): Promise<void> {
-    const { rows } = this.#fetchable('scroll()') ?? (await this.#awaited('scroll()'));
-    if (mode !== 'relative' && mode !== 'absolute') {
-      throw new errors.ProgrammingError(
-        `expected the mode of scroll() to be 'relative' or 'absolute', got ${String(mode)}`,
-      );
-    }
-    const position = mode === 'relative' ? this.#position + value : value;
-    if (!Number.isInteger(position) || position < 0 || position >= rows.length) {
-      throw new errors.ProgrammingError(
-        `scroll() to row ${String(position)} is out of bounds: the result has ${String(rows.length)} rows`,
-      );
-    }
-    this.#position = position;
+    if (this.#mustWait('scroll()')) await this.#awaited('scroll()');
+    this.#results.scroll(value, mode);
   }
 
   // --- several results
@@ -647,15 +579,13 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   async nextset(): Promise<boolean | null> {
     if (this.#isArriving) await this.#arrived('nextset()');
     this.#checkIdle('nextset()');
-    if (this.#index >= this.#results.length - 1) return null;
-    this.#select(this.#index + 1);
-    return true;
+    return this.#results.advance() || null;
   }
 
   /** Iterates over the results, selecting one after the other. */
   async *results(): AsyncGenerator<this> {
     if (this.#isArriving) await this.#arrived('results()');
-    if (this.#result === undefined) return;
+    if (this.#results.current === undefined) return;
     do yield this;
     while ((await this.nextset()) === true);
   }
@@ -664,13 +594,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   async setResult(index: number): Promise<this> {
     if (this.#isArriving) await this.#arrived('setResult()');
     this.#checkIdle('setResult()');
-    const count = this.#results.length;
-    if (!Number.isInteger(index) || index < -count || index >= count) {
-      throw new errors.ProgrammingError(
-        `result ${String(index)} is out of range: there are ${String(count)}`,
-      );
-    }
-    this.#select(index < 0 ? count + index : index);
+    this.#results.select(index);
     return this;
   }
 
@@ -700,17 +624,13 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
 
   /** Makes `result`, of the query as it was sent, the only one there is. @internal */
   protected present(result: StatementResult, query: string | null): void {
-    const shown = new CursorResult(result, this.adapters);
-    // Rows decoded as those before are made as those before: the row factory is asked once.
-    const make = this.#result?.isDecodedAs(shown) === true ? this.#makeRow : null;
-    this.#results = [shown];
     this.#query = query;
-    if (make === null) this.#select(0);
+    this.#results.present(result);
   }
 
   /** Makes a row to be fetched of a decoded one of the result that is presented. @internal */
   protected make(row: unknown): R {
-    return this.#maker(this.#result!)(row);
+    return this.#results.make(row);
   }
 
   // --- the end
@@ -747,17 +667,15 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   protected stateShown(): string {
     if (this.#closed) return 'closed';
     if (this.#running !== null && this.#copy?.ended !== true) return this.#copy === null ? 'busy' : 'COPY';
-    const result = this.#result;
+    const result = this.#results.current;
     if (result === undefined) return this.statusmessage ?? 'no result';
     const tag = result.statusmessage ?? 'no command';
-    return result.hasRows ? `${tag}, row ${String(this.#position)} of ${String(result.rows.length)}` : tag;
+    return result.hasRows
+      ? `${tag}, row ${String(this.#results.rownumber)} of ${String(result.rows.length)}`
+      : tag;
   }
 
   // --- inside
-
-  get #result(): CursorResult | undefined {
-    return this.#results[this.#index];
-  }
 
   /** Claims the cursor for an operation that talks to the server. */
   #begin(query: Query): void {
@@ -783,69 +701,24 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
 
   /** Forgets the results. @internal */
   protected reset(query: string | null = null): void {
-    this.#results = [];
-    this.#index = 0;
-    this.#position = 0;
-    this.#makeRow = null;
-    this.#total = null;
-    this.#columns = null;
+    this.#results.clear();
     this.#query = query;
-  }
-
-  #select(index: number): void {
-    this.#index = index;
-    this.#position = 0;
-    // A factory that can't make rows of these columns says so now, not at the first fetch.
-    this.#makeRow = this.#result?.rowMaker(this.#rowFactory, this) ?? null;
   }
 
   get #isArriving(): boolean {
     return (this.#arriving !== null && this.#arriving.size > 0) || this.#failure !== null;
   }
 
-  /** The result to fetch from, once what has been sent in a pipeline is there. */
-  async #awaited(operation: string): Promise<CursorResult> {
-    await this.#arrived(operation);
-    return this.#fetchable(operation)!;
-  }
-
-  /** The result to fetch from; null if it has to be waited for. */
-  #fetchable(operation: string): CursorResult | null {
+  /** Whether what has been sent in a pipeline has to be there before `operation` can fetch. */
+  #mustWait(operation: string): boolean {
     this.checkReady(operation);
-    if (this.#isArriving) return null;
-    const result = this.#result;
-    if (result === undefined) throw new errors.ProgrammingError('no result available: execute a query first');
-    if (!result.hasRows) {
-      const detail =
-        result.statusmessage === null ? 'an empty query' : `command status: ${result.statusmessage}`;
-      throw new errors.ProgrammingError(`the last operation didn't produce rows to fetch (${detail})`);
-    }
-    return result;
+    return this.#isArriving;
   }
 
-  #maker(result: CursorResult): (row: unknown) => R {
-    return (this.#makeRow ??= result.rowMaker(this.#rowFactory, this)!);
+  async #awaited(operation: string): Promise<void> {
+    await this.#arrived(operation);
+    this.checkReady(operation);
   }
-
-  #row(result: CursorResult): R {
-    return this.#maker(result)(result.rows[this.#position++]);
-  }
-
-  #rows(result: CursorResult, end: number): R[] {
-    const start = this.#position;
-    this.#position = Math.max(start, end);
-    const make = this.#maker(result);
-    if (make === rowAsItIs) return result.rows.slice(start, end) as R[];
-    const made = new Array<R>(Math.max(0, end - start));
-    for (let i = 0; i < made.length; i++) made[i] = make(result.rows[start + i]);
-    return made;
-  }
-}
-
-function notStreamable(query: string): Error {
-  return new errors.ProgrammingError('stream() needs a statement that returns rows; use execute()', {
-    query,
-  });
 }
 
 function checkIterable(paramsSeq: unknown): void {

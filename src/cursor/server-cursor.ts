@@ -9,7 +9,8 @@ import type { SentParam, StatementRequest, StatementResult } from '../session/st
 import type { Field } from '../wire/backend-messages.js';
 import type { RowDecoder, RowDecoderSource } from '../wire/row-decoder.js';
 import { AsyncCursor, type CursorOptions, type ExecuteOptions, type RunStatement } from './cursor.js';
-import { rowDecoders } from './result.js';
+import { rowDecoders } from './decoders.js';
+import { checkScrollMode } from './results.js';
 
 /** Options of a server-side cursor. */
 export interface ServerCursorOptions<R> extends CursorOptions<R> {
@@ -250,11 +251,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
     return this.operate('scroll()', async (run) => {
       signal?.throwIfAborted();
       this.#checkNoPipeline();
-      if (mode !== 'relative' && mode !== 'absolute') {
-        throw new errors.ProgrammingError(
-          `expected the mode of scroll() to be 'relative' or 'absolute', got ${String(mode)}`,
-        );
-      }
+      checkScrollMode(mode);
       checkCount('the value of scroll()', value, -MOST_ROWS);
       const left = this.#page.length - this.#at;
       if (mode === 'absolute') {

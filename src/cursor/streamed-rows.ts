@@ -13,15 +13,33 @@ export interface StreamSource<R> {
   /** Sends the statement. What it throws is what the first row fails with; nothing has been begun then. */
   open(): RowStream;
   arrived(batch: RowBatch | StatementResult): StreamedBatch<R>;
-  /** Ends the statement, well or not. Called once, if it has been sent. */
-  leave(): Promise<void>;
+  /** The statement has ended, well or not. Called once, if it has been sent. */
+  ended(): void;
+}
+
+/** A statement that has its connection to itself as long as it is there. It knows nothing of its reader, who may be gone. */
+interface HeldStream<R> {
+  rows: RowStream | null;
+  readonly source: StreamSource<R>;
+}
+
+/** Ends streams that were neither read to their end nor left: nobody could do it any more. */
+const forgottenStreams = new FinalizationRegistry<HeldStream<unknown>>((held) => {
+  if (held.rows !== null) void end(held);
+});
+
+async function end(held: HeldStream<unknown>): Promise<void> {
+  await held.rows!.stop();
+  held.rows = null;
+  held.source.ended();
 }
 
 const NOTHING: readonly unknown[] = [];
 
 /**
  * The rows of a stream, one by one. To its reader it is what an async generator would be, also where calls overlap; but a row
- * that is there takes one promise, while each `yield` of a generator takes three turns of the microtasks.
+ * that is there takes one promise, while each `yield` of a generator takes three turns of the microtasks. A stream
+ * that is forgotten ends by itself.
  */
 export class StreamedRows<R> implements AsyncGenerator<R, void, void> {
   static {
@@ -30,9 +48,8 @@ export class StreamedRows<R> implements AsyncGenerator<R, void, void> {
     Object.setPrototypeOf(this.prototype, Object.getPrototypeOf(ofGenerators) as object);
   }
 
-  readonly #source: StreamSource<R>;
+  readonly #held: HeldStream<R>;
   #state: 'new' | 'open' | 'done' = 'new';
-  #stream: RowStream | null = null;
   #rows = NOTHING;
   #at = 0;
   #make: (row: unknown) => R = (row) => row as R;
@@ -41,7 +58,8 @@ export class StreamedRows<R> implements AsyncGenerator<R, void, void> {
   #last: Promise<void> | null = null;
 
   constructor(source: StreamSource<R>) {
-    this.#source = source;
+    this.#held = { rows: null, source };
+    forgottenStreams.register(this, this.#held);
   }
 
   /** The next row, once the calls before it have been answered. */
@@ -98,17 +116,17 @@ export class StreamedRows<R> implements AsyncGenerator<R, void, void> {
     try {
       if (this.#state === 'new') {
         this.#state = 'done';
-        this.#stream = this.#source.open();
+        this.#held.rows = this.#held.source.open();
         this.#state = 'open';
       }
       while (this.#at >= this.#rows.length) {
         this.#rows = NOTHING;
-        const batch = await this.#stream!.next();
+        const batch = await this.#held.rows!.next();
         if (batch === null) {
           await this.#end();
           return { done: true, value: undefined };
         }
-        ({ rows: this.#rows, make: this.#make } = this.#source.arrived(batch));
+        ({ rows: this.#rows, make: this.#make } = this.#held.source.arrived(batch));
         this.#at = 0;
       }
       return { done: false, value: await this.#make(this.#rows[this.#at++]) };
@@ -135,6 +153,6 @@ export class StreamedRows<R> implements AsyncGenerator<R, void, void> {
     this.#state = 'done';
     this.#rows = NOTHING;
     this.#at = 0;
-    if (isOpen) await this.#source.leave();
+    if (isOpen) await end(this.#held);
   }
 }

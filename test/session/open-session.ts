@@ -2,7 +2,7 @@ import { onTestFinished } from 'vitest';
 import { adapters } from '../../src/adapt/adapters.js';
 import { dumpParam } from '../../src/adapt/dump.js';
 import { resolveConninfo } from '../../src/conninfo/index.js';
-import { rowDecoders } from '../../src/cursor/result.js';
+import { rowDecoders } from '../../src/cursor/decoders.js';
 import { tupleRow } from '../../src/rows.js';
 import { Session } from '../../src/session/session.js';
 import type { StatementRequest, StatementResult } from '../../src/session/statement.js';
