@@ -91,7 +91,9 @@ export class Handle implements SessionUser {
 
   /** @internal */
   onNotice(fields: ResponseFields): void {
-    tellNotice(this.session, this.noticeHandlers, fields);
+    // What the pool does with the session afterwards is not its borrower's.
+    const handlers = this.#returned ? this.#parts.noticeHandlers : this.noticeHandlers;
+    tellNotice(this.session, handlers, fields);
   }
 
   /** @internal */

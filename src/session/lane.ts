@@ -43,7 +43,7 @@ export class Lane {
    * Sends Parse, Bind, Describe and Execute as needed, and one Sync: if any of it fails, a BEGIN that rides along included, the
    * server skips the rest. Returns false if it has to wait until the server has confirmed the statement it uses.
    */
-  send(pending: PendingStatement, begin: string | null, idle: boolean): boolean {
+  send(pending: PendingStatement, begin: string | null): boolean {
     const { request } = pending;
     if (request.portal !== undefined) {
       this.#sendPortal(pending, begin, request.portal);
@@ -59,8 +59,8 @@ export class Lane {
     for (const params of executions) {
       let statement = this.#prepared.choose(request.text, params, prepare, request.policy);
       if (used.length === 0) {
-        // In autocommit, one that fails to be parsed would fail its successors in another way than on their own.
-        if (idle && statement !== null && this.#parsing.has(statement)) return false;
+        // One that fails to be parsed would fail its successors in another way than on their own: it is not there.
+        if (!pending.pipelined && statement !== null && this.#parsing.has(statement)) return false;
         if (begin !== null) this.#begin(pending, begin);
       }
       this.#closeEvicted(pending);

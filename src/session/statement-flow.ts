@@ -242,7 +242,7 @@ export class StatementFlow {
         ? begin !== null || (laneOpen && this.#isToBePrepared(request))
         : shortcuts.taken || !isForEngine(request);
     if (byLane) {
-      if (!laneOpen || !this.#lane.send(pending, begin, idle)) return false;
+      if (!laneOpen || !this.#lane.send(pending, begin)) return false;
       queue.shift();
       this.#sendThrough('lane', pending);
     } else {
@@ -269,7 +269,7 @@ export class StatementFlow {
     }
     const idle = statusFromByte(this.statusByte) === TransactionStatus.IDLE && !this.pipeline.hasBegun;
     const begin = idle ? pending.request.begin : null;
-    if (!this.#lane.send(pending, begin, false)) return false;
+    if (!this.#lane.send(pending, begin)) return false;
     queue.shift();
     this.pipeline.sent(begin !== null);
     pending.route = 'lane';

@@ -79,6 +79,28 @@ describe('a configure', () => {
 });
 
 describe('a reset', () => {
+  it('is heard by who listens to notices for the pool, not by who had the connection before', async () => {
+    const raise = (text: string): string => `do $$ begin raise notice '${text}'; end $$`;
+    const heard: string[] = [];
+    const listen = (connection: AsyncConnection, who: string): void => {
+      connection.addNoticeHandler((notice) => heard.push(`${who}: ${String(notice.messagePrimary)}`));
+    };
+    const pool = makePool({
+      connectOptions: { autocommit: true },
+      configure: async (connection) => {
+        listen(connection, 'pool');
+      },
+      reset: async (connection) => {
+        await connection.execute(raise('reset'));
+      },
+    });
+    await pool.withConnection(async (connection) => {
+      listen(connection, 'borrower');
+      await connection.execute(raise('use'));
+    });
+    expect(heard).toEqual(['pool: use', 'borrower: use', 'pool: reset']);
+  });
+
   it.each([
     [
       'waits for a server that does not answer',

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { errors, scalarRow, TransactionStatus, type AsyncConnection } from '../../src/index.js';
-import { admin, connect } from '../support/database.js';
+import { admin, connect, rejection } from '../support/database.js';
 
 /** The texts of what the server has prepared, in order. */
 async function prepared(connection: AsyncConnection): Promise<string[]> {
@@ -59,6 +59,20 @@ describe('a statement', () => {
       ]);
     });
     expect(await prepared(connection)).toEqual([]);
+  });
+
+  it('that is wrong fails those sent behind it, the same ones too, as in any failed transaction', async () => {
+    const connection = await connect();
+    connection.prepareThreshold = 0;
+    await connection.execute('select 1');
+    const wrong = 'select no_such_column, %s::int';
+    const [first, ...others] = await Promise.all(
+      [wrong, wrong, 'select 1'].map((query) =>
+        rejection(connection.execute(query, query === wrong ? [1] : undefined)),
+      ),
+    );
+    expect(first).toBeInstanceOf(errors.UndefinedColumn);
+    for (const other of others) expect(other).toBeInstanceOf(errors.InFailedSqlTransaction);
   });
 });
 
