@@ -36,6 +36,7 @@ import { DEFAULT_CONNECT_TIMEOUT } from '../session/startup.js';
 import { TransactionStatus } from '../session/status.js';
 import { systemClock } from './clock.js';
 import { explainStuck, explainWait, LeakWatch, reportLeak, Watched } from './leak-watch.js';
+import type { Lease } from './lease.js';
 import { LostHandles, type Held } from './lost-handles.js';
 import { unlessAborted, within } from './limits.js';
 import { boundedMap } from './map.js';
@@ -49,7 +50,7 @@ import {
   type PoolOptions,
   type ResolvedPoolOptions,
 } from './options.js';
-import { ResourcePool, type Lease } from './resource-pool.js';
+import { ResourcePool } from './resource-pool.js';
 import {
   isTransient,
   MayRetry,
@@ -562,10 +563,14 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     if (configure === undefined) return;
     const given = connection.info.getParameters()['connect_timeout'];
     const seconds = connectTimeout(given) ?? DEFAULT_CONNECT_TIMEOUT;
-    await within(seconds, unlessAborted(configure(connection), signal), () => {
-      return new errors.ConnectionTimeout(
-        `\`configure\` was not done with a connection within ${String(seconds)} seconds (connect_timeout)`,
-      );
+    await within(Promise.resolve(configure(connection)), {
+      clock: systemClock,
+      seconds,
+      late: () =>
+        new errors.ConnectionTimeout(
+          `\`configure\` was not done with a connection within ${String(seconds)} seconds (connect_timeout)`,
+        ),
+      signal,
     });
     checkLeft('configure', connection);
   }
@@ -735,12 +740,16 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   /** Cleans a connection up, which somebody waits for: whoever gives it back. */
   async #reset(reset: NonNullable<PoolOptions<R>['reset']>, connection: AsyncConnection<R>): Promise<void> {
     const { checkTimeout } = this.#options;
-    await within(checkTimeout === 0 ? Infinity : checkTimeout, Promise.resolve(reset(connection)), () => {
-      // What does not answer would not answer a goodbye.
-      dropConnection(connection);
-      return new errors.OperationalError(
-        `it took longer than ${String(checkTimeout)} seconds (checkTimeout)`,
-      );
+    await within(Promise.resolve(reset(connection)), {
+      clock: systemClock,
+      seconds: checkTimeout === 0 ? Infinity : checkTimeout,
+      late: () => {
+        // What does not answer would not answer a goodbye.
+        dropConnection(connection);
+        return new errors.OperationalError(
+          `it took longer than ${String(checkTimeout)} seconds (checkTimeout)`,
+        );
+      },
     });
     checkLeft('reset', connection);
   }
