@@ -41,6 +41,14 @@ module.exports = {
       to: { path: '^src/', pathNot: '^src/(errors|conninfo)/' },
     },
     {
+      name: 'resource-pool-knows-no-sql',
+      comment:
+        'The core of the pool is about anything that is made, lent out and ended; so are all its parts.',
+      severity: 'error',
+      from: { path: '^src/pool/resource-pool\\.ts$' },
+      to: { path: '^src/(types|connection|cursor|copy|query|adapt|session|wire|conninfo)/', reachable: true },
+    },
+    {
       name: 'one-engine',
       comment: 'postgres.js is imported by one file, so that its behaviour is relied on in one place.',
       severity: 'error',

@@ -79,15 +79,15 @@ export type {
 export { errors } from './errors/namespace.js';
 export {
   AsyncConnectionPool,
-  type CheckoutOptions,
-  type ReadyOptions,
-  type ConninfoSource,
   type ExecuteResult,
   type PoolTransactionOptions,
+  type ReadyOptions,
 } from './pool/connection-pool.js';
+export type { ConnectOptionsSource, ConninfoSource } from './pool/connector.js';
+export type { CheckoutOptions } from './pool/lending.js';
 export { Listener, type ListenerEvent, type ListenerOptions } from './pool/listener.js';
 export { AsyncNullConnectionPool } from './pool/null-connection-pool.js';
-export type { ConnectOptionsSource, PoolOptions } from './pool/options.js';
+export type { PoolOptions } from './pool/options.js';
 export type { RetryOptions } from './pool/retry.js';
 export type { PoolStats } from './pool/statistics.js';
 export type { Query } from './query/binding.js';

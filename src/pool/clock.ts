@@ -27,3 +27,8 @@ export const systemClock: Clock = {
     };
   },
 };
+
+/** Calls `late` after so many seconds, never after Infinity. Until it is cancelled somebody waits: the process stays alive. */
+export function deadline(clock: Clock, seconds: number, late: () => void): Timer {
+  return clock.after(seconds, Number.isFinite(seconds) ? late : () => undefined, true);
+}

@@ -1,47 +1,20 @@
-import { AsyncConnection, POOL_NAME, type WaitOptions } from '../connection/connection.js';
-import type { Handle } from '../connection/handle.js';
-import {
-  commitForCertain,
-  coreOf,
-  endLease,
-  isAlive,
-  isBusy,
-  leaseConnection,
-  onLost,
-  dropConnection,
-  setKeepsProcessAlive,
-  type LeaseEnd,
-} from '../connection/lease.js';
-import { Rollback, type AsyncTransaction } from '../connection/transaction.js';
-import { checkConnectOptions, describeKind } from '../connection/connect-options.js';
-import { connectTimeout, conninfoToDict, type ConninfoParams } from '../conninfo/index.js';
-import {
-  channels,
-  NOT_ENDED,
-  tracers,
-  type CheckoutMessage,
-  type EvictMessage,
-  type EvictReason,
-  type ReconnectMessage,
-  type RetryMessage,
-  type UncommittedMessage,
-} from '../diagnostics.js';
+import type { AsyncConnection, WaitOptions } from '../connection/connection.js';
+import { dropConnection, isAlive, onLost, setKeepsProcessAlive } from '../connection/lease.js';
+import type { AsyncTransaction } from '../connection/transaction.js';
 import * as errors from '../errors/index.js';
-import { thrownText } from '../errors/thrown.js';
 import { INSPECT, type Inspect } from '../inspect.js';
 import type { Query } from '../query/binding.js';
 import type { Params } from '../query/placeholders.js';
 import type { RowFactory, TupleRow } from '../rows.js';
-import { DEFAULT_CONNECT_TIMEOUT } from '../session/startup.js';
-import { TransactionStatus } from '../session/status.js';
+import { checkSeconds, checkSignal } from './arguments.js';
+import { Callbacks } from './callbacks.js';
 import { systemClock } from './clock.js';
-import { explainStuck, explainWait, LeakWatch, reportLeak, Watched } from './leak-watch.js';
-import { LostHandles, type Held } from './lost-handles.js';
-import { unlessAborted, within } from './limits.js';
+import { checkSource, Connector, type ConninfoSource } from './connector.js';
+import type { Watched } from './leak-watch.js';
+import { Lending, type CheckoutOptions } from './lending.js';
 import { boundedMap } from './map.js';
+import { News } from './news.js';
 import {
-  checkSeconds,
-  checkSignal,
   KEEPING,
   KIND,
   resolvePoolOptions,
@@ -49,28 +22,16 @@ import {
   type PoolOptions,
   type ResolvedPoolOptions,
 } from './options.js';
-import { ResourcePool, type Lease } from './resource-pool.js';
+import { ResourcePool } from './resource-pool.js';
 import {
-  isTransient,
-  MayRetry,
   resolveRetryOptions,
   retrying,
+  type MayRetry,
   type OwnSettings,
   type RetryOptions,
 } from './retry.js';
 import type { PoolStats } from './statistics.js';
-
-/** Connection parameters, or what gives them anew for each connection: for credentials that change. */
-export type ConninfoSource =
-  string | ConninfoParams | (() => string | ConninfoParams | Promise<string | ConninfoParams>);
-
-/** How to wait for a connection of a pool. */
-export interface CheckoutOptions {
-  /** Seconds to wait. @default the pool's `timeout` */
-  timeout?: number;
-  /** Stops waiting when it is aborted. */
-  signal?: AbortSignal;
-}
+import { attemptTransaction } from './transaction-attempt.js';
 
 /** Options of `pool.wait()`. */
 export interface ReadyOptions {
@@ -93,33 +54,8 @@ export interface ExecuteResult<T> {
 /** Options of `pool.withTransaction()`. */
 export interface PoolTransactionOptions extends CheckoutOptions, RetryOptions {}
 
-/** A connection that is lent out, without keeping its handle from being collected. */
-class Checkout<R> implements Held<AsyncConnection<R>> {
-  readonly pool: AsyncConnectionPool<R>;
-  readonly lease: Lease<AsyncConnection<R>>;
-  readonly core: Handle;
-  /** null unless leaks are watched for. */
-  readonly watched: Watched | null;
-  fresh: AsyncConnection<R> | null = null;
-  place = 0;
-
-  constructor(
-    pool: AsyncConnectionPool<R>,
-    lease: Lease<AsyncConnection<R>>,
-    core: Handle,
-    watched: Watched | null,
-  ) {
-    this.pool = pool;
-    this.lease = lease;
-    this.core = core;
-    this.watched = watched;
-    core.checkout = this;
-  }
-}
-
 const OPEN_TIMEOUT = 30;
 const CLOSE_TIMEOUT = 5;
-const DONE = Promise.resolve();
 
 /**
  * A pool of connections (psycopg_pool: `AsyncConnectionPool`). Each checkout hands out a fresh handle; when it comes back, what
@@ -132,19 +68,10 @@ const DONE = Promise.resolve();
  * await conn.commit();
  */
 export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
-  readonly #conninfo: ConninfoSource;
   readonly #options: ResolvedPoolOptions<R>;
   readonly #pool: ResourcePool<AsyncConnection<R>>;
-  /** Hears of handles that were collected while they were lent out. */
-  readonly #lost = new LostHandles<AsyncConnection<R>, Checkout<R>>((checkout) => {
-    this.#takeBack(checkout);
-  });
-  /** null unless `leakThreshold` is on. */
-  readonly #leaks: LeakWatch | null;
-  /** The last checkout of each connection, if leaks are watched for. */
-  readonly #watchedOf = new WeakMap<AsyncConnection<R>, Watched>();
-  readonly #putBack = (connection: AsyncConnection<R>): Promise<void> => this.#giveBack(connection);
-  #warned = false;
+  readonly #lending: Lending<R>;
+  readonly #news: News<R>;
 
   /**
    * Raises `ProgrammingError` for a wrong option or connection string. Unless `open` is false, starts connecting in the
@@ -152,31 +79,22 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    */
   constructor(conninfo: ConninfoSource = '', options: PoolOptions<R> = {}) {
     checkSource(conninfo);
-    this.#conninfo = conninfo;
     this.#options = resolvePoolOptions(options, this[KIND]);
-    const { check, leakThreshold } = this.#options;
-    this.#leaks =
-      leakThreshold === 0 || leakThreshold === Infinity
-        ? null
-        : new LeakWatch(this.#options.name, leakThreshold, systemClock);
+    const news = (this.#news = new News<R>(this.#options.name));
+    const callbacks = new Callbacks<R>(this.#options);
+    const connector = new Connector<R>(conninfo, this.#options, callbacks);
     this.#pool = new ResourcePool<AsyncConnection<R>>(
       {
-        create: (signal) => this.#connect(signal),
+        create: async (signal) => this.#adopt(await connector.connect(signal)),
         destroy: (connection) => connection.close(),
         abandon: dropConnection,
         isAlive: (connection) => isAlive(connection),
-        check:
-          check === undefined
-            ? null
-            : async (connection) => {
-                await check(connection);
-                // Its borrower's transactions must be their own: a block within this one would be a savepoint, and go with it.
-                if (connection.info.transactionStatus !== TransactionStatus.IDLE) await connection.rollback();
-              },
+        check: callbacks.check,
         ending: (connection, reason) => {
-          this.#tellEvicted(connection, reason);
+          news.evicted(connection, reason);
         },
-        explain: (lent, asker, stuck) => this.#explain(lent, asker as readonly Watched[] | undefined, stuck),
+        explain: (lent, asker, stuck) =>
+          this.#lending.explain(lent, asker as readonly Watched[] | undefined, stuck),
       },
       {
         ...this.#options,
@@ -185,14 +103,14 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
           void this.#reconnectFailed();
         },
         retrying: (error, delay) => {
-          const message: ReconnectMessage = { pool: this.name, error, delay };
-          channels.reconnect.publish(message);
+          news.reconnecting(error, delay);
         },
         keepAlive: !this.#options.allowExitOnIdle,
         clock: systemClock,
         random: Math.random,
       },
     );
+    this.#lending = new Lending(this.#pool, callbacks, news, this.#options);
     if (this.#options.open) this.#pool.open();
   }
 
@@ -322,7 +240,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    * after `timeout` seconds, `TooManyRequests`, `PoolClosed`.
    */
   connection(options: CheckoutOptions = {}): Promise<AsyncConnection<R>> {
-    return this.#checkout(options);
+    return this.#lending.checkout(options);
   }
 
   /** Runs `fn` with a connection: committed when it returns, rolled back when it throws, given back in any case. */
@@ -338,18 +256,18 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     options: CheckoutOptions,
     commit: WaitOptions,
   ): Promise<T> {
-    const connection = await this.#checkout(options);
+    const connection = await this.#lending.checkout(options);
     try {
-      const result = await this.#asHolder(connection, () => fn(connection));
+      const result = await this.#lending.asHolder(connection, () => fn(connection));
       // Closed or given back on purpose, there is nothing left to commit; lost, the commit says so.
-      const isLent = this.#checkoutOf(connection) !== null;
-      if (isLent && (!connection.closed || connection.broken)) await connection.commit(commit);
+      if (this.#lending.isLent(connection) && (!connection.closed || connection.broken))
+        await connection.commit(commit);
       return result;
     } catch (error) {
-      await this.#giveBack(connection, true);
+      await this.#lending.giveBack(connection, true);
       throw error;
     } finally {
-      await this.#giveBack(connection);
+      await this.#lending.giveBack(connection);
     }
   }
 
@@ -386,27 +304,46 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
       clock: systemClock,
       random: Math.random,
       onRetry: (error, retry, delay) => {
-        const message: RetryMessage = { pool: this.name, error, retry, delay };
-        channels.retry.publish(message);
+        this.#news.retrying(error, retry, delay);
       },
     });
   }
 
+  /** One attempt of `withTransaction()`. */
+  async #attempt<T>(
+    fn: (connection: AsyncConnection<R>, transaction: AsyncTransaction) => Promise<T> | T,
+    settings: OwnSettings,
+    options: CheckoutOptions,
+  ): Promise<T | undefined | MayRetry> {
+    const connection = await this.#lending.checkout(options);
+    try {
+      return await attemptTransaction(
+        connection,
+        (transaction) => this.#lending.asHolder(connection, () => fn(connection, transaction)),
+        settings,
+        options.signal,
+      );
+    } finally {
+      // Whatever was not committed was meant not to be.
+      await this.#lending.giveBack(connection, true);
+    }
+  }
+
   /** A connection that has to be given back with `putconn()`, on every path. */
   getconn(options: CheckoutOptions | number = {}): Promise<AsyncConnection<R>> {
-    return this.#checkout(typeof options === 'number' ? { timeout: options } : options);
+    return this.#lending.checkout(typeof options === 'number' ? { timeout: options } : options);
   }
 
   /** Gives a connection back. Raises `ProgrammingError` for one that is not lent out by this pool. */
   putconn(connection: AsyncConnection<R>): Promise<void> {
-    if (this.#checkoutOf(connection) === null) {
+    if (!this.#lending.isLent(connection)) {
       return Promise.reject(
         new errors.ProgrammingError(
           `the connection is not lent out by the pool '${this.name}': it was given back already, or it is not this pool's`,
         ),
       );
     }
-    return this.#giveBack(connection);
+    return this.#lending.giveBack(connection);
   }
 
   /**
@@ -446,13 +383,6 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
       return Promise.reject(
         new errors.ProgrammingError(
           `the pool '${this.name}' has no maxSize, so map() has to be given a \`concurrency\``,
-        ),
-      );
-    }
-    if (!Number.isInteger(concurrency) || concurrency < 1) {
-      return Promise.reject(
-        new errors.ProgrammingError(
-          `expected \`concurrency\` to be a whole number, 1 or more, got ${String(concurrency)}`,
         ),
       );
     }
@@ -533,25 +463,8 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
 
   // --- inside
 
-  async #connect(signal: AbortSignal): Promise<AsyncConnection<R>> {
-    const { connectOptions, connectionClass: Class = AsyncConnection<R> } = this.#options;
-    let conninfo = this.#conninfo;
-    if (typeof conninfo === 'function') {
-      conninfo = await unlessAborted(conninfo(), signal);
-      checkParameters(conninfo);
-    }
-    let options = connectOptions;
-    if (typeof options === 'function') {
-      options = await unlessAborted(options(), signal);
-      checkConnectOptions(options);
-    }
-    const connection = await Class.connect<R>(conninfo, { ...options, signal, [POOL_NAME]: this.name });
-    try {
-      await this.#configure(connection, signal);
-    } catch (error) {
-      await connection.close();
-      throw error;
-    }
+  /** A connection has been made: the pool is to hear of its loss. */
+  #adopt(connection: AsyncConnection<R>): AsyncConnection<R> {
     onLost(connection, () => {
       this.#pool.onLost(connection);
     });
@@ -559,256 +472,11 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     return connection;
   }
 
-  /** Prepares a connection, unless the pool is closed meanwhile. What never ends must not keep the place of another. */
-  async #configure(connection: AsyncConnection<R>, signal: AbortSignal): Promise<void> {
-    const { configure } = this.#options;
-    if (configure === undefined) return;
-    const given = connection.info.getParameters()['connect_timeout'];
-    const seconds = connectTimeout(given) ?? DEFAULT_CONNECT_TIMEOUT;
-    await within(seconds, unlessAborted(configure(connection), signal), () => {
-      return new errors.ConnectionTimeout(
-        `\`configure\` was not done with a connection within ${String(seconds)} seconds (connect_timeout)`,
-      );
-    });
-    checkLeft('configure', connection);
-  }
-
-  #checkout(options: CheckoutOptions): Promise<AsyncConnection<R>> {
-    if (!tracers.checkout.watched) return this.#lend(options, null);
-    const message: CheckoutMessage = {
-      pool: this.name,
-      timeout: options.timeout ?? this.#options.timeout,
-      waited: false,
-      backendPid: null,
-      ...NOT_ENDED,
-    };
-    return tracers.checkout.trace(
-      message,
-      () => this.#lend(options, message),
-      (connection) => {
-        message.backendPid = connection.info.backendPid;
-      },
-    );
-  }
-
-  async #lend(options: CheckoutOptions, message: CheckoutMessage | null): Promise<AsyncConnection<R>> {
-    const { timeout = this.#options.timeout, signal } = options;
-    checkSeconds('timeout', timeout);
-    checkSignal(signal);
-    // Before anything is awaited: here the stack still has the caller, and the context is the caller's.
-    const watched = this.#leaks === null ? null : new Watched(this.#checkout);
-    const acquired = this.#pool.acquire({ timeout, signal, asker: this.#leaks?.held });
-    if (message !== null) message.waited = acquired instanceof Promise;
-    const lease = acquired instanceof Promise ? await acquired : acquired;
-    const base = lease.resource;
-    if (this.#options.allowExitOnIdle) setKeepsProcessAlive(base, true);
-    const connection = leaseConnection(base, this.#putBack, this.#options.closeReturns);
-    const checkout = new Checkout(this, lease, coreOf(connection)!, watched);
-    this.#lost.watch(connection, checkout);
-    if (watched !== null) {
-      this.#watchedOf.set(base, watched);
-      this.#leaks?.begin(watched, base.info.backendPid);
-    }
-    return connection;
-  }
-
-  /** The checkout of a connection that this pool has lent out; null of any other, and of what is none. */
-  #checkoutOf(connection: AsyncConnection<R>): Checkout<R> | null {
-    const checkout = coreOf(connection)?.checkout;
-    return checkout instanceof Checkout && checkout.pool === this ? (checkout as Checkout<R>) : null;
-  }
-
-  /** Runs `task`, which holds `connection`. */
-  #asHolder<T>(connection: AsyncConnection<R>, task: () => T): T {
-    const watched = this.#checkoutOf(connection)?.watched ?? null;
-    return watched === null || this.#leaks === null ? task() : this.#leaks.holding(watched, task);
-  }
-
-  /** What the message of a timeout says besides the counts. */
-  #explain(
-    lent: readonly AsyncConnection<R>[],
-    held: readonly Watched[] | undefined,
-    stuck: boolean,
-  ): string {
-    const watched = lent.map((connection) => this.#watchedOf.get(connection));
-    const parts = explainWait(
-      watched.filter((known) => known !== undefined),
-      held ?? [],
-    );
-    const unused = lent.filter((connection) => !isBusy(connection)).length;
-    if (lent.length > 0 && unused === lent.length) parts.push('nothing is running on those lent out');
-    // Which task holds what is known only where leaks are watched for; but who waits for itself leaves its connection unused.
-    const isNamed = watched.some((known) => known !== undefined && held?.includes(known) === true);
-    if (stuck && unused > 0 && !isNamed) parts.push(explainStuck(lent.length, unused));
-    return parts.join('; ');
-  }
-
-  /** One attempt of `withTransaction()`. */
-  async #attempt<T>(
-    fn: (connection: AsyncConnection<R>, transaction: AsyncTransaction) => Promise<T> | T,
-    settings: OwnSettings,
-    options: CheckoutOptions,
-  ): Promise<T | undefined | MayRetry> {
-    const connection = await this.#checkout(options);
-    try {
-      // They are the handle's, and end with it.
-      const { isolationLevel, readOnly, deferrable } = settings;
-      if (isolationLevel !== undefined) await connection.setIsolationLevel(isolationLevel);
-      if (readOnly !== undefined) await connection.setReadOnly(readOnly);
-      if (deferrable !== undefined) await connection.setDeferrable(deferrable);
-      const { signal } = options;
-      const transaction = await connection.transaction(signal === undefined ? {} : { signal });
-      let committing = false;
-      try {
-        const result = await this.#asHolder(connection, () => fn(connection, transaction));
-        if (transaction.active) {
-          committing = true;
-          await commitForCertain(transaction);
-        }
-        return result;
-      } catch (error) {
-        if (error instanceof Rollback && (error.transaction === null || error.transaction === transaction)) {
-          return undefined;
-        }
-        // One that `fn` has ended by itself may be committed.
-        const isOpen = transaction.active && connection.info.transactionStatus !== TransactionStatus.IDLE;
-        if (isTransient(error) && (committing || isOpen)) return new MayRetry(error);
-        throw error;
-      }
-    } finally {
-      // Whatever was not committed was meant not to be.
-      await this.#giveBack(connection, true);
-    }
-  }
-
-  /** Ends a checkout, if it has not been ended before. Never rejects. `failed`: its user's code has thrown. */
-  #giveBack(connection: AsyncConnection<R>, failed = false): Promise<void> {
-    const checkout = this.#checkoutOf(connection);
-    if (checkout === null) return Promise.resolve();
-    checkout.core.checkout = null;
-    this.#lost.forget(checkout);
-    if (checkout.watched !== null) this.#leaks?.end(checkout.watched, false);
-    return this.#end(checkout, failed);
-  }
-
-  /** Ends a checkout whose handle nobody can give back any more. */
-  #takeBack(checkout: Checkout<R>): void {
-    const { watched, lease } = checkout;
-    if (watched === null) {
-      const seconds = systemClock.now() - lease.since;
-      const { backendPid } = lease.resource.info;
-      reportLeak({ pool: this.name, backendPid, seconds, stack: null, collected: true });
-    } else {
-      this.#leaks?.end(watched, true);
-    }
-    void this.#end(checkout, false);
-  }
-
-  #end({ lease, core }: Checkout<R>, failed: boolean): Promise<void> {
-    const ended = endLease(core);
-    if (!(ended instanceof Promise) && this.#options.reset === undefined) {
-      this.#finish(lease, ended);
-      return DONE;
-    }
-    return this.#giveBackLater(lease, ended, failed);
-  }
-
-  async #giveBackLater(
-    lease: Lease<AsyncConnection<R>>,
-    ended: LeaseEnd | Promise<LeaseEnd>,
-    failed: boolean,
-  ): Promise<void> {
-    const end = await ended;
-    if (end.uncommittedWrites && !failed) this.#warnUncommitted(lease.resource);
-    let { usable } = end;
-    if (usable && this.#options.reset !== undefined && this.#pool.takesBack) {
-      try {
-        await this.#reset(this.#options.reset, lease.resource);
-      } catch (error) {
-        usable = false;
-        process.emitWarning(
-          `a connection of the pool '${this.name}' was discarded because \`reset\` failed: ${thrownText(error)}`,
-          { code: 'USINGPG_RESET_FAILED' },
-        );
-      }
-    }
-    this.#finish(lease, { ...end, usable });
-  }
-
-  /** Cleans a connection up, which somebody waits for: whoever gives it back. */
-  async #reset(reset: NonNullable<PoolOptions<R>['reset']>, connection: AsyncConnection<R>): Promise<void> {
-    const { checkTimeout } = this.#options;
-    await within(checkTimeout === 0 ? Infinity : checkTimeout, Promise.resolve(reset(connection)), () => {
-      // What does not answer would not answer a goodbye.
-      dropConnection(connection);
-      return new errors.OperationalError(
-        `it took longer than ${String(checkTimeout)} seconds (checkTimeout)`,
-      );
-    });
-    checkLeft('reset', connection);
-  }
-
-  #finish(lease: Lease<AsyncConnection<R>>, { usable }: LeaseEnd): void {
-    if (usable) {
-      if (this.#options.allowExitOnIdle) setKeepsProcessAlive(lease.resource, false);
-      lease.release();
-    } else {
-      this.#pool.counters.returnsBad++;
-      lease.discard();
-    }
-  }
-
-  #tellEvicted(connection: AsyncConnection<R>, reason: EvictReason): void {
-    if (!channels.evict.hasSubscribers) return;
-    const message: EvictMessage = { pool: this.name, backendPid: connection.info.backendPid, reason };
-    channels.evict.publish(message);
-  }
-
-  #warnUncommitted(connection: AsyncConnection<R>): void {
-    this.#pool.counters.returnsUncommitted++;
-    const message: UncommittedMessage = { pool: this.name, backendPid: connection.info.backendPid };
-    channels.uncommitted.publish(message);
-    if (this.#warned) return;
-    this.#warned = true;
-    process.emitWarning(
-      `a connection came back to the pool '${this.name}' with writes that were not committed; they were rolled back.` +
-        ' Leaving a scope never commits: await conn.commit() first, or use pool.withConnection()',
-      { code: 'USINGPG_UNCOMMITTED' },
-    );
-  }
-
   async #reconnectFailed(): Promise<void> {
     try {
       await this.#options.reconnectFailed?.(this);
     } catch (error) {
-      process.emitWarning(`\`reconnectFailed\` of the pool '${this.name}' failed: ${thrownText(error)}`, {
-        code: 'USINGPG_RECONNECT_FAILED',
-      });
+      this.#news.reconnectFailedFailed(error);
     }
   }
-}
-
-function checkLeft<R>(callback: string, connection: AsyncConnection<R>): void {
-  const status = connection.info.transactionStatus;
-  if (status === TransactionStatus.IDLE) return;
-  throw new errors.ProgrammingError(
-    `the connection was left in transaction status ${status} by \`${callback}\`, and is discarded; commit there, or roll back`,
-  );
-}
-
-/** Refuses connection parameters that can't be, as far as that is known without connecting. */
-function checkSource(conninfo: unknown): void {
-  if (typeof conninfo === 'function') return;
-  checkParameters(conninfo);
-  if (typeof conninfo === 'string') conninfoToDict(conninfo);
-  else conninfoToDict('', conninfo);
-}
-
-/** Refuses what is neither a connection string nor parameters: the server that is there by default would not be the one meant. */
-function checkParameters(conninfo: unknown): asserts conninfo is string | ConninfoParams {
-  if (typeof conninfo === 'string') return;
-  if (typeof conninfo === 'object' && conninfo !== null && !Array.isArray(conninfo)) return;
-  throw new errors.ProgrammingError(
-    `expected a connection string, connection parameters, or a function that gives them, got ${describeKind(conninfo)}`,
-  );
 }

@@ -1,4 +1,4 @@
-import { systemClock, type Timer } from './clock.js';
+import { deadline, type Clock } from './clock.js';
 
 /** What `result` comes to, unless `signal` is aborted first; then it rejects with its reason. */
 export async function unlessAborted<V>(result: V | PromiseLike<V>, signal: AbortSignal): Promise<V> {
@@ -17,22 +17,43 @@ export async function unlessAborted<V>(result: V | PromiseLike<V>, signal: Abort
   }
 }
 
-/** What `promise` comes to, unless that takes longer than so many seconds; then it rejects with what `late` gives. */
-export async function within<V>(seconds: number, promise: Promise<V>, late: () => Error): Promise<V> {
-  let timer: Timer | null = null;
-  const over = new Promise<never>((_, reject) => {
-    if (!Number.isFinite(seconds)) return;
-    timer = systemClock.after(
-      seconds,
-      () => {
-        reject(late());
+/** How long something is waited for. */
+export interface Limits {
+  readonly clock: Clock;
+  /** Infinity: for ever. */
+  readonly seconds: number;
+  /** What to say when they are over. */
+  readonly late: () => unknown;
+  /** Ends the wait before that, with its reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What `promise` comes to, unless one of the limits is reached first; then it rejects. */
+export function within<V>(promise: Promise<V>, { clock, seconds, late, signal }: Limits): Promise<V> {
+  return new Promise((resolve, reject) => {
+    const settle = (): void => {
+      timer.cancel();
+      signal?.removeEventListener('abort', abort);
+    };
+    const abort = (): void => {
+      settle();
+      reject(signal?.reason as Error);
+    };
+    const timer = deadline(clock, seconds, () => {
+      settle();
+      reject(late());
+    });
+    if (signal?.aborted === true) abort();
+    else signal?.addEventListener('abort', abort, { once: true });
+    promise.then(
+      (value) => {
+        settle();
+        resolve(value);
       },
-      true,
+      (error: unknown) => {
+        settle();
+        reject(error);
+      },
     );
   });
-  try {
-    return await Promise.race([promise, over]);
-  } finally {
-    (timer as Timer | null)?.cancel();
-  }
 }

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import pLimit from 'p-limit';
-import { checkSignal } from './options.js';
+import { checkSignal, checkWhole } from './arguments.js';
 
 /**
  * Applies `fn` to each item, at most `concurrency` at once, taking no more items from their source than are being worked on. The
@@ -13,6 +13,7 @@ export async function boundedMap<I, O>(
   concurrency: number,
   signal: AbortSignal | undefined,
 ): Promise<O[]> {
+  checkWhole('concurrency', concurrency, 1);
   checkSignal(signal);
   signal?.throwIfAborted();
   const limit = pLimit(concurrency);

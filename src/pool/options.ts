@@ -1,8 +1,10 @@
-import { checkConnectOptions, describeKind, isAbortSignal } from '../connection/connect-options.js';
-import type { AsyncConnection, ConnectOptions } from '../connection/connection.js';
+import { checkConnectOptions, describeKind } from '../connection/connect-options.js';
+import type { AsyncConnection } from '../connection/connection.js';
 import * as errors from '../errors/index.js';
 import type { TupleRow } from '../rows.js';
+import { checkSeconds, checkWhole, expected } from './arguments.js';
 import type { AsyncConnectionPool } from './connection-pool.js';
+import type { ConnectOptionsSource } from './connector.js';
 
 /** Options of a pool, by psycopg_pool's names in camelCase; all durations are in seconds. */
 export interface PoolOptions<R = TupleRow> {
@@ -65,12 +67,6 @@ export interface PoolOptions<R = TupleRow> {
    */
   leakThreshold?: number;
 }
-
-/** How connections are made, or what gives it anew for each connection. */
-export type ConnectOptionsSource<R> =
-  PoolConnectOptions<R> | (() => PoolConnectOptions<R> | Promise<PoolConnectOptions<R>>);
-
-type PoolConnectOptions<R> = Omit<ConnectOptions<R>, 'signal'>;
 
 /** The options with their defaults in place. */
 export type ResolvedPoolOptions<R> = Required<
@@ -196,28 +192,4 @@ export function resolvePoolOptions<R>(options: PoolOptions<R>, kind: PoolKind): 
     checkSeconds(name, resolved[name]);
   }
   return resolved;
-}
-
-/** Refuses what is not a duration. */
-export function checkSeconds(name: string, value: unknown): void {
-  if (typeof value !== 'number' || !(value >= 0)) {
-    throw expected(name, 'a number of seconds, 0 or more', value);
-  }
-}
-
-/** Refuses what does not tell of an abort, its controller say. */
-export function checkSignal(value: unknown): void {
-  if (value !== undefined && !isAbortSignal(value)) throw expected('signal', 'an AbortSignal', value);
-}
-
-/** Refuses what is not a whole number, or below `least`. */
-export function checkWhole(name: string, value: unknown, least: number): void {
-  if (!Number.isInteger(value) || (value as number) < least) {
-    throw expected(name, `a whole number, ${String(least)} or more`, value);
-  }
-}
-
-function expected(name: string, what: string, got: unknown): errors.ProgrammingError {
-  const shown = typeof got === 'string' ? `the string ${JSON.stringify(got)}` : describeKind(got);
-  return new errors.ProgrammingError(`expected \`${name}\` to be ${what}, got ${shown}`);
 }

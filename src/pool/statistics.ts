@@ -55,3 +55,13 @@ export function zeroCounters(): Counters {
     returnsUncommitted: 0,
   };
 }
+
+/** As they are shown, in whole milliseconds. */
+export function roundedCounters(counters: Counters): Counters {
+  return {
+    ...counters,
+    usageMs: Math.round(counters.usageMs),
+    requestsWaitMs: Math.round(counters.requestsWaitMs),
+    connectionsMs: Math.round(counters.connectionsMs),
+  };
+}

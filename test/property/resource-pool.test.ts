@@ -1,7 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { errors } from '../../src/index.js';
-import { ResourcePool, type Lease } from '../../src/pool/resource-pool.js';
+import type { Lease } from '../../src/pool/lease.js';
+import { ResourcePool } from '../../src/pool/resource-pool.js';
 import { FakeClock } from '../support/fake-clock.js';
 
 /** Half of the jitter, as the world's chance always comes out. */

@@ -1,0 +1,68 @@
+import type { AsyncConnection } from '../connection/connection.js';
+import {
+  channels,
+  type EvictMessage,
+  type EvictReason,
+  type ReconnectMessage,
+  type RetryMessage,
+  type UncommittedMessage,
+} from '../diagnostics.js';
+import { thrownText } from '../errors/thrown.js';
+
+/** What a pool tells of itself, on diagnostics channels and by process warnings. */
+export class News<R> {
+  readonly #pool: string;
+  #warned = false;
+
+  /** `pool` is its name. */
+  constructor(pool: string) {
+    this.#pool = pool;
+  }
+
+  /** A connection is about to be ended. */
+  evicted(connection: AsyncConnection<R>, reason: EvictReason): void {
+    if (!channels.evict.hasSubscribers) return;
+    const message: EvictMessage = { pool: this.#pool, backendPid: connection.info.backendPid, reason };
+    channels.evict.publish(message);
+  }
+
+  /** An attempt to connect has failed; the next comes in so many seconds, or, if it is null, not before somebody asks. */
+  reconnecting(error: unknown, delay: number | null): void {
+    const message: ReconnectMessage = { pool: this.#pool, error, delay };
+    channels.reconnect.publish(message);
+  }
+
+  /** A transaction has failed, and is run again in so many seconds. */
+  retrying(error: unknown, retry: number, delay: number): void {
+    const message: RetryMessage = { pool: this.#pool, error, retry, delay };
+    channels.retry.publish(message);
+  }
+
+  /** A connection came back with writes that nobody had committed. */
+  uncommitted(connection: AsyncConnection<R>): void {
+    const message: UncommittedMessage = { pool: this.#pool, backendPid: connection.info.backendPid };
+    channels.uncommitted.publish(message);
+    if (this.#warned) return;
+    this.#warned = true;
+    process.emitWarning(
+      `a connection came back to the pool '${this.#pool}' with writes that were not committed; they were rolled back.` +
+        ' Leaving a scope never commits: await conn.commit() first, or use pool.withConnection()',
+      { code: 'USINGPG_UNCOMMITTED' },
+    );
+  }
+
+  /** The user's `reset` has failed. */
+  resetFailed(error: unknown): void {
+    process.emitWarning(
+      `a connection of the pool '${this.#pool}' was discarded because \`reset\` failed: ${thrownText(error)}`,
+      { code: 'USINGPG_RESET_FAILED' },
+    );
+  }
+
+  /** The user's `reconnectFailed` has failed itself. */
+  reconnectFailedFailed(error: unknown): void {
+    process.emitWarning(`\`reconnectFailed\` of the pool '${this.#pool}' failed: ${thrownText(error)}`, {
+      code: 'USINGPG_RECONNECT_FAILED',
+    });
+  }
+}

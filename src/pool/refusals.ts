@@ -1,0 +1,56 @@
+import * as errors from '../errors/index.js';
+import { thrownText } from '../errors/thrown.js';
+
+/** Why a pool that is not open, `isNew` or closed, gives nothing. */
+export function notOpen(pool: errors.ErrorPool, isNew: boolean): errors.PoolClosed {
+  return new errors.PoolClosed(
+    isNew
+      ? `the pool '${pool.name}' is not open yet: await pool.open() first`
+      : `the pool '${pool.name}' is closed`,
+    { pool },
+  );
+}
+
+/** Why nobody else may wait. */
+export function tooMany(pool: errors.ErrorPool, waiting: number): errors.TooManyRequests {
+  return new errors.TooManyRequests(
+    `the pool '${pool.name}' has ${String(waiting)} requests waiting already (maxWaiting)`,
+    { pool },
+  );
+}
+
+/** Why a wait of so many seconds for the pool to be ready is over. */
+export function notReady(pool: errors.ErrorPool, timeout: number, lastError: unknown): errors.PoolTimeout {
+  const there = pool.idle + pool.lentOut;
+  return new errors.PoolTimeout(
+    `the pool '${pool.name}' was not ready after ${String(timeout)} seconds: ` +
+      `${String(there)} of ${String(Math.max(1, pool.minSize))} connections made${lastReason(lastError)}`,
+    { pool, cause: lastError ?? undefined },
+  );
+}
+
+/**
+ * Why a request that has waited so many seconds gets nothing. `longest`: for how long the one has been lent out that has been so
+ * for longest; `explained`: what else there is to say, or ''.
+ */
+export function tooLate(
+  pool: errors.ErrorPool,
+  { timeout, longest, explained }: { timeout: number; longest: number; explained: string },
+  lastError: unknown,
+): errors.PoolTimeout {
+  const most = pool.maxSize === 0 ? 'no maxSize' : `maxSize ${String(pool.maxSize)}`;
+  const counts =
+    `${String(pool.lentOut)} lent out${pool.lentOut === 0 ? '' : ` for up to ${longest.toFixed(1)} seconds`},` +
+    ` ${String(pool.idle)} idle, ${String(pool.connecting)} connecting, ${String(pool.waiting)} more waiting`;
+  return new errors.PoolTimeout(
+    `couldn't get a connection from the pool '${pool.name}' within ${String(timeout)} seconds` +
+      ` (${most}: ${counts})${explained === '' ? '' : `; ${explained}`}${lastReason(lastError)}`,
+    { pool, cause: lastError ?? undefined },
+  );
+}
+
+function lastReason(lastError: unknown): string {
+  if (lastError === null) return '';
+  const text = lastError instanceof Error ? lastError.message : thrownText(lastError);
+  return `; the last attempt to connect failed: ${text}`;
+}
