@@ -25,14 +25,26 @@ export class Watched {
     return (this.#trace.stack ?? '').split('\n').slice(1).join('\n');
   }
 
-  /** The innermost frame that is not the pool's own. */
+  /** The innermost frame that is not the library's own. */
   get place(): string {
     const frames = this.stack.split('\n').map((frame) => frame.trim().replace(/^at /, ''));
-    return frames.find((frame) => !POOL_FRAME.test(frame)) ?? 'an unknown place';
+    const home = ownDirectory();
+    return (
+      frames.find((frame) => !frame.includes(home)) ??
+      // Where a bundler has put all code into one file, names have to do.
+      frames.find((frame) => !POOL_FRAME.test(frame)) ??
+      'an unknown place'
+    );
   }
 }
 
-const POOL_FRAME = /^(?:async )?Async\w*Pool\./;
+const POOL_FRAME = /^(?:async )?(?:Async\w*Pool\.|#)/;
+
+/** Where the library's code is, as a stack shows it: many files as it is written, one as it is built. */
+function ownDirectory(): string {
+  const [, here = ''] = new Error().stack!.split('\n');
+  return here.replace(/^.*?\(|^\s*at /, '').replace(/(?:[\\/]pool)?[\\/][^\\/]+$/, '/');
+}
 
 /**
  * Watches the connections that a pool has lent out: reports once what is not back after `threshold` seconds, and knows which task

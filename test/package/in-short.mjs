@@ -32,6 +32,16 @@ const parts = {
     await assert.rejects(AsyncConnection.connect('postgresql://127.0.0.1:1/none'), errors.OperationalError);
     assert.match(inspect(conn), /AsyncConnection \[IDLE\]/);
   },
+  leaks: async () => {
+    const pool = new AsyncConnectionPool(dsn, { minSize: 1, maxSize: 1, leakThreshold: 60 });
+    const waits = (hold) => hold(() => pool.getconn(0.05)).catch((error) => error.message);
+    const messages = [
+      await waits((wait) => pool.withConnection(wait)),
+      await waits((wait) => pool.withTransaction(wait)),
+    ];
+    for (const message of messages) assert.match(message, /holds it itself, taken at [^;]*in-short\.mjs:\d+/);
+    await pool.close();
+  },
   executemany: async () => {
     await conn.execute('CREATE TEMP TABLE copied (a int, b text)');
     const cursor = conn.cursor();
