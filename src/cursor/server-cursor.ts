@@ -8,8 +8,10 @@ import type { TupleRow } from '../rows.js';
 import type { SentParam, StatementRequest, StatementResult } from '../session/statement.js';
 import type { Field } from '../wire/backend-messages.js';
 import type { RowDecoder, RowDecoderSource } from '../wire/row-decoder.js';
-import { AsyncCursor, type CursorOptions, type ExecuteOptions, type RunStatement } from './cursor.js';
+import { AsyncCursor } from './cursor.js';
 import { rowDecoders } from './decoders.js';
+import type { RunStatement } from './operation.js';
+import type { CursorOptions, ExecuteOptions } from './options.js';
 import { checkScrollMode } from './results.js';
 
 /** Options of a server-side cursor. */
