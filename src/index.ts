@@ -49,14 +49,14 @@ export { Xid } from './connection/two-phase.js';
 export { conninfoToDict, makeConninfo, type ConninfoParams } from './conninfo/index.js';
 export { AsyncClientCursor } from './cursor/client-cursor.js';
 export { AsyncCopy } from './copy/copy.js';
-export {
-  AsyncCursor,
-  type CopyOptions,
-  type CursorOptions,
-  type ExecuteManyOptions,
-  type ExecuteOptions,
-  type StreamOptions,
-} from './cursor/cursor.js';
+export { AsyncCursor } from './cursor/cursor.js';
+export type {
+  CopyOptions,
+  CursorOptions,
+  ExecuteManyOptions,
+  ExecuteOptions,
+  StreamOptions,
+} from './cursor/options.js';
 export { AsyncRawCursor } from './cursor/raw-cursor.js';
 export { AsyncRawServerCursor } from './cursor/raw-server-cursor.js';
 export { AsyncServerCursor, type FetchOptions, type ServerCursorOptions } from './cursor/server-cursor.js';

@@ -1,7 +1,8 @@
 import { adapters as globalAdapters } from '../adapt/adapters.js';
 import type { AdaptersMap } from '../adapt/adapters-map.js';
 import { resolveConninfo, type ConninfoParams } from '../conninfo/index.js';
-import { AsyncCursor, type CursorOptions, type ExecuteOptions } from '../cursor/cursor.js';
+import { AsyncCursor } from '../cursor/cursor.js';
+import type { CursorOptions, ExecuteOptions } from '../cursor/options.js';
 import { AsyncServerCursor, type ServerCursorOptions } from '../cursor/server-cursor.js';
 import * as errors from '../errors/index.js';
 import { INSPECT } from '../inspect.js';

@@ -130,8 +130,6 @@ function arrayEncoder(
 ): BinaryEncoder | null {
   const element = encoderOf(elementOid, map, native);
   if (element === null) return null;
-  const parse = arrayLoader(loadText, delimiter);
-
   const writeArray = (array: readonly unknown[], out: Block, place: RowPlace): void => {
     const shape = shapeOf(array, native, place);
     if (shape.includes(0)) {
@@ -166,21 +164,13 @@ function arrayEncoder(
     if (hasNull) out.setInt32(flagAt, 1);
   };
 
-  return {
-    write: (value, out, place) => {
-      if (value === null) return false;
-      if (isLevel(value, native)) {
-        writeArray(value, out, place);
-        return true;
-      }
-      return writeDumped(value, oid, map, out, place, (text) => {
-        writeArray(parseText(parse, text, place) as unknown[], out, place);
-      });
-    },
-    writeText: (text, out, place) => {
-      writeArray(parseText(parse, text, place) as unknown[], out, place);
-    },
-  };
+  return compoundEncoder(
+    oid,
+    map,
+    (value) => native.isArray(value),
+    arrayLoader(loadText, delimiter),
+    writeArray,
+  );
 }
 
 function isLevel(value: unknown, native: NativeValues): value is unknown[] {
@@ -220,21 +210,7 @@ function rangeEncoder(
 ): BinaryEncoder | null {
   const writeRange = rangeWriter(subtype, map, native);
   if (writeRange === null) return null;
-  const parse = rangeLoader(loadText);
-  const writeText = (text: string, out: Block, place: RowPlace): void => {
-    writeRange(parseText(parse, text, place) as Range<unknown>, out, place);
-  };
-  return {
-    write: (value, out, place) => {
-      if (value === null) return false;
-      if (typeof value === 'object' && native.isRange(value)) {
-        writeRange(value as Range<unknown>, out, place);
-        return true;
-      }
-      return writeDumped(value, oid, map, out, place, writeText);
-    },
-    writeText,
-  };
+  return compoundEncoder(oid, map, (value) => native.isRange(value), rangeLoader(loadText), writeRange);
 }
 
 /** How many ranges, and each with its length. */
@@ -246,7 +222,6 @@ function multirangeEncoder(
 ): BinaryEncoder | null {
   const writeRange = rangeWriter(subtype, map, native);
   if (writeRange === null) return null;
-  const parse = multirangeLoader(loadText);
   const writeAll = (multirange: Multirange<unknown>, out: Block, place: RowPlace): void => {
     out.int32(multirange.length);
     for (const range of multirange) {
@@ -256,20 +231,13 @@ function multirangeEncoder(
       out.setInt32(start, out.length - start - 4);
     }
   };
-  const writeText = (text: string, out: Block, place: RowPlace): void => {
-    writeAll(parseText(parse, text, place) as Multirange<unknown>, out, place);
-  };
-  return {
-    write: (value, out, place) => {
-      if (value === null) return false;
-      if (typeof value === 'object' && native.isMultirange(value)) {
-        writeAll(value as Multirange<unknown>, out, place);
-        return true;
-      }
-      return writeDumped(value, oid, map, out, place, writeText);
-    },
-    writeText,
-  };
+  return compoundEncoder(
+    oid,
+    map,
+    (value) => native.isMultirange(value),
+    multirangeLoader(loadText),
+    writeAll,
+  );
 }
 
 function rangeWriter(
@@ -303,19 +271,34 @@ function writeBound(value: unknown, encoder: BinaryEncoder, out: Block, place: R
   return written;
 }
 
-/** What a dumper makes of a value; false for NULL. */
-function writeDumped(
-  value: unknown,
+/**
+ * The encoder of a type whose values are made of others. What `isNative` is what `write` writes; anything else, as the text that
+ * its dumper makes of it, has to be parsed by `parse` first.
+ */
+function compoundEncoder<T extends object>(
   oid: number,
   map: AdaptersMap,
-  out: Block,
-  place: RowPlace,
-  writeText: (text: string, out: Block, place: RowPlace) => void,
-): boolean {
-  const { text } = dumpAs(value, oid, map, place.toString());
-  if (text === null) return false;
-  writeText(text, out, place);
-  return true;
+  isNative: (value: object) => boolean,
+  parse: Loader,
+  write: (value: T, out: Block, place: RowPlace) => void,
+): BinaryEncoder {
+  const writeText = (text: string, out: Block, place: RowPlace): void => {
+    write(parseText(parse, text, place) as T, out, place);
+  };
+  return {
+    write: (value, out, place) => {
+      if (value === null) return false;
+      if (typeof value === 'object' && isNative(value)) {
+        write(value as T, out, place);
+        return true;
+      }
+      const { text } = dumpAs(value, oid, map, place.toString());
+      if (text === null) return false;
+      writeText(text, out, place);
+      return true;
+    },
+    writeText,
+  };
 }
 
 function parseText(parse: Loader, text: string, place: RowPlace): unknown {

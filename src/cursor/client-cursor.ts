@@ -2,7 +2,8 @@ import * as errors from '../errors/index.js';
 import { checkQuery, ClientBinding, type Query, type QueryBinding } from '../query/binding.js';
 import type { Params } from '../query/placeholders.js';
 import type { TupleRow } from '../rows.js';
-import { AsyncCursor, type ExecuteOptions } from './cursor.js';
+import { AsyncCursor } from './cursor.js';
+import type { ExecuteOptions } from './options.js';
 
 /**
  * A cursor that puts the values into the text of the query, as literals, before it sends it (Psycopg: `AsyncClientCursor`). It
@@ -21,8 +22,7 @@ export class AsyncClientCursor<R = TupleRow> extends AsyncCursor<R> {
    */
   mogrify(query: Query, params?: Params | null): string {
     checkQuery(query);
-    const binding = this.bindingOf(query);
-    return (params == null ? binding.withoutParams() : binding.withParams(params, '')).text;
+    return this.bind(query, params).text;
   }
 
   /** @internal */

@@ -1,14 +1,15 @@
-import type { AdaptersMap, DumpedParam } from '../adapt/adapters-map.js';
-import type { Column } from '../column.js';
+import type { AdaptersMap } from '../adapt/adapters-map.js';
 import { SessionLiterals, type LiteralContext } from '../adapt/literal.js';
+import type { Column } from '../column.js';
 import type { AsyncConnection } from '../connection/connection.js';
 import { HANDLE, type Handle } from '../connection/handle.js';
+import type { AsyncCopy } from '../copy/copy.js';
 import * as errors from '../errors/index.js';
 import { thrownText } from '../errors/thrown.js';
 import { INSPECT } from '../inspect.js';
 import {
+  bindOnce,
   checkQuery,
-  describeQuery,
   ClientBinding,
   ServerBinding,
   type BoundQuery,
@@ -17,62 +18,22 @@ import {
 } from '../query/binding.js';
 import type { Params } from '../query/placeholders.js';
 import { tupleRow, type RowFactory, type TupleRow } from '../rows.js';
-import type { Hold } from '../session/queue.js';
 import type { RowStream } from '../session/row-stream.js';
 import type { StatementRequest, StatementResult } from '../session/statement.js';
-import { TransactionStatus } from '../session/status.js';
-import { AsyncCopy, type CopyEnd } from '../copy/copy.js';
-import { firstOfSeveral } from '../copy/statement-options.js';
-import { batches } from './batches.js';
+import { Arrivals } from './arrivals.js';
+import { CopyStatement } from './copy-statement.js';
 import { rowDecoders } from './decoders.js';
+import { Executions } from './executemany.js';
+import { Operation, type RunStatement } from './operation.js';
+import type {
+  CopyOptions,
+  CursorOptions,
+  ExecuteManyOptions,
+  ExecuteOptions,
+  StreamOptions,
+} from './options.js';
 import { Results } from './results.js';
 import { StreamedRows } from './streamed-rows.js';
-
-/** Options of a cursor. */
-export interface CursorOptions<R> {
-  /** Makes the rows. @default the connection's row factory */
-  rowFactory?: RowFactory<R>;
-}
-
-/** Options of `execute()`. */
-export interface ExecuteOptions {
-  /** true: prepare the statement on the server now; false: don't. @default after `prepareThreshold` executions */
-  prepare?: boolean;
-  /** Accepted for compatibility: values load the same in either format. */
-  binary?: boolean;
-  /** Cancels the statement when it is aborted; the connection stays usable. */
-  signal?: AbortSignal;
-}
-
-/** Options of `executemany()`. */
-export interface ExecuteManyOptions {
-  /** Keep the rows that each execution returns, as results of their own. @default false */
-  returning?: boolean;
-  /** Cancels the statement when it is aborted; the connection stays usable. */
-  signal?: AbortSignal;
-}
-
-/** Options of `stream()`. */
-export interface StreamOptions {
-  /** How many rows are fetched at a time. @default as many as take some 256 KiB */
-  size?: number;
-  /** Ends the stream when it is aborted, which rejects with its reason; the connection stays usable. */
-  signal?: AbortSignal;
-}
-
-/** Options of `copy()` and `withCopy()`. */
-export interface CopyOptions {
-  /** Ends the COPY when it is aborted; the connection stays usable. */
-  signal?: AbortSignal;
-}
-
-/** Runs a statement of the operation that is under way. @internal */
-export type RunStatement = (request: StatementRequest, hold?: Hold) => Promise<readonly StatementResult[]>;
-
-/** How many executions of `executemany()` are sent at once. */
-const BATCH = 1000;
-const NO_PARAMS: readonly DumpedParam[] = [];
-const NO_REQUESTS: readonly StatementRequest[] = [];
 
 /**
  * Executes statements and holds their results (Psycopg: `AsyncCursor`). A cursor serves one task at a time: an operation begun
@@ -92,18 +53,12 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   arraysize = 1;
 
   readonly #handle: Handle;
+  readonly #operation = new Operation();
   readonly #results: Results<R>;
-  #closed = false;
-  /** The query of the operation under way, or null; and its statements. */
-  #running: Query | null = null;
-  #requests: readonly StatementRequest[] = NO_REQUESTS;
-
+  /** Of a cursor that has been used in a pipeline. */
+  #arrivals: Arrivals | null = null;
   #query: string | null = null;
-  /** What has been sent in a pipeline and is yet to be answered, and the first failure of it. */
-  #arriving: Set<Promise<void>> | null = null;
-  #failure: { readonly error: unknown } | null = null;
-  /** The COPY that the cursor serves until it has ended. */
-  #copy: AsyncCopy | null = null;
+  #closed = false;
 
   /** A cursor is usually made by `conn.cursor()`. Its rows are the connection's, unless it has a row factory of its own. */
   constructor(connection: AsyncConnection<R>);
@@ -180,12 +135,12 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
         this.#sendInPipeline(request, true);
         return this;
       }
-      this.#requests = [request];
+      this.#operation.runs([request]);
       const results = await this.#handle.run(request);
       if (!this.#closed) this.#results.set(results);
       return this;
     } finally {
-      this.#end();
+      this.#operation.end();
     }
   }
 
@@ -201,76 +156,34 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     this.#begin(query);
     try {
       this.reset();
-      checkIterable(paramsSeq);
-      const returning = options.returning ?? false;
+      const { returning = false, signal } = options;
+      const executions = new Executions(paramsSeq, {
+        handle: this.#handle,
+        bindingOf: () => this.bindingOf(query),
+        decoders: () => (returning ? rowDecoders(this.adapters, this.#results.rowFactory) : null),
+        sending: (requests) => {
+          this.#query = requests.at(-1)!.text;
+          this.#operation.runs(requests);
+        },
+        arrived: (results) => {
+          this.#collect(results, returning);
+        },
+        signal,
+      });
       if (!returning) this.#results.count([]);
-      let binding: QueryBinding | null = null;
-      const bind = (params: Params, index: number): BoundQuery => {
-        binding ??= this.bindingOf(query);
-        return binding.withParams(params, `[${String(index)}]`);
-      };
-      const source = batches(paramsSeq, BATCH, bind);
       if (this.#handle.pipeline.active) {
-        for await (const batch of source) {
-          for (const request of this.#requestsFor(batch, options, false)) {
-            this.#query = request.text;
-            this.#sendInPipeline(request, returning);
-          }
-        }
-        return;
-      }
-      // What an asynchronous source waits for may need the connection, so it can't have it to itself.
-      if (Symbol.iterator in paramsSeq) {
-        await this.#handle.session.exclusively(
-          (hold) => this.#executeBatches(query, source, options, hold),
-          options.signal,
-        );
+        await executions.sendBy((request) => {
+          this.#query = request.text;
+          this.#sendInPipeline(request, returning);
+        });
+      } else if (Symbol.iterator in paramsSeq) {
+        await this.#handle.session.exclusively((hold) => executions.run(hold), signal);
       } else {
-        await this.#executeBatches(query, source, options);
+        // What an asynchronous source waits for may need the connection, so it can't have it to itself.
+        await executions.run();
       }
     } finally {
-      this.#end();
-    }
-  }
-
-  /**
-   * One batch of executions of a single text stands under one Sync, which is a transaction of its own; anything more needs a
-   * transaction around it, which in autocommit is begun and ended here.
-   */
-  async #executeBatches(
-    query: Query,
-    source: AsyncGenerator<BoundQuery[], void>,
-    options: ExecuteManyOptions,
-    hold?: Hold,
-  ): Promise<void> {
-    const handle = this.#handle;
-    const held = hold === undefined ? {} : { hold };
-    const returning = options.returning ?? false;
-    let ownTransaction = false;
-    try {
-      let batch = await source.next();
-      if (batch.done === true) this.bindingOf(query).withoutParams();
-      while (batch.done !== true) {
-        const next = await source.next();
-        const isOne = next.done === true && (batch.value.length === 1 || batch.value[0]!.params !== null);
-        if (!isOne && !ownTransaction && handle.settings.autocommit) {
-          ownTransaction = handle.session.transactionStatus === TransactionStatus.IDLE;
-        }
-        const requests = this.#requestsFor(batch.value, options, ownTransaction);
-        this.#query = batch.value.at(-1)!.text;
-        this.#requests = requests;
-        this.#collect(await this.#runAll(requests, hold), returning);
-        batch = next;
-      }
-      if (this.#query === null) await handle.openTransaction(held);
-      if (ownTransaction) await handle.command('COMMIT', { ...held, signal: options.signal });
-    } catch (error) {
-      await source.return();
-      if (!handle.session.closed && !handle.returned) {
-        if (ownTransaction) await handle.session.rollback(hold);
-        else if (this.#query === null) await handle.openTransaction(held);
-      }
-      throw error;
+      this.#operation.end();
     }
   }
 
@@ -293,7 +206,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
         });
       },
       ended: () => {
-        this.#end();
+        this.#operation.end();
       },
     });
   }
@@ -311,10 +224,10 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       const request = this.#requestFor(bound, this.honoured(signal === undefined ? {} : { signal }));
       this.#query = bound.text;
       const stream = this.#handle.stream(request, size ?? null);
-      this.#requests = [stream.request];
+      this.#operation.runs([stream.request]);
       return stream;
     } catch (error) {
-      this.#end();
+      this.#operation.end();
       throw error;
     }
   }
@@ -331,7 +244,6 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
    */
   async copy(query: Query, params?: Params | null, options: CopyOptions = {}): Promise<AsyncCopy> {
     this.#begin(query);
-    let begun = false;
     try {
       this.reset();
       if (this.#handle.pipeline.active) {
@@ -339,49 +251,27 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       }
       let bound: BoundQuery;
       try {
-        const binding = new ClientBinding(query, this.literalContext());
-        bound = params == null ? binding.withoutParams() : binding.withParams(params, '');
+        bound = bindOnce(new ClientBinding(query, this.literalContext()), params);
       } catch (error) {
         await this.#handle.openTransaction();
         throw error;
       }
-      const { text, shown } = bound;
-      this.#query = text;
-      const { signal } = options;
-      const first = firstOfSeveral(text);
-      if (first !== null && this.#handle.settings.autocommit) {
-        // It would be stored by the time that its end says so.
-        throw new errors.ProgrammingError("COPY can't be mixed with other statements", { query: text });
-      }
-      const request = this.#handle.request({
-        text: first ?? text,
-        executions: null,
-        rows: null,
-        shown,
-        signal,
-      });
-      this.#requests = [request];
-      const channel = await this.#handle.copy(request);
-      const copy: AsyncCopy = new AsyncCopy({
-        channel,
-        adapters: this.adapters,
-        statement: text,
-        foreignEncoding: this.#handle.session.foreignEncoding,
-        alone: first === null,
-        signal,
-        check: () => {
-          this.#handle.check();
+      this.#query = bound.text;
+      const statement = new CopyStatement(this.#handle, bound, options.signal);
+      this.#operation.runs([statement.request]);
+      return await statement.begin(this.adapters, {
+        begun: (copy, columns) => {
+          this.#operation.serves(copy);
+          this.#results.copying(columns);
         },
-        onEnd: (end) => {
-          this.#copied(copy, channel.direction, end);
+        ended: (copy, direction, tag) => {
+          const wasServed = this.#operation.endOf(copy);
+          if (wasServed && !this.#closed && tag !== null) this.#results.copied(direction, tag);
         },
       });
-      begun = true;
-      this.#copy = copy;
-      this.#results.copying(channel.columns);
-      return copy;
-    } finally {
-      if (!begun) this.#end();
+    } catch (error) {
+      this.#operation.end();
+      throw error;
     }
   }
 
@@ -412,14 +302,6 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     return result;
   }
 
-  #copied(copy: AsyncCopy, direction: 'in' | 'out', { tag }: CopyEnd): void {
-    this.#handle.copied(direction, tag);
-    if (this.#copy !== copy) return;
-    this.#copy = null;
-    this.#end();
-    if (!this.#closed && tag !== null) this.#results.copied(direction, tag);
-  }
-
   /** How a query and its parameters become what is sent: this is what kinds of cursors differ in. @internal */
   protected bindingOf(query: Query): QueryBinding {
     return new ServerBinding(query, this.literalContext());
@@ -438,8 +320,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
 
   /** What is sent for a query and its parameters. @internal */
   protected bind(query: Query, params: Params | null | undefined): BoundQuery {
-    const binding = this.bindingOf(query);
-    return params == null ? binding.withoutParams() : binding.withParams(params, '');
+    return bindOnce(this.bindingOf(query), params);
   }
 
   #requestFor({ text, params, shown }: BoundQuery, options: ExecuteOptions): StatementRequest {
@@ -452,89 +333,6 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       prepare: options.prepare,
       signal: options.signal,
     });
-  }
-
-  /** One request for all executions of a text, or one for each text. */
-  #requestsFor(
-    batch: readonly BoundQuery[],
-    { returning = false, signal }: ExecuteManyOptions,
-    inTransaction: boolean,
-  ): StatementRequest[] {
-    const rows = returning ? rowDecoders(this.adapters, this.#results.rowFactory) : null;
-    const executions: (readonly DumpedParam[])[] = [];
-    for (const { params } of batch) if (params !== null) executions.push(params);
-    if (executions.length > 0) {
-      return [this.#handle.request({ text: batch[0]!.text, executions, rows, signal, inTransaction })];
-    }
-    // What certainly is one statement goes by the extended protocol, where it need not wait for the answer to the one before.
-    return batch.map(({ text, isSingle, shown }) =>
-      this.#handle.request({
-        text,
-        executions: isSingle === true ? [NO_PARAMS] : null,
-        rows,
-        shown,
-        prepare: false,
-        signal,
-        inTransaction,
-      }),
-    );
-  }
-
-  /** Runs requests one behind the other; without a signal, which is heard of by one at a time, they are sent at once. */
-  async #runAll(requests: readonly StatementRequest[], hold?: Hold): Promise<StatementResult[]> {
-    const results: StatementResult[] = [];
-    if (requests[0]?.signal !== undefined) {
-      for (const request of requests) results.push(...(await this.#handle.run(request, hold)));
-      return results;
-    }
-    const outcomes = await Promise.allSettled(requests.map((request) => this.#handle.run(request, hold)));
-    for (const outcome of outcomes) {
-      if (outcome.status === 'rejected') throw outcome.reason;
-      results.push(...outcome.value);
-    }
-    return results;
-  }
-
-  /** Sends without waiting: what comes back is there when it is fetched, at the latest. */
-  #sendInPipeline(request: StatementRequest, keep: boolean): void {
-    const answer = this.#handle.run(request);
-    this.#handle.pipeline.watch(answer);
-    const arriving = (this.#arriving ??= new Set());
-    const arrival = answer.then(
-      (results) => {
-        arriving.delete(arrival);
-        this.#collect(results, keep);
-      },
-      (error: unknown) => {
-        arriving.delete(arrival);
-        this.#failure ??= { error };
-      },
-    );
-    arriving.add(arrival);
-  }
-
-  /** Waits for what has been sent in a pipeline. Rejects with the error of it that nobody has been told of yet. */
-  async #arrived(operation: string): Promise<void> {
-    this.#checkIdle(operation);
-    if (!this.#isArriving) return;
-    this.#running = operation;
-    try {
-      this.#handle.session.flush();
-      if (this.#arriving !== null) await Promise.all(this.#arriving);
-    } finally {
-      this.#end();
-    }
-    const failure = this.#failure;
-    this.#failure = null;
-    if (failure === null) return;
-    this.#handle.pipeline.told(failure.error);
-    throw failure.error as Error;
-  }
-
-  #collect(results: readonly StatementResult[], keep: boolean): void {
-    if (this.#closed) return;
-    if (keep) this.#results.add(results);
-    else this.#results.count(results);
   }
 
   // --- fetching
@@ -578,7 +376,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   /** Goes on to the next result. Resolves with true, or with null if there is none. */
   async nextset(): Promise<boolean | null> {
     if (this.#isArriving) await this.#arrived('nextset()');
-    this.#checkIdle('nextset()');
+    this.#operation.checkNone('nextset()');
     return this.#results.advance() || null;
   }
 
@@ -593,7 +391,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   /** Goes to the result at `index`; a negative one counts from the end. Raises if there is no such result. */
   async setResult(index: number): Promise<this> {
     if (this.#isArriving) await this.#arrived('setResult()');
-    this.#checkIdle('setResult()');
+    this.#operation.checkNone('setResult()');
     this.#results.select(index);
     return this;
   }
@@ -603,7 +401,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   /** Raises if the cursor can't be used for `operation` now: it is closed, or busy, or its connection is somebody else's. @internal */
   protected checkReady(operation: Query): void {
     if (this.#closed) throw new errors.InterfaceError('the cursor is closed');
-    this.#checkIdle(operation);
+    this.#operation.checkNone(operation);
     this.#handle.check();
   }
 
@@ -611,15 +409,21 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   protected async operate<T>(operation: Query, act: (run: RunStatement) => Promise<T>): Promise<T> {
     this.#begin(operation);
     const requests: StatementRequest[] = [];
-    this.#requests = requests;
+    this.#operation.runs(requests);
     try {
       return await act((request, hold) => {
         requests.push(request);
         return this.#handle.run(request, hold);
       });
     } finally {
-      this.#end();
+      this.#operation.end();
     }
+  }
+
+  /** Forgets the results. @internal */
+  protected reset(query: string | null = null): void {
+    this.#results.clear();
+    this.#query = query;
   }
 
   /** Makes `result`, of the query as it was sent, the only one there is. @internal */
@@ -638,19 +442,8 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   /** Closes the cursor and drops its results. A statement it still runs is cancelled, and waited for. */
   async close(): Promise<void> {
     this.#closed = true;
-    const copy = this.#copy;
-    if (copy !== null) {
-      this.reset(this.#query);
-      await copy.abort('the cursor was closed');
-      return;
-    }
-    const requests = this.#requests;
     this.reset(this.#query);
-    if (requests.length === 0 || this.#handle.returned) return;
-    const reason = new errors.InterfaceError(
-      'the cursor was closed while its statement was waiting or running',
-    );
-    await Promise.all(requests.map((request) => this.#handle.session.abandon(request, reason)));
+    if (this.#operation.hasStatements) await this.#operation.abandon(this.#handle);
   }
 
   /** Leaving the scope closes the cursor. */
@@ -665,14 +458,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
 
   /** What is to be printed of its state. @internal */
   protected stateShown(): string {
-    if (this.#closed) return 'closed';
-    if (this.#running !== null && this.#copy?.ended !== true) return this.#copy === null ? 'busy' : 'COPY';
-    const result = this.#results.current;
-    if (result === undefined) return this.statusmessage ?? 'no result';
-    const tag = result.statusmessage ?? 'no command';
-    return result.hasRows
-      ? `${tag}, row ${String(this.#results.rownumber)} of ${String(result.rows.length)}`
-      : tag;
+    return this.#closed ? 'closed' : (this.#operation.shown ?? this.#results.shown);
   }
 
   // --- inside
@@ -681,32 +467,38 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   #begin(query: Query): void {
     this.checkReady(query);
     checkQuery(query);
-    this.#running = query;
+    this.#operation.begin(query);
   }
 
-  /** The operation is over. */
-  #end(): void {
-    this.#running = null;
-    this.#requests = NO_REQUESTS;
+  #collect(results: readonly StatementResult[], keep: boolean): void {
+    if (this.#closed) return;
+    if (keep) this.#results.add(results);
+    else this.#results.count(results);
   }
 
-  #checkIdle(attempted: Query): void {
-    if (this.#copy?.ended === true) {
-      this.#copy = null;
-      this.#end();
-    }
-    if (this.#running === null) return;
-    throw new errors.ConcurrentCursorUse(describeQuery(this.#running), describeQuery(attempted));
-  }
+  // --- in a pipeline
 
-  /** Forgets the results. @internal */
-  protected reset(query: string | null = null): void {
-    this.#results.clear();
-    this.#query = query;
+  /** Sends without waiting: what comes back is there when it is fetched, at the latest. */
+  #sendInPipeline(request: StatementRequest, keep: boolean): void {
+    this.#arrivals ??= new Arrivals(this.#handle);
+    this.#arrivals.send(request, (results) => {
+      this.#collect(results, keep);
+    });
   }
 
   get #isArriving(): boolean {
-    return (this.#arriving !== null && this.#arriving.size > 0) || this.#failure !== null;
+    return this.#arrivals?.pending === true;
+  }
+
+  /** Waits for what has been sent in a pipeline. Rejects with the error of it that nobody has been told of yet. */
+  async #arrived(operation: string): Promise<void> {
+    this.#operation.checkNone(operation);
+    this.#operation.begin(operation);
+    try {
+      await this.#arrivals!.all();
+    } finally {
+      this.#operation.end();
+    }
   }
 
   /** Whether what has been sent in a pipeline has to be there before `operation` can fetch. */
@@ -718,17 +510,5 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   async #awaited(operation: string): Promise<void> {
     await this.#arrived(operation);
     this.checkReady(operation);
-  }
-}
-
-function checkIterable(paramsSeq: unknown): void {
-  if (
-    typeof paramsSeq !== 'object' ||
-    paramsSeq === null ||
-    !(Symbol.iterator in paramsSeq || Symbol.asyncIterator in paramsSeq)
-  ) {
-    throw new errors.ProgrammingError(
-      `expected executemany() to get an iterable of parameters, got ${paramsSeq === null ? 'null' : typeof paramsSeq}`,
-    );
   }
 }

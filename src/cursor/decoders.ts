@@ -77,3 +77,42 @@ export function rowDecoders(adapters: AdaptersMap, factory: RowFactory<unknown>)
   }
   return factory === dictRow ? made.objects : made.tuples;
 }
+
+/** Who fetches, and as what: both may change between two fetches. */
+interface Fetcher {
+  readonly adapters: AdaptersMap;
+  readonly rowFactory: RowFactory<unknown>;
+}
+
+/** Gives one decoder for all pieces of a result that are fetched one by one, as long as its cursor has the same row factory. */
+export class SameDecoder implements RowDecoderSource {
+  readonly #cursor: Fetcher;
+  #known: {
+    readonly fields: readonly Field[];
+    readonly factory: unknown;
+    readonly decoder: RowDecoder;
+  } | null = null;
+
+  constructor(cursor: Fetcher) {
+    this.#cursor = cursor;
+  }
+
+  decoderFor(fields: readonly Field[]): RowDecoder {
+    const { adapters, rowFactory: factory } = this.#cursor;
+    const known = this.#known;
+    if (known?.factory === factory && areSame(known.fields, fields)) return known.decoder;
+    const decoder = rowDecoders(adapters, factory).decoderFor(fields);
+    this.#known = { fields, factory, decoder };
+    return decoder;
+  }
+}
+
+function areSame(a: readonly Field[], b: readonly Field[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every(({ name, typeOid, typmod }, i) => {
+      const other = b[i]!;
+      return name === other.name && typeOid === other.typeOid && typmod === other.typmod;
+    })
+  );
+}

@@ -67,6 +67,14 @@ export class Results<R> {
     this.#makeRow = this.current?.rowMaker(factory, this.#cursor) ?? null;
   }
 
+  /** What is to be printed of them. */
+  get shown(): string {
+    const { current } = this;
+    if (current === undefined) return this.statusmessage ?? 'no result';
+    const tag = current.statusmessage ?? 'no command';
+    return current.hasRows ? `${tag}, row ${String(this.#position)} of ${String(current.rows.length)}` : tag;
+  }
+
   // --- what operations leave
 
   clear(): void {
@@ -213,14 +221,9 @@ export class Results<R> {
   }
 
   #fetchable(): CursorResult {
-    const result = this.current;
-    if (result === undefined) throw new errors.ProgrammingError('no result available: execute a query first');
-    if (!result.hasRows) {
-      const detail =
-        result.statusmessage === null ? 'an empty query' : `command status: ${result.statusmessage}`;
-      throw new errors.ProgrammingError(`the last operation didn't produce rows to fetch (${detail})`);
-    }
-    return result;
+    const { current } = this;
+    if (current?.hasRows !== true) throw notFetchable(current);
+    return current;
   }
 
   #maker(): (row: unknown) => R {
@@ -236,6 +239,12 @@ export class Results<R> {
     for (let i = 0; i < made.length; i++) made[i] = make(rows[start + i]);
     return made;
   }
+}
+
+function notFetchable(result: CursorResult | undefined): Error {
+  if (result === undefined) return new errors.ProgrammingError('no result available: execute a query first');
+  const detail = result.statusmessage === null ? 'an empty query' : `command status: ${result.statusmessage}`;
+  return new errors.ProgrammingError(`the last operation didn't produce rows to fetch (${detail})`);
 }
 
 /** Raises `ProgrammingError` for what is no mode of `scroll()`. */

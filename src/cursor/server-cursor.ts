@@ -6,10 +6,11 @@ import { quoteIdentifier } from '../query/identifier.js';
 import type { Params } from '../query/placeholders.js';
 import type { TupleRow } from '../rows.js';
 import type { SentParam, StatementRequest, StatementResult } from '../session/statement.js';
-import type { Field } from '../wire/backend-messages.js';
-import type { RowDecoder, RowDecoderSource } from '../wire/row-decoder.js';
-import { AsyncCursor, type CursorOptions, type ExecuteOptions, type RunStatement } from './cursor.js';
-import { rowDecoders } from './decoders.js';
+import type { RowDecoderSource } from '../wire/row-decoder.js';
+import { AsyncCursor } from './cursor.js';
+import { SameDecoder } from './decoders.js';
+import type { RunStatement } from './operation.js';
+import type { CursorOptions, ExecuteOptions } from './options.js';
 import { checkScrollMode } from './results.js';
 
 /** Options of a server-side cursor. */
@@ -455,37 +456,4 @@ function clipped(name: string): string {
   let end = LONGEST_NAME;
   while ((bytes[end]! & 0xc0) === 0x80) end--;
   return bytes.toString('utf8', 0, end);
-}
-
-/** Gives one decoder for all fetches of a result, as long as the cursor has the same row factory. */
-class SameDecoder implements RowDecoderSource {
-  readonly #cursor: AsyncServerCursor<unknown>;
-  #known: {
-    readonly fields: readonly Field[];
-    readonly factory: unknown;
-    readonly decoder: RowDecoder;
-  } | null = null;
-
-  constructor(cursor: AsyncServerCursor<unknown>) {
-    this.#cursor = cursor;
-  }
-
-  decoderFor(fields: readonly Field[]): RowDecoder {
-    const { adapters, rowFactory: factory } = this.#cursor;
-    const known = this.#known;
-    if (known?.factory === factory && areSame(known.fields, fields)) return known.decoder;
-    const decoder = rowDecoders(adapters, factory).decoderFor(fields);
-    this.#known = { fields, factory, decoder };
-    return decoder;
-  }
-}
-
-function areSame(a: readonly Field[], b: readonly Field[]): boolean {
-  return (
-    a.length === b.length &&
-    a.every(({ name, typeOid, typmod }, i) => {
-      const other = b[i]!;
-      return name === other.name && typeOid === other.typeOid && typmod === other.typmod;
-    })
-  );
 }

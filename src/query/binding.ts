@@ -125,6 +125,11 @@ export class RawBinding extends QueryBinding {
   }
 }
 
+/** The query with the parameters, or by itself if there are none. */
+export function bindOnce(binding: QueryBinding, params: Params | null | undefined): BoundQuery {
+  return params == null ? binding.withoutParams() : binding.withParams(params, '');
+}
+
 /** Raises `ProgrammingError` for what is no query. */
 export function checkQuery(query: unknown): void {
   if (typeof query === 'string' || isComposable(query)) return;

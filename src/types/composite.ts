@@ -9,6 +9,7 @@ import { thrownText } from '../errors/thrown.js';
 import {
   checkInfo,
   fetchType,
+  TYPE_COLUMNS,
   TypeInfo,
   type TypeInfoOptions,
   type TypeName,
@@ -16,8 +17,7 @@ import {
 } from './type-info.js';
 
 const COMPOSITE_QUERY = `
-  SELECT t.typname::text AS name, t.oid, t.typarray AS array_oid, t.oid::regtype::text AS regtype,
-    t.typdelim::text AS delimiter,
+  SELECT ${TYPE_COLUMNS},
     array(
       SELECT attname::text FROM pg_attribute
       WHERE attrelid = t.typrelid AND attnum > 0 AND NOT attisdropped ORDER BY attnum

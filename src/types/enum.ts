@@ -5,6 +5,7 @@ import * as errors from '../errors/index.js';
 import {
   checkInfo,
   fetchType,
+  TYPE_COLUMNS,
   TypeInfo,
   type TypeInfoOptions,
   type TypeName,
@@ -12,8 +13,7 @@ import {
 } from './type-info.js';
 
 const ENUM_QUERY = `
-  SELECT t.typname::text AS name, t.oid, t.typarray AS array_oid, t.oid::regtype::text AS regtype,
-    t.typdelim::text AS delimiter,
+  SELECT ${TYPE_COLUMNS},
     array(SELECT enumlabel::text FROM pg_enum WHERE enumtypid = t.oid ORDER BY enumsortorder) AS labels
   FROM pg_type t
   WHERE t.oid = to_regtype(%s) AND t.typtype = 'e'`;

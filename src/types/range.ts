@@ -6,6 +6,7 @@ import * as errors from '../errors/index.js';
 import {
   checkInfo,
   fetchType,
+  TYPE_COLUMNS,
   TypeInfo,
   type TypeInfoOptions,
   type TypeName,
@@ -13,14 +14,12 @@ import {
 } from './type-info.js';
 
 const RANGE_QUERY = `
-  SELECT t.typname::text AS name, t.oid, t.typarray AS array_oid, t.oid::regtype::text AS regtype,
-    t.typdelim::text AS delimiter, r.rngsubtype AS subtype_oid
+  SELECT ${TYPE_COLUMNS}, r.rngsubtype AS subtype_oid
   FROM pg_type t JOIN pg_range r ON r.rngtypid = t.oid
   WHERE t.oid = to_regtype(%s)`;
 
 const MULTIRANGE_QUERY = `
-  SELECT t.typname::text AS name, t.oid, t.typarray AS array_oid, t.oid::regtype::text AS regtype,
-    t.typdelim::text AS delimiter, r.rngtypid AS range_oid, r.rngsubtype AS subtype_oid
+  SELECT ${TYPE_COLUMNS}, r.rngtypid AS range_oid, r.rngsubtype AS subtype_oid
   FROM pg_type t JOIN pg_range r ON r.rngmultitypid = t.oid
   WHERE t.oid = to_regtype(%s)`;
 

@@ -28,14 +28,17 @@ export interface TypeRow {
   readonly delimiter: string;
 }
 
+/** @internal What gives a `TypeRow` of `pg_type t`. */
+export const TYPE_COLUMNS = `t.typname::text AS name, t.oid, t.typarray AS array_oid, t.oid::regtype::text AS regtype,
+    t.typdelim::text AS delimiter`;
+
 const TYPE_QUERY = `
   WITH RECURSIVE base (oid, restricts) AS (
     SELECT oid, typbasetype FROM pg_type WHERE oid = to_regtype(%s)
     UNION ALL
     SELECT t.oid, t.typbasetype FROM base JOIN pg_type t ON t.oid = base.restricts
   )
-  SELECT t.typname::text AS name, t.oid, t.typarray AS array_oid, t.oid::regtype::text AS regtype,
-    t.typdelim::text AS delimiter, (SELECT oid FROM base WHERE restricts = 0) AS base_oid
+  SELECT ${TYPE_COLUMNS}, (SELECT oid FROM base WHERE restricts = 0) AS base_oid
   FROM pg_type t
   WHERE t.oid = to_regtype(%s)`;
 

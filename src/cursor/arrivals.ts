@@ -1,0 +1,47 @@
+import type { Handle } from '../connection/handle.js';
+import type { StatementRequest, StatementResult } from '../session/statement.js';
+
+/** What a cursor has sent in a pipeline, and the pipeline has yet to answer. */
+export class Arrivals {
+  readonly #handle: Handle;
+  readonly #answers = new Set<Promise<void>>();
+  /** The first failure that the cursor's user has not been told of. */
+  #failure: { readonly error: unknown } | null = null;
+
+  constructor(handle: Handle) {
+    this.#handle = handle;
+  }
+
+  /** Whether there is something to wait for, or to be told of. */
+  get pending(): boolean {
+    return this.#answers.size > 0 || this.#failure !== null;
+  }
+
+  /** Sends without waiting. */
+  send(request: StatementRequest, arrived: (results: readonly StatementResult[]) => void): void {
+    const answer = this.#handle.run(request);
+    this.#handle.pipeline.watch(answer);
+    const arrival = answer.then(
+      (results) => {
+        this.#answers.delete(arrival);
+        arrived(results);
+      },
+      (error: unknown) => {
+        this.#answers.delete(arrival);
+        this.#failure ??= { error };
+      },
+    );
+    this.#answers.add(arrival);
+  }
+
+  /** Waits for all that has been sent. Rejects with the first failure, unless somebody has been told of it. */
+  async all(): Promise<void> {
+    this.#handle.session.flush();
+    await Promise.all(this.#answers);
+    const failure = this.#failure;
+    this.#failure = null;
+    if (failure === null) return;
+    this.#handle.pipeline.told(failure.error);
+    throw failure.error as Error;
+  }
+}

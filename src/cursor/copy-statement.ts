@@ -1,0 +1,58 @@
+import type { AdaptersMap } from '../adapt/adapters-map.js';
+import type { Handle } from '../connection/handle.js';
+import { AsyncCopy } from '../copy/copy.js';
+import { firstOfSeveral } from '../copy/statement-options.js';
+import * as errors from '../errors/index.js';
+import type { BoundQuery } from '../query/binding.js';
+import type { StatementRequest } from '../session/statement.js';
+
+/** Hears of a COPY: the cursor that serves it. */
+export interface CopyListener {
+  begun(copy: AsyncCopy, columns: number): void;
+  /** With its tag, or null if it has not been completed. */
+  ended(copy: AsyncCopy, direction: 'in' | 'out', tag: string | null): void;
+}
+
+/** A COPY on its way to the server. Of several statements only the first is sent: that there are more, the end of the COPY says. */
+export class CopyStatement {
+  readonly request: StatementRequest;
+  readonly #handle: Handle;
+  readonly #text: string;
+  readonly #alone: boolean;
+
+  /** Raises `ProgrammingError` for several statements in autocommit. */
+  constructor(handle: Handle, { text, shown }: BoundQuery, signal: AbortSignal | undefined) {
+    const first = firstOfSeveral(text);
+    if (first !== null && handle.settings.autocommit) {
+      // It would be stored by the time that its end says so.
+      throw new errors.ProgrammingError("COPY can't be mixed with other statements", { query: text });
+    }
+    this.#handle = handle;
+    this.#text = text;
+    this.#alone = first === null;
+    this.request = handle.request({ text: first ?? text, executions: null, rows: null, shown, signal });
+  }
+
+  async begin(adapters: AdaptersMap, listener: CopyListener): Promise<AsyncCopy> {
+    const handle = this.#handle;
+    const channel = await handle.copy(this.request);
+    const { direction, columns } = channel;
+    const copy: AsyncCopy = new AsyncCopy({
+      channel,
+      adapters,
+      statement: this.#text,
+      foreignEncoding: handle.session.foreignEncoding,
+      alone: this.#alone,
+      signal: this.request.signal,
+      check: () => {
+        handle.check();
+      },
+      onEnd: ({ tag }) => {
+        handle.copied(direction, tag);
+        listener.ended(copy, direction, tag);
+      },
+    });
+    listener.begun(copy, columns);
+    return copy;
+  }
+}

@@ -1,0 +1,80 @@
+import type { Handle } from '../connection/handle.js';
+import type { AsyncCopy } from '../copy/copy.js';
+import * as errors from '../errors/index.js';
+import { describeQuery, type Query } from '../query/binding.js';
+import type { Hold } from '../session/queue.js';
+import type { StatementRequest, StatementResult } from '../session/statement.js';
+
+/** Runs a statement of the operation that is under way. @internal */
+export type RunStatement = (request: StatementRequest, hold?: Hold) => Promise<readonly StatementResult[]>;
+
+const NO_REQUESTS: readonly StatementRequest[] = [];
+
+/** What a cursor is busy with, which is one operation at a time, or none: then the cursor is free. */
+export class Operation {
+  /** The query, or the call, that it is; null when there is none. */
+  #query: Query | null = null;
+  #requests = NO_REQUESTS;
+  #copy: AsyncCopy | null = null;
+
+  begin(query: Query): void {
+    this.#query = query;
+  }
+
+  /** These are the statements that it runs. */
+  runs(requests: readonly StatementRequest[]): void {
+    this.#requests = requests;
+  }
+
+  /** It lasts until this COPY has ended. */
+  serves(copy: AsyncCopy): void {
+    this.#copy = copy;
+  }
+
+  end(): void {
+    this.#query = null;
+    this.#requests = NO_REQUESTS;
+    this.#copy = null;
+  }
+
+  /** Ends it if it is this COPY that it has served, and says whether it was. */
+  endOf(copy: AsyncCopy): boolean {
+    if (this.#copy !== copy) return false;
+    this.end();
+    return true;
+  }
+
+  /** Raises `ConcurrentCursorUse` if something is under way. */
+  checkNone(attempted: Query): void {
+    if (this.#query === null) return;
+    if (this.#copy?.ended === true) {
+      this.end();
+      return;
+    }
+    throw new errors.ConcurrentCursorUse(describeQuery(this.#query), describeQuery(attempted));
+  }
+
+  /** What is to be printed of it; null if there is nothing. */
+  get shown(): string | null {
+    if (this.#query === null || this.#copy?.ended === true) return null;
+    return this.#copy === null ? 'busy' : 'COPY';
+  }
+
+  /** Whether it has something on the server to be ended. */
+  get hasStatements(): boolean {
+    return this.#requests.length > 0;
+  }
+
+  /** Ends its COPY, or its statements, on the server as well: resolves when they have ended. */
+  async abandon(handle: Handle): Promise<void> {
+    if (this.#copy !== null) {
+      await this.#copy.abort('the cursor was closed');
+      return;
+    }
+    if (handle.returned) return;
+    const reason = new errors.InterfaceError(
+      'the cursor was closed while its statement was waiting or running',
+    );
+    await Promise.all(this.#requests.map((request) => handle.session.abandon(request, reason)));
+  }
+}

@@ -1,0 +1,39 @@
+import type { RowFactory } from '../rows.js';
+
+/** Options of a cursor. */
+export interface CursorOptions<R> {
+  /** Makes the rows. @default the connection's row factory */
+  rowFactory?: RowFactory<R>;
+}
+
+/** Options of `execute()`. */
+export interface ExecuteOptions {
+  /** true: prepare the statement on the server now; false: don't. @default after `prepareThreshold` executions */
+  prepare?: boolean;
+  /** Accepted for compatibility: values load the same in either format. */
+  binary?: boolean;
+  /** Cancels the statement when it is aborted; the connection stays usable. */
+  signal?: AbortSignal;
+}
+
+/** Options of `executemany()`. */
+export interface ExecuteManyOptions {
+  /** Keep the rows that each execution returns, as results of their own. @default false */
+  returning?: boolean;
+  /** Cancels the statement when it is aborted; the connection stays usable. */
+  signal?: AbortSignal;
+}
+
+/** Options of `stream()`. */
+export interface StreamOptions {
+  /** How many rows are fetched at a time. @default as many as take some 256 KiB */
+  size?: number;
+  /** Ends the stream when it is aborted, which rejects with its reason; the connection stays usable. */
+  signal?: AbortSignal;
+}
+
+/** Options of `copy()` and `withCopy()`. */
+export interface CopyOptions {
+  /** Ends the COPY when it is aborted; the connection stays usable. */
+  signal?: AbortSignal;
+}
