@@ -163,19 +163,24 @@ class BinaryArrayReader {
       return elements;
     }
     const bytes = this.#bytes;
+    const end = this.#end;
     const loadElement = this.#loadElement;
+    let at = this.#at;
     for (let i = 0; i < length; i++) {
-      const size = this.#int32();
+      if (at + 4 > end) throw contradiction();
+      const size = int32(bytes, at);
+      at += 4;
       if (size < 0) {
         if (size !== -1) throw contradiction();
         elements[i] = null;
         continue;
       }
-      const stop = this.#at + size;
-      if (stop > this.#end) throw contradiction();
-      elements[i] = loadElement(bytes, this.#at, stop);
-      this.#at = stop;
+      const stop = at + size;
+      if (stop > end) throw contradiction();
+      elements[i] = loadElement(bytes, at, stop);
+      at = stop;
     }
+    this.#at = at;
     return elements;
   }
 
