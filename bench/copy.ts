@@ -9,7 +9,7 @@ import type { Setting } from './setting.js';
 
 const ROWS = 50_000;
 /** Rows each way through one COPY while memory is watched. */
-const MEMORY_ROWS = 1_000_000;
+const MEMORY_ROWS = 5_000_000;
 
 const COLUMNS = 'id int4, name text, big int8, ratio float8, even bool, at timestamptz';
 const TYPES = ['int4', 'text', 'int8', 'float8', 'bool', 'timestamptz'];
