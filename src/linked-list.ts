@@ -17,11 +17,8 @@ export class LinkedList<T> {
   }
 
   push(value: T): Link<T> {
-    const link: Link<T> = { value, previous: this.#last, next: null, list: this };
-    if (this.#last === null) this.#first = link;
-    else this.#last.next = link;
-    this.#last = link;
-    this.#length++;
+    const link: Link<T> = { value, previous: null, next: null, list: null };
+    this.#append(link);
     return link;
   }
 
@@ -44,7 +41,10 @@ export class LinkedList<T> {
 
   /** Makes a value the last. */
   moveToEnd(link: Link<T>): void {
-    if (link === this.#last || !this.remove(link)) return;
+    if (link !== this.#last && this.remove(link)) this.#append(link);
+  }
+
+  #append(link: Link<T>): void {
     link.previous = this.#last;
     link.next = null;
     link.list = this;

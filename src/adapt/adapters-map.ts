@@ -241,24 +241,22 @@ export class AdaptersMap {
   /** The loader of a type; what is not registered loads as the server's text. */
   loaderFor(oid: number): Loader {
     const tables = this.#tables;
-    const made = tables.made.get(this.#settings);
-    const found = tables.loaders.get(oid) ?? made?.get(oid);
+    const made = this.#made;
+    const found = tables.loaders.get(oid) ?? made.get(oid);
     if (found !== undefined) return found;
     const maker = tables.makers.get(oid);
     const element = tables.byArrayOid.get(oid);
     const base = tables.byOid.get(oid)?.baseOid;
     if (maker === undefined && element === undefined && base === undefined) return loadText;
-    const cache = made ?? new Map<number, Loader>();
-    if (made === undefined) tables.made.set(this.#settings, cache);
     // No type of the server contains itself. One that was registered so by mistake is text within itself.
-    cache.set(oid, loadText);
+    made.set(oid, loadText);
     const loader =
       maker !== undefined
         ? maker((part) => this.loaderFor(part), this.#settings)
         : element !== undefined
           ? arrayLoader(this.loaderFor(element.oid), element.delimiter)
           : this.loaderFor(base!);
-    cache.set(oid, loader);
+    made.set(oid, loader);
     return loader;
   }
 
@@ -284,6 +282,10 @@ export class AdaptersMap {
 
   /** @internal An object that is another one whenever something loads in another way. */
   get loaders(): object {
+    return this.#made;
+  }
+
+  get #made(): Map<number, Loader> {
     const { made } = this.#tables;
     let own = made.get(this.#settings);
     if (own === undefined) made.set(this.#settings, (own = new Map<number, Loader>()));

@@ -16,8 +16,8 @@ const BARE: ReadonlySet<number> = new Set([...WIDER, Oids.bool, Oids.float4, Oid
 const NEEDS_QUOTES = /^(?:null)?$|["\\{},; \t\n\v\f\r]/i;
 
 /**
- * Dumps an array of any depth as an array of its elements' type; where the server decides on that, `delimiter` separates them. Raises `DataError` if the elements are of different types, or
- * if the parts of a nested array differ in length.
+ * Dumps an array of any depth as an array of its elements' type; where the server decides on that, `delimiter` separates them.
+ * Raises `DataError` if the elements are of different types, or if the parts of a nested array differ in length.
  */
 export function dumpArray(
   array: readonly unknown[],

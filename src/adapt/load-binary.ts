@@ -1,10 +1,10 @@
-import * as errors from '../errors/index.js';
 import { ProtocolViolation } from '../wire/backend-messages.js';
+import { readInt32 } from '../wire/integers.js';
 import type { Loader } from '../wire/row-decoder.js';
 import type { LoaderMaker } from './adapters-map.js';
-import { civilDate } from './calendar.js';
+import { instantOf } from './binary-time.js';
 import { instantLoader } from './load-datetime.js';
-import { loadBigint, loadInteger } from './load-numbers.js';
+import { bigintOf, loadBigint, loadInteger } from './load-numbers.js';
 import { loadBoolean, loadBytes, loadText } from './load-text.js';
 import { Oids } from './oids.js';
 
@@ -21,21 +21,8 @@ export interface BinaryFormat {
   readonly forColumns: boolean;
 }
 
-const TWO_32 = 0x1_0000_0000;
-/** Where the upper half is below it in absolute value, 64 bits are exact as a number. */
-const EXACT_HIGH = 0x10_0000;
-const EPOCH_DAYS = 10_957;
-const DAY = 86_400_000;
-const EPOCH = EPOCH_DAYS * DAY;
-const LATEST = 8_640_000_000_000_000;
-const INT64_MAX = 2n ** 63n - 1n;
-const INT64_MIN = -(2n ** 63n);
 /** What the server has for the dimensions of an array, at most. */
 const MOST_DIMENSIONS = 6;
-
-function int32(bytes: Buffer, at: number): number {
-  return (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
-}
 
 function checkSize(start: number, end: number, size: number): void {
   if (end - start !== size) throw contradiction();
@@ -52,23 +39,17 @@ const int2: Loader = (bytes, start, end) => {
 
 const int4: Loader = (bytes, start, end) => {
   checkSize(start, end, 4);
-  return int32(bytes, start);
+  return readInt32(bytes, start);
 };
 
 const oid: Loader = (bytes, start, end) => {
   checkSize(start, end, 4);
-  return int32(bytes, start) >>> 0;
+  return readInt32(bytes, start) >>> 0;
 };
-
-const words = new Int32Array(2);
-const bigints = new BigInt64Array(words.buffer);
-const [LOW, HIGH] = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1 ? [0, 1] : [1, 0];
 
 const int8: Loader = (bytes, start, end) => {
   checkSize(start, end, 8);
-  words[HIGH] = int32(bytes, start);
-  words[LOW] = int32(bytes, start + 4);
-  return bigints[0];
+  return bigintOf(readInt32(bytes, start), readInt32(bytes, start + 4));
 };
 
 const bool: Loader = (bytes, start, end) => {
@@ -82,38 +63,10 @@ const bytea: Loader = (bytes, start, end) => {
   return loaded;
 };
 
-/** Microseconds from 2000-01-01T00:00:00Z, as a `Date`: they are cut off. */
 const instant: Loader = (bytes, start, end) => {
   checkSize(start, end, 8);
-  const high = int32(bytes, start);
-  if (high < EXACT_HIGH && high >= -EXACT_HIGH) {
-    const microseconds = high * TWO_32 + (int32(bytes, start + 4) >>> 0);
-    return new Date(Math.floor(microseconds / 1000) + EPOCH);
-  }
-  const microseconds = bytes.readBigInt64BE(start);
-  const milliseconds =
-    Number(microseconds / 1000n) - (microseconds < 0n && microseconds % 1000n !== 0n ? 1 : 0);
-  const isFinite = microseconds !== INT64_MAX && microseconds !== INT64_MIN;
-  if (isFinite && Math.abs(milliseconds + EPOCH) <= LATEST) return new Date(milliseconds + EPOCH);
-  const text = isFinite ? instantText(microseconds) : microseconds === INT64_MAX ? 'infinity' : '-infinity';
-  throw new errors.DataError(`the timestamptz '${text}' can't be held by a Date; cast it to text to see it`);
+  return instantOf(bytes, start);
 };
-
-/** As the server writes it in UTC. */
-function instantText(microseconds: bigint): string {
-  const perDay = 86_400_000_000n;
-  const ofDay = ((microseconds % perDay) + perDay) % perDay;
-  const { year, month, day } = civilDate(Number((microseconds - ofDay) / perDay) + EPOCH_DAYS);
-  const two = (value: number): string => String(value).padStart(2, '0');
-  const time = Number(ofDay);
-  const clock = [3_600_000_000, 60_000_000, 1_000_000].map((unit, i) =>
-    two(Math.floor(time / unit) % (i === 0 ? 24 : 60)),
-  );
-  const fraction = time % 1_000_000;
-  const digits = fraction === 0 ? '' : `.${String(fraction).padStart(6, '0').replace(/0+$/, '')}`;
-  const written = String(year > 0 ? year : 1 - year).padStart(4, '0');
-  return `${written}-${two(month)}-${two(day)} ${clock.join(':')}${digits}+00${year > 0 ? '' : ' BC'}`;
-}
 
 /** Loads arrays of any depth, as `arrayLoader()` loads their text. */
 export function binaryArrayLoader(loadElement: Loader): Loader {
@@ -168,7 +121,7 @@ class BinaryArrayReader {
     let at = this.#at;
     for (let i = 0; i < length; i++) {
       if (at + 4 > end) throw contradiction();
-      const size = int32(bytes, at);
+      const size = readInt32(bytes, at);
       at += 4;
       if (size < 0) {
         if (size !== -1) throw contradiction();
@@ -188,7 +141,7 @@ class BinaryArrayReader {
     const at = this.#at;
     if (at + 4 > this.#end) throw contradiction();
     this.#at = at + 4;
-    return int32(this.#bytes, at);
+    return readInt32(this.#bytes, at);
   }
 }
 

@@ -112,7 +112,8 @@ export function readInstant(text: string): Instant | null {
   };
 }
 
-function loadRareInstant(text: string): Date {
+/** An instant of a form that is rare, or none. What a `Date` can't hold is a `DataError`. */
+export function loadRareInstant(text: string): Date {
   const instant = readInstant(text);
   const date = new Date(instant?.milliseconds ?? NaN);
   if (Number.isNaN(date.getTime())) {

@@ -1,23 +1,28 @@
-import { builtinAdapters } from '../adapt/adapters.js';
+import {
+  DAY,
+  EPOCH_DAYS,
+  EPOCH_MILLISECONDS,
+  INT64_MAX,
+  INT64_MIN,
+  dateText,
+  instantOf,
+  readInt64,
+  timeText,
+  timestampText,
+  two,
+} from '../adapt/binary-time.js';
+import { daysFromCivil } from '../adapt/calendar.js';
 import { readInterval, writeInterval } from '../adapt/interval.js';
-import { Oids } from '../adapt/oids.js';
 import type { BinaryType } from './binary-type.js';
-import { readInt64, writeBigInt64, writeInt64 } from './binary-type.js';
+import { writeBigInt64, writeInt64 } from './binary-type.js';
 import type { Block } from './block.js';
-import { civilDate, daysFromCivil } from '../adapt/calendar.js';
 import { shown, type RowPlace } from './row-place.js';
 
-/** Days from 1970-01-01 to 2000-01-01, from which PostgreSQL counts. */
-const EPOCH_DAYS = 10_957;
-const EPOCH_MILLISECONDS = EPOCH_DAYS * 86_400_000;
-const DAY = 86_400_000_000;
 /** So many days of microseconds are exact as a number. */
 const EXACT_DAYS = 100_000;
 
 const INT32_MAX = 0x7fff_ffff;
 const INT32_MIN = -0x8000_0000;
-const INT64_MAX = 2n ** 63n - 1n;
-const INT64_MIN = -(2n ** 63n);
 /** What PostgreSQL has, in days from 2000-01-01: from 4714-11-24 BC to 5874897-12-31, or with a time to 294276-12-31. */
 const FIRST_DAY = -2_451_545;
 const LAST_DATE = 2_145_031_948;
@@ -25,25 +30,6 @@ const FIRST_MICROSECOND = BigInt(FIRST_DAY) * BigInt(DAY);
 const LAST_MICROSECOND = 106_751_983n * BigInt(DAY) - 1n;
 
 const MONTH_LENGTHS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-
-/** The date of a day from 2000-01-01, as the server writes it, without BC. */
-function dateText(days: number): { readonly text: string; readonly bc: boolean } {
-  const { year, month, day } = civilDate(days + EPOCH_DAYS);
-  const bc = year <= 0;
-  return { text: `${String(bc ? 1 - year : year).padStart(4, '0')}-${two(month)}-${two(day)}`, bc };
-}
-
-function two(value: number): string {
-  return value < 10 ? `0${String(value)}` : String(value);
-}
-
-/** The time of day, or any number of hours, as the server writes it. */
-function timeText(microseconds: number): string {
-  const seconds = Math.floor(microseconds / 1_000_000);
-  const fraction = microseconds - seconds * 1_000_000;
-  const text = `${two(Math.floor(seconds / 3600))}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
-  return fraction === 0 ? text : `${text}.${String(fraction).padStart(6, '0').replace(/0+$/, '')}`;
-}
 
 const DATE = String.raw`(\d{4,7})-(\d\d)-(\d\d)`;
 const TIME = String.raw`(\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?`;
@@ -216,15 +202,7 @@ export const timestamptz: BinaryType = {
     writeMoment(moment, '', 'timestamptz', out, place);
     return true;
   },
-  load: (bytes, start) => {
-    const microseconds = readInt64(bytes, start);
-    if (typeof microseconds === 'number') {
-      return new Date(Math.floor(microseconds / 1000) + EPOCH_MILLISECONDS);
-    }
-    // The infinities and the years that a Date may not hold: rare enough to go by the loader that knows what to say of them.
-    const text = Buffer.from(timestampText(bytes, start, '+00'), 'latin1');
-    return builtinAdapters.loaderFor(Oids.timestamptz)(text, 0, text.length);
-  },
+  load: instantOf,
   text: (bytes, start) => timestampText(bytes, start, '+00'),
 };
 
@@ -250,24 +228,6 @@ function writeMoment(
   } else {
     writeInt64(days * DAY + ofDay, out);
   }
-}
-
-function timestampText(bytes: Buffer, start: number, zone: string): string {
-  const total = readInt64(bytes, start);
-  let days: number;
-  let microseconds: number;
-  if (typeof total === 'number') {
-    days = Math.floor(total / DAY);
-    microseconds = total - days * DAY;
-  } else {
-    if (total === INT64_MAX) return 'infinity';
-    if (total === INT64_MIN) return '-infinity';
-    const rest = ((total % BigInt(DAY)) + BigInt(DAY)) % BigInt(DAY);
-    days = Number((total - rest) / BigInt(DAY));
-    microseconds = Number(rest);
-  }
-  const { text, bc } = dateText(days);
-  return `${text} ${timeText(microseconds)}${zone}${bc ? ' BC' : ''}`;
 }
 
 const ISO_DURATION =

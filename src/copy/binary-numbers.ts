@@ -1,5 +1,6 @@
+import { readInt64 } from '../adapt/binary-time.js';
 import type { BinaryType } from './binary-type.js';
-import { readInt64, writeBigInt64, writeInt64 } from './binary-type.js';
+import { writeBigInt64, writeInt64 } from './binary-type.js';
 import type { Block } from './block.js';
 import { shown, type RowPlace } from './row-place.js';
 

@@ -15,8 +15,6 @@ export interface BinaryType {
 }
 
 const TWO_32 = 0x1_0000_0000;
-/** Above it in absolute value, the upper half of an int8 makes a number that is not exact. */
-const EXACT_HIGH = 0x10_0000;
 
 /** An integer of 64 bits that is exact as a number. */
 export function writeInt64(value: number, out: Block): void {
@@ -29,11 +27,4 @@ export function writeBigInt64(value: bigint, out: Block): void {
   out.room(8);
   out.bytes.writeBigInt64BE(value, out.length);
   out.length += 8;
-}
-
-/** The integer of 64 bits at `at`, as a number if that is exact. */
-export function readInt64(bytes: Buffer, at: number): number | bigint {
-  const high = bytes.readInt32BE(at);
-  if (high >= -EXACT_HIGH && high < EXACT_HIGH) return high * TWO_32 + bytes.readUInt32BE(at + 4);
-  return bytes.readBigInt64BE(at);
 }

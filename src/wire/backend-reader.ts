@@ -1,3 +1,4 @@
+import { readInt32 } from './integers.js';
 import { Backend, isBackendMessage } from './protocol.js';
 
 /** Where the messages go. Bodies are `bytes[start..end)`, valid only during the call. */
@@ -112,7 +113,7 @@ export class BackendReader {
     let joined = end;
     let next = end;
     while (chunk.length - next >= HEADER && chunk[next] === Backend.CopyData) {
-      const length = lengthAt(chunk, next);
+      const length = readInt32(chunk, next + 1);
       const behind = next + 1 + length;
       // What is not complete, or garbage, is dealt with in the usual way.
       if (length < 4 || behind > chunk.length) break;
@@ -146,7 +147,7 @@ export class BackendReader {
   /** Length of the message at `at`, its type byte included; -1 after garbage. */
   #messageLength(bytes: Buffer, at: number): number {
     const type = bytes[at]!;
-    const length = lengthAt(bytes, at);
+    const length = readInt32(bytes, at + 1);
     if (
       !isBackendMessage[type] ||
       length < 4 ||
@@ -161,9 +162,4 @@ export class BackendReader {
     }
     return length + 1;
   }
-}
-
-/** What the header of the message at `at` says of its length: its own four bytes and the body's. */
-function lengthAt(bytes: Buffer, at: number): number {
-  return (bytes[at + 1]! << 24) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 8) | bytes[at + 4]!;
 }

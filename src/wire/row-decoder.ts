@@ -1,7 +1,9 @@
 import { ProtocolViolation, type Field } from './backend-messages.js';
+import { readInt32 } from './integers.js';
 
 /**
- * Reads one value, in text format unless it is a loader of another, from `bytes[start..end)`. The buffer belongs to the socket: a loader copies what it keeps.
+ * Reads one value, in text format unless it is a loader of another, from `bytes[start..end)`. The buffer belongs to the socket: a
+ * loader copies what it keeps.
  */
 export type Loader = (bytes: Buffer, start: number, end: number) => unknown;
 
@@ -48,7 +50,7 @@ export class TupleDecoder implements RowDecoder {
     checkWidth(bytes, start, end, width);
     let at = start + 2;
     for (let i = 0; i < width; i++) {
-      const length = readLength(bytes, at);
+      const length = readInt32(bytes, at);
       at += 4;
       if (length < 0) {
         if (length !== -1) throw contradiction();
@@ -89,7 +91,7 @@ export class ObjectDecoder implements RowDecoder {
     checkWidth(bytes, start, end, width);
     let at = start + 2;
     for (let i = 0; i < width; i++) {
-      const length = readLength(bytes, at);
+      const length = readInt32(bytes, at);
       at += 4;
       if (length < 0) {
         if (length !== -1) throw contradiction();
@@ -109,10 +111,6 @@ export class ObjectDecoder implements RowDecoder {
   valuesOf(row: Readonly<Record<string, unknown>>): unknown[] {
     return this.#names.map((name) => row[name]);
   }
-}
-
-function readLength(bytes: Buffer, at: number): number {
-  return (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
 }
 
 function checkWidth(bytes: Buffer, start: number, end: number, width: number): void {

@@ -2,7 +2,13 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { AsyncConnectionPool, dictRow, errors, type PoolOptions } from '../../src/index.js';
+import {
+  AsyncConnectionPool,
+  dictRow,
+  errors,
+  type ConninfoParams,
+  type PoolOptions,
+} from '../../src/index.js';
 import { backends, dsn, makePool } from '../support/database.js';
 import { freePort } from '../support/server.js';
 import { warningsOf } from '../support/warnings.js';
@@ -287,15 +293,7 @@ describe('allowExitOnIdle', () => {
       console.log('served');
     `;
     const port = await freePort();
-    const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', program], {
-      env: { ...process.env, DSN: dsn({ host: '127.0.0.1', port }) },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    const exited = once(child, 'exit');
-    onTestFinished(async () => {
-      child.kill('SIGKILL');
-      await exited;
-    });
+    const { child, exited } = start(program, { host: '127.0.0.1', port });
     await once(child.stdout, 'data');
     expect(await Promise.race([exited, sleep(1500, 'still there')])).toBe('still there');
   });
@@ -313,20 +311,26 @@ describe('allowExitOnIdle', () => {
       console.log('idle');
       ${what === 'idle connections' ? '' : "const c = await pool.getconn(); await c.setAutocommit(true); await c.execute('listen x'); for await (const n of c.notifies()) console.log(n);"}
     `;
-    const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', program], {
-      env: { ...process.env, DSN: dsn() },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    const exited = once(child, 'exit');
-    onTestFinished(async () => {
-      child.kill('SIGKILL');
-      await exited;
-    });
+    const { child, exited } = start(program);
     await once(child.stdout, 'data');
     const result = await Promise.race([exited, sleep(ends ? 20_000 : 1500, 'still there')]);
     expect(result).toEqual(ends ? [0, null] : 'still there');
   });
 });
+
+/** Runs a program in a process of its own, until the test ends at the latest. */
+function start(program: string, params: ConninfoParams = {}) {
+  const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', program], {
+    env: { ...process.env, DSN: dsn(params) },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exited = once(child, 'exit');
+  onTestFinished(async () => {
+    child.kill('SIGKILL');
+    await exited;
+  });
+  return { child, exited };
+}
 
 /** The parameters of the run's server, each by its name. */
 function params(): Record<string, string> {
