@@ -5,7 +5,7 @@ import { NOT_ENDED, tracers, type ConnectMessage } from '../diagnostics.js';
 import * as errors from '../errors/index.js';
 import { locate } from '../errors/location.js';
 import { Session } from '../session/session.js';
-import { DEFAULT_CONNECT_TIMEOUT } from '../session/startup.js';
+import { DEFAULT_CONNECT_TIMEOUT } from '../session/sign-in.js';
 import { connectFailure, failedAs } from '../wire/connect-failure.js';
 import { describeAddress, type ServerAddress } from '../wire/socket.js';
 import type { Encryption } from '../wire/tls.js';

@@ -131,7 +131,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
           options.prepareThreshold === undefined ? DEFAULT_PREPARE_THRESHOLD : options.prepareThreshold,
         max: DEFAULT_PREPARED_MAX,
       },
-      adapters: (options.context?.adapters ?? globalAdapters).cloneFor(session.parameters),
+      adapters: (options.context?.adapters ?? globalAdapters).cloneFor(session.certainParameters),
       rowFactory: options.rowFactory ?? tupleRow,
       cursorFactory: options.cursorFactory ?? AsyncCursor,
       serverCursorFactory: AsyncServerCursor,

@@ -2,8 +2,8 @@ import type { AdaptersMap } from '../adapt/adapters-map.js';
 import * as errors from '../errors/index.js';
 import type { CopyChannel } from '../session/copy-channel.js';
 import type { PreparePolicy } from '../session/prepared-statements.js';
-import type { Hold } from '../session/queue.js';
-import type { ResponseFields } from '../session/link.js';
+import type { ExclusiveLock } from '../session/queue.js';
+import type { ResponseFields } from '../session/transport.js';
 import type { Session, SessionUser } from '../session/session.js';
 import type { RowStream } from '../session/row-stream.js';
 import type { SentParam, ShownQuery, StatementRequest, StatementResult } from '../session/statement.js';
@@ -115,6 +115,11 @@ export class Handle implements SessionUser {
   }
 
   /** @internal */
+  onSyncError(error: unknown): void {
+    this.pipeline.failed(error);
+  }
+
+  /** @internal */
   onStatementError(error: unknown): void {
     if (this.session.closed) this.#endSeen = true;
     if (!(error instanceof errors.Error) || error.sqlstate === null) return;
@@ -179,7 +184,7 @@ export class Handle implements SessionUser {
   }
 
   /** Executes what `request()` made. */
-  run(request: StatementRequest, hold?: Hold): Promise<readonly StatementResult[]> {
+  run(request: StatementRequest, hold?: ExclusiveLock): Promise<readonly StatementResult[]> {
     this.check();
     if (this.session.closed) this.#endSeen = true;
     return this.session.submit(request, hold);
@@ -211,7 +216,7 @@ export class Handle implements SessionUser {
   }
 
   /** Opens a transaction if none is open, unless in autocommit. */
-  async openTransaction(options: { hold?: Hold; signal?: AbortSignal | undefined } = {}): Promise<void> {
+  async openTransaction(options: { hold?: ExclusiveLock; signal?: AbortSignal | undefined } = {}): Promise<void> {
     // In a pipeline it comes with the next statement.
     if (this.settings.autocommit || (this.pipeline.active && options.hold === undefined)) return;
     await this.command(beginStatement(this.settings), { ...options, onlyIf: 'idle' });
@@ -224,7 +229,7 @@ export class Handle implements SessionUser {
    */
   async command(
     text: string,
-    options: { onlyIf?: 'in transaction' | 'idle'; hold?: Hold; signal?: AbortSignal | undefined } = {},
+    options: { onlyIf?: 'in transaction' | 'idle'; hold?: ExclusiveLock; signal?: AbortSignal | undefined } = {},
   ): Promise<void> {
     this.check();
     const { onlyIf, hold, signal } = options;
@@ -238,7 +243,7 @@ export class Handle implements SessionUser {
       rows: null,
       policy: this.policy,
       signal,
-      decisive: true,
+      outcomeMatters: true,
     };
     try {
       await this.run(request, hold);

@@ -1,7 +1,7 @@
 import { channels, type NoticeMessage } from '../diagnostics.js';
 import * as errors from '../errors/index.js';
 import { thrownText } from '../errors/thrown.js';
-import type { ResponseFields } from '../session/link.js';
+import type { ResponseFields } from '../session/transport.js';
 import type { Session } from '../session/session.js';
 
 /** Hears of a notice of the server. */

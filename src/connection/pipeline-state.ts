@@ -27,7 +27,7 @@ export class PipelineState {
 
   enter(): void {
     this.#handle.check();
-    this.#handle.session.checkNoConversation();
+    this.#handle.session.checkNoExchange();
     if (this.#depth++ === 0) this.#handle.session.beginPipeline();
   }
 
@@ -50,12 +50,17 @@ export class PipelineState {
       },
       (error: unknown) => {
         sent.delete(watched);
-        // What has been skipped is not worth more words than what it was skipped for.
-        if (this.#untold === null || this.#untold.error instanceof errors.PipelineAborted)
-          this.#untold = { error };
+        this.failed(error);
       },
     );
     sent.add(watched);
+  }
+
+  /** Something has failed that no statement of the pipeline stands for: `sync()` tells. */
+  failed(error: unknown): void {
+    // What has been skipped is not worth more words than what it was skipped for.
+    if (this.#untold === null || this.#untold.error instanceof errors.PipelineAborted)
+      this.#untold = { error };
   }
 
   /** Somebody has been told of the failure. */

@@ -1,6 +1,6 @@
 import * as errors from '../errors/index.js';
 import { INSPECT } from '../inspect.js';
-import type { Hold } from '../session/queue.js';
+import type { ExclusiveLock } from '../session/queue.js';
 import { TransactionStatus } from '../session/status.js';
 import type { AsyncConnection } from './connection.js';
 import { HANDLE, type Handle } from './handle.js';
@@ -116,7 +116,7 @@ export class AsyncTransaction implements AsyncDisposable {
   }
 
   /** Leaves nothing of a block that nobody wants any more, whose opening may have been done. */
-  async #unenter(hold: Hold): Promise<void> {
+  async #unenter(hold: ExclusiveLock): Promise<void> {
     this.#state = 'rolled back';
     this.#handle.transactions--;
     if (this.#outermost) {
@@ -157,7 +157,7 @@ export class AsyncTransaction implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     // A connection that is gone has rolled back already, and its end is the business of whoever used it.
     if (!this.active || this.#handle.returned || this.#handle.session.closed) return;
-    await this.#handle.session.abandonConversation(
+    await this.#handle.session.abandonExchange(
       new errors.InterfaceError('the transaction block that it was begun in has been left'),
     );
     await this.rollback();
@@ -188,7 +188,7 @@ export class AsyncTransaction implements AsyncDisposable {
       );
     }
     // Refused like any statement, with the block as it was.
-    handle.session.checkNoConversation();
+    handle.session.checkNoExchange();
     this.#state = state;
     if (--handle.transactions !== this.#depth) {
       throw new errors.OutOfOrderTransactionNesting(
@@ -216,7 +216,7 @@ export class AsyncTransaction implements AsyncDisposable {
 
   async #send(
     commands: readonly string[],
-    options: { hold: Hold; signal?: AbortSignal | undefined },
+    options: { hold: ExclusiveLock; signal?: AbortSignal | undefined },
   ): Promise<void> {
     for (const command of commands) await this.#handle.command(command, options);
     if (this.#state === 'rolled back') this.#handle.wrote = this.#wroteBefore;

@@ -2,7 +2,7 @@ import type { AdaptersMap } from '../adapt/adapters-map.js';
 import { rowDecoders } from '../cursor/decoders.js';
 import * as errors from '../errors/index.js';
 import { tupleRow } from '../rows.js';
-import type { Hold } from '../session/queue.js';
+import type { ExclusiveLock } from '../session/queue.js';
 import type { StatementRequest } from '../session/statement.js';
 import { TransactionStatus } from '../session/status.js';
 import type { Handle } from './handle.js';
@@ -172,7 +172,7 @@ export class TwoPhase {
       }
       try {
         const request = this.#request(`PREPARE TRANSACTION ${quoteLiteral(xid.toString())}`, signal);
-        const [result] = await this.#handle.run({ ...request, decisive: true }, hold);
+        const [result] = await this.#handle.run({ ...request, outcomeMatters: true }, hold);
         // In a failed transaction the server rolls back and is content, as it is with COMMIT.
         if (result?.tag !== 'PREPARE TRANSACTION') {
           throw new (errors.conditionClass('InFailedSqlTransaction'))(
@@ -261,7 +261,7 @@ export class TwoPhase {
 
   /** Runs `steps` when everything before has been answered, a failure in a pipeline told. */
   async #exclusively<T>(
-    steps: (hold: Hold, status: TransactionStatus) => Promise<T>,
+    steps: (hold: ExclusiveLock, status: TransactionStatus) => Promise<T>,
     signal: AbortSignal | undefined,
   ): Promise<T> {
     const handle = this.#handle;

@@ -133,6 +133,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       this.#query = request.text;
       if (this.#handle.pipeline.active) {
         this.#sendInPipeline(request, true);
+        await this.#handle.session.room();
         return this;
       }
       this.#operation.runs([request]);

@@ -3,7 +3,7 @@ import type { Handle } from '../connection/handle.js';
 import * as errors from '../errors/index.js';
 import type { BoundQuery, QueryBinding } from '../query/binding.js';
 import type { Params } from '../query/placeholders.js';
-import type { Hold } from '../session/queue.js';
+import type { ExclusiveLock } from '../session/queue.js';
 import type { StatementRequest, StatementResult } from '../session/statement.js';
 import { TransactionStatus } from '../session/status.js';
 import type { RowDecoderSource } from '../wire/row-decoder.js';
@@ -52,7 +52,7 @@ export class Executions {
    * Runs them: all or none take effect. One batch of executions of a single text stands under one Sync, which is a transaction of
    * its own; anything more needs a transaction around it, which in autocommit is begun and ended here.
    */
-  async run(hold?: Hold): Promise<void> {
+  async run(hold?: ExclusiveLock): Promise<void> {
     const { handle, signal } = this.#parts;
     const held = hold === undefined ? {} : { hold };
     let ownTransaction = false;
@@ -112,7 +112,7 @@ export class Executions {
   }
 
   /** Runs requests one behind the other; without a signal, which is heard of by one at a time, they are sent at once. */
-  async #runAll(requests: readonly StatementRequest[], hold?: Hold): Promise<StatementResult[]> {
+  async #runAll(requests: readonly StatementRequest[], hold?: ExclusiveLock): Promise<StatementResult[]> {
     const { handle } = this.#parts;
     const results: StatementResult[] = [];
     if (this.#parts.signal !== undefined) {

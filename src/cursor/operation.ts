@@ -2,11 +2,11 @@ import type { Handle } from '../connection/handle.js';
 import type { AsyncCopy } from '../copy/copy.js';
 import * as errors from '../errors/index.js';
 import { describeQuery, type Query } from '../query/binding.js';
-import type { Hold } from '../session/queue.js';
+import type { ExclusiveLock } from '../session/queue.js';
 import type { StatementRequest, StatementResult } from '../session/statement.js';
 
 /** Runs a statement of the operation that is under way. @internal */
-export type RunStatement = (request: StatementRequest, hold?: Hold) => Promise<readonly StatementResult[]>;
+export type RunStatement = (request: StatementRequest, hold?: ExclusiveLock) => Promise<readonly StatementResult[]>;
 
 const NO_REQUESTS: readonly StatementRequest[] = [];
 

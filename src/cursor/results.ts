@@ -3,7 +3,7 @@ import { copyColumns } from '../copy/columns.js';
 import * as errors from '../errors/index.js';
 import type { RowFactory, RowSource } from '../rows.js';
 import { affectedRows } from '../session/command-tag.js';
-import type { RowBatch } from '../session/conversation.js';
+import type { RowBatch } from '../session/exchange.js';
 import type { StatementResult } from '../session/statement.js';
 import { CursorResult, rowAsItIs } from './result.js';
 import type { StreamedBatch } from './streamed-rows.js';

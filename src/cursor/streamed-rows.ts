@@ -1,4 +1,4 @@
-import type { RowBatch } from '../session/conversation.js';
+import type { RowBatch } from '../session/exchange.js';
 import type { RowStream } from '../session/row-stream.js';
 import type { StatementResult } from '../session/statement.js';
 

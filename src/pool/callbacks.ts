@@ -2,7 +2,7 @@ import type { AsyncConnection } from '../connection/connection.js';
 import { dropConnection } from '../connection/lease.js';
 import { connectTimeout } from '../conninfo/index.js';
 import * as errors from '../errors/index.js';
-import { DEFAULT_CONNECT_TIMEOUT } from '../session/startup.js';
+import { DEFAULT_CONNECT_TIMEOUT } from '../session/sign-in.js';
 import { TransactionStatus } from '../session/status.js';
 import { systemClock } from './clock.js';
 import { within } from './limits.js';

@@ -1,129 +1,188 @@
-import type { BackendKey } from '../wire/backend-messages.js';
 import { sendCancelRequest } from '../wire/cancel-request.js';
-import type { ServerAddress } from '../wire/socket.js';
-import type { PendingStatement } from './statement.js';
+import type { InFlight } from './in-flight.js';
+import type { Reply, StatementReply } from './reply.js';
+import { connectionError, type Transport } from './transport.js';
 
-/** How long the server may take to answer a cancel request, in seconds, before the session is given up. */
-export const CANCEL_LIMIT = 5;
-
-/** How long a request may have no effect before it is sent again, in seconds; each time twice as long. */
-const PATIENCE = 0.1;
-
-/** How long a server that is there takes at most to deal with a request, in seconds. */
-const SIGN_OF_LIFE = 0.08;
-
-/** The session, as far as its cancel requests go. */
-export interface Cancelled {
-  /** Whether nothing but the statement can be hit by a request. */
-  isAlone(pending: PendingStatement): boolean;
-  /** A request has been dealt with. */
-  onDone(): void;
-  /** The server does not answer in time. */
-  giveUp(): void;
+/** Who waits until a request to cancel `reply` has been dealt with. */
+interface Waiter {
+  readonly reply: Reply;
+  readonly resolve: () => void;
 }
 
 /**
- * The cancel requests of a session. While one is `underway` nothing may be sent, so that it can't hit another statement than
- * the one that is running.
+ * The cancel requests of a session, which are connections of their own: at most one at a time. It is idle, or a request has been made
+ * and nothing may be sent until the server has dealt with it, or the statement's answer is awaited. What else is to be cancelled
+ * waits for its turn: a request hits what the server runs at that moment, so one is made only for the statement that is being
+ * answered, and only if all that has been sent behind it is to be cancelled too, or would be skipped.
  */
 export class Cancellation {
-  readonly #address: ServerAddress;
-  readonly #session: Cancelled;
-  readonly #requests = new Set<AbortController>();
-  readonly #answers = new Map<PendingStatement, NodeJS.Timeout>();
-  readonly #repetitions = new Map<PendingStatement, NodeJS.Timeout>();
-  readonly #silence = new Set<NodeJS.Timeout>();
+  readonly #transport: Transport;
+  readonly #inFlight: InFlight;
+  readonly #onDealtWith: () => void;
+  #state: 'idle' | 'requested' | 'awaiting answer' = 'idle';
+  /** What the last request was made for, until it is answered. */
+  #target: Reply | null = null;
+  /** Which reply has to come within a limit of time, and the limit. */
+  #deadline: { readonly reply: Reply; readonly timer: NodeJS.Timeout } | null = null;
+  #repetition: NodeJS.Timeout | null = null;
+  #silence: NodeJS.Timeout | null = null;
+  #patience = 0;
+  #request: AbortController | null = null;
+  #waiters: Waiter[] = [];
   #stopped = false;
 
-  constructor(address: ServerAddress, session: Cancelled) {
-    this.#address = address;
-    this.#session = session;
+  /** `onDealtWith` is called when the server has dealt with a request. */
+  constructor(transport: Transport, inFlight: InFlight, onDealtWith: () => void) {
+    this.#transport = transport;
+    this.#inFlight = inFlight;
+    this.#onDealtWith = onDealtWith;
   }
 
+  /** Whether a request has been made that may hit whatever the server is sent. */
   get underway(): boolean {
-    return this.#requests.size > 0;
+    return this.#state === 'requested';
   }
 
-  /**
-   * Asks the server to cancel `pending`, which is running, again and again until it is answered: a request that arrives before its
-   * statement does nothing. Resolves when the first one has been dealt with. There is one limit for the statement's answer,
-   * however often it is cancelled, and one for each request, which late could hit a successor.
-   */
-  async request(pending: PendingStatement, key: BackendKey): Promise<void> {
-    this.expectAnswer(pending);
-    await this.#send(key);
-    if (!pending.settled && !this.#stopped && !this.#repetitions.has(pending)) {
-      this.#repeat(pending, key, PATIENCE);
+  /** Has a statement in flight cancelled, as soon as nothing else can be hit. */
+  want(reply: Reply): void {
+    reply.cancelWanted = true;
+    this.advance();
+  }
+
+  /** Has a statement cancelled although others may have been sent behind it. Resolves when the request has been dealt with. */
+  wantNow(reply: StatementReply): Promise<void> {
+    reply.cancelAnyway = true;
+    return new Promise((resolve) => {
+      this.#waiters.push({ reply, resolve });
+      this.want(reply);
+    });
+  }
+
+  /** Makes the next request, if there is one to be made: called whenever another statement is being answered. */
+  advance(): void {
+    if (this.#state === 'requested' || this.#stopped) return;
+    const { head } = this.#inFlight;
+    if (this.#target !== null && head === this.#target) return;
+    this.#target = null;
+    this.#state = 'idle';
+    this.#clearRepetition();
+    if (head?.cancelWanted !== true || !this.#isSafe(head)) return;
+    this.#target = head;
+    this.#patience = this.#transport.limits.cancelAgain;
+    this.#make(head);
+  }
+
+  #isSafe(head: Reply): boolean {
+    if (head.kind === 'statement' && head.cancelAnyway) return true;
+    for (const reply of this.#inFlight) {
+      const isHit = reply.cancelWanted || (reply.segment !== null && reply.segment === head.segment);
+      if (!isHit) return false;
     }
-    this.#session.onDone();
+    return true;
   }
 
-  /**
-   * Calls `then` if the requests under way have not been dealt with after a while in which a server would have: who has lost interest
-   * need not wait until the silence has lasted long enough for the session to be given up.
-   */
-  whenSilent(then: () => void): void {
-    const requests = [...this.#requests];
-    const timer = setTimeout(() => {
-      this.#silence.delete(timer);
-      if (requests.some((request) => this.#requests.has(request))) then();
-    }, SIGN_OF_LIFE * 1000);
-    this.#silence.add(timer);
-  }
-
-  #repeat(pending: PendingStatement, key: BackendKey, patience: number): void {
-    const timer = setTimeout(() => {
-      void (async () => {
-        // Who has requests under way already needs no other.
-        if (!this.underway && this.#session.isAlone(pending)) await this.#send(key);
-        if (this.#repetitions.get(pending) === timer) this.#repeat(pending, key, 2 * patience);
-        this.#session.onDone();
-      })();
-    }, patience * 1000);
-    this.#repetitions.set(pending, timer);
-  }
-
-  async #send(key: BackendKey): Promise<void> {
+  #make(reply: Reply): void {
+    this.#state = 'requested';
+    this.expectAnswer(reply);
+    const { limits, address, key } = this.#transport;
     const request = new AbortController();
-    const timer = setTimeout(() => {
-      this.#session.giveUp();
-    }, CANCEL_LIMIT * 1000);
-    this.#requests.add(request);
-    try {
-      await sendCancelRequest(this.#address, key, request.signal);
-    } catch {
+    this.#request = request;
+    // Late, it could hit a successor.
+    const limit = setTimeout(() => {
+      this.#giveUp();
+    }, limits.cancel * 1000);
+    this.#silence = setTimeout(() => {
+      if (reply.kind === 'statement') reply.onSilence?.();
+    }, limits.signOfLife * 1000);
+    void sendCancelRequest(address, key, request.signal)
       // Not delivered: the statement may still end by itself before the limit.
-    }
-    clearTimeout(timer);
-    this.#requests.delete(request);
+      .catch(() => undefined)
+      .then(() => {
+        clearTimeout(limit);
+        clearTimeout(this.#silence!);
+        this.#request = null;
+        this.#onceDealtWith(reply);
+      });
   }
 
-  /** `pending` has been asked to end: there is a limit for its answer. */
-  expectAnswer(pending: PendingStatement): void {
-    if (pending.settled || this.#answers.has(pending)) return;
+  #onceDealtWith(reply: Reply): void {
+    this.#state = 'awaiting answer';
+    if (this.#stopped) return;
+    for (const other of this.#inFlight) if (other !== reply) other.mayBeHit = true;
+    if (this.#inFlight.head === reply) this.#repeatLater(reply);
+    this.#tellWaiters();
+    this.advance();
+    this.#onDealtWith();
+  }
+
+  /** A request that arrives before its statement does nothing, so another is made if there is still no answer. */
+  #repeatLater(reply: Reply): void {
+    const patience = this.#patience;
+    this.#patience = 2 * patience;
+    this.#repetition = setTimeout(() => {
+      if (this.#inFlight.head !== reply) return;
+      if (this.#isSafe(reply)) this.#make(reply);
+      else this.#repeatLater(reply);
+    }, patience * 1000);
+  }
+
+  /** A reply has been asked to end: there is a limit for its answer. */
+  expectAnswer(reply: Reply): void {
+    if (this.#stopped || this.#deadline?.reply === reply) return;
+    this.#clearDeadline();
     const timer = setTimeout(() => {
-      this.#session.giveUp();
-    }, CANCEL_LIMIT * 1000);
-    this.#answers.set(pending, timer);
+      this.#giveUp();
+    }, this.#transport.limits.cancel * 1000);
+    this.#deadline = { reply, timer };
   }
 
-  /** The statement has been answered. */
-  answered(pending: PendingStatement): void {
-    if (this.#answers.size === 0) return;
-    clearTimeout(this.#answers.get(pending));
-    this.#answers.delete(pending);
-    clearTimeout(this.#repetitions.get(pending));
-    this.#repetitions.delete(pending);
+  /** A reply has been answered, and is not in flight any more. */
+  answered(reply: Reply): void {
+    if (this.#deadline?.reply === reply) this.#clearDeadline();
+    if (this.#target === reply) {
+      this.#clearRepetition();
+      if (this.#state !== 'requested') this.#target = null;
+    }
+    if (this.#waiters.length > 0) this.#tellWaiters();
+  }
+
+  /** Waiters whose reply has been answered, or been the target of a request that is over, need not wait any more. */
+  #tellWaiters(): void {
+    if (this.#state === 'requested') return;
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    const inFlight = new Set(this.#inFlight);
+    for (const waiter of waiters) {
+      if (inFlight.has(waiter.reply) && waiter.reply !== this.#target) this.#waiters.push(waiter);
+      else waiter.resolve();
+    }
+  }
+
+  #giveUp(): void {
+    this.#transport.fail(
+      connectionError(
+        `the server did not answer a cancel request within ${String(this.#transport.limits.cancel)} seconds; the connection is closed`,
+      ),
+    );
   }
 
   /** The session is over: so are its requests. */
   stop(): void {
     this.#stopped = true;
-    for (const timer of [...this.#answers.values(), ...this.#repetitions.values(), ...this.#silence]) {
-      clearTimeout(timer);
-    }
-    this.#answers.clear();
-    this.#repetitions.clear();
-    for (const request of this.#requests) request.abort(new Error('the session is closed'));
+    this.#clearDeadline();
+    this.#clearRepetition();
+    if (this.#silence !== null) clearTimeout(this.#silence);
+    this.#request?.abort(new Error('the session is closed'));
+    for (const { resolve } of this.#waiters.splice(0)) resolve();
+  }
+
+  #clearDeadline(): void {
+    if (this.#deadline !== null) clearTimeout(this.#deadline.timer);
+    this.#deadline = null;
+  }
+
+  #clearRepetition(): void {
+    if (this.#repetition !== null) clearTimeout(this.#repetition);
+    this.#repetition = null;
   }
 }

@@ -40,6 +40,10 @@ interface Known {
   place: Link<Known> | null;
 }
 
+/** How many texts are counted before they are prepared, and how many characters they have together, at most. */
+const MOST_COUNTED = 1000;
+const MOST_COUNTED_LENGTH = 500_000;
+
 /** Which statements a session has prepared, and how often the others have been executed. */
 export class PreparedStatements {
   /** By the text itself, whose hash is known: one made of text and types would have to be hashed each time. */
@@ -47,6 +51,9 @@ export class PreparedStatements {
   /** The least recently used first, both of them. */
   readonly #kept = new LinkedList<Known>();
   readonly #counted = new LinkedList<Known>();
+  #countedLength = 0;
+  /** Those prepared since no transaction was open. */
+  #young: Known[] = [];
   #evicted: string[] = [];
   /**
    * No other session's: behind a pooler that hands server connections around, a name that two sessions shared would execute the
@@ -55,28 +62,21 @@ export class PreparedStatements {
   readonly #prefix = `_pg3_${randomBytes(6).toString('hex')}_`;
   #lastName = 0;
 
-  /** Whether a statement is prepared, or would be if it were executed now. */
-  reaches(
-    text: string,
-    params: readonly Typed[],
-    prepare: boolean | undefined,
-    policy: PreparePolicy,
-  ): boolean {
-    if (prepare === false || policy.threshold === null || keepsNone(policy)) return false;
-    const known = this.#find(text, params);
-    return known?.statement != null || (known?.executions ?? 0) >= policy.threshold;
-  }
-
   /** Counts an execution of a statement that is not prepared. */
-  count(text: string, params: readonly Typed[]): void {
-    const known = this.#find(text, params) ?? this.#add(text, params);
+  #count(known: Known): void {
+    const { text } = known;
     known.executions++;
     if (known.place !== null) {
       this.#counted.moveToEnd(known.place);
       return;
     }
     known.place = this.#counted.push(known);
-    if (this.#counted.length > MOST_COUNTED) this.#drop(this.#counted.shift()!);
+    this.#countedLength += text.length;
+    while (this.#counted.length > MOST_COUNTED || this.#countedLength > MOST_COUNTED_LENGTH) {
+      const oldest = this.#counted.shift()!;
+      this.#countedLength -= oldest.text.length;
+      this.#drop(oldest);
+    }
   }
 
   /** The named statement to execute, to be parsed first unless `ready`; null if this execution is to be unnamed. */
@@ -97,14 +97,17 @@ export class PreparedStatements {
       return known.statement;
     }
     if (prepare !== true && (known?.executions ?? 0) < policy.threshold) {
-      this.count(text, params);
+      this.#count(known ?? this.#add(text, params));
       return null;
     }
     return this.#prepare(known ?? this.#add(text, params), policy);
   }
 
   #prepare(known: Known, policy: PreparePolicy): ServerStatement {
-    if (known.place !== null) this.#counted.remove(known.place);
+    if (known.place !== null) {
+      this.#counted.remove(known.place);
+      this.#countedLength -= known.text.length;
+    }
     known.executions = 0;
     known.place = this.#kept.push(known);
     known.statement = {
@@ -114,6 +117,7 @@ export class PreparedStatements {
       fixed: hasFixedColumns(known.text),
       fields: undefined,
     };
+    this.#young.push(known);
     while (this.#kept.length > (policy.max ?? Infinity)) {
       const oldest = this.#kept.shift()!;
       this.#evicted.push(oldest.statement!.name);
@@ -135,12 +139,22 @@ export class PreparedStatements {
     this.#evicted.push(...names);
   }
 
-  /** The server refused to prepare it. */
-  forget(text: string, statement: ServerStatement): void {
+  /** A statement is not to be used again: the server refused to prepare it, or is to close it. */
+  forget(text: string, statement: ServerStatement, close = false): void {
     const known = this.#known.get(text)?.find((other) => other.statement === statement);
     if (known === undefined) return;
+    if (close) this.#evicted.push(statement.name);
     this.#kept.remove(known.place!);
     this.#drop(known);
+  }
+
+  /** No transaction is open: what was prepared in the last one may have used tables that have gone with it. */
+  transactionEnded(schemaMayHaveChanged: boolean): void {
+    if (this.#young.length === 0) return;
+    if (schemaMayHaveChanged) {
+      for (const known of this.#young) if (known.statement !== null) this.forget(known.text, known.statement, true);
+    }
+    this.#young = [];
   }
 
   /** What the server has prepared may not be valid any more. */
@@ -155,6 +169,8 @@ export class PreparedStatements {
   clear(): void {
     this.discardAll();
     while (this.#counted.shift() !== undefined);
+    this.#countedLength = 0;
+    this.#young = [];
     this.#known.clear();
     this.#evicted = [];
   }
@@ -192,5 +208,3 @@ export function haveTypes(params: readonly Typed[], types: readonly number[]): b
   for (let i = 0; i < types.length; i++) if (params[i]!.oid !== types[i]) return false;
   return true;
 }
-
-const MOST_COUNTED = 1000;

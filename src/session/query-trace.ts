@@ -20,12 +20,12 @@ export function queryMessage(request: StatementRequest, connection: ConnectionMe
 /** Puts what a statement has done into its message. */
 export function completeMessage(
   message: QueryMessage,
-  { conversation }: StatementRequest,
+  { exchange }: StatementRequest,
   results: readonly StatementResult[],
 ): void {
   message.tag = results.at(-1)?.tag ?? null;
   const counts = results.map(({ tag }) => affectedRows(tag));
-  if (conversation?.kind === 'rows') counts.push(conversation.rowsBefore);
+  if (exchange?.kind === 'rows') counts.push(exchange.rowsBefore);
   for (const count of counts) if (count !== null) message.rowcount = (message.rowcount ?? 0) + count;
 }
 
@@ -35,8 +35,8 @@ export function shownQuery({ shown }: StatementRequest): string | null {
   return typeof shown === 'string' ? shown : shown();
 }
 
-function kindOf({ conversation, executions, portal }: StatementRequest): QueryKind {
-  if (conversation !== undefined) return conversation.kind === 'copy' ? 'copy' : 'stream';
+function kindOf({ exchange, executions, portal }: StatementRequest): QueryKind {
+  if (exchange !== undefined) return exchange.kind === 'copy' ? 'copy' : 'stream';
   if (portal !== undefined) return 'portal';
   return executions !== null && executions.length > 1 ? 'batch' : 'statement';
 }

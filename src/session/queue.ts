@@ -1,17 +1,136 @@
 import { Fifo } from './fifo.js';
-import type { PendingStatement } from './statement.js';
+import type { StatementReply } from './reply.js';
+import type { StatementRequest, StatementResult } from './statement.js';
 import type { TransactionStatus } from './status.js';
 
-/** Something to be done when all statements before it have been answered. */
+/** A statement that waits for its turn, or has been sent: its caller waits until it is settled, once. */
+export class StatementEntry {
+  readonly kind = 'statement';
+  readonly request: StatementRequest;
+  /** Whether others may be sent before it has been answered. */
+  readonly keepsTransactionStatus: boolean;
+  /** Whether it is sent in a pipeline, where one Sync ends several statements. */
+  readonly pipelined: boolean;
+  readonly resolve: (results: readonly StatementResult[]) => void;
+  readonly reject: (reason: unknown) => void;
+
+  settled = false;
+  /** What its caller is told whatever the server answers, since the caller has given up. */
+  abandoned: { readonly reason: unknown } | null = null;
+  /** What the server owes for it; null until it is sent. Sent again, it has a new one. */
+  reply: StatementReply | null = null;
+  /** Whether its transaction has been begun for it, ahead of it. */
+  begunAhead = false;
+  /** Whether it has been sent twice, which is not done again. */
+  sentAgain = false;
+  #listeners: (() => void)[] | null = null;
+
+  constructor(
+    request: StatementRequest,
+    keepsTransactionStatus: boolean,
+    pipelined: boolean,
+    resolve: (results: readonly StatementResult[]) => void,
+    reject: (reason: unknown) => void,
+  ) {
+    this.request = request;
+    this.keepsTransactionStatus = keepsTransactionStatus;
+    this.pipelined = pipelined;
+    this.resolve = resolve;
+    this.reject = reject;
+  }
+
+  /** Calls `listener` once it is settled, before its caller hears of it. */
+  onSettled(listener: () => void): void {
+    if (this.settled) listener();
+    else (this.#listeners ??= []).push(listener);
+  }
+
+  tellSettled(): void {
+    if (this.#listeners !== null) for (const listener of this.#listeners) listener();
+  }
+}
+
+/** The end of a segment of a pipeline: a Sync is sent, if there is anything to be ended. */
+export class SyncEntry {
+  readonly kind = 'sync';
+  readonly resolve: () => void;
+  readonly reject: (reason: unknown) => void;
+
+  constructor(resolve: () => void, reject: (reason: unknown) => void) {
+    this.resolve = resolve;
+    this.reject = reject;
+  }
+}
+
+/** Something to be done between statements, when all before it have been answered. */
 export interface Turn {
+  readonly kind: 'turn';
   readonly run: (status: TransactionStatus) => void;
   readonly reject: (reason: unknown) => void;
-  /** Nobody wants it any more: it is passed over. */
+  /** The caller gave up: it is passed over. */
   dropped: boolean;
 }
 
-/** The right to be the only one whose statements are sent, for as long as `exclusively()` lasts. */
-export class Hold {
+/** What waits to be sent, or done. */
+export type QueueEntry = StatementEntry | SyncEntry | Turn;
+
+/** The right to be the only one whose statements are sent, for as long as `Session.exclusively()` lasts. */
+export class ExclusiveLock {
   /** @internal */
-  readonly waiting = new Fifo<PendingStatement | Turn>();
+  readonly waiting = new Fifo<QueueEntry>();
+}
+
+/** What waits to be sent, in order. While somebody has the session exclusively, only what comes with that lock is taken. */
+export class StatementQueue {
+  readonly #everybody = new ExclusiveLock();
+  #lock: ExclusiveLock | null = null;
+
+  /** How many wait, locked out or not. */
+  get length(): number {
+    return this.#everybody.waiting.length + (this.#lock?.waiting.length ?? 0);
+  }
+
+  get locked(): boolean {
+    return this.#lock !== null;
+  }
+
+  /** The entry to be taken next. */
+  get head(): QueueEntry | undefined {
+    return this.#current.first;
+  }
+
+  push(entry: QueueEntry, lock: ExclusiveLock = this.#everybody): void {
+    lock.waiting.push(entry);
+  }
+
+  /** Puts an entry before all others that may be taken. */
+  unshift(entry: QueueEntry): void {
+    this.#current.unshift(entry);
+  }
+
+  shift(): void {
+    this.#current.shift();
+  }
+
+  lock(): ExclusiveLock {
+    return (this.#lock = new ExclusiveLock());
+  }
+
+  unlock(): void {
+    this.#lock = null;
+  }
+
+  /** Empties the queue and returns what was in it, what has the session exclusively first. */
+  drain(): QueueEntry[] {
+    return [...(this.#lock?.waiting.drain() ?? []), ...this.#everybody.waiting.drain()];
+  }
+
+  *[Symbol.iterator](): IterableIterator<QueueEntry> {
+    if (this.#lock !== null) yield* this.#lock.waiting;
+    yield* this.#everybody.waiting;
+  }
+
+  get #current(): Fifo<QueueEntry> {
+    return (this.#lock ?? this.#everybody).waiting;
+  }
 }

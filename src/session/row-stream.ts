@@ -1,33 +1,38 @@
-import type { Conversation, Floor, RowBatch } from './conversation.js';
+import type { Exchange, ExchangeLink, RowBatch } from './exchange.js';
+import { Fifo } from './fifo.js';
+import { BATCH_BYTES, MOST_UNREAD_BYTES } from './limits.js';
 import type { StatementRequest, StatementResult } from './statement.js';
 
-/** How large a batch of rows is meant to be, bytes on the wire, and how many rows it has at first and at most. */
-const BATCH_BYTES = 262_144;
+/** How many rows the first batch has, and any batch at most, where its user has not said. */
 const FIRST_BATCH = 16;
 const MOST_ROWS = 8192;
-/** How long a batch that nobody wants any more may take to be answered before it is cancelled, in seconds. */
-const PATIENCE = 0.08;
 
 /**
- * The rows of a statement, fetched from its portal batch by batch: while one is read, the next is on its way, and no more than
- * these two are in memory.
+ * The rows of a statement, fetched from its portal batch by batch: while one is read, the next is on its way. A batch of more bytes
+ * than expected is handed on in parts, and the server is held up while many bytes wait to be read.
  */
-export class RowStream implements Conversation {
+export class RowStream implements Exchange {
   readonly kind = 'rows';
   /** The statement as it was handed to the session. */
   readonly request: StatementRequest;
   readonly rowsAtATime: number;
   readonly #fixedSize: number | null;
-  #floor: Floor | null = null;
+  #link: ExchangeLink | null = null;
   readonly #end: Promise<readonly StatementResult[]>;
   #ended = false;
   #failed = false;
   #error: unknown = null;
   #left = false;
   #suspended = false;
-  #batch: RowBatch | null = null;
+  readonly #unread = new Fifo<RowBatch>();
+  #unreadBytes = 0;
+  #paused = false;
   #last: StatementResult | null = null;
   #wake: (() => void) | null = null;
+  /** How many rows the next batch is to have. */
+  #size: number;
+  #rowsBefore = 0;
+  /** What the batch that arrives has so far. */
   #rows = 0;
   #bytes = 0;
   #patience: NodeJS.Timeout | null = null;
@@ -39,8 +44,9 @@ export class RowStream implements Conversation {
     run: (request: StatementRequest) => Promise<readonly StatementResult[]>,
   ) {
     this.#fixedSize = size;
-    this.rowsAtATime = size ?? FIRST_BATCH;
-    this.request = { ...request, conversation: this };
+    this.#size = size ?? FIRST_BATCH;
+    this.rowsAtATime = this.#size;
+    this.request = { ...request, exchange: this };
     this.#end = run(this.request);
     this.#end.then(
       (results) => {
@@ -60,21 +66,22 @@ export class RowStream implements Conversation {
   }
 
   get rowsBefore(): number {
-    return this.#rows;
+    return this.#rowsBefore;
   }
 
   /** The next rows, a `StatementResult` if they are the last; then null. Rejects with the statement's error. */
   async next(): Promise<RowBatch | StatementResult | null> {
-    while (this.#batch === null && !this.#ended) {
+    while (this.#unread.length === 0 && !this.#ended) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
     }
-    const batch = this.#batch;
-    if (batch !== null) {
-      this.#batch = null;
+    const batch = this.#unread.shift();
+    if (batch !== undefined) {
+      this.#unreadBytes -= batch.bytes;
+      if (this.#unreadBytes <= BATCH_BYTES) this.#resume();
       // The server makes the next rows while these are read.
-      if (this.#suspended && !this.#left) this.#fetchMore();
+      if (this.#suspended && !this.#left && this.#unread.length === 0) this.#fetchMore();
       return batch;
     }
     if (this.#failed) {
@@ -86,15 +93,18 @@ export class RowStream implements Conversation {
     return last;
   }
 
-  /** Ends it before its last row. Resolves when the session is free for others; never rejects. */
+  /**
+   * Ends it before its last row. A batch that is on its way in a transaction may take its time, within a limit, since to cancel it
+   * would fail the transaction. Resolves when the session is free for others; never rejects.
+   */
   async stop(): Promise<void> {
-    if (!this.#ended) this.leave();
+    if (!this.#ended) this.#leave(true);
     await this.#end.catch(() => undefined);
   }
 
-  onSent(floor: Floor): void {
-    this.#floor = floor;
-    if (this.#left) this.#leaveNow();
+  onSent(link: ExchangeLink): void {
+    this.#link = link;
+    if (this.#left) this.#leaveNow(false);
   }
 
   onCopy(): void {
@@ -105,42 +115,83 @@ export class RowStream implements Conversation {
     // Nor is there any data of one.
   }
 
-  onSuspended(batch: RowBatch): void {
+  onRows(batch: RowBatch): void {
     this.#rows += batch.rows.length;
     this.#bytes += batch.bytes;
-    this.#suspended = true;
-    this.onLastRows(batch);
-  }
-
-  onLastRows(batch: RowBatch): void {
     if (this.#left) return;
-    this.#batch = batch;
+    this.#unread.push(batch);
+    this.#unreadBytes += batch.bytes;
+    if (this.#unreadBytes > MOST_UNREAD_BYTES && !this.#paused) {
+      this.#paused = true;
+      this.#link!.pause();
+    }
     this.#wakeUp();
   }
 
-  leave(): void {
-    if (this.#left || this.#ended) return;
-    this.#left = true;
-    this.#batch = null;
-    if (this.#floor !== null) this.#leaveNow();
+  onSuspended(batch: RowBatch): void {
+    this.#suspended = true;
+    this.onRows(batch);
+    this.#rowsBefore += this.#rows;
+    this.#size = this.#nextSize();
+    this.#rows = 0;
+    this.#bytes = 0;
   }
 
-  /** Ends the statement: where the server is at work on rows, it gets a moment to finish them, so that its transaction survives. */
-  #leaveNow(): void {
-    const floor = this.#floor!;
-    floor.closePortal();
-    floor.expectEnd();
-    if (this.#suspended) return;
-    this.#patience = setTimeout(() => {
-      floor.cancel();
-    }, PATIENCE * 1000);
+  leave(): void {
+    this.#leave(false);
+  }
+
+  #leave(mayTakeItsTime: boolean): void {
+    if (this.#ended) return;
+    if (this.#left) {
+      // Whoever waits no longer does not want it to take its time either.
+      if (!mayTakeItsTime && this.#patience !== null) this.#cancelSoon(false);
+      return;
+    }
+    this.#left = true;
+    this.#unread.drain();
+    this.#unreadBytes = 0;
+    if (this.#link !== null) this.#leaveNow(mayTakeItsTime);
+  }
+
+  #leaveNow(mayTakeItsTime: boolean): void {
+    const link = this.#link!;
+    this.#resume();
+    link.closePortal();
+    if (this.#suspended) link.expectEnd();
+    else this.#cancelSoon(mayTakeItsTime && link.inTransaction);
+  }
+
+  /** The server is at work on rows: it gets a moment to finish them. */
+  #cancelSoon(mayTakeItsTime: boolean): void {
+    const link = this.#link!;
+    if (this.#patience !== null) clearTimeout(this.#patience);
+    const { batch, batchInTransaction } = link.limits;
+    this.#patience = setTimeout(
+      () => {
+        link.cancel();
+      },
+      (mayTakeItsTime ? batchInTransaction : batch) * 1000,
+    );
+  }
+
+  /** Grows slowly and shrinks at once, since rows may be of any size. */
+  #nextSize(): number {
+    if (this.#fixedSize !== null) return this.#fixedSize;
+    const rowBytes = Math.max(1, this.#bytes / Math.max(1, this.#rows));
+    const size = Math.min(MOST_ROWS, 2 * this.#size, Math.floor(BATCH_BYTES / rowBytes));
+    return Math.max(1, size);
   }
 
   #fetchMore(): void {
     this.#suspended = false;
-    const average = this.#bytes / Math.max(1, this.#rows);
-    const size = Math.min(MOST_ROWS, Math.max(1, Math.floor(BATCH_BYTES / Math.max(1, average))));
-    this.#floor!.fetch(this.#fixedSize ?? size);
+    this.#link!.fetch(this.#size);
+  }
+
+  #resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#link!.resume();
   }
 
   #over(): void {

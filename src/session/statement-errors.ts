@@ -1,20 +1,19 @@
 import * as errors from '../errors/index.js';
 import { thrownText } from '../errors/thrown.js';
-import type { PendingStatement } from './statement.js';
+import type { StatementEntry } from './queue.js';
+import type { StatementReply } from './reply.js';
 
 /** A statement of a pipeline that the server has skipped. */
-export function pipelineAborted({ request }: PendingStatement): Error {
+export function pipelineAborted({ request }: StatementEntry, cause?: Error): Error {
   return new errors.PipelineAborted(
     'the statement was skipped, since one before it in the pipeline has failed',
-    {
-      query: request.text,
-    },
+    cause === undefined ? { query: request.text } : { query: request.text, cause },
   );
 }
 
 /** A COPY or a stream that was ended by a request to cancel what runs. */
-export function canceled({ request }: PendingStatement): Error {
-  const what = request.conversation?.kind === 'copy' ? 'COPY' : 'stream';
+export function canceled({ request }: StatementEntry): Error {
+  const what = request.exchange?.kind === 'copy' ? 'COPY' : 'stream';
   return new (errors.conditionClass('QueryCanceled'))(`the ${what} was ended by cancelSafe()`, {
     sqlstate: '57014',
     query: request.text,
@@ -22,7 +21,7 @@ export function canceled({ request }: PendingStatement): Error {
 }
 
 /** Why a prepared statement failed before it was executed: its result would be another, or it is not there; else null. */
-export function outdated({ error, executions }: PendingStatement): errors.Error | null {
+export function outdated({ error, executions }: StatementReply): errors.Error | null {
   if (!(error instanceof errors.Error) || executions.every(({ statement }) => statement.name === ''))
     return null;
   const isOutdated =

@@ -2,6 +2,10 @@ import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 
 const QUERY = 0x51;
+/** A Query with an empty text is as long as this, its type included. */
+const EMPTY_QUERY_LENGTH = 6;
+/** EmptyQueryResponse, and ReadyForQuery outside of a transaction. */
+const ANSWER_TO_EMPTY_QUERY = Buffer.from([0x49, 0, 0, 0, 4, 0x5a, 0, 0, 0, 5, 0x49]);
 
 /**
  * The stream that postgres.js talks through in place of a socket. What it writes goes to the real socket, which belongs to
@@ -11,6 +15,8 @@ export class EngineStream extends EventEmitter {
   readonly #socket: Socket;
   readonly #onQueriesWritten: (count: number) => void;
   #closed = false;
+  /** Whether the empty query that postgres.js begins with has been answered. */
+  #begun = false;
 
   /** `onQueriesWritten` hears how many simple queries each write carried. */
   constructor(socket: Socket, onQueriesWritten: (count: number) => void) {
@@ -30,13 +36,25 @@ export class EngineStream extends EventEmitter {
    */
   write(bytes: Buffer): boolean {
     if (this.#closed) return true;
+    const sent = this.#begun || bytes[0] !== QUERY ? bytes : this.#withoutEmptyQuery(bytes);
+    if (sent.length === 0) return true;
     // The session answers a written BEGIN with the statement that follows it: both belong in one packet.
     this.#socket.cork();
-    this.#socket.write(bytes);
-    const queries = countQueries(bytes);
+    this.#socket.write(sent);
+    const queries = countQueries(sent);
     if (queries > 0) this.#onQueriesWritten(queries);
     this.#socket.uncork();
     return true;
+  }
+
+  /** Answers the empty query that comes first: nobody wants to know what the server would say to it. */
+  #withoutEmptyQuery(bytes: Buffer): Buffer {
+    this.#begun = true;
+    // Not within the call that writes it, since postgres.js is at work on its own state.
+    process.nextTick(() => {
+      this.show(ANSWER_TO_EMPTY_QUERY);
+    });
+    return bytes.subarray(EMPTY_QUERY_LENGTH);
   }
 
   /** Shows postgres.js one or more whole backend messages. */

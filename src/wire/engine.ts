@@ -48,14 +48,18 @@ export class Engine {
     return this.#written === this.#sent;
   }
 
-  /** Starts up. An empty query is what makes postgres.js connect; its ReadyForQuery is the second to arrive. */
+  /** Starts up. An empty query is what makes postgres.js connect; its stream answers it, so that it costs the session nothing. */
   start(): void {
-    this.query('');
+    this.#query('');
   }
 
   /** Sends `text` through the simple query protocol. The answer is read at the socket, never here. */
   query(text: string): void {
     this.#sent++;
+    this.#query(text);
+  }
+
+  #query(text: string): void {
     // The promise is of no interest, but its rejection must be seen to; subscribing is also what sends the query.
     void this.#sql.unsafe(text, [], { simple: true }).catch(() => undefined);
   }

@@ -2,32 +2,25 @@ import { copyDataHead, FrontendWriter } from '../wire/frontend-writer.js';
 import { haveTypes, PreparedStatements, oidsOf, type ServerStatement } from './prepared-statements.js';
 import { shortcuts } from './shortcuts.js';
 import { hasFixedColumns } from './statement-text.js';
-import type { PendingStatement, SentParam, StatementRequest } from './statement.js';
+import type { StatementReply } from './reply.js';
+import type { SentParam, StatementRequest } from './statement.js';
+import type { Transport } from './transport.js';
 
 const NO_PARAMS: readonly SentParam[] = [];
+const ONE_WITHOUT_PARAMS = [NO_PARAMS];
 /** How much of a pipeline is written at once, bytes. */
 const PACKET = 32_768;
 /** A piece of a COPY of so many bytes goes as it is: to copy it would take longer than to write it by itself. */
 const LARGE = 8192;
 
-/** The socket, as far as it is written to. */
-export interface Outlet {
-  write(bytes: Buffer): void;
-  /**
-   * Writes pieces together. Returns whether the network has taken them all, so that their memory may be used again; else `written`
-   * is called when it has.
-   */
-  writeAll(pieces: readonly Uint8Array[], written: () => void): boolean;
-}
-
 /**
- * The way of statements that do not go through postgres.js: messages of the extended protocol, all executions of a statement
- * under one Sync, in one round trip whether it is prepared or not.
+ * Writes statements as messages of the extended protocol: all executions of a statement under one Sync, in one round trip whether it
+ * is prepared or not.
  */
-export class Lane {
+export class ExtendedQuery {
   /** Whether no result is to come in the binary format. */
   textOnly = false;
-  readonly #outlet: Outlet;
+  readonly #transport: Transport;
   readonly #writer = new FrontendWriter();
   readonly #prepared = new PreparedStatements();
   /** Statements whose Parse is in flight. */
@@ -35,21 +28,37 @@ export class Lane {
   #flushScheduled = false;
   #flushDelayed = false;
 
-  constructor(outlet: Outlet) {
-    this.#outlet = outlet;
+  constructor(transport: Transport) {
+    this.#transport = transport;
   }
 
   /**
-   * Sends Parse, Bind, Describe and Execute as needed, and one Sync: if any of it fails, a BEGIN that rides along included, the
-   * server skips the rest. Returns false if it has to wait until the server has confirmed the statement it uses.
+   * Writes Parse, Bind, Describe and Execute as needed, and one Sync unless the statement stands in a segment or its exchange goes on:
+   * if any of it fails, a BEGIN that rides along included, the server skips the rest. Returns false if it has to wait until the
+   * server has confirmed the statement that it uses.
    */
-  send(pending: PendingStatement, begin: string | null): boolean {
-    const { request } = pending;
-    if (request.portal !== undefined) {
-      this.#sendPortal(pending, begin, request.portal);
-      return true;
+  send(reply: StatementReply, begin: string | null): boolean {
+    const before = this.#writer.length;
+    const { request } = reply.entry;
+    if (request.portal !== undefined) this.#writePortal(reply, begin, request.portal);
+    else if (!this.#writeStatement(reply, begin)) return false;
+    if (reply.segment !== null) {
+      // The Sync of the segment ends it.
+    } else if (request.exchange === undefined) {
+      reply.synced = true;
+      this.#writer.sync();
+    } else {
+      this.#writer.flush();
     }
-    const executions = request.executions ?? [NO_PARAMS];
+    reply.bytes = this.#writer.length - before;
+    if (reply.segment !== null) this.#flushLater();
+    else this.#scheduleFlush();
+    return true;
+  }
+
+  #writeStatement(reply: StatementReply, begin: string | null): boolean {
+    const { request } = reply.entry;
+    const executions = request.executions ?? ONE_WITHOUT_PARAMS;
     const prepare =
       executions.length > 1 && request.prepare === undefined && request.policy.threshold !== null
         ? true
@@ -60,10 +69,10 @@ export class Lane {
       let statement = this.#prepared.choose(request.text, params, prepare, request.policy);
       if (used.length === 0) {
         // One that fails to be parsed would fail its successors in another way than on their own: it is not there.
-        if (!pending.pipelined && statement !== null && this.#parsing.has(statement)) return false;
-        if (begin !== null) this.#begin(pending, begin);
+        if (reply.segment === null && statement !== null && this.#parsing.has(statement)) return false;
+        if (begin !== null) this.#writeBegin(reply, begin);
       }
-      this.#closeEvicted(pending);
+      this.#closeEvicted(reply);
       if (statement === null) {
         if (unnamed === null || !haveTypes(params, unnamed.types))
           unnamed = unnamedStatement(request.text, params);
@@ -71,104 +80,94 @@ export class Lane {
       }
       const again = used.includes(statement);
       if (!again) used.push(statement);
-      this.#execute(pending, statement, params, again);
+      this.#execute(reply, statement, params, again);
     }
-    if (pending.pipelined) {
-      // The Sync of the pipeline ends it.
-    } else if (request.conversation === undefined) {
-      this.#writer.sync();
-    } else {
-      pending.synced = false;
-      this.#writer.flush();
-    }
-    if (pending.pipelined) this.#flushLater();
-    else this.#scheduleFlush();
     return true;
   }
 
-  #closeEvicted(pending: PendingStatement): void {
+  #closeEvicted(reply: StatementReply): void {
     const names = this.#prepared.takeEvicted();
     if (names.length === 0) return;
     for (const name of names) this.#writer.closeStatement(name);
-    pending.closing = [...pending.closing, ...names];
+    reply.closing = [...reply.closing, ...names];
   }
 
-  /** Ends the statements of a pipeline. */
-  syncPipeline(): void {
+  /** Ends a segment of a pipeline. */
+  syncSegment(): void {
     this.#writer.sync();
     this.flush();
   }
 
-  /** Has the server send what it has of a pipeline's answers. */
-  flushPipeline(): void {
+  /** Has the server send what it has of a segment's answers. */
+  flushSegment(): void {
     this.#writer.flush();
     this.flush();
   }
 
+  /** Has the server send the answers to what is before the next statement of a segment, once it has them. */
+  flushBeforeNext(): void {
+    this.#writer.flush();
+  }
+
   #execute(
-    pending: PendingStatement,
+    reply: StatementReply,
     statement: ServerStatement,
     params: readonly SentParam[],
     again: boolean,
   ): void {
+    const { request } = reply.entry;
     if (!again && !statement.ready && !this.#parsing.has(statement)) {
-      this.#writer.parse(statement.name, pending.request.text, params);
-      pending.parsing = [...pending.parsing, statement];
+      this.#writer.parse(statement.name, request.text, params);
+      reply.parsing = [...reply.parsing, statement];
       if (statement.name !== '') this.#parsing.add(statement);
     }
-    const { rows, conversation } = pending.request;
     const { fields } = statement;
     const plan =
-      fields != null && shortcuts.taken && !this.textOnly ? (rows?.planFor?.(fields) ?? null) : null;
+      fields != null && shortcuts.taken && !this.textOnly ? (request.rows?.planFor?.(fields) ?? null) : null;
     this.#writer.bind(statement.name, params, plan?.formats);
     // As long as no answer is in, the columns are not known: whoever is sent before that asks for them as well.
     const described = fields === undefined && !(again && statement.fixed);
     if (described) this.#writer.describePortal();
-    this.#writer.execute(conversation?.rowsAtATime);
-    pending.executions.push({ statement, described, hidden: false, plan });
+    this.#writer.execute(request.exchange?.rowsAtATime);
+    reply.executions.push({ statement, described, isBegin: false, plan });
   }
 
-  #sendPortal(
-    pending: PendingStatement,
+  #writePortal(
+    reply: StatementReply,
     begin: string | null,
     { act, name }: NonNullable<StatementRequest['portal']>,
   ): void {
-    if (begin !== null) this.#begin(pending, begin);
+    if (begin !== null) this.#writeBegin(reply, begin);
     if (act === 'describe') this.#writer.describePortal(name);
     else this.#writer.closePortal(name);
-    this.#writer.sync();
-    this.#scheduleFlush();
   }
 
-  #begin(pending: PendingStatement, begin: string): void {
+  #writeBegin(reply: StatementReply, begin: string): void {
     const statement: ServerStatement = { name: '', types: [], ready: false, fixed: true, fields: null };
     this.#writer.parse('', begin, NO_PARAMS);
     this.#writer.bind('', NO_PARAMS);
     this.#writer.execute();
-    pending.parsing = [...pending.parsing, statement];
-    pending.executions.push({ statement, described: false, hidden: true, plan: null });
+    reply.parsing = [...reply.parsing, statement];
+    reply.executions.push({ statement, described: false, isBegin: true, plan: null });
   }
 
   /** The server is done with a statement: what it did not confirm is not prepared, or not closed. */
-  answered(pending: PendingStatement): void {
-    if (pending.closing.length > 0) this.#prepared.closeAgain(pending.unclosed);
-    for (const statement of pending.parsing) {
+  answered(reply: StatementReply): void {
+    if (reply.closing.length > 0) this.#prepared.closeAgain(reply.unclosed);
+    for (const statement of reply.parsing) {
       this.#parsing.delete(statement);
-      if (!statement.ready) this.#prepared.forget(pending.request.text, statement);
+      if (!statement.ready) this.#prepared.forget(reply.entry.request.text, statement);
     }
-  }
-
-  /** Whether a text without parameters is prepared, or is to be. One that isn't counts as executed. */
-  wants(request: StatementRequest): boolean {
-    const { text, prepare, policy } = request;
-    if (this.#prepared.reaches(text, NO_PARAMS, prepare, policy)) return true;
-    if (prepare !== false && policy.threshold !== null) this.#prepared.count(text, NO_PARAMS);
-    return false;
   }
 
   /** Tables or types that prepared statements use may have changed, or did: one that met it is hardly the only one. */
   discardPrepared(): void {
     this.#prepared.discardAll();
+  }
+
+  /** No transaction is open any more; `schemaMayHaveChanged`: what it has done to the schema may have gone with it. */
+  transactionEnded(schemaMayHaveChanged: boolean): void {
+    this.#prepared.transactionEnded(schemaMayHaveChanged);
   }
 
   /** The server has dropped all prepared statements. */
@@ -177,17 +176,17 @@ export class Lane {
   }
 
   /** Ends a COPY FROM STDIN that nobody has data for. */
-  refuseCopy(pending: PendingStatement): void {
+  refuseCopy(reply: StatementReply): void {
     this.#writer.copyFail('COPY is not possible with execute()');
     // The Sync of an extended statement has been swallowed by the copy.
-    if (pending.route === 'lane' && pending.synced && !pending.pipelined) this.#writer.sync();
+    if (reply.protocol === 'extended' && reply.segment === null && reply.synced) this.#writer.sync();
     this.flush();
   }
 
   /** Ends a statement that was sent without a Sync. */
-  sync(pending: PendingStatement): void {
-    if (pending.synced) return;
-    pending.synced = true;
+  sync(reply: StatementReply): void {
+    if (reply.synced) return;
+    reply.synced = true;
     this.#writer.sync();
     this.flush();
   }
@@ -197,19 +196,19 @@ export class Lane {
     if (data.length < LARGE) {
       this.#flushScheduled = false;
       this.#writer.copyData(data);
-      return this.#outlet.writeAll([this.#writer.take()], written);
+      return this.#transport.writeAll([this.#writer.take()], written);
     }
     this.flush();
-    return this.#outlet.writeAll([copyDataHead(data.length), data], written);
+    return this.#transport.writeAll([copyDataHead(data.length), data], written);
   }
 
   /** Ends a COPY FROM STDIN, well, or with an error if there is a `reason`. */
-  endCopy(pending: PendingStatement, reason: string | null): void {
+  endCopy(reply: StatementReply, reason: string | null): void {
     if (reason === null) this.#writer.copyDone();
     else this.#writer.copyFail(reason);
     // In the simple protocol the end of the data is enough.
-    if (pending.synced) this.flush();
-    else this.sync(pending);
+    if (reply.protocol === 'simple') this.flush();
+    else this.sync(reply);
   }
 
   /** Asks for more rows of the statement that runs. */
@@ -220,9 +219,9 @@ export class Lane {
   }
 
   /** Ends a statement that has rows left. */
-  closePortal(pending: PendingStatement): void {
+  closePortal(reply: StatementReply): void {
     this.#writer.closePortal();
-    this.sync(pending);
+    this.sync(reply);
   }
 
   /** Says goodbye. */
@@ -259,7 +258,7 @@ export class Lane {
   /** What has been written leaves now, ahead of what others write. */
   flush(): void {
     this.#flushScheduled = false;
-    if (!this.#writer.empty) this.#outlet.write(this.#writer.take());
+    if (!this.#writer.empty) this.#transport.write(this.#writer.take());
   }
 }
 

@@ -1,5 +1,5 @@
 import * as errors from '../errors/index.js';
-import type { Conversation, Floor } from './conversation.js';
+import type { Exchange, ExchangeLink } from './exchange.js';
 import type { CopyChannel, CopyFormat } from './copy-channel.js';
 import { Fifo } from './fifo.js';
 
@@ -15,13 +15,13 @@ const LOW_WATER = BLOCK;
 const TURN = 10;
 
 /** A COPY, from the moment when its statement is handed to the session. */
-export class CopyConversation implements Conversation, CopyChannel {
+export class CopyExchange implements Exchange, CopyChannel {
   readonly kind = 'copy';
   readonly rowsAtATime = 0;
   readonly rowsBefore = 0;
   readonly #query: string;
   readonly #placed: (error: Error) => Error;
-  #floor: Floor | null = null;
+  #link: ExchangeLink | null = null;
   #format: CopyFormat | null = null;
   #begun: ((channel: CopyChannel) => void) | null = null;
 
@@ -50,7 +50,7 @@ export class CopyConversation implements Conversation, CopyChannel {
    */
   constructor(
     query: string,
-    run: (conversation: Conversation) => Promise<readonly (string | null)[]>,
+    run: (exchange: Exchange) => Promise<readonly (string | null)[]>,
     begun: (channel: CopyChannel) => void,
     placed: (error: Error) => Error,
   ) {
@@ -110,7 +110,7 @@ export class CopyConversation implements Conversation, CopyChannel {
   write(data: Uint8Array): Promise<void> | null {
     if (this.#isOnItsWayOut) return this.#ending();
     this.#check('in');
-    if (!this.#floor!.copyData(data, this.#onTaken)) return this.#taken();
+    if (!this.#link!.copyData(data, this.#onTaken)) return this.#taken();
     return performance.now() - this.#turn < TURN ? null : this.#nextTurn();
   }
 
@@ -136,7 +136,7 @@ export class CopyConversation implements Conversation, CopyChannel {
     if (this.#isOnItsWayOut) await this.#ending();
     this.#check('in');
     this.#finishing = true;
-    this.#floor!.copyDone();
+    this.#link!.copyDone();
     return this.#end;
   }
 
@@ -153,7 +153,7 @@ export class CopyConversation implements Conversation, CopyChannel {
     this.#waiting -= block.length;
     if (this.#paused && this.#waiting <= LOW_WATER) {
       this.#paused = false;
-      this.#floor!.resume();
+      this.#link!.resume();
     }
     return block;
   }
@@ -169,8 +169,8 @@ export class CopyConversation implements Conversation, CopyChannel {
 
   // --- as the session sees it
 
-  onSent(floor: Floor): void {
-    this.#floor = floor;
+  onSent(link: ExchangeLink): void {
+    this.#link = link;
   }
 
   onCopy(format: CopyFormat): void {
@@ -196,7 +196,7 @@ export class CopyConversation implements Conversation, CopyChannel {
     this.#waiting += length;
     if (this.#waiting > HIGH_WATER && !this.#paused) {
       this.#paused = true;
-      this.#floor!.pause();
+      this.#link!.pause();
     }
     this.#wakeUp();
   }
@@ -205,8 +205,8 @@ export class CopyConversation implements Conversation, CopyChannel {
     // All rows of a statement that is not a COPY come at once, to nobody.
   }
 
-  onLastRows(): void {
-    // Nor does anybody want the rows before its failure.
+  onRows(): void {
+    // Nor does anybody want the first of them.
   }
 
   leave(reason: string): void {
@@ -216,20 +216,20 @@ export class CopyConversation implements Conversation, CopyChannel {
   }
 
   #leaveNow(reason: string): void {
-    const floor = this.#floor;
-    if (floor === null) return;
-    floor.expectEnd();
+    const link = this.#link;
+    if (link === null) return;
+    link.expectEnd();
     if (this.#format?.direction === 'in') {
-      if (!this.#finishing) floor.copyFail(reason);
-      else floor.cancel();
+      if (!this.#finishing) link.copyFail(reason);
+      else link.cancel();
       return;
     }
     this.#blocks = [];
     this.#filled = 0;
     this.#waiting = 0;
-    if (this.#paused) floor.resume();
+    if (this.#paused) link.resume();
     this.#paused = false;
-    floor.cancel();
+    link.cancel();
   }
 
   /** Somebody else is ending it, and why is known once the server has answered. */

@@ -1,0 +1,361 @@
+import * as errors from '../errors/index.js';
+import {
+  checkEmpty,
+  ProtocolViolation,
+  readCopyFormat,
+  readErrorFields,
+  readRowDescription,
+  readStatusByte,
+  readTag,
+} from '../wire/backend-messages.js';
+import { Backend } from '../wire/protocol.js';
+import { BATCH_BYTES } from './limits.js';
+import { StatementEntry } from './queue.js';
+import type { Reply, StatementReply, SyncReply } from './reply.js';
+import type { Sender, SenderParts } from './sender.js';
+import { checkReadable } from './server-settings.js';
+import {
+  copyRefused,
+  loadError,
+  outdated,
+  outdatedInTransaction,
+  pipelineAborted,
+} from './statement-errors.js';
+import { changesSchema, mayChangeSchema, mayChangeSettings, mayMakeTable } from './statement-text.js';
+import { ROLLBACK } from './statement.js';
+import { statusFromByte, TransactionStatus } from './status.js';
+import type { ResponseFields } from './transport.js';
+
+const QUERY_CANCELED = '57014';
+
+/** What a dispatcher works with. */
+export interface DispatcherParts extends SenderParts {
+  readonly sender: Sender;
+  /** A reply is complete, and what waits may be sent. */
+  onAnswered(): void;
+  /** The server reports an error that answers nothing. */
+  onStrayError(fields: ResponseFields): void;
+}
+
+/** Reads the server's answers: each message belongs to the reply at the head of those in flight. */
+export class Dispatcher {
+  readonly #parts: DispatcherParts;
+  /** Whether the open transaction has done something to tables or types that its end may undo. */
+  #schemaMayChange = false;
+  /** Whether it may have made a table, which may go with its end. */
+  #mayHaveMadeTable = false;
+
+  constructor(parts: DispatcherParts) {
+    this.#parts = parts;
+  }
+
+  /** A row, decoded as it arrives. */
+  onRow(bytes: Buffer, start: number, end: number): void {
+    const reply = this.#parts.inFlight.head;
+    if (reply?.kind !== 'statement') {
+      this.#unexpected('a row that no statement asked for');
+      return;
+    }
+    reply.expectRow();
+    const { decoder } = reply;
+    if (decoder === null || reply.error !== null) return;
+    try {
+      const { foreignEncoding } = this.#parts.settings;
+      if (foreignEncoding !== null)
+        checkReadable(bytes, start, end, foreignEncoding, reply.entry.request.text);
+      reply.rows.push(decoder.decode(bytes, start, end));
+      reply.rowBytes += end - start;
+      if (reply.rowBytes >= BATCH_BYTES) this.#handOver(reply);
+    } catch (cause) {
+      if (cause instanceof ProtocolViolation) throw cause;
+      reply.error = loadError(cause, reply.entry.request.text);
+      reply.handOver();
+    }
+  }
+
+  /** Many bytes of a stream's rows are there: its reader is to have them, and to hold up the server if they are too many. */
+  #handOver(reply: StatementReply): void {
+    const { exchange } = reply.entry.request;
+    if (exchange !== undefined) exchange.onRows(reply.takeBatch());
+    else reply.rowBytes = 0;
+  }
+
+  #unexpected(detail: string): void {
+    this.#parts.transport.violation(detail, this.awaited);
+  }
+
+  /** What is in flight, for the message of a protocol violation. */
+  get awaited(): string {
+    const { inFlight } = this.#parts;
+    const { head } = inFlight;
+    if (head === undefined) return 'no answer was awaited';
+    const first = head.kind === 'sync' ? "a pipeline's Sync" : `'${head.entry.request.text.slice(0, 100)}'`;
+    return `${String(inFlight.length)} answers were awaited, the first of them to ${first}`;
+  }
+
+  /** A message that is part of a statement's answer. */
+  onAnswer(type: number, bytes: Buffer, start: number, end: number): void {
+    const reply = this.#parts.inFlight.head;
+    if (reply?.kind !== 'statement') {
+      this.#unexpected(`a message of type '${String.fromCharCode(type)}' that answers nothing`);
+      return;
+    }
+    const { exchange } = reply.entry.request;
+    switch (type) {
+      case Backend.RowDescription:
+        reply.onDescription(readRowDescription(bytes, start, end));
+        break;
+      case Backend.NoData:
+        checkEmpty(start, end);
+        reply.onDescription(null);
+        break;
+      case Backend.ParseComplete:
+        checkEmpty(start, end);
+        reply.onParseComplete();
+        break;
+      case Backend.BindComplete:
+        checkEmpty(start, end);
+        reply.onBindComplete();
+        break;
+      case Backend.CloseComplete:
+        checkEmpty(start, end);
+        reply.onCloseComplete();
+        return;
+      case Backend.CommandComplete:
+        this.#onTag(reply, readTag(bytes, start, end));
+        if (reply.complete) this.#onComplete(reply);
+        break;
+      case Backend.EmptyQueryResponse:
+        checkEmpty(start, end);
+        reply.onComplete(null);
+        if (reply.complete) this.#onComplete(reply);
+        break;
+      case Backend.PortalSuspended:
+        checkEmpty(start, end);
+        reply.onSuspended();
+        // A row that could not be loaded ends it.
+        if (reply.error === null) exchange?.onSuspended(reply.takeBatch());
+        else if (!reply.synced) this.#parts.extended.closePortal(reply);
+        break;
+      case Backend.CopyInResponse:
+      case Backend.CopyOutResponse:
+        this.#onCopy(reply, type, bytes, start, end);
+        return;
+      case Backend.CopyData:
+        reply.expectCopyData();
+        exchange?.onCopyData(bytes, start, end);
+        return;
+      case Backend.CopyDone:
+        checkEmpty(start, end);
+        reply.onCopyDone();
+        return;
+      case Backend.CopyBothResponse:
+        this.#parts.transport.fail(
+          new errors.NotSupportedError('replication connections are not supported'),
+        );
+        return;
+      default:
+        this.#unexpected(`a message of type '${String.fromCharCode(type)}' that answers nothing`);
+        return;
+    }
+    if (reply.protocol === 'simple') this.#parts.engine.show(bytes.subarray(start - 5, end));
+  }
+
+  /** All executions of a statement are complete. Without a segment its answer ends with ReadyForQuery. */
+  #onComplete(reply: StatementReply): void {
+    if (reply.segment === null) {
+      this.#parts.extended.sync(reply);
+      return;
+    }
+    this.#endInSegment(reply, reply.error);
+    this.#parts.onAnswered();
+  }
+
+  #endInSegment(reply: StatementReply, error: unknown): void {
+    this.#ends(reply);
+    this.#parts.outcomes.settle(reply.entry, error, reply.results);
+  }
+
+  /** A reply is not in flight any more. */
+  #ends(reply: Reply): void {
+    this.#parts.inFlight.shift();
+    if (reply.kind === 'statement') this.#parts.extended.answered(reply);
+    this.#parts.cancellation.answered(reply);
+  }
+
+  #onCopy(reply: StatementReply, type: number, bytes: Buffer, start: number, end: number): void {
+    const direction = type === Backend.CopyInResponse ? 'in' : 'out';
+    const format = { direction, ...readCopyFormat(bytes, start, end) } as const;
+    reply.onCopy(direction);
+    const { exchange, text } = reply.entry.request;
+    if (exchange?.kind === 'copy') {
+      exchange.onCopy(format);
+      return;
+    }
+    reply.error ??= copyRefused(text);
+    if (direction === 'in') this.#parts.extended.refuseCopy(reply);
+  }
+
+  #onTag(reply: StatementReply, tag: string): void {
+    const { extended, settings, inFlight } = this.#parts;
+    const { text } = reply.entry.request;
+    if (tag === 'DEALLOCATE ALL' || tag === 'DISCARD ALL') extended.deallocated();
+    else if (changesSchema(tag, text) || (tag === 'ROLLBACK' && this.#schemaMayChange))
+      extended.discardPrepared();
+    this.#schemaMayChange ||= mayChangeSchema(tag, text);
+    // What stands before the ReadyForQuery of another statement, or of a transaction's end.
+    const isWithin = reply.segment !== null || reply.protocol === 'simple';
+    if (isWithin && mayChangeSettings(tag, text)) settings.doubtDates();
+    const inTransaction = isWithin || reply.hasBegun || inFlight.status !== TransactionStatus.IDLE;
+    if (inTransaction && !this.#mayHaveMadeTable) {
+      this.#mayHaveMadeTable = this.#schemaMayChange || (tag.startsWith('SELECT') && mayMakeTable(text));
+    }
+    reply.onComplete(tag);
+  }
+
+  /** The server refuses or gives up what it is at, or everything if the error is a fatal one. */
+  onError(bytes: Buffer, start: number, end: number): void {
+    const fields = readErrorFields(bytes, start, end);
+    const severity = fields.get('V') ?? fields.get('S');
+    const isFatal = severity === 'FATAL' || severity === 'PANIC';
+    if (isFatal) this.#parts.transport.onFatal(fields);
+    const reply = this.#parts.inFlight.head;
+    if (reply === undefined) {
+      if (!isFatal) this.#parts.onStrayError(fields);
+      return;
+    }
+    if (reply.kind === 'sync') {
+      reply.error ??= errors.errorFromResponse(fields);
+      return;
+    }
+    // What the server says comes before what a loader has thrown: it says what has become of the transaction.
+    if (!reply.refused) reply.error = errors.errorFromResponse(fields, reply.entry.request.text);
+    reply.refused = true;
+    if (isFatal) return;
+    if (reply.segment !== null) {
+      this.#onErrorInSegment(reply);
+      return;
+    }
+    reply.handOver();
+    if (reply.protocol === 'simple') this.#parts.engine.showFailure();
+    else this.#parts.extended.sync(reply);
+  }
+
+  /** The server skips everything up to the next Sync. */
+  #onErrorInSegment(reply: StatementReply): void {
+    const { inFlight, extended } = this.#parts;
+    const segment = reply.segment!;
+    segment.failed = true;
+    const reason = outdated(reply);
+    if (reason !== null) {
+      // Sent again, it would come behind what was sent after it; the next pipeline finds it prepared anew.
+      extended.discardPrepared();
+      reply.error = outdatedInTransaction(reason);
+    }
+    this.#endInSegment(reply, isHit(reply) ? pipelineAborted(reply.entry, reply.error!) : reply.error);
+    for (
+      let next = inFlight.head;
+      next?.kind === 'statement' && next.segment === segment;
+      next = inFlight.head
+    ) {
+      this.#endInSegment(next, pipelineAborted(next.entry));
+    }
+    this.#parts.onAnswered();
+  }
+
+  /** The end of a statement, or of a segment, and the transaction status behind it. */
+  onReadyForQuery(bytes: Buffer, start: number, end: number): void {
+    const { inFlight, settings } = this.#parts;
+    const status = statusFromByte(readStatusByte(bytes, start, end));
+    const reply = inFlight.head;
+    if (reply === undefined || (reply.kind === 'statement' && reply.segment !== null)) {
+      this.#unexpected('a ReadyForQuery that answers nothing');
+      return;
+    }
+    if (reply.kind === 'statement') reply.expectEnd();
+    // Not before: until here, whatever goes wrong is the end of this statement, too.
+    this.#ends(reply);
+    inFlight.status = status;
+    settings.trustDates();
+    if (settings.encodingInDoubt) this.#trustEncoding();
+    if (status === TransactionStatus.IDLE) this.#onTransactionEnd();
+    if (reply.kind === 'sync') this.#endSync(reply);
+    else this.#endStatement(reply, bytes.subarray(start - 5, end));
+  }
+
+  /** What has changed of the encoding has been reported, unless something is in flight that may change it again. */
+  #trustEncoding(): void {
+    const { inFlight, settings, extended } = this.#parts;
+    settings.encodingInDoubt = false;
+    for (const reply of inFlight) {
+      if (reply.kind === 'statement' && reply.changesEncoding) settings.encodingInDoubt = true;
+    }
+    extended.textOnly = settings.foreignEncoding !== null;
+  }
+
+  #onTransactionEnd(): void {
+    this.#parts.extended.transactionEnded(this.#mayHaveMadeTable);
+    this.#schemaMayChange = false;
+    this.#mayHaveMadeTable = false;
+  }
+
+  #endSync({ entry, error }: SyncReply): void {
+    if (entry === null) {
+      if (error !== null) this.#parts.outcomes.observer?.onSyncError(error);
+    } else if (error === null) entry.resolve();
+    else entry.reject(error);
+    this.#parts.onAnswered();
+  }
+
+  #endStatement(reply: StatementReply, readyForQuery: Buffer): void {
+    const { engine, extended, outcomes } = this.#parts;
+    // postgres.js has to be ready before anything else is sent.
+    if (reply.protocol === 'simple') engine.show(readyForQuery);
+    const reason = outdated(reply);
+    if (reason !== null) extended.discardPrepared();
+    if (reason !== null || isHit(reply)) {
+      if (this.#sendAgain(reply)) return;
+      if (reason !== null && this.#isWithinTransaction(reply)) reply.error = outdatedInTransaction(reason);
+    }
+    outcomes.settle(reply.entry, reply.error, reply.results);
+    this.#parts.onAnswered();
+  }
+
+  /** Whether it has failed in a transaction that had been open before it. */
+  #isWithinTransaction(reply: StatementReply): boolean {
+    return this.#parts.inFlight.status !== TransactionStatus.IDLE && !reply.hasBegun;
+  }
+
+  /**
+   * A statement of which nothing has been done is sent anew: what it had prepared is not valid any more, since a table has changed,
+   * say, or a cancel request has hit it that was meant for the one before. That is not done where it would take the statement out of the
+   * transaction that has failed, or behind what was sent after it.
+   */
+  #sendAgain(reply: StatementReply): boolean {
+    const { entry } = reply;
+    const { inFlight, queue } = this.#parts;
+    if (entry.sentAgain || entry.abandoned !== null || inFlight.length > 0) return false;
+    if (this.#isWithinTransaction(reply)) return false;
+    entry.sentAgain = true;
+    entry.reply = null;
+    queue.unshift(entry);
+    if (inFlight.status !== TransactionStatus.IDLE) {
+      queue.unshift(
+        new StatementEntry(
+          ROLLBACK,
+          false,
+          false,
+          () => undefined,
+          () => undefined,
+        ),
+      );
+    }
+    this.#parts.onAnswered();
+    return true;
+  }
+}
+
+/** Whether a request that was meant for another statement has cancelled it. */
+function isHit({ mayBeHit, cancelWanted, error }: StatementReply): boolean {
+  return mayBeHit && !cancelWanted && error instanceof errors.Error && error.sqlstate === QUERY_CANCELED;
+}

@@ -1,0 +1,55 @@
+import { locate } from '../errors/location.js';
+import { shownQuery } from './query-trace.js';
+import type { StatementEntry } from './queue.js';
+import type { StatementResult } from './statement.js';
+import type { Transport } from './transport.js';
+
+/** Hears of how statements have ended, before their callers do. */
+export interface StatementObserver {
+  onStatementDone(results: readonly StatementResult[]): void;
+  onStatementError(error: unknown): void;
+  /** A Sync that no caller waits for has failed. */
+  onSyncError(error: unknown): void;
+}
+
+const NONE: readonly StatementResult[] = [];
+
+/** How statements end: each is settled once, and whoever has to hears of it. */
+export class Outcomes {
+  observer: StatementObserver | null = null;
+  /** What the last statement failed with; '' if it did not. */
+  errorMessage = '';
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  /** Ends a statement: with its results, with `error`, or with the reason for which its caller gave up. */
+  settle(entry: StatementEntry, error: unknown, results: readonly StatementResult[] = NONE): void {
+    if (entry.settled) return;
+    entry.settled = true;
+    this.errorMessage = error instanceof Error ? error.message : '';
+    if (error !== null) this.observer?.onStatementError(error);
+    // The tag of a COPY does not say in which direction it went, which its user knows.
+    else if (entry.request.exchange?.kind !== 'copy') this.observer?.onStatementDone(results);
+    entry.tellSettled();
+    const isAbandoned = entry.abandoned !== null && !this.#mustBeTold(entry, error);
+    if (isAbandoned || error !== null) entry.request.failedAfter?.(results);
+    if (isAbandoned) {
+      entry.reject(entry.abandoned!.reason);
+    } else if (error !== null) {
+      locate(error, this.#transport.location, shownQuery(entry.request));
+      entry.reject(error);
+    } else {
+      entry.resolve(results);
+    }
+  }
+
+  /** Whether the caller who gave up has to know how it ended: it was done nevertheless, or it isn't known whether it was. */
+  #mustBeTold({ request, reply }: StatementEntry, error: unknown): boolean {
+    return (
+      request.outcomeMatters === true && reply !== null && (error === null || this.#transport.phase !== 'open')
+    );
+  }
+}

@@ -1,0 +1,242 @@
+import { ProtocolViolation, type Field } from '../wire/backend-messages.js';
+import type { RowDecoder, RowPlan } from '../wire/row-decoder.js';
+import type { RowBatch } from './exchange.js';
+import type { ServerStatement } from './prepared-statements.js';
+import type { StatementEntry, SyncEntry } from './queue.js';
+import type { StatementResult } from './statement.js';
+
+/** How a statement was sent: by messages of our own, or, a text of several, by the simple protocol. */
+export type Protocol = 'extended' | 'simple';
+
+/** One Bind and Execute that has been sent. */
+export interface Execution {
+  readonly statement: ServerStatement;
+  readonly described: boolean;
+  /** A BEGIN that rides along: its result is nobody's. */
+  readonly isBegin: boolean;
+  /** How its rows were asked for, where the columns were known; null: as text. */
+  readonly plan: RowPlan | null;
+}
+
+/** The statements of a pipeline between two Syncs: one that fails has the server skip the rest of them. */
+export class Segment {
+  /** Whether a transaction has been begun in it. */
+  hasBegun = false;
+  /** Whether one of its statements has failed. */
+  failed = false;
+  /** Whether one of its statements may be cancelled, so that nothing else may stand behind its Sync. */
+  cancellable = false;
+}
+
+/** What the server owes for something that has been sent, and what of it has come. */
+export type Reply = StatementReply | SyncReply;
+
+/** What the server owes for the Sync of a segment. */
+export class SyncReply {
+  readonly kind = 'sync';
+  readonly segment: Segment;
+  /** Who waits for it; null: the segment was ended by what came behind it. */
+  readonly entry: SyncEntry | null;
+  readonly bytes = 5;
+  error: Error | null = null;
+  cancelWanted = false;
+  mayBeHit = false;
+
+  constructor(segment: Segment, entry: SyncEntry | null) {
+    this.segment = segment;
+    this.entry = entry;
+  }
+}
+
+const NONE: readonly never[] = [];
+
+/** What the server owes for one statement that has been sent: which messages are expected, and what has come so far. */
+export class StatementReply {
+  readonly kind = 'statement';
+  readonly entry: StatementEntry;
+  readonly protocol: Protocol;
+  /** The segment of a pipeline that it stands in; else a Sync of its own ends it. */
+  readonly segment: Segment | null;
+  /** How long its messages were. */
+  bytes = 0;
+  /** Whether the Sync behind it has been written: from then on nothing more may be sent for it. */
+  synced = false;
+
+  /** Why it has failed. The server's own error comes before one of ours. */
+  error: Error | null = null;
+  /** Whether `error` is the server's. */
+  refused = false;
+  results: StatementResult[] = [];
+
+  /** Whether client_encoding may be another behind it. */
+  changesEncoding = false;
+  /** Whether a cancel request is to be made for it. */
+  cancelWanted = false;
+  /** Whether that is so even where the request may hit what has been sent behind it. */
+  cancelAnyway = false;
+  /** Whether it was in flight while a request was made for another. */
+  mayBeHit = false;
+  /** Called if the network gives no sign of life while the request is made. */
+  onSilence: (() => void) | null = null;
+
+  /** Statements the server is yet to confirm, in the order they were sent. */
+  parsing: readonly ServerStatement[] = NONE;
+  /** The statements that are closed on the server on its way, in this order. */
+  closing: readonly string[] = NONE;
+  executions: Execution[] = [];
+  #closed = 0;
+  #parsed = 0;
+  #executed = 0;
+
+  /** Whether the server has stopped after as many rows as it was asked for. */
+  suspended = false;
+  /** Where a COPY is: its data are under way, or those of a COPY OUT are complete. */
+  #copying: 'in' | 'out' | 'done' | null = null;
+  #fields: readonly Field[] | null = null;
+  /** Whether it is known what columns the result has, if any. */
+  #isDescribed = false;
+  decoder: RowDecoder | null = null;
+  rows: unknown[] = [];
+  /** How many bytes the rows were. */
+  rowBytes = 0;
+
+  constructor(entry: StatementEntry, protocol: Protocol, segment: Segment | null) {
+    this.entry = entry;
+    this.protocol = protocol;
+    this.segment = segment;
+  }
+
+  onCloseComplete(): void {
+    if (this.protocol === 'simple') throw outOfOrder('a CloseComplete');
+    this.#closed++;
+  }
+
+  /** What the server has not closed: it skips what comes behind an error. */
+  get unclosed(): readonly string[] {
+    return this.closing.slice(this.#closed);
+  }
+
+  onParseComplete(): void {
+    const statement = this.parsing[this.#parsed++];
+    if (statement === undefined) throw outOfOrder('a ParseComplete');
+    statement.ready = true;
+  }
+
+  /** A statement that is not described again has the columns it had when it was prepared. */
+  onBindComplete(): void {
+    const execution = this.executions[this.#executed];
+    if (execution === undefined) throw outOfOrder('a BindComplete');
+    if (!execution.described) this.#setFields(execution.statement.fields ?? null, execution.plan);
+  }
+
+  onDescription(fields: readonly Field[] | null): void {
+    const execution = this.executions[this.#executed];
+    const { portal } = this.entry.request;
+    const isExpected =
+      portal === undefined
+        ? this.protocol === 'simple' || execution?.described === true
+        : portal.act === 'describe' && execution === undefined && this.results.length === 0;
+    if (!isExpected || this.#fields !== null) throw outOfOrder('a RowDescription');
+    if (execution?.statement.fixed === true) execution.statement.fields = fields;
+    this.#setFields(fields);
+    if (portal !== undefined) this.results.push({ fields, rows: [], decoder: this.decoder, tag: null });
+  }
+
+  /** A row has arrived: its columns have to be known. */
+  expectRow(): void {
+    if (this.#fields === null || this.suspended) throw outOfOrder('a row');
+  }
+
+  /** There are more rows than were asked for. */
+  onSuspended(): void {
+    if (this.#fields === null || this.suspended || !this.entry.request.exchange?.rowsAtATime) {
+      throw outOfOrder('a PortalSuspended');
+    }
+    this.suspended = true;
+  }
+
+  onCopy(direction: 'in' | 'out'): void {
+    if (this.#copying !== null || (this.protocol === 'extended' && this.complete))
+      throw outOfOrder('a CopyResponse');
+    this.#copying = direction;
+  }
+
+  /** A piece of the data of a COPY OUT has arrived. */
+  expectCopyData(): void {
+    if (this.#copying !== 'out') throw outOfOrder('data of a COPY');
+  }
+
+  onCopyDone(): void {
+    if (this.#copying !== 'out') throw outOfOrder('a CopyDone');
+    this.#copying = 'done';
+  }
+
+  /** A statement is complete; `tag` is null if it was empty. */
+  onComplete(tag: string | null): void {
+    const execution = this.executions[this.#executed];
+    // What was not described, or is not complete, would pass for a result without columns, or rows.
+    const isExpected =
+      this.protocol === 'simple' ||
+      (execution !== undefined && (this.#isDescribed || this.#copying !== null));
+    if (!isExpected || this.#copying === 'out' || this.suspended) throw outOfOrder('a CommandComplete');
+    this.#executed++;
+    if (execution?.isBegin !== true) {
+      this.results.push({
+        fields: tag === null ? null : this.#fields,
+        rows: this.rows,
+        decoder: this.decoder,
+        tag,
+      });
+    }
+    this.rows = [];
+    this.#fields = null;
+    this.#isDescribed = false;
+    this.#copying = null;
+    this.decoder = null;
+  }
+
+  /** The server is ready for the next: it has failed, or was left, or there is all of its answer. */
+  expectEnd(): void {
+    const { portal, exchange } = this.entry.request;
+    if (this.error !== null || exchange?.left === true) return;
+    const isDone =
+      portal === undefined
+        ? this.#fields === null && (this.protocol === 'simple' ? this.results.length > 0 : this.complete)
+        : this.complete && this.results.length === (portal.act === 'describe' ? 1 : 0);
+    if (!isDone) throw outOfOrder('a ReadyForQuery');
+  }
+
+  /** Whether all its executions have been answered. */
+  get complete(): boolean {
+    return this.#executed === this.executions.length;
+  }
+
+  /** Whether a BEGIN came with it, or ahead of it. */
+  get hasBegun(): boolean {
+    return this.entry.begunAhead || this.executions[0]?.isBegin === true;
+  }
+
+  /** The rows so far, which are handed on before the statement is complete. */
+  takeBatch(): RowBatch {
+    const batch = { rows: this.rows, fields: this.#fields, decoder: this.decoder, bytes: this.rowBytes };
+    this.rows = [];
+    this.rowBytes = 0;
+    return batch;
+  }
+
+  /** It has failed: what there is of its rows is still somebody's. */
+  handOver(): void {
+    if (this.rows.length > 0) this.entry.request.exchange?.onRows(this.takeBatch());
+  }
+
+  #setFields(fields: readonly Field[] | null, plan: RowPlan | null = null): void {
+    this.#fields = fields;
+    this.#isDescribed = true;
+    this.decoder =
+      fields === null ? null : (plan?.decoder ?? this.entry.request.rows?.decoderFor(fields) ?? null);
+  }
+}
+
+function outOfOrder(what: string): ProtocolViolation {
+  return new ProtocolViolation(`${what} where none can be`);
+}

@@ -1,0 +1,90 @@
+import * as errors from '../errors/index.js';
+import type { StatementRequest } from './statement.js';
+
+// The library speaks UTF-8. A session whose client_encoding somebody has changed goes on for as long as nothing is said beyond ASCII,
+// which all encodings of a client have in common; the rest would be read, and stored, as something else.
+
+const NULL = -1;
+const ASCII = /^[\x00-\x7f]*$/; // eslint-disable-line no-control-regex -- that is what ASCII is
+
+/** What dates in another style than ISO can't be read without. */
+const FOR_DATES = ['DateStyle', 'TimeZone'];
+
+/** The settings of a session that the server reports, such as `server_version`, and what is in doubt until it reports again. */
+export class ServerSettings {
+  /** As the server has reported them last. */
+  readonly reported = new Map<string, string>();
+  /** What loaders of values may rely on: nothing that a statement may have changed since. */
+  readonly certain = new Map<string, string>();
+  /** Whether a statement has been sent that may change client_encoding. */
+  encodingInDoubt = false;
+  #datesInDoubt = false;
+
+  set(name: string, value: string): void {
+    this.reported.set(name, value);
+    this.certain.set(name, value);
+  }
+
+  /** A statement has been done that may have changed any setting, which the server reports before its next ReadyForQuery. */
+  doubtDates(): void {
+    if (this.#datesInDoubt) return;
+    this.#datesInDoubt = true;
+    for (const name of FOR_DATES) this.certain.delete(name);
+  }
+
+  /** ReadyForQuery: what has changed has been reported. */
+  trustDates(): void {
+    if (!this.#datesInDoubt) return;
+    this.#datesInDoubt = false;
+    for (const name of FOR_DATES) {
+      const value = this.reported.get(name);
+      if (value !== undefined) this.certain.set(name, value);
+    }
+  }
+
+  /**
+   * Why texts beyond ASCII can't be exchanged now: what client_encoding is; null if they can. SQL_ASCII leaves all texts as they are.
+   */
+  get foreignEncoding(): string | null {
+    const encoding = this.reported.get('client_encoding');
+    if (encoding !== undefined && encoding !== 'UTF8' && encoding !== 'SQL_ASCII') return encoding;
+    return this.encodingInDoubt ? IN_DOUBT : null;
+  }
+}
+
+const IN_DOUBT = 'not known, which a statement before it, or in the same text, may have changed';
+
+/** Why a statement can't be sent in this encoding; null if it can. */
+export function whyNotSent({ text, executions }: StatementRequest, encoding: string): Error | null {
+  const isAscii =
+    ASCII.test(text) &&
+    (executions ?? []).every((params) =>
+      params.every((param) => param.text === null || ASCII.test(param.text)),
+    );
+  return isAscii ? null : inForeign(encoding, 'sent', text);
+}
+
+/** Raises `NotSupportedError` if a row in text format, the body of a `DataRow`, has a value that can't be read in this encoding. */
+export function checkReadable(
+  bytes: Buffer,
+  start: number,
+  end: number,
+  encoding: string,
+  query: string,
+): void {
+  for (let at = start + 2; at + 4 <= end;) {
+    const length = bytes.readInt32BE(at);
+    at += 4;
+    if (length === NULL) continue;
+    const stop = Math.min(at + length, end);
+    for (; at < stop; at++) if (bytes[at]! > 0x7f) throw inForeign(encoding, 'read', query);
+  }
+}
+
+function inForeign(encoding: string, what: string, query: string): Error {
+  return new errors.NotSupportedError(
+    `a text beyond ASCII can't be ${what} while client_encoding is ${encoding}; SET client_encoding TO UTF8 in a statement of its` +
+      ' own, or convert it in SQL',
+    { query },
+  );
+}

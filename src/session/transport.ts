@@ -1,0 +1,204 @@
+import type { Socket } from 'node:net';
+import * as errors from '../errors/index.js';
+import { locate, type ErrorConnection } from '../errors/location.js';
+import type { BackendKey } from '../wire/backend-messages.js';
+import { failedAs } from '../wire/connect-failure.js';
+import type { Login } from '../wire/engine.js';
+import { describeAddress, writeAll, type ServerAddress } from '../wire/socket.js';
+import { isTlsAlert } from '../wire/tls.js';
+import { limitsFor, type TimeLimits } from './limits.js';
+
+/** The fields of a notice or an error, by the protocol's letter. */
+export type ResponseFields = ReadonlyMap<string, string>;
+
+/** How far a connection has come; while 'closing' it says goodbye. */
+export type Phase = 'starting' | 'open' | 'closing' | 'closed';
+
+/** The socket of a session, from its startup to its end, and why it ended. */
+export class Transport {
+  readonly socket: Socket;
+  readonly address: ServerAddress;
+  readonly login: Login;
+  /** What cancel requests show. */
+  key: BackendKey = { pid: 0, secret: 0 };
+  phase: Phase = 'starting';
+  /** The fields of a FATAL error: what the server said last is what everybody hears. */
+  fatal: ResponseFields | null = null;
+  /** What it was lost by; null as long as it is there, or if it was closed. */
+  lost: Error | null = null;
+  /** Resolves when the socket is closed. */
+  readonly closed: Promise<void>;
+  readonly #onClosed: () => void;
+  #limits: TimeLimits = limitsFor(0);
+  #socketError: Error | null = null;
+  /** What a write has failed with, where the server's last words are still to be read. */
+  #writeError: Error | null = null;
+  #location: ErrorConnection | null = null;
+
+  /** `onClosed` is called when the socket has been closed, or is given up. */
+  constructor(socket: Socket, address: ServerAddress, login: Login, onClosed: () => void) {
+    this.socket = socket;
+    this.address = address;
+    this.login = login;
+    this.#onClosed = onClosed;
+    this.closed = new Promise((resolve) => {
+      socket.once('close', () => {
+        onClosed();
+        resolve();
+      });
+    });
+    socket.on('error', (cause) => {
+      this.#socketError ??= cause;
+    });
+    // A server that ends its side is gone; without this the socket would stay half open.
+    socket.on('end', () => {
+      socket.destroy();
+    });
+    this.#keepLastWords();
+  }
+
+  /** What errors say of where they arose. */
+  get location(): ErrorConnection {
+    const { address, login, key } = this;
+    return (this.#location ??= Object.freeze({
+      host: address.host,
+      port: address.port,
+      dbname: login.database,
+      user: login.user,
+      pid: key.pid,
+    }));
+  }
+
+  /** How long the session's waits last at most. */
+  get limits(): TimeLimits {
+    return this.#limits;
+  }
+
+  /** How long a message of the server's takes to answer one of ours, in seconds. */
+  set roundTrip(seconds: number) {
+    this.#limits = limitsFor(seconds);
+  }
+
+  /** Whether statements can be sent. */
+  get isOpen(): boolean {
+    return this.phase === 'open' && this.#writeError === null;
+  }
+
+  write(bytes: Buffer): void {
+    if (this.#isWritable) this.socket.write(bytes);
+  }
+
+  /**
+   * Writes pieces together. Returns whether the network has taken them all, so that their memory may be used again; else `written`
+   * is called when it has.
+   */
+  writeAll(pieces: readonly Uint8Array[], written: () => void): boolean {
+    return !this.#isWritable || writeAll(this.socket, pieces, written);
+  }
+
+  /** Stops reading, and goes on. */
+  pause(): void {
+    this.socket.pause();
+  }
+  resume(): void {
+    if (!this.socket.destroyed) this.socket.resume();
+  }
+
+  /** Gives it up: `error` is what everybody hears. */
+  fail(error: Error): void {
+    if (this.phase === 'closed') return;
+    this.lost ??= error;
+    this.socket.destroy();
+    this.#onClosed();
+  }
+
+  /** Gives it up, since the server has sent what it can't have. `awaited` says what was in flight. */
+  violation(detail: string, awaited: string): void {
+    this.fail(
+      connectionError(
+        `the server at ${describeAddress(this.address)} does not speak the PostgreSQL protocol, or something in between` +
+          ` garbles it, or this library has lost track of its answers, which would be a fault of its own: it sent ${detail},` +
+          ` while ${awaited}`,
+      ),
+    );
+  }
+
+  /** Names what the socket was closed by, unless that is known. */
+  explainLoss(duringStartup: boolean): void {
+    this.lost ??= this.#explanation(duringStartup);
+  }
+
+  #explanation(duringStartup: boolean): Error {
+    // What the server said comes before what became of the socket.
+    if (this.fatal !== null) return errors.errorFromResponse(this.fatal);
+    const cause = this.#socketError ?? this.#writeError;
+    if (cause !== null) {
+      const lost = connectionError(
+        `the connection to the server at ${describeAddress(this.address)} was lost: ${cause.message}`,
+        cause,
+      );
+      // One that ended TLS has said why: it is not unreachable.
+      return isTlsAlert(cause) ? lost : failedAs('unreachable', lost);
+    }
+    if (!duringStartup) return connectionError('the server closed the connection unexpectedly');
+    return failedAs(
+      'unreachable',
+      connectionError(`the server at ${describeAddress(this.address)} closed the connection during startup`),
+    );
+  }
+
+  /** Why the session can't be used any more: what the server said last, where it said something. */
+  unusable(query: string | null = null): Error {
+    const error = this.#unusable(query);
+    locate(error, this.location);
+    return error;
+  }
+
+  #unusable(query: string | null): Error {
+    if (this.lost === null) return new errors.OperationalError('the connection is closed', { query });
+    return this.fatal === null
+      ? new errors.OperationalError(`the connection is lost: ${this.lost.message}`, {
+          cause: this.lost,
+          query,
+        })
+      : errors.errorFromResponse(this.fatal, query);
+  }
+
+  get #isWritable(): boolean {
+    return this.phase !== 'closed' && this.#writeError === null;
+  }
+
+  /**
+   * Node destroys a socket whose write has failed, and with it what the server has said before, unread: why it ended the connection.
+   * So the socket is destroyed only when that has been read.
+   */
+  #keepLastWords(): void {
+    const { socket } = this;
+    const destroy = socket.destroy.bind(socket);
+    let timer: NodeJS.Timeout | null = null;
+    socket.destroy = (error?: Error) => {
+      if (timer !== null) clearTimeout(timer);
+      if (this.phase !== 'open' || this.#writeError !== null || !isWriteFailure(error)) return destroy(error);
+      this.#writeError = error;
+      timer = setTimeout(() => {
+        // Behind a turn of the event loop that was late, what has arrived is read first.
+        setImmediate(() => destroy(error));
+      }, this.limits.lastWords * 1000);
+      return socket;
+    };
+  }
+
+  /** The server has said why it ends the connection: there is nothing more to be waited for. */
+  onFatal(fields: ResponseFields): void {
+    this.fatal = fields;
+    if (this.#writeError !== null) this.socket.destroy(this.#writeError);
+  }
+}
+
+function isWriteFailure(error: (Error & { syscall?: string }) | undefined): error is Error {
+  return error?.syscall === 'write' || error?.syscall === 'writev';
+}
+
+export function connectionError(message: string, cause?: unknown): errors.OperationalError {
+  return new errors.OperationalError(message, cause === undefined ? {} : { cause });
+}
