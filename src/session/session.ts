@@ -20,6 +20,7 @@ import { CopyConversation } from './copy-conversation.js';
 import { foreignEncoding, whyNotSent } from './foreign-encoding.js';
 import { Lane } from './lane.js';
 import { connectionError, Link, type ResponseFields } from './link.js';
+import { OneTimeEvent } from './one-time-event.js';
 import { Opening } from './opening.js';
 import { completeMessage, queryMessage, shownQuery } from './query-trace.js';
 import type { Hold } from './queue.js';
@@ -50,9 +51,6 @@ export class Session implements MessageSink {
   /** The name of the pool that it belongs to, for those who watch; null if it belongs to none. */
   readonly pool: string | null;
 
-  /** Called once if the connection is lost, not if it is closed. */
-  onLost: ((error: Error) => void) | null = null;
-
   readonly #link: Link;
   readonly #engine: Engine;
   readonly #reader: BackendReader;
@@ -62,6 +60,8 @@ export class Session implements MessageSink {
   readonly #opening: Opening;
   readonly #parameters = new Map<string, string>();
   readonly #startup: { resolve: () => void; reject: (error: Error) => void };
+  readonly #lost = new OneTimeEvent<[error: Error]>();
+  readonly #end = new OneTimeEvent();
   #user: SessionUser | null = null;
   #closing: Promise<void> | null = null;
 
@@ -420,6 +420,16 @@ export class Session implements MessageSink {
     this.#onClosed();
   }
 
+  /** Calls `listener` once if the connection is lost, not if it is closed. Returns what takes the listener off again. */
+  onLost(listener: (error: Error) => void): () => void {
+    return this.#lost.listen(listener);
+  }
+
+  /** Calls `listener` once when nothing can be executed any more: the connection is lost, or about to be closed. Returns as `onLost()`. */
+  onEnd(listener: () => void): () => void {
+    return this.#end.listen(listener);
+  }
+
   /** Why the session can't be used any more: what the server said last, where it said something. */
   unusable(text: string | null = null): Error {
     return this.#link.unusable(text);
@@ -488,6 +498,7 @@ export class Session implements MessageSink {
       return;
     }
     this.#link.phase = 'closing';
+    this.#end.tell();
     const reason = new errors.OperationalError(
       'the connection was closed while the statement was waiting or running',
     );
@@ -511,7 +522,8 @@ export class Session implements MessageSink {
     if (phase === 'starting') this.#startup.reject(lost ?? connectionError('the connection was closed'));
     else if (phase === 'open' && lost !== null) {
       locate(lost, this.#link.location);
-      this.onLost?.(lost);
+      this.#lost.tell(lost);
     }
+    this.#end.tell();
   }
 }

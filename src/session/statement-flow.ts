@@ -347,8 +347,10 @@ export class StatementFlow {
     // The tag of a COPY does not say in which direction it went, which its user knows.
     else if (pending.request.conversation?.kind !== 'copy') this.judge?.onStatementDone(pending.results);
     pending.onSettled?.();
-    if (pending.abandonReason !== null && !this.#decides(pending, error)) {
-      pending.reject(pending.abandonReason.reason);
+    const isAbandoned = pending.abandonReason !== null && !this.#decides(pending, error);
+    if (isAbandoned || error !== null) pending.request.failedAfter?.(pending.results);
+    if (isAbandoned) {
+      pending.reject(pending.abandonReason!.reason);
     } else if (error !== null) {
       locate(error, this.#link.location, shownQuery(pending.request));
       pending.reject(error);

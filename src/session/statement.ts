@@ -37,6 +37,8 @@ export interface StatementRequest {
   readonly portal?: { readonly act: 'describe' | 'close'; readonly name: string };
   /** The text with `$1` … in place of values, or what makes it, where `text` has values in it that are for the server only. */
   readonly shown?: ShownQuery | undefined;
+  /** Called just before it rejects, with the results of its executions before the one that it has failed at. */
+  readonly failedAfter?: (results: readonly StatementResult[]) => void;
   /** Who goes on talking with the server, if anybody does; then there is one execution. */
   readonly conversation?: Conversation;
 }
