@@ -14,11 +14,12 @@ import { cancelWithin } from './cancel-safe.js';
 import { checkConnectOptions } from './connect-options.js';
 import { chosenParams, openSession } from './connect.js';
 import { HANDLE, Handle, type HandleParts } from './handle.js';
+import { Handlers } from './handlers.js';
 import { checkIdle, ConnectionInfo } from './info.js';
 import { AsyncPipeline, runInPipeline, type PipelineOptions } from './pipeline.js';
 import type { IsolationLevel } from './isolation-level.js';
 import type { NoticeHandler } from './notices.js';
-import { wakeNotifies, type NotifiesOptions, type Notify, type NotifyHandler } from './notifies.js';
+import type { NotifiesOptions, Notify, NotifyHandler } from './notifies.js';
 import { AsyncTransaction, runInTransaction, type TransactionOptions } from './transaction.js';
 import { checkSetting, DEFAULT_SETTINGS, type TransactionSettings } from './transaction-settings.js';
 import { TwoPhase, Xid } from './two-phase.js';
@@ -135,8 +136,8 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
       rowFactory: options.rowFactory ?? tupleRow,
       cursorFactory: options.cursorFactory ?? AsyncCursor,
       serverCursorFactory: AsyncServerCursor,
-      noticeHandlers: [],
-      notifyHandlers: [],
+      noticeHandlers: new Handlers('notice'),
+      notifyHandlers: new Handlers('notify'),
       giveBack: null,
       closeReturns: false,
     });
@@ -190,8 +191,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   cursor<T = R>(options?: CursorOptions<T>): AsyncCursor<T>;
   cursor<T = R>(options: ServerCursorOptions<T> & { name?: string } = {}): AsyncCursor<T> {
     const handle = this[HANDLE];
-    handle.check();
-    if (handle.session.closed) throw handle.session.unusable();
+    handle.checkUsable();
     const self = this as unknown as AsyncConnection<unknown>;
     const { name } = options;
     return name === undefined
@@ -379,10 +379,16 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   // --- notifications
 
   /**
-   * Gives the notifications of the channels that were asked for with `LISTEN`, as they arrive; those first that have arrived
-   * since the last loop, or since `LISTEN` (Psycopg: `notifies`). Other statements may run meanwhile; in a transaction the server
-   * holds notifications back. Ends after `timeout` seconds or `stopAfter` notifications; leaving the loop loses nothing. Raises
-   * `ProgrammingError` for a second loop at the same time, the `OperationalError` of a connection that is lost or closed.
+   * Gives the notifications of the channels that were asked for with `LISTEN`, as they arrive (Psycopg: `notifies`). Other statements
+   * may run meanwhile; in a transaction the server holds notifications back.
+   *
+   * What arrives while no loop fetches it is kept for the next one, up to 100,000 notifications: from the first call of `notifies()`
+   * on, and before that as long as no handler is registered. When more have arrived, the loop raises `OperationalError` behind the
+   * last one that was kept, once, and says how many were dropped; the next loop goes on from there.
+   *
+   * Ends after `timeout` seconds or `stopAfter` notifications; leaving the loop loses nothing. Raises `ProgrammingError` for a second
+   * loop at the same time, the `OperationalError` of a connection that is lost or closed. To take a single notification by `next()`,
+   * say `stopAfter: 1`: another loop without it would have to be ended by `return()` before the next begins.
    *
    * @example
    * await conn.setAutocommit(true);
@@ -395,34 +401,31 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     return loop;
   }
 
-  /** Calls `handler` with each notification. What arrives while no loop over `notifies()` runs is for the handlers only. */
+  /**
+   * Calls `handler` with each notification, in the asynchronous context in which it was added (Psycopg: `add_notify_handler`). One
+   * that throws raises a process warning.
+   */
   addNotifyHandler(handler: NotifyHandler): void {
-    this[HANDLE].notifications.handlers.push(handler);
+    this[HANDLE].notifications.handlers.add(handler);
   }
 
   /** Undoes `addNotifyHandler`. Raises `ProgrammingError` for a handler that was not added. */
   removeNotifyHandler(handler: NotifyHandler): void {
-    const { handlers } = this[HANDLE].notifications;
-    const index = handlers.indexOf(handler);
-    if (index < 0)
+    if (!this[HANDLE].notifications.handlers.remove(handler))
       throw new errors.ProgrammingError('removeNotifyHandler() got a handler that was never added');
-    handlers.splice(index, 1);
   }
 
   // --- notices
 
-  /** Calls `handler` with each notice of the server. */
+  /** Calls `handler` with each notice of the server, as `addNotifyHandler()` does (Psycopg: `add_notice_handler`). */
   addNoticeHandler(handler: NoticeHandler): void {
-    this[HANDLE].noticeHandlers.push(handler);
+    this[HANDLE].noticeHandlers.add(handler);
   }
 
   /** Undoes `addNoticeHandler`. Raises `ProgrammingError` for a handler that was not added. */
   removeNoticeHandler(handler: NoticeHandler): void {
-    const { noticeHandlers } = this[HANDLE];
-    const index = noticeHandlers.indexOf(handler);
-    if (index < 0)
+    if (!this[HANDLE].noticeHandlers.remove(handler))
       throw new errors.ProgrammingError('removeNoticeHandler() got a handler that was never added');
-    noticeHandlers.splice(index, 1);
   }
 
   // --- cancellation
@@ -460,10 +463,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   async close(): Promise<void> {
     if (this[HANDLE].returned) return;
     if (this.#parts.closeReturns) return this[Symbol.asyncDispose]();
-    const { session } = this[HANDLE];
-    const closed = session.close();
-    wakeNotifies(session);
-    await closed;
+    await this[HANDLE].session.close();
   }
 
   /** Leaving the scope: a connection of a pool returns there, another is closed. Neither commits. */

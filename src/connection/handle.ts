@@ -1,6 +1,7 @@
 import type { AdaptersMap } from '../adapt/adapters-map.js';
 import * as errors from '../errors/index.js';
 import type { CopyChannel } from '../session/copy-channel.js';
+import { OneTimeEvent } from '../session/one-time-event.js';
 import type { PreparePolicy } from '../session/prepared-statements.js';
 import type { ExclusiveLock } from '../session/queue.js';
 import type { ResponseFields } from '../session/transport.js';
@@ -10,8 +11,9 @@ import type { SentParam, ShownQuery, StatementRequest, StatementResult } from '.
 import { TransactionStatus } from '../session/status.js';
 import type { Notification } from '../wire/backend-messages.js';
 import type { RowDecoderSource } from '../wire/row-decoder.js';
-import { tellNotice, type NoticeHandler } from './notices.js';
-import { Notifications, Notify, wakeNotifies, type NotifyHandler } from './notifies.js';
+import { Handlers } from './handlers.js';
+import { tellNotice } from './notices.js';
+import { Notifications, Notify } from './notifies.js';
 import { PipelineState } from './pipeline-state.js';
 import { beginStatement, type TransactionSettings } from './transaction-settings.js';
 
@@ -43,8 +45,8 @@ export interface HandleParts {
   readonly params: Readonly<Record<string, string>>;
   readonly settings: TransactionSettings;
   readonly policy: PreparePolicy;
-  readonly noticeHandlers: readonly NoticeHandler[];
-  readonly notifyHandlers: readonly NotifyHandler[];
+  readonly noticeHandlers: Handlers<errors.Diagnostic>;
+  readonly notifyHandlers: Handlers<Notify>;
 }
 
 /**
@@ -60,11 +62,12 @@ export class Handle implements SessionUser {
   /** What its pool knows of the checkout that it serves. */
   checkout: unknown = null;
   readonly #parts: HandleParts;
-  #noticeHandlers: NoticeHandler[] | null = null;
+  #noticeHandlers: Handlers<errors.Diagnostic> | null = null;
   #notifications: Notifications | null = null;
   /** How many transaction blocks are open. */
   transactions = 0;
   #returned = false;
+  #cutOff: OneTimeEvent | null = null;
   #endSeen = false;
   #unfit = false;
   /** Whether the open transaction has changed data, as far as is known. */
@@ -81,8 +84,8 @@ export class Handle implements SessionUser {
   }
 
   /** Who is called with each notice of the server. */
-  get noticeHandlers(): NoticeHandler[] {
-    return (this.#noticeHandlers ??= [...this.#parts.noticeHandlers]);
+  get noticeHandlers(): Handlers<errors.Diagnostic> {
+    return (this.#noticeHandlers ??= new Handlers('notice', this.#parts.noticeHandlers));
   }
 
   get notifications(): Notifications {
@@ -155,7 +158,26 @@ export class Handle implements SessionUser {
   cutOff(): void {
     this.#returned = true;
     this.session.endPipeline();
-    wakeNotifies(this.session);
+    this.#cutOff?.tell();
+  }
+
+  /**
+   * Calls `listener` once when the connection can't be used any more: it is returned, closed or lost. Returns what takes the listener
+   * off again.
+   */
+  onEnd(listener: () => void): () => void {
+    const fromHere = (this.#cutOff ??= new OneTimeEvent()).listen(listener);
+    const fromSession = this.session.onEnd(listener);
+    return () => {
+      fromHere();
+      fromSession();
+    };
+  }
+
+  /** Raises what a use of the connection would: it has been returned, closed or lost. */
+  checkUsable(): void {
+    this.check();
+    if (this.session.closed) throw this.session.unusable();
   }
 
   /** Raises `InterfaceError` if the connection has been returned to its pool. */

@@ -117,7 +117,7 @@ export async function commitForCertain(transaction: AsyncTransaction): Promise<v
 
 /** Calls `listener` if the session is lost, idle or in use; not if it is closed. */
 export function onLost<R>(base: AsyncConnection<R>, listener: (error: unknown) => void): void {
-  base[HANDLE].session.onLost = listener;
+  base[HANDLE].session.onLost(listener);
 }
 
 /** Lets the process end although the session is open, or not. */

@@ -1,7 +1,9 @@
+import { setImmediate as tick, setTimeout as sleep } from 'node:timers/promises';
 import * as errors from '../errors/index.js';
-import { thrownText } from '../errors/thrown.js';
-import type { Session } from '../session/session.js';
+import { Fifo } from '../session/fifo.js';
+import { onAbort, systemClock } from '../waiting.js';
 import type { Handle } from './handle.js';
+import { Handlers } from './handlers.js';
 
 /** A notification that the connection listens to (Psycopg: `Notify`). */
 export class Notify {
@@ -32,43 +34,40 @@ export interface NotifiesOptions {
   signal?: AbortSignal;
 }
 
-/** The loops that wait, which the end of a session wakes, by whichever of the connections that share it. */
-const waiting = new WeakMap<Session, () => void>();
-/** How many wait at all: mostly none, and every checkout from a pool asks when it ends. */
-let waits = 0;
-
-/** Has the loop that waits on this session, if there is one, look at what has become of it. */
-export function wakeNotifies(session: Session): void {
-  if (waits > 0) waiting.get(session)?.();
-}
+/** How many notifications are kept for a loop at most; `notifies()` says so. */
+const MOST_KEPT = 100_000;
 
 /** What a connection does with notifications: its handlers, and those that no loop has been given yet. */
 export class Notifications {
   /** Called with each notification. */
-  readonly handlers: NotifyHandler[];
+  readonly handlers: Handlers<Notify>;
   readonly #handle: Handle;
-  #backlog: Notify[] = [];
+  readonly #kept = new Fifo<Notify>();
+  /** How many have come behind those that are kept, and were too many. */
+  #dropped = 0;
+  /** Whether `notifies()` has been called: somebody is going to fetch what is kept. */
+  #fetched = false;
   #looping = false;
+  /** Has the loop that waits look again. */
+  #wake: (() => void) | null = null;
 
-  constructor(handle: Handle, handlers: readonly NotifyHandler[]) {
+  constructor(handle: Handle, handlers: Handlers<Notify>) {
     this.#handle = handle;
-    this.handlers = [...handlers];
+    this.handlers = new Handlers('notify', handlers);
   }
 
   receive(notify: Notify): void {
     if (this.#handle.returned) return;
-    // With a handler and no loop, nobody would ever empty it.
-    if (this.#looping || this.handlers.length === 0) {
-      this.#backlog.push(notify);
-      wakeNotifies(this.#handle.session);
-    }
-    for (const handler of [...this.handlers]) {
-      try {
-        handler(notify);
-      } catch (error) {
-        process.emitWarning(`a notify handler threw: ${thrownText(error)}`);
-      }
-    }
+    // With a handler, and without a loop to come, nobody would ever fetch it.
+    if (this.#fetched || this.handlers.isEmpty) this.#keep(notify);
+    this.handlers.tell(notify);
+  }
+
+  #keep(notify: Notify): void {
+    // Once one is missing, those behind it are too, so that a loop can tell where.
+    if (this.#dropped > 0 || this.#kept.length >= MOST_KEPT) this.#dropped++;
+    else this.#kept.push(notify);
+    this.#wake?.();
   }
 
   /** Checks the options now, and the connection when the loop begins. */
@@ -85,127 +84,96 @@ export class Notifications {
       );
     }
     this.#handle.check();
+    this.#fetched = true;
     return this.#loop(options);
   }
 
   async *#loop({
-    timeout,
+    timeout = Infinity,
     stopAfter = Infinity,
     signal,
   }: NotifiesOptions): AsyncGenerator<Notify, void, void> {
     if (this.#looping) {
       throw new errors.ProgrammingError(
         'notifies() is being iterated over on this connection already: each notification would go to one of the loops only;' +
-          ' use one loop, or addNotifyHandler()',
+          ' use one loop, end one that was left unfinished by its return(), or use addNotifyHandler()',
       );
     }
     this.#looping = true;
-    const wait = new Wait(this.#handle.session, timeout, signal);
+    let ended = false;
     const end = (): void => {
-      if (wait.ended) return;
-      wait.end();
-      this.#looping = false;
+      // Another loop may have begun since.
+      if (!ended) this.#looping = false;
+      ended = true;
     };
     try {
+      const deadline = systemClock.now() + timeout;
       let left = stopAfter;
       let isLastRound = false;
       while (left > 0) {
         signal?.throwIfAborted();
         this.#handle.check();
-        if (wait.over && !isLastRound) {
+        if (!isLastRound && systemClock.now() >= deadline) {
+          await whatHasArrived();
           // What comes from now on is for the next loop.
           isLastRound = true;
-          left = Math.min(left, this.#backlog.length);
+          left = Math.min(left, this.#kept.length + (this.#dropped > 0 ? 1 : 0));
           continue;
         }
-        const notify = this.#backlog.shift();
+        const notify = this.#kept.shift();
         if (notify !== undefined) {
           left--;
           // Whoever takes the last one by next() has no reason to come back for the end.
           if (left === 0) end();
           yield notify;
-        } else if (this.#handle.session.closed) {
-          throw this.#handle.session.unusable();
+        } else if (this.#dropped > 0) {
+          throw this.#tooMany();
         } else {
-          await wait.next();
+          this.#handle.checkUsable();
+          await this.#arrival(deadline, signal);
         }
       }
     } finally {
       end();
     }
   }
-}
 
-/** Waits for whatever a loop has to look at. */
-class Wait {
-  /** Whether the time is over. */
-  over = false;
-  ended = false;
-  readonly #session: Session;
-  readonly #signal: AbortSignal | undefined;
-  readonly #onLostBefore: Session['onLost'];
-  readonly #deadline: number;
-  #timer: NodeJS.Timeout | null = null;
-  #resolve: (() => void) | null = null;
-
-  constructor(session: Session, timeout: number | undefined, signal: AbortSignal | undefined) {
-    this.#session = session;
-    this.#signal = signal;
-    this.#deadline = performance.now() + (timeout ?? Infinity) * 1000;
-    this.#onLostBefore = session.onLost;
-    session.onLost = this.#lost;
-    waiting.set(session, this.#wake);
-    waits++;
-    signal?.addEventListener('abort', this.#wake, { once: true });
-    this.#setTimer();
-  }
-
-  next(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#resolve = resolve;
-    });
-  }
-
-  end(): void {
-    this.ended = true;
-    waits--;
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#signal?.removeEventListener('abort', this.#wake);
-    if (waiting.get(this.#session) === this.#wake) waiting.delete(this.#session);
-    if (this.#session.onLost === this.#lost) this.#session.onLost = this.#onLostBefore;
-  }
-
-  readonly #wake = (): void => {
-    const resolve = this.#resolve;
-    this.#resolve = null;
-    resolve?.();
-  };
-
-  readonly #lost = (error: Error): void => {
-    this.#onLostBefore?.(error);
-    this.#wake();
-  };
-
-  #setTimer(): void {
-    if (this.#deadline === Infinity) return;
-    const left = this.#deadline - performance.now();
-    this.#timer = setTimeout(
-      () => {
-        if (performance.now() < this.#deadline) {
-          this.#setTimer();
-          return;
-        }
-        // What has reached this machine by now is read before the loop ends.
-        setImmediate(() => {
-          if (this.ended) return;
-          this.over = true;
-          this.#wake();
-        });
-      },
-      Math.min(Math.max(left, 0), LONGEST_TIMER),
+  #tooMany(): Error {
+    const dropped = this.#dropped;
+    this.#dropped = 0;
+    return new errors.OperationalError(
+      `${String(dropped)} notifications were dropped here, since more than ${String(MOST_KEPT)} waited for a loop over notifies();` +
+        ' look up what they would have told, and loop on',
     );
   }
+
+  /**
+   * Waits for whatever a loop has to look at: a notification, the deadline, an abort, the end of the connection. Only meanwhile is
+   * there anything of the loop that anybody else knows of: one that is left unfinished is simply forgotten.
+   */
+  async #arrival(deadline: number, signal: AbortSignal | undefined): Promise<void> {
+    const undo: (() => void)[] = [];
+    try {
+      await new Promise<void>((wake) => {
+        this.#wake = wake;
+        undo.push(this.#handle.onEnd(wake));
+        if (signal !== undefined) undo.push(onAbort(signal, wake));
+        if (deadline < Infinity) {
+          const timer = systemClock.after(deadline - systemClock.now(), wake, true);
+          undo.push(() => {
+            timer.cancel();
+          });
+        }
+      });
+    } finally {
+      this.#wake = null;
+      for (const take of undo) take();
+    }
+  }
 }
 
-/** Node takes no longer ones. */
-const LONGEST_TIMER = 2_147_483_647;
+/** Resolves when what has reached this machine by now has been read: the sockets have had their turn. */
+async function whatHasArrived(): Promise<void> {
+  await sleep(0);
+  await tick();
+}

@@ -133,7 +133,8 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       this.#query = request.text;
       if (this.#handle.pipeline.active) {
         this.#sendInPipeline(request, true);
-        await this.#handle.session.room();
+        const room = this.#handle.session.room();
+        if (room !== null) await room;
         return this;
       }
       this.#operation.runs([request]);

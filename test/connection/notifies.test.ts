@@ -1,3 +1,5 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { getEventListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inject } from 'vitest';
 import { describe, expect, it } from 'vitest';
@@ -221,6 +223,106 @@ describe('notifies()', () => {
     expect(await first).toEqual(['1']);
   });
 
+  it('left unfinished leaves nothing behind: no timer, no listener of its signal, nothing on the session', async () => {
+    await using pool = new AsyncConnectionPool(dsn(), {
+      minSize: 1,
+      maxSize: 1,
+      connectOptions: { autocommit: true },
+    });
+    const { signal } = new AbortController();
+    /** Takes one notification, and forgets the loop. */
+    const take = async (options: NotifiesOptions): Promise<string | undefined> => {
+      await using connection = await pool.connection();
+      await connection.execute("notify n_13, 'x'");
+      return (await connection.notifies(options).next()).value?.payload;
+    };
+    const timers = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+    await pool.execute('listen n_13');
+    const before = timers();
+    for (let i = 0; i < 5; i++) expect(await take({ timeout: 60, signal })).toBe('x');
+    expect(timers()).toBeLessThanOrEqual(before);
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+    // So many that calling each other they would be more than the stack holds.
+    for (let i = 0; i < 12_000; i++) await take({});
+    await terminate(await pool.withConnection((connection) => connection.info.backendPid));
+    await expect.poll(() => pool.getStats().connectionsLost).toBe(1);
+    expect((await pool.execute('select 6')).rows).toEqual([[6]]);
+  });
+
+  it('that waits has one timer and one listener, and none when it has been left', async () => {
+    const connection = await listening('n_14');
+    const controller = new AbortController();
+    const { signal } = controller;
+    const loop = connection.notifies({ timeout: 60, signal });
+    for (let i = 0; i < 3; i++) {
+      const next = loop.next();
+      await expect.poll(() => getEventListeners(signal, 'abort').length).toBe(1);
+      await notify('n_14', i);
+      expect((await next).value?.payload).toBe(String(i));
+      expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+    }
+    expect(await loop.return()).toEqual({ done: true, value: undefined });
+    await notify('n_14', 'later');
+    expect(await payloads(connection, { timeout: 5, stopAfter: 1 })).toEqual(['later']);
+  });
+
+  it.each(['closed', 'returned', 'dropped with its pool'] as const)(
+    'that waits hears at once that its connection is %s',
+    async (how) => {
+      const pool = new AsyncConnectionPool(dsn(), { minSize: 1, maxSize: 1 });
+      const connection = await pool.connection();
+      const loop = expect(connection.notifies({ timeout: 60 }).next()).rejects.toBeInstanceOf(
+        how === 'returned' ? errors.InterfaceError : errors.OperationalError,
+      );
+      if (how === 'closed') await connection.close();
+      if (how === 'returned') await pool.putconn(connection);
+      if (how === 'dropped with its pool') await pool.close(0);
+      await loop;
+      await pool.close();
+    },
+  );
+
+  it('once called keeps what comes between loops, whether or not there are handlers', async () => {
+    const connection = await connect({ autocommit: true });
+    const heard: string[] = [];
+    connection.addNotifyHandler(({ payload }) => void heard.push(payload));
+    await connection.execute('listen n_15');
+    const unused = connection.notifies({ timeout: 0 });
+    await notify('n_15', 1);
+    await connection.execute('select 1');
+    expect(await payloads(connection, { timeout: 5, stopAfter: 1 })).toEqual(['1']);
+    await notify('n_15', 2, 3);
+    await connection.execute('select 1');
+    for await (const { payload } of connection.notifies({ timeout: 5 })) {
+      expect(payload).toBe('2');
+      break;
+    }
+    connection.addNotifyHandler(() => undefined);
+    await notify('n_15', 4);
+    expect(await payloads(connection, { timeout: 5, stopAfter: 2 })).toEqual(['3', '4']);
+    expect(await unused.next()).toEqual({ done: true, value: undefined });
+    expect(heard).toEqual(['1', '2', '3', '4']);
+  });
+
+  it('says where notifications are missing if more than 100,000 wait for a loop, and how many, once', async () => {
+    const connection = await listening('n_16');
+    await admin("select pg_notify('n_16', n::text) from generate_series(1, 100007) n");
+    await connection.execute('select 1');
+    await notify('n_16', 'dropped as well');
+    await connection.execute('select 1');
+    let last = 0;
+    const loop = async (): Promise<void> => {
+      for await (const { payload } of connection.notifies({ timeout: 0 })) last = Number(payload);
+    };
+    await expect(loop()).rejects.toMatchObject({
+      name: 'OperationalError',
+      message: expect.stringContaining('8 notifications were dropped') as string,
+    });
+    expect(last).toBe(100_000);
+    await notify('n_16', 'after');
+    expect(await payloads(connection, { timeout: 5, stopAfter: 1 })).toEqual(['after']);
+  });
+
   it.each([
     { timeout: -1 },
     { timeout: NaN },
@@ -249,6 +351,31 @@ describe('a notify handler', () => {
     await notify('h_1', 3);
     expect(await payloads(connection, { timeout: 5, stopAfter: 1 })).toEqual(['3']);
     expect(heard).toHaveLength(2);
+  });
+
+  it('runs in the asynchronous context that it was added in, as a notice handler does', async () => {
+    const context = new AsyncLocalStorage<string>();
+    const heard: (string | undefined)[] = [];
+    await using pool = new AsyncConnectionPool(dsn(), {
+      minSize: 1,
+      maxSize: 1,
+      connectOptions: { autocommit: true },
+      configure: (connection) => {
+        context.run('of configure', () => {
+          connection.addNotifyHandler(() => void heard.push(context.getStore()));
+        });
+      },
+    });
+    await using connection = await pool.connection();
+    context.run('of the borrower', () => {
+      connection.addNotifyHandler(() => void heard.push(context.getStore()));
+      connection.addNoticeHandler(() => void heard.push(context.getStore()));
+    });
+    await context.run('of a statement', async () => {
+      await connection.execute("listen h_0; notify h_0; do $$ begin raise notice 'n'; end $$");
+    });
+    expect(heard.sort()).toEqual(['of configure', 'of the borrower', 'of the borrower']);
+    expect(context.getStore()).toBeUndefined();
   });
 
   it('that throws warns, and harms neither the connection nor another handler', async () => {

@@ -8,7 +8,7 @@ import {
   TransactionStatus,
   type PoolOptions,
 } from '../../src/index.js';
-import { CANCEL_LIMIT } from '../../src/session/cancellation.js';
+import { limitsFor } from '../../src/session/limits.js';
 import { admin, applicationName, backends, connect, dsn, terminate } from '../support/database.js';
 import { FaultProxy } from '../support/fault-proxy.js';
 
@@ -170,7 +170,7 @@ describe('a network that swallows everything', () => {
       await expect(running).rejects.toHaveProperty('name', 'TimeoutError');
       // Promised within 0.6 seconds: the network is given up later, but nobody has to wait for that.
       expect((performance.now() - began) / 1000).toBeLessThan(3);
-      await expect.poll(() => connection.broken, { timeout: (CANCEL_LIMIT + 2) * 1000 }).toBe(true);
+      await expect.poll(() => connection.broken, { timeout: (limitsFor(0).cancel + 2) * 1000 }).toBe(true);
     }
     proxy.blackHole.clear();
     const before = performance.now();

@@ -231,7 +231,7 @@ describe('a backend that is terminated', () => {
   ])('while %s leaves its reason to whoever comes next', async (_, text) => {
     const { session } = await openSession();
     if (text !== null) await session.submit(statement(text));
-    const lost = new Promise<Error>((resolve) => (session.onLost = resolve));
+    const lost = new Promise<Error>((resolve) => session.onLost(resolve));
     await terminate(session.backendPid);
     expect(await lost).toBeInstanceOf(errors.AdminShutdown);
     expect(await rejection(one(session, 'SELECT 1'))).toBeInstanceOf(errors.AdminShutdown);
@@ -375,7 +375,7 @@ describe('closing', () => {
   it('does not call the session lost', async () => {
     const { session } = await openSession();
     let lost = 0;
-    session.onLost = () => lost++;
+    session.onLost(() => lost++);
     await session.close();
     expect(lost).toBe(0);
   });

@@ -1,0 +1,47 @@
+import { AsyncResource } from 'node:async_hooks';
+import { thrownText } from '../errors/thrown.js';
+
+interface Added<Event> {
+  readonly handler: (event: Event) => void;
+  /** The handler in the asynchronous context that it was added in. */
+  readonly call: (event: Event) => void;
+}
+
+/** The handlers of one kind of event of a connection, which are called in the order and in the context they were added in. */
+export class Handlers<Event> {
+  readonly #kind: string;
+  #added: readonly Added<Event>[];
+
+  /** `kind` is what they handle, for messages: `notice`, say. Begins with those of `others`. */
+  constructor(kind: string, others?: Handlers<Event>) {
+    this.#kind = kind;
+    this.#added = others === undefined ? [] : others.#added;
+  }
+
+  get isEmpty(): boolean {
+    return this.#added.length === 0;
+  }
+
+  add(handler: (event: Event) => void): void {
+    this.#added = [...this.#added, { handler, call: AsyncResource.bind(handler, 'usingpg.handler') }];
+  }
+
+  /** Takes off the handler, once if it was added several times. Returns whether there was one. */
+  remove(handler: (event: Event) => void): boolean {
+    const index = this.#added.findIndex((added) => added.handler === handler);
+    if (index < 0) return false;
+    this.#added = this.#added.filter((_, i) => i !== index);
+    return true;
+  }
+
+  /** Calls each of them; one that throws is warned of, and harms nobody. */
+  tell(event: Event): void {
+    for (const { call } of this.#added) {
+      try {
+        call(event);
+      } catch (error) {
+        process.emitWarning(`a ${this.#kind} handler threw: ${thrownText(error)}`);
+      }
+    }
+  }
+}
