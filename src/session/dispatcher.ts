@@ -192,7 +192,9 @@ export class Dispatcher {
       exchange.onCopy(format);
       return;
     }
+    // The server's own error is going to tell of our refusal.
     reply.error ??= copyRefused(text);
+    reply.refused = true;
     if (direction === 'in') this.#parts.extended.refuseCopy(reply);
   }
 

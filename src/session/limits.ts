@@ -33,7 +33,7 @@ export function limitsFor(roundTrip: number): TimeLimits {
   return {
     cancel: Math.round(5 + 10 * trip),
     // A request takes one trip to connect, up to two for TLS, and one to be delivered and acknowledged.
-    signOfLife: 0.08 + 6 * trip,
+    signOfLife: 1 + 6 * trip,
     cancelAgain: 0.1 + 2 * trip,
     batch: 0.08 + 2 * trip,
     batchInTransaction: 2 + 2 * trip,

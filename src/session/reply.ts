@@ -62,9 +62,9 @@ export class StatementReply {
   /** Whether the Sync behind it has been written: from then on nothing more may be sent for it. */
   synced = false;
 
-  /** Why it has failed. The server's own error comes before one of ours. */
+  /** Why it has failed. The server's own error comes before that of a loader. */
   error: Error | null = null;
-  /** Whether `error` is the server's. */
+  /** Whether the server has refused it, or we have: no other error is to take the place of `error`. */
   refused = false;
   results: StatementResult[] = [];
 

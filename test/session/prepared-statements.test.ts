@@ -219,6 +219,8 @@ describe('a prepared statement whose table has changed', () => {
   it('fails inside a transaction with what to do, which then works', async () => {
     const connection = await connect();
     await table(connection, 'plan_inside');
+    // What is prepared in the transaction that makes the table is not kept.
+    await connection.commit();
     await connection.execute(query('plan_inside'), [1]);
     await connection.commit();
     try {
