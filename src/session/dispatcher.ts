@@ -150,9 +150,7 @@ export class Dispatcher {
         reply.onCopyDone();
         return;
       case Backend.CopyBothResponse:
-        this.#parts.transport.fail(
-          new errors.NotSupportedError('replication connections are not supported'),
-        );
+        this.#parts.transport.fail(new errors.NotSupportedError('replication connections are not supported'));
         return;
       default:
         this.#unexpected(`a message of type '${String.fromCharCode(type)}' that answers nothing`);

@@ -152,7 +152,8 @@ export class PreparedStatements {
   transactionEnded(schemaMayHaveChanged: boolean): void {
     if (this.#young.length === 0) return;
     if (schemaMayHaveChanged) {
-      for (const known of this.#young) if (known.statement !== null) this.forget(known.text, known.statement, true);
+      for (const known of this.#young)
+        if (known.statement !== null) this.forget(known.text, known.statement, true);
     }
     this.#young = [];
   }

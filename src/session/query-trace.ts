@@ -1,6 +1,24 @@
-import { NOT_ENDED, type ConnectionMessage, type QueryKind, type QueryMessage } from '../diagnostics.js';
+import {
+  NOT_ENDED,
+  tracers,
+  type ConnectionMessage,
+  type QueryKind,
+  type QueryMessage,
+} from '../diagnostics.js';
 import { affectedRows } from './command-tag.js';
 import type { StatementRequest, StatementResult } from './statement.js';
+
+/** Runs a statement whose message those who watch queries get. */
+export function traceQuery(
+  request: StatementRequest,
+  connection: ConnectionMessage,
+  run: () => Promise<readonly StatementResult[]>,
+): Promise<readonly StatementResult[]> {
+  const message = queryMessage(request, connection);
+  return tracers.query.trace(message, run, (results) => {
+    completeMessage(message, request, results);
+  });
+}
 
 /** The message that a statement is traced with. */
 export function queryMessage(request: StatementRequest, connection: ConnectionMessage): QueryMessage {
@@ -18,7 +36,7 @@ export function queryMessage(request: StatementRequest, connection: ConnectionMe
 }
 
 /** Puts what a statement has done into its message. */
-export function completeMessage(
+function completeMessage(
   message: QueryMessage,
   { exchange }: StatementRequest,
   results: readonly StatementResult[],

@@ -233,9 +233,7 @@ export class Sender {
     }
     const inTransaction = reply.hasBegun || inFlight.status !== TransactionStatus.IDLE;
     inFlight.push(reply);
-    entry.request.exchange?.onSent(
-      new ExchangeLink(reply, inTransaction, transport, extended, cancellation),
-    );
+    entry.request.exchange?.onSent(new ExchangeLink(reply, inTransaction, transport, extended, cancellation));
   }
 
   /** Refuses a statement with texts that can't be sent in the session's encoding. */

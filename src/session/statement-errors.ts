@@ -2,6 +2,7 @@ import * as errors from '../errors/index.js';
 import { thrownText } from '../errors/thrown.js';
 import type { StatementEntry } from './queue.js';
 import type { StatementReply } from './reply.js';
+import type { StatementRequest } from './statement.js';
 
 /** A statement of a pipeline that the server has skipped. */
 export function pipelineAborted({ request }: StatementEntry, cause?: Error): Error {
@@ -18,6 +19,21 @@ export function canceled({ request }: StatementEntry): Error {
     sqlstate: '57014',
     query: request.text,
   });
+}
+
+/** A statement that a COPY or a stream, which has the connection to itself, does not let through. */
+export function busyWithExchange(running: StatementRequest, query: string | null): Error {
+  return new errors.ProgrammingError(
+    `the connection is busy with '${running.text.slice(0, 100)}', which has it to itself until it has been read or written to` +
+      ' its end, or left; use another connection for what is to happen meanwhile',
+    { query },
+  );
+}
+
+/** A COPY or a stream in a pipeline. */
+export function notInPipeline(kind: 'copy' | 'rows', query: string): Error {
+  const what = kind === 'copy' ? 'COPY' : 'stream()';
+  return new errors.NotSupportedError(`${what} can't be used in a pipeline; leave it first`, { query });
 }
 
 /** Why a prepared statement failed before it was executed: its result would be another, or it is not there; else null. */

@@ -1,0 +1,326 @@
+import type { Socket } from 'node:net';
+import type { ConnectionMessage } from '../diagnostics.js';
+import { locate, type ErrorConnection } from '../errors/location.js';
+import {
+  ProtocolViolation,
+  readErrorFields,
+  readNotification,
+  readParameterStatus,
+  type Notification,
+} from '../wire/backend-messages.js';
+import { BackendReader, type MessageSink } from '../wire/backend-reader.js';
+import { Engine, type Login } from '../wire/engine.js';
+import { Backend } from '../wire/protocol.js';
+import type { ServerAddress } from '../wire/socket.js';
+import { isEncrypted } from '../wire/tls.js';
+import { Cancellation } from './cancellation.js';
+import { Dispatcher } from './dispatcher.js';
+import { ExtendedQuery } from './extended-query.js';
+import { InFlight } from './in-flight.js';
+import { OneTimeEvent } from './one-time-event.js';
+import { Outcomes, type StatementObserver } from './outcomes.js';
+import { StatementQueue } from './queue.js';
+import { Sender } from './sender.js';
+import { ServerSettings } from './server-settings.js';
+import { Startup } from './startup.js';
+import { TransactionStatus } from './status.js';
+import { connectionError, Transport, type ResponseFields } from './transport.js';
+
+/** Who uses a session, and hears of what the server says beside its answers. */
+export interface SessionUser extends StatementObserver {
+  onNotice(fields: ResponseFields): void;
+  onNotification(notification: Notification): void;
+}
+
+/** What is called once a connection is open, or when it can't be opened. */
+interface Opening {
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+/**
+ * One physical connection to a backend, from its startup to its end: its parts, what is known of it, and where the messages of the
+ * server go. It lives as long as its socket. @internal
+ */
+export class BackendConnection implements MessageSink {
+  readonly address: ServerAddress;
+  readonly login: Login;
+  /** The name of the pool that it belongs to, for those who watch; null if it belongs to none. */
+  readonly pool: string | null;
+
+  protected readonly transport: Transport;
+  protected readonly extended: ExtendedQuery;
+  protected readonly queue = new StatementQueue();
+  protected readonly inFlight = new InFlight();
+  protected readonly outcomes: Outcomes;
+  protected readonly cancellation: Cancellation;
+  protected readonly sender: Sender;
+  readonly #settings = new ServerSettings();
+  readonly #reader: BackendReader;
+  readonly #engine: Engine;
+  readonly #dispatcher: Dispatcher;
+  #startup: Startup | null;
+  readonly #opening: Opening;
+  #user: SessionUser | null = null;
+  readonly #lost = new OneTimeEvent<[error: Error]>();
+  protected readonly ending = new OneTimeEvent();
+  #waitingForQuiet: (() => void)[] = [];
+
+  protected constructor(
+    socket: Socket,
+    address: ServerAddress,
+    login: Login,
+    pool: string | null,
+    opening: Opening,
+  ) {
+    this.address = address;
+    this.login = login;
+    this.pool = pool;
+    this.#opening = opening;
+    this.#reader = new BackendReader(this);
+    const transport = new Transport(socket, address, login, () => {
+      this.#onClosed();
+    });
+    const engine = new Engine(socket, login, () => {
+      this.sender.pump();
+    });
+    this.transport = transport;
+    this.#engine = engine;
+    this.extended = new ExtendedQuery(transport);
+    this.outcomes = new Outcomes(transport);
+    this.cancellation = new Cancellation(transport, this.inFlight, () => {
+      this.sender.pump();
+      this.#tellQuiet();
+    });
+    const parts = {
+      transport,
+      engine,
+      settings: this.#settings,
+      queue: this.queue,
+      inFlight: this.inFlight,
+      extended: this.extended,
+      cancellation: this.cancellation,
+      outcomes: this.outcomes,
+    };
+    this.sender = new Sender(parts);
+    this.#dispatcher = new Dispatcher({
+      ...parts,
+      sender: this.sender,
+      onAnswered: () => {
+        this.cancellation.advance();
+        this.sender.pump();
+        this.#tellQuiet();
+      },
+      onStrayError: (fields) => this.#user?.onNotice(fields),
+    });
+    this.#startup = new Startup(transport, engine, this.#settings, (status) => {
+      this.#startup = null;
+      this.inFlight.status = status;
+      this.#reader.startupDone();
+      this.extended.textOnly = this.foreignEncoding !== null;
+      opening.resolve();
+    });
+    engine.start();
+  }
+
+  // --- what is known of the connection
+
+  get transactionStatus(): TransactionStatus {
+    if (this.closed) return TransactionStatus.UNKNOWN;
+    const isActive = this.inFlight.length > 0 || this.sender.owesSync;
+    return isActive ? TransactionStatus.ACTIVE : this.inFlight.status;
+  }
+
+  /** Nothing is running, nothing waits. */
+  get quiet(): boolean {
+    return !this.isBusy && !this.sender.owesSync && !this.queue.locked && !this.cancellation.underway;
+  }
+
+  /** Whether a statement is running or waits. */
+  protected get isBusy(): boolean {
+    return this.inFlight.length > 0 || this.queue.length > 0;
+  }
+
+  get closed(): boolean {
+    return this.transport.phase === 'closing' || this.transport.phase === 'closed';
+  }
+
+  /** Whether the connection ended without being asked to. */
+  get broken(): boolean {
+    return this.transport.lost !== null;
+  }
+
+  /** What the last statement failed with, or the connection; '' if it did not. */
+  get errorMessage(): string {
+    return this.transport.lost?.message ?? this.outcomes.errorMessage;
+  }
+
+  get backendPid(): number {
+    return this.transport.key.pid;
+  }
+
+  /** What errors say of where they arose. */
+  get location(): ErrorConnection {
+    return this.transport.location;
+  }
+
+  /** What messages of the diagnostics channels say of it. */
+  get described(): ConnectionMessage {
+    const { host, port, dbname, user } = this.transport.location;
+    return { pool: this.pool, host, port, dbname, user, backendPid: this.backendPid };
+  }
+
+  /** The connection that the session is used by: another one after each checkout from a pool. */
+  set user(user: SessionUser) {
+    this.#user = user;
+    this.outcomes.observer = user;
+  }
+
+  /** The encoding that somebody has set, in which texts beyond ASCII can't be exchanged; else null. */
+  get foreignEncoding(): string | null {
+    return this.#settings.foreignEncoding;
+  }
+
+  /** Whether the connection is encrypted. */
+  get encrypted(): boolean {
+    return isEncrypted(this.transport.socket);
+  }
+
+  /** The settings that the server reports, such as `server_version`. */
+  get parameters(): ReadonlyMap<string, string> {
+    return this.#settings.reported;
+  }
+
+  /** The same for those who load values: without what a statement may have changed since they were reported. */
+  get certainParameters(): ReadonlyMap<string, string> {
+    return this.#settings.certain;
+  }
+
+  /** Lets the process exit although the connection is open, or not. */
+  setKeepsProcessAlive(keeps: boolean): void {
+    if (keeps) this.transport.socket.ref();
+    else this.transport.socket.unref();
+  }
+
+  /** Calls `listener` once if the connection is lost, not if it is closed. Returns what takes the listener off again. */
+  onLost(listener: (error: Error) => void): () => void {
+    return this.#lost.listen(listener);
+  }
+
+  /** Calls `listener` once when nothing can be executed any more: the connection is lost, or about to be closed. Returns as `onLost()`. */
+  onEnd(listener: () => void): () => void {
+    return this.ending.listen(listener);
+  }
+
+  // --- receiving
+
+  /** Takes what the socket has read. */
+  protected receive(bytes: Buffer): void {
+    try {
+      this.#reader.push(bytes);
+    } catch (error) {
+      if (!(error instanceof ProtocolViolation)) throw error;
+      this.onGarbage(error.message);
+    }
+  }
+
+  onRow(bytes: Buffer, start: number, end: number): void {
+    this.#dispatcher.onRow(bytes, start, end);
+  }
+
+  onMessage(type: number, bytes: Buffer, start: number, end: number): void {
+    if (this.#startup !== null) {
+      this.#startup.onMessage(type, bytes, start, end);
+      return;
+    }
+    switch (type) {
+      case Backend.NoticeResponse:
+        this.#user?.onNotice(readErrorFields(bytes, start, end));
+        return;
+      case Backend.NotificationResponse:
+        this.#user?.onNotification(readNotification(bytes, start, end));
+        return;
+      case Backend.ParameterStatus: {
+        const [name, value] = readParameterStatus(bytes, start, end);
+        this.#settings.set(name, value);
+        // Every byte of a row has to tell whether it is ASCII.
+        if (name === 'client_encoding') this.extended.textOnly = this.foreignEncoding !== null;
+        return;
+      }
+      case Backend.ErrorResponse:
+        this.#dispatcher.onError(bytes, start, end);
+        return;
+      case Backend.ReadyForQuery:
+        this.#dispatcher.onReadyForQuery(bytes, start, end);
+        return;
+      default:
+        this.#dispatcher.onAnswer(type, bytes, start, end);
+    }
+  }
+
+  onGarbage(detail: string): void {
+    const awaited = this.#startup === null ? this.#dispatcher.awaited : 'the connection was being started';
+    this.transport.violation(detail, awaited);
+  }
+
+  // --- the end
+
+  /** Resolves when nothing is in flight any more and no cancel request is underway, or the connection is gone. */
+  protected async untilQuiet(): Promise<void> {
+    await Promise.race([
+      this.transport.closed,
+      new Promise<void>((resolve) => this.#waitingForQuiet.push(resolve)),
+    ]);
+  }
+
+  #tellQuiet(): void {
+    if (this.#waitingForQuiet.length === 0 || this.inFlight.length > 0 || this.cancellation.underway) return;
+    for (const resolve of this.#waitingForQuiet.splice(0)) resolve();
+  }
+
+  /** Closes the socket at once. What runs or waits rejects, and the server is left to find out. */
+  drop(): void {
+    if (this.transport.phase === 'open') this.transport.phase = 'closing';
+    this.transport.socket.destroy();
+    this.#onClosed();
+  }
+
+  /** Why the session can't be used any more: what the server said last, where it said something. */
+  unusable(text: string | null = null): Error {
+    return this.transport.unusable(text);
+  }
+
+  #onClosed(): void {
+    const { phase } = this.transport;
+    if (phase === 'closed') return;
+    this.transport.phase = 'closed';
+    this.#reader.stop();
+    this.#engine.close();
+    if (phase !== 'closing') this.transport.explainLoss(phase === 'starting');
+    const { lost } = this.transport;
+    this.#rejectAll();
+    if (phase === 'starting') this.#opening.reject(lost ?? connectionError('the connection was closed'));
+    else if (phase === 'open' && lost !== null) {
+      locate(lost, this.transport.location);
+      this.#lost.tell(lost);
+    }
+    this.ending.tell();
+  }
+
+  /** The connection is gone: everything rejects, what was being answered with its own error if it has one. */
+  #rejectAll(): void {
+    this.cancellation.stop();
+    for (const reply of this.inFlight.drain()) {
+      if (reply.kind === 'statement') {
+        const { entry, error, results } = reply;
+        this.outcomes.settle(entry, error ?? this.unusable(entry.request.text), results);
+      } else reply.entry?.reject(reply.error ?? this.unusable(null));
+    }
+    for (const entry of this.queue.drain()) {
+      if (entry.kind === 'statement') this.outcomes.settle(entry, this.unusable(entry.request.text));
+      else entry.reject(this.unusable(null));
+    }
+    this.sender.endWaits();
+    for (const resolve of this.#waitingForQuiet.splice(0)) resolve();
+  }
+}
