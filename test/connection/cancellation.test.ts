@@ -145,8 +145,14 @@ describe('an aborted statement', () => {
     const controller = new AbortController();
     const { up } = { ...proxy.connections[0]!.bytes };
     proxy.latency = 2;
+    const onItsWay = new Promise<void>((resolve) => {
+      proxy.onChunk = () => {
+        resolve();
+      };
+    });
     const late = connection.execute('select pg_sleep(30)', null, { signal: controller.signal });
     const watched = expect(late).rejects.toBe('overtaken');
+    await onItsWay;
     proxy.latency = 0;
     controller.abort('overtaken');
     await expect.poll(() => proxy.connections.length).toBeGreaterThan(1);

@@ -352,6 +352,7 @@ describe('the message of a timeout', () => {
     async function holder(): Promise<void> {
       await pool.withConnection((connection) => connection.execute(held.text));
     }
+    await pool.wait();
     const holding = holder();
     const message = await timeoutOf(pool.connection({ timeout: 0.05 }));
     expect(message).not.toContain('itself');
@@ -392,7 +393,8 @@ describe('the message of a timeout', () => {
   });
 
   it('does not suspect who waits for a slow statement, or while connections come and go', async () => {
-    const pool = makePool({ maxSize: 2 });
+    const pool = makePool({ minSize: 2 });
+    await pool.wait();
     const statement = await heldStatement();
     const slow = [1, 2].map(() => pool.execute(statement.text));
     expect(await timeoutOf(pool.connection({ timeout: 0.1 }))).not.toContain('waits for itself');

@@ -146,7 +146,7 @@ describe('a Listener', () => {
 
   it('raises what keeps it from listening in the first place', async () => {
     await using pool = new AsyncConnectionPool(dsn(), { minSize: 1, maxSize: 1, timeout: 0.05 });
-    await using _taken = await pool.connection();
+    await using _taken = await pool.connection({ timeout: 60 });
     const listener = new Listener(pool, 'c');
     await expect(listener.listen()).rejects.toBeInstanceOf(errors.PoolTimeout);
     await expect(until(listener, 'x')).rejects.toBeInstanceOf(errors.PoolTimeout);
