@@ -129,7 +129,7 @@ describe('a backend that is killed', () => {
       await pool.close();
       await admin('drop table escaped');
     }
-  }, 120_000);
+  }, 300_000);
 
   it('while it is lent out, idle, is not replaced for its borrower, who is told', async () => {
     const { pool, proxy } = await proxiedPool({ minSize: 1, maxSize: 1 });

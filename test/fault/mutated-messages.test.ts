@@ -391,5 +391,5 @@ describe('a server whose messages', () => {
           ` at most ${buffered.toFixed(0)} MiB in buffers`,
       );
     }
-  }, 180_000);
+  }, 300_000);
 });
