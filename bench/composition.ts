@@ -1,17 +1,24 @@
 import postgres from 'postgres';
+import { slonikPool, slonikSql } from './clients.js';
 import { AsyncConnection, sql } from './package.js';
 import { OURS, race, type Race } from './race.js';
 import type { Setting } from './setting.js';
 
 const QUERIES = 4000;
 const AT_ONCE = 50;
+const FRAGMENTS = 10_000;
+
+/** Queries that are composed: many small ones, and one of many fragments. */
+export async function composition(setting: Setting): Promise<Race[]> {
+  return [await smallOnes(setting), await largeOne(setting)];
+}
 
 /** What it costs to compose a query (a name, a fragment with a value, two values more) rather than to write it down. */
-export async function composition({ dsn }: Setting): Promise<Race[]> {
+async function smallOnes({ dsn }: Setting): Promise<Race> {
   await using conn = await AsyncConnection.connect(dsn, { autocommit: true });
   const peer = postgres(dsn, { max: 1 });
   try {
-    const raced = await race(
+    return await race(
       `${String(QUERIES)} composed queries, ${String(AT_ONCE)} at once`,
       [
         {
@@ -26,7 +33,7 @@ export async function composition({ dsn }: Setting): Promise<Race[]> {
             }),
         },
         {
-          name: 'the same as a string',
+          name: `${OURS}, the same as a string`,
           run: () =>
             someAtOnce(async (i) => {
               const cur = await conn.execute('SELECT %s::int4 AS "value" WHERE %s::int4 >= %s::int4', [
@@ -49,9 +56,66 @@ export async function composition({ dsn }: Setting): Promise<Race[]> {
       ],
       { operations: QUERIES },
     );
-    return [raced];
   } finally {
     await peer.end({ timeout: 5 });
+  }
+}
+
+/** A query of many fragments, each with a value of its own, composed and executed: the same text and values for everybody. */
+async function largeOne({ dsn }: Setting): Promise<Race> {
+  await using conn = await AsyncConnection.connect(dsn, { autocommit: true });
+  const peer = postgres(dsn, { max: 1 });
+  const slonik = await slonikPool(dsn, 1);
+  const numbers = Array.from({ length: FRAGMENTS }, (_, i) => i);
+  const count = async (counted: Promise<unknown>): Promise<void> => {
+    if ((await counted) !== FRAGMENTS) throw new Error('fragments are missing');
+  };
+  try {
+    return await race(
+      `composing ${String(FRAGMENTS)} fragments`,
+      [
+        {
+          name: OURS,
+          run: () =>
+            count(
+              (async () => {
+                const fragments = numbers.map((i) => sql`${i}::int4`);
+                const cur = await conn.execute(
+                  sql`SELECT cardinality(ARRAY[${sql.SQL(', ').join(fragments)}])`,
+                );
+                return (await cur.fetchone())?.[0];
+              })(),
+            ),
+        },
+        {
+          name: 'postgres',
+          run: () =>
+            count(
+              (async () => {
+                // It puts the fragments of an array one behind the other.
+                const fragments = numbers.map((i) => (i === 0 ? peer`${i}::int4` : peer`, ${i}::int4`));
+                return (await peer`SELECT cardinality(ARRAY[${fragments}])`.values())[0]?.[0];
+              })(),
+            ),
+        },
+        {
+          name: 'slonik',
+          run: () =>
+            count(
+              slonik.oneFirst(
+                slonikSql.unsafe`SELECT cardinality(ARRAY[${slonikSql.join(
+                  numbers.map((i) => slonikSql.fragment`${i}::int4`),
+                  slonikSql.fragment`, `,
+                )}])`,
+              ),
+            ),
+        },
+      ],
+      { goals: [{ peers: ['postgres', 'slonik'], ratio: 1 }] },
+    );
+  } finally {
+    await peer.end({ timeout: 5 });
+    await slonik.end();
   }
 }
 

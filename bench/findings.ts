@@ -4,6 +4,8 @@ export interface Curve {
   readonly title: string;
   readonly x: string;
   readonly y: string;
+  /** Whether y is a speed; else it is a time. */
+  readonly moreIsBetter?: boolean;
   readonly series: readonly {
     readonly name: string;
     readonly points: readonly (readonly [x: number, y: number])[];

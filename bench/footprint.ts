@@ -1,35 +1,37 @@
 import { execFileSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import { resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Figures } from './findings.js';
-import { OURS, spread } from './race.js';
+import { PACKAGE } from './package.js';
+import { OURS, participants, spread } from './race.js';
 import type { Setting } from './setting.js';
+import { turn } from './turns.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const BUILT = JSON.stringify(pathToFileURL(resolve(PACKAGE, 'dist/index.js')).href);
 const CONNECTIONS = 50;
 /** How much more than postgres.js it may be. */
 const SHARE = 1.2;
 
 /** What it costs to have the library at all: to load it, to install it, to keep a connection. */
-export function footprint({ dsn, quick }: Setting): Promise<Figures[]> {
-  const built = `${ROOT}dist/index.js`;
+export async function footprint({ dsn, quick }: Setting): Promise<Figures[]> {
   const rounds = quick ? 3 : 15;
-  const imports = processTimes(
+  const imports = await processTimes(
     mapped(
-      { [OURS]: built, postgres: 'postgres', pg: 'pg' },
-      (specifier) => `await import(${JSON.stringify(specifier)})`,
+      participants({ [OURS]: BUILT, postgres: "'postgres'", pg: "'pg'" }),
+      (specifier) => `await import(${specifier})`,
     ),
     rounds,
   );
-  const answers = processTimes(
-    mapped(OPENERS, (opener) => `const dsn = ${JSON.stringify(dsn)}; await (${opener})()`),
+  const answers = await processTimes(
+    mapped(participants(OPENERS), (opener) => `const dsn = ${JSON.stringify(dsn)}; await (${opener})()`),
     rounds,
   );
-  const packed = {
-    [OURS]: packageSize('.'),
-    postgres: packageSize('./node_modules/postgres'),
-    pg: packageSize('./node_modules/pg'),
-  };
-  return Promise.resolve([
+  const packed = mapped(
+    participants({ [OURS]: PACKAGE, postgres: './node_modules/postgres', pg: './node_modules/pg' }),
+    packageSize,
+  );
+  return [
     compared('import', 'ms', imports),
     // A library may load at its first connection what another loads at once.
     figures('import, connection, first answer', 'ms', answers),
@@ -44,7 +46,7 @@ export function footprint({ dsn, quick }: Setting): Promise<Figures[]> {
       mapped(packed, ({ unpackedSize }) => unpackedSize / 1000),
     ),
     compared('idle connection', 'kB of heap and buffers', idleMemory(dsn)),
-  ]);
+  ];
 }
 
 function figures(title: string, unit: string, values: Readonly<Record<string, number>>): Figures {
@@ -57,15 +59,22 @@ function figures(title: string, unit: string, values: Readonly<Record<string, nu
 }
 
 function compared(title: string, unit: string, values: Readonly<Record<string, number>>): Figures {
-  const goal = { most: values['postgres']! * SHARE, text: 'no more than postgres.js and 20 %' };
-  return { ...figures(title, unit, values), goal };
+  const peer = values['postgres'];
+  const found = figures(title, unit, values);
+  return peer === undefined
+    ? found
+    : { ...found, goal: { most: peer * SHARE, text: 'no more than postgres.js and 20 %' } };
 }
 
 /** The medians of processes that do nothing but what the program of each does, in turn. */
-function processTimes(programs: Readonly<Record<string, string>>, rounds: number): Record<string, number> {
+async function processTimes(
+  programs: Readonly<Record<string, string>>,
+  rounds: number,
+): Promise<Record<string, number>> {
   const times = mapped(programs, () => [] as number[]);
   for (let round = 0; round < rounds; round++) {
     for (const [name, program] of Object.entries(programs)) {
+      await turn();
       const timed = `const start = performance.now(); ${program}; console.log(performance.now() - start); process.exit()`;
       times[name]!.push(Number(run(process.execPath, ['--input-type=module', '-e', timed])));
     }
@@ -92,7 +101,7 @@ function run(command: string, args: readonly string[]): string {
 /** Opens a connection that has executed a statement: an expression for each client, of which `dsn` is in scope. */
 const OPENERS = {
   [OURS]: `async () => {
-    const { AsyncConnection } = await import('./dist/index.js');
+    const { AsyncConnection } = await import(${BUILT});
     const conn = await AsyncConnection.connect(dsn, { autocommit: true });
     await conn.execute('SELECT 1');
     return conn;
@@ -114,7 +123,7 @@ const OPENERS = {
 
 /** What each of many idle connections keeps in memory. Each client has a process of its own, where nobody else's memory is freed. */
 function idleMemory(dsn: string): Record<string, number> {
-  return mapped(OPENERS, (opener) => {
+  return mapped(participants(OPENERS), (opener) => {
     const program = `
       const dsn = ${JSON.stringify(dsn)};
       const open = ${opener};

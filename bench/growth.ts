@@ -1,5 +1,6 @@
 import type { Curve } from './findings.js';
-import { spread } from './race.js';
+import { participants, spread } from './race.js';
+import { turn } from './turns.js';
 
 /** Fewer repetitions of what takes long. */
 const LONG_MS = 300;
@@ -9,16 +10,18 @@ const LONG_MS = 300;
  * level.
  */
 export async function growth(
-  about: Pick<Curve, 'title' | 'x' | 'y'>,
+  about: Pick<Curve, 'title' | 'x' | 'y' | 'moreIsBetter'>,
   sizes: readonly number[],
-  clients: Readonly<Record<string, (size: number) => Promise<unknown>>>,
+  all: Readonly<Record<string, (size: number) => Promise<unknown>>>,
   value: (ms: number, size: number) => number = (ms) => ms,
 ): Promise<Curve> {
+  const clients = participants(all);
   const points = new Map(Object.keys(clients).map((name) => [name, [] as (readonly [number, number])[]]));
   for (const size of sizes) {
     const times = new Map(Object.keys(clients).map((name) => [name, [] as number[]]));
     for (let round = -1, most = 7; round < most; round++) {
       for (const [name, work] of Object.entries(clients)) {
+        await turn();
         globalThis.gc?.();
         const start = performance.now();
         await work(size);

@@ -1,12 +1,17 @@
 /**
  * Times usingpg and its peers on one server, in one run, and writes what came of it to docs/benchmarks.md: `npm run bench`. Some
- * of it, which writes nothing: `npm run bench -- fetch stream`; with few rounds: `--quick`. Needs no server: one is started,
- * unless DATABASE_URL names one that asks for no password.
+ * of it, which writes nothing: `npm run bench -- fetch stream`; with few rounds: `--quick`; beside the build of another checkout,
+ * which writes nothing either: `--against DIRECTORY`. Needs no server: one is started, unless DATABASE_URL names one that asks for
+ * no password.
  */
 import { execFileSync } from 'node:child_process';
+import { parseArgs } from 'node:util';
 import { startOwnServer, startServer } from '../test/support/server.js';
+import { alternate, ensureBuilt, type Pair } from './against.js';
 import { checkout } from './checkout.js';
+import { compared } from './comparison.js';
 import { composition } from './composition.js';
+import { connect } from './connect.js';
 import { copy, copyMemory } from './copy.js';
 import { dumping } from './dumping.js';
 import { fetchRows } from './fetch.js';
@@ -23,11 +28,15 @@ import { inShort, writePage } from './report.js';
 import type { Finding, Workload } from './setting.js';
 import { statements } from './statements.js';
 import { stream } from './stream.js';
+import { transaction } from './transaction.js';
+import { alternates, turn } from './turns.js';
 import { values } from './values.js';
 
 const workloads: Readonly<Record<string, Workload>> = {
   fetch: fetchRows,
   statements,
+  connect,
+  transaction,
   pooled,
   checkout,
   inserts,
@@ -43,11 +52,18 @@ const workloads: Readonly<Record<string, Workload>> = {
   copyMemory,
 };
 
-const args = process.argv.slice(2);
-const quick = args.includes('--quick');
-/** Whether this is a process for one workload, which gives its findings to the one that has started it. */
-const isPart = args.includes('--part');
-const wanted = args.filter((arg) => !arg.startsWith('--'));
+const { values: options, positionals: wanted } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    against: { type: 'string' },
+    // Whether this is a process for one workload, which gives its findings to the one that has started it.
+    part: { type: 'boolean', default: false },
+    // Whether that takes turns with another one: see turns.ts.
+    alternate: { type: 'boolean', default: false },
+  },
+  allowPositionals: true,
+});
+const { quick } = options;
 const unknown = wanted.filter((name) => !Object.hasOwn(workloads, name));
 if (unknown.length > 0) {
   console.error(`no such workload: ${unknown.join(', ')}; there are ${Object.keys(workloads).join(', ')}`);
@@ -74,33 +90,73 @@ function findApart(name: string, dsn: string): Finding[] {
   return JSON.parse(found) as Finding[];
 }
 
-const own = (process.env['DATABASE_URL'] ?? '') === '';
-const server = await (own ? startOwnServer({ settings: { max_connections: 500 } }) : startServer());
-try {
-  using python = Python.start(server.dsn);
-  if (isPart) {
-    const found = await workloads[wanted[0]!]!({ dsn: server.dsn, quick, python });
-    console.log(JSON.stringify(found));
-    process.exit();
+/** How many times a workload is run in two new processes, one with each build. */
+const PAIRS = quick ? 3 : 5;
+
+/** What a workload finds with this build and with that of `directory`. Null if one of them can't do it, which is told. */
+async function findWithBoth(name: string, dsn: string, directory: string): Promise<Pair[] | null> {
+  const pairs: Pair[] = [];
+  try {
+    for (let i = 0; i < PAIRS; i++) {
+      const first = i % 2 === 0 ? 'old' : 'current';
+      pairs.push(await alternate(name, { directory, dsn, quick, first }));
+    }
+    return pairs;
+  } catch (error) {
+    console.error(`${name} could not be compared: ${String(error)}`);
+    return null;
   }
+}
+
+/** Calls `find` for each workload that is wanted, and tells how long it took. */
+async function forEachWanted<T>(find: (name: string) => T | Promise<T>): Promise<T[]> {
+  const found: T[] = [];
+  for (const name of Object.keys(workloads)) {
+    if (wanted.length > 0 && !wanted.includes(name)) continue;
+    const start = performance.now();
+    found.push(await find(name));
+    console.error(`${name}: ${((performance.now() - start) / 1000).toFixed(0)} s`);
+  }
+  return found;
+}
+
+async function compareWith(directory: string, dsn: string): Promise<void> {
+  ensureBuilt(directory);
+  const pairs = await forEachWanted((name) => findWithBoth(name, dsn, directory));
+  const machine = await machineOf(dsn, null);
+  if (quick) console.error('these are too few rounds to rely on');
+  console.log([compared(pairs.filter((found) => found !== null)), ...machine.lines].join('\n\n'));
+}
+
+async function measure(dsn: string): Promise<void> {
+  using python = Python.start(dsn);
   if (python === null) console.error('psycopg and asyncpg are skipped: no Python here has them');
   for (const peer of ['psycopg', 'asyncpg'] as const) {
     if (python !== null && !(peer in python.peers)) console.error(`${peer} is skipped: it is not installed`);
   }
-  const findings: Finding[] = [];
-  for (const name of Object.keys(workloads)) {
-    if (wanted.length > 0 && !wanted.includes(name)) continue;
-    const start = performance.now();
-    const found = findApart(name, server.dsn);
-    console.error(`${name}: ${((performance.now() - start) / 1000).toFixed(0)} s`);
-    findings.push(...found);
-  }
-  const machine = await machineOf(server.dsn, python);
+  const findings = (await forEachWanted((name) => findApart(name, dsn))).flat();
+  const machine = await machineOf(dsn, python);
   console.log(inShort(findings, machine));
   if (wanted.length === 0) {
     await writePage(findings, machine);
     console.log('\ndocs/benchmarks.md has been written');
   }
+}
+
+/** Does one workload, and prints what it finds for the process that has started this one. */
+async function bePart(name: string, dsn: string): Promise<never> {
+  using python = alternates ? null : Python.start(dsn);
+  await turn();
+  console.log(JSON.stringify(await workloads[name]!({ dsn, quick, python })));
+  process.exit();
+}
+
+const own = (process.env['DATABASE_URL'] ?? '') === '';
+const server = await (own ? startOwnServer({ settings: { max_connections: 500 } }) : startServer());
+try {
+  if (options.part) await bePart(wanted[0]!, server.dsn);
+  else if (options.against === undefined) await measure(server.dsn);
+  else await compareWith(options.against, server.dsn);
 } finally {
   await server.stop();
 }

@@ -110,6 +110,7 @@ export function inAll(workload: string, races: readonly Race[]): Race {
         name,
         floor,
         ms,
+        rounds: [ms.median],
         ratio: { low: ms.low / ours, median: ms.median / ours, high: ms.high / ours },
       };
     }),

@@ -57,11 +57,11 @@ function place(pid: number, processors: string): void {
   }
 }
 
-/** The backends of everybody who is connected, if they are processes of this machine. */
+/** The backends of everybody who is connected to this database, if they are processes of this machine. */
 async function backends(dsn: string): Promise<number[]> {
   await using conn = await AsyncConnection.connect(dsn, { autocommit: true });
   const found = await conn.execute(
-    'SELECT pid FROM pg_stat_activity WHERE client_port IS NOT NULL AND pid <> pg_backend_pid()',
+    'SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND client_port IS NOT NULL AND pid <> pg_backend_pid()',
   );
   return ((await found.fetchall()) as [number][]).map(([pid]) => pid).filter(isPostgres);
 }

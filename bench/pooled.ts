@@ -86,6 +86,7 @@ async function byConnections(dsn: string, sizes: readonly number[]): Promise<Fin
     title: `${String(TASKS)} tasks, each a transaction of one statement`,
     x: 'connections',
     y: 'transactions per second',
+    moreIsBetter: true,
     series: [...series].map(([name, points]) => ({ name, points })),
   };
 }

@@ -1,3 +1,5 @@
+import { alternates, turn } from './turns.js';
+
 /** One way of doing a workload: us, or a peer. */
 export interface Contender {
   readonly name: string;
@@ -24,6 +26,8 @@ export interface Entry {
   readonly name: string;
   readonly floor: boolean;
   readonly ms: Spread;
+  /** The milliseconds of each round. */
+  readonly rounds: readonly number[];
   /** Its time / ours in the same round: above 1 we are faster. */
   readonly ratio: Spread;
 }
@@ -40,6 +44,16 @@ export interface Race {
 
 /** The contender the others are compared with. */
 export const OURS = 'usingpg';
+
+/** Whether it is this library that is measured, in whatever way it is used, and not a peer. */
+export function isOurs(name: string): boolean {
+  return name === OURS || name.startsWith(`${OURS}, `);
+}
+
+/** Those that are to be measured: with two builds of this library beside each other its peers are left out. */
+export function participants<T>(all: Readonly<Record<string, T>>): Record<string, T> {
+  return Object.fromEntries(Object.entries(all).filter(([name]) => !alternates || isOurs(name)));
+}
 
 export interface RaceOptions {
   readonly goals?: readonly Goal[];
@@ -65,15 +79,17 @@ export function beQuick(): void {
  */
 export async function race(
   workload: string,
-  contenders: readonly Contender[],
+  all: readonly Contender[],
   { goals = [], operations }: RaceOptions = {},
 ): Promise<Race> {
+  const contenders = all.filter(({ name }) => !alternates || isOurs(name));
   const times = new Map(contenders.map(({ name }) => [name, [] as number[]]));
   const end = performance.now() + LIMIT_MS;
   for (let round = -warmUp; round < mostRounds; round++) {
     if (round >= FEWEST_ROUNDS && performance.now() > end) break;
-    for (let turn = 0; turn < contenders.length; turn++) {
-      const contender = contenders[(turn + round + warmUp) % contenders.length]!;
+    for (let place = 0; place < contenders.length; place++) {
+      const contender = contenders[(place + round + warmUp) % contenders.length]!;
+      await turn();
       // So that nobody pays for the garbage of the one before. A full collection would also drop the shapes of objects of which none
       // is alive just now, and with them everybody's optimised code, several times in each round.
       globalThis.gc?.({ type: 'minor' });
@@ -91,7 +107,13 @@ export async function race(
     goals,
     entries: contenders.map(({ name, floor = false }) => {
       const own = times.get(name) ?? [];
-      return { name, floor, ms: spread(own), ratio: spread(own.map((ms, round) => ms / ours[round]!)) };
+      return {
+        name,
+        floor,
+        ms: spread(own),
+        rounds: own,
+        ratio: spread(own.map((ms, round) => ms / ours[round]!)),
+      };
     }),
   };
 }

@@ -6,6 +6,7 @@ import type { Curve, Figures } from './findings.js';
 import type { Machine } from './machine.js';
 import { OURS, reached, type Goal, type Race, type Spread } from './race.js';
 import type { Finding } from './setting.js';
+import { markdown, number, ratio } from './tables.js';
 
 const DOCS = fileURLToPath(new URL('../docs/', import.meta.url));
 const IMAGES = 'benchmarks';
@@ -164,24 +165,6 @@ function curveTable({ x, y, series }: Curve): string {
     [`${x} → ${y}`, ...sizes.map(String)],
     series.map(({ name, points }) => [name, ...points.map(([, value]) => number(value))]),
   );
-}
-
-function markdown(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((title, column) =>
-    Math.max(title.length, 3, ...rows.map((row) => row[column]?.length ?? 0)),
-  );
-  const line = (cells: readonly string[]): string =>
-    `| ${cells.map((cell, column) => cell.padEnd(widths[column]!)).join(' | ')} |`;
-  return [line(head), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)].join('\n');
-}
-
-function ratio(value: number): string {
-  return value.toFixed(2);
-}
-
-/** Three digits that count. */
-function number(value: number): string {
-  return Math.abs(value) >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(3)));
 }
 
 function isRace(finding: Finding): finding is Race {

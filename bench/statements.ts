@@ -1,12 +1,14 @@
 import { Clients, slonikSql } from './clients.js';
 import { Floor } from './floor.js';
 import { raceInTurns } from './one-processor.js';
-import { OURS, race } from './race.js';
+import { OURS, race, type Contender, type Race } from './race.js';
 import type { Finding, Setting } from './setting.js';
 
 const ONE_BY_ONE = 1000;
 const AT_ONCE = 4000;
 const TEXT = 'SELECT $1::int4';
+const ANSWER = 7;
+const BARE = `SELECT ${String(ANSWER)}::int4`;
 
 /** Many small statements on one connection: each waited for, and all of them sent at once. */
 export async function statements({ dsn, python }: Setting): Promise<Finding[]> {
@@ -130,7 +132,61 @@ export async function statements({ dsn, python }: Setting): Promise<Finding[]> {
     ],
     { operations: ONE_BY_ONE, goals: [{ peers: ['pg'], ratio: 1.25 }] },
   );
-  return [prepared, unprepared, atOnce, inTransaction];
+  return [
+    prepared,
+    unprepared,
+    atOnce,
+    inTransaction,
+    ...(await withoutParameters(clients, floor, { dsn, python })),
+  ];
+}
+
+/** Statements that have no parameters, which a client may send in another way than those that have some. */
+async function withoutParameters(
+  { ours, postgres, pg }: Clients,
+  floor: Floor,
+  setting: Pick<Setting, 'dsn' | 'python'>,
+): Promise<Race[]> {
+  const bare: Record<string, () => Promise<unknown>> = {
+    [OURS]: async () => (await (await ours.execute(BARE)).fetchone())?.[0],
+    postgres: async () => (await postgres`SELECT 7::int4`.values())[0]?.[0],
+    pg: async () => (await pg.query<number[]>({ text: BARE, rowMode: 'array' })).rows[0]?.[0],
+    // What they are compared with: no statement is faster because it has a parameter.
+    [`${OURS}, with one`]: async () =>
+      (await (await ours.execute('SELECT %s::int4', [ANSWER])).fetchone())?.[0],
+  };
+  const contenders = (repeat: (once: () => Promise<unknown>) => Promise<void>): Contender[] =>
+    Object.entries(bare).map(([name, once]) => ({ name, run: () => repeat(once) }));
+  const expectAnswer = (answer: unknown): void => {
+    if (answer !== ANSWER) throw wrongAnswer(0);
+  };
+  const goals = [
+    { peers: ['pg'], ratio: 1.25 },
+    { peers: ['postgres'], ratio: 1.25 },
+    { peers: [`${OURS}, with one`], ratio: 1 },
+  ];
+  return [
+    await raceInTurns(
+      setting,
+      `${String(ONE_BY_ONE)} statements without parameters, one by one`,
+      [
+        ...contenders(async (once) => {
+          for (let i = 0; i < ONE_BY_ONE; i++) expectAnswer(await once());
+        }),
+        Floor.contender(async () => {
+          for (let i = 0; i < ONE_BY_ONE; i++) await floor.query(BARE);
+        }),
+      ],
+      { operations: ONE_BY_ONE, goals },
+    ),
+    await race(
+      `${String(AT_ONCE)} statements without parameters, at once`,
+      contenders(async (once) => {
+        (await Promise.all(Array.from({ length: AT_ONCE }, once))).forEach(expectAnswer);
+      }),
+      { operations: AT_ONCE, goals },
+    ),
+  ];
 }
 
 function oneByOne(statement: (i: number) => Promise<unknown>): () => Promise<void> {

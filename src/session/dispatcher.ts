@@ -119,7 +119,8 @@ export class Dispatcher {
         break;
       case Backend.CloseComplete:
         checkEmpty(start, end);
-        reply.onCloseComplete();
+        if (reply.pingedAt === null) reply.onCloseComplete();
+        else this.#onPinged(reply, reply.pingedAt);
         return;
       case Backend.CommandComplete:
         this.#onTag(reply, readTag(bytes, start, end));
@@ -157,6 +158,11 @@ export class Dispatcher {
         return;
     }
     if (reply.protocol === 'simple') this.#parts.engine.show(bytes.subarray(start - 5, end));
+  }
+
+  #onPinged(reply: StatementReply, at: number): void {
+    reply.pingedAt = null;
+    this.#parts.transport.roundTrip = (performance.now() - at) / 1000;
   }
 
   /** All executions of a statement are complete. Without a segment its answer ends with ReadyForQuery. */

@@ -7,6 +7,8 @@ import type { SentParam, StatementRequest } from './statement.js';
 import type { Transport } from './transport.js';
 
 const NO_PARAMS: readonly SentParam[] = [];
+/** To close a statement that does not exist is no error. */
+const NO_STATEMENT = '_pg3_none';
 const ONE_WITHOUT_PARAMS = [NO_PARAMS];
 /** How much of a pipeline is written at once, bytes. */
 const PACKET = 32_768;
@@ -40,6 +42,7 @@ export class ExtendedQuery {
   send(reply: StatementReply, begin: string | null): boolean {
     const before = this.#writer.length;
     const { request } = reply.entry;
+    if (request.signal !== undefined && reply.segment === null) this.#writePing(reply);
     if (request.portal !== undefined) this.#writePortal(reply, begin, request.portal);
     else if (!this.#writeStatement(reply, begin)) return false;
     if (reply.segment !== null) {
@@ -83,6 +86,13 @@ export class ExtendedQuery {
       this.#execute(reply, statement, params, again);
     }
     return true;
+  }
+
+  /** How far the server is has to be known where a cancel request may be made: how long a silence means that it is gone. */
+  #writePing(reply: StatementReply): void {
+    this.#writer.closeStatement(NO_STATEMENT);
+    this.#writer.flush();
+    reply.pingedAt = performance.now();
   }
 
   #closeEvicted(reply: StatementReply): void {

@@ -25,7 +25,7 @@ export interface TimeLimits {
 }
 
 /** A round trip that takes longer is a busy server rather than a far one, in seconds. */
-const LONGEST_ROUND_TRIP = 1;
+const LONGEST_ROUND_TRIP = 0.5;
 
 /** The limits of a session whose messages take `roundTrip` seconds to be answered. */
 export function limitsFor(roundTrip: number): TimeLimits {
@@ -33,7 +33,7 @@ export function limitsFor(roundTrip: number): TimeLimits {
   return {
     cancel: Math.round(5 + 10 * trip),
     // A request takes one trip to connect, up to two for TLS, and one to be delivered and acknowledged.
-    signOfLife: 1 + 6 * trip,
+    signOfLife: 0.08 + 6 * trip,
     cancelAgain: 0.1 + 2 * trip,
     batch: 0.08 + 2 * trip,
     batchInTransaction: 2 + 2 * trip,

@@ -79,6 +79,8 @@ export class StatementReply {
   /** Called if the network gives no sign of life while the request is made. */
   onSilence: (() => void) | null = null;
 
+  /** When a message was sent ahead of it that the server answers at once; null if none was, or that has been answered. */
+  pingedAt: number | null = null;
   /** Statements the server is yet to confirm, in the order they were sent. */
   parsing: readonly ServerStatement[] = NONE;
   /** The statements that are closed on the server on its way, in this order. */

@@ -56,6 +56,7 @@ export class Startup {
       this.#violation(`a message of type '${String.fromCharCode(type)}' before it had let us in`);
       return;
     }
+    let ready: TransactionStatus | null = null;
     switch (type) {
       // Nobody listens yet who could hear of it; a trigger on login may send either.
       case Backend.NoticeResponse:
@@ -79,6 +80,7 @@ export class Startup {
         this.#transport.key = readBackendKey(bytes, start, end);
         break;
       case Backend.ReadyForQuery:
+        ready = statusFromByte(readStatusByte(bytes, start, end));
         break;
       default:
         this.#violation(`a message of type '${String.fromCharCode(type)}' before it was ready`);
@@ -86,9 +88,9 @@ export class Startup {
     }
     // A copy: postgres.js reads some of these messages after a turn of the event loop.
     this.#engine.show(Buffer.from(bytes.subarray(start - 5, end)));
-    if (type !== Backend.ReadyForQuery) return;
+    if (ready === null) return;
     this.#transport.phase = 'open';
-    this.#onReady(statusFromByte(readStatusByte(bytes, start, end)));
+    this.#onReady(ready);
   }
 
   #violation(detail: string): void {

@@ -1,8 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, inject, it } from 'vitest';
 import { AsyncConnectionPool, conninfoToDict, errors, TransactionStatus } from '../../src/index.js';
+import { limitsFor } from '../../src/session/limits.js';
 import { connect, dsn, terminate } from '../support/database.js';
 import { FaultProxy } from '../support/fault-proxy.js';
+import { heldStatement } from '../support/held-statement.js';
 import { untilRunning } from '../support/until-running.js';
 
 /** How often an abort races with the end of its statement. */
@@ -19,10 +20,10 @@ describe('an aborted statement', () => {
     const controller = new AbortController();
     const reason = new Error('not wanted any more');
     const running = connection.execute('select pg_sleep(20)', null, { signal: controller.signal });
-    setTimeout(() => {
-      controller.abort(reason);
-    }, 30);
-    await expect(running).rejects.toBe(reason);
+    const rejected = expect(running).rejects.toBe(reason);
+    await untilRunning(dsn(), connection.info.backendPid);
+    controller.abort(reason);
+    await rejected;
     expect(await (await connection.execute('select 1')).fetchone()).toEqual([1]);
   });
 
@@ -42,9 +43,12 @@ describe('an aborted statement', () => {
 
   it('in a transaction fails the transaction, as the server does', async () => {
     const connection = await connect();
-    await expect(
-      connection.execute('select pg_sleep(20)', null, { signal: AbortSignal.timeout(30) }),
-    ).rejects.toHaveProperty('name', 'TimeoutError');
+    const controller = new AbortController();
+    const running = connection.execute('select pg_sleep(20)', null, { signal: controller.signal });
+    const rejected = expect(running).rejects.toHaveProperty('name', 'AbortError');
+    await untilRunning(dsn(), connection.info.backendPid);
+    controller.abort();
+    await rejected;
     expect(connection.info.transactionStatus).toBe(TransactionStatus.INERROR);
     await connection.rollback();
     expect(await (await connection.execute('select 1')).fetchone()).toEqual([1]);
@@ -58,52 +62,52 @@ describe('an aborted statement', () => {
     expect(connection.info.transactionStatus).toBe(TransactionStatus.IDLE);
   });
 
-  it(
-    `never takes its successor with it, nor its result, whenever the abort comes: ${String(RACES)} times`,
-    { timeout: 60_000 },
-    async () => {
-      const connection = await connect({ autocommit: true });
-      const ends = { aborted: 0, done: 0 };
-      for (let i = 0; i < RACES; i++) {
-        const controller = new AbortController();
-        const target = connection
-          .execute('select pg_sleep(0.002), %s::int', [1_000_000 + i], { signal: controller.signal })
-          .then(
-            async (cursor) => {
-              expect((await cursor.fetchone())?.[1]).toBe(1_000_000 + i);
-              ends.done++;
-            },
-            (error: unknown) => {
-              expect(error).toBe(controller.signal.reason);
-              ends.aborted++;
-            },
-          );
-        const successor = connection.execute('select %s::int', [i]);
-        // Around the time that the statement takes; a timer is not exact, which is what is wanted.
-        setTimeout(
-          () => {
-            controller.abort();
+  it(`never takes its successor with it, nor its result, whenever the abort comes: ${String(RACES)} times`, async () => {
+    const connection = await connect({ autocommit: true });
+    const ends = { aborted: 0, done: 0 };
+    for (let i = 0; i < RACES; i++) {
+      const controller = new AbortController();
+      const target = connection
+        // A few run until they are aborted.
+        .execute('select pg_sleep(%s), %s::int', [i % 30 === 0 ? 60 : 0.002, 1_000_000 + i], {
+          signal: controller.signal,
+        })
+        .then(
+          async (cursor) => {
+            expect((await cursor.fetchone())?.[1]).toBe(1_000_000 + i);
+            ends.done++;
           },
-          1 + Math.random() * 4,
+          (error: unknown) => {
+            expect(error).toBe(controller.signal.reason);
+            ends.aborted++;
+          },
         );
-        await target;
-        expect(await (await successor).fetchone()).toEqual([i]);
-      }
-      expect(ends.aborted + ends.done).toBe(RACES);
-      expect(ends.aborted).toBeGreaterThan(0);
-      expect(connection.closed).toBe(false);
-    },
-  );
+      const successor = connection.execute('select %s::int', [i]);
+      // Around the time that the statement takes; a timer is not exact, which is what is wanted.
+      setTimeout(
+        () => {
+          controller.abort();
+        },
+        1 + Math.random() * 4,
+      );
+      await target;
+      expect(await (await successor).fetchone()).toEqual([i]);
+    }
+    expect(ends.aborted + ends.done).toBe(RACES);
+    expect(ends.aborted).toBeGreaterThanOrEqual(RACES / 30);
+    expect(connection.closed).toBe(false);
+  });
 
   it('that is the fifth of ten which wait costs the server nothing, and the others run in order', async () => {
     await using proxy = await proxyToServer();
     const connection = await connect({ autocommit: true }, { host: '127.0.0.1', port: proxy.port });
+    const held = await heldStatement();
     const controller = new AbortController();
     const ended: number[] = [];
     const statements = Array.from({ length: 10 }, async (_, i) => {
       // Each has a signal of its own, so that none is sent before its turn.
       const { signal } = i === 4 ? controller : new AbortController();
-      const text = i === 0 ? 'select pg_sleep(0.2), 0' : `select 'number ${String(i)}', ${String(i)}`;
+      const text = i === 0 ? `${held.text}, 0` : `select 'number ${String(i)}', ${String(i)}`;
       const cursor = await connection.execute(text, null, { signal });
       ended.push(i);
       return (await cursor.fetchone())?.[1];
@@ -116,6 +120,7 @@ describe('an aborted statement', () => {
     expect(ended).toEqual([]);
     expect(proxy.connections).toHaveLength(1);
     expect(proxy.connections[0]!.bytes.up).toBe(up);
+    await held.release();
     const results = await settled;
     expect(results.map((result) => (result.status === 'fulfilled' ? result.value : 'aborted'))).toEqual([
       0,
@@ -139,10 +144,15 @@ describe('an aborted statement', () => {
     const connection = await connect({ autocommit: true }, { host: '127.0.0.1', port: proxy.port });
     const controller = new AbortController();
     const { up } = { ...proxy.connections[0]!.bytes };
-    proxy.latency = 0.4;
+    proxy.latency = 2;
+    const onItsWay = new Promise<void>((resolve) => {
+      proxy.onChunk = () => {
+        resolve();
+      };
+    });
     const late = connection.execute('select pg_sleep(30)', null, { signal: controller.signal });
     const watched = expect(late).rejects.toBe('overtaken');
-    await sleep(100);
+    await onItsWay;
     proxy.latency = 0;
     controller.abort('overtaken');
     await expect.poll(() => proxy.connections.length).toBeGreaterThan(1);
@@ -165,18 +175,17 @@ describe('an aborted statement', () => {
     const pid = connection.info.backendPid;
     await using working = await proxyToServer();
     proxy = working;
-    const signal = AbortSignal.timeout(500);
-    const started = performance.now();
-    const running = connection.execute('select pg_sleep(30)', null, { signal });
-    const watched = expect(running).rejects.toHaveProperty('name', 'TimeoutError');
-    await sleep(100);
+    const controller = new AbortController();
+    const running = connection.execute('select pg_sleep(30)', null, { signal: controller.signal });
+    const watched = expect(running).rejects.toBe('enough');
+    await untilRunning(dsn(), pid);
     silent.blackHole.add('up').add('down');
+    const started = performance.now();
+    controller.abort('enough');
     await watched;
-    // The promise is 600 ms.
-    expect(performance.now() - started).toBeLessThan(1500);
-    const next = performance.now();
+    // The promise is 100 ms; nobody waits until the network is given up.
+    expect((performance.now() - started) / 1000).toBeLessThan(limitsFor(0).cancel);
     expect((await pool.execute('select 1')).rows).toEqual([[1]]);
-    expect(performance.now() - next).toBeLessThan(1500);
     await pool.putconn(connection);
     expect(connection.closed).toBe(true);
     silent.resetAll();

@@ -190,9 +190,9 @@ describe('a COPY … FROM STDIN', () => {
     let turns = 0;
     const timer = setInterval(() => turns++, 5);
     await cur.withCopy('COPY fast FROM STDIN WHERE false', async (copy) => {
-      const end = performance.now() + 600;
+      const end = performance.now() + 30_000;
       const piece = Buffer.from(`${'x'.repeat(20_000)}\n`);
-      while (performance.now() < end) {
+      while (turns <= 10 && performance.now() < end) {
         // Slow enough for the network to take each piece at once.
         for (const until = performance.now() + 2; performance.now() < until;);
         await copy.write(piece);
@@ -350,7 +350,8 @@ describe('a COPY … TO STDOUT', () => {
     await cur.withCopy(endless, async (copy) => {
       for await (const row of copy.rows()) if (row[0] === '3') break;
     });
-    expect(performance.now() - started).toBeLessThan(5000);
+    // The rows would take minutes.
+    expect(performance.now() - started).toBeLessThan(30_000);
     expect(await (await cur.execute('SELECT 42')).fetchone()).toEqual([42]);
     expect(conn.closed).toBe(false);
   });

@@ -257,9 +257,13 @@ describe('executemany() of a client cursor', () => {
     await table(conn);
     const cur = new AsyncClientCursor(conn);
     const controller = new AbortController();
-    const rows = [[1], [2], [3]];
+    const rows = [
+      [1, 0],
+      [2, 60],
+      [3, 0],
+    ];
     const reason = new Error('enough');
-    const running = cur.executemany('INSERT INTO many SELECT %s FROM pg_sleep(0.2)', rows, {
+    const running = cur.executemany('INSERT INTO many SELECT %s FROM pg_sleep(%s)', rows, {
       signal: controller.signal,
     });
     await expect

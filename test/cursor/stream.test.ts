@@ -85,8 +85,8 @@ describe.each([true, false])('a stream (autocommit: %s)', (autocommit) => {
       expect(await portals(connection)).toBe(0);
     }
     slowest.sort((a, b) => a - b);
-    // A bound for the machine rather than for the library, which takes a round trip.
-    expect(slowest[Math.floor(slowest.length / 2)]).toBeLessThan(100);
+    // It takes a round trip, on a machine that has time for it; all rows would take minutes.
+    expect(slowest[Math.floor(slowest.length / 2)]).toBeLessThan(5000);
   });
 
   it(`that everybody has forgotten ends when its memory is collected, ${String(ROUNDS)} times`, async () => {
@@ -157,7 +157,8 @@ describe.each([true, false])('a stream (autocommit: %s)', (autocommit) => {
     )) {
       if (n === 3) break;
     }
-    expect(performance.now() - start).toBeLessThan(5000);
+    // Each of the other rows takes 20 seconds.
+    expect(performance.now() - start).toBeLessThan(19_000);
     if (!autocommit) await connection.rollback();
     expect(await (await connection.execute('select 1')).fetchone()).toEqual([1]);
   });
@@ -268,27 +269,23 @@ describe.each([true, false])('a stream (autocommit: %s)', (autocommit) => {
     expect(await (await connection.execute('select 1')).fetchone()).toEqual([1]);
   });
 
-  it(
-    `throws when the server is lost at any of 100 batches of 10 rows, in ${String(ROUNDS)} runs, and never ends as if it were complete`,
-    { timeout: 60_000 },
-    async () => {
-      for (let round = 0; round < ROUNDS; round++) {
-        const batch = Math.floor((round * 100) / ROUNDS) % 100;
-        await using connection = await AsyncConnection.connect(dsn(), { autocommit });
-        let seen = 0;
-        const run = async (): Promise<void> => {
-          for await (const [n] of connection.cursor().stream(NUMBERS, [1020], { size: 10 })) {
-            expect(n).toBe(++seen);
-            if (n === batch * 10 + 1) await kill(connection.info.backendPid);
-          }
-        };
-        await expect(run()).rejects.toBeInstanceOf(errors.OperationalError);
-        // The next batch was on its way.
-        expect(seen).toBeLessThanOrEqual(batch * 10 + 20);
-        expect(connection.closed).toBe(true);
-      }
-    },
-  );
+  it(`throws when the server is lost at any of 100 batches of 10 rows, in ${String(ROUNDS)} runs, and never ends as if it were complete`, async () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      const batch = Math.floor((round * 100) / ROUNDS) % 100;
+      await using connection = await AsyncConnection.connect(dsn(), { autocommit });
+      let seen = 0;
+      const run = async (): Promise<void> => {
+        for await (const [n] of connection.cursor().stream(NUMBERS, [1020], { size: 10 })) {
+          expect(n).toBe(++seen);
+          if (n === batch * 10 + 1) await kill(connection.info.backendPid);
+        }
+      };
+      await expect(run()).rejects.toBeInstanceOf(errors.OperationalError);
+      // The next batch was on its way.
+      expect(seen).toBeLessThanOrEqual(batch * 10 + 20);
+      expect(connection.closed).toBe(true);
+    }
+  });
 });
 
 /** Calls that may overlap, and what to look for: how each of them ends, in the order in which they do. */

@@ -51,7 +51,7 @@ describe('the channel usingpg:evict', () => {
     const seen = evictions();
     await pidOf(idle);
     await expect
-      .poll(() => new Map(seen.map(({ pool, reason }) => [pool, reason])), { timeout: 5000 })
+      .poll(() => new Map(seen.map(({ pool, reason }) => [pool, reason])))
       .toEqual(
         new Map([
           ['old', 'lifetime'],
@@ -105,7 +105,7 @@ describe('the channel usingpg:reconnect', () => {
       name: 'trying',
       reconnectTimeout: 0.3,
     });
-    await expect.poll(() => seen.at(-1)?.delay, { timeout: 10_000 }).toBeNull();
+    await expect.poll(() => seen.at(-1)?.delay).toBeNull();
     expect(seen.length).toBeGreaterThan(1);
     for (const { pool: name, error, delay } of seen) {
       expect(name).toBe('trying');
@@ -165,7 +165,7 @@ describe('the other channels', () => {
     const idle = await pidOf(pool);
     await listener.listen();
     await terminate(idle);
-    await expect.poll(() => seen, { timeout: 10_000 }).toHaveLength(1);
+    await expect.poll(() => seen).toHaveLength(1);
     const [{ pool: name, channels, since, error }] = seen as [GapMessage];
     expect([name, channels]).toEqual(['listening', ['one', 'two']]);
     expect(error).toBeInstanceOf(errors.AdminShutdown);

@@ -21,13 +21,13 @@ it('makes no message where nobody listens, and asks once for each statement, che
   vi.resetModules();
   vi.doMock('../../src/session/query-trace.js', { spy: true });
   const { Tracer } = await import('../../src/diagnostics.js');
-  const { queryMessage } = await import('../../src/session/query-trace.js');
+  const { traceQuery } = await import('../../src/session/query-trace.js');
   const { AsyncConnectionPool: Pool } = await import('../../src/index.js');
   const trace = vi.spyOn(Tracer.prototype, 'trace');
   const asked = vi.spyOn(Tracer.prototype, 'watched', 'get');
   await work(new Pool(dsn(), { minSize: 1 }));
   expect(trace).not.toHaveBeenCalled();
-  expect(queryMessage).not.toHaveBeenCalled();
+  expect(traceQuery).not.toHaveBeenCalled();
   const unwatched = asked.mock.calls.length;
 
   const channel = tracingChannel('usingpg:query');
@@ -37,7 +37,7 @@ it('makes no message where nobody listens, and asks once for each statement, che
   asked.mockClear();
   await work(new Pool(dsn(), { minSize: 1 }));
   channel.unsubscribe(listener);
-  const statements = vi.mocked(queryMessage).mock.calls.length;
+  const statements = vi.mocked(traceQuery).mock.calls.length;
   // Five of a statement and a COMMIT, then BEGIN and the batch in one, a stream, a failure, ROLLBACK.
   expect(statements).toBe(14);
   expect(trace).toHaveBeenCalledTimes(statements);

@@ -22,7 +22,7 @@ const pages = PAGES.flatMap(samplesOfPage);
 const docstrings = files('src', '.ts').flatMap(samplesOfDocstrings);
 
 describe('the samples', () => {
-  it('compile, with nothing but what is exported', { timeout: 60_000 }, () => {
+  it('compile, with nothing but what is exported', { timeout: 300_000 }, () => {
     expect(pages.length).toBeGreaterThan(8);
     expect(docstrings.length).toBeGreaterThan(40);
     expect(mistakesIn([...pages, ...docstrings])).toEqual([]);

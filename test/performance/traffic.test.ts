@@ -1,5 +1,12 @@
 import { onTestFinished, expect, test } from 'vitest';
-import { AsyncConnection, AsyncConnectionPool, type ConnectOptions } from '../../src/index.js';
+import {
+  AsyncConnection,
+  AsyncConnectionPool,
+  makeConninfo,
+  type ConninfoParams,
+  type ConnectOptions,
+} from '../../src/index.js';
+import { PASSWORD_ROLE } from '../support/server.js';
 import { Wiretap } from './wiretap.js';
 
 // What a statement costs on the wire, in counts that no noise can move: a slower machine is as exact as a fast one.
@@ -17,6 +24,41 @@ async function tapped(options: ConnectOptions = {}): Promise<{ conn: AsyncConnec
 function count(messages: string, type: string): number {
   return messages.split(type).length - 1;
 }
+
+test('connecting says no more than who it is: nothing is sent behind the authentication', async () => {
+  await using tap = await Wiretap.start();
+  const open: AsyncConnection[] = [];
+  onTestFinished(async () => {
+    for (const conn of open) await conn.close();
+  });
+  const connect =
+    (params: ConninfoParams = {}) =>
+    async (): Promise<void> => {
+      open.push(await AsyncConnection.connect(makeConninfo(tap.dsn, params)));
+    };
+  expect(await tap.during(connect())).toEqual({ messages: '', packets: 1, roundTrips: 1 });
+  // A server that tells what it is in the messages of its startup is not asked.
+  expect(await tap.during(connect({ target_session_attrs: 'read-write' }))).toMatchObject({ messages: '' });
+  if (process.env['DATABASE_URL'] !== undefined) return;
+  // SCRAM: the first message and the proof.
+  expect(await tap.during(connect(PASSWORD_ROLE))).toEqual({ messages: 'pp', packets: 3, roundTrips: 3 });
+});
+
+test('a pool connects without a statement', async () => {
+  await using tap = await Wiretap.start();
+  let pool!: AsyncConnectionPool;
+  const traffic = await tap.during(async () => {
+    pool = new AsyncConnectionPool(tap.dsn, { minSize: 3, maxSize: 3 });
+    await pool.wait();
+  });
+  await pool.close();
+  expect(traffic).toMatchObject({ messages: '', packets: 3 });
+});
+
+test('the first statement of a connection is one round trip', async () => {
+  const { conn, tap } = await tapped({ autocommit: true });
+  expect(await tap.during(() => conn.execute('SELECT 1'))).toMatchObject({ packets: 1, roundTrips: 1 });
+});
 
 test('a prepared statement is Bind, Execute and Sync, in one packet and one round trip', async () => {
   const { conn, tap } = await tapped({ autocommit: true });

@@ -4,7 +4,8 @@ import { FaultProxy } from '../support/fault-proxy.js';
 
 /** What went over the wire. */
 export interface Traffic {
-  /** The types of the frontend's messages in order, by the protocol's letters: `BES` is Bind, Execute, Sync. */
+  /** The types of the frontend's messages in order, by the protocol's letters: `BES` is Bind, Execute, Sync. Those that begin a
+   * session have none. */
   readonly messages: string;
   /** In how many pieces they came, of which there are as many as writes to the socket, or fewer. */
   readonly packets: number;
@@ -40,7 +41,7 @@ export class Wiretap implements AsyncDisposable {
 
   /** A connection string that leads here. */
   get dsn(): string {
-    return dsn({ host: '127.0.0.1', port: this.#proxy.port });
+    return dsn({ host: '127.0.0.1', port: this.#proxy.port, sslmode: 'disable' });
   }
 
   /** What goes over the wire while `work` runs. Nothing may be under way when it begins, nor when it ends. */
@@ -82,6 +83,11 @@ export class Wiretap implements AsyncDisposable {
     const bytes = Buffer.concat([this.#rest, chunk]);
     let at = 0;
     while (at + HEADER <= bytes.length) {
+      if (bytes[at] === 0) {
+        // What begins a session has no type, but begins with its length, which is small.
+        at += bytes.readInt32BE(at);
+        continue;
+      }
       const end = at + 1 + bytes.readInt32BE(at + 1);
       if (end > bytes.length) break;
       this.#messages += String.fromCharCode(bytes[at]!);

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { errors, IsolationLevel, type AsyncConnection } from '../../src/index.js';
-import { admin, backends, makePool, rejection } from '../support/database.js';
+import type { ReconnectMessage } from '../../src/diagnostics.js';
+import { admin, backends, makePool } from '../support/database.js';
+import { heard } from '../support/diagnostics.js';
 import { warningsOf } from '../support/warnings.js';
 
 /** Longer than a connection that was used is taken to work. */
@@ -69,10 +71,11 @@ describe('a configure', () => {
 
   it('that takes longer than connect_timeout has failed, and others are tried', async () => {
     let calls = 0;
+    const failed = heard<ReconnectMessage>('usingpg:reconnect');
     const pool = makePool({ configure: () => (++calls === 1 ? never() : undefined) }, { connect_timeout: 2 });
-    const error = await rejection(pool.connection({ timeout: 2.5 }));
-    expect(error.cause).toBeInstanceOf(errors.ConnectionTimeout);
-    expect(error.message).toContain('`configure` was not done');
+    await expect.poll(() => failed).toHaveLength(1);
+    expect(failed[0]!.error).toBeInstanceOf(errors.ConnectionTimeout);
+    expect((failed[0]!.error as Error).message).toContain('`configure` was not done');
     await pool.execute('select 1');
     expect(pool.getStats()).toMatchObject({ connectionsNum: 2, connectionsErrors: 1, poolSize: 1 });
   });
@@ -110,7 +113,7 @@ describe('a reset', () => {
   ])('that %s is given up after checkTimeout, and the connection replaced', async (_what, wait) => {
     let calls = 0;
     const pool = makePool({
-      checkTimeout: 0.2,
+      checkTimeout: 1.5,
       reset: async (connection) => {
         if (++calls === 1) await wait(connection);
       },
@@ -119,7 +122,7 @@ describe('a reset', () => {
       const connection = await pool.connection();
       await pool.putconn(connection);
     });
-    expect(warnings).toEqual([expect.stringContaining('0.2 seconds (checkTimeout)')]);
+    expect(warnings).toEqual([expect.stringContaining('1.5 seconds (checkTimeout)')]);
     await pool.execute('select 1');
     expect(pool.getStats()).toMatchObject({ connectionsNum: 2, returnsBad: 1, poolSize: 1 });
     await admin(

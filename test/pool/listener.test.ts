@@ -77,7 +77,7 @@ describe('a Listener', () => {
     await using pool = new AsyncConnectionPool(dsn(), { minSize: 1, maxSize: 1 });
     const listening = async (): Promise<string[]> => {
       const query = 'select pg_listening_channels()';
-      return (await pool.execute(query, null, { rowFactory: scalarRow<string>, timeout: 1 })).rows;
+      return (await pool.execute(query, null, { rowFactory: scalarRow<string> })).rows;
     };
     const start = async (options: ListenerOptions = {}): Promise<Listener> => {
       const listener = new Listener(pool, 'ends', options);
@@ -97,18 +97,19 @@ describe('a Listener', () => {
 
     {
       await using disposed = await start();
-      const waiting = until(disposed, 'never');
-      await sleep(20);
+      const { events, loop } = gather(disposed, 'never');
+      await expect.poll(() => events).toHaveLength(1);
       await disposed.close();
-      expect(await waiting).toHaveLength(1);
+      await loop;
+      expect(events).toHaveLength(1);
     }
     expect(await listening()).toEqual([]);
 
     const controller = new AbortController();
     const reason = new Error('enough');
-    const aborted = until(await start({ signal: controller.signal }), 'never');
+    const { events, loop: aborted } = gather(await start({ signal: controller.signal }), 'never');
     const outcome = expect(aborted).rejects.toBe(reason);
-    await sleep(20);
+    await expect.poll(() => events).toHaveLength(1);
     controller.abort(reason);
     await outcome;
     expect(await listening()).toEqual([]);
@@ -137,7 +138,7 @@ describe('a Listener', () => {
     await using _taken = await pool.connection();
     const listener = new Listener(pool, 'c');
     const listening = expect(listener.listen()).rejects.toBeInstanceOf(errors.InterfaceError);
-    await sleep(20);
+    await expect.poll(() => pool.getStats().requestsWaiting).toBe(1);
     await listener.close();
     await listening;
     expect(pool.getStats().requestsWaiting).toBe(0);
@@ -145,7 +146,7 @@ describe('a Listener', () => {
 
   it('raises what keeps it from listening in the first place', async () => {
     await using pool = new AsyncConnectionPool(dsn(), { minSize: 1, maxSize: 1, timeout: 0.05 });
-    await using _taken = await pool.connection();
+    await using _taken = await pool.connection({ timeout: 60 });
     const listener = new Listener(pool, 'c');
     await expect(listener.listen()).rejects.toBeInstanceOf(errors.PoolTimeout);
     await expect(until(listener, 'x')).rejects.toBeInstanceOf(errors.PoolTimeout);
@@ -192,12 +193,13 @@ describe('a Listener that loses its connection', () => {
     await using pool = new AsyncConnectionPool(dsn(), { minSize: 1, maxSize: 2 });
     await using listener = new Listener(pool, 'gap');
     const { events, loop } = gather(listener, '2');
+    const before = Date.now();
     await listener.listen();
-    const before = new Date();
     await notify('gap', 1);
     // A backend that is killed before it has passed it on takes it along.
     await expect.poll(() => events.map(({ type }) => type)).toEqual(['notify']);
     await killAll();
+    const killed = Date.now();
     await expect.poll(() => events.map(({ type }) => type)).toEqual(['notify', 'gap']);
     await notify('gap', 2);
     await loop;
@@ -208,7 +210,8 @@ describe('a Listener that loses its connection', () => {
     ]);
     const gap = events[1] as ListenerEvent & { type: 'gap' };
     expect(gap.error).toBeInstanceOf(errors.AdminShutdown);
-    expect(Math.abs(gap.since.getTime() - before.getTime())).toBeLessThan(2000);
+    expect(gap.since.getTime()).toBeGreaterThanOrEqual(before);
+    expect(gap.since.getTime()).toBeLessThanOrEqual(killed);
   });
 
   it('notices that it has fallen silent within two keepalives, and takes another one', async () => {
@@ -219,20 +222,27 @@ describe('a Listener that loses its connection', () => {
       minSize: 1,
       maxSize: 2,
     });
-    await using listener = new Listener(pool, 'silent', { keepalive: 0.2 });
+    const KEEPALIVE = 1.5;
+    let questions = 0;
+    silent.onChunk = (direction) => {
+      if (direction === 'up') questions++;
+    };
+    await using listener = new Listener(pool, 'silent', { keepalive: KEEPALIVE });
     const { events, loop } = gather(listener, 'heard');
     await listener.listen();
     proxy = working;
-    // A few questions are answered first.
-    await sleep(500);
+    // A question is answered first.
+    const before = questions;
+    await expect.poll(() => questions).toBeGreaterThan(before + 1);
     silent.blackHole.add('up').add('down');
     const started = performance.now();
-    await expect.poll(() => events.map(({ type }) => type), { timeout: 3000, interval: 10 }).toEqual(['gap']);
-    expect(performance.now() - started).toBeLessThan(1500);
+    await expect.poll(() => events.map(({ type }) => type)).toEqual(['gap']);
+    // A loaded machine is given some seconds more than the two keepalives; the network would never tell.
+    expect(performance.now() - started).toBeLessThan(KEEPALIVE * 2000 + 5000);
     await notify('silent', 'heard');
     await loop;
     expect(events.map(({ type }) => type)).toEqual(['gap', 'notify']);
-    expect((events[0] as { error: Error }).error.message).toContain('has not answered within 0.2 seconds');
+    expect((events[0] as { error: Error }).error.message).toContain('has not answered within 1.5 seconds');
     silent.resetAll();
   });
 
@@ -251,7 +261,7 @@ describe('a Listener that loses its connection', () => {
     const harm = async (act: () => unknown): Promise<void> => {
       const before = gaps();
       await act();
-      healed = expect.poll(gaps, { timeout: 8000, interval: 5 }).toBeGreaterThan(before);
+      healed = expect.poll(gaps, { interval: 5 }).toBeGreaterThan(before);
     };
     const reset = (): void => {
       proxy.resetAll();

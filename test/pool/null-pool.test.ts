@@ -123,7 +123,7 @@ describe('a null pool', () => {
   it('refuses and times out like any pool', async () => {
     const pool = makePool({ maxSize: 2, maxWaiting: 1, timeout: 0.1 });
     // Each of these has a connection made for it: nobody waits yet.
-    const held = await Promise.all([pool.getconn(), pool.getconn()]);
+    const held = await Promise.all([pool.getconn(30), pool.getconn(30)]);
     const late = pool.getconn();
     await expect(pool.getconn()).rejects.toBeInstanceOf(errors.TooManyRequests);
     await expect(late).rejects.toThrow(/maxSize 2: 2 lent out/);
@@ -135,10 +135,10 @@ describe('a null pool', () => {
   });
 
   it('tells whoever asks why it could not connect, at once', async () => {
-    const pool = makePool({ timeout: 20 }, await nowhere());
+    const pool = makePool({ timeout: 60 }, await nowhere());
     const began = performance.now();
     const results = await Promise.allSettled([pool.connection(), pool.execute('select 1'), pool.getconn()]);
-    expect(performance.now() - began).toBeLessThan(5000);
+    expect(performance.now() - began).toBeLessThan(20_000);
     for (const result of results) {
       const { reason } = result as PromiseRejectedResult;
       expect(reason).toBeInstanceOf(errors.OperationalError);
@@ -164,16 +164,17 @@ describe('a null pool', () => {
 
   it('gives a request no more time than it has, and serves the next with what comes too late', async () => {
     let asked = 0;
+    let tell: (conninfo: string) => void = () => undefined;
     const pool = new AsyncNullConnectionPool(
-      async () => {
+      () => {
         asked++;
-        await sleep(150);
-        return dsn();
+        return new Promise<string>((resolve) => (tell = resolve));
       },
       { maxSize: 1 },
     );
     await expect(pool.connection({ timeout: 0.05 })).rejects.toThrow('1 connecting');
-    await using connection = await pool.connection({ timeout: 5 });
+    tell(dsn());
+    await using connection = await pool.connection();
     expect(connection.closed).toBe(false);
     expect(asked).toBe(1);
     await pool.putconn(connection);
@@ -184,12 +185,12 @@ describe('a null pool', () => {
 describe('wait() of a null pool', () => {
   it('sees that a connection can be made, and keeps none', async () => {
     const pool = makePool({ open: false });
-    await pool.open({ wait: true, timeout: 10 });
+    await pool.open({ wait: true });
     await expect.poll(backends).toEqual([]);
     expect(pool.getStats()).toMatchObject({ connectionsNum: 1, requestsNum: 0, poolSize: 0 });
     await using connection = await pool.connection();
     // One that is lent out shows it as well.
-    await pool.wait(0.1);
+    await pool.wait(30);
     expect(connection.closed).toBe(false);
     expect(pool.getStats().connectionsNum).toBe(2);
   });
@@ -217,9 +218,9 @@ describe('wait() of a null pool', () => {
       },
       await nowhere(),
     );
-    const error: unknown = await pool.wait(0.3).catch((reason: unknown) => reason);
+    const error: unknown = await pool.wait(2).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(errors.PoolTimeout);
-    expect((error as Error).message).toMatch(/not ready after 0\.3 seconds: 0 of 1 .*connection refused/);
+    expect((error as Error).message).toMatch(/not ready after 2 seconds: 0 of 1 .*connection refused/);
     expect((error as Error).cause).toBeInstanceOf(errors.OperationalError);
     expect(pool.closed).toBe(true);
     expect(failures).toBeGreaterThan(0);
@@ -245,13 +246,13 @@ describe('the care of a null pool', () => {
   it('resizes while connections are lent out and waited for', async () => {
     const pool = makePool({ maxSize: 1 });
     const first = await pool.getconn();
-    const waiting = [pool.getconn(10), pool.getconn(10)];
+    const waiting = [pool.getconn(), pool.getconn()];
     expect(pool.getStats().requestsWaiting).toBe(2);
     await pool.resize(0, 3);
     const others = await Promise.all(waiting);
     expect(await backends()).toHaveLength(3);
     await pool.resize(0, 1);
-    const last = pool.getconn(10);
+    const last = pool.getconn();
     for (const connection of [first, ...others]) await pool.putconn(connection);
     const connection = await last;
     await expect.poll(backends).toEqual([connection.info.backendPid]);
@@ -263,7 +264,7 @@ describe('the care of a null pool', () => {
     const held = await pool.getconn();
     const { backendPid } = held.info;
     await pool.drain();
-    const next = pool.getconn(10);
+    const next = pool.getconn();
     await pool.putconn(held);
     const connection = await next;
     expect(connection.info.backendPid).not.toBe(backendPid);

@@ -97,7 +97,7 @@ describe('withTransaction() of a pool', () => {
     expect(runs).toBe(2000 + retries.length);
     for (const { error } of retries) expect(['40001', '40P01']).toContain((error as errors.Error).sqlstate);
     expect(pool.getStats().poolAvailable).toBe(pool.getStats().poolSize);
-  }, 90_000);
+  }, 300_000);
 
   it('runs the loser of a deadlock again', async () => {
     await schema('create table account (id int, balance int); insert into account values (1, 0), (2, 0)');

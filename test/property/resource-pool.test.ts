@@ -420,7 +420,7 @@ describe('the resource pool', () => {
     expect(checks).toBeGreaterThanOrEqual(5000);
     for (const [name, count] of counts) expect(count, name).toBeGreaterThanOrEqual(20);
     expect(counts.size).toBe(13);
-  }, 150_000);
+  }, 300_000);
 
   it('paces its attempts to connect by 1, 2, 4 … seconds, one at a time, and says once when it gives up', async () => {
     const world = new World({ minSize: 3, maxSize: 3, maxWaiting: 0, check: false });

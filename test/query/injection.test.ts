@@ -56,7 +56,7 @@ describe.each(['on', 'off'])('with standard_conforming_strings %s', (setting) =>
     return conn;
   };
 
-  it(`${String(NAMES)} random identifiers are the names the server reads`, { timeout: 60_000 }, async () => {
+  it(`${String(NAMES)} random identifiers are the names the server reads`, { timeout: 300_000 }, async () => {
     const conn = await connectWith();
     const next = random(setting === 'on' ? 1 : 2);
     let escapes = 0;
@@ -76,7 +76,7 @@ describe.each(['on', 'off'])('with standard_conforming_strings %s', (setting) =>
     expect(escapes).toBe(0);
   });
 
-  it(`${String(VALUES)} random values are the values the server reads`, { timeout: 60_000 }, async () => {
+  it(`${String(VALUES)} random values are the values the server reads`, { timeout: 300_000 }, async () => {
     const conn = await connectWith();
     const notices: string[] = [];
     conn.addNoticeHandler(({ messagePrimary }) => notices.push(messagePrimary ?? ''));
