@@ -238,7 +238,9 @@ export class Handle implements SessionUser {
   }
 
   /** Opens a transaction if none is open, unless in autocommit. */
-  async openTransaction(options: { hold?: ExclusiveLock; signal?: AbortSignal | undefined } = {}): Promise<void> {
+  async openTransaction(
+    options: { hold?: ExclusiveLock; signal?: AbortSignal | undefined } = {},
+  ): Promise<void> {
     // In a pipeline it comes with the next statement.
     if (this.settings.autocommit || (this.pipeline.active && options.hold === undefined)) return;
     await this.command(beginStatement(this.settings), { ...options, onlyIf: 'idle' });
@@ -251,7 +253,11 @@ export class Handle implements SessionUser {
    */
   async command(
     text: string,
-    options: { onlyIf?: 'in transaction' | 'idle'; hold?: ExclusiveLock; signal?: AbortSignal | undefined } = {},
+    options: {
+      onlyIf?: 'in transaction' | 'idle';
+      hold?: ExclusiveLock;
+      signal?: AbortSignal | undefined;
+    } = {},
   ): Promise<void> {
     this.check();
     const { onlyIf, hold, signal } = options;

@@ -6,7 +6,10 @@ import type { ExclusiveLock } from '../session/queue.js';
 import type { StatementRequest, StatementResult } from '../session/statement.js';
 
 /** Runs a statement of the operation that is under way. @internal */
-export type RunStatement = (request: StatementRequest, hold?: ExclusiveLock) => Promise<readonly StatementResult[]>;
+export type RunStatement = (
+  request: StatementRequest,
+  hold?: ExclusiveLock,
+) => Promise<readonly StatementResult[]>;
 
 const NO_REQUESTS: readonly StatementRequest[] = [];
 

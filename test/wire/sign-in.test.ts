@@ -262,8 +262,6 @@ function scramServer(script: ScramScript) {
     );
     if (final !== null) client.send(messages.authenticationSaslFinal(final));
     client.send(welcome());
-    await client.until(seen + 6);
-    client.send(message('I'), messages.readyForQuery('I'));
   };
 }
 
