@@ -25,22 +25,24 @@ const FAILED = errorResponse();
  * postgres.js, confined: it starts up and speaks the simple query protocol over a stream that is ours. This is the only
  * file that imports it.
  *
- * One instance serves one physical connection for as long as its socket lives. Its own pool, reconnection, timers,
- * type parsers and environment look-ups are all kept out, so that nothing happens that the session did not ask for.
+ * One instance serves one physical connection. Its own pool, reconnection, timers, type parsers and environment look-ups are all
+ * kept out, so that nothing happens that the session did not ask for. Most sessions need it no more once they have started, so the
+ * instance is let go then; a text of several statements makes another one, whose startup is answered here.
  */
 export class Engine {
-  readonly #stream: EngineStream;
-  readonly #sql: EngineInstance;
+  readonly #socket: Socket;
+  readonly #login: Login;
+  readonly #onWritten: () => void;
+  #instance: { readonly sql: EngineInstance; readonly stream: EngineStream } | null = null;
   #sent = 0;
   #written = 0;
+  #closed = false;
 
   /** `onWritten` is called when every query given to `query()` so far has reached the socket. */
   constructor(socket: Socket, login: Login, onWritten: () => void) {
-    this.#stream = new EngineStream(socket, (count) => {
-      this.#written += count;
-      if (this.#written === this.#sent) onWritten();
-    });
-    this.#sql = postgres(isolatedOptions(login, this.#stream)) as unknown as EngineInstance;
+    this.#socket = socket;
+    this.#login = login;
+    this.#onWritten = onWritten;
   }
 
   /** Whether each query handed over has reached the socket: what is written to it now comes after them. */
@@ -50,34 +52,56 @@ export class Engine {
 
   /** Starts up. An empty query is what makes postgres.js connect; its stream answers it, so that it costs the session nothing. */
   start(): void {
-    this.#query('');
+    const instance = this.#make(false, () => {
+      if (this.#sent > 0) return;
+      instance.stream.close();
+      this.#instance = null;
+    });
+    this.#instance = instance;
+    run(instance.sql, '');
   }
 
   /** Sends `text` through the simple query protocol. The answer is read at the socket, never here. */
   query(text: string): void {
+    if (this.#closed) return;
     this.#sent++;
-    this.#query(text);
+    this.#instance ??= this.#make(true, () => undefined);
+    run(this.#instance.sql, text);
   }
 
-  #query(text: string): void {
-    // The promise is of no interest, but its rejection must be seen to; subscribing is also what sends the query.
-    void this.#sql.unsafe(text, [], { simple: true }).catch(() => undefined);
+  /** An instance of its own stream; `isSignedIn`: the server has let the session in, so that there is nobody to start up with. */
+  #make(isSignedIn: boolean, onBegun: () => void): { sql: EngineInstance; stream: EngineStream } {
+    const stream = new EngineStream(this.#socket, isSignedIn, {
+      onBegun,
+      onQueriesWritten: (count) => {
+        this.#written += count;
+        if (this.#written === this.#sent) this.#onWritten();
+      },
+    });
+    const sql = postgres(isolatedOptions(this.#login, stream)) as unknown as EngineInstance;
+    return { sql, stream };
   }
 
   /** Shows postgres.js whole backend messages that answer what it sent. */
   show(messages: Buffer): void {
-    this.#stream.show(messages);
+    this.#instance?.stream.show(messages);
   }
 
   /** Shows postgres.js that what it sent has failed. */
   showFailure(): void {
-    this.#stream.show(FAILED);
+    this.#instance?.stream.show(FAILED);
   }
 
   /** The connection is gone. */
   close(): void {
-    this.#stream.close();
+    this.#closed = true;
+    this.#instance?.stream.close();
   }
+}
+
+function run(sql: EngineInstance, text: string): void {
+  // The promise is of no interest, but its rejection must be seen to; subscribing is also what sends the query.
+  void sql.unsafe(text, [], { simple: true }).catch(() => undefined);
 }
 
 /**
