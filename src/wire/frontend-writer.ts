@@ -2,6 +2,14 @@
 const INITIAL = 1024;
 const MOST = 131_072;
 const TEXT_ONLY: readonly number[] = [];
+const NOTHING = Buffer.alloc(0);
+/** Of a longer text it is worth while to count the bytes before they are written. */
+const SHORT = 512;
+
+/** How many bytes a text takes at most: a UTF-16 unit takes up to three of UTF-8. */
+function mostBytes(text: string): number {
+  return text.length < SHORT ? text.length * 3 : Buffer.byteLength(text);
+}
 
 /** The head of a CopyData whose `length` bytes of data follow by themselves. */
 export function copyDataHead(length: number): Buffer {
@@ -16,7 +24,10 @@ export function copyDataHead(length: number): Buffer {
  * event loop leaves in one write.
  */
 export class FrontendWriter {
-  #bytes = Buffer.allocUnsafe(INITIAL);
+  /** None as long as nothing is written: most sessions are idle most of the time. */
+  #bytes = NOTHING;
+  /** How many bytes the next messages are going to take, as far as can be guessed. */
+  #expected = INITIAL;
   #at = 0;
 
   /** Whether nothing waits to be taken. */
@@ -33,7 +44,8 @@ export class FrontendWriter {
   take(): Buffer {
     const taken = this.#bytes.subarray(0, this.#at);
     // A socket may hold the bytes for as long as it likes, so the next messages go to memory of their own: about as much again.
-    this.#bytes = Buffer.allocUnsafe(Math.min(Math.max(INITIAL, this.#at), MOST));
+    this.#expected = Math.min(Math.max(INITIAL, this.#at), MOST);
+    this.#bytes = NOTHING;
     this.#at = 0;
     return taken;
   }
@@ -66,8 +78,7 @@ export class FrontendWriter {
         this.#room(4);
         this.#int32(-1);
       } else {
-        // A UTF-16 unit takes at most three bytes of UTF-8.
-        this.#room(4 + text.length * 3);
+        this.#room(4 + mostBytes(text));
         const written = this.#bytes.utf8Write(text, this.#at + 4);
         this.#int32(written);
         this.#at += written;
@@ -164,7 +175,7 @@ export class FrontendWriter {
   }
 
   #string(text: string): void {
-    this.#room(text.length * 3 + 1);
+    this.#room(mostBytes(text) + 1);
     this.#at += this.#bytes.utf8Write(text, this.#at);
     this.#bytes[this.#at++] = 0;
   }
@@ -184,7 +195,7 @@ export class FrontendWriter {
   #room(more: number): void {
     const needed = this.#at + more;
     if (needed <= this.#bytes.length) return;
-    const grown = Buffer.allocUnsafe(Math.max(needed, this.#bytes.length * 2));
+    const grown = Buffer.allocUnsafe(Math.max(needed, this.#expected, this.#bytes.length * 2));
     this.#bytes.copy(grown, 0, 0, this.#at);
     this.#bytes = grown;
   }
