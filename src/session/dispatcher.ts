@@ -21,7 +21,7 @@ import {
   outdatedInTransaction,
   pipelineAborted,
 } from './statement-errors.js';
-import { changesSchema, mayChangeSchema, mayChangeSettings, mayMakeTable } from './statement-text.js';
+import { changesSchema, mayChangeSchema, mayChangeSettings } from './statement-text.js';
 import { ROLLBACK } from './statement.js';
 import { statusFromByte, TransactionStatus } from './status.js';
 import type { ResponseFields } from './transport.js';
@@ -209,12 +209,13 @@ export class Dispatcher {
     else if (changesSchema(tag, text) || (tag === 'ROLLBACK' && this.#schemaMayChange))
       extended.discardPrepared();
     this.#schemaMayChange ||= mayChangeSchema(tag, text);
-    // What stands before the ReadyForQuery of another statement, or of a transaction's end.
+    // ReadyForQuery, before which the server reports what has changed, comes only behind others.
     const isWithin = reply.segment !== null || reply.protocol === 'simple';
-    if (isWithin && mayChangeSettings(tag, text)) settings.doubtDates();
+    const isQuery = tag.startsWith('SELECT');
+    if (isWithin && (mayChangeSettings(tag) || (isQuery && reply.mayMakeTable))) settings.doubtDates();
     const inTransaction = isWithin || reply.hasBegun || inFlight.status !== TransactionStatus.IDLE;
     if (inTransaction && !this.#mayHaveMadeTable) {
-      this.#mayHaveMadeTable = this.#schemaMayChange || (tag.startsWith('SELECT') && mayMakeTable(text));
+      this.#mayHaveMadeTable = this.#schemaMayChange || (isQuery && reply.mayMakeTable);
     }
     reply.onComplete(tag);
   }

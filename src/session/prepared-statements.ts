@@ -14,6 +14,8 @@ export interface ServerStatement {
   readonly fixed: boolean;
   /** Its result's columns; null for a statement without rows, undefined as long as they have to be asked for. */
   fields: readonly Field[] | null | undefined;
+  /** Whether it may make tables, or call a function that does; undefined as long as nobody has asked. */
+  mayMakeTable?: boolean;
 }
 
 /** When a statement is prepared: after how many executions (null: never), and how many are kept at most. */

@@ -3,6 +3,7 @@ import type { RowDecoder, RowPlan } from '../wire/row-decoder.js';
 import type { RowBatch } from './exchange.js';
 import type { ServerStatement } from './prepared-statements.js';
 import type { StatementEntry, SyncEntry } from './queue.js';
+import { mayMakeTable } from './statement-text.js';
 import type { StatementResult } from './statement.js';
 
 /** How a statement was sent: by messages of our own, or, a text of several, by the simple protocol. */
@@ -206,6 +207,14 @@ export class StatementReply {
         ? this.#fields === null && (this.protocol === 'simple' ? this.results.length > 0 : this.complete)
         : this.complete && this.results.length === (portal.act === 'describe' ? 1 : 0);
     if (!isDone) throw outOfOrder('a ReadyForQuery');
+  }
+
+  /** Whether the query that is being answered may have made a table. */
+  get mayMakeTable(): boolean {
+    const { text } = this.entry.request;
+    const statement = this.executions[this.#executed]?.statement;
+    // A prepared statement has to be looked at once only.
+    return statement === undefined ? mayMakeTable(text) : (statement.mayMakeTable ??= mayMakeTable(text));
   }
 
   /** Whether all its executions have been answered. */

@@ -166,9 +166,9 @@ export function mayMakeTable(query: string): boolean {
 
 const SETS = /^(?:SET|RESET|DISCARD ALL|DO|CALL|EXECUTE|COMMIT|ROLLBACK)\b/;
 
-/** Whether a command of this tag and text may have changed a setting of the session. */
-export function mayChangeSettings(tag: string, text: string): boolean {
-  return SETS.test(tag) || (tag.startsWith('SELECT') && mayMakeTable(text));
+/** Whether a command with this tag, which is no query, may have changed a setting of the session. */
+export function mayChangeSettings(tag: string): boolean {
+  return SETS.test(tag);
 }
 
 const ENCODING = /client_encoding|\bset\s+names\b|\breset\s+all\b|\bdiscard\s+all\b/i;
