@@ -266,11 +266,8 @@ export class BackendConnection implements MessageSink {
   // --- the end
 
   /** Resolves when nothing is in flight any more and no cancel request is underway, or the connection is gone. */
-  protected async untilQuiet(): Promise<void> {
-    await Promise.race([
-      this.transport.closed,
-      new Promise<void>((resolve) => this.#waitingForQuiet.push(resolve)),
-    ]);
+  protected untilQuiet(): Promise<void> {
+    return new Promise((resolve) => this.#waitingForQuiet.push(resolve));
   }
 
   #tellQuiet(): void {

@@ -1,6 +1,6 @@
 import { sendCancelRequest } from '../wire/cancel-request.js';
 import type { InFlight } from './in-flight.js';
-import type { Reply, StatementReply } from './reply.js';
+import type { Reply } from './reply.js';
 import { connectionError, type Transport } from './transport.js';
 
 /** Who waits until a request to cancel `reply` has been dealt with. */
@@ -50,8 +50,8 @@ export class Cancellation {
   }
 
   /** Has a statement cancelled although others may have been sent behind it. Resolves when the request has been dealt with. */
-  wantNow(reply: StatementReply): Promise<void> {
-    reply.cancelAnyway = true;
+  wantNow(reply: Reply): Promise<void> {
+    if (reply.kind === 'statement') reply.cancelAnyway = true;
     return new Promise((resolve) => {
       this.#waiters.push({ reply, resolve });
       this.want(reply);

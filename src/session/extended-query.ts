@@ -114,8 +114,8 @@ export class ExtendedQuery {
     this.flush();
   }
 
-  /** Has the server send the answers to what is before the next statement of a segment, once it has them. */
-  flushBeforeNext(): void {
+  /** Has the server send the answers to what is before, once it has them; leaves with what comes next. */
+  writeFlush(): void {
     this.#writer.flush();
   }
 

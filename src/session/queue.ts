@@ -116,8 +116,11 @@ export class StatementQueue {
     return (this.#lock = new ExclusiveLock());
   }
 
+  /** Whoever had the lock has ended; should he have left something, it is the next to be taken. */
   unlock(): void {
+    const left = this.#lock?.waiting.drain() ?? [];
     this.#lock = null;
+    for (const entry of left.reverse()) this.#everybody.waiting.unshift(entry);
   }
 
   /** Empties the queue and returns what was in it, what has the session exclusively first. */

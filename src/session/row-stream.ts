@@ -196,6 +196,8 @@ export class RowStream implements Exchange {
 
   #over(): void {
     this.#ended = true;
+    // Whoever comes next has the network, although rows may still wait to be read.
+    this.#resume();
     if (this.#patience !== null) clearTimeout(this.#patience);
     this.#wakeUp();
   }

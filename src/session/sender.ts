@@ -44,6 +44,8 @@ export class Sender {
 
   /** Whether the server has been told to send the answers that it holds back, since too much is in flight. */
   #hasAskedForAnswers = false;
+  /** Whether somebody waits for the answer of a statement of the pipeline that has still to be sent. */
+  #mustFlush = false;
 
   /** Whether a Sync is owed to the server. */
   get owesSync(): boolean {
@@ -106,13 +108,14 @@ export class Sender {
   /** Has the server send the answers of the pipeline that it holds back until a Sync. */
   flush(): void {
     if (this.#segment !== null && this.#parts.transport.isOpen) this.#parts.extended.flushSegment();
+    this.#mustFlush = this.#parts.queue.length > 0;
   }
 
   /** The server would keep its answers until the Sync, for which there is no room. */
   #askForAnswers(): void {
     if (this.#hasAskedForAnswers) return;
     this.#hasAskedForAnswers = true;
-    this.flush();
+    if (this.#segment !== null) this.#parts.extended.flushSegment();
   }
 
   /** Takes the statement at the head of the queue, unless it has to wait for something. */
@@ -143,20 +146,28 @@ export class Sender {
       return false;
     }
     if (this.#refuse(entry)) return true;
+    const { request } = entry;
+    const mustBegin =
+      request.begin !== null && inFlight.status === TransactionStatus.IDLE && this.#segment?.hasBegun !== true;
+    // Should the BEGIN of a segment before this one have failed, another one is needed.
+    if (mustBegin && inFlight.hasBegun) return false;
+    const begin = mustBegin ? request.begin : null;
     this.#hasAskedForAnswers = false;
     this.#segment ??= new Segment();
-    const { request } = entry;
-    const begin = inFlight.status === TransactionStatus.IDLE && !inFlight.hasBegun ? request.begin : null;
     const reply = new StatementReply(entry, 'extended', this.#segment);
     if (request.signal !== undefined) {
-      // Whether it is running has to be known, so that a request to cancel it does not hit what is before it.
+      // Whether it is running has to be known, so that a request to cancel it does not hit what is before it, or behind.
       this.#segment.cancellable = true;
-      extended.flushBeforeNext();
     }
+    if (this.#segment.cancellable) extended.writeFlush();
     if (!extended.send(reply, begin)) return false;
     queue.shift();
     if (begin !== null) inFlight.begins(this.#segment);
     this.#hasSent(reply);
+    if (this.#mustFlush) {
+      this.#mustFlush = queue.length > 0;
+      extended.writeFlush();
+    }
     return true;
   }
 

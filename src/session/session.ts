@@ -321,6 +321,8 @@ export class Session extends BackendConnection {
       else entry.reject(reason);
     }
     this.sender.endSegment();
+    // Whoever waits for room need not.
+    this.sender.pump();
     if (this.inFlight.length === 0) return;
     for (const reply of this.inFlight) {
       reply.cancelWanted = true;
@@ -338,8 +340,8 @@ export class Session extends BackendConnection {
    */
   async cancelRunning(): Promise<void> {
     const { head } = this.inFlight;
-    if (head?.kind !== 'statement') return;
-    if (head.entry.request.exchange === undefined) {
+    if (head === undefined) return;
+    if (head.kind === 'sync' || head.entry.request.exchange === undefined) {
       await this.cancellation.wantNow(head);
       return;
     }

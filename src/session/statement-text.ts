@@ -26,6 +26,7 @@ const STAR = 0x2a;
 const WORD_BEFORE = /[\w$\u0080-\uffff]/;
 const DOLLAR_QUOTE = /\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$/y;
 const BLANK = /\s/;
+const END_OF_LINE = /[\r\n]/g;
 
 /** Goes through a text from its first character to its last, over strings, quoted names and comments. */
 class StatementScanner {
@@ -44,13 +45,11 @@ class StatementScanner {
     while (this.#at < text.length) {
       const code = text.charCodeAt(this.#at);
       const next = text.charCodeAt(this.#at + 1);
-      if (code === MINUS && next === MINUS) this.#skipPast('\n');
-      else if (code === SLASH && next === STAR) this.#skipComment();
-      else if (code === SEMICOLON) {
+      if (this.#skipBlank(code, next)) continue;
+      if (code === SEMICOLON) {
         this.#hasEnded = true;
         this.#at++;
-      } else if (BLANK.test(text[this.#at]!)) this.#at++;
-      else if (this.#hasEnded) return false;
+      } else if (this.#hasEnded) return false;
       else if (code === QUOTE) {
         if (!this.#skipString()) return false;
       } else if (code === DOUBLE_QUOTE) {
@@ -63,6 +62,25 @@ class StatementScanner {
     return true;
   }
 
+  /** The text behind the blanks and comments that it begins with. */
+  rest(): string {
+    const text = this.#text;
+    while (
+      this.#at < text.length &&
+      this.#skipBlank(text.charCodeAt(this.#at), text.charCodeAt(this.#at + 1))
+    );
+    return text.slice(this.#at);
+  }
+
+  /** Goes behind a blank or a comment, if there is one. */
+  #skipBlank(code: number, next: number): boolean {
+    if (code === MINUS && next === MINUS) this.#skipLine();
+    else if (code === SLASH && next === STAR) this.#skipComment();
+    else if (BLANK.test(this.#text[this.#at]!)) this.#at++;
+    else return false;
+    return true;
+  }
+
   #isWithinWord(): boolean {
     return this.#at > 0 && WORD_BEFORE.test(this.#text[this.#at - 1]!);
   }
@@ -71,6 +89,12 @@ class StatementScanner {
   #skipPast(end: string): void {
     const found = this.#text.indexOf(end, this.#at);
     this.#at = found < 0 ? this.#text.length : found + end.length;
+  }
+
+  /** Either end of a line ends a comment, as in the server. */
+  #skipLine(): void {
+    END_OF_LINE.lastIndex = this.#at;
+    this.#at = END_OF_LINE.test(this.#text) ? END_OF_LINE.lastIndex : this.#text.length;
   }
 
   /** False for a string with a backslash, which may or may not escape the quote behind it. A doubled quote begins another string. */
@@ -118,12 +142,19 @@ class StatementScanner {
   }
 }
 
+/** The text from its first word on. */
+function fromFirstWord(text: string): string {
+  return MAY_BEGIN_WITH_COMMENT.test(text) ? new StatementScanner(text).rest() : text;
+}
+
+const MAY_BEGIN_WITH_COMMENT = /^\s*(?:--|\/\*)/;
+
 const CONTROLS_TRANSACTION =
   /^\s*(?:begin|start\s|commit|end\b|abort|prepare\s+transaction|rollback(?!\s+(?:transaction\s+|work\s+)?to\b))/i;
 
 /** Whether a statement begins or ends a transaction. */
 export function controlsTransaction(text: string): boolean {
-  return CONTROLS_TRANSACTION.test(text);
+  return CONTROLS_TRANSACTION.test(fromFirstWord(text));
 }
 
 const CHANGES_SCHEMA = /^(?:ALTER|DROP|DISCARD TEMP)\b/;
@@ -140,8 +171,8 @@ export function mayChangeSchema(tag: string, text: string): boolean {
   return tag === 'SET' ? SETS_SEARCH_PATH.test(text) : MAY_CHANGE_SCHEMA.test(tag);
 }
 
-/** CREATE TABLE AS has the tag of its SELECT, and a function may do anything unless it is one of the server's. */
-const MAKES_TABLE = /^\s*create\b|\binto\b/i;
+/** CREATE TABLE AS and EXECUTE have the tag of their SELECT, and a function may do anything unless it is one of the server's. */
+const MAKES_TABLE = /^\s*(?:create|execute)\b|\binto\b/i;
 const CALL = /\b([a-z_]\w*)\s*\(/gi;
 const HARMLESS_BEFORE_PARENTHESIS = new Set(
   (
@@ -156,7 +187,7 @@ const HARMLESS_BEFORE_PARENTHESIS = new Set(
 
 /** Whether a query may have made or dropped a table, by itself or by a function that it calls. */
 export function mayMakeTable(query: string): boolean {
-  if (MAKES_TABLE.test(query)) return true;
+  if (MAKES_TABLE.test(fromFirstWord(query))) return true;
   for (const [, name] of query.matchAll(CALL)) {
     const lower = name!.toLowerCase();
     if (!HARMLESS_BEFORE_PARENTHESIS.has(lower) && !lower.startsWith('pg_')) return true;
@@ -186,10 +217,10 @@ const HAS_FIXED_COLUMNS = /^[\s(]*(?:select|insert|update|delete|merge|values|wi
  * and their like depend on what they are about then.
  */
 export function hasFixedColumns(text: string): boolean {
-  return HAS_FIXED_COLUMNS.test(text);
+  return HAS_FIXED_COLUMNS.test(fromFirstWord(text));
 }
 
 /** Whether the statement that `text` begins with certainly neither begins nor ends a transaction. */
 export function leavesTransactionAlone(text: string): boolean {
-  return LEAVES_TRANSACTION_ALONE.test(text);
+  return LEAVES_TRANSACTION_ALONE.test(fromFirstWord(text));
 }

@@ -178,7 +178,8 @@ export class Transport {
     let timer: NodeJS.Timeout | null = null;
     socket.destroy = (error?: Error) => {
       if (timer !== null) clearTimeout(timer);
-      if (this.phase !== 'open' || this.#writeError !== null || !isWriteFailure(error)) return destroy(error);
+      const isEnding = this.phase === 'closing' || this.phase === 'closed';
+      if (isEnding || this.#writeError !== null || !isWriteFailure(error)) return destroy(error);
       this.#writeError = error;
       timer = setTimeout(() => {
         // Behind a turn of the event loop that was late, what has arrived is read first.
