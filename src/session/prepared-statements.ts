@@ -40,6 +40,9 @@ interface Known {
   statement: ServerStatement | null;
   /** Its place among those that are prepared, or among those that are counted. */
   place: Link<Known> | null;
+  /** The columns that it had when it was given up at a transaction's end, and how often it has had the same since. */
+  columns: string;
+  sameColumns: number;
 }
 
 /** How many texts are counted before they are prepared, and how many characters they have together, at most. */
@@ -66,14 +69,17 @@ export class PreparedStatements {
 
   /** Counts an execution of a statement that is not prepared. */
   #count(known: Known): void {
-    const { text } = known;
     known.executions++;
     if (known.place !== null) {
       this.#counted.moveToEnd(known.place);
       return;
     }
+    this.#keepCounted(known);
+  }
+
+  #keepCounted(known: Known): void {
     known.place = this.#counted.push(known);
-    this.#countedLength += text.length;
+    this.#countedLength += known.text.length;
     while (this.#counted.length > MOST_COUNTED || this.#countedLength > MOST_COUNTED_LENGTH) {
       const oldest = this.#counted.shift()!;
       this.#countedLength -= oldest.text.length;
@@ -141,23 +147,31 @@ export class PreparedStatements {
     this.#evicted.push(...names);
   }
 
-  /** A statement is not to be used again: the server refused to prepare it, or is to close it. */
-  forget(text: string, statement: ServerStatement, close = false): void {
+  /** The server refused to prepare it. */
+  forget(text: string, statement: ServerStatement): void {
     const known = this.#known.get(text)?.find((other) => other.statement === statement);
     if (known === undefined) return;
-    if (close) this.#evicted.push(statement.name);
     this.#kept.remove(known.place!);
     this.#drop(known);
   }
 
-  /** No transaction is open: what was prepared in the last one may have used tables that have gone with it. */
-  transactionEnded(schemaMayHaveChanged: boolean): void {
+  /**
+   * No transaction is open. Where the last one may have made tables that are gone with it, what was prepared in it is prepared anew,
+   * since the next table of that name may have other columns; unless it has shown that its tables stay.
+   */
+  transactionEnded(tablesMayBeGone: boolean): void {
     if (this.#young.length === 0) return;
-    if (schemaMayHaveChanged) {
-      for (const known of this.#young)
-        if (known.statement !== null) this.forget(known.text, known.statement, true);
-    }
+    if (tablesMayBeGone) for (const known of this.#young) if (!staysValid(known)) this.#prepareAnew(known);
     this.#young = [];
+  }
+
+  #prepareAnew(known: Known): void {
+    this.#kept.remove(known.place!);
+    this.#evicted.push(known.statement!.name);
+    known.statement = null;
+    known.executions = Infinity;
+    known.place = null;
+    this.#keepCounted(known);
   }
 
   /** What the server has prepared may not be valid any more. */
@@ -186,7 +200,15 @@ export class PreparedStatements {
   }
 
   #add(text: string, params: readonly Typed[]): Known {
-    const known: Known = { text, types: oidsOf(params), executions: 0, statement: null, place: null };
+    const known: Known = {
+      text,
+      types: oidsOf(params),
+      executions: 0,
+      statement: null,
+      place: null,
+      columns: '',
+      sameColumns: 0,
+    };
     const variants = this.#known.get(text);
     if (variants === undefined) this.#known.set(text, [known]);
     else variants.push(known);
@@ -195,10 +217,27 @@ export class PreparedStatements {
 
   /** Forgets what is in no list any more. */
   #drop(known: Known): void {
+    known.statement = null;
     const variants = this.#known.get(known.text)!;
     if (variants.length === 1) this.#known.delete(known.text);
     else variants.splice(variants.indexOf(known), 1);
   }
+}
+
+/** How often a statement has to have the same columns, of which the tables are not known, until they are believed to stay. */
+const OFTEN_ENOUGH = 3;
+
+/**
+ * Whether a statement that was prepared in a transaction that may have made tables is valid beyond it. Only that of a query can
+ * become invalid. A table that is made anew is another one, with another oid.
+ */
+function staysValid(known: Known): boolean {
+  const fields = known.statement?.fields;
+  if (fields == null) return true;
+  const columns = fields.map(({ tableOid, typeOid }) => `${String(tableOid)}.${String(typeOid)}`).join();
+  known.sameColumns = columns === known.columns ? known.sameColumns + 1 : 0;
+  known.columns = columns;
+  return known.sameColumns >= (fields.every(({ tableOid }) => tableOid !== 0) ? 1 : OFTEN_ENOUGH);
 }
 
 export function oidsOf(params: readonly Typed[]): number[] {

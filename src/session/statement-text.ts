@@ -174,6 +174,7 @@ export function mayChangeSchema(tag: string, text: string): boolean {
 /** CREATE TABLE AS and EXECUTE have the tag of their SELECT, and a function may do anything unless it is one of the server's. */
 const MAKES_TABLE = /^\s*(?:create|execute)\b|\binto\b/i;
 const CALL = /\b([a-z_]\w*)\s*\(/gi;
+const ALIAS_BEFORE = /(?:\)|\bas)\s*$/i;
 const HARMLESS_BEFORE_PARENTHESIS = new Set(
   (
     'select from where and or not in on as values exists any some all case when then else by having union intersect except ' +
@@ -188,8 +189,10 @@ const HARMLESS_BEFORE_PARENTHESIS = new Set(
 /** Whether a query may have made or dropped a table, by itself or by a function that it calls. */
 export function mayMakeTable(query: string): boolean {
   if (MAKES_TABLE.test(fromFirstWord(query))) return true;
-  for (const [, name] of query.matchAll(CALL)) {
+  for (const { 1: name, index } of query.matchAll(CALL)) {
     const lower = name!.toLowerCase();
+    // The names of a derived table's columns.
+    if (ALIAS_BEFORE.test(query.slice(Math.max(0, index - 10), index))) continue;
     if (!HARMLESS_BEFORE_PARENTHESIS.has(lower) && !lower.startsWith('pg_')) return true;
   }
   return false;
