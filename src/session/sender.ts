@@ -148,7 +148,9 @@ export class Sender {
     if (this.#refuse(entry)) return true;
     const { request } = entry;
     const mustBegin =
-      request.begin !== null && inFlight.status === TransactionStatus.IDLE && this.#segment?.hasBegun !== true;
+      request.begin !== null &&
+      inFlight.status === TransactionStatus.IDLE &&
+      this.#segment?.hasBegun !== true;
     // Should the BEGIN of a segment before this one have failed, another one is needed.
     if (mustBegin && inFlight.hasBegun) return false;
     const begin = mustBegin ? request.begin : null;
