@@ -20,6 +20,7 @@ import type { Params } from '../query/placeholders.js';
 import { tupleRow, type RowFactory, type TupleRow } from '../rows.js';
 import type { RowStream } from '../session/row-stream.js';
 import type { StatementRequest, StatementResult } from '../session/statement.js';
+import { waitFor } from '../waiting.js';
 import { Arrivals } from './arrivals.js';
 import { CopyStatement } from './copy-statement.js';
 import { rowDecoders } from './decoders.js';
@@ -134,7 +135,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       if (this.#handle.pipeline.active) {
         this.#sendInPipeline(request, true);
         const room = this.#handle.session.room();
-        if (room !== null) await room;
+        if (room !== null) await waitFor(room, { signal: options.signal });
         return this;
       }
       this.#operation.runs([request]);

@@ -6,11 +6,12 @@ import type { Params } from '../query/placeholders.js';
 import type { ExclusiveLock } from '../session/queue.js';
 import type { StatementRequest, StatementResult } from '../session/statement.js';
 import { TransactionStatus } from '../session/status.js';
+import { waitFor } from '../waiting.js';
 import type { RowDecoderSource } from '../wire/row-decoder.js';
 import { batches } from './batches.js';
 
-/** How many executions are sent at once. */
-const BATCH = 1000;
+/** How many executions, and bytes of their parameters, are sent at once. */
+const LIMITS = { items: 1000, bytes: 2 ** 20, bytesOf };
 const NO_PARAMS: readonly DumpedParam[] = [];
 
 /** What the executions need of their cursor. */
@@ -36,15 +37,20 @@ export class Executions {
   constructor(paramsSeq: Iterable<Params> | AsyncIterable<Params>, parts: ExecutionsParts) {
     checkIterable(paramsSeq);
     this.#parts = parts;
-    this.#source = batches(paramsSeq, BATCH, (params, index) =>
+    this.#source = batches(paramsSeq, LIMITS, (params, index) =>
       this.#boundBy().withParams(params, `[${String(index)}]`),
     );
   }
 
-  /** Hands each request to `send`, which waits for no answer. */
+  /** Hands each request to `send`, which waits for no answer; but while too much is in flight, nothing is sent. */
   async sendBy(send: (request: StatementRequest) => void): Promise<void> {
+    const { handle, signal } = this.#parts;
     for await (const batch of this.#source) {
-      for (const request of this.#requestsFor(batch, false)) send(request);
+      for (const request of this.#requestsFor(batch, false)) {
+        send(request);
+        const room = handle.session.room();
+        if (room !== null) await waitFor(room, { signal });
+      }
     }
   }
 
@@ -126,6 +132,13 @@ export class Executions {
     }
     return results;
   }
+}
+
+function bytesOf({ text, params }: BoundQuery): number {
+  if (params === null) return text.length;
+  let bytes = 0;
+  for (const param of params) bytes += param.text?.length ?? 0;
+  return bytes;
 }
 
 function checkIterable(paramsSeq: unknown): void {

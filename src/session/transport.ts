@@ -177,10 +177,20 @@ export class Transport {
     const destroy = socket.destroy.bind(socket);
     let timer: NodeJS.Timeout | null = null;
     socket.destroy = (error?: Error) => {
-      if (timer !== null) clearTimeout(timer);
       const isEnding = this.phase === 'closing' || this.phase === 'closed';
-      if (isEnding || this.#writeError !== null || !isWriteFailure(error)) return destroy(error);
+      if (isEnding || !isWriteFailure(error)) {
+        if (timer !== null) clearTimeout(timer);
+        return destroy(error);
+      }
+      // All that is written before the first failure is told of fails, too.
+      if (this.#writeError !== null) return socket;
       this.#writeError = error;
+      // What TLS has decrypted would be dropped behind an error.
+      socket.push = (bytes: Buffer | null) => {
+        if (bytes === null) socket.destroy();
+        else socket.emit('data', bytes);
+        return true;
+      };
       timer = setTimeout(() => {
         // Behind a turn of the event loop that was late, what has arrived is read first.
         setImmediate(() => destroy(error));
@@ -192,7 +202,7 @@ export class Transport {
   /** The server has said why it ends the connection: there is nothing more to be waited for. */
   onFatal(fields: ResponseFields): void {
     this.fatal = fields;
-    if (this.#writeError !== null) this.socket.destroy(this.#writeError);
+    if (this.#writeError !== null) this.socket.destroy();
   }
 }
 

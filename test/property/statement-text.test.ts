@@ -7,7 +7,23 @@ const TEXTS = 4000;
 const seed = seedFrom('STATEMENT_TEXT_SEED', 20_261_128);
 
 /** What looks like something else outside of a string, a name or a comment. */
-const DECEPTIVE = [';', '--', '/*', '*/', '$$', '$a$', '$1', "''", '""', ' ', '\n', '\r', 'select 1', 'é', ''];
+const DECEPTIVE = [
+  ';',
+  '--',
+  '/*',
+  '*/',
+  '$$',
+  '$a$',
+  '$1',
+  "''",
+  '""',
+  ' ',
+  '\n',
+  '\r',
+  'select 1',
+  'é',
+  '',
+];
 
 function content(random: Random, ...without: readonly string[]): string {
   const pieces = Array.from({ length: random.below(4) }, () => random.pick(DECEPTIVE));
