@@ -170,16 +170,14 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
         },
         signal,
       });
+      this.#operation.executes(executions);
       if (!returning) this.#results.count([]);
       if (this.#handle.pipeline.active) {
         await executions.sendBy((request) => {
           this.#query = request.text;
           this.#sendInPipeline(request, returning);
         });
-      } else if (Symbol.iterator in paramsSeq) {
-        await this.#handle.session.exclusively((hold) => executions.run(hold), signal);
       } else {
-        // What an asynchronous source waits for may need the connection, so it can't have it to itself.
         await executions.run();
       }
     } finally {
@@ -443,7 +441,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   async close(): Promise<void> {
     this.#closed = true;
     this.reset(this.#query);
-    if (this.#operation.hasStatements) await this.#operation.abandon(this.#handle);
+    if (this.#operation.isRunning) await this.#operation.abandon(this.#handle);
   }
 
   /** Leaving the scope closes the cursor. */
