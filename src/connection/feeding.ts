@@ -3,28 +3,36 @@ import * as errors from '../errors/index.js';
 import type { Handle } from './handle.js';
 
 const feedings = new AsyncLocalStorage<Feeding>();
+const DONE = Promise.resolve({ done: true as const, value: undefined });
 /** How many there are: mostly none, and every use of a connection asks. */
 let count = 0;
 
 /**
- * That an asynchronous source feeds an executemany() which has the connection to itself: a statement of the source on that connection
- * would wait for executemany(), which waits for the source.
+ * The asynchronous source of an executemany() that has the connection to itself, or may come to have it: a statement of the source on
+ * that connection would wait for executemany(), which waits for the source. What the source does is known by its asynchronous context.
  */
-export class Feeding {
+export class Feeding<T = unknown> implements AsyncIterable<T> {
   readonly #handle: Handle;
+  readonly #items: AsyncIterable<T>;
   readonly #outer = feedings.getStore();
   #isOver = false;
 
-  constructor(handle: Handle) {
+  constructor(handle: Handle, items: AsyncIterable<T>) {
     this.#handle = handle;
+    this.#items = items;
     count++;
   }
 
-  /** Has the source do something: it is known by its asynchronous context from here on. */
-  run<T>(step: () => T): T {
-    return feedings.run(this, step);
+  [Symbol.asyncIterator](): AsyncIterator<T> {
+    const within = <V>(act: () => V): V => feedings.run(this, act);
+    const iterator = within(() => this.#items[Symbol.asyncIterator]());
+    return {
+      next: () => within(() => iterator.next()),
+      return: () => within(() => iterator.return?.() ?? DONE),
+    };
   }
 
+  /** The connection is free again. */
   end(): void {
     if (this.#isOver) return;
     this.#isOver = true;

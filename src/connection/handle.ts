@@ -170,9 +170,18 @@ export class Handle implements SessionUser {
     };
   }
 
-  /** Raises what a use of the connection would: it has been returned, closed or lost. */
+  /** Raises `InterfaceError` if the connection has been returned to its pool. */
+  checkNotReturned(): void {
+    if (this.#returned) {
+      throw new errors.InterfaceError(
+        'this connection has been returned to its pool, and so have its cursors; take another with pool.connection()',
+      );
+    }
+  }
+
+  /** Raises what a use of the connection would if it has been returned, closed or lost. */
   checkUsable(): void {
-    this.check();
+    this.checkNotReturned();
     if (this.session.closed) throw this.session.unusable();
   }
 
@@ -181,11 +190,7 @@ export class Handle implements SessionUser {
    * executemany() that would wait for it.
    */
   check(): void {
-    if (this.#returned) {
-      throw new errors.InterfaceError(
-        'this connection has been returned to its pool, and so have its cursors; take another with pool.connection()',
-      );
-    }
+    this.checkNotReturned();
     Feeding.checkNone(this);
   }
 

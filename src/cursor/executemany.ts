@@ -29,6 +29,8 @@ export interface ExecutionsParts {
   readonly signal: AbortSignal | undefined;
 }
 
+type ParamsBatches = Batches<Params, BoundQuery>;
+
 /** The first batches of a source, by which is decided how all are run. */
 interface Beginning {
   readonly first: readonly BoundQuery[];
@@ -38,35 +40,40 @@ interface Beginning {
 /** The executions of one `executemany()`, sent in batches as their parameters come: all or none of them take effect. */
 export class Executions {
   readonly #parts: ExecutionsParts;
-  readonly #isAsync: boolean;
-  readonly #batches: Batches<Params, BoundQuery>;
+  readonly #paramsSeq: Iterable<Params> | AsyncIterable<Params>;
   /** Ends whatever it waits for. */
   readonly #stop = new AbortController();
   #ended: Promise<unknown> | null = null;
   #binding: QueryBinding | null = null;
-  #feeding: Feeding | null = null;
 
   constructor(paramsSeq: Iterable<Params> | AsyncIterable<Params>, parts: ExecutionsParts) {
     checkIterable(paramsSeq);
     this.#parts = parts;
-    this.#isAsync = Symbol.asyncIterator in paramsSeq;
-    const bind = (params: Params, index: number): BoundQuery =>
-      this.#boundBy().withParams(params, `[${String(index)}]`);
-    this.#batches = new Batches(paramsSeq, BATCH, bind, this.#stop.signal);
+    this.#paramsSeq = paramsSeq;
   }
 
   /** Hands each request to `send`, which waits for no answer. */
   sendBy(send: (request: StatementRequest) => void): Promise<void> {
+    const { handle } = this.#parts;
     return this.#untilStopped(async () => {
-      for (let batch = await this.#next(); batch !== null; batch = await this.#next()) {
-        for (const request of this.#requestsFor(batch, false)) send(request);
+      const batches = this.#batchesOf(this.#paramsSeq);
+      try {
+        for (let batch = await batches.next(); batch !== null; batch = await batches.next()) {
+          handle.checkUsable();
+          for (const request of this.#requestsFor(batch, false)) send(request);
+        }
+      } finally {
+        batches.leave();
       }
     });
   }
 
   /** Runs them. */
   run(): Promise<void> {
-    return this.#untilStopped(() => (this.#isAsync ? this.#runAsTheyCome() : this.#runInOneTurn()));
+    const source = this.#paramsSeq;
+    return this.#untilStopped(() =>
+      Symbol.asyncIterator in source ? this.#runAsTheyCome(source) : this.#runInOneTurn(source),
+    );
   }
 
   /** Ends them: what has not been sent is not sent, and they reject with `reason`. Resolves when they have ended. */
@@ -96,49 +103,57 @@ export class Executions {
     } finally {
       offAbort?.();
       offEnd();
-      this.#feeding?.end();
-      this.#batches.leave();
     }
   }
 
   /** A source that has its items at once needs nobody meanwhile, and so has the connection to itself. */
-  #runInOneTurn(): Promise<void> {
+  #runInOneTurn(source: Iterable<Params>): Promise<void> {
     const { session, settings } = this.#parts.handle;
     return session.exclusively(async (hold, status) => {
-      const beginning = await this.#begin(hold);
-      if (beginning === null) return;
-      const isOwn = settings.autocommit && status === TransactionStatus.IDLE && !isOneTransaction(beginning);
-      await this.#runFrom(beginning, isOwn, hold);
+      const batches = this.#batchesOf(source);
+      try {
+        const beginning = await this.#begin(batches, hold);
+        if (beginning === null) return;
+        const isOwn =
+          settings.autocommit && status === TransactionStatus.IDLE && !isOneTransaction(beginning);
+        await this.#runAll(beginning, batches, isOwn, hold);
+      } finally {
+        batches.leave();
+      }
     }, this.#stop.signal);
   }
 
   /** Whoever has a slow source leaves the connection to others, unless that would draw them into a transaction of its own. */
-  async #runAsTheyCome(): Promise<void> {
-    const { session, settings, transactions } = this.#parts.handle;
-    const mayBeOwn =
-      settings.autocommit && transactions === 0 && !isWithinTransaction(session.transactionStatus);
-    if (mayBeOwn) this.#feeding = new Feeding(this.#parts.handle);
-    const beginning = await this.#begin();
-    if (beginning === null) return;
-    if (settings.autocommit && !isOneTransaction(beginning)) {
-      const isDone = await session.exclusively(async (hold, status) => {
-        if (status !== TransactionStatus.IDLE) return false;
-        await this.#runFrom(beginning, true, hold);
-        return true;
-      }, this.#stop.signal);
-      if (isDone) return;
-      this.#feeding?.end();
+  async #runAsTheyCome(source: AsyncIterable<Params>): Promise<void> {
+    const { handle } = this.#parts;
+    const feeding = mayBegin(handle) ? new Feeding(handle, source) : null;
+    const batches = this.#batchesOf(feeding ?? source);
+    try {
+      const beginning = await this.#begin(batches);
+      if (beginning === null) return;
+      if (handle.settings.autocommit && !isOneTransaction(beginning)) {
+        const isDone = await handle.session.exclusively(async (hold, status) => {
+          if (status !== TransactionStatus.IDLE) return false;
+          await this.#runAll(beginning, batches, true, hold);
+          return true;
+        }, this.#stop.signal);
+        if (isDone) return;
+        feeding?.end();
+      }
+      await this.#runAll(beginning, batches, false);
+    } finally {
+      feeding?.end();
+      batches.leave();
     }
-    await this.#runFrom(beginning, false);
   }
 
   /** Takes the first batches from the source. Null if there are none: then it is done. */
-  async #begin(hold?: Hold): Promise<Beginning | null> {
+  async #begin(batches: ParamsBatches, hold?: Hold): Promise<Beginning | null> {
     const { handle } = this.#parts;
     const held = hold === undefined ? {} : { hold };
     try {
-      const first = await this.#next();
-      if (first !== null) return { first, second: await this.#next() };
+      const first = await batches.next();
+      if (first !== null) return { first, second: await batches.next() };
       this.#parts.bindingOf().withoutParams();
     } catch (error) {
       // As in Psycopg, what can't be sent opens a transaction like what the server refuses.
@@ -150,18 +165,19 @@ export class Executions {
   }
 
   /** Runs all batches; `isOwn`: within a transaction that is begun and ended here. */
-  async #runFrom({ first, second }: Beginning, isOwn: boolean, hold?: Hold): Promise<void> {
-    const { handle, signal, sending } = this.#parts;
+  async #runAll(
+    { first, second }: Beginning,
+    batches: ParamsBatches,
+    isOwn: boolean,
+    hold?: Hold,
+  ): Promise<void> {
+    const { handle, signal } = this.#parts;
     const held = hold === undefined ? {} : { hold };
-    const run = async (batch: readonly BoundQuery[]): Promise<void> => {
-      this.#stop.signal.throwIfAborted();
-      const requests = this.#requestsFor(batch, isOwn);
-      sending(requests);
-      await this.#runAll(requests, hold);
-    };
     try {
-      await run(first);
-      for (let batch = second; batch !== null; batch = await this.#next()) await run(batch);
+      await this.#runBatch(first, isOwn, hold);
+      for (let batch = second; batch !== null; batch = await batches.next()) {
+        await this.#runBatch(batch, isOwn, hold);
+      }
       this.#stop.signal.throwIfAborted();
       if (isOwn) await handle.command('COMMIT', { ...held, signal });
     } catch (error) {
@@ -172,9 +188,27 @@ export class Executions {
     }
   }
 
-  #next(): Promise<BoundQuery[] | null> {
-    const take = (): Promise<BoundQuery[] | null> => this.#batches.next();
-    return this.#feeding === null ? take() : this.#feeding.run(take);
+  /** Runs requests one behind the other; without a signal, which is heard of by one at a time, they are sent at once. */
+  async #runBatch(batch: readonly BoundQuery[], isOwn: boolean, hold?: Hold): Promise<void> {
+    const { handle, signal, sending, arrived } = this.#parts;
+    this.#stop.signal.throwIfAborted();
+    const requests = this.#requestsFor(batch, isOwn);
+    sending(requests);
+    const run = async (request: StatementRequest): Promise<void> => {
+      arrived(await handle.run(request, hold));
+    };
+    if (signal !== undefined) {
+      for (const request of requests) await run(request);
+      return;
+    }
+    const outcomes = await Promise.allSettled(requests.map(run));
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+  }
+
+  #batchesOf(source: Iterable<Params> | AsyncIterable<Params>): ParamsBatches {
+    const bind = (params: Params, index: number): BoundQuery =>
+      this.#boundBy().withParams(params, `[${String(index)}]`);
+    return new Batches(source, BATCH, bind, this.#stop.signal);
   }
 
   #boundBy(): QueryBinding {
@@ -205,20 +239,6 @@ export class Executions {
       failedAfter: arrived,
     }));
   }
-
-  /** Runs requests one behind the other; without a signal, which is heard of by one at a time, they are sent at once. */
-  async #runAll(requests: readonly StatementRequest[], hold?: Hold): Promise<void> {
-    const { handle, signal, arrived } = this.#parts;
-    const run = async (request: StatementRequest): Promise<void> => {
-      arrived(await handle.run(request, hold));
-    };
-    if (signal !== undefined) {
-      for (const request of requests) await run(request);
-      return;
-    }
-    const outcomes = await Promise.allSettled(requests.map(run));
-    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
-  }
 }
 
 /** One batch of executions of a single text stands under one Sync, which is a transaction of its own; so does a single execution. */
@@ -226,8 +246,11 @@ function isOneTransaction({ first, second }: Beginning): boolean {
   return second === null && (first.length === 1 || first[0]!.params !== null);
 }
 
-function isWithinTransaction(status: TransactionStatus): boolean {
-  return status === TransactionStatus.INTRANS || status === TransactionStatus.INERROR;
+/** Whether executions in batches may have to be in a transaction that is begun for them. */
+function mayBegin({ settings, transactions, pipeline, session }: Handle): boolean {
+  if (!settings.autocommit || transactions > 0 || pipeline.active) return false;
+  const { transactionStatus: status } = session;
+  return status !== TransactionStatus.INTRANS && status !== TransactionStatus.INERROR;
 }
 
 function checkIterable(paramsSeq: unknown): void {
