@@ -145,8 +145,16 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   }
 
   /**
-   * Executes a query once for each of `paramsSeq`, pipelined: all or none of them take effect. `rowcount` is their sum. With
-   * `returning`, each execution leaves a result (see `nextset()`, `results()`).
+   * Executes a query once for each of `paramsSeq`, pipelined: all or none of them take effect (Psycopg: `executemany()`). `rowcount` is
+   * their sum, and after a failure that of what was done before. With `returning`, each execution leaves a result (see `nextset()`,
+   * `results()`).
+   *
+   * The parameters are sent as they come, a thousand sets at a time. While an asynchronous source is waited for, the connection is
+   * free for others. In autocommit more than a thousand sets are a transaction of their own: until it has ended other statements wait,
+   * and the source can't use the connection, which raises `ProgrammingError` there. Within a transaction block it can.
+   *
+   * An abort of the `signal`, the end of the connection (`OperationalError`, or `InterfaceError` if it was given back) and `close()`
+   * (`InterfaceError`) end it whatever it waits for: no more is sent, and the source is told by `return()`, but not waited for.
    */
   async executemany(
     query: Query,
@@ -437,7 +445,10 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
 
   // --- the end
 
-  /** Closes the cursor and drops its results. A statement it still runs is cancelled, and waited for. */
+  /**
+   * Closes the cursor and drops its results. What it still runs, or waits for, ends with `InterfaceError`: a statement is cancelled, and
+   * waited for.
+   */
   async close(): Promise<void> {
     this.#closed = true;
     this.reset(this.#query);

@@ -378,9 +378,9 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    * wait for.
    *
    * @example
-   * await pool.map(urls, async (conn, url, index, { signal }) => {
-   *   const page = await (await fetch(url, { signal })).text();
-   *   await conn.execute('INSERT INTO page VALUES (%s, %s)', [url, page], { signal });
+   * await pool.map(ids, async (conn, id, index, { signal }) => {
+   *   const page = await fetch(`https://example.org/city/${String(id)}`, { signal });
+   *   await conn.execute('UPDATE city SET name = %s WHERE id = %s', [await page.text(), id], { signal });
    * });
    */
   map<I, O>(
