@@ -7,7 +7,7 @@ const LAYERS = [
   '^src/(query|adapt|rows\\.ts|column\\.ts)',
   '^src/session/',
   '^src/wire/',
-  '^src/(conninfo|errors|diagnostics|inspect|linked-list|waiting)',
+  '^src/(conninfo|errors|diagnostics|inspect|linked-list|waiting|iteration)',
 ];
 
 const upward = LAYERS.slice(1).map((layer, i) => ({
@@ -37,8 +37,8 @@ module.exports = {
       name: 'leaves-are-leaves',
       comment: 'Errors, diagnostics, lists and waiting stand alone; conninfo needs errors only.',
       severity: 'error',
-      from: { path: '^src/(errors|diagnostics|conninfo|inspect|linked-list|waiting)' },
-      to: { path: '^src/', pathNot: '^src/(errors|conninfo)/' },
+      from: { path: '^src/(errors|diagnostics|conninfo|inspect|linked-list|waiting|iteration)' },
+      to: { path: '^src/', pathNot: '^src/(errors/|conninfo/|waiting)' },
     },
     {
       name: 'resource-pool-knows-no-sql',

@@ -11,6 +11,7 @@ import type { SentParam, ShownQuery, StatementRequest, StatementResult } from '.
 import { TransactionStatus } from '../session/status.js';
 import type { Notification } from '../wire/backend-messages.js';
 import type { RowDecoderSource } from '../wire/row-decoder.js';
+import { Feeding } from './feeding.js';
 import { Handlers } from './handlers.js';
 import { tellNotice } from './notices.js';
 import { Notifications, Notify } from './notifies.js';
@@ -174,19 +175,28 @@ export class Handle implements SessionUser {
     };
   }
 
-  /** Raises what a use of the connection would: it has been returned, closed or lost. */
-  checkUsable(): void {
-    this.check();
-    if (this.session.closed) throw this.session.unusable();
-  }
-
   /** Raises `InterfaceError` if the connection has been returned to its pool. */
-  check(): void {
+  checkNotReturned(): void {
     if (this.#returned) {
       throw new errors.InterfaceError(
         'this connection has been returned to its pool, and so have its cursors; take another with pool.connection()',
       );
     }
+  }
+
+  /** Raises what a use of the connection would if it has been returned, closed or lost. */
+  checkUsable(): void {
+    this.checkNotReturned();
+    if (this.session.closed) throw this.session.unusable();
+  }
+
+  /**
+   * Raises `InterfaceError` if the connection has been returned to its pool, and `ProgrammingError` for a use by the source of an
+   * executemany() that would wait for it.
+   */
+  check(): void {
+    this.checkNotReturned();
+    Feeding.checkNone(this);
   }
 
   /** The statement as the session takes it: in a transaction unless in autocommit. */

@@ -83,7 +83,7 @@ export class Notifications {
         `expected \`stopAfter\` of notifies() to be a whole number, 1 or more, got ${String(stopAfter)}`,
       );
     }
-    this.#handle.check();
+    this.#handle.checkNotReturned();
     this.#fetched = true;
     return this.#loop(options);
   }
@@ -112,7 +112,7 @@ export class Notifications {
       let isLastRound = false;
       while (left > 0) {
         signal?.throwIfAborted();
-        this.#handle.check();
+        this.#handle.checkNotReturned();
         if (!isLastRound && systemClock.now() >= deadline) {
           await whatHasArrived();
           // What comes from now on is for the next loop.

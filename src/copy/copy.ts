@@ -4,7 +4,7 @@ import * as errors from '../errors/index.js';
 import type { CopyChannel } from '../session/copy-channel.js';
 import { BinaryRowReader, BinaryRowWriter } from './binary-rows.js';
 import { Block, BLOCK } from './block.js';
-import { copyReadable, copyWritable } from './copy-streams.js';
+import { copyReadable, copyWritable, type StreamedCopy } from './copy-streams.js';
 import { writeUtf8 } from './encode-text.js';
 import type { RowReader, RowWriter } from './row-format.js';
 import { RowPlace } from './row-place.js';
@@ -31,6 +31,10 @@ export interface CopyParts {
   readonly signal: AbortSignal | undefined;
   /** Raises `InterfaceError` if the connection has been given back. */
   check(): void;
+  /** Whether the connection was given back, or closed, rather than lost. */
+  isConnectionLeft(): boolean;
+  /** Calls `listener` once when the connection can't be used any more. Returns what takes the listener off again. */
+  onConnectionEnd(listener: () => void): () => void;
   /** Called once, when the COPY has ended. */
   onEnd(end: CopyEnd): void;
 }
@@ -38,6 +42,7 @@ export interface CopyParts {
 /** A piece of so many bytes goes as it is: to gather it would be to copy it once more. */
 const LARGE = BLOCK / 4;
 
+const QUERY_CANCELED = '57014';
 const DONE = Promise.resolve();
 const NOTHING = Buffer.alloc(0);
 
@@ -311,6 +316,8 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
     await this.#channel.abort(reason);
     // Somebody may be waiting for its end, and hear of it first.
     await this.#finishing?.catch(() => undefined);
+    this.#writable?.destroy();
+    this.#readable?.destroy();
     // A COPY TO may have been at its end without having been read to it.
     this.#announce(this.#channel.direction === 'out' ? this.#channel.tag : null);
   }
@@ -322,37 +329,54 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
 
   /**
    * The COPY … FROM STDIN as a stream, for `pipeline()` of `node:stream/promises`: its end is `finish()`; if it is destroyed, or its
-   * source fails, the COPY is aborted. If the COPY fails or is aborted, it is destroyed at once.
+   * source fails, the COPY is aborted. If the COPY fails, or the connection is lost, it is destroyed at once, with that error. Once
+   * the COPY was aborted, or its scope, block, cursor or connection was left, it is destroyed without an 'error' event. The reason of
+   * an aborted `signal` is emitted if somebody listens to 'error', as `pipeline()` does.
    *
    * @example
    * await pipeline(createReadStream('city.csv'), copy.writable());
    */
   writable(): Writable {
     this.#check('in', 'writable()');
-    if (this.#writable === null) {
-      const writable = copyWritable(this);
-      this.#writable = writable;
-      // A source that is slow, or silent, must not keep it from being told.
-      this.#channel.onFailure((error) => {
-        writable.destroy(this.#state === 'aborted' ? undefined : (error as Error));
-      });
-    }
-    return this.#writable;
+    return (this.#writable ??= this.#streamed(copyWritable));
   }
 
   /**
    * The COPY … TO STDOUT as a stream, for `pipeline()` of `node:stream/promises`: no more is read from the server than its consumer
-   * takes; if it is destroyed, or its consumer fails, the COPY is cancelled.
+   * takes; if it is destroyed, or its consumer fails, the COPY is cancelled. It ends as `writable()` does if the COPY ends before.
    *
    * @example
    * await pipeline(copy.readable(), createGzip(), createWriteStream('city.csv.gz'));
    */
   readable(): Readable {
     this.#check('out', 'readable()');
-    return (this.#readable ??= copyReadable(this));
+    return (this.#readable ??= this.#streamed(copyReadable));
   }
 
   // --- inside
+
+  #streamed<S extends Readable | Writable>(make: (copy: StreamedCopy) => S): S {
+    const stream = make({
+      write: (data) => this.write(data),
+      finish: () => this.finish(),
+      read: () => this.read(),
+      abort: (reason) => this.abort(reason),
+      wasLeft: () => this.#state === 'aborted' || this.#channel.abandoned || this.#parts.isConnectionLeft(),
+      isCancellation: (error) =>
+        this.#state !== 'aborted' &&
+        ((this.#parts.signal?.aborted === true && error === this.#parts.signal.reason) ||
+          (error instanceof errors.Error && error.sqlstate === QUERY_CANCELED)),
+      onFailure: (tell) => {
+        this.#channel.onFailure(tell);
+      },
+    });
+    // The server may have sent all of a COPY … TO, which nothing ends then.
+    const off = this.#parts.onConnectionEnd(() => {
+      if (this.#parts.isConnectionLeft()) void this.abort('the connection was closed, or given back');
+    });
+    stream.once('close', off);
+    return stream;
+  }
 
   /** Raises unless the COPY goes this way and is under way. */
   #check(direction: 'in' | 'out', call: string): void {

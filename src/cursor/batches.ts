@@ -1,3 +1,5 @@
+import { Iteration } from '../iteration.js';
+
 /** How large a batch may be. */
 export interface BatchLimits<O> {
   readonly items: number;
@@ -6,39 +8,47 @@ export interface BatchLimits<O> {
   bytesOf(item: O): number;
 }
 
-/**
- * Cuts a sequence into arrays, taking no more from it than the caller asks for. `map` is given each item and its index; the source
- * is closed on every way out.
- */
-export async function* batches<I, O>(
-  items: Iterable<I> | AsyncIterable<I>,
-  limits: BatchLimits<O>,
-  map: (item: I, index: number) => O,
-): AsyncGenerator<O[], void> {
-  let batch: O[] = [];
-  let bytes = 0;
-  let index = 0;
-  const isFullWith = (item: O): boolean => {
-    batch.push(item);
-    bytes += limits.bytesOf(item);
-    return batch.length >= limits.items || bytes >= limits.bytes;
-  };
-  if (Symbol.iterator in items) {
-    for (const item of items) {
-      if (isFullWith(map(item, index++))) {
-        yield batch;
-        batch = [];
-        bytes = 0;
-      }
-    }
-  } else {
-    for await (const item of items) {
-      if (isFullWith(map(item, index++))) {
-        yield batch;
-        batch = [];
-        bytes = 0;
-      }
-    }
+/** Cuts a sequence into arrays, taking no more from it than is asked for. */
+export class Batches<I, O> {
+  readonly #iteration: Iteration<I>;
+  readonly #limits: BatchLimits<O>;
+  readonly #map: (item: I, index: number) => O;
+  #index = 0;
+  #isOver = false;
+
+  /** `map` is given each item and its index. An abort of `signal` ends the wait for an item. */
+  constructor(
+    items: Iterable<I> | AsyncIterable<I>,
+    limits: BatchLimits<O>,
+    map: (item: I, index: number) => O,
+    signal: AbortSignal,
+  ) {
+    this.#iteration = new Iteration(items, signal);
+    this.#limits = limits;
+    this.#map = map;
   }
-  if (batch.length > 0) yield batch;
+
+  /** The next items, as many as make a batch; null at the end. */
+  async next(): Promise<O[] | null> {
+    const limits = this.#limits;
+    const batch: O[] = [];
+    let bytes = 0;
+    while (!this.#isOver && batch.length < limits.items && bytes < limits.bytes) {
+      const next = this.#iteration.next();
+      const { done, value } = next instanceof Promise ? await next : next;
+      if (done === true) {
+        this.#isOver = true;
+        continue;
+      }
+      const item = this.#map(value, this.#index++);
+      batch.push(item);
+      bytes += limits.bytesOf(item);
+    }
+    return batch.length > 0 ? batch : null;
+  }
+
+  /** No more is wanted. */
+  leave(): void {
+    this.#iteration.leave();
+  }
 }

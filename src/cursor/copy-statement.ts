@@ -47,6 +47,8 @@ export class CopyStatement {
       check: () => {
         handle.check();
       },
+      isConnectionLeft: () => handle.returned || (handle.session.closed && !handle.session.broken),
+      onConnectionEnd: (listener) => handle.onEnd(listener),
       onEnd: ({ tag }) => {
         handle.copied(direction, tag);
         listener.ended(copy, direction, tag);

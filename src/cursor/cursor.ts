@@ -148,8 +148,16 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   }
 
   /**
-   * Executes a query once for each of `paramsSeq`, pipelined: all or none of them take effect. `rowcount` is their sum. With
-   * `returning`, each execution leaves a result (see `nextset()`, `results()`).
+   * Executes a query once for each of `paramsSeq`, pipelined: all or none of them take effect (Psycopg: `executemany()`). `rowcount` is
+   * their sum, and after a failure that of what was done before. With `returning`, each execution leaves a result (see `nextset()`,
+   * `results()`).
+   *
+   * The parameters are sent as they come, a thousand sets at a time. While an asynchronous source is waited for, the connection is
+   * free for others. In autocommit more than a thousand sets are a transaction of their own: until it has ended other statements wait,
+   * and the source can't use the connection, which raises `ProgrammingError` there. Within a transaction block it can.
+   *
+   * An abort of the `signal`, the end of the connection (`OperationalError`, or `InterfaceError` if it was given back) and `close()`
+   * (`InterfaceError`) end it whatever it waits for: no more is sent, and the source is told by `return()`, but not waited for.
    */
   async executemany(
     query: Query,
@@ -173,16 +181,14 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
         },
         signal,
       });
+      this.#operation.executes(executions);
       if (!returning) this.#results.count([]);
       if (this.#handle.pipeline.active) {
         await executions.sendBy((request) => {
           this.#query = request.text;
           this.#sendInPipeline(request, returning);
         });
-      } else if (Symbol.iterator in paramsSeq) {
-        await this.#handle.session.exclusively((hold) => executions.run(hold), signal);
       } else {
-        // What an asynchronous source waits for may need the connection, so it can't have it to itself.
         await executions.run();
       }
     } finally {
@@ -442,11 +448,14 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
 
   // --- the end
 
-  /** Closes the cursor and drops its results. A statement it still runs is cancelled, and waited for. */
+  /**
+   * Closes the cursor and drops its results. What it still runs, or waits for, ends with `InterfaceError`: a statement is cancelled, and
+   * waited for.
+   */
   async close(): Promise<void> {
     this.#closed = true;
     this.reset(this.#query);
-    if (this.#operation.hasStatements) await this.#operation.abandon(this.#handle);
+    if (this.#operation.isRunning) await this.#operation.abandon(this.#handle);
   }
 
   /** Leaving the scope closes the cursor. */

@@ -1,4 +1,5 @@
 import type { DumpedParam } from '../adapt/adapters-map.js';
+import { Feeding } from '../connection/feeding.js';
 import type { Handle } from '../connection/handle.js';
 import * as errors from '../errors/index.js';
 import type { BoundQuery, QueryBinding } from '../query/binding.js';
@@ -6,9 +7,9 @@ import type { Params } from '../query/placeholders.js';
 import type { ExclusiveLock } from '../session/queue.js';
 import type { StatementRequest, StatementResult } from '../session/statement.js';
 import { TransactionStatus } from '../session/status.js';
-import { waitFor } from '../waiting.js';
 import type { RowDecoderSource } from '../wire/row-decoder.js';
-import { batches } from './batches.js';
+import { onAbort, waitFor } from '../waiting.js';
+import { Batches } from './batches.js';
 
 /** How many executions, and bytes of their parameters, are sent at once. */
 const LIMITS = { items: 1000, bytes: 2 ** 20, bytesOf };
@@ -22,72 +23,197 @@ export interface ExecutionsParts {
   /** What makes the rows of the next batch; null if nobody wants them. */
   decoders(): RowDecoderSource | null;
   /** These are the next to be sent. */
-  sending(requests: readonly StatementRequest[]): void;
-  /** They have been answered. */
-  arrived(results: readonly StatementResult[]): void;
+  readonly sending: (requests: readonly StatementRequest[]) => void;
+  /** Some have been executed; those that come before the one that fails, too. */
+  readonly arrived: (results: readonly StatementResult[]) => void;
   readonly signal: AbortSignal | undefined;
 }
 
-/** The executions of one `executemany()`, sent in batches as their parameters come. */
+type ParamsBatches = Batches<Params, BoundQuery>;
+
+/** The first batches of a source, by which is decided how all are run. */
+interface Beginning {
+  readonly first: readonly BoundQuery[];
+  readonly second: readonly BoundQuery[] | null;
+}
+
+/** The executions of one `executemany()`, sent in batches as their parameters come: all or none of them take effect. */
 export class Executions {
   readonly #parts: ExecutionsParts;
-  readonly #source: AsyncGenerator<BoundQuery[], void>;
+  readonly #paramsSeq: Iterable<Params> | AsyncIterable<Params>;
+  /** Ends whatever it waits for. */
+  readonly #stop = new AbortController();
+  #ended: Promise<unknown> | null = null;
   #binding: QueryBinding | null = null;
 
   constructor(paramsSeq: Iterable<Params> | AsyncIterable<Params>, parts: ExecutionsParts) {
     checkIterable(paramsSeq);
     this.#parts = parts;
-    this.#source = batches(paramsSeq, LIMITS, (params, index) =>
-      this.#boundBy().withParams(params, `[${String(index)}]`),
+    this.#paramsSeq = paramsSeq;
+  }
+
+  /** Hands each request to `send`, which waits for no answer. */
+  sendBy(send: (request: StatementRequest) => void): Promise<void> {
+    const { handle } = this.#parts;
+    return this.#untilStopped(async () => {
+      const batches = this.#batchesOf(this.#paramsSeq);
+      try {
+        for (let batch = await batches.next(); batch !== null; batch = await batches.next()) {
+          handle.checkUsable();
+          for (const request of this.#requestsFor(batch, false)) {
+            send(request);
+            // While too much is in flight, nothing is sent.
+            const room = handle.session.room();
+            if (room !== null) await waitFor(room, { signal: this.#stop.signal });
+          }
+        }
+      } finally {
+        batches.leave();
+      }
+    });
+  }
+
+  /** Runs them. */
+  run(): Promise<void> {
+    const source = this.#paramsSeq;
+    return this.#untilStopped(() =>
+      Symbol.asyncIterator in source ? this.#runAsTheyCome(source) : this.#runInOneTurn(source),
     );
   }
 
-  /** Hands each request to `send`, which waits for no answer; but while too much is in flight, nothing is sent. */
-  async sendBy(send: (request: StatementRequest) => void): Promise<void> {
+  /** Ends them: what has not been sent is not sent, and they reject with `reason`. Resolves when they have ended. */
+  async stop(reason: Error): Promise<void> {
+    this.#stop.abort(reason);
+    await this.#ended;
+  }
+
+  /** From here on an abort of the signal stops them, as does the end of the connection. */
+  async #untilStopped(run: () => Promise<void>): Promise<void> {
     const { handle, signal } = this.#parts;
-    for await (const batch of this.#source) {
-      for (const request of this.#requestsFor(batch, false)) {
-        send(request);
-        const room = handle.session.room();
-        if (room !== null) await waitFor(room, { signal });
+    const offAbort =
+      signal === undefined ? null : onAbort(signal, () => void this.stop(signal.reason as Error));
+    const offEnd = handle.onEnd(() => {
+      try {
+        handle.checkUsable();
+      } catch (error) {
+        void this.stop(error as Error);
       }
+    });
+    try {
+      this.#stop.signal.throwIfAborted();
+      handle.checkUsable();
+      const running = run();
+      this.#ended = running.catch(() => undefined);
+      await running;
+    } finally {
+      offAbort?.();
+      offEnd();
     }
   }
 
-  /**
-   * Runs them: all or none take effect. One batch of executions of a single text stands under one Sync, which is a transaction of
-   * its own; anything more needs a transaction around it, which in autocommit is begun and ended here.
-   */
-  async run(hold?: ExclusiveLock): Promise<void> {
-    const { handle, signal } = this.#parts;
-    const held = hold === undefined ? {} : { hold };
-    let ownTransaction = false;
-    let sent = false;
+  /** A source that has its items at once needs nobody meanwhile, and so has the connection to itself. */
+  #runInOneTurn(source: Iterable<Params>): Promise<void> {
+    const { session, settings } = this.#parts.handle;
+    return session.exclusively(async (hold, status) => {
+      const batches = this.#batchesOf(source);
+      try {
+        const beginning = await this.#begin(batches, hold);
+        if (beginning === null) return;
+        const isOwn =
+          settings.autocommit && status === TransactionStatus.IDLE && !isOneTransaction(beginning);
+        await this.#runAll(beginning, batches, isOwn, hold);
+      } finally {
+        batches.leave();
+      }
+    }, this.#stop.signal);
+  }
+
+  /** Whoever has a slow source leaves the connection to others, unless that would draw them into a transaction of its own. */
+  async #runAsTheyCome(source: AsyncIterable<Params>): Promise<void> {
+    const { handle } = this.#parts;
+    const feeding = mayBegin(handle) ? new Feeding(handle, source) : null;
+    const batches = this.#batchesOf(feeding ?? source);
     try {
-      let batch = await this.#source.next();
-      if (batch.done === true) this.#parts.bindingOf().withoutParams();
-      while (batch.done !== true) {
-        const next = await this.#source.next();
-        const isOne = next.done === true && (batch.value.length === 1 || batch.value[0]!.params !== null);
-        if (!isOne && !ownTransaction && handle.settings.autocommit) {
-          ownTransaction = handle.session.transactionStatus === TransactionStatus.IDLE;
-        }
-        const requests = this.#requestsFor(batch.value, ownTransaction);
-        sent = true;
-        this.#parts.sending(requests);
-        this.#parts.arrived(await this.#runAll(requests, hold));
-        batch = next;
+      const beginning = await this.#begin(batches);
+      if (beginning === null) return;
+      if (handle.settings.autocommit && !isOneTransaction(beginning)) {
+        const isDone = await handle.session.exclusively(async (hold, status) => {
+          if (status !== TransactionStatus.IDLE) return false;
+          await this.#runAll(beginning, batches, true, hold);
+          return true;
+        }, this.#stop.signal);
+        if (isDone) return;
+        feeding?.end();
       }
-      if (!sent) await handle.openTransaction(held);
-      if (ownTransaction) await handle.command('COMMIT', { ...held, signal });
+      await this.#runAll(beginning, batches, false);
+    } finally {
+      feeding?.end();
+      batches.leave();
+    }
+  }
+
+  /** Takes the first batches from the source. Null if there are none: then it is done. */
+  async #begin(batches: ParamsBatches, hold?: ExclusiveLock): Promise<Beginning | null> {
+    const { handle } = this.#parts;
+    const held = hold === undefined ? {} : { hold };
+    try {
+      const first = await batches.next();
+      if (first !== null) return { first, second: await batches.next() };
+      this.#parts.bindingOf().withoutParams();
     } catch (error) {
-      await this.#source.return();
-      if (!handle.session.closed && !handle.returned) {
-        if (ownTransaction) await handle.session.rollback(hold);
-        else if (!sent) await handle.openTransaction(held);
-      }
+      // As in Psycopg, what can't be sent opens a transaction like what the server refuses.
+      if (!this.#stop.signal.aborted) await handle.openTransaction(held);
       throw error;
     }
+    await handle.openTransaction(held);
+    return null;
+  }
+
+  /** Runs all batches; `isOwn`: within a transaction that is begun and ended here. */
+  async #runAll(
+    { first, second }: Beginning,
+    batches: ParamsBatches,
+    isOwn: boolean,
+    hold?: ExclusiveLock,
+  ): Promise<void> {
+    const { handle, signal } = this.#parts;
+    const held = hold === undefined ? {} : { hold };
+    try {
+      await this.#runBatch(first, isOwn, hold);
+      for (let batch = second; batch !== null; batch = await batches.next()) {
+        await this.#runBatch(batch, isOwn, hold);
+      }
+      this.#stop.signal.throwIfAborted();
+      if (isOwn) await handle.command('COMMIT', { ...held, signal });
+    } catch (error) {
+      // A connection that is gone, or has gone back, is rolled back without this.
+      const isThere = !handle.session.closed && !handle.returned;
+      if (isOwn && isThere) await handle.session.rollback(hold).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** Runs requests one behind the other; without a signal, which is heard of by one at a time, they are sent at once. */
+  async #runBatch(batch: readonly BoundQuery[], isOwn: boolean, hold?: ExclusiveLock): Promise<void> {
+    const { handle, signal, sending, arrived } = this.#parts;
+    this.#stop.signal.throwIfAborted();
+    const requests = this.#requestsFor(batch, isOwn);
+    sending(requests);
+    const run = async (request: StatementRequest): Promise<void> => {
+      arrived(await handle.run(request, hold));
+    };
+    if (signal !== undefined) {
+      for (const request of requests) await run(request);
+      return;
+    }
+    const outcomes = await Promise.allSettled(requests.map(run));
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+  }
+
+  #batchesOf(source: Iterable<Params> | AsyncIterable<Params>): ParamsBatches {
+    const bind = (params: Params, index: number): BoundQuery =>
+      this.#boundBy().withParams(params, `[${String(index)}]`);
+    return new Batches(source, LIMITS, bind, this.#stop.signal);
   }
 
   #boundBy(): QueryBinding {
@@ -96,16 +222,17 @@ export class Executions {
 
   /** One request for all executions of a text, or one for each text. */
   #requestsFor(batch: readonly BoundQuery[], inTransaction: boolean): StatementRequest[] {
-    const { handle, signal } = this.#parts;
+    const { handle, signal, arrived } = this.#parts;
     const rows = this.#parts.decoders();
     const executions: (readonly DumpedParam[])[] = [];
     for (const { params } of batch) if (params !== null) executions.push(params);
     if (executions.length > 0) {
-      return [handle.request({ text: batch[0]!.text, executions, rows, signal, inTransaction })];
+      const all = handle.request({ text: batch[0]!.text, executions, rows, signal, inTransaction });
+      return [{ ...all, failedAfter: arrived }];
     }
     // What certainly is one statement goes by the extended protocol, where it need not wait for the answer to the one before.
-    return batch.map(({ text, isSingle, shown }) =>
-      handle.request({
+    return batch.map(({ text, isSingle, shown }) => ({
+      ...handle.request({
         text,
         executions: isSingle === true ? [NO_PARAMS] : null,
         rows,
@@ -114,24 +241,21 @@ export class Executions {
         signal,
         inTransaction,
       }),
-    );
+      failedAfter: arrived,
+    }));
   }
+}
 
-  /** Runs requests one behind the other; without a signal, which is heard of by one at a time, they are sent at once. */
-  async #runAll(requests: readonly StatementRequest[], hold?: ExclusiveLock): Promise<StatementResult[]> {
-    const { handle } = this.#parts;
-    const results: StatementResult[] = [];
-    if (this.#parts.signal !== undefined) {
-      for (const request of requests) results.push(...(await handle.run(request, hold)));
-      return results;
-    }
-    const outcomes = await Promise.allSettled(requests.map((request) => handle.run(request, hold)));
-    for (const outcome of outcomes) {
-      if (outcome.status === 'rejected') throw outcome.reason;
-      results.push(...outcome.value);
-    }
-    return results;
-  }
+/** One batch of executions of a single text stands under one Sync, which is a transaction of its own; so does a single execution. */
+function isOneTransaction({ first, second }: Beginning): boolean {
+  return second === null && (first.length === 1 || first[0]!.params !== null);
+}
+
+/** Whether executions in batches may have to be in a transaction that is begun for them. */
+function mayBegin({ settings, transactions, pipeline, session }: Handle): boolean {
+  if (!settings.autocommit || transactions > 0 || pipeline.active) return false;
+  const { transactionStatus: status } = session;
+  return status !== TransactionStatus.INTRANS && status !== TransactionStatus.INERROR;
 }
 
 function bytesOf({ text, params }: BoundQuery): number {

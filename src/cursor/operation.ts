@@ -4,6 +4,7 @@ import * as errors from '../errors/index.js';
 import { describeQuery, type Query } from '../query/binding.js';
 import type { ExclusiveLock } from '../session/queue.js';
 import type { StatementRequest, StatementResult } from '../session/statement.js';
+import type { Executions } from './executemany.js';
 
 /** Runs a statement of the operation that is under way. @internal */
 export type RunStatement = (
@@ -19,6 +20,7 @@ export class Operation {
   #query: Query | null = null;
   #requests = NO_REQUESTS;
   #copy: AsyncCopy | null = null;
+  #executions: Executions | null = null;
 
   begin(query: Query): void {
     this.#query = query;
@@ -27,6 +29,11 @@ export class Operation {
   /** These are the statements that it runs. */
   runs(requests: readonly StatementRequest[]): void {
     this.#requests = requests;
+  }
+
+  /** These are the executions that it runs, which wait for other things than their statements as well. */
+  executes(executions: Executions): void {
+    this.#executions = executions;
   }
 
   /** It lasts until this COPY has ended. */
@@ -38,6 +45,7 @@ export class Operation {
     this.#query = null;
     this.#requests = NO_REQUESTS;
     this.#copy = null;
+    this.#executions = null;
   }
 
   /** Ends it if it is this COPY that it has served, and says whether it was. */
@@ -63,9 +71,9 @@ export class Operation {
     return this.#copy === null ? 'busy' : 'COPY';
   }
 
-  /** Whether it has something on the server to be ended. */
-  get hasStatements(): boolean {
-    return this.#requests.length > 0;
+  /** Whether there is something to be ended. */
+  get isRunning(): boolean {
+    return this.#requests.length > 0 || this.#executions !== null;
   }
 
   /** Ends its COPY, or its statements, on the server as well: resolves when they have ended. */
@@ -78,6 +86,8 @@ export class Operation {
     const reason = new errors.InterfaceError(
       'the cursor was closed while its statement was waiting or running',
     );
+    const stopped = this.#executions?.stop(reason);
     await Promise.all(this.#requests.map((request) => handle.session.abandon(request, reason)));
+    await stopped;
   }
 }

@@ -371,11 +371,21 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
 
   /**
    * Applies `fn` to each item with a connection of its own, as `withConnection()` does; at most `concurrency` at once (by default
-   * `maxSize`; a pool without one has to be told). The results are in the items' order; the first error stops it.
+   * `maxSize`; a pool without one has to be told). The results are in the items' order.
+   *
+   * The first error stops it, as does an abort of the `signal`: no more items are asked for, jobs that wait for a connection give up,
+   * and it rejects when those that have one have ended. The last argument of `fn` has a `signal` that tells them: hand it to what they
+   * wait for.
+   *
+   * @example
+   * await pool.map(ids, async (conn, id, index, { signal }) => {
+   *   const page = await fetch(`https://example.org/city/${String(id)}`, { signal });
+   *   await conn.execute('UPDATE city SET name = %s WHERE id = %s', [await page.text(), id], { signal });
+   * });
    */
   map<I, O>(
     items: Iterable<I> | AsyncIterable<I>,
-    fn: (connection: AsyncConnection<R>, item: I, index: number) => Promise<O>,
+    fn: (connection: AsyncConnection<R>, item: I, index: number, job: { signal: AbortSignal }) => Promise<O>,
     options: { concurrency?: number; signal?: AbortSignal } = {},
   ): Promise<O[]> {
     const { concurrency = this.maxSize, signal } = options;
@@ -389,10 +399,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     return boundedMap(
       items,
       (item, index, each) =>
-        this.withConnection(
-          (connection) => fn(connection, item, index),
-          each === undefined ? {} : { signal: each },
-        ),
+        this.withConnection((connection) => fn(connection, item, index, { signal: each }), { signal: each }),
       concurrency,
       signal,
     );

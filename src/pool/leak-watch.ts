@@ -2,6 +2,9 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { channels, type LeakMessage } from '../diagnostics.js';
 import type { Clock, Timer } from './clock.js';
 
+/** The option of a checkout that is to last: how long it does is not watched. @internal */
+export const LASTING: unique symbol = Symbol('usingpg.lasting');
+
 /** A checkout that is watched, from the call that wants a connection until the connection comes back. */
 export class Watched {
   /** Whether it has been reported. */
@@ -63,10 +66,11 @@ export class LeakWatch {
     this.#clock = clock;
   }
 
-  /** The connection has been lent out. */
-  begin(watched: Watched, backendPid: number): void {
+  /** The connection has been lent out; `lasting`: for as long as its user likes. */
+  begin(watched: Watched, backendPid: number, lasting = false): void {
     watched.since = this.#clock.now();
     watched.backendPid = backendPid;
+    if (lasting) return;
     const due = (): void => {
       watched.timer = null;
       this.#report(watched, false);

@@ -12,7 +12,7 @@ import { NOT_ENDED, tracers, type CheckoutMessage } from '../diagnostics.js';
 import { checkSeconds, checkSignal } from './arguments.js';
 import type { Callbacks } from './callbacks.js';
 import { systemClock } from './clock.js';
-import { explainStuck, explainWait, LeakWatch, reportLeak, Watched } from './leak-watch.js';
+import { explainStuck, explainWait, LASTING, LeakWatch, reportLeak, Watched } from './leak-watch.js';
 import type { Lease } from './lease.js';
 import { LostHandles, type Held } from './lost-handles.js';
 import type { News } from './news.js';
@@ -24,6 +24,8 @@ export interface CheckoutOptions {
   timeout?: number;
   /** Stops waiting when it is aborted. */
   signal?: AbortSignal;
+  /** @internal It is held for as long as its user lives, as a `Listener` does: `leakThreshold` does not count. */
+  [LASTING]?: true;
 }
 
 /** What of a pool's options says how it lends. */
@@ -129,7 +131,7 @@ export class Lending<R> {
     this.#lost.watch(connection, checkout);
     if (watched !== null) {
       this.#watchedOf.set(base, watched);
-      this.#leaks?.begin(watched, base.info.backendPid);
+      this.#leaks?.begin(watched, base.info.backendPid, options[LASTING] === true);
     }
     return connection;
   }

@@ -1,8 +1,11 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { Notify } from '../connection/notifies.js';
 import { channels as diagnostics, type GapMessage } from '../diagnostics.js';
 import * as errors from '../errors/index.js';
 import { quoteIdentifier } from '../query/identifier.js';
+import { onAbort, pause } from '../waiting.js';
+import { LASTING } from './leak-watch.js';
+import { listenOn, type ListenerConnection } from './listening-connection.js';
+
+export type { ListenerConnection } from './listening-connection.js';
 
 /** Options of a `Listener`. */
 export interface ListenerOptions {
@@ -39,19 +42,10 @@ export type ListenerEvent =
 
 type Gap = Extract<ListenerEvent, { type: 'gap' }>;
 
-/** What a listener needs of a connection. */
-export interface ListenerConnection extends AsyncDisposable {
-  readonly closed: boolean;
-  setAutocommit(value: boolean): Promise<void>;
-  execute(query: string): Promise<unknown>;
-  notifies(options: { signal: AbortSignal }): AsyncGenerator<Notify>;
-  close(): Promise<void>;
-}
-
 /** What a listener needs of a pool: any `AsyncConnectionPool` will do, whatever the rows of its connections are. */
 export interface ListenerPool {
   readonly name?: string;
-  connection(options: { signal: AbortSignal }): Promise<ListenerConnection>;
+  connection(options: { signal: AbortSignal; [LASTING]: true }): Promise<ListenerConnection>;
 }
 
 const DEFAULT_KEEPALIVE = 5;
@@ -90,8 +84,6 @@ export class Listener implements AsyncIterable<ListenerEvent>, AsyncDisposable {
 
   /** When the connection was known to work. */
   #alive = new Date();
-  /** Attempts since it has listened. */
-  #attempts = 0;
 
   /** Raises `ProgrammingError` for channels or options that can't be. Nothing happens before `listen()`, or the loop. */
   constructor(pool: ListenerPool, channels: string | readonly string[], options: ListenerOptions = {}) {
@@ -168,30 +160,29 @@ export class Listener implements AsyncIterable<ListenerEvent>, AsyncDisposable {
     return this.close();
   }
 
-  // --- inside
+  // --- inside: the connections, one after the other
 
   #begin(): Promise<void> {
+    const signal = this.#signal;
+    if (signal?.aborted === true) this.#finish(signal.reason as Error);
     if (this.#end !== null) {
       return Promise.reject(
         this.#end.error ?? new errors.InterfaceError('the Listener has been closed; make another'),
       );
     }
-    const signal = this.#signal;
-    if (signal?.aborted === true) {
-      this.#finish(signal.reason as Error);
-      return Promise.reject(signal.reason as Error);
-    }
-    const abort = (): void => {
-      this.#finish(signal?.reason as Error);
-    };
-    signal?.addEventListener('abort', abort, { once: true });
+    const off =
+      signal === undefined
+        ? null
+        : onAbort(signal, () => {
+            this.#finish(signal.reason as Error);
+          });
     return new Promise((resolve, reject) => {
       this.#work = this.#run(resolve)
         .catch((error: unknown) => {
           this.#finish(error as Error);
         })
         .then(() => {
-          signal?.removeEventListener('abort', abort);
+          off?.();
           // If it has listened before, this is not heard any more.
           reject(
             this.#end?.error ?? new errors.InterfaceError('the Listener was closed before it could listen'),
@@ -200,33 +191,45 @@ export class Listener implements AsyncIterable<ListenerEvent>, AsyncDisposable {
     });
   }
 
-  #finish(error: Error | null): void {
-    this.#end ??= { error };
-    this.#stop.abort();
-    this.#wakeUp();
-  }
-
   /** Listens on one connection after the other until it is stopped. Rejects with what ends it otherwise. */
   async #run(listening: () => void): Promise<void> {
+    const { signal } = this.#stop;
     let hasListened = false;
     let gap: Gap | null = null;
-    while (this.#end === null) {
+    let attempts = 0;
+    while (!signal.aborted) {
       try {
-        await this.#listenOnce(() => {
-          hasListened = true;
-          this.#attempts = 0;
-          listening();
-          if (gap !== null) this.#tellGap(gap);
-          gap = null;
+        // It is held for as long as the listener lives, which is no leak.
+        const connection = await this.#pool.connection({ signal, [LASTING]: true });
+        await listenOn(connection, this.channels, {
+          keepalive: this.keepalive,
+          signal,
+          listening: () => {
+            hasListened = true;
+            attempts = 0;
+            listening();
+            if (gap !== null) this.#tellGap(gap);
+            gap = null;
+          },
+          alive: (at) => {
+            this.#alive = at;
+          },
+          notified: ({ channel, payload, pid }) => {
+            this.#push({ type: 'notify', channel, payload, pid });
+          },
         });
       } catch (error) {
-        if (this.#isOver()) return;
+        if (isAborted(signal)) return;
         if (!hasListened || error instanceof errors.PoolClosed) throw error;
         gap ??= { type: 'gap', since: this.#alive, error };
-        await this.#pause();
+        // The pool has its own pace for a server that can't be connected to.
+        const seconds = Math.min(FIRST_PAUSE * 2 ** attempts++, LONGEST_PAUSE);
+        await pause(seconds, { signal }).catch(() => undefined);
       }
     }
   }
+
+  // --- inside: the events
 
   #tellGap(gap: Gap): void {
     const { since, error } = gap;
@@ -235,98 +238,14 @@ export class Listener implements AsyncIterable<ListenerEvent>, AsyncDisposable {
     this.#push(gap);
   }
 
-  /** Whether it has been ended, meanwhile. */
-  #isOver(): boolean {
-    return this.#end !== null;
-  }
-
-  /** Listens until it is stopped, or the connection is lost: then it rejects. */
-  async #listenOnce(listening: () => void): Promise<void> {
-    const { signal } = this.#stop;
-    const connection = await this.#pool.connection({ signal });
-    const loss = new AbortController();
-    const stop = (): void => {
-      loss.abort(signal.reason);
-    };
-    signal.addEventListener('abort', stop, { once: true });
-    if (signal.aborted) stop();
-    let question: NodeJS.Timeout | undefined;
-    const ask = async (): Promise<void> => {
-      const asked = new Date();
-      try {
-        await this.#answered(connection, '');
-        this.#alive = asked;
-        if (!loss.signal.aborted) question = setTimeout(askLater, this.keepalive * 1000);
-      } catch (error) {
-        loss.abort(error);
-      }
-    };
-    const askLater = (): void => {
-      void ask();
-    };
-    try {
-      await connection.setAutocommit(true);
-      const begun = new Date();
-      // One statement for all, so that they begin at the same time.
-      await this.#answered(connection, this.#statements('LISTEN'));
-      this.#alive = begun;
-      listening();
-      question = setTimeout(askLater, this.keepalive * 1000);
-      for await (const { channel, payload, pid } of connection.notifies({ signal: loss.signal })) {
-        // Another user of the connection may have left it listening.
-        if (this.channels.includes(channel)) this.#push({ type: 'notify', channel, payload, pid });
-      }
-    } finally {
-      clearTimeout(question);
-      signal.removeEventListener('abort', stop);
-      const isSilent = loss.signal.aborted && !signal.aborted;
-      if (!isSilent && !connection.closed) await this.#unlisten(connection);
-      // One that does not answer is given up by its session after a while, and nobody has to wait for it.
-      const returned = connection[Symbol.asyncDispose]();
-      if (!isSilent) await returned;
-    }
-  }
-
-  async #unlisten(connection: ListenerConnection): Promise<void> {
-    try {
-      await this.#answered(connection, this.#statements('UNLISTEN'));
-    } catch {
-      // Listening or not, a connection that fails here must not be lent out again.
-      await connection.close();
-    }
-  }
-
-  #statements(verb: 'LISTEN' | 'UNLISTEN'): string {
-    return this.channels.map((channel) => `${verb} ${quoteIdentifier(channel)}`).join('; ');
-  }
-
-  /** Executes a statement, whose answer has to come in time. */
-  async #answered(connection: ListenerConnection, statement: string): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        reject(
-          new errors.OperationalError(
-            `the listener's connection has not answered within ${String(this.keepalive)} seconds`,
-          ),
-        );
-      }, this.keepalive * 1000);
-    });
-    try {
-      await Promise.race([connection.execute(statement), late]);
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
-  /** Attempts follow each other less and less often; the pool has its own pace for a server that can't be connected to. */
-  async #pause(): Promise<void> {
-    const seconds = Math.min(FIRST_PAUSE * 2 ** this.#attempts++, LONGEST_PAUSE);
-    await sleep(seconds * 1000, undefined, { signal: this.#stop.signal }).catch(() => undefined);
-  }
-
   #push(event: ListenerEvent): void {
     this.#events.push(event);
+    this.#wakeUp();
+  }
+
+  #finish(error: Error | null): void {
+    this.#end ??= { error };
+    this.#stop.abort();
     this.#wakeUp();
   }
 
@@ -335,6 +254,11 @@ export class Listener implements AsyncIterable<ListenerEvent>, AsyncDisposable {
     this.#wake = null;
     wake?.();
   }
+}
+
+/** Whether it has been aborted meanwhile, which the compiler does not expect. */
+function isAborted(signal: AbortSignal): boolean {
+  return signal.aborted;
 }
 
 /** Seconds before the first attempt to listen again, and before any other at most. */

@@ -1,15 +1,17 @@
 import { setMaxListeners } from 'node:events';
 import pLimit from 'p-limit';
+import { Iteration } from '../iteration.js';
+import { onAbort } from '../waiting.js';
 import { checkSignal, checkWhole } from './arguments.js';
 
 /**
  * Applies `fn` to each item, at most `concurrency` at once, taking no more items from their source than are being worked on. The
- * results are in the items' order. The first error stops the source; what has begun is waited for, then the error is thrown. `fn`
- * is given a signal that follows `signal`, which all items may listen to at once.
+ * results are in the items' order. The first error, or an abort of `signal`, ends it: no more is taken from the source, which is not
+ * waited for; what has begun is, then the error is thrown. `fn` is given a signal that tells of either, to which all may listen at once.
  */
 export async function boundedMap<I, O>(
   items: Iterable<I> | AsyncIterable<I>,
-  fn: (item: I, index: number, signal: AbortSignal | undefined) => Promise<O>,
+  fn: (item: I, index: number, signal: AbortSignal) => Promise<O>,
   concurrency: number,
   signal: AbortSignal | undefined,
 ): Promise<O[]> {
@@ -19,38 +21,47 @@ export async function boundedMap<I, O>(
   const limit = pLimit(concurrency);
   const results: O[] = [];
   const running = new Set<Promise<void>>();
-  const follower = signal === undefined ? undefined : new AbortController();
-  const abort = (): void => {
-    follower?.abort(signal?.reason);
-  };
-  signal?.addEventListener('abort', abort, { once: true });
-  if (follower !== undefined) setMaxListeners(0, follower.signal);
+  const stop = new AbortController();
+  setMaxListeners(0, stop.signal);
   let failure: { readonly error: unknown } | null = null;
+  const fail = (error: unknown): void => {
+    failure ??= { error };
+    stop.abort(error);
+  };
+  const off =
+    signal === undefined
+      ? null
+      : onAbort(signal, () => {
+          fail(signal.reason);
+        });
   const run = async (item: I, index: number): Promise<void> => {
     try {
-      results[index] = await fn(item, index, follower?.signal);
+      // One that had to wait for its place may be too late.
+      stop.signal.throwIfAborted();
+      results[index] = await fn(item, index, stop.signal);
     } catch (error) {
-      failure ??= { error };
+      fail(error);
     }
   };
-  let count = 0;
-  const isOver = (): boolean => failure !== null || signal?.aborted === true;
+  const source = new Iteration(items, stop.signal);
   try {
-    for await (const item of items) {
-      if (isOver()) break;
-      const index = count++;
-      const job: Promise<void> = limit(() => run(item, index)).then(() => {
+    for (let index = 0; !stop.signal.aborted; index++) {
+      const next = source.next();
+      const { done, value } = next instanceof Promise ? await next : next;
+      if (done === true) break;
+      const job: Promise<void> = limit(() => run(value, index)).then(() => {
         running.delete(job);
       });
       running.add(job);
       if (running.size >= concurrency) await Promise.race(running);
-      if (isOver()) break;
     }
+  } catch (error) {
+    fail(error);
   } finally {
+    source.leave();
     await Promise.all(running);
-    signal?.removeEventListener('abort', abort);
+    off?.();
   }
-  signal?.throwIfAborted();
   const failed = failure as { readonly error: unknown } | null;
   if (failed !== null) throw failed.error;
   return results;

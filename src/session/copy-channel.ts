@@ -13,6 +13,8 @@ export interface CopyChannel extends CopyFormat {
   readonly tag: string | null;
   /** Whether it has ended, well or not: nothing more is to be written or read. */
   readonly ended: boolean;
+  /** Whether it was ended before its time from this side: by its user, or with whatever it was part of. */
+  readonly abandoned: boolean;
 
   /**
    * COPY IN: sends a piece of data, cut anywhere. Null if the network has taken it and more may be written at once, else a promise

@@ -106,6 +106,9 @@ export class CopyExchange implements Exchange, CopyChannel {
   get ended(): boolean {
     return this.#ended;
   }
+  get abandoned(): boolean {
+    return this.#left;
+  }
 
   write(data: Uint8Array): Promise<void> | null {
     if (this.#isOnItsWayOut) return this.#ending();

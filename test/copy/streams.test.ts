@@ -132,7 +132,7 @@ describe('writable()', () => {
       (conn: AsyncConnection) => terminate(conn.info.backendPid),
       /administrator command/,
     ],
-    ['the connection is closed', (conn: AsyncConnection) => conn.close(), /connection was closed/],
+    ['the connection is closed', (conn: AsyncConnection) => conn.close(), /Premature close/],
     ['the signal is aborted', (_conn: AsyncConnection, abort: () => void) => abort(), /not wanted/],
     [
       'the COPY is aborted',

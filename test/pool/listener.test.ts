@@ -12,6 +12,7 @@ import {
 } from '../../src/index.js';
 import { admin, applicationName, dsn } from '../support/database.js';
 import { FaultProxy } from '../support/fault-proxy.js';
+import { warningsOf } from '../support/warnings.js';
 
 async function notify(channel: string, payload: string | number): Promise<void> {
   await admin('select pg_notify($1, $2)', [channel, String(payload)]);
@@ -150,6 +151,25 @@ describe('a Listener', () => {
     const listener = new Listener(pool, 'c');
     await expect(listener.listen()).rejects.toBeInstanceOf(errors.PoolTimeout);
     await expect(until(listener, 'x')).rejects.toBeInstanceOf(errors.PoolTimeout);
+  });
+
+  it('is no leak, however long it holds its connection', async () => {
+    await using pool = new AsyncConnectionPool(dsn(), { minSize: 1, maxSize: 2, leakThreshold: 0.05 });
+    const warnings = await warningsOf('USINGPG_LEAK', async () => {
+      await using listener = new Listener(pool, 'lasting');
+      await listener.listen();
+      // Whoever else has one is told of, in the same time.
+      await using _other = await pool.connection();
+      await sleep(200);
+    });
+    expect(warnings).toHaveLength(1);
+  });
+
+  it('is named by the timeout of who waits for its connection', async () => {
+    await using pool = new AsyncConnectionPool(dsn(), { minSize: 1, maxSize: 1, leakThreshold: 60 });
+    await using listener = new Listener(pool, 'lasting');
+    await listener.listen();
+    await expect(pool.connection({ timeout: 0.05 })).rejects.toThrow('those lent out were taken at');
   });
 
   it('raises PoolClosed when its pool is closed', async () => {

@@ -1,0 +1,53 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import * as errors from '../errors/index.js';
+import type { Handle } from './handle.js';
+
+const feedings = new AsyncLocalStorage<Feeding>();
+const DONE = Promise.resolve({ done: true as const, value: undefined });
+/** How many there are: mostly none, and every use of a connection asks. */
+let count = 0;
+
+/**
+ * The asynchronous source of an executemany() that has the connection to itself, or may come to have it: a statement of the source on
+ * that connection would wait for executemany(), which waits for the source. What the source does is known by its asynchronous context.
+ */
+export class Feeding<T = unknown> implements AsyncIterable<T> {
+  readonly #handle: Handle;
+  readonly #items: AsyncIterable<T>;
+  readonly #outer = feedings.getStore();
+  #isOver = false;
+
+  constructor(handle: Handle, items: AsyncIterable<T>) {
+    this.#handle = handle;
+    this.#items = items;
+    count++;
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<T> {
+    const within = <V>(act: () => V): V => feedings.run(this, act);
+    const iterator = within(() => this.#items[Symbol.asyncIterator]());
+    return {
+      next: () => within(() => iterator.next()),
+      return: () => within(() => iterator.return?.() ?? DONE),
+    };
+  }
+
+  /** The connection is free again. */
+  end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    count--;
+  }
+
+  /** Raises `ProgrammingError` within a source that feeds an executemany() of this connection. */
+  static checkNone(handle: Handle): void {
+    if (count === 0) return;
+    for (let feeding = feedings.getStore(); feeding !== undefined; feeding = feeding.#outer) {
+      if (feeding.#isOver || feeding.#handle !== handle) continue;
+      throw new errors.ProgrammingError(
+        "in autocommit the source of executemany() can't use its connection, which executemany() has to itself until all is stored;" +
+          ' give the source another connection, or run both within conn.withTransaction()',
+      );
+    }
+  }
+}

@@ -1,0 +1,398 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { AsyncClientCursor, errors, type AsyncConnection, type Params } from '../../src/index.js';
+import { admin, connect, dsn, makePool, rejection, terminate } from '../support/database.js';
+import { untilRunning } from '../support/until-running.js';
+import { warningsOf } from '../support/warnings.js';
+
+/** More than are sent at once. */
+const MANY = 2100;
+
+beforeAll(async () => {
+  await admin('CREATE TABLE many_batch (i int CHECK (i >= 0)); CREATE TABLE many_other (i int)');
+});
+beforeEach(async () => {
+  await admin('TRUNCATE many_batch, many_other');
+});
+afterAll(async () => {
+  await admin('DROP TABLE many_batch, many_other');
+});
+
+const INSERT = 'INSERT INTO many_batch VALUES (%s)';
+
+async function count(table: 'many_batch' | 'many_other'): Promise<number> {
+  const [row] = await admin<{ n: number }>(`SELECT count(*)::int AS n FROM ${table}`);
+  return row!.n;
+}
+
+/** A gate, and whether somebody stands before it. */
+function gate(): { reached: Promise<void>; pass: () => Promise<void>; open: () => void } {
+  let arrive!: () => void;
+  let open!: () => void;
+  const reached = new Promise<void>((resolve) => (arrive = resolve));
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  const pass = (): Promise<void> => {
+    arrive();
+    return opened;
+  };
+  return { reached, pass, open };
+}
+
+/** Numbers, of which the source waits before the last. */
+async function* numbers(
+  amount: number,
+  last: number,
+  before?: () => Promise<void>,
+): AsyncGenerator<number[], void, void> {
+  for (let i = 0; i < amount; i++) yield [i];
+  await before?.();
+  yield [last];
+}
+
+/** A source that says nothing, and does not answer `return()` either. */
+function silent(first = 0): AsyncIterable<number[]> & { left: number } {
+  let given = 0;
+  const source = {
+    left: 0,
+    [Symbol.asyncIterator]: () => ({
+      next: () =>
+        given++ < first
+          ? Promise.resolve({ done: false as const, value: [given] })
+          : new Promise<never>(() => undefined),
+      return: () => {
+        source.left++;
+        return new Promise<never>(() => undefined);
+      },
+    }),
+  };
+  return source;
+}
+
+const cursors = {
+  'a cursor': (conn: AsyncConnection) => conn.cursor(),
+  'a client cursor': (conn: AsyncConnection) => new AsyncClientCursor(conn),
+};
+
+describe.each(Object.entries(cursors))(
+  'executemany() of %s in autocommit, from an asynchronous source',
+  (_, make) => {
+    it('draws no write of another cursor into its transaction', async () => {
+      const conn = await connect({ autocommit: true });
+      const { reached, pass, open } = gate();
+      const failed = rejection(make(conn).executemany(INSERT, numbers(MANY, -1, pass)));
+      await reached;
+      const written = conn.execute('INSERT INTO many_other VALUES (1)');
+      const block = conn.withTransaction(async () => {
+        await conn.execute('INSERT INTO many_other VALUES (2)');
+      });
+      const tx = conn.cursor().executemany('INSERT INTO many_other VALUES (%s)', [[3], [4]]);
+      open();
+      expect(await failed).toBeInstanceOf(errors.CheckViolation);
+      await Promise.all([written, block, tx]);
+      expect([await count('many_batch'), await count('many_other')]).toEqual([0, 4]);
+      expect(conn.info.transactionStatus).toBe('IDLE');
+    });
+
+    it('stores all, and whoever waited for it comes after', async () => {
+      const conn = await connect({ autocommit: true });
+      const { reached, pass, open } = gate();
+      const cur = make(conn);
+      const stored = cur.executemany(INSERT, numbers(MANY, 7, pass));
+      await reached;
+      const counted = conn.execute('SELECT count(*)::int FROM many_batch');
+      open();
+      await stored;
+      expect(cur.rowcount).toBe(MANY + 1);
+      expect(await (await counted).fetchone()).toEqual([MANY + 1]);
+    });
+
+    it.each(['SELECT pg_sleep(0.2)', 'SELECT 1 / length(pg_sleep(0.2)::text)'])(
+      'leaves nothing of itself when it fails behind a statement in flight: %s',
+      async (statement) => {
+        const conn = await connect({ autocommit: true });
+        const busy = conn.execute(statement).catch(() => undefined);
+        const failed = rejection(make(conn).executemany(INSERT, numbers(MANY, -1)));
+        await busy;
+        expect(await failed).toBeInstanceOf(errors.CheckViolation);
+        expect(await count('many_batch')).toBe(0);
+        expect(conn.info.transactionStatus).toBe('IDLE');
+      },
+    );
+
+    it('leaves nothing when its source, or a parameter, fails later', async () => {
+      const conn = await connect({ autocommit: true });
+      const failure = new Error('the source is dry');
+      const dry = numbers(MANY, 0, () => Promise.reject(failure));
+      await expect(make(conn).executemany(INSERT, dry)).rejects.toBe(failure);
+      await expect(
+        make(conn).executemany(INSERT, numbers(MANY, undefined as unknown as number)),
+      ).rejects.toThrow(`[${String(MANY)}]$1: undefined`);
+      expect(await count('many_batch')).toBe(0);
+      expect(await (await conn.execute('SELECT 1')).fetchone()).toEqual([1]);
+    });
+
+    it('is part of the transaction that is open, which others use meanwhile', async () => {
+      const conn = await connect({ autocommit: true });
+      await conn.withTransaction(async () => {
+        async function* source(): AsyncGenerator<Params> {
+          for (let i = 0; i < MANY; i++) {
+            if (i % 700 === 0) await conn.execute('INSERT INTO many_other VALUES (%s)', [i]);
+            yield [i];
+          }
+        }
+        await make(conn).executemany(INSERT, source());
+        expect(await count('many_batch')).toBe(0);
+      });
+      expect([await count('many_batch'), await count('many_other')]).toEqual([MANY, 3]);
+    });
+
+    it.each([2, MANY])(
+      'refuses a source that uses the connection, which would wait for ever, before item %i',
+      async (at) => {
+        const conn = await connect({ autocommit: true });
+        let refusal: unknown;
+        async function* source(): AsyncGenerator<Params> {
+          for (let i = 0; i < MANY; i++) {
+            yield [i];
+            await Promise.resolve();
+            if (i === at - 1) refusal = await conn.execute('SELECT 1').catch((error: unknown) => error);
+          }
+        }
+        await make(conn).executemany(INSERT, source());
+        expect(refusal).toBeInstanceOf(errors.ProgrammingError);
+        expect((refusal as Error).message).toContain('another connection');
+        expect(await count('many_batch')).toBe(MANY);
+        expect(await (await conn.execute('SELECT 1')).fetchone()).toEqual([1]);
+      },
+    );
+  },
+);
+
+/** What executemany() waits for, and how it comes to that. */
+const WAITS: Readonly<
+  Record<
+    string,
+    (
+      conn: AsyncConnection,
+      many: (seq: AsyncIterable<Params> | Iterable<Params>) => Promise<void>,
+    ) => Promise<{ running: Promise<void> }>
+  >
+> = {
+  'for its turn': async (conn, many) => {
+    conn.execute('SELECT pg_sleep(20)').catch(() => undefined);
+    await untilRunning(dsn(), conn.info.backendPid);
+    return { running: many([[1], [2], [3]]) };
+  },
+  'for its turn, with an asynchronous source': async (conn, many) => {
+    conn.execute('SELECT pg_sleep(20)').catch(() => undefined);
+    await untilRunning(dsn(), conn.info.backendPid);
+    const running = many(numbers(MANY, 1));
+    await sleep(20);
+    return { running };
+  },
+  'for a silent source': (_, many) => Promise.resolve({ running: many(silent()) }),
+  'for a source that has fallen silent': async (_, many) => {
+    const running = many(silent(2500));
+    await expect
+      .poll(
+        async () =>
+          (
+            await admin(
+              "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%many_batch%' AND state = 'idle in transaction'",
+            )
+          ).length,
+      )
+      .toBe(1);
+    return { running };
+  },
+  'for a lock': async (conn, many) => {
+    await admin('BEGIN; LOCK TABLE many_batch');
+    const running = many(Array.from({ length: MANY }, (_, i) => [i]));
+    await untilRunning(dsn(), conn.info.backendPid);
+    return { running };
+  },
+};
+
+describe.each(Object.entries(WAITS))('executemany() in autocommit that waits %s', (name, begin) => {
+  /** Ends what the wait was for. */
+  const release = async (conn: AsyncConnection): Promise<void> => {
+    await admin('ROLLBACK');
+    if (!conn.closed) await conn.cancelSafe();
+  };
+  // Silence needs no release: it goes on for ever.
+  const released = name.includes('silent') ? () => Promise.resolve() : release;
+
+  it('is ended by the close of its cursor, and stores nothing', async () => {
+    const conn = await connect({ autocommit: true });
+    const cur = conn.cursor();
+    const ended = rejection((await begin(conn, (seq) => cur.executemany(INSERT, seq))).running);
+    await cur.close();
+    expect(await ended).toBeInstanceOf(errors.InterfaceError);
+    await released(conn);
+    expect(await (await conn.execute('SELECT 1')).fetchone()).toEqual([1]);
+    expect(await count('many_batch')).toBe(0);
+  });
+
+  it('is ended by an abort, with its reason, and stores nothing', async () => {
+    const conn = await connect({ autocommit: true });
+    const controller = new AbortController();
+    const cur = conn.cursor();
+    const ended = rejection(
+      (await begin(conn, (seq) => cur.executemany(INSERT, seq, { signal: controller.signal }))).running,
+    );
+    const reason = new Error('enough');
+    controller.abort(reason);
+    expect(await ended).toBe(reason);
+    await released(conn);
+    expect(await (await cur.execute('SELECT 1')).fetchone()).toEqual([1]);
+    expect(await count('many_batch')).toBe(0);
+  });
+
+  it('is ended by the close of its connection, and stores nothing', async () => {
+    const conn = await connect({ autocommit: true });
+    const ended = rejection((await begin(conn, (seq) => conn.cursor().executemany(INSERT, seq))).running);
+    await conn.close();
+    expect(await ended).toBeInstanceOf(errors.OperationalError);
+    await released(conn);
+    expect(await count('many_batch')).toBe(0);
+  });
+
+  it('is ended by the return of its connection, which the next borrower finds unharmed', async () => {
+    const pool = makePool({ maxSize: 1, connectOptions: { autocommit: true } });
+    const conn = await pool.connection();
+    const { backendPid } = conn.info;
+    const ended = rejection((await begin(conn, (seq) => conn.cursor().executemany(INSERT, seq))).running);
+    const warnings = await warningsOf('USINGPG_UNCOMMITTED', () => pool.putconn(conn));
+    // Of what it has stored by then its user is told as of any write.
+    expect(warnings).toHaveLength(name === 'for a source that has fallen silent' ? 1 : 0);
+    expect(await ended).toBeInstanceOf(errors.InterfaceError);
+    await admin('ROLLBACK');
+    const next = await pool.withConnection((other) => other.info.backendPid);
+    expect(next).toBe(backendPid);
+    expect(await count('many_batch')).toBe(0);
+  });
+
+  it('is ended by the loss of its connection', async () => {
+    const conn = await connect({ autocommit: true });
+    const ended = rejection((await begin(conn, (seq) => conn.cursor().executemany(INSERT, seq))).running);
+    await terminate(conn.info.backendPid);
+    expect(await ended).toBeInstanceOf(errors.OperationalError);
+    await admin('ROLLBACK');
+    expect(await count('many_batch')).toBe(0);
+  });
+});
+
+describe('executemany()', () => {
+  it.each([true, false])(
+    'tells a silent source that no more is wanted, and does not wait for it (autocommit %s)',
+    async (autocommit) => {
+      const conn = await connect({ autocommit });
+      const source = silent(1500);
+      const controller = new AbortController();
+      const ended = rejection(conn.cursor().executemany(INSERT, source, { signal: controller.signal }));
+      controller.abort(new Error('enough'));
+      expect((await ended).message).toBe('enough');
+      expect(source.left).toBe(1);
+      await conn.rollback();
+    },
+  );
+
+  it('that is aborted before takes nothing from its source', async () => {
+    const conn = await connect();
+    let taken = 0;
+    async function* source(): AsyncGenerator<Params> {
+      taken++;
+      yield [await Promise.resolve(1)];
+    }
+    const aborted = conn.cursor().executemany(INSERT, source(), { signal: AbortSignal.abort('too late') });
+    await expect(aborted).rejects.toBe('too late');
+    expect([taken, conn.info.transactionStatus]).toEqual([0, 'IDLE']);
+  });
+
+  it('ends at once, too, when the source closes its cursor or its connection', async () => {
+    for (const close of [
+      (_conn: AsyncConnection, cur: AsyncClientCursor) => cur.close(),
+      (conn: AsyncConnection) => conn.close(),
+    ]) {
+      const conn = await connect({ autocommit: true });
+      const cur = new AsyncClientCursor(conn);
+      const source = numbers(MANY, 1, () => close(conn, cur));
+      await expect(cur.executemany(INSERT, source)).rejects.toThrow(/closed/);
+      expect(await count('many_batch')).toBe(0);
+    }
+  });
+
+  it('in a pipeline is ended by an abort and by close() while its source is silent', async () => {
+    const conn = await connect();
+    await conn.withPipeline(async () => {
+      const controller = new AbortController();
+      const aborted = conn.cursor().executemany(INSERT, silent(), { signal: controller.signal });
+      controller.abort('enough');
+      await expect(aborted).rejects.toBe('enough');
+      const cur = conn.cursor();
+      const closed = rejection(cur.executemany(INSERT, silent()));
+      await cur.close();
+      expect(await closed).toBeInstanceOf(errors.InterfaceError);
+    });
+  });
+});
+
+describe('after a failed executemany()', () => {
+  const at = (bad: number, amount: number): number[][] =>
+    Array.from({ length: amount }, (_, i) => [i === bad ? -1 : i]);
+
+  // What Psycopg 3.3.6 says, in pure Python.
+  for (const [make, kind] of [
+    [(conn: AsyncConnection) => conn.cursor(), 'a cursor'],
+    [(conn: AsyncConnection) => new AsyncClientCursor(conn), 'a client cursor'],
+  ] as const) {
+    it.each([
+      [true, 10, 7],
+      [false, 10, 7],
+      [true, 2500, 1700],
+      [false, 2500, 1700],
+      [true, 3, 0],
+      [false, 3, 0],
+    ])(
+      `rowcount of ${kind} is of what was done before (autocommit %s, %i executions, the error at %i)`,
+      async (autocommit, amount, bad) => {
+        const conn = await connect({ autocommit });
+        const cur = make(conn);
+        for (const seq of [
+          at(bad, amount),
+          (async function* () {
+            yield* await Promise.resolve(at(bad, amount));
+          })(),
+        ]) {
+          await expect(cur.executemany(INSERT, seq)).rejects.toBeInstanceOf(errors.CheckViolation);
+          expect([cur.rowcount, cur.statusmessage]).toEqual([bad, bad === 0 ? null : 'INSERT 0 1']);
+          expect(cur.description).toBeNull();
+          await conn.rollback();
+        }
+      },
+    );
+  }
+
+  it('with `returning` the results before can be fetched', async () => {
+    const conn = await connect({ autocommit: true });
+    const cur = conn.cursor();
+    const failed = cur.executemany(`${INSERT} RETURNING i`, at(2, 5), { returning: true });
+    await expect(failed).rejects.toBeInstanceOf(errors.CheckViolation);
+    const rows: unknown[] = [];
+    for await (const result of cur.results()) rows.push(...(await result.fetchall()));
+    expect(rows).toEqual([[0], [1]]);
+    const none = cur.executemany(`${INSERT} RETURNING i`, at(0, 5), { returning: true });
+    await expect(none).rejects.toBeInstanceOf(errors.CheckViolation);
+    expect(cur.rowcount).toBe(-1);
+  });
+
+  it('with a signal rowcount is the same', async () => {
+    const conn = await connect();
+    const cur = new AsyncClientCursor(conn);
+    const { signal } = new AbortController();
+    await expect(cur.executemany(INSERT, at(7, 10), { signal })).rejects.toBeInstanceOf(
+      errors.CheckViolation,
+    );
+    expect(cur.rowcount).toBe(7);
+  });
+});
