@@ -157,7 +157,10 @@ describe('notifies()', () => {
 
   it('throws what the server said when the connection is killed, once, after all that has arrived', async () => {
     const connection = await listening('n_10');
+    let arrived = 0;
+    connection.addNotifyHandler(() => arrived++);
     await notify('n_10', 1, 2);
+    await expect.poll(() => arrived).toBe(2);
     const seen: string[] = [];
     const loop = connection.notifies();
     seen.push((await loop.next()).value!.payload);
