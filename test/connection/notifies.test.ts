@@ -159,10 +159,10 @@ describe('notifies()', () => {
     const connection = await listening('n_10');
     let arrived = 0;
     connection.addNotifyHandler(() => arrived++);
+    const loop = connection.notifies();
     await notify('n_10', 1, 2);
     await expect.poll(() => arrived).toBe(2);
     const seen: string[] = [];
-    const loop = connection.notifies();
     seen.push((await loop.next()).value!.payload);
     await terminate(connection.info.backendPid);
     while (!connection.closed) await sleep(1);
