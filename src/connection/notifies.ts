@@ -1,7 +1,7 @@
 import * as errors from '../errors/index.js';
 import { thrownText } from '../errors/thrown.js';
 import type { Session } from '../session/session.js';
-import type { Handle } from './handle.js';
+import type { ConnectionCore } from './connection-core.js';
 
 /** A notification that the connection listens to (Psycopg: `Notify`). */
 export class Notify {
@@ -46,11 +46,11 @@ export function wakeNotifies(session: Session): void {
 export class Notifications {
   /** Called with each notification. */
   readonly handlers: NotifyHandler[];
-  readonly #handle: Handle;
+  readonly #handle: ConnectionCore;
   #backlog: Notify[] = [];
   #looping = false;
 
-  constructor(handle: Handle, handlers: readonly NotifyHandler[]) {
+  constructor(handle: ConnectionCore, handlers: readonly NotifyHandler[]) {
     this.#handle = handle;
     this.handlers = [...handlers];
   }

@@ -1,5 +1,6 @@
 import type { DumpedParam } from '../adapt/adapters-map.js';
-import type { Handle } from '../connection/handle.js';
+import type { ConnectionCore } from '../connection/connection-core.js';
+import { commit } from '../connection/unit-of-work.js';
 import * as errors from '../errors/index.js';
 import type { BoundQuery, QueryBinding } from '../query/binding.js';
 import type { Params } from '../query/placeholders.js';
@@ -15,7 +16,7 @@ const NO_PARAMS: readonly DumpedParam[] = [];
 
 /** What the executions need of their cursor. */
 export interface ExecutionsParts {
-  readonly handle: Handle;
+  readonly handle: ConnectionCore;
   /** Takes the query apart; called once there is something to be bound to it. */
   bindingOf(): QueryBinding;
   /** What makes the rows of the next batch; null if nobody wants them. */
@@ -73,7 +74,7 @@ export class Executions {
         batch = next;
       }
       if (!sent) await handle.openTransaction(held);
-      if (ownTransaction) await handle.command('COMMIT', { ...held, signal });
+      if (ownTransaction) await commit(handle, { ...held, signal });
     } catch (error) {
       await this.#source.return();
       if (!handle.session.closed && !handle.returned) {

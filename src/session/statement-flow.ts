@@ -17,8 +17,9 @@ import { statusFromByte, TransactionStatus } from './status.js';
 
 /** Who hears of how statements have ended. */
 export interface Judge {
-  onStatementDone(results: readonly StatementResult[]): void;
-  onStatementError(error: unknown): void;
+  onStatementDone(results: readonly StatementResult[], text: string): void;
+  /** `results`: of the statements of its text before the one that has failed. */
+  onStatementError(error: unknown, results: readonly StatementResult[]): void;
 }
 
 /**
@@ -343,9 +344,10 @@ export class StatementFlow {
     if (this.conversing === pending) this.conversing = null;
     this.#cancellation.answered(pending);
     this.errorMessage = error instanceof Error ? error.message : '';
-    if (error !== null) this.judge?.onStatementError(error);
+    const { results, request } = pending;
+    if (error !== null) this.judge?.onStatementError(error, results);
     // The tag of a COPY does not say in which direction it went, which its user knows.
-    else if (pending.request.conversation?.kind !== 'copy') this.judge?.onStatementDone(pending.results);
+    else if (request.conversation?.kind !== 'copy') this.judge?.onStatementDone(results, request.text);
     pending.onSettled?.();
     if (pending.abandonReason !== null && !this.#decides(pending, error)) {
       pending.reject(pending.abandonReason.reason);

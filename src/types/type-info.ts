@@ -140,7 +140,7 @@ export async function fetchType<Row extends TypeRow>(
   try {
     // A savepoint would leave a transaction that has failed in another state than it was in.
     if (connection.info.transactionStatus === TransactionStatus.INERROR) return await read();
-    return (await connection.withTransaction(read, waiting)) ?? null;
+    return await connection.withTransaction(read, waiting);
   } catch (error) {
     if (error instanceof errors.conditionClass('UndefinedObject')) return null;
     throw error;

@@ -77,7 +77,7 @@ export async function rowsAreTypedThroughThePool(): Promise<void> {
       return (await conn.execute('SELECT %s', [id], { rowFactory: scalarRow<string> })).fetchone();
     }),
   ).toEqualTypeOf<(string | null)[]>();
-  expectTypeOf(await typed.withTransaction(() => 1)).toEqualTypeOf<number | undefined>();
+  expectTypeOf(await typed.withTransaction(() => 1)).toEqualTypeOf<number>();
 }
 
 export async function rowsAreTypedThroughEveryKindOfReading(connection: AsyncConnection): Promise<void> {

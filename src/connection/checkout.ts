@@ -2,14 +2,15 @@ import * as errors from '../errors/index.js';
 import { TransactionStatus } from '../session/status.js';
 import type { AsyncConnection } from './connection.js';
 import { LENT_PARTS } from './connection.js';
-import { HANDLE, type Handle } from './handle.js';
-import type { AsyncTransaction } from './transaction.js';
+import { CORE, type ConnectionCore } from './connection-core.js';
+import { runInTransaction, AsyncTransaction } from './transaction.js';
+import { runUnit } from './unit-of-work.js';
 
 /** How long the server may take to answer the ROLLBACK of a connection that comes back, in seconds, before that is given up. */
 const ROLLBACK_LIMIT = 5;
 
 /** How a checkout ended. */
-export interface LeaseEnd {
+export interface CheckoutEnd {
   /** Whether the session is alive and idle, fit for the next borrower. */
   readonly usable: boolean;
   /** Whether writes were rolled back that nobody had committed. */
@@ -22,7 +23,7 @@ export interface LeaseEnd {
  * A fresh handle over the session of `base`, with `base`'s settings, row factory, adapters and handlers as they are now.
  * `giveBack` is what leaving its scope calls, and with `closeReturns` its `close()` as well.
  */
-export function leaseConnection<R>(
+export function lendConnection<R>(
   base: AsyncConnection<R>,
   giveBack: (handle: AsyncConnection<R>) => Promise<void>,
   closeReturns: boolean,
@@ -35,31 +36,31 @@ export function leaseConnection<R>(
  * What of a lent connection has to be kept to end its lease; undefined of what is no connection. It does not keep the connection
  * from being collected.
  */
-export function coreOf<R>(connection: AsyncConnection<R>): Handle | undefined {
-  return (connection as Partial<AsyncConnection<R>> | null | undefined)?.[HANDLE];
+export function connectionCore<R>(connection: AsyncConnection<R>): ConnectionCore | undefined {
+  return (connection as Partial<AsyncConnection<R>> | null | undefined)?.[CORE];
 }
 
 /**
- * Cuts the handle off at once: every later use of it and of its cursors raises `InterfaceError`. Cancels what still runs and
+ * Cuts the connection off at once: every later use of it and of its cursors raises `InterfaceError`. Cancels what still runs and
  * rolls back what was not committed. The result is there at once if nothing of that was needed, else when the server has
  * answered; it never rejects.
  */
-export function endLease(handle: Handle): LeaseEnd | Promise<LeaseEnd> {
-  const { session } = handle;
-  const uncommittedWrites = handle.hasUncommittedWrites;
-  handle.cutOff();
-  if (session.quiet && session.transactionStatus === TransactionStatus.IDLE) {
-    return handle.unfit ? UNFIT : FIT;
-  }
-  return finishLease(handle, uncommittedWrites);
+export function endCheckout(core: ConnectionCore): CheckoutEnd | Promise<CheckoutEnd> {
+  const { session } = core;
+  core.cutOff();
+  if (session.quiet && session.transactionStatus === TransactionStatus.IDLE)
+    return core.mustReplace ? UNUSABLE : USABLE;
+  return finishCheckout(core);
 }
 
-const FIT: LeaseEnd = { usable: true, uncommittedWrites: false };
-const UNFIT: LeaseEnd = { usable: false, uncommittedWrites: false };
+const USABLE: CheckoutEnd = { usable: true, uncommittedWrites: false };
+const UNUSABLE: CheckoutEnd = { usable: false, uncommittedWrites: false };
 
-async function finishLease(handle: Handle, uncommittedWrites: boolean): Promise<LeaseEnd> {
-  const { session } = handle;
+async function finishCheckout(core: ConnectionCore): Promise<CheckoutEnd> {
+  const { session } = core;
+  let uncommittedWrites = core.leftWrites;
   try {
+    const hadFailed = session.transactionStatus === TransactionStatus.INERROR;
     if (!session.quiet) {
       await session.abandonAll(
         new errors.InterfaceError(
@@ -67,6 +68,9 @@ async function finishLease(handle: Handle, uncommittedWrites: boolean): Promise<
         ),
       );
     }
+    // What was in flight may have been a write that is done, or the COMMIT.
+    if (!hadFailed && !session.closed && session.transactionStatus !== TransactionStatus.IDLE)
+      uncommittedWrites ||= core.record.wrote;
     // Nothing runs any more, so this is answered at once by a server that is there.
     const timer = setTimeout(() => {
       session.drop();
@@ -76,56 +80,64 @@ async function finishLease(handle: Handle, uncommittedWrites: boolean): Promise<
     } finally {
       clearTimeout(timer);
     }
-    return { usable: !session.closed && !handle.unfit, uncommittedWrites };
+    return { usable: !session.closed && !core.mustReplace, uncommittedWrites };
   } catch (error) {
     return { usable: false, uncommittedWrites, error };
   }
 }
 
+/** Whether the user of a lent connection may have committed something, as far as can be known. */
+export function mayHaveCommitted<R>(connection: AsyncConnection<R>): boolean {
+  return connection[CORE].record.committed;
+}
+
+/**
+ * Runs `body` with a lent connection: committed when it returns, given back in any case, by `giveBack`, which is told whether it
+ * failed, and rolls back.
+ */
+export async function runOnLent<R, T>(
+  connection: AsyncConnection<R>,
+  body: () => Promise<T> | T,
+  commit: () => Promise<void>,
+  giveBack: (failed: boolean) => Promise<void>,
+): Promise<T> {
+  const result = await runUnit(connection[CORE], body, { commit, undo: () => giveBack(true) });
+  await giveBack(false);
+  return result;
+}
+
+/** Runs `body` in a transaction block of `connection`. An abort of `signal` gives up opening it. */
+export function runBlock<R, T>(
+  connection: AsyncConnection<R>,
+  body: (transaction: AsyncTransaction) => Promise<T> | T,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  return runInTransaction(new AsyncTransaction(connection as AsyncConnection<never>), body, {
+    opening: signal,
+  });
+}
+
 /** Whether the session behind the connection can be used. */
 export function isAlive<R>(base: AsyncConnection<R>): boolean {
-  return !base[HANDLE].session.closed;
+  return !base[CORE].session.closed;
 }
 
 /** Whether a statement is running or waiting on the connection, or a block of several has it. */
 export function isBusy<R>(base: AsyncConnection<R>): boolean {
-  return !base[HANDLE].session.quiet;
-}
-
-/**
- * Commits an outermost block, so that success means committed: raises the connection's error if it was lost before the COMMIT,
- * `TransactionOutcomeUnknown` if between the COMMIT and its answer, `InFailedSqlTransaction` if the server could but roll back.
- */
-export async function commitForCertain(transaction: AsyncTransaction): Promise<void> {
-  const { session, pipeline } = transaction.connection[HANDLE];
-  if (pipeline.active) await pipeline.sync();
-  // In its turn, after whatever was not awaited: what is lost by then was lost before the COMMIT.
-  const status = await session.inTurn((current) => current);
-  if (status === TransactionStatus.INERROR) {
-    throw new (errors.conditionClass('InFailedSqlTransaction'))(
-      'nothing was committed: a statement of the transaction has failed, whose error went unnoticed; let it out, or run what may' +
-        ' fail within conn.withTransaction()',
-    );
-  }
-  try {
-    await transaction.commit();
-  } catch (error) {
-    if (!session.closed) throw error;
-    throw new errors.TransactionOutcomeUnknown(error);
-  }
+  return !base[CORE].session.quiet;
 }
 
 /** Calls `listener` if the session is lost, idle or in use; not if it is closed. */
 export function onLost<R>(base: AsyncConnection<R>, listener: (error: unknown) => void): void {
-  base[HANDLE].session.onLost = listener;
+  base[CORE].session.onLost = listener;
 }
 
 /** Lets the process end although the session is open, or not. */
 export function setKeepsProcessAlive<R>(base: AsyncConnection<R>, keeps: boolean): void {
-  base[HANDLE].session.setKeepsProcessAlive(keeps);
+  base[CORE].session.setKeepsProcessAlive(keeps);
 }
 
 /** Closes the session's socket without a word to the server, which does not answer. */
 export function dropConnection<R>(base: AsyncConnection<R>): void {
-  base[HANDLE].session.drop();
+  base[CORE].session.drop();
 }
