@@ -156,15 +156,17 @@ export class ConnectionCore implements SessionUser {
     wakeNotifies(this.session);
   }
 
-  /** Closes the session. */
-  async close(): Promise<void> {
+  /** Closes the session. Resolves with whether writes were left that nobody had committed, which is told once. */
+  async close(): Promise<boolean> {
     this.#endedByUser ||= !this.session.closed;
     const wrote = this.hasUncommittedWrites;
     const closed = this.session.close();
     wakeNotifies(this.session);
     await closed;
     // What was in flight may have been the COMMIT.
-    if (wrote && this.record.wrote) this.#leftWrites = true;
+    const left = wrote && this.record.wrote;
+    this.#leftWrites ||= left;
+    return left;
   }
 
   /** Raises `InterfaceError` if the connection has been returned to its pool. */

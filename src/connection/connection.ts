@@ -163,7 +163,9 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     const result = await runUnit(connection[CORE], () => fn(connection), {
       commit: () => connection.commit(),
       // What is rolled back was meant to be.
-      undo: () => connection[CORE].close(),
+      undo: async () => {
+        await connection[CORE].close();
+      },
     });
     await connection.close();
     return result;
@@ -515,9 +517,9 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     const core = this[CORE];
     if (core.returned) return;
     if (this.#parts.closeReturns) return this[Symbol.asyncDispose]();
-    await core.close();
+    const leftWrites = await core.close();
     // A pool tells of it when the connection comes back.
-    if (core.leftWrites && core.session.pool === null) reportUncommitted(core);
+    if (leftWrites && core.session.pool === null) reportUncommitted(core);
   }
 
   /** Leaving the scope: a connection of a pool returns there, another is closed. Neither commits. */

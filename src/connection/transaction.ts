@@ -289,7 +289,7 @@ export class AsyncTransaction implements AsyncDisposable {
     try {
       if (this.#outermost) await commit(core, { hold, signal });
       else if (core.session.transactionStatus === TransactionStatus.INERROR)
-        throw nothingCommitted(core, core.record.failure);
+        throw nothingCommitted(core.session, core.record.failure);
       else await core.command(this.#savepoint('RELEASE'), { hold, signal });
     } catch (error) {
       // The block is over: nothing of it may become part of what comes next.

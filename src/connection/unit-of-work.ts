@@ -1,6 +1,7 @@
 import * as errors from '../errors/index.js';
 import { locate } from '../errors/location.js';
 import type { Hold } from '../session/queue.js';
+import type { Session } from '../session/session.js';
 import { TransactionStatus } from '../session/status.js';
 import type { ConnectionCore } from './connection-core.js';
 
@@ -57,7 +58,7 @@ async function commitNow(core: ConnectionCore, hold: Hold, signal: AbortSignal |
   if (core.session.transactionStatus === TransactionStatus.IDLE) {
     // A COMMIT in a text may have ended it, in vain.
     const refused = core.record.takeRefusedCommit();
-    if (refused !== null) throw nothingCommitted(core, refused.failure);
+    if (refused !== null) throw nothingCommitted(core.session, refused.failure);
     return;
   }
   await sendCommit(core, 'COMMIT', 'COMMIT', hold, signal);
@@ -88,7 +89,8 @@ async function sendCommit(
     core.record.committed = true;
     throw new errors.TransactionOutcomeUnknown(error);
   }
-  if (tag !== expected) throw nothingCommitted(core, core.record.takeRefusedCommit()?.failure ?? null);
+  if (tag !== expected)
+    throw nothingCommitted(core.session, core.record.takeRefusedCommit()?.failure ?? null);
 }
 
 /** Whether the server has answered with an error, rather than with the end of the session, which leaves open what came before. */
@@ -97,13 +99,13 @@ function isAnswer(error: unknown): boolean {
 }
 
 /** The server has rolled back, or could do nothing else; `failure` is what a statement of the transaction has failed with. */
-export function nothingCommitted(core: ConnectionCore, failure: errors.Error | null): errors.Error {
+export function nothingCommitted(session: Session, failure: errors.Error | null): errors.Error {
   const why = failure === null ? '' : ` (${failure.message})`;
   const error = new (errors.conditionClass('InFailedSqlTransaction'))(
     `nothing was committed: a statement of the transaction has failed${why}, and its error was caught; let it out, or run` +
       ' what may fail within conn.withTransaction()',
     failure === null ? {} : { cause: failure },
   );
-  locate(error, core.session.location);
+  locate(error, session.location);
   return error;
 }

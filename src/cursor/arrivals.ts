@@ -20,7 +20,7 @@ export class Arrivals {
   /** Sends without waiting. */
   send(request: StatementRequest, arrived: (results: readonly StatementResult[]) => void): void {
     const answer = this.#handle.run(request);
-    this.#handle.pipeline.watch(answer);
+    this.#handle.pipeline.watch(answer, request.text);
     const arrival = answer.then(
       (results) => {
         this.#answers.delete(arrival);
