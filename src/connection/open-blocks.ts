@@ -15,6 +15,18 @@ export type BlockState =
   | 'of unknown outcome'
   | 'left out of order';
 
+/** What messages say of a block in each of them. */
+export const SHOWN_STATE: Readonly<Record<BlockState, string>> = {
+  opening: 'is not open yet',
+  active: 'is open',
+  ending: 'is being ended',
+  'could not be opened': 'could not be opened',
+  committed: 'has been committed already',
+  'rolled back': 'has been rolled back already',
+  'of unknown outcome': 'is over, and its outcome is unknown',
+  'left out of order': 'has been left out of order',
+};
+
 /**
  * A transaction block as its connection knows it, and as the asynchronous context of its callback does. Both may outlive the
  * connection that its user holds, so it knows nothing of that.

@@ -4,7 +4,7 @@ import type { Hold } from '../session/queue.js';
 import { TransactionStatus } from '../session/status.js';
 import type { AsyncConnection } from './connection.js';
 import { CORE, type ConnectionCore } from './connection-core.js';
-import { Block, checkNesting, type BlockState } from './open-blocks.js';
+import { Block, checkNesting, SHOWN_STATE, type BlockState } from './open-blocks.js';
 import { beginStatement } from './transaction-settings.js';
 import { commit, nothingCommitted, runUnit } from './unit-of-work.js';
 
@@ -68,7 +68,7 @@ export class AsyncTransaction implements AsyncDisposable {
   #depth = 0;
   /** Whether the transaction had changed data before the block. */
   #wroteBefore = false;
-  /** The end of the block that is under way; null if none is. */
+  /** The last end of the block that was asked for. */
   #ending: Promise<void> | null = null;
 
   /** @internal Use `conn.transaction()` or `conn.withTransaction()`. */
@@ -192,12 +192,14 @@ export class AsyncTransaction implements AsyncDisposable {
 
   /** Rolls back unless the block has been ended. A COPY or a stream that has been begun in it, and not been left, is ended before. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#ending !== null) {
-      // How it ends, its caller is told.
-      await this.#ending.catch(() => undefined);
+    // How an end that is under way goes, its caller is told.
+    if (this.#block.state === 'ending') await this.#ending?.catch(() => undefined);
+    if (!this.#block.isOpen) return;
+    if (!this.#core.usable) {
+      // A connection that is gone has rolled back already, and its end is the business of whoever used it.
+      this.#close('rolled back');
+      return;
     }
-    // A connection that is gone has rolled back already, and its end is the business of whoever used it.
-    if (!this.active) return;
     await this.#core.session.abandonConversation(
       new errors.InterfaceError('the transaction block that it was begun in has been left'),
     );
@@ -211,7 +213,7 @@ export class AsyncTransaction implements AsyncDisposable {
 
   /** @internal Commits what the callback has left open, or waits for the end that it has begun. */
   async finish(signal: AbortSignal | undefined): Promise<void> {
-    if (this.#ending !== null) await this.#ending;
+    if (this.#block.state === 'ending') await this.#ending;
     else if (this.#block.state === 'active') await this.commit(signal === undefined ? {} : { signal });
   }
 
@@ -267,8 +269,6 @@ export class AsyncTransaction implements AsyncDisposable {
         this.#close(error instanceof errors.TransactionOutcomeUnknown ? 'of unknown outcome' : 'rolled back');
       }
       throw error;
-    } finally {
-      this.#ending = null;
     }
   }
 
@@ -337,18 +337,7 @@ export class AsyncTransaction implements AsyncDisposable {
   }
 
   #refuse(what: string): never {
-    const { state } = this.#block;
-    const is =
-      state === 'committed' || state === 'rolled back'
-        ? `has been ${state} already`
-        : state === 'ending'
-          ? 'is being ended'
-          : state === 'opening'
-            ? 'is not open yet'
-            : state === 'of unknown outcome'
-              ? 'is over, and its outcome is unknown'
-              : `${state === 'left out of order' ? 'has been ' : ''}${state}`;
-    throw new errors.ProgrammingError(`the transaction ${is}: ${what}`);
+    throw new errors.ProgrammingError(`the transaction ${SHOWN_STATE[this.#block.state]}: ${what}`);
   }
 
   /** As `util.inspect()` prints it. */
@@ -385,6 +374,9 @@ export async function runInTransaction<T>(
     if (error instanceof Rollback && (error.transaction === null || error.transaction === transaction))
       return undefined as T;
     throw error;
+  } finally {
+    // Open still is only what its user has closed or given back.
+    await transaction[Symbol.asyncDispose]();
   }
 }
 
