@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import {
   AsyncConnection,
-  AsyncConnectionPool,
   conninfoToDict,
   errors,
   TransactionStatus,
+  type AsyncConnectionPool,
   type ConninfoParams,
 } from '../../src/index.js';
 import { admin, dsn, makePool, terminate } from '../support/database.js';
@@ -39,9 +40,9 @@ interface Death {
   readonly parent?: number;
   readonly pause?: number;
   /** Strikes before the commit is asked for. */
-  before?(victim: Victim): Promise<unknown>;
+  readonly before?: (victim: Victim) => Promise<unknown>;
   /** Strikes while the COMMIT runs. */
-  during?(victim: Victim): Promise<unknown>;
+  readonly during?: (victim: Victim) => Promise<unknown>;
   readonly raises: abstract new (...args: never[]) => Error;
   /** Only where a pool lends the connection. */
   readonly ofPool?: boolean;
@@ -268,7 +269,7 @@ async function outcome(call: Committing, death: Death): Promise<string> {
     await conn.execute('INSERT INTO unit_work VALUES (%s, %s, %s)', [id, parent, pause]);
     await death.before?.(victim);
     const { during } = death;
-    if (during !== undefined) striking = untilCommitting(victim).then(() => during.call(death, victim));
+    if (during !== undefined) striking = untilCommitting(victim).then(() => during(victim));
     return 'stored';
   };
   const connections: AsyncConnection[] = [];
@@ -289,7 +290,7 @@ async function outcome(call: Committing, death: Death): Promise<string> {
   await striking;
   const isUnknown = error instanceof errors.TransactionOutcomeUnknown;
   if (error === null) wrong.push('it resolved');
-  else if (!(error instanceof death.raises)) wrong.push(`it raised ${String(error)}`);
+  else if (!(error instanceof death.raises)) wrong.push(`it raised ${inspect(error)}`);
   const stored = (await admin('SELECT 1 FROM unit_work WHERE id = $1', [id])).length > 0;
   if (stored && !isUnknown) wrong.push('the row is stored');
   const own = connections[0];
