@@ -234,7 +234,11 @@ export class ConnectionCore implements SessionUser {
    */
   async command(
     text: string,
-    options: { onlyIf?: 'in transaction' | 'idle'; hold?: Hold; signal?: AbortSignal | undefined } = {},
+    options: {
+      onlyIf?: 'in transaction' | 'idle';
+      hold?: Hold | undefined;
+      signal?: AbortSignal | undefined;
+    } = {},
   ): Promise<readonly StatementResult[]> {
     this.check();
     const { onlyIf, hold, signal } = options;

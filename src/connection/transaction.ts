@@ -178,28 +178,25 @@ export class AsyncTransaction implements AsyncDisposable {
    * if its end has not been sent; else the call rejects with the reason and the block is rolled back, or it resolves if the server
    * had committed already.
    */
-  async commit(options: TransactionEndOptions = {}): Promise<void> {
-    await this.#end(this.#forceRollback ? 'rollback' : 'commit', options);
+  commit(options: TransactionEndOptions = {}): Promise<void> {
+    return this.#end(this.#forceRollback ? 'rollback' : 'commit', options);
   }
 
   /**
    * Ends the block and undoes what it did; if the connection has been lost or closed, that is done already. An aborted `signal`
    * leaves the block open if its end has not been sent.
    */
-  async rollback(options: TransactionEndOptions = {}): Promise<void> {
-    await this.#end('rollback', options);
+  rollback(options: TransactionEndOptions = {}): Promise<void> {
+    return this.#end('rollback', options);
   }
 
   /** Rolls back unless the block has been ended. A COPY or a stream that has been begun in it, and not been left, is ended before. */
   async [Symbol.asyncDispose](): Promise<void> {
     // How an end that is under way goes, its caller is told.
     if (this.#block.state === 'ending') await this.#ending?.catch(() => undefined);
+    // A connection that is gone has rolled back already, and its end is the business of whoever used it.
+    this.closeIfGone();
     if (!this.#block.isOpen) return;
-    if (!this.#core.usable) {
-      // A connection that is gone has rolled back already, and its end is the business of whoever used it.
-      this.#close('rolled back');
-      return;
-    }
     await this.#core.session.abandonConversation(
       new errors.InterfaceError('the transaction block that it was begun in has been left'),
     );
@@ -225,6 +222,11 @@ export class AsyncTransaction implements AsyncDisposable {
       // A mistake in the program, which would stay hidden behind the callback's error. Other failures are less than that.
       if (error instanceof errors.OutOfOrderTransactionNesting) throw error;
     }
+  }
+
+  /** @internal Notes that its connection is lost, or was closed or given back: the block is over. */
+  closeIfGone(): void {
+    if (this.#block.isOpen && !this.#core.usable) this.#close('rolled back');
   }
 
   async #end(action: 'commit' | 'rollback', { signal }: TransactionEndOptions): Promise<void> {
@@ -375,8 +377,7 @@ export async function runInTransaction<T>(
       return undefined as T;
     throw error;
   } finally {
-    // Open still is only what its user has closed or given back.
-    await transaction[Symbol.asyncDispose]();
+    transaction.closeIfGone();
   }
 }
 

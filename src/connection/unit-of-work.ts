@@ -47,14 +47,20 @@ export interface CommitOptions {
  * server's error, or, if the server has rolled back for an abort of `signal`, with its reason.
  */
 export async function commit(core: ConnectionCore, { hold, signal }: CommitOptions = {}): Promise<void> {
-  if (hold !== undefined) return commitNow(core, hold, signal);
+  const { pipeline, session } = core;
   core.check();
-  if (core.pipeline.active) await core.pipeline.sync(signal);
+  if (hold === undefined && pipeline.active) await pipeline.sync(signal);
   // In its turn, behind whatever was not awaited: what is lost by then was lost before the COMMIT.
-  return core.session.exclusively((held) => commitNow(core, held, signal), signal);
+  const isTurn = hold !== undefined || (session.quiet && !pipeline.active);
+  if (isTurn) await commitNow(core, hold, signal);
+  else await session.exclusively((held) => commitNow(core, held, signal), signal);
 }
 
-async function commitNow(core: ConnectionCore, hold: Hold, signal: AbortSignal | undefined): Promise<void> {
+async function commitNow(
+  core: ConnectionCore,
+  hold: Hold | undefined,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   if (core.session.transactionStatus === TransactionStatus.IDLE) {
     // A COMMIT in a text may have ended it, in vain.
     const refused = core.record.takeRefusedCommit();
@@ -77,15 +83,16 @@ async function sendCommit(
   core: ConnectionCore,
   text: string,
   expected: string,
-  hold: Hold,
+  hold: Hold | undefined,
   signal: AbortSignal | undefined,
 ): Promise<void> {
+  const wasClosed = core.session.closed;
   let tag: string | null | undefined;
   try {
     const [result] = await core.command(text, { hold, signal });
     tag = result?.tag;
   } catch (error) {
-    if (!core.session.closed || isAnswer(error)) throw error;
+    if (wasClosed || !core.session.closed || isAnswer(error)) throw error;
     core.record.committed = true;
     throw new errors.TransactionOutcomeUnknown(error);
   }
