@@ -20,12 +20,12 @@ export interface CheckoutEnd {
 }
 
 /**
- * A fresh handle over the session of `base`, with `base`'s settings, row factory, adapters and handlers as they are now.
+ * A fresh connection over the session of `base`, with `base`'s settings, row factory, adapters and handlers as they are now.
  * `giveBack` is what leaving its scope calls, and with `closeReturns` its `close()` as well.
  */
 export function lendConnection<R>(
   base: AsyncConnection<R>,
-  giveBack: (handle: AsyncConnection<R>) => Promise<void>,
+  giveBack: (connection: AsyncConnection<R>) => Promise<void>,
   closeReturns: boolean,
 ): AsyncConnection<R> {
   const Class = base.constructor as typeof AsyncConnection<R>;
@@ -33,7 +33,7 @@ export function lendConnection<R>(
 }
 
 /**
- * What of a lent connection has to be kept to end its lease; undefined of what is no connection. It does not keep the connection
+ * What of a lent connection has to be kept to end its checkout; undefined of what is no connection. It does not keep the connection
  * from being collected.
  */
 export function connectionCore<R>(connection: AsyncConnection<R>): ConnectionCore | undefined {

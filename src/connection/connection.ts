@@ -68,7 +68,7 @@ export interface WaitOptions {
 /** Tells a connection the name of the pool that makes it. @internal */
 export const POOL_NAME: unique symbol = Symbol('usingpg.poolName');
 
-/** What a handle of a pooled connection takes over from the connection it was made of. @internal */
+/** What a lent connection takes over from the connection it was made of. @internal */
 export interface ConnectionParts<R> extends CoreParts {
   readonly adapters: AdaptersMap;
   readonly rowFactory: RowFactory<R>;
@@ -218,9 +218,9 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   cursor<T = R>(options: ServerCursorOptions<T> & { name: string }): AsyncServerCursor<T>;
   cursor<T = R>(options?: CursorOptions<T>): AsyncCursor<T>;
   cursor<T = R>(options: ServerCursorOptions<T> & { name?: string } = {}): AsyncCursor<T> {
-    const handle = this[CORE];
-    handle.check();
-    if (handle.session.closed) throw handle.session.unusable();
+    const core = this[CORE];
+    core.check();
+    if (core.session.closed) throw core.session.unusable();
     const self = this as unknown as AsyncConnection<unknown>;
     const { name } = options;
     return name === undefined
@@ -490,11 +490,11 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * An abort of its own `signal` ends the wait only: the request has been made.
    */
   async cancelSafe(options: { timeout?: number; signal?: AbortSignal } = {}): Promise<void> {
-    const handle = this[CORE];
-    handle.check();
-    if (handle.session.closed) return;
+    const core = this[CORE];
+    core.check();
+    if (core.session.closed) return;
     this.#twoPhase?.checkNotPrepared('cancelSafe');
-    await cancelWithin(handle.session, options.timeout, options.signal);
+    await cancelWithin(core.session, options.timeout, options.signal);
   }
 
   // --- the end
@@ -559,10 +559,10 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     { signal }: WaitOptions,
   ): Promise<void> {
     checkSetting(name, value);
-    const handle = this[CORE];
-    await handle.inTurn((status: TransactionStatus) => {
-      checkIdle(name, status, handle);
-      handle.settings[name] = value;
+    const core = this[CORE];
+    await core.inTurn((status: TransactionStatus) => {
+      checkIdle(name, status, core);
+      core.settings[name] = value;
     }, signal);
   }
 }

@@ -50,7 +50,12 @@ class Checkout<R> implements Held<AsyncConnection<R>> {
   fresh: AsyncConnection<R> | null = null;
   place = 0;
 
-  constructor(lending: Lending<R>, lease: Lease<AsyncConnection<R>>, core: ConnectionCore, watched: Watched | null) {
+  constructor(
+    lending: Lending<R>,
+    lease: Lease<AsyncConnection<R>>,
+    core: ConnectionCore,
+    watched: Watched | null,
+  ) {
     this.lending = lending;
     this.lease = lease;
     this.core = core;
