@@ -84,10 +84,10 @@ export interface QueryMessage extends TracedMessage, ConnectionMessage {
 
 // --- what is told
 
-/** A connection came back to its pool with writes that nobody had committed: `usingpg:uncommitted`. */
+/** A connection came back to its pool, or was closed, with writes that nobody had committed: `usingpg:uncommitted`. */
 export interface UncommittedMessage {
-  /** The pool's name. */
-  readonly pool: string;
+  /** The pool's name; null for a connection without one. */
+  readonly pool: string | null;
   /** The process id of the backend. */
   readonly backendPid: number;
 }

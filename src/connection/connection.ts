@@ -13,7 +13,7 @@ import type { TransactionStatus } from '../session/status.js';
 import { cancelWithin } from './cancel-safe.js';
 import { checkConnectOptions } from './connect-options.js';
 import { chosenParams, openSession } from './connect.js';
-import { HANDLE, Handle, type HandleParts } from './handle.js';
+import { CORE, ConnectionCore, type CoreParts } from './connection-core.js';
 import { Handlers } from './handlers.js';
 import { checkIdle, ConnectionInfo } from './info.js';
 import { AsyncPipeline, runInPipeline, type PipelineOptions } from './pipeline.js';
@@ -23,6 +23,8 @@ import type { NotifiesOptions, Notify, NotifyHandler } from './notifies.js';
 import { AsyncTransaction, runInTransaction, type TransactionOptions } from './transaction.js';
 import { checkSetting, DEFAULT_SETTINGS, type TransactionSettings } from './transaction-settings.js';
 import { TwoPhase, Xid } from './two-phase.js';
+import { reportUncommitted } from './uncommitted.js';
+import { commit, runUnit } from './unit-of-work.js';
 
 /** Makes the cursors of a connection; a subclass of `AsyncCursor`. */
 export type CursorFactory = new <T>(
@@ -67,8 +69,8 @@ export interface WaitOptions {
 /** Tells a connection the name of the pool that makes it. @internal */
 export const POOL_NAME: unique symbol = Symbol('usingpg.poolName');
 
-/** What a handle of a pooled connection takes over from the connection it was made of. @internal */
-export interface ConnectionParts<R> extends HandleParts {
+/** What a lent connection takes over from the connection it was made of. @internal */
+export interface ConnectionParts<R> extends CoreParts {
   readonly adapters: AdaptersMap;
   readonly rowFactory: RowFactory<R>;
   readonly cursorFactory: CursorFactory;
@@ -105,7 +107,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   /** How values are sent and loaded on this connection; a copy of the global `adapters` made when it connected. */
   readonly adapters: AdaptersMap;
   /** @internal */
-  readonly [HANDLE]: Handle;
+  readonly [CORE]: ConnectionCore;
   readonly #parts: ConnectionParts<R>;
   #info: ConnectionInfo | null = null;
   #twoPhase: TwoPhase | null = null;
@@ -143,10 +145,37 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     });
   }
 
+  /**
+   * Connects, and runs `fn` with the connection: what `fn` did is committed when it returns, rolled back when it throws; the connection
+   * is closed in any case (Psycopg: `async with await AsyncConnection.connect()`). Raises what `connect()` and `commit()` raise.
+   *
+   * @example
+   * const id = await AsyncConnection.withConnection('postgresql://localhost/app', async (conn) => {
+   *   const cursor = await conn.execute('INSERT INTO visit DEFAULT VALUES RETURNING id');
+   *   return (await cursor.fetchone())![0];
+   * });
+   */
+  static async withConnection<T, R = TupleRow>(
+    conninfo: string | ConninfoParams,
+    fn: (connection: AsyncConnection<R>) => Promise<T> | T,
+    options: ConnectOptions<R> = {},
+  ): Promise<T> {
+    const connection = await this.connect<R>(conninfo, options);
+    const result = await runUnit(connection[CORE], () => fn(connection), {
+      commit: () => connection.commit(),
+      // What is rolled back was meant to be.
+      undo: async () => {
+        await connection[CORE].close();
+      },
+    });
+    await connection.close();
+    return result;
+  }
+
   /** @internal Use `AsyncConnection.connect()` or a pool. */
   constructor(parts: ConnectionParts<R>) {
     this.#parts = parts;
-    this[HANDLE] = new Handle(parts);
+    this[CORE] = new ConnectionCore(parts);
     this.adapters = parts.adapters;
     this.rowFactory = parts.rowFactory;
     this.cursorFactory = parts.cursorFactory;
@@ -155,7 +184,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
 
   /** @internal */
   [LENT_PARTS](giveBack: ConnectionParts<R>['giveBack'], closeReturns: boolean): ConnectionParts<R> {
-    const { session, settings, policy, noticeHandlers, notifications } = this[HANDLE];
+    const { session, settings, policy, noticeHandlers, notifications } = this[CORE];
     return {
       session,
       params: this.#parts.params,
@@ -174,11 +203,11 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
 
   /** What is known of the connection and its server. */
   get info(): ConnectionInfo {
-    return (this.#info ??= new ConnectionInfo(this[HANDLE], this.#parts.params));
+    return (this.#info ??= new ConnectionInfo(this[CORE], this.#parts.params));
   }
 
   get #xa(): TwoPhase {
-    return (this.#twoPhase ??= new TwoPhase(this[HANDLE]));
+    return (this.#twoPhase ??= new TwoPhase(this[CORE]));
   }
 
   // --- cursors
@@ -190,8 +219,8 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   cursor<T = R>(options: ServerCursorOptions<T> & { name: string }): AsyncServerCursor<T>;
   cursor<T = R>(options?: CursorOptions<T>): AsyncCursor<T>;
   cursor<T = R>(options: ServerCursorOptions<T> & { name?: string } = {}): AsyncCursor<T> {
-    const handle = this[HANDLE];
-    handle.checkUsable();
+    const core = this[CORE];
+    core.checkUsable();
     const self = this as unknown as AsyncConnection<unknown>;
     const { name } = options;
     return name === undefined
@@ -220,41 +249,68 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   // --- transactions
 
   /**
-   * Commits the open transaction, if there is one. What an aborted `signal` does is exact: before the COMMIT is sent, the transaction
-   * stays open; while it runs, it is cancelled, and the call rejects with the reason if the server has rolled back, resolves if
-   * it had committed already, and raises `TransactionOutcomeUnknown` if the server does not say, within a few seconds.
+   * Commits the open transaction, if there is one. Resolves only if the server has said so: raises `InFailedSqlTransaction` if it
+   * has rolled back instead, since a statement of the transaction had failed (the error's `cause`), the connection's error if it
+   * was lost before, and `TransactionOutcomeUnknown` if it was lost between the COMMIT and its answer. Whatever it raises, nothing is
+   * left of the transaction, unless it was refused before the COMMIT was sent.
+   *
+   * What an aborted `signal` does is exact: before the COMMIT is sent, the transaction stays open; while it runs, it is cancelled,
+   * and the call rejects with the reason if the server has rolled back, resolves if it had committed already, and raises
+   * `TransactionOutcomeUnknown` if the server does not say, within a few seconds.
    */
   async commit(options: WaitOptions = {}): Promise<void> {
     this.#checkNoBlock('commit');
     this.#twoPhase?.checkNone('commit');
-    await this[HANDLE].command('COMMIT', { onlyIf: 'in transaction', signal: options.signal });
+    await commit(this[CORE], { signal: options.signal });
   }
 
   /** Rolls back the open transaction, if there is one. A ROLLBACK that runs is not undone by an abort: then it resolves. */
   async rollback(options: WaitOptions = {}): Promise<void> {
     this.#checkNoBlock('rollback');
     this.#twoPhase?.checkNone('rollback');
-    await this[HANDLE].command('ROLLBACK', { onlyIf: 'in transaction', signal: options.signal });
+    const core = this[CORE];
+    await core.command('ROLLBACK', { onlyIf: 'in transaction', signal: options.signal });
+    core.record.takeRefusedCommit();
   }
 
   /**
    * Opens a transaction block, or a savepoint if a transaction is open (Psycopg: `transaction()`). Leaving the scope without
    * `tx.commit()` rolls it back.
+   *
+   * Blocks nest, they do not interleave: `ConcurrentTransaction` is raised while another task's `withTransaction()` is under way on
+   * this connection, and while any block of it is being opened or ended. A block of this form belongs to whoever holds the
+   * connection: others that are begun meanwhile are nested in it, whoever begins them. Where several tasks share a connection, use
+   * `withTransaction()`.
    */
   async transaction(options?: TransactionOptions): Promise<AsyncTransaction> {
-    return new AsyncTransaction(this, options).enter(options?.signal);
+    return new AsyncTransaction(this, options).open(undefined, options?.signal);
   }
 
   /**
-   * Runs `fn` in a transaction block: committed when it returns, rolled back when it throws. Resolves with what `fn`
-   * returned, or undefined after a `Rollback`.
+   * Runs `fn` in a transaction block: committed when it returns, rolled back when it throws. What was closed or given back, or was
+   * committed or rolled back by `fn` itself, has nothing to commit. Resolves with what `fn` returned; with undefined after a
+   * `Rollback`, which the compiler can't see: an `fn` that may throw one is best typed to return `T | undefined`.
+   *
+   * Blocks nest, they do not interleave. Called from within `fn`, directly or by whatever it has begun, it makes a savepoint. Called by
+   * another task while `fn` is under way, it raises `ConcurrentTransaction` at once, and the block of `fn` is unharmed. Where the
+   * asynchronous context (`AsyncLocalStorage`) of `fn` is lost, `tx.withTransaction()` nests.
+   *
+   * Raises what `commit()` raises: it resolves only if the server has said COMMIT.
    */
-  async withTransaction<T>(
-    fn: (transaction: AsyncTransaction) => Promise<T>,
+  withTransaction(
+    fn: (transaction: AsyncTransaction) => Promise<never>,
     options?: TransactionOptions,
-  ): Promise<T | undefined> {
-    const transaction = new AsyncTransaction(this, options);
-    return runInTransaction(transaction, fn, options?.signal);
+  ): Promise<undefined>;
+  withTransaction<T>(
+    fn: (transaction: AsyncTransaction) => Promise<T> | T,
+    options?: TransactionOptions,
+  ): Promise<T>;
+  async withTransaction<T>(
+    fn: (transaction: AsyncTransaction) => Promise<T> | T,
+    options?: TransactionOptions,
+  ): Promise<T> {
+    const signal = options?.signal;
+    return runInTransaction(new AsyncTransaction(this, options), fn, { opening: signal, commit: signal });
   }
 
   /**
@@ -272,22 +328,22 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
 
   /** Whether each statement is a transaction of its own. */
   get autocommit(): boolean {
-    return this[HANDLE].settings.autocommit;
+    return this[CORE].settings.autocommit;
   }
 
   /** The isolation level of the transactions to come; null: the server's default. */
   get isolationLevel(): IsolationLevel | null {
-    return this[HANDLE].settings.isolationLevel;
+    return this[CORE].settings.isolationLevel;
   }
 
   /** Whether the transactions to come are read only; null: the server's default. */
   get readOnly(): boolean | null {
-    return this[HANDLE].settings.readOnly;
+    return this[CORE].settings.readOnly;
   }
 
   /** Whether the transactions to come are deferrable; null: the server's default. */
   get deferrable(): boolean | null {
-    return this[HANDLE].settings.deferrable;
+    return this[CORE].settings.deferrable;
   }
 
   /** Changes `autocommit`. Raises `ProgrammingError` if a transaction is open. */
@@ -312,18 +368,18 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
 
   /** After how many executions a statement is prepared on the server; null: never. */
   get prepareThreshold(): number | null {
-    return this[HANDLE].policy.threshold;
+    return this[CORE].policy.threshold;
   }
   set prepareThreshold(value: number | null) {
-    this[HANDLE].policy.threshold = value;
+    this[CORE].policy.threshold = value;
   }
 
   /** How many prepared statements are kept on the server; 0: none; null: no limit. */
   get preparedMax(): number | null {
-    return this[HANDLE].policy.max;
+    return this[CORE].policy.max;
   }
   set preparedMax(value: number | null) {
-    this[HANDLE].policy.max = value;
+    this[CORE].policy.max = value;
   }
 
   // --- two-phase commit
@@ -396,7 +452,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * for await (const { payload } of conn.notifies()) console.log(payload);
    */
   notifies(options: NotifiesOptions = {}): AsyncGenerator<Notify, void, void> {
-    const loop = this[HANDLE].notifications.loop(options);
+    const loop = this[CORE].notifications.loop(options);
     loopsOf.set(loop, this as unknown as AsyncConnection<never>);
     return loop;
   }
@@ -406,12 +462,12 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * that throws raises a process warning.
    */
   addNotifyHandler(handler: NotifyHandler): void {
-    this[HANDLE].notifications.handlers.add(handler);
+    this[CORE].notifications.handlers.add(handler);
   }
 
   /** Undoes `addNotifyHandler`. Raises `ProgrammingError` for a handler that was not added. */
   removeNotifyHandler(handler: NotifyHandler): void {
-    if (!this[HANDLE].notifications.handlers.remove(handler))
+    if (!this[CORE].notifications.handlers.remove(handler))
       throw new errors.ProgrammingError('removeNotifyHandler() got a handler that was never added');
   }
 
@@ -419,12 +475,12 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
 
   /** Calls `handler` with each notice of the server, as `addNotifyHandler()` does (Psycopg: `add_notice_handler`). */
   addNoticeHandler(handler: NoticeHandler): void {
-    this[HANDLE].noticeHandlers.add(handler);
+    this[CORE].noticeHandlers.add(handler);
   }
 
   /** Undoes `addNoticeHandler`. Raises `ProgrammingError` for a handler that was not added. */
   removeNoticeHandler(handler: NoticeHandler): void {
-    if (!this[HANDLE].noticeHandlers.remove(handler))
+    if (!this[CORE].noticeHandlers.remove(handler))
       throw new errors.ProgrammingError('removeNoticeHandler() got a handler that was never added');
   }
 
@@ -437,23 +493,23 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * An abort of its own `signal` ends the wait only: the request has been made.
    */
   async cancelSafe(options: { timeout?: number; signal?: AbortSignal } = {}): Promise<void> {
-    const handle = this[HANDLE];
-    handle.check();
-    if (handle.session.closed) return;
+    const core = this[CORE];
+    core.check();
+    if (core.session.closed) return;
     this.#twoPhase?.checkNotPrepared('cancelSafe');
-    await cancelWithin(handle.session, options.timeout, options.signal);
+    await cancelWithin(core.session, options.timeout, options.signal);
   }
 
   // --- the end
 
   /** Whether the connection can't be used any more. */
   get closed(): boolean {
-    return this[HANDLE].returned || this[HANDLE].session.closed;
+    return !this[CORE].usable;
   }
 
   /** Whether the connection was lost rather than closed. */
   get broken(): boolean {
-    return this[HANDLE].session.broken;
+    return this[CORE].session.broken;
   }
 
   /**
@@ -461,9 +517,12 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * let go of it, at most a few seconds later. Closing twice does nothing. In a pool with `closeReturns` it goes back there.
    */
   async close(): Promise<void> {
-    if (this[HANDLE].returned) return;
+    const core = this[CORE];
+    if (core.returned) return;
     if (this.#parts.closeReturns) return this[Symbol.asyncDispose]();
-    await this[HANDLE].session.close();
+    const leftWrites = await core.close();
+    // A pool tells of it when the connection comes back.
+    if (leftWrites && core.session.pool === null) reportUncommitted(core);
   }
 
   /** Leaving the scope: a connection of a pool returns there, another is closed. Neither commits. */
@@ -475,7 +534,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
 
   /** As `util.inspect()` prints it: what it is connected to, and its state; never a password. */
   [INSPECT](): string {
-    const { session, returned } = this[HANDLE];
+    const { session, returned } = this[CORE];
     const { host, port, dbname, user, pid } = session.location;
     const state = returned
       ? 'returned to its pool'
@@ -489,8 +548,8 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   }
 
   #checkNoBlock(what: string): void {
-    this[HANDLE].check();
-    if (this[HANDLE].transactions > 0) {
+    this[CORE].check();
+    if (this[CORE].blocks.length > 0) {
       throw new errors.ProgrammingError(
         `${what}() is not possible inside a transaction block, which ends by itself: use the block's own ${what}()`,
       );
@@ -503,10 +562,10 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     { signal }: WaitOptions,
   ): Promise<void> {
     checkSetting(name, value);
-    const handle = this[HANDLE];
-    await handle.inTurn((status: TransactionStatus) => {
-      checkIdle(name, status, handle);
-      handle.settings[name] = value;
+    const core = this[CORE];
+    await core.inTurn((status: TransactionStatus) => {
+      checkIdle(name, status, core);
+      core.settings[name] = value;
     }, signal);
   }
 }

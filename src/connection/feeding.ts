@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import * as errors from '../errors/index.js';
-import type { Handle } from './handle.js';
+import type { ConnectionCore } from './connection-core.js';
 
 const feedings = new AsyncLocalStorage<Feeding>();
 const DONE = Promise.resolve({ done: true as const, value: undefined });
@@ -12,12 +12,12 @@ let count = 0;
  * that connection would wait for executemany(), which waits for the source. What the source does is known by its asynchronous context.
  */
 export class Feeding<T = unknown> implements AsyncIterable<T> {
-  readonly #handle: Handle;
+  readonly #handle: ConnectionCore;
   readonly #items: AsyncIterable<T>;
   readonly #outer = feedings.getStore();
   #isOver = false;
 
-  constructor(handle: Handle, items: AsyncIterable<T>) {
+  constructor(handle: ConnectionCore, items: AsyncIterable<T>) {
     this.#handle = handle;
     this.#items = items;
     count++;
@@ -40,7 +40,7 @@ export class Feeding<T = unknown> implements AsyncIterable<T> {
   }
 
   /** Raises `ProgrammingError` within a source that feeds an executemany() of this connection. */
-  static checkNone(handle: Handle): void {
+  static checkNone(handle: ConnectionCore): void {
     if (count === 0) return;
     for (let feeding = feedings.getStore(); feeding !== undefined; feeding = feeding.#outer) {
       if (feeding.#isOver || feeding.#handle !== handle) continue;

@@ -1,7 +1,7 @@
 import * as errors from '../errors/index.js';
 import type { PipelineStatus } from '../session/status.js';
 import { TransactionStatus } from '../session/status.js';
-import type { Handle } from './handle.js';
+import type { ConnectionCore } from './connection-core.js';
 
 /** The state of a connection (Psycopg: `pq.ConnStatus`). */
 export const ConnStatus = {
@@ -14,33 +14,33 @@ export type ConnStatus = (typeof ConnStatus)[keyof typeof ConnStatus];
 
 /** What is known of a connection and its server (Psycopg: `ConnectionInfo`). Reading it never waits for the server. */
 export class ConnectionInfo {
-  readonly #handle: Handle;
+  readonly #core: ConnectionCore;
   readonly #params: Readonly<Record<string, string>>;
 
   /** @internal */
-  constructor(handle: Handle, params: Readonly<Record<string, string>>) {
-    this.#handle = handle;
+  constructor(core: ConnectionCore, params: Readonly<Record<string, string>>) {
+    this.#core = core;
     this.#params = params;
   }
 
   /** The message of the error that the last statement failed with, or that ended the connection; '' if there is none. */
   get errorMessage(): string {
-    return this.#handle.session.errorMessage;
+    return this.#core.session.errorMessage;
   }
 
   /** Whether the connection is in a pipeline, and whether a statement of it has failed. */
   get pipelineStatus(): PipelineStatus {
-    return this.#handle.session.pipelineStatus;
+    return this.#core.session.pipelineStatus;
   }
 
   /** `BAD` once the connection is closed, lost or given back. */
   get status(): ConnStatus {
-    return this.#handle.returned || this.#handle.session.closed ? ConnStatus.BAD : ConnStatus.OK;
+    return this.#core.usable ? ConnStatus.OK : ConnStatus.BAD;
   }
 
   /** Whether a transaction is open, and whether it has failed; `ACTIVE` while a statement runs. */
   get transactionStatus(): TransactionStatus {
-    return this.#handle.returned ? TransactionStatus.UNKNOWN : this.#handle.session.transactionStatus;
+    return this.#core.returned ? TransactionStatus.UNKNOWN : this.#core.session.transactionStatus;
   }
 
   /** The connection string, without the password and without defaults. */
@@ -58,42 +58,42 @@ export class ConnectionInfo {
 
   /** The host's name, or the directory of the unix socket. */
   get host(): string {
-    return this.#handle.session.address.host;
+    return this.#core.session.address.host;
   }
 
   /** The network address that was connected to. Empty for a unix socket. */
   get hostaddr(): string {
-    return this.#handle.session.address.hostaddr ?? '';
+    return this.#core.session.address.hostaddr ?? '';
   }
 
   /** The port that was connected to. */
   get port(): number {
-    return this.#handle.session.address.port;
+    return this.#core.session.address.port;
   }
 
   /** The name of the database. */
   get dbname(): string {
-    return this.#handle.session.login.database;
+    return this.#core.session.login.database;
   }
 
   /** The role that signed in. */
   get user(): string {
-    return this.#handle.session.login.user;
+    return this.#core.session.login.user;
   }
 
   /** The password; '' if there is none. Nothing else shows it. */
   get password(): string {
-    return this.#handle.session.login.password ?? '';
+    return this.#core.session.login.password ?? '';
   }
 
   /** The command line options sent at startup (`options` of the connection string). */
   get options(): string {
-    return this.#handle.session.login.parameters['options'] ?? '';
+    return this.#core.session.login.parameters['options'] ?? '';
   }
 
   /** The process id of the backend; what `pg_stat_activity` calls `pid`. */
   get backendPid(): number {
-    return this.#handle.session.backendPid;
+    return this.#core.session.backendPid;
   }
 
   /** The server's version as a number: 150018 for 15.18. */
@@ -122,12 +122,12 @@ export class ConnectionInfo {
 
   /** A setting that the server reports, such as `server_version` or `TimeZone`; null if it does not. */
   parameterStatus(name: string): string | null {
-    return this.#handle.session.parameters.get(name) ?? null;
+    return this.#core.session.parameters.get(name) ?? null;
   }
 
   /** Whether the connection is encrypted. */
   get sslInUse(): boolean {
-    return this.#handle.session.encrypted;
+    return this.#core.session.encrypted;
   }
 }
 
@@ -136,10 +136,10 @@ function quoteValue(value: string): string {
 }
 
 /** Refuses to change the setting `name` unless no transaction is open. */
-export function checkIdle(name: string, status: TransactionStatus, handle: Handle): void {
+export function checkIdle(name: string, status: TransactionStatus, core: ConnectionCore): void {
   if (status === TransactionStatus.IDLE) return;
   throw new errors.ProgrammingError(
-    handle.transactions > 0
+    core.blocks.length > 0
       ? `can't change '${name}' now: a transaction block is open`
       : `can't change '${name}' now: connection in transaction status ${status}; commit or roll back first`,
   );

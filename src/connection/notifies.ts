@@ -2,7 +2,7 @@ import { setImmediate as tick, setTimeout as sleep } from 'node:timers/promises'
 import * as errors from '../errors/index.js';
 import { Fifo } from '../session/fifo.js';
 import { onAbort, systemClock } from '../waiting.js';
-import type { Handle } from './handle.js';
+import type { ConnectionCore } from './connection-core.js';
 import { Handlers } from './handlers.js';
 
 /** A notification that the connection listens to (Psycopg: `Notify`). */
@@ -41,7 +41,7 @@ const MOST_KEPT = 100_000;
 export class Notifications {
   /** Called with each notification. */
   readonly handlers: Handlers<Notify>;
-  readonly #handle: Handle;
+  readonly #core: ConnectionCore;
   readonly #kept = new Fifo<Notify>();
   /** How many have come behind those that are kept, and were too many. */
   #dropped = 0;
@@ -51,13 +51,13 @@ export class Notifications {
   /** Has the loop that waits look again. */
   #wake: (() => void) | null = null;
 
-  constructor(handle: Handle, handlers: Handlers<Notify>) {
-    this.#handle = handle;
+  constructor(core: ConnectionCore, handlers: Handlers<Notify>) {
+    this.#core = core;
     this.handlers = new Handlers('notify', handlers);
   }
 
   receive(notify: Notify): void {
-    if (this.#handle.returned) return;
+    if (this.#core.returned) return;
     // With a handler, and without a loop to come, nobody would ever fetch it.
     if (this.#fetched || this.handlers.isEmpty) this.#keep(notify);
     this.handlers.tell(notify);
@@ -83,7 +83,7 @@ export class Notifications {
         `expected \`stopAfter\` of notifies() to be a whole number, 1 or more, got ${String(stopAfter)}`,
       );
     }
-    this.#handle.checkNotReturned();
+    this.#core.checkNotReturned();
     this.#fetched = true;
     return this.#loop(options);
   }
@@ -112,7 +112,7 @@ export class Notifications {
       let isLastRound = false;
       while (left > 0) {
         signal?.throwIfAborted();
-        this.#handle.checkNotReturned();
+        this.#core.checkNotReturned();
         if (!isLastRound && systemClock.now() >= deadline) {
           await whatHasArrived();
           // What comes from now on is for the next loop.
@@ -129,7 +129,7 @@ export class Notifications {
         } else if (this.#dropped > 0) {
           throw this.#tooMany();
         } else {
-          this.#handle.checkUsable();
+          this.#core.checkUsable();
           await this.#arrival(deadline, signal);
         }
       }
@@ -156,7 +156,7 @@ export class Notifications {
     try {
       await new Promise<void>((wake) => {
         this.#wake = wake;
-        undo.push(this.#handle.onEnd(wake));
+        undo.push(this.#core.onEnd(wake));
         if (signal !== undefined) undo.push(onAbort(signal, wake));
         if (deadline < Infinity) {
           const timer = systemClock.after(deadline - systemClock.now(), wake, true);

@@ -1,24 +1,38 @@
 import * as errors from '../errors/index.js';
 import type { Session } from '../session/session.js';
+import { controlsTransaction } from '../session/statement-text.js';
+import type { StatementResult } from '../session/statement.js';
+import { TransactionStatus } from '../session/status.js';
+import { wroteData } from './transaction-record.js';
+import { nothingCommitted } from './unit-of-work.js';
 
-/** The handle whose pipeline it is. */
+/** The connection whose pipeline it is. */
 interface PipelineOwner {
   readonly session: Session;
+  readonly settings: { readonly autocommit: boolean };
   readonly returned: boolean;
   check(): void;
 }
 
+/** The statements between two `sync()`: in autocommit they are a transaction, which the Sync commits. */
+class Segment {
+  /** Whether one that succeeded has changed data. */
+  wrote = false;
+  failure: errors.Error | null = null;
+}
+
 /** What the statements of a connection in pipeline mode have in common; blocks may be nested. @internal */
 export class PipelineState {
-  readonly #handle: PipelineOwner;
+  readonly #owner: PipelineOwner;
   #depth = 0;
+  #segment = new Segment();
   /** Statements that have been sent, and whose outcome nobody has waited for. */
   #sent: Set<Promise<unknown>> | null = null;
   /** The first failure that nobody has been told of. */
   #untold: { readonly error: unknown } | null = null;
 
-  constructor(handle: PipelineOwner) {
-    this.#handle = handle;
+  constructor(owner: PipelineOwner) {
+    this.#owner = owner;
   }
 
   get active(): boolean {
@@ -26,30 +40,35 @@ export class PipelineState {
   }
 
   enter(): void {
-    this.#handle.check();
-    this.#handle.session.checkNoExchange();
-    if (this.#depth++ === 0) this.#handle.session.beginPipeline();
+    this.#owner.check();
+    this.#owner.session.checkNoExchange();
+    if (this.#depth++ === 0) this.#owner.session.beginPipeline();
   }
 
   async leave(signal?: AbortSignal): Promise<void> {
     // A connection that has been returned has left its pipelines.
-    if (this.#handle.returned) return;
+    if (this.#owner.returned) return;
     try {
       await this.sync(signal);
     } finally {
-      if (--this.#depth === 0 && !this.#handle.returned) this.#handle.session.endPipeline();
+      if (--this.#depth === 0 && !this.#owner.returned) this.#owner.session.endPipeline();
     }
   }
 
   /** Looks after a statement that has been sent: should it fail and nobody be told, `sync()` tells. */
-  watch(statement: Promise<unknown>): void {
+  watch(statement: Promise<readonly StatementResult[]>, text: string): void {
+    // The session ends the segment before it.
+    if (controlsTransaction(text)) this.#segment = new Segment();
+    const segment = this.#segment;
     const sent = (this.#sent ??= new Set());
     const watched: Promise<void> = statement.then(
-      () => {
+      (results) => {
         sent.delete(watched);
+        if (!segment.wrote) segment.wrote = this.#owner.settings.autocommit && results.some(wroteData);
       },
       (error: unknown) => {
         sent.delete(watched);
+        if (error instanceof errors.Error && error.sqlstate !== null) segment.failure ??= error;
         this.failed(error);
       },
     );
@@ -77,7 +96,7 @@ export class PipelineState {
     if (signal === undefined) return this.#sync();
     const abandoned: Promise<void>[] = [];
     const abort = (): void => {
-      abandoned.push(this.#handle.session.abandonAll(signal.reason as Error));
+      abandoned.push(this.#owner.session.abandonAll(signal.reason as Error));
     };
     signal.addEventListener('abort', abort, { once: true });
     try {
@@ -98,12 +117,18 @@ export class PipelineState {
   }
 
   async #sync(): Promise<void> {
-    const { session } = this.#handle;
+    const { session, settings } = this.#owner;
+    const segment = this.#segment;
+    this.#segment = new Segment();
     if (!session.closed) await session.sync();
     await this.#settled();
     const untold = this.#untold;
     this.#untold = null;
     if (untold !== null) throw untold.error as Error;
     if (session.closed) throw session.unusable();
+    // Whoever was told of the failure need not know that it has undone what was told to have succeeded.
+    const { failure, wrote } = segment;
+    const isOver = settings.autocommit && session.transactionStatus === TransactionStatus.IDLE;
+    if (failure !== null && wrote && isOver) throw nothingCommitted(session, failure);
   }
 }

@@ -1,5 +1,5 @@
 import * as errors from '../errors/index.js';
-import { HANDLE, type HasHandle } from './handle.js';
+import { CORE, type HasCore } from './connection-core.js';
 import type { PipelineState } from './pipeline-state.js';
 
 /** Options of a pipeline's waits. */
@@ -27,8 +27,8 @@ export class AsyncPipeline implements AsyncDisposable {
   #left = false;
 
   /** @internal Use `conn.pipeline()` or `conn.withPipeline()`. */
-  constructor(connection: HasHandle) {
-    this.#state = connection[HANDLE].pipeline;
+  constructor(connection: HasCore) {
+    this.#state = connection[CORE].pipeline;
     this.#state.enter();
   }
 
@@ -53,7 +53,7 @@ export class AsyncPipeline implements AsyncDisposable {
 
 /** Runs `fn` in a pipeline. Its own error, if it throws, comes before what else has failed in the pipeline. */
 export async function runInPipeline<T>(
-  connection: HasHandle,
+  connection: HasCore,
   fn: (pipeline: AsyncPipeline) => Promise<T>,
   { signal }: PipelineOptions = {},
 ): Promise<T> {

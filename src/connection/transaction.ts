@@ -3,8 +3,10 @@ import { INSPECT } from '../inspect.js';
 import type { ExclusiveLock } from '../session/queue.js';
 import { TransactionStatus } from '../session/status.js';
 import type { AsyncConnection } from './connection.js';
-import { HANDLE, type Handle } from './handle.js';
+import { CORE, type ConnectionCore } from './connection-core.js';
+import { Block, checkNesting, SHOWN_STATE, type BlockState } from './open-blocks.js';
 import { beginStatement } from './transaction-settings.js';
+import { commit, nothingCommitted, runUnit } from './unit-of-work.js';
 
 /** Options of a transaction block. */
 export interface TransactionOptions {
@@ -59,227 +61,328 @@ export class Rollback extends Error {
 export class AsyncTransaction implements AsyncDisposable {
   /** The connection that the block is on. */
   readonly connection: AsyncConnection<unknown>;
-  readonly #handle: Handle;
+  readonly #core: ConnectionCore;
+  readonly #block: Block;
   readonly #forceRollback: boolean;
-  #savepointName: string | null;
   #outermost = false;
   #depth = 0;
   /** Whether the transaction had changed data before the block. */
   #wroteBefore = false;
-  #state: 'new' | 'active' | 'committed' | 'rolled back' = 'new';
+  /** The last end of the block that was asked for. */
+  #ending: Promise<void> | null = null;
 
   /** @internal Use `conn.transaction()` or `conn.withTransaction()`. */
   constructor(connection: AsyncConnection<unknown>, options: TransactionOptions = {}) {
+    const { savepointName = null, forceRollback = false } = options;
+    if (savepointName === '') throw new errors.ProgrammingError('a savepoint needs a name that is not empty');
     this.connection = connection;
-    this.#handle = connection[HANDLE];
-    this.#savepointName = options.savepointName ?? null;
-    this.#forceRollback = options.forceRollback ?? false;
-    if (this.#savepointName === '')
-      throw new errors.ProgrammingError('a savepoint needs a name that is not empty');
+    this.#core = connection[CORE];
+    this.#block = new Block(savepointName);
+    this.#forceRollback = forceRollback;
   }
 
   /** The savepoint's name; null for an outermost block without one. */
   get savepointName(): string | null {
-    return this.#savepointName;
+    return this.#block.savepointName;
   }
 
-  /** Whether the block is still open. */
+  /** Whether the block is still open: it is until the server has answered its end. */
   get active(): boolean {
-    return this.#state === 'active';
+    const { state } = this.#block;
+    return (state === 'active' || state === 'ending') && this.#core.usable;
   }
 
-  /** @internal Opens the block: a transaction if none is open, else a savepoint. */
-  async enter(signal?: AbortSignal): Promise<this> {
+  // --- blocks within the block
+
+  /**
+   * Opens a block within this one, a savepoint, as `conn.transaction()` does; it need not be called from the callback of this
+   * one. Raises `ConcurrentTransaction` while another block within this one is open.
+   */
+  async transaction(options?: TransactionOptions): Promise<AsyncTransaction> {
+    return new AsyncTransaction(this.connection, options).open(this, options?.signal);
+  }
+
+  /** Runs `fn` in a block within this one, a savepoint, as `conn.withTransaction()` does; it need not be called from the callback of this one. */
+  withTransaction(
+    fn: (transaction: AsyncTransaction) => Promise<never>,
+    options?: TransactionOptions,
+  ): Promise<undefined>;
+  withTransaction<T>(
+    fn: (transaction: AsyncTransaction) => Promise<T> | T,
+    options?: TransactionOptions,
+  ): Promise<T>;
+  async withTransaction<T>(
+    fn: (transaction: AsyncTransaction) => Promise<T> | T,
+    options?: TransactionOptions,
+  ): Promise<T> {
+    return runInTransaction(new AsyncTransaction(this.connection, options), fn, {
+      parent: this,
+      opening: options?.signal,
+      commit: options?.signal,
+    });
+  }
+
+  // --- the beginning
+
+  /** @internal Opens the block, in `parent` or wherever the caller is: a transaction if none is open, else a savepoint. */
+  async open(parent?: AsyncTransaction, signal?: AbortSignal): Promise<this> {
+    const core = this.#core;
     signal?.throwIfAborted();
-    const handle = this.#handle;
-    handle.check();
-    if (handle.pipeline.active) await handle.pipeline.sync(signal);
-    return handle.session.exclusively(async (hold, status) => {
-      this.#outermost = status === TransactionStatus.IDLE;
-      if (!this.#outermost) this.#savepointName ??= `_pg3_${String(handle.transactions + 1)}`;
-      this.#depth = handle.transactions++;
-      this.#wroteBefore = handle.wrote;
-      this.#state = 'active';
-      // As in Psycopg, a block that could not be opened stays on the stack: the connection is not fit for more.
-      try {
-        if (this.#outermost) await handle.command(beginStatement(handle.settings), { hold, signal });
-        if (this.#savepointName !== null) {
-          await handle.command(`SAVEPOINT ${quoteIdentifier(this.#savepointName)}`, { hold, signal });
-        }
-        signal?.throwIfAborted();
-      } catch (error) {
-        if (signal?.aborted === true && !handle.session.closed) await this.#unenter(hold);
-        throw error;
-      }
+    core.check();
+    if (parent !== undefined && parent.#block.state !== 'active')
+      parent.#refuse('no block can be opened in it');
+    checkNesting(core.blocks, this.#block, parent === undefined ? null : parent.#block);
+    this.#depth = core.blocks.push(this.#block) - 1;
+    try {
+      if (core.pipeline.active) await core.pipeline.sync(signal);
+      await core.session.exclusively((hold, status) => this.#begin(hold, status, signal), signal);
       return this;
-    }, signal);
+    } catch (error) {
+      // As in Psycopg, a savepoint that could not be made stays on the stack: the transaction can't be used for more.
+      if (this.#block.state !== 'could not be opened') this.#close('rolled back');
+      throw error;
+    }
   }
 
-  /** Leaves nothing of a block that nobody wants any more, whose opening may have been done. */
-  async #unenter(hold: ExclusiveLock): Promise<void> {
-    this.#state = 'rolled back';
-    this.#handle.transactions--;
-    if (this.#outermost) {
-      await this.#handle.command('ROLLBACK', { hold, onlyIf: 'in transaction' });
-      return;
+  /** @internal Opens the block for `run()`: what its callback calls is inside, and nothing else. */
+  openForCallback(parent?: AsyncTransaction, signal?: AbortSignal): Promise<this> {
+    this.#block.hasCallback = true;
+    return this.open(parent, signal);
+  }
+
+  async #begin(
+    hold: ExclusiveLock,
+    status: TransactionStatus,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const core = this.#core;
+    const block = this.#block;
+    this.#outermost = status === TransactionStatus.IDLE;
+    if (!this.#outermost) block.savepointName ??= `_pg3_${String(this.#depth + 1)}`;
+    this.#wroteBefore = core.record.wrote;
+    try {
+      if (this.#outermost) await core.command(beginStatement(core.settings), { hold, signal });
+      if (block.savepointName !== null)
+        await core.command(`SAVEPOINT ${quoteIdentifier(block.savepointName)}`, { hold, signal });
+      signal?.throwIfAborted();
+      block.state = 'active';
+    } catch (error) {
+      if (signal?.aborted === true || this.#outermost) await this.#undo(hold);
+      else if (core.usable) block.state = 'could not be opened';
+      throw error;
     }
-    // In a transaction that the abort has failed there may be no such savepoint.
-    for (const command of this.#rollbackCommands) {
-      await this.#handle.command(command, { hold }).catch(() => undefined);
-    }
+  }
+
+  // --- the end
+
+  /**
+   * Ends the block and keeps what it did; a savepoint's work is final when the outermost block commits. Raises `InFailedSqlTransaction`
+   * if the block had to be rolled back, since a statement in it had failed; the connection's error if it was lost before; and
+   * `TransactionOutcomeUnknown` if the server does not say what has become of the COMMIT. An aborted `signal` leaves the block open
+   * if its end has not been sent; else the call rejects with the reason and the block is rolled back, or it resolves if the server
+   * had committed already.
+   */
+  commit(options: TransactionEndOptions = {}): Promise<void> {
+    return this.#end(this.#forceRollback ? 'rollback' : 'commit', options);
   }
 
   /**
-   * Ends the block and keeps what it did; a savepoint's work is final when the outermost block commits. An aborted `signal` leaves
-   * the block open if its end has not been sent; else the call rejects with the reason and the block is rolled back, or it
-   * resolves if the server had committed already. Raises `TransactionOutcomeUnknown` if the server does not say which.
+   * Ends the block and undoes what it did; if the connection has been lost or closed, that is done already. An aborted `signal`
+   * leaves the block open if its end has not been sent.
    */
-  commit(options: TransactionEndOptions = {}): Promise<void> {
-    if (this.#forceRollback) return this.rollback(options);
-    return this.#leave(
-      'committed',
-      'commit',
-      this.#outermost ? ['COMMIT'] : this.#savepointCommands('RELEASE'),
-      options,
-    );
-  }
-
-  /** Ends the block and undoes what it did. An aborted `signal` leaves the block open if its end has not been sent. */
   rollback(options: TransactionEndOptions = {}): Promise<void> {
-    return this.#leave('rolled back', 'rollback', this.#rollbackCommands, options);
-  }
-
-  get #rollbackCommands(): readonly string[] {
-    return this.#outermost ? ['ROLLBACK'] : this.#savepointCommands('ROLLBACK TO', 'RELEASE');
+    return this.#end('rollback', options);
   }
 
   /** Rolls back unless the block has been ended. A COPY or a stream that has been begun in it, and not been left, is ended before. */
   async [Symbol.asyncDispose](): Promise<void> {
+    // How an end that is under way goes, its caller is told.
+    if (this.#block.state === 'ending') await this.#ending?.catch(() => undefined);
     // A connection that is gone has rolled back already, and its end is the business of whoever used it.
-    if (!this.active || this.#handle.returned || this.#handle.session.closed) return;
-    await this.#handle.session.abandonExchange(
+    this.closeIfGone();
+    if (!this.#block.isOpen) return;
+    await this.#core.session.abandonExchange(
       new errors.InterfaceError('the transaction block that it was begun in has been left'),
     );
     await this.rollback();
   }
 
-  /** As `util.inspect()` prints it. */
-  [INSPECT](): string {
-    const name = this.#savepointName === null ? '' : ` savepoint=${this.#savepointName}`;
-    return `<${this.constructor.name} [${this.#state}]${name} on ${this.connection[INSPECT]()}>`;
+  /** @internal Runs the callback of the block. */
+  run<T>(callback: () => T): T {
+    return this.#block.run(callback);
   }
 
-  #savepointCommands(...verbs: string[]): string[] {
-    return verbs.map((verb) => `${verb} ${quoteIdentifier(this.#savepointName ?? '')}`);
+  /** @internal Commits what the callback has left open, or waits for the end that it has begun. */
+  async finish(signal: AbortSignal | undefined): Promise<void> {
+    if (this.#block.state === 'ending') await this.#ending;
+    else if (this.#block.state === 'active') await this.commit(signal === undefined ? {} : { signal });
   }
 
-  async #leave(
-    state: 'committed' | 'rolled back',
-    action: string,
-    commands: readonly string[],
-    { signal }: TransactionEndOptions,
-  ): Promise<void> {
-    const handle = this.#handle;
-    handle.check();
-    signal?.throwIfAborted();
-    if (this.#state !== 'active') {
-      throw new errors.ProgrammingError(
-        `the transaction has been ${this.#state} already: it can't ${action}`,
-      );
-    }
-    // Refused like any statement, with the block as it was.
-    handle.session.checkNoExchange();
-    this.#state = state;
-    if (--handle.transactions !== this.#depth) {
-      throw new errors.OutOfOrderTransactionNesting(
-        `transaction ${action} at the wrong nesting level: a block opened after this one is still open`,
-      );
-    }
-    // A connection that is gone has rolled back. Only who has not heard of it yet has to be told.
-    if (handle.session.closed && handle.endSeen) return;
-    if (state === 'committed' && handle.pipeline.active) {
-      try {
-        await handle.pipeline.sync(signal);
-      } catch (error) {
-        this.#state = 'rolled back';
-        await this.#run(this.#rollbackCommands).catch(() => undefined);
-        throw error;
-      }
-    }
-    if (signal === undefined) await this.#run(commands);
-    else await this.#runUnlessAborted(commands, signal);
-  }
-
-  #run(commands: readonly string[]): Promise<void> {
-    return this.#handle.session.exclusively((hold) => this.#send(commands, { hold }));
-  }
-
-  async #send(
-    commands: readonly string[],
-    options: { hold: ExclusiveLock; signal?: AbortSignal | undefined },
-  ): Promise<void> {
-    for (const command of commands) await this.#handle.command(command, options);
-    if (this.#state === 'rolled back') this.#handle.wrote = this.#wroteBefore;
-  }
-
-  /** Runs what ends the block: nothing of it, all of it, or what rolls it back. */
-  async #runUnlessAborted(commands: readonly string[], signal: AbortSignal): Promise<void> {
-    const handle = this.#handle;
-    const begun = { yet: false };
+  /** @internal Rolls back what a callback that threw has left open. */
+  async abandon(): Promise<void> {
     try {
-      await handle.session.exclusively(async (hold) => {
-        begun.yet = true;
-        try {
-          await this.#send(commands, { hold, signal });
-        } catch (error) {
-          this.#state = 'rolled back';
-          if (signal.aborted && !handle.session.closed && !this.#outermost) {
-            await this.#send(this.#rollbackCommands, { hold });
-          }
-          throw error;
-        }
-      }, signal);
+      await this[Symbol.asyncDispose]();
     } catch (error) {
-      if (!begun.yet && error === signal.reason) {
-        this.#state = 'active';
-        handle.transactions++;
+      // A mistake in the program, which would stay hidden behind the callback's error. Other failures are less than that.
+      if (error instanceof errors.OutOfOrderTransactionNesting) throw error;
+    }
+  }
+
+  /** @internal Notes that its connection is lost, or was closed or given back: the block is over. */
+  closeIfGone(): void {
+    if (this.#block.isOpen && !this.#core.usable) this.#close('rolled back');
+  }
+
+  async #end(action: 'commit' | 'rollback', { signal }: TransactionEndOptions): Promise<void> {
+    const core = this.#core;
+    core.check();
+    signal?.throwIfAborted();
+    if (this.#block.state !== 'active') this.#refuse(`it can't ${action}`);
+    // Refused like any statement, with the block as it was.
+    core.session.checkNoExchange();
+    this.#checkOrder(action);
+    this.#block.state = 'ending';
+    this.#ending = this.#settle(action, signal);
+    await this.#ending;
+  }
+
+  /** Ends the block, whose state is what the server has answered. */
+  async #settle(action: 'commit' | 'rollback', signal: AbortSignal | undefined): Promise<void> {
+    const core = this.#core;
+    let begun = false;
+    try {
+      if (action === 'commit') {
+        if (core.pipeline.active) await this.#syncOrUndo(signal);
+        await core.session.exclusively((hold) => {
+          begun = true;
+          return this.#commit(hold, signal);
+        }, signal);
+        this.#close('committed');
+      } else {
+        // A connection that is gone has rolled back.
+        if (!core.session.closed) {
+          await core.session.exclusively((hold) => {
+            begun = true;
+            return this.#rollback(hold, signal);
+          }, signal);
+        }
+        this.#close('rolled back');
+      }
+    } catch (error) {
+      if (!begun && signal?.aborted === true && error === signal.reason && this.#block.state === 'ending') {
+        this.#block.state = 'active';
+      } else {
+        this.#close(error instanceof errors.TransactionOutcomeUnknown ? 'of unknown outcome' : 'rolled back');
       }
       throw error;
     }
   }
+
+  /** Ends what the pipeline has sent. What fails there was part of the block. */
+  async #syncOrUndo(signal: AbortSignal | undefined): Promise<void> {
+    const { pipeline, session } = this.#core;
+    try {
+      await pipeline.sync(signal);
+    } catch (error) {
+      if (!session.closed) await session.exclusively((hold) => this.#undo(hold));
+      this.#close('rolled back');
+      throw error;
+    }
+  }
+
+  async #commit(hold: ExclusiveLock, signal: AbortSignal | undefined): Promise<void> {
+    const core = this.#core;
+    try {
+      if (this.#outermost) await commit(core, { hold, signal });
+      else if (core.session.transactionStatus === TransactionStatus.INERROR)
+        throw nothingCommitted(core.session, core.record.failure);
+      else await core.command(this.#savepoint('RELEASE'), { hold, signal });
+    } catch (error) {
+      // The block is over: nothing of it may become part of what comes next.
+      await this.#undo(hold);
+      throw error;
+    }
+  }
+
+  async #rollback(hold: ExclusiveLock, signal?: AbortSignal): Promise<void> {
+    const core = this.#core;
+    if (this.#outermost) {
+      await core.command('ROLLBACK', { onlyIf: 'in transaction', hold, signal });
+    } else {
+      await core.command(this.#savepoint('ROLLBACK TO'), { hold, signal });
+      await core.command(this.#savepoint('RELEASE'), { hold, signal });
+    }
+    core.record.wrote = this.#wroteBefore;
+  }
+
+  /** Rolls back what there may be of the block. What goes wrong with that has an error before it that is told. */
+  async #undo(hold: ExclusiveLock): Promise<void> {
+    if (!this.#core.session.closed) await this.#rollback(hold).catch(() => undefined);
+  }
+
+  #savepoint(verb: string): string {
+    return `${verb} ${quoteIdentifier(this.#block.savepointName ?? '')}`;
+  }
+
+  #checkOrder(action: string): void {
+    const { blocks } = this.#core;
+    while (blocks.at(-1)?.state === 'could not be opened') blocks.pop();
+    if (blocks.length - 1 === this.#depth && blocks[this.#depth] === this.#block) return;
+    this.#close('left out of order');
+    throw new errors.OutOfOrderTransactionNesting(
+      `transaction ${action} at the wrong nesting level: a block opened after this one is still open`,
+    );
+  }
+
+  #close(state: BlockState): void {
+    const { blocks } = this.#core;
+    const place = blocks.indexOf(this.#block);
+    if (place >= 0) blocks.splice(place, 1);
+    this.#block.state = state;
+    this.#block.lastStatement = null;
+  }
+
+  #refuse(what: string): never {
+    throw new errors.ProgrammingError(`the transaction ${SHOWN_STATE[this.#block.state]}: ${what}`);
+  }
+
+  /** As `util.inspect()` prints it. */
+  [INSPECT](): string {
+    const { state, savepointName } = this.#block;
+    const name = savepointName === null ? '' : ` savepoint=${savepointName}`;
+    return `<${this.constructor.name} [${state}]${name} on ${this.connection[INSPECT]()}>`;
+  }
+}
+
+/** How a block with a callback is opened and committed. */
+export interface BlockOptions {
+  /** The block that it is expressly nested in. */
+  readonly parent?: AsyncTransaction;
+  /** Gives up opening it. */
+  readonly opening: AbortSignal | undefined;
+  /** Gives up committing it. */
+  readonly commit?: AbortSignal | undefined;
 }
 
 /** Runs `fn` in a block: committed when it returns, rolled back when it throws. */
 export async function runInTransaction<T>(
   transaction: AsyncTransaction,
-  fn: (transaction: AsyncTransaction) => Promise<T>,
-  signal?: AbortSignal,
-): Promise<T | undefined> {
-  await transaction.enter(signal);
-  let result: T;
+  fn: (transaction: AsyncTransaction) => Promise<T> | T,
+  { parent, opening, commit: signal }: BlockOptions,
+): Promise<T> {
+  await transaction.openForCallback(parent, opening);
   try {
-    result = await fn(transaction);
+    return await runUnit(transaction.connection[CORE], () => transaction.run(() => fn(transaction)), {
+      commit: () => transaction.finish(signal),
+      undo: () => transaction.abandon(),
+    });
   } catch (error) {
-    try {
-      await transaction[Symbol.asyncDispose]();
-    } catch (rollbackError) {
-      // Nesting out of order is a mistake in the program that would stay hidden behind the error.
-      if (rollbackError instanceof errors.OutOfOrderTransactionNesting) throw rollbackError;
-    }
-    if (error instanceof Rollback && (error.transaction === null || error.transaction === transaction)) {
-      return undefined;
-    }
+    if (error instanceof Rollback && (error.transaction === null || error.transaction === transaction))
+      return undefined as T;
     throw error;
+  } finally {
+    transaction.closeIfGone();
   }
-  if (!transaction.active) return result;
-  try {
-    await transaction.commit(signal === undefined ? {} : { signal });
-  } catch (error) {
-    // Aborted, or refused, before the COMMIT was sent: the block is open still.
-    await transaction[Symbol.asyncDispose]();
-    throw error;
-  }
-  return result;
 }
 
 function quoteIdentifier(name: string): string {

@@ -5,8 +5,9 @@ import { tupleRow } from '../rows.js';
 import type { ExclusiveLock } from '../session/queue.js';
 import type { StatementRequest } from '../session/statement.js';
 import { TransactionStatus } from '../session/status.js';
-import type { Handle } from './handle.js';
+import type { ConnectionCore } from './connection-core.js';
 import { beginStatement } from './transaction-settings.js';
+import { commit, commitPrepared } from './unit-of-work.js';
 
 const MOST_FORMAT_ID = 0x7fffffff;
 const LONGEST_PART = 64;
@@ -99,15 +100,15 @@ export class Xid implements Iterable<number | string | null> {
 
 /** The two-phase transaction of a connection, between `tpcBegin()` and its end. */
 export class TwoPhase {
-  readonly #handle: Handle;
+  readonly #core: ConnectionCore;
   #transaction: {
     readonly xid: Xid;
     /** `failed`: the server refused to prepare it, and has rolled it back. */
     readonly state: 'begun' | 'prepared' | 'failed';
   } | null = null;
 
-  constructor(handle: Handle) {
-    this.#handle = handle;
+  constructor(core: ConnectionCore) {
+    this.#core = core;
   }
 
   /** Refuses what has no place within a two-phase transaction. */
@@ -125,8 +126,8 @@ export class TwoPhase {
   }
 
   begin(xid: Xid | string, signal?: AbortSignal): Promise<void> {
-    const handle = this.#handle;
-    handle.check();
+    const core = this.#core;
+    core.check();
     const parsed = asXid(xid);
     const text = parsed.toString();
     quoteLiteral(text);
@@ -143,12 +144,12 @@ export class TwoPhase {
             (this.#transaction === null ? '' : ', in a two-phase transaction'),
         );
       }
-      if (handle.settings.autocommit) {
+      if (core.settings.autocommit) {
         throw new errors.ProgrammingError("two-phase transactions can't be used in autocommit mode");
       }
-      await handle.command(beginStatement(handle.settings), { hold, signal });
+      await core.command(beginStatement(core.settings), { hold, signal });
       if (signal?.aborted === true) {
-        await handle.command('ROLLBACK', { hold });
+        await core.command('ROLLBACK', { hold });
         throw signal.reason as Error;
       }
       this.#transaction = { xid: parsed, state: 'begun' };
@@ -156,7 +157,7 @@ export class TwoPhase {
   }
 
   prepare(signal?: AbortSignal): Promise<void> {
-    this.#handle.check();
+    this.#core.check();
     return this.#exclusively(async (hold) => {
       const transaction = this.#transaction;
       if (transaction === null) {
@@ -172,7 +173,7 @@ export class TwoPhase {
       }
       try {
         const request = this.#request(`PREPARE TRANSACTION ${quoteLiteral(xid.toString())}`, signal);
-        const [result] = await this.#handle.run({ ...request, outcomeMatters: true }, hold);
+        const [result] = await this.#core.run({ ...request, outcomeMatters: true }, hold);
         // In a failed transaction the server rolls back and is content, as it is with COMMIT.
         if (result?.tag !== 'PREPARE TRANSACTION') {
           throw new (errors.conditionClass('InFailedSqlTransaction'))(
@@ -193,8 +194,8 @@ export class TwoPhase {
 
   /** The second phase, or the only one if there was no first. With `xid`, that of a transaction of any session. */
   finish(action: 'COMMIT' | 'ROLLBACK', xid: Xid | string | undefined, signal?: AbortSignal): Promise<void> {
-    const handle = this.#handle;
-    handle.check();
+    const core = this.#core;
+    core.check();
     const name = action === 'COMMIT' ? 'tpcCommit()' : 'tpcRollback()';
     const given = xid === undefined ? null : asXid(xid);
     return this.#exclusively(async (hold) => {
@@ -205,7 +206,7 @@ export class TwoPhase {
             `${name} with an xid can't be used during a two-phase transaction of this connection`,
           );
         }
-        await handle.command(`${action} PREPARED ${quoteLiteral(given.toString())}`, { hold, signal });
+        await this.#finishPrepared(action, given, hold, signal);
         return;
       }
       if (transaction === null) {
@@ -214,18 +215,18 @@ export class TwoPhase {
         );
       }
       if (transaction.state === 'prepared') {
-        const own = quoteLiteral(transaction.xid.toString());
-        await handle.command(`${action} PREPARED ${own}`, { hold, signal });
+        await this.#finishPrepared(action, transaction.xid, hold, signal);
       } else if (transaction.state === 'begun') {
-        if (handle.transactions > 0) {
+        if (core.blocks.length > 0) {
           throw new errors.ProgrammingError(
             `${name} is not possible inside a transaction block: leave the block first`,
           );
         }
         this.#transaction = null;
-        await handle.command(action, { hold, signal, onlyIf: 'in transaction' });
+        if (action === 'COMMIT') await commit(core, { hold, signal });
+        else await core.command('ROLLBACK', { hold, signal, onlyIf: 'in transaction' });
       } else if (action === 'ROLLBACK') {
-        await handle.command('ROLLBACK', { hold, signal, onlyIf: 'in transaction' });
+        await core.command('ROLLBACK', { hold, signal, onlyIf: 'in transaction' });
       } else {
         throw new errors.ProgrammingError(
           'the two-phase transaction could not be prepared and was rolled back: there is nothing to commit; call tpcRollback()',
@@ -235,12 +236,23 @@ export class TwoPhase {
     }, signal);
   }
 
+  async #finishPrepared(
+    action: 'COMMIT' | 'ROLLBACK',
+    xid: Xid,
+    hold: ExclusiveLock,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const gid = quoteLiteral(xid.toString());
+    if (action === 'COMMIT') await commitPrepared(this.#core, gid, { hold, signal });
+    else await this.#core.command(`ROLLBACK PREPARED ${gid}`, { hold, signal });
+  }
+
   /** The transactions that are prepared on the server, in all its databases. Begins no transaction of its own. */
   async recover(adapters: AdaptersMap, signal?: AbortSignal): Promise<Xid[]> {
     const rows = rowDecoders(adapters, tupleRow);
     const query = 'SELECT gid, prepared, owner, database FROM pg_catalog.pg_prepared_xacts';
     const results = await this.#exclusively(
-      (hold) => this.#handle.run({ ...this.#request(query, signal), rows }, hold),
+      (hold) => this.#core.run({ ...this.#request(query, signal), rows }, hold),
       signal,
     );
     return (results[0]!.rows as [string, unknown, string, string][]).map(
@@ -255,7 +267,7 @@ export class TwoPhase {
 
   /** A statement that begins no transaction. */
   #request(text: string, signal: AbortSignal | undefined): StatementRequest {
-    const request = this.#handle.request({ text, executions: [[]], rows: null, prepare: false, signal });
+    const request = this.#core.request({ text, executions: [[]], rows: null, prepare: false, signal });
     return { ...request, begin: null };
   }
 
@@ -264,11 +276,11 @@ export class TwoPhase {
     steps: (hold: ExclusiveLock, status: TransactionStatus) => Promise<T>,
     signal: AbortSignal | undefined,
   ): Promise<T> {
-    const handle = this.#handle;
-    handle.check();
+    const core = this.#core;
+    core.check();
     signal?.throwIfAborted();
-    if (handle.pipeline.active) await handle.pipeline.sync(signal);
-    return handle.session.exclusively(steps, signal);
+    if (core.pipeline.active) await core.pipeline.sync(signal);
+    return core.session.exclusively(steps, signal);
   }
 }
 

@@ -1,14 +1,14 @@
-import type { Handle } from '../connection/handle.js';
+import type { ConnectionCore } from '../connection/connection-core.js';
 import type { StatementRequest, StatementResult } from '../session/statement.js';
 
 /** What a cursor has sent in a pipeline, and the pipeline has yet to answer. */
 export class Arrivals {
-  readonly #handle: Handle;
+  readonly #handle: ConnectionCore;
   readonly #answers = new Set<Promise<void>>();
   /** The first failure that the cursor's user has not been told of. */
   #failure: { readonly error: unknown } | null = null;
 
-  constructor(handle: Handle) {
+  constructor(handle: ConnectionCore) {
     this.#handle = handle;
   }
 
@@ -20,7 +20,7 @@ export class Arrivals {
   /** Sends without waiting. */
   send(request: StatementRequest, arrived: (results: readonly StatementResult[]) => void): void {
     const answer = this.#handle.run(request);
-    this.#handle.pipeline.watch(answer);
+    this.#handle.pipeline.watch(answer, request.text);
     const arrival = answer.then(
       (results) => {
         this.#answers.delete(arrival);

@@ -1,5 +1,5 @@
 import type { AdaptersMap } from '../adapt/adapters-map.js';
-import type { Handle } from '../connection/handle.js';
+import type { ConnectionCore } from '../connection/connection-core.js';
 import { AsyncCopy } from '../copy/copy.js';
 import { firstOfSeveral } from '../copy/statement-options.js';
 import * as errors from '../errors/index.js';
@@ -16,12 +16,12 @@ export interface CopyListener {
 /** A COPY on its way to the server. Of several statements only the first is sent: that there are more, the end of the COPY says. */
 export class CopyStatement {
   readonly request: StatementRequest;
-  readonly #handle: Handle;
+  readonly #handle: ConnectionCore;
   readonly #text: string;
   readonly #alone: boolean;
 
   /** Raises `ProgrammingError` for several statements in autocommit. */
-  constructor(handle: Handle, { text, shown }: BoundQuery, signal: AbortSignal | undefined) {
+  constructor(handle: ConnectionCore, { text, shown }: BoundQuery, signal: AbortSignal | undefined) {
     const first = firstOfSeveral(text);
     if (first !== null && handle.settings.autocommit) {
       // It would be stored by the time that its end says so.

@@ -2,7 +2,7 @@ import type { AdaptersMap } from '../adapt/adapters-map.js';
 import { SessionLiterals, type LiteralContext } from '../adapt/literal.js';
 import type { Column } from '../column.js';
 import type { AsyncConnection } from '../connection/connection.js';
-import { HANDLE, type Handle } from '../connection/handle.js';
+import { CORE, type ConnectionCore } from '../connection/connection-core.js';
 import type { AsyncCopy } from '../copy/copy.js';
 import * as errors from '../errors/index.js';
 import { thrownText } from '../errors/thrown.js';
@@ -53,7 +53,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   /** How many rows `fetchmany()` fetches where it is not told. */
   arraysize = 1;
 
-  readonly #handle: Handle;
+  readonly #handle: ConnectionCore;
   readonly #operation = new Operation();
   readonly #results: Results<R>;
   /** Of a cursor that has been used in a pipeline. */
@@ -66,7 +66,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   constructor(connection: AsyncConnection<unknown>, options?: CursorOptions<R>);
   constructor(connection: AsyncConnection<unknown>, options: CursorOptions<R> = {}) {
     this.connection = connection;
-    this.#handle = connection[HANDLE];
+    this.#handle = connection[CORE];
     this.adapters = connection.adapters.clone();
     const rowFactory = options.rowFactory ?? (connection.rowFactory as RowFactory<R> | undefined) ?? tupleRow;
     this.#results = new Results(this, this.adapters, rowFactory);

@@ -1,6 +1,7 @@
 import type { DumpedParam } from '../adapt/adapters-map.js';
+import type { ConnectionCore } from '../connection/connection-core.js';
 import { Feeding } from '../connection/feeding.js';
-import type { Handle } from '../connection/handle.js';
+import { commit } from '../connection/unit-of-work.js';
 import * as errors from '../errors/index.js';
 import type { BoundQuery, QueryBinding } from '../query/binding.js';
 import type { Params } from '../query/placeholders.js';
@@ -17,7 +18,7 @@ const NO_PARAMS: readonly DumpedParam[] = [];
 
 /** What the executions need of their cursor. */
 export interface ExecutionsParts {
-  readonly handle: Handle;
+  readonly handle: ConnectionCore;
   /** Takes the query apart; called once there is something to be bound to it. */
   bindingOf(): QueryBinding;
   /** What makes the rows of the next batch; null if nobody wants them. */
@@ -184,7 +185,7 @@ export class Executions {
         await this.#runBatch(batch, isOwn, hold);
       }
       this.#stop.signal.throwIfAborted();
-      if (isOwn) await handle.command('COMMIT', { ...held, signal });
+      if (isOwn) await commit(handle, { ...held, signal });
     } catch (error) {
       // A connection that is gone, or has gone back, is rolled back without this.
       const isThere = !handle.session.closed && !handle.returned;
@@ -252,8 +253,8 @@ function isOneTransaction({ first, second }: Beginning): boolean {
 }
 
 /** Whether executions in batches may have to be in a transaction that is begun for them. */
-function mayBegin({ settings, transactions, pipeline, session }: Handle): boolean {
-  if (!settings.autocommit || transactions > 0 || pipeline.active) return false;
+function mayBegin({ settings, blocks, pipeline, session }: ConnectionCore): boolean {
+  if (!settings.autocommit || blocks.length > 0 || pipeline.active) return false;
   const { transactionStatus: status } = session;
   return status !== TransactionStatus.INTRANS && status !== TransactionStatus.INERROR;
 }

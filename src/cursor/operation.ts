@@ -1,4 +1,4 @@
-import type { Handle } from '../connection/handle.js';
+import type { ConnectionCore } from '../connection/connection-core.js';
 import type { AsyncCopy } from '../copy/copy.js';
 import * as errors from '../errors/index.js';
 import { describeQuery, type Query } from '../query/binding.js';
@@ -77,7 +77,7 @@ export class Operation {
   }
 
   /** Ends its COPY, or its statements, on the server as well: resolves when they have ended. */
-  async abandon(handle: Handle): Promise<void> {
+  async abandon(handle: ConnectionCore): Promise<void> {
     if (this.#copy !== null) {
       await this.#copy.abort('the cursor was closed');
       return;

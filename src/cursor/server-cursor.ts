@@ -1,5 +1,5 @@
 import type { AsyncConnection } from '../connection/connection.js';
-import { HANDLE, type Handle } from '../connection/handle.js';
+import { CORE, type ConnectionCore } from '../connection/connection-core.js';
 import * as errors from '../errors/index.js';
 import type { Query } from '../query/binding.js';
 import { quoteIdentifier } from '../query/identifier.js';
@@ -51,7 +51,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
   /** How many rows iteration fetches at a time. */
   itersize = DEFAULT_ITERSIZE;
 
-  readonly #handle: Handle;
+  readonly #handle: ConnectionCore;
   readonly #name: string;
   readonly #quotedName: string;
   readonly #scrollable: boolean | null;
@@ -81,7 +81,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
   constructor(connection: AsyncConnection<unknown>, name: string, options?: ServerCursorOptions<R>);
   constructor(connection: AsyncConnection<unknown>, name: string, options: ServerCursorOptions<R> = {}) {
     super(connection, options);
-    this.#handle = connection[HANDLE];
+    this.#handle = connection[CORE];
     this.#name = name;
     this.#quotedName = quoteName(name);
     this.#scrollable = options.scrollable ?? null;

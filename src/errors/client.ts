@@ -18,6 +18,26 @@ export class ConcurrentCursorUse extends InterfaceError {
   }
 }
 
+/**
+ * A transaction block that would have become part of another task's, on the same connection: it is refused, the block that is open
+ * is unharmed.
+ */
+export class ConcurrentTransaction extends ProgrammingError {
+  static {
+    brand(this, 'ConcurrentTransaction');
+  }
+
+  /** `open` and `attempted` name the two blocks; `lastStatement` is the last one within the open block, if it is known. */
+  constructor(open: string, attempted: string, lastStatement: string | null) {
+    const where = lastStatement === null ? '' : ` (last statement: "${shorten(lastStatement)}")`;
+    super(
+      `the connection is inside ${open}${where}, and ${attempted} was to begin from outside of it: its work would be rolled back with` +
+        ' that of the other. Give each task a connection of its own (pool.connection()), await the end of the open block, or nest' +
+        ' with tx.withTransaction() or tx.transaction() of the open block',
+    );
+  }
+}
+
 /** Transaction blocks that end in another order than they began (Psycopg: `OutOfOrderTransactionNesting`). */
 export class OutOfOrderTransactionNesting extends ProgrammingError {
   static {

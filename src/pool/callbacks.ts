@@ -1,5 +1,5 @@
 import type { AsyncConnection } from '../connection/connection.js';
-import { dropConnection } from '../connection/lease.js';
+import { dropConnection } from '../connection/checkout.js';
 import { connectTimeout } from '../conninfo/index.js';
 import * as errors from '../errors/index.js';
 import { DEFAULT_CONNECT_TIMEOUT } from '../session/sign-in.js';

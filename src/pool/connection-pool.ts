@@ -1,5 +1,5 @@
 import type { AsyncConnection, WaitOptions } from '../connection/connection.js';
-import { dropConnection, isAlive, onLost, setKeepsProcessAlive } from '../connection/lease.js';
+import { dropConnection, isAlive, onLost, runOnLent, setKeepsProcessAlive } from '../connection/checkout.js';
 import type { AsyncTransaction } from '../connection/transaction.js';
 import * as errors from '../errors/index.js';
 import { INSPECT, type Inspect } from '../inspect.js';
@@ -243,7 +243,11 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     return this.#lending.checkout(options);
   }
 
-  /** Runs `fn` with a connection: committed when it returns, rolled back when it throws, given back in any case. */
+  /**
+   * Runs `fn` with a connection: committed when it returns, rolled back when it throws, given back in any case. What `fn` has closed
+   * or given back itself has nothing to commit. Raises what `connection()` and `conn.commit()` raise: it resolves only if the server
+   * has said COMMIT, or no transaction was open.
+   */
   withConnection<T>(
     fn: (connection: AsyncConnection<R>) => Promise<T> | T,
     options: CheckoutOptions = {},
@@ -257,18 +261,12 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     commit: WaitOptions,
   ): Promise<T> {
     const connection = await this.#lending.checkout(options);
-    try {
-      const result = await this.#lending.asHolder(connection, () => fn(connection));
-      // Closed or given back on purpose, there is nothing left to commit; lost, the commit says so.
-      if (this.#lending.isLent(connection) && (!connection.closed || connection.broken))
-        await connection.commit(commit);
-      return result;
-    } catch (error) {
-      await this.#lending.giveBack(connection, true);
-      throw error;
-    } finally {
-      await this.#lending.giveBack(connection);
-    }
+    return runOnLent(
+      connection,
+      () => this.#lending.asHolder(connection, () => fn(connection)),
+      () => connection.commit(commit),
+      (failed) => this.#lending.giveBack(connection, failed),
+    );
   }
 
   /**
@@ -278,7 +276,8 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    * A transaction that fails with SQLSTATE 40001 or 40P01 (a serialization failure, a deadlock), in `fn` or at its COMMIT, is run
    * again, up to `retries` times (5) after pauses of random length, each of them longer than the one before: `fn` is called anew,
    * with another connection, while the one before is dead. What `fn` does beside its SQL should bear that. No other failure is
-   * retried; one more of these is thrown as it is. Each retry is published on the diagnostics channel `usingpg:retry`.
+   * retried; one more of these is thrown as it is. Nothing is run again once something may have been committed, by a COMMIT within
+   * `fn` say. Each retry is published on the diagnostics channel `usingpg:retry`.
    *
    * Raises `TransactionOutcomeUnknown` if the connection is lost between the COMMIT and its answer, `InFailedSqlTransaction` if a
    * statement has failed although `fn` returned, and what `connection()` raises.
@@ -292,10 +291,18 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    *   { isolationLevel: IsolationLevel.SERIALIZABLE },
    * );
    */
+  withTransaction(
+    fn: (connection: AsyncConnection<R>, transaction: AsyncTransaction) => Promise<never>,
+    options?: PoolTransactionOptions,
+  ): Promise<undefined>;
+  withTransaction<T>(
+    fn: (connection: AsyncConnection<R>, transaction: AsyncTransaction) => Promise<T> | T,
+    options?: PoolTransactionOptions,
+  ): Promise<T>;
   async withTransaction<T>(
     fn: (connection: AsyncConnection<R>, transaction: AsyncTransaction) => Promise<T> | T,
     options: PoolTransactionOptions = {},
-  ): Promise<T | undefined> {
+  ): Promise<T> {
     const { retries, settings } = resolveRetryOptions(options);
     const { signal } = options;
     return retrying(() => this.#attempt(fn, settings, options), {
@@ -314,7 +321,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     fn: (connection: AsyncConnection<R>, transaction: AsyncTransaction) => Promise<T> | T,
     settings: OwnSettings,
     options: CheckoutOptions,
-  ): Promise<T | undefined | MayRetry> {
+  ): Promise<T | MayRetry> {
     const connection = await this.#lending.checkout(options);
     try {
       return await attemptTransaction(

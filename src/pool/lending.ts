@@ -1,13 +1,13 @@
 import type { AsyncConnection } from '../connection/connection.js';
-import type { Handle } from '../connection/handle.js';
+import type { ConnectionCore } from '../connection/connection-core.js';
 import {
-  coreOf,
-  endLease,
+  connectionCore,
+  endCheckout,
   isBusy,
-  leaseConnection,
+  lendConnection,
   setKeepsProcessAlive,
-  type LeaseEnd,
-} from '../connection/lease.js';
+  type CheckoutEnd,
+} from '../connection/checkout.js';
 import { NOT_ENDED, tracers, type CheckoutMessage } from '../diagnostics.js';
 import { checkSeconds, checkSignal } from './arguments.js';
 import type { Callbacks } from './callbacks.js';
@@ -46,13 +46,18 @@ export interface LendingOptions {
 class Checkout<R> implements Held<AsyncConnection<R>> {
   readonly lending: Lending<R>;
   readonly lease: Lease<AsyncConnection<R>>;
-  readonly core: Handle;
+  readonly core: ConnectionCore;
   /** null unless leaks are watched for. */
   readonly watched: Watched | null;
   fresh: AsyncConnection<R> | null = null;
   place = 0;
 
-  constructor(lending: Lending<R>, lease: Lease<AsyncConnection<R>>, core: Handle, watched: Watched | null) {
+  constructor(
+    lending: Lending<R>,
+    lease: Lease<AsyncConnection<R>>,
+    core: ConnectionCore,
+    watched: Watched | null,
+  ) {
     this.lending = lending;
     this.lease = lease;
     this.core = core;
@@ -126,8 +131,8 @@ export class Lending<R> {
     const lease = acquired instanceof Promise ? await acquired : acquired;
     const base = lease.resource;
     if (this.#options.allowExitOnIdle) setKeepsProcessAlive(base, true);
-    const connection = leaseConnection(base, this.#putBack, this.#options.closeReturns);
-    const checkout = new Checkout(this, lease, coreOf(connection)!, watched);
+    const connection = lendConnection(base, this.#putBack, this.#options.closeReturns);
+    const checkout = new Checkout(this, lease, connectionCore(connection)!, watched);
     this.#lost.watch(connection, checkout);
     if (watched !== null) {
       this.#watchedOf.set(base, watched);
@@ -143,7 +148,7 @@ export class Lending<R> {
 
   /** The checkout of a connection that this pool has lent out; null of any other, and of what is none. */
   #checkoutOf(connection: AsyncConnection<R>): Checkout<R> | null {
-    const checkout = coreOf(connection)?.checkout;
+    const checkout = connectionCore(connection)?.checkout;
     return checkout instanceof Checkout && checkout.lending === this ? (checkout as Checkout<R>) : null;
   }
 
@@ -192,7 +197,7 @@ export class Lending<R> {
   }
 
   #end({ lease, core }: Checkout<R>, failed: boolean): Promise<void> {
-    const ended = endLease(core);
+    const ended = endCheckout(core);
     if (!(ended instanceof Promise) && !this.#callbacks.resets) {
       this.#finish(lease, ended.usable);
       return DONE;
@@ -202,7 +207,7 @@ export class Lending<R> {
 
   async #endLater(
     lease: Lease<AsyncConnection<R>>,
-    ended: LeaseEnd | Promise<LeaseEnd>,
+    ended: CheckoutEnd | Promise<CheckoutEnd>,
     failed: boolean,
   ): Promise<void> {
     const end = await ended;

@@ -307,10 +307,9 @@ export class Dispatcher {
   }
 
   #endSync({ entry, error }: SyncReply): void {
-    if (entry === null) {
-      if (error !== null) this.#parts.outcomes.observer?.onSyncError(error);
-    } else if (error === null) entry.resolve();
-    else entry.reject(error);
+    this.#parts.outcomes.settleSync(error, entry !== null);
+    if (error === null) entry?.resolve();
+    else entry?.reject(error);
     this.#parts.onAnswered();
   }
 

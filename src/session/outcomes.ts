@@ -6,8 +6,9 @@ import type { Transport } from './transport.js';
 
 /** Hears of how statements have ended, before their callers do. */
 export interface StatementObserver {
-  onStatementDone(results: readonly StatementResult[]): void;
-  onStatementError(error: unknown): void;
+  onStatementDone(results: readonly StatementResult[], text: string): void;
+  /** `results`: of the statements of its text before the one that has failed. */
+  onStatementError(error: unknown, results: readonly StatementResult[]): void;
   /** A Sync that no caller waits for has failed. */
   onSyncError(error: unknown): void;
 }
@@ -30,9 +31,10 @@ export class Outcomes {
     if (entry.settled) return;
     entry.settled = true;
     this.errorMessage = error instanceof Error ? error.message : '';
-    if (error !== null) this.observer?.onStatementError(error);
+    if (error !== null) this.observer?.onStatementError(error, results);
     // The tag of a COPY does not say in which direction it went, which its user knows.
-    else if (entry.request.exchange?.kind !== 'copy') this.observer?.onStatementDone(results);
+    else if (entry.request.exchange?.kind !== 'copy')
+      this.observer?.onStatementDone(results, entry.request.text);
     entry.tellSettled();
     const isAbandoned = entry.abandoned !== null && !this.#mustBeTold(entry, error);
     if (isAbandoned || error !== null) entry.request.failedAfter?.(results);
@@ -44,6 +46,18 @@ export class Outcomes {
     } else {
       entry.resolve(results);
     }
+  }
+
+  /** The Sync of a pipeline's segment has been answered. `isAwaited`: a caller hears of `error`. */
+  settleSync(error: Error | null, isAwaited: boolean): void {
+    if (error === null) {
+      this.observer?.onStatementDone(NONE, '');
+      return;
+    }
+    this.errorMessage = error.message;
+    locate(error, this.#transport.location);
+    this.observer?.onStatementError(error, NONE);
+    if (!isAwaited) this.observer?.onSyncError(error);
   }
 
   /** Whether the caller who gave up has to know how it ended: it was done nevertheless, or it isn't known whether it was. */

@@ -1,10 +1,11 @@
 import { adaptersOf, builtinAdapters } from '../adapt/adapters.js';
 import type { AdaptContext, TypeEntry } from '../adapt/adapters-map.js';
+import { runApart } from '../connection/apart.js';
 import { AsyncConnection, type WaitOptions } from '../connection/connection.js';
-import { AsyncCursor } from '../cursor/cursor.js';
+import { CORE } from '../connection/connection-core.js';
+import { rowDecoders } from '../cursor/decoders.js';
 import * as errors from '../errors/index.js';
 import { dictRow } from '../rows.js';
-import { TransactionStatus } from '../session/status.js';
 
 /** The name of a type: as SQL writes it, with its schema or without, or an `sql.Identifier`. */
 export type TypeName = string | { asString(context?: AsyncConnection): string };
@@ -106,10 +107,8 @@ export class TypeInfo {
   }
 }
 
-/** Reads the catalogue the same way whatever adapters are registered. */
-class CatalogueCursor<R> extends AsyncCursor<R> {
-  override readonly adapters = builtinAdapters;
-}
+/** The server makes out the type. */
+const UNKNOWN = 0;
 
 /** @internal The row of a query whose every placeholder stands for the name of a type; null if there is none. */
 export async function fetchType<Row extends TypeRow>(
@@ -128,24 +127,19 @@ export async function fetchType<Row extends TypeRow>(
       `fetch() takes the name of a type as a string or an sql.Identifier, got ${name === null ? 'null' : typeof name}`,
     );
   }
-  const cursor = new CatalogueCursor<Row>(connection, {
-    rowFactory: dictRow<Row>,
-  });
-  const waiting = signal === undefined ? {} : { signal };
-  const read = async (): Promise<Row | null> => {
-    const params = Array.from(query.matchAll(/%s/g), () => text);
-    await cursor.execute(query, params, { prepare: false, ...waiting });
-    return cursor.fetchone();
-  };
   try {
-    // A savepoint would leave a transaction that has failed in another state than it was in.
-    if (connection.info.transactionStatus === TransactionStatus.INERROR) return await read();
-    return (await connection.withTransaction(read, waiting)) ?? null;
+    const [result] = await runApart(connection[CORE], {
+      text: query.replaceAll('%s', '$1'),
+      executions: [[{ text, oid: UNKNOWN }]],
+      // The catalogue is read the same way whatever adapters are registered.
+      rows: rowDecoders(builtinAdapters, dictRow),
+      prepare: false,
+      signal,
+    });
+    return (result?.rows[0] as Row | undefined) ?? null;
   } catch (error) {
     if (error instanceof errors.conditionClass('UndefinedObject')) return null;
     throw error;
-  } finally {
-    await cursor.close();
   }
 }
 

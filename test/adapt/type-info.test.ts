@@ -110,6 +110,28 @@ describe('the information on a type', () => {
     expect(await EnumInfo.fetch(conn, 'pg_temp.mood')).toMatchObject({ labels: ['sad'] });
   });
 
+  it('is read by several at once, also while a block of another task is open', async () => {
+    const conn = await connect();
+    const names = async (): Promise<(string | undefined)[]> =>
+      (await Promise.all(['int4', 'no_such_type', 'text'].map((name) => TypeInfo.fetch(conn, name)))).map(
+        (info) => info?.name,
+      );
+    expect(await names()).toEqual(['int4', undefined, 'text']);
+    let go = (): void => undefined;
+    const started = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    const outside = started.then(names);
+    await conn.withTransaction(async () => {
+      await conn.execute('CREATE TEMP TABLE read_beside (id int)');
+      go();
+      expect(await outside).toEqual(['int4', undefined, 'text']);
+      await conn.execute('INSERT INTO read_beside VALUES (1)');
+    });
+    const cursor = await conn.execute('SELECT count(*)::int FROM read_beside');
+    expect(await cursor.fetchone()).toEqual([1]);
+  });
+
   it('needs a connection', async () => {
     await expect(TypeInfo.fetch({} as never, 'int4')).rejects.toThrow(errors.ProgrammingError);
     const conn = await connect();

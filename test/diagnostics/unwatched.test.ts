@@ -42,7 +42,7 @@ it('makes no message where nobody listens, and asks once for each statement, che
   expect(statements).toBe(14);
   expect(trace).toHaveBeenCalledTimes(statements);
   expect(asyncEnd).toHaveBeenCalledTimes(statements);
-  // With the commit that there was no need for.
-  expect(unwatched).toBe(1 + 6 + statements + 1);
+  // A commit that there was no need for is no statement.
+  expect(unwatched).toBe(1 + 6 + statements);
   expect(asked).toHaveBeenCalledTimes(unwatched);
 });

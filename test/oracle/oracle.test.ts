@@ -2,6 +2,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { AsyncConnection, type Params } from '../../src/index.js';
 import { dsn } from '../support/database.js';
+import { warningsOf } from '../support/warnings.js';
 import { AREAS, EXCEPTIONS, LEFT_OUT } from './exceptions.js';
 import { replay, type Environment } from './replay.js';
 import { scenariosOf, type Expected, type Scenario, type State } from './scenario.js';
@@ -46,7 +47,8 @@ describe.each(AREAS)('what Psycopg did: %s', (area) => {
     async (_id, _name, scenario) => {
       for (const statement of scenario.setup ?? []) await administrator.query(statement);
       try {
-        await replay(scenario, environment);
+        // What Psycopg rolls back without a word is rolled back here with a warning.
+        await warningsOf('USINGPG_UNCOMMITTED', () => replay(scenario, environment));
       } finally {
         await rollbackPrepared();
         for (const statement of scenario.teardown ?? []) await administrator.query(statement);

@@ -262,7 +262,7 @@ for (const [, name] of (stack + settings).matchAll(/at (\\S+) \\(\\S+usingpg/g))
 
 test('the package stays small: no more than 170 kB packed, of which a third is its declarations and its text', () => {
   expect(packed.size).toBeLessThanOrEqual(170_000);
-  expect(packed.unpackedSize).toBeLessThanOrEqual(580_000);
+  expect(packed.unpackedSize).toBeLessThanOrEqual(590_000);
 });
 
 /** What the JavaScript projects do, in syntax that Node 20 has. */

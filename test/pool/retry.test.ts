@@ -9,6 +9,7 @@ import {
   type AsyncConnection,
   type PoolTransactionOptions,
   type AsyncConnectionPool,
+  type PoolOptions,
 } from '../../src/index.js';
 import type { RetryMessage } from '../../src/diagnostics.js';
 import { isTransient, MayRetry, resolveRetryOptions, retrying } from '../../src/pool/retry.js';
@@ -201,6 +202,60 @@ describe('withTransaction() of a pool', () => {
     expect((await pool.execute('select 1')).rows).toEqual([[1]]);
   });
 
+  it.each<[string, PoolOptions, (conn: AsyncConnection) => Promise<unknown>, number[]]>([
+    ['COMMIT', {}, (conn) => conn.execute('COMMIT'), [1]],
+    ['COMMIT AND CHAIN', {}, (conn) => conn.execute('COMMIT AND CHAIN'), [1]],
+    ['END, before a new BEGIN in one text', {}, (conn) => conn.execute('END; BEGIN'), [1]],
+    [
+      'COMMIT, before what fails in one text',
+      {},
+      (conn) =>
+        conn.execute(
+          "COMMIT; BEGIN; DO $$ BEGIN RAISE EXCEPTION USING errcode = '40001', message = 'busy'; END $$",
+        ),
+      [1],
+    ],
+    ['tx.commit()', {}, () => Promise.resolve('commit'), [1]],
+    [
+      'ROLLBACK, before a statement in autocommit',
+      { connectOptions: { autocommit: true } },
+      async (conn) => {
+        await conn.execute('ROLLBACK');
+        await conn.execute('INSERT INTO retried.work VALUES (2)');
+        await conn.execute('BEGIN');
+      },
+      [2],
+    ],
+  ])('does not run it again after a %s within it', async (_, options, end, left) => {
+    await schema('create table work (id int)');
+    const pool = makePool(options);
+    const retries = retriesOf(pool);
+    const error = await rejection(
+      pool.withTransaction(async (connection, transaction) => {
+        await connection.execute('INSERT INTO retried.work VALUES (1)');
+        if ((await end(connection)) === 'commit') await transaction.commit();
+        await serializationFailure(connection);
+      }),
+    );
+    expect(error).toBeInstanceOf(errors.SerializationFailure);
+    expect(retries).toEqual([]);
+    expect(await admin('select id from retried.work')).toEqual(left.map((id) => ({ id })));
+  });
+
+  it('runs it again if its own end was a rollback', async () => {
+    await schema('create table work (id int)');
+    const pool = makePool();
+    let runs = 0;
+    await pool.withTransaction(async (connection) => {
+      await connection.execute('INSERT INTO retried.work VALUES (1)');
+      if (++runs > 1) return;
+      await connection.execute('ROLLBACK');
+      await serializationFailure(connection);
+    });
+    expect(runs).toBe(2);
+    expect(await admin('select id from retried.work')).toEqual([{ id: 1 }]);
+  });
+
   it.each([0, 2])('gives up after %s retries, with the last error as it is', async (retries) => {
     const pool = makePool();
     let runs = 0;
@@ -342,8 +397,6 @@ describe('a transaction whose COMMIT was not answered', () => {
       expect(error).not.toBeInstanceOf(errors.TransactionOutcomeUnknown);
       expect(runs).toBe(1);
     }
-    const error = await rejection(pool.withTransaction((connection) => connection.close()));
-    expect(error.message).toContain('the connection is closed');
     expect(await admin('select id from retried.work')).toEqual([]);
   });
 

@@ -11,6 +11,7 @@ import {
   type PoolOptions,
   type TupleRow,
 } from '../../src/index.js';
+import { warningsOf } from './warnings.js';
 
 let client: Promise<pg.Client> | null = null;
 
@@ -32,7 +33,10 @@ export async function connect<R = TupleRow>(
   params: ConninfoParams = {},
 ): Promise<AsyncConnection<R>> {
   const connection = await AsyncConnection.connect<R>(dsn(params), options);
-  onTestFinished(() => connection.close());
+  // What a test does not commit it does not need.
+  onTestFinished(async () => {
+    await warningsOf('USINGPG_UNCOMMITTED', () => connection.close());
+  });
   return connection;
 }
 

@@ -3,16 +3,18 @@ import { expectTypeOf } from 'expect-type';
 import * as v from 'valibot';
 import { z } from 'zod';
 import {
+  AsyncConnection,
   AsyncConnectionPool,
   AsyncNullConnectionPool,
   classRow,
   dictRow,
   namedtupleRow,
+  Rollback,
   scalarRow,
   schemaRow,
   tupleRow,
-  type AsyncConnection,
   type AsyncServerCursor,
+  type AsyncTransaction,
   type DictRow,
   type NamedTupleRow,
   type Params,
@@ -77,7 +79,42 @@ export async function rowsAreTypedThroughThePool(): Promise<void> {
       return (await conn.execute('SELECT %s', [id], { rowFactory: scalarRow<string> })).fetchone();
     }),
   ).toEqualTypeOf<(string | null)[]>();
-  expectTypeOf(await typed.withTransaction(() => 1)).toEqualTypeOf<number | undefined>();
+  expectTypeOf(await typed.withTransaction(() => 1)).toEqualTypeOf<number>();
+}
+
+export async function aTransactionIsTypedByWhatItsCallbackReturns(
+  connection: AsyncConnection,
+  transaction: AsyncTransaction,
+): Promise<void> {
+  expectTypeOf(await connection.withTransaction(async () => Promise.resolve(1))).toEqualTypeOf<number>();
+  expectTypeOf(await transaction.withTransaction(() => 'at once')).toEqualTypeOf<string>();
+  expectTypeOf(plain.withTransaction((conn) => conn.commit())).toEqualTypeOf<Promise<void>>();
+  // These can but roll back.
+  const never = (): Promise<never> => Promise.reject(new Rollback());
+  expectTypeOf(connection.withTransaction(never)).toEqualTypeOf<Promise<undefined>>();
+  expectTypeOf(transaction.withTransaction(never)).toEqualTypeOf<Promise<undefined>>();
+  expectTypeOf(plain.withTransaction(never)).toEqualTypeOf<Promise<undefined>>();
+  // This may roll back, and says so.
+  const unlessNegative = (n: number) => async (): Promise<number | undefined> => {
+    if (n < 0) throw new Rollback();
+    return Promise.resolve(n);
+  };
+  expectTypeOf(await connection.withTransaction(unlessNegative(1))).toEqualTypeOf<number | undefined>();
+  const inTransaction = <T>(fn: () => Promise<T>): Promise<T> => connection.withTransaction(fn);
+  expectTypeOf(await inTransaction(async () => Promise.resolve(1))).toEqualTypeOf<number>();
+  expectTypeOf(
+    await AsyncConnection.withConnection('', async (own) => {
+      expectTypeOf(own).toEqualTypeOf<AsyncConnection>();
+      return (await own.execute('SELECT 1')).fetchone();
+    }),
+  ).toEqualTypeOf<TupleRow | null>();
+  await AsyncConnection.withConnection(
+    { host: 'here' },
+    async (own) => {
+      expectTypeOf(await own.cursor().fetchall()).toEqualTypeOf<User[]>();
+    },
+    { rowFactory: dictRow<User> },
+  );
 }
 
 export async function rowsAreTypedThroughEveryKindOfReading(connection: AsyncConnection): Promise<void> {

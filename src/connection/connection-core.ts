@@ -16,10 +16,12 @@ import { Handlers } from './handlers.js';
 import { tellNotice } from './notices.js';
 import { Notifications, Notify } from './notifies.js';
 import { PipelineState } from './pipeline-state.js';
+import type { Block } from './open-blocks.js';
+import { TransactionRecord } from './transaction-record.js';
 import { beginStatement, type TransactionSettings } from './transaction-settings.js';
 
 /** A statement as a cursor hands it over. */
-export interface HandleStatement {
+export interface CoreStatement {
   readonly text: string;
   readonly executions: readonly (readonly SentParam[])[] | null;
   readonly rows: RowDecoderSource | null;
@@ -30,17 +32,8 @@ export interface HandleStatement {
   readonly inTransaction?: boolean;
 }
 
-/** Tags of statements that change no data; what counts rows has written nothing if the count is zero. */
-const WRITES_NOTHING =
-  /^(?:SELECT|SHOW|EXPLAIN|FETCH|MOVE|DECLARE CURSOR|CLOSE CURSOR|BEGIN|START TRANSACTION|SAVEPOINT|RELEASE|ROLLBACK|COMMIT|SET|RESET|LISTEN|UNLISTEN|DISCARD|PREPARE$|DEALLOCATE|LOCK TABLE|CHECKPOINT|LOAD|INSERT 0 0$|(?:UPDATE|DELETE|MERGE|COPY) 0$)/;
-
-/** Whether a statement with this tag has changed data. CREATE TABLE AS has that of its SELECT, but no rows. */
-function writes(tag: string, hasRows: boolean): boolean {
-  return !WRITES_NOTHING.test(tag) || (!hasRows && tag.startsWith('SELECT'));
-}
-
-/** What a handle is made of. */
-export interface HandleParts {
+/** What a connection core is made of. */
+export interface CoreParts {
   readonly session: Session;
   /** The parameters of the connection. */
   readonly params: Readonly<Record<string, string>>;
@@ -55,26 +48,27 @@ export interface HandleParts {
  * it may still be used. The pool makes a fresh one for each checkout and cuts it off on return. The session knows it, which must
  * not keep a connection from being collected that its user has lost: so it knows nothing of that. @internal
  */
-export class Handle implements SessionUser {
+export class ConnectionCore implements SessionUser {
   readonly session: Session;
   readonly settings: TransactionSettings;
   readonly policy: { threshold: number | null; max: number | null };
   readonly pipeline: PipelineState;
   /** What its pool knows of the checkout that it serves. */
   checkout: unknown = null;
-  readonly #parts: HandleParts;
+  /** What the open transaction has done, and what has been committed. */
+  readonly record = new TransactionRecord();
+  /** The transaction blocks that are open, from the outermost to the innermost. */
+  readonly blocks: Block[] = [];
+  readonly #parts: CoreParts;
   #noticeHandlers: Handlers<errors.Diagnostic> | null = null;
   #notifications: Notifications | null = null;
-  /** How many transaction blocks are open. */
-  transactions = 0;
   #returned = false;
   #cutOff: OneTimeEvent | null = null;
-  #endSeen = false;
-  #unfit = false;
-  /** Whether the open transaction has changed data, as far as is known. */
-  wrote = false;
+  #endedByUser = false;
+  #mustReplace = false;
+  #leftWrites = false;
 
-  constructor(parts: HandleParts) {
+  constructor(parts: CoreParts) {
     const { session, settings, policy } = parts;
     this.session = session;
     this.settings = { ...settings };
@@ -106,16 +100,8 @@ export class Handle implements SessionUser {
   }
 
   /** @internal */
-  onStatementDone(results: readonly StatementResult[]): void {
-    if (this.session.transactionStatus === TransactionStatus.IDLE) {
-      this.wrote = false;
-      return;
-    }
-    for (const { tag, fields } of results) {
-      // Another transaction has begun since.
-      if (tag === 'COMMIT') this.wrote = false;
-      else if (!this.wrote && tag !== null) this.wrote = writes(tag, fields !== null);
-    }
+  onStatementDone(results: readonly StatementResult[], text: string): void {
+    this.record.onDone(results, text, this.session.transactionStatus);
   }
 
   /** @internal */
@@ -124,39 +110,56 @@ export class Handle implements SessionUser {
   }
 
   /** @internal */
-  onStatementError(error: unknown): void {
-    if (this.session.closed) this.#endSeen = true;
+  onStatementError(error: unknown, results: readonly StatementResult[]): void {
+    this.record.onError(error, results, this.session.transactionStatus);
     if (!(error instanceof errors.Error) || error.sqlstate === null) return;
     const isReadOnly =
       error.sqlstate === READ_ONLY &&
       this.#parts.params['target_session_attrs'] === 'read-write' &&
       this.settings.readOnly !== true;
-    if (isReadOnly || CONNECTION_IN_DOUBT.test(error.sqlstate)) this.#unfit = true;
+    if (isReadOnly || CONNECTION_IN_DOUBT.test(error.sqlstate)) this.#mustReplace = true;
   }
 
   /**
    * Whether an error of the server says that another connection would do better, although this one is alive: class 08, a
    * shutdown (57P01 to 57P03), or read-only where `target_session_attrs` wants read-write, after a failover say.
    */
-  get unfit(): boolean {
-    return this.#unfit;
-  }
-
-  /** Whether a statement has failed because the connection is gone, so that its user knows. */
-  get endSeen(): boolean {
-    return this.#endSeen;
+  get mustReplace(): boolean {
+    return this.#mustReplace;
   }
 
   get returned(): boolean {
     return this.#returned;
   }
 
+  /** Whether it is neither returned, nor closed, nor lost. */
+  get usable(): boolean {
+    return !this.#returned && !this.session.closed;
+  }
+
+  /**
+   * Whether it was alive until its user closed it or gave it back: what was not committed by then was not meant to be. One that
+   * was lost, or closed by its pool, was not ended by its user, whatever he does afterwards.
+   */
+  get endedByUser(): boolean {
+    return this.#endedByUser;
+  }
+
+  /** Whether the open transaction has changed data, and has not failed. */
   get hasUncommittedWrites(): boolean {
-    return this.wrote && this.session.transactionStatus === TransactionStatus.INTRANS;
+    const { transactionStatus: status } = this.session;
+    const isOpen = status === TransactionStatus.INTRANS || status === TransactionStatus.ACTIVE;
+    return isOpen && this.record.wrote;
+  }
+
+  /** Whether it was closed with writes that nobody had committed. */
+  get leftWrites(): boolean {
+    return this.#leftWrites;
   }
 
   /** From here on every use raises `InterfaceError`. */
   cutOff(): void {
+    this.#endedByUser ||= !this.session.closed;
     this.#returned = true;
     this.session.endPipeline();
     this.#cutOff?.tell();
@@ -173,6 +176,18 @@ export class Handle implements SessionUser {
       fromHere();
       fromSession();
     };
+  }
+
+  /** Closes the session. Resolves with whether writes were left that nobody had committed, which is told once. */
+  async close(): Promise<boolean> {
+    this.#endedByUser ||= !this.session.closed;
+    const wrote = this.hasUncommittedWrites;
+    const closed = this.session.close();
+    await closed;
+    // What was in flight may have been the COMMIT.
+    const left = wrote && this.record.wrote;
+    this.#leftWrites ||= left;
+    return left;
   }
 
   /** Raises `InterfaceError` if the connection has been returned to its pool. */
@@ -200,8 +215,11 @@ export class Handle implements SessionUser {
   }
 
   /** The statement as the session takes it: in a transaction unless in autocommit. */
-  request(statement: HandleStatement): StatementRequest {
+  request(statement: CoreStatement): StatementRequest {
     const { settings } = this;
+    const block = this.blocks.at(-1);
+    // A text that has values in it is not for messages.
+    if (block !== undefined) block.lastStatement = statement.shown === undefined ? statement.text : null;
     const begin = settings.autocommit && statement.inTransaction !== true ? null : beginStatement(settings);
     return {
       text: statement.text,
@@ -218,7 +236,6 @@ export class Handle implements SessionUser {
   /** Executes what `request()` made. */
   run(request: StatementRequest, hold?: ExclusiveLock): Promise<readonly StatementResult[]> {
     this.check();
-    if (this.session.closed) this.#endSeen = true;
     return this.session.submit(request, hold);
   }
 
@@ -231,20 +248,12 @@ export class Handle implements SessionUser {
   /** Begins the COPY that `request()` made. */
   async copy(request: StatementRequest): Promise<CopyChannel> {
     this.check();
-    try {
-      return await this.session.copy(request);
-    } catch (error) {
-      if (this.session.closed) this.#endSeen = true;
-      throw error;
-    }
+    return this.session.copy(request);
   }
 
   /** A COPY has ended, with this tag if it has been completed. */
   copied(direction: 'in' | 'out', tag: string | null): void {
-    if (this.session.closed) this.#endSeen = true;
-    if (direction === 'in' && tag !== null && !WRITES_NOTHING.test(tag)) {
-      this.wrote = this.session.transactionStatus === TransactionStatus.INTRANS;
-    }
+    if (direction === 'in' && tag !== null) this.record.onCopiedIn(tag, this.session.transactionStatus);
   }
 
   /** Opens a transaction if none is open, unless in autocommit. */
@@ -259,16 +268,16 @@ export class Handle implements SessionUser {
   /**
    * Executes a command of the library's own, exactly as it is. Such a command changes what a transaction is, so that an abort of
    * `signal` rejects with its reason only if the command was not done, and it resolves if it was. If the connection is lost before
-   * the server has said which, that is the error; of a commit it is `TransactionOutcomeUnknown`.
+   * the server has said which, that is the error.
    */
   async command(
     text: string,
     options: {
       onlyIf?: 'in transaction' | 'idle';
-      hold?: ExclusiveLock;
+      hold?: ExclusiveLock | undefined;
       signal?: AbortSignal | undefined;
     } = {},
-  ): Promise<void> {
+  ): Promise<readonly StatementResult[]> {
     this.check();
     const { onlyIf, hold, signal } = options;
     if (this.pipeline.active && hold === undefined) await this.pipeline.sync(signal);
@@ -283,13 +292,7 @@ export class Handle implements SessionUser {
       signal,
       outcomeMatters: true,
     };
-    try {
-      await this.run(request, hold);
-    } catch (error) {
-      const isUnknown = signal?.aborted === true && this.session.closed && error !== signal.reason;
-      if (isUnknown && text.startsWith('COMMIT')) throw new errors.TransactionOutcomeUnknown(error);
-      throw error;
-    }
+    return this.run(request, hold);
   }
 
   /** Calls `act` with the transaction status, after all statements so far. */
@@ -306,11 +309,11 @@ const READ_ONLY = '25006';
 /** For commands, which go as one message with what comes with them. */
 const NO_PARAMS: readonly SentParam[] = [];
 
-/** The handle behind a connection: internal, for cursors, transactions and the pool. */
-export const HANDLE: unique symbol = Symbol('usingpg.handle');
+/** What stands behind a connection: internal, for cursors, transactions and the pool. */
+export const CORE: unique symbol = Symbol('usingpg.core');
 
 /** A connection as its own parts see it. */
-export interface HasHandle {
-  readonly [HANDLE]: Handle;
+export interface HasCore {
+  readonly [CORE]: ConnectionCore;
   readonly adapters: AdaptersMap;
 }

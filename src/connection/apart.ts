@@ -1,0 +1,32 @@
+import type { StatementResult } from '../session/statement.js';
+import { TransactionStatus } from '../session/status.js';
+import type { ConnectionCore, CoreStatement } from './connection-core.js';
+
+const SAVEPOINT = 'usingpg_apart';
+
+/**
+ * Runs one statement of the library's own, whose failure undoes nothing else: by itself where no transaction is open, else behind a
+ * savepoint. It is no block, so it may run wherever a statement may. In a transaction that has failed it fails as any statement.
+ */
+export async function runApart(
+  core: ConnectionCore,
+  statement: CoreStatement,
+): Promise<readonly StatementResult[]> {
+  const { signal } = statement;
+  core.check();
+  signal?.throwIfAborted();
+  if (core.pipeline.active) await core.pipeline.sync(signal);
+  return core.session.exclusively(async (hold, status) => {
+    const request = { ...core.request(statement), begin: null };
+    if (status !== TransactionStatus.INTRANS) return core.run(request, hold);
+    await core.command(`SAVEPOINT ${SAVEPOINT}`, { hold });
+    try {
+      return await core.run(request, hold);
+    } catch (error) {
+      if (!core.session.closed) await core.command(`ROLLBACK TO ${SAVEPOINT}`, { hold });
+      throw error;
+    } finally {
+      if (!core.session.closed) await core.command(`RELEASE ${SAVEPOINT}`, { hold });
+    }
+  }, signal);
+}

@@ -1,0 +1,95 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import * as errors from '../errors/index.js';
+
+/** The innermost block whose callback the code that runs was called from, of whatever connection. */
+const enclosing = new AsyncLocalStorage<Block>();
+
+/** What a block can be: on its way, open, on its way out, or over; one that `could not be opened` stays, as in Psycopg. */
+export type BlockState =
+  | 'opening'
+  | 'active'
+  | 'ending'
+  | 'could not be opened'
+  | 'committed'
+  | 'rolled back'
+  | 'of unknown outcome'
+  | 'left out of order';
+
+/** What messages say of a block in each of them. */
+export const SHOWN_STATE: Readonly<Record<BlockState, string>> = {
+  opening: 'is not open yet',
+  active: 'is open',
+  ending: 'is being ended',
+  'could not be opened': 'could not be opened',
+  committed: 'has been committed already',
+  'rolled back': 'has been rolled back already',
+  'of unknown outcome': 'is over, and its outcome is unknown',
+  'left out of order': 'has been left out of order',
+};
+
+/**
+ * A transaction block as its connection knows it, and as the asynchronous context of its callback does. Both may outlive the
+ * connection that its user holds, so it knows nothing of that.
+ */
+export class Block {
+  state: BlockState = 'opening';
+  /** null for an outermost block without a savepoint of its own. */
+  savepointName: string | null;
+  /** The last statement that was executed on the connection while this was its innermost block. */
+  lastStatement: string | null = null;
+  /** Whether it has a callback, so that it is known who is inside: what the callback calls, whenever and however. */
+  hasCallback = false;
+  /** The block around its callback. */
+  #outer: Block | null = null;
+
+  constructor(savepointName: string | null) {
+    this.savepointName = savepointName;
+  }
+
+  /** Whether it is on its way, open, or on its way out. */
+  get isOpen(): boolean {
+    return this.state === 'active' || this.state === 'ending' || this.state === 'opening';
+  }
+
+  /** Runs its callback: whatever that calls is inside. */
+  run<T>(callback: () => T): T {
+    // Those that are over are passed by, so that a task that begins another from within itself for ever makes no endless chain.
+    let outer = enclosing.getStore() ?? null;
+    while (outer !== null && !outer.isOpen) outer = outer.#outer;
+    this.#outer = outer;
+    return enclosing.run(this, callback);
+  }
+
+  /** Whether the code that runs was called from its callback. */
+  get isAround(): boolean {
+    let block = enclosing.getStore() ?? null;
+    while (block !== null && block !== this) block = block.#outer;
+    return block === this;
+  }
+
+  /** As messages name it. */
+  describe(): string {
+    const name = this.savepointName === null ? 'an outermost block' : `the block "${this.savepointName}"`;
+    const form = this.hasCallback ? 'withTransaction()' : 'transaction()';
+    return `${name} of ${form}`;
+  }
+}
+
+/**
+ * Refuses `block` if it would become part of another task's: `blocks` are those of the connection, from the outermost to the
+ * innermost. `parent` is the one that it is expressly to be nested in; null: in the innermost, if the caller is inside that.
+ *
+ * Who is inside a block with a callback is known. One without a callback belongs to whoever holds the connection, since its opener
+ * goes on in no context of his own; but nobody is inside one that is being opened or ended.
+ */
+export function checkNesting(blocks: readonly Block[], block: Block, parent: Block | null): void {
+  const open = blocks.filter(({ isOpen }) => isOpen);
+  const innermost = open.at(-1);
+  if (innermost === undefined) return;
+  if (innermost.state === 'active') {
+    if (parent === innermost) return;
+    const callback = open.findLast(({ hasCallback }) => hasCallback);
+    if (parent === null && (callback === undefined || callback.isAround)) return;
+  }
+  throw new errors.ConcurrentTransaction(innermost.describe(), block.describe(), innermost.lastStatement);
+}

@@ -1,0 +1,85 @@
+import * as errors from '../errors/index.js';
+import type { StatementResult } from '../session/statement.js';
+import { TransactionStatus } from '../session/status.js';
+
+/** Tags of statements that change no data; what counts rows has written nothing if the count is zero. */
+const WRITES_NOTHING =
+  /^(?:SELECT|SHOW|EXPLAIN|FETCH|MOVE|DECLARE CURSOR|CLOSE CURSOR|BEGIN|START TRANSACTION|SAVEPOINT|RELEASE|ROLLBACK|COMMIT|SET|RESET|LISTEN|UNLISTEN|DISCARD|PREPARE$|DEALLOCATE|LOCK TABLE|CHECKPOINT|LOAD|INSERT 0 0$|(?:UPDATE|DELETE|MERGE|COPY) 0$)/;
+const MAKES_PERMANENT = /^(?:COMMIT|PREPARE TRANSACTION|COMMIT PREPARED)$/;
+const COMMIT_TEXT = /^\s*(?:commit|end)\b/i;
+/** The transaction had failed already. */
+const IN_FAILED_TRANSACTION = '25P02';
+
+/** Whether a result's statement has changed data. CREATE TABLE AS has the tag of its SELECT, but no rows. */
+export function wroteData({ tag, fields }: StatementResult): boolean {
+  if (tag === null) return false;
+  return !WRITES_NOTHING.test(tag) || (fields === null && tag.startsWith('SELECT'));
+}
+
+/** What the server's answers say of a connection's transactions: what the open one has done, and what has been committed. */
+export class TransactionRecord {
+  /** Whether the open transaction has changed data, as far as is known. */
+  wrote = false;
+  /** The error that the open transaction has failed with; null if it has not. */
+  failure: errors.Error | null = null;
+  /** Whether something may have become permanent: by COMMIT, outside of transactions, or unknown to anybody. */
+  committed = false;
+  /** The last statement was a COMMIT that the server answered with ROLLBACK: what the transaction had failed with, if that is known. */
+  #refusedCommit: { readonly failure: errors.Error | null } | null = null;
+
+  /** A statement of this text has succeeded, which has left the session in `status`. */
+  onDone(results: readonly StatementResult[], text: string, status: TransactionStatus): void {
+    const idle = status === TransactionStatus.IDLE;
+    if (results.length > 0) {
+      const refused = idle && results.at(-1)!.tag === 'ROLLBACK' && COMMIT_TEXT.test(text);
+      this.#refusedCommit = refused ? { failure: this.failure } : null;
+      this.#count(results, idle);
+      if (status !== TransactionStatus.ACTIVE) this.failure = null;
+    }
+    if (idle) this.wrote = false;
+  }
+
+  /** A statement has failed, behind these results of the same text. */
+  onError(error: unknown, results: readonly StatementResult[], status: TransactionStatus): void {
+    this.#count(results, false);
+    this.#refusedCommit = null;
+    if (status === TransactionStatus.IDLE) this.wrote = false;
+    else if (status === TransactionStatus.UNKNOWN) this.committed = true;
+    else if (
+      error instanceof errors.Error &&
+      error.sqlstate !== null &&
+      error.sqlstate !== IN_FAILED_TRANSACTION
+    )
+      this.failure ??= error;
+  }
+
+  /** A COPY into a table is complete. */
+  onCopiedIn(tag: string, status: TransactionStatus): void {
+    if (status === TransactionStatus.IDLE) this.committed = true;
+    else if (!WRITES_NOTHING.test(tag)) this.wrote = true;
+  }
+
+  /** The refused COMMIT that was the last statement, told once; null if there was none. */
+  takeRefusedCommit(): { readonly failure: errors.Error | null } | null {
+    const refused = this.#refusedCommit;
+    this.#refusedCommit = null;
+    return refused;
+  }
+
+  #count(results: readonly StatementResult[], isOutside: boolean): void {
+    for (const result of results) {
+      const { tag } = result;
+      if (tag === null) continue;
+      if (MAKES_PERMANENT.test(tag)) {
+        this.committed = true;
+        // Another transaction may have begun since.
+        this.wrote = false;
+      } else if (isOutside) {
+        // A SELECT counts, too: what the functions that it calls have done is not known.
+        if (tag !== 'ROLLBACK') this.committed = true;
+      } else if (!this.wrote) {
+        this.wrote = wroteData(result);
+      }
+    }
+  }
+}

@@ -1,0 +1,118 @@
+import * as errors from '../errors/index.js';
+import { locate } from '../errors/location.js';
+import type { ExclusiveLock } from '../session/queue.js';
+import type { Session } from '../session/session.js';
+import { TransactionStatus } from '../session/status.js';
+import type { ConnectionCore } from './connection-core.js';
+
+/** How a unit of work is ended. */
+export interface UnitEnd {
+  /** Commits: rejects unless the server has said COMMIT, or there was nothing to commit. */
+  readonly commit: () => Promise<void>;
+  /** Rolls back what there is left of it, after an error. What it rejects with itself takes the place of that. */
+  readonly undo: () => Promise<void>;
+}
+
+/**
+ * Runs `body` as a unit of work on a connection, and resolves with what it returned once that is committed. If `body` throws, or
+ * the commit fails, the unit is undone and the error is thrown. A connection that its user has closed or given back within `body`
+ * has nothing left to commit, and the unit ends well.
+ */
+export async function runUnit<T>(
+  core: ConnectionCore,
+  body: () => Promise<T> | T,
+  { commit, undo }: UnitEnd,
+): Promise<T> {
+  try {
+    const result = await body();
+    if (!core.endedByUser) await commit();
+    return result;
+  } catch (error) {
+    await undo();
+    throw error;
+  }
+}
+
+/** How a commit is sent. */
+export interface CommitOptions {
+  /** Of whoever has the session to himself. */
+  readonly hold?: ExclusiveLock | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Commits the open transaction, if there is one. Resolves only if the server has said COMMIT, or no transaction was open. Rejects with
+ * the error of the connection if it was lost before the COMMIT was sent; with `TransactionOutcomeUnknown` if it was lost before
+ * the answer; with `InFailedSqlTransaction` if the server has rolled back instead, since a statement had failed; else with the
+ * server's error, or, if the server has rolled back for an abort of `signal`, with its reason.
+ */
+export async function commit(core: ConnectionCore, { hold, signal }: CommitOptions = {}): Promise<void> {
+  const { pipeline, session } = core;
+  core.check();
+  if (hold === undefined && pipeline.active) await pipeline.sync(signal);
+  // In its turn, behind whatever was not awaited: what is lost by then was lost before the COMMIT.
+  const isTurn = hold !== undefined || (session.quiet && !pipeline.active);
+  if (isTurn) await commitNow(core, hold, signal);
+  else await session.exclusively((held) => commitNow(core, held, signal), signal);
+}
+
+async function commitNow(
+  core: ConnectionCore,
+  hold: ExclusiveLock | undefined,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (core.session.transactionStatus === TransactionStatus.IDLE) {
+    // A COMMIT in a text may have ended it, in vain.
+    const refused = core.record.takeRefusedCommit();
+    if (refused !== null) throw nothingCommitted(core.session, refused.failure);
+    return;
+  }
+  await sendCommit(core, 'COMMIT', 'COMMIT', hold, signal);
+}
+
+/** Commits a prepared transaction, `gid` in quotes; rejects as `commit()` does. */
+export function commitPrepared(
+  core: ConnectionCore,
+  gid: string,
+  { hold, signal }: { readonly hold: ExclusiveLock; readonly signal: AbortSignal | undefined },
+): Promise<void> {
+  return sendCommit(core, `COMMIT PREPARED ${gid}`, 'COMMIT PREPARED', hold, signal);
+}
+
+async function sendCommit(
+  core: ConnectionCore,
+  text: string,
+  expected: string,
+  hold: ExclusiveLock | undefined,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const wasClosed = core.session.closed;
+  let tag: string | null | undefined;
+  try {
+    const [result] = await core.command(text, { hold, signal });
+    tag = result?.tag;
+  } catch (error) {
+    if (wasClosed || !core.session.closed || isAnswer(error)) throw error;
+    core.record.committed = true;
+    throw new errors.TransactionOutcomeUnknown(error);
+  }
+  if (tag !== expected)
+    throw nothingCommitted(core.session, core.record.takeRefusedCommit()?.failure ?? null);
+}
+
+/** Whether the server has answered with an error, rather than with the end of the session, which leaves open what came before. */
+function isAnswer(error: unknown): boolean {
+  return error instanceof errors.Error && error.diag.severityNonlocalized === 'ERROR';
+}
+
+/** The server has rolled back, or could do nothing else; `failure` is what a statement of the transaction has failed with. */
+export function nothingCommitted(session: Session, failure: errors.Error | null): errors.Error {
+  const why = failure === null ? '' : ` (${failure.message})`;
+  const error = new (errors.conditionClass('InFailedSqlTransaction'))(
+    `nothing was committed: a statement of the transaction has failed${why}, and its error was caught; let it out, or run` +
+      ' what may fail within conn.withTransaction()',
+    failure === null ? {} : { cause: failure },
+  );
+  locate(error, session.location);
+  return error;
+}
