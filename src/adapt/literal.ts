@@ -45,12 +45,14 @@ const FIRST_OID_OF_USERS = 16_384;
 /** Of a type that is called as a keyword of SQL, which would give it a length of one character or bit. */
 const NEEDS_QUOTES: ReadonlySet<string> = new Set(['bit']);
 
-/** A value as it stands in a text of SQL. */
+/** A value as it stands in a text of SQL, which depends on what follows. */
 export interface SqlLiteral {
-  /** By itself, and as the operand of whatever does not bind tighter than a minus sign. */
+  /** In general. */
   readonly text: string;
-  /** As the operand of `::`, of `[…]` and `.field`: with parentheses where it consists of more than a constant. */
-  readonly operand: string;
+  /** Before a cast, which binds tighter than a minus sign and tells a numeric from a float. */
+  readonly beforeCast: string;
+  /** Before `[…]`, `.field` and `(…)`, which would belong to the type that the literal is cast to. */
+  readonly beforeSubscript: string;
 }
 
 /**
@@ -77,8 +79,12 @@ export function literal(value: unknown, context: LiteralContext, place: string):
   // Behind a minus sign, a second one would begin a comment.
   const bare = number.startsWith('-') ? ` ${number}` : number;
   // With a point it is a numeric, whose text is another one than that of a float.
-  if (isFloat) return { text: bare, operand: quoted(text, oid, context, place).operand };
-  return { text: bare, operand: /^[+-]/.test(number) ? `(${number})` : bare };
+  const beforeCast = isFloat
+    ? quoted(text, oid, context, place).text
+    : /^[+-]/.test(number)
+      ? `(${number})`
+      : number;
+  return { text: bare, beforeCast, beforeSubscript: bare };
 }
 
 function quoted(text: string, oid: number, context: LiteralContext, place: string): SqlLiteral {
@@ -94,11 +100,11 @@ function quoted(text: string, oid: number, context: LiteralContext, place: strin
   const type = castType(oid, context.adapters);
   if (type === null) return same(string);
   const cast = `${string}::${type}`;
-  return { text: cast, operand: `(${cast})` };
+  return { text: cast, beforeCast: cast, beforeSubscript: `(${cast})` };
 }
 
 function same(text: string): SqlLiteral {
-  return { text, operand: text };
+  return { text, beforeCast: text, beforeSubscript: text };
 }
 
 /** The type to cast a quoted literal to; null where the server is to decide. */

@@ -56,7 +56,7 @@ function addPart(
   part: Exclude<Part, { readonly kind: 'value' }>,
   context: LiteralContext,
 ): void {
-  if (part.kind === 'literal') text.addLiteral(literal(part.value, context, LITERAL), LITERAL);
+  if (part.kind === 'literal') text.addLiteralOrSuffix(literal(part.value, context, LITERAL), LITERAL);
   else if (part.kind === 'identifier') text.addIdentifier(part.text);
   else text.add(part.text);
 }
@@ -90,7 +90,7 @@ export function textWithPlaceholders(parts: readonly Part[], context: LiteralCon
         const value = literal(part.value, context, LITERAL);
         // A literal may be a secret, so it is not shown.
         if (part.verbatim !== true) checkPercent(value.text, 'a literal');
-        text.addLiteral(value, LITERAL, doubled);
+        text.addLiteralOrSuffix(value, LITERAL, doubled);
       }
     }
   }

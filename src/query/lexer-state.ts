@@ -89,6 +89,11 @@ export class LexerState {
     return ENCLOSURES[this.#mode] ?? null;
   }
 
+  /** Whether a name, or a keyword, may go on. */
+  get isInName(): boolean {
+    return this.#mode === 'word';
+  }
+
   /** Whether SQL or a token may follow without a thought: nothing is begun, and no token could go on. */
   get isNeutral(): boolean {
     return this.#mode === 'sql' && this.#last !== '"' && this.#last !== '.';

@@ -12,7 +12,11 @@ export class QueryText {
   /** Whether a token was the last to be added. */
   #behindToken = false;
   /** The literal that what follows decides the form of. */
-  #literal: { readonly index: number; readonly literal: SqlLiteral } | null = null;
+  #literal: {
+    readonly index: number;
+    readonly literal: SqlLiteral;
+    readonly write: (text: string) => string;
+  } | null = null;
 
   /** `backslashes`: strings without an E have escapes as well, as with `standard_conforming_strings` off. */
   constructor(backslashes: boolean) {
@@ -55,9 +59,9 @@ export class QueryText {
 
   /**
    * Adds a value as a literal, named `place` in errors. Raises `ProgrammingError` where it would end the quotes or the comment
-   * that it stands within.
+   * that it stands within. `write` gives what becomes part of the text in its place.
    */
-  addLiteral(literal: SqlLiteral, place: string, write = (text: string): string => text): void {
+  addLiteral(literal: SqlLiteral, place: string, write = asItIs): void {
     const { text } = literal;
     if (this.#addEnclosed(text, write(text), () => `${place}: the value`)) return;
     if (this.#state.continuesString && text.startsWith("'")) {
@@ -65,11 +69,20 @@ export class QueryText {
       return;
     }
     this.addToken(text, write(text));
-    const index = this.#pieces.length - 1;
-    this.#literal = { index, literal: { text: write(text), operand: write(literal.operand) } };
+    this.#literal = { index: this.#pieces.length - 1, literal, write };
   }
 
-  /** Adds a token that is complete, such as `%s`, which is to be a parameter; `written` as for `add()`. */
+  /** Adds a literal as `addLiteral()` does, which may be a part of the name that stands before it: `sql.SQL('log_{}').format(2024)`. */
+  addLiteralOrSuffix(literal: SqlLiteral, place: string, write = asItIs): void {
+    if (this.#behindToken || !this.#state.isInName || !/^\w/.test(literal.text)) {
+      this.addLiteral(literal, place, write);
+    } else {
+      this.add(literal.text, write(literal.text));
+      this.#behindToken = true;
+    }
+  }
+
+  /** Adds a token that is complete, such as a parameter; `written` as for `add()`. */
   addToken(token: string, written = token): void {
     this.#settleLiteral(token);
     if (this.#state.joins(token)) this.#addSpace();
@@ -100,20 +113,26 @@ export class QueryText {
     this.#state.read(' ');
   }
 
-  /** A literal is the operand of what comes next if that binds tighter than what the literal consists of, or would continue it. */
+  /** Gives the last literal the form that what comes next asks for. */
   #settleLiteral(following: string): void {
     if (this.#literal === null) return;
     const next = firstOfToken(following);
     if (next === '') return;
-    const { index, literal } = this.#literal;
+    const { index, literal, write } = this.#literal;
     this.#literal = null;
-    let text = literal.text;
-    if (next === '::' || next === '[' || next === '(' || next === '.') text = literal.operand;
+    let { text } = literal;
+    if (next === '::') text = literal.beforeCast;
+    else if (next === '[' || next === '(' || next === '.') text = literal.beforeSubscript;
+    // Behind a line break, it would be continued.
     else if (next === "'" && text.endsWith("'") && following[0] !== "'") text = `(${text})`;
     if (text === literal.text) return;
-    this.#pieces[index] = text;
+    this.#pieces[index] = write(text);
     this.#state.pass(text);
   }
+}
+
+function asItIs(text: string): string {
+  return text;
 }
 
 /** Passes over white space and whole comments: what decides how a token begins; '' if there is none. */
