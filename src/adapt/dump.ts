@@ -67,8 +67,7 @@ function refusal(value: unknown): string {
       return "a symbol can't be sent to the server; use its description";
     default: {
       const name = (value as { constructor?: { name?: string } }).constructor?.name ?? 'Object';
-      if (isPromise(value))
-        return "a promise can't be sent to the server; did you forget to await it?";
+      if (isPromise(value)) return "a promise can't be sent to the server; did you forget to await it?";
       const temporal = /^\[object (Temporal\.\w+)\]$/.exec(Object.prototype.toString.call(value))?.[1];
       if (temporal !== undefined) {
         return NO_TYPE_FOR.has(temporal)

@@ -1,6 +1,5 @@
 /** What a piece of SQL has begun and not ended: within it, text is no SQL until something ends it. */
-export type Enclosure =
-  'string' | 'quoted identifier' | 'comment' | 'line comment' | 'dollar-quoted string';
+export type Enclosure = 'string' | 'quoted identifier' | 'comment' | 'line comment' | 'dollar-quoted string';
 
 /** `plain`: two quotes are one; `escapes`: a backslash takes what follows it, too; `bits`: neither, as in B'01'. */
 type StringKind = 'plain' | 'escapes' | 'bits';
@@ -186,7 +185,7 @@ export class LexerState {
   }
 
   #readAll(text: string, start: number): void {
-    for (let at = start; at < text.length; ) at = this.#readSome(text, at);
+    for (let at = start; at < text.length;) at = this.#readSome(text, at);
   }
 
   /** Reads at least a character, or changes the mode; gives where to go on. */
@@ -201,7 +200,7 @@ export class LexerState {
         if (char === "'") return this.#beginString('plain', at);
         return this.#become('sql', at);
       case 'number':
-        return this.#become('sql', endOf(DIGITS, text, at));
+        return isDigit(char) ? endOf(DIGITS, text, at) : this.#become('sql', at);
       case 'minus':
         if (char === '-') return this.#become('line comment', at + 1);
         this.#behindString = false;
@@ -307,8 +306,7 @@ export class LexerState {
   #readStringEnd(at: number, char: string): number {
     switch (char) {
       case "'": {
-        const goesOn =
-          this.#since === 'nothing' ? this.#string !== 'bits' : this.#since === 'line break';
+        const goesOn = this.#since === 'nothing' ? this.#string !== 'bits' : this.#since === 'line break';
         return this.#beginString(goesOn ? this.#string : this.#unprefixed, at);
       }
       case '\n':

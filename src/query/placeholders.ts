@@ -226,7 +226,8 @@ function checkKind(params: unknown): params is readonly unknown[] {
   if (Array.isArray(params)) return true;
   const isObject = typeof params === 'object' && params !== null;
   // Of what is iterable, bytes and maps say, the values would be lost without a word.
-  const isNamed = isObject && !ArrayBuffer.isView(params) && !(Symbol.iterator in params) && !isPromise(params);
+  const isNamed =
+    isObject && !ArrayBuffer.isView(params) && !(Symbol.iterator in params) && !isPromise(params);
   if (isNamed) return false;
   throw new errors.ProgrammingError(
     `expected the parameters to be an array or an object of named values, got ${describe(params)}`,

@@ -13,7 +13,9 @@ function openAfter(pieces: Iterable<string>, backslashes = false): Enclosure | n
 
 /** What begins and ends things, or parts of it. */
 const PIECES = [
-  ..."'|\"|-|--|/|*|/*|*/|\n|\r|\t|$|$$|$a$|$1|$ab$|E'|e|E|b'|B'|x'|N'|U&'|U&\"|u|&|\\|\\\\|''|'\n'|'--|a|1|.|,|é".split('|'),
+  ..."'|\"|-|--|/|*|/*|*/|\n|\r|\t|$|$$|$a$|$1|$ab$|E'|e|E|b'|B'|x'|N'|U&'|U&\"|u|&|\\|\\\\|''|'\n'|'--|a|1|.|,|é".split(
+    '|',
+  ),
   ' ',
 ];
 
