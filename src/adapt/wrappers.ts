@@ -22,7 +22,7 @@ export type JsonDumps = (value: unknown) => string;
 /** Options of `Json` and `Jsonb`. */
 export interface JsonOptions {
   /** Turns the value into JSON. @default what `setJsonDumps()` was given, else JSON.stringify */
-  dumps?: JsonDumps;
+  dumps?: JsonDumps | undefined;
 }
 
 /** Any value, sent as json (Psycopg: `Json`). */

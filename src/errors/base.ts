@@ -9,17 +9,17 @@ const BRAND = Symbol.for('usingpg.error');
 /** What an error may be made with besides its message. */
 export interface ErrorOptions {
   /** What led to it. */
-  cause?: unknown;
+  cause?: unknown | undefined;
   /** The query it belongs to. */
   query?: string | null | undefined;
   /** What the server said. */
-  diag?: Diagnostic;
+  diag?: Diagnostic | undefined;
   /** The SQLSTATE, where it is neither the class's nor in a `diag`. */
-  sqlstate?: string | null;
+  sqlstate?: string | null | undefined;
   /** The connection it arose on. */
-  connection?: ErrorConnection | null;
+  connection?: ErrorConnection | null | undefined;
   /** The state of the pool it arose in. */
-  pool?: ErrorPool;
+  pool?: ErrorPool | undefined;
 }
 
 /** Gives a class its name and what `instanceof` knows it by, neither of which a minifier changes. */

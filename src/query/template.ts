@@ -47,8 +47,7 @@ export class Template extends Composable {
     const texts: string[] = [];
     const values: unknown[] = [];
     const outer: { readonly template: Template; readonly next: number }[] = [];
-    let template: Template = this;
-    let next = 0;
+    let { template, next }: { template: Template; next: number } = { template: this, next: 0 };
     if (!analysisOf(template.#strings).separable) return null;
     for (;;) {
       texts.push(template.#strings[next]!);

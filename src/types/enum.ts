@@ -60,9 +60,9 @@ export interface EnumOptions<V> {
    *
    * @default labels load as they are
    */
-  enum?: Readonly<Record<string, V>>;
+  enum?: Readonly<Record<string, V>> | undefined;
   /** Values with the labels that stand for them, where those are no keys of `enum`; these go first (Psycopg: `mapping`). */
-  mapping?: Iterable<readonly [value: V, label: string]>;
+  mapping?: Iterable<readonly [value: V, label: string]> | undefined;
 }
 
 /**

@@ -91,9 +91,12 @@ describe('a query of very many parts', () => {
     );
   });
 
-  it('is shown, and iterated over, however it was composed', async () => {
+  it('is iterated over, however it was composed', async () => {
     const conn = await connect();
-    const query = WAYS['concat() in a loop']!(20_000) as sql.Composed;
+    const query = Array.from({ length: 20_000 }).reduce<sql.Composed>(
+      (composed, _, i) => composed.concat(sql`, ${i}`),
+      sql.Composed([sql.SQL('x')]),
+    );
     expect([...query]).toHaveLength(20_001);
     expect(query.join('').asString()).toBe(query.asString());
     await expect(new AsyncRawCursor(conn).execute(query, [])).rejects.toThrow(/carries its own values/);

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import type { errors } from '../../src/index.js';
 import {
   adapters,
   AsyncClientCursor,
   AsyncCursor,
-  errors,
   Float4,
   Float8,
   Int2,
