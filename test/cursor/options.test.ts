@@ -36,8 +36,8 @@ test('an option that is undefined is one that was not given, whatever it is give
   expect(conn.info.transactionStatus).toBe(TransactionStatus.IDLE);
 
   await using pool = new AsyncConnectionPool(dsn(), {
-    minSize: undefined,
-    maxSize: 1,
+    minSize: 1,
+    maxSize: undefined,
     open: false,
     name: undefined,
     timeout: undefined,
