@@ -9,7 +9,7 @@ function work(act: () => unknown): number {
 }
 
 /** So little work always passes: of that, collecting garbage may be the most. What is quadratic takes seconds at the sizes of the tests. */
-const LITTLE = 500;
+const LITTLE = 1000;
 
 /**
  * Expects work that grows with the size: eight times the size is to be about eight times the work, where quadratic work would be 64
