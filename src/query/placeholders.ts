@@ -188,8 +188,14 @@ class PositionalQuery extends Converted {
   }
 
   #mismatch(given: number): Error {
+    const count = this.numbers.length;
+    const foreign = count === 0 ? /\$1\b|\?/.exec(this.query)?.[0] : undefined;
+    const advice =
+      foreign === undefined
+        ? ''
+        : `; a placeholder is %s, not ${foreign}${foreign === '?' ? '' : ', which an AsyncRawCursor takes'}`;
     return new errors.ProgrammingError(
-      `the query has ${String(this.numbers.length)} placeholders but ${String(given)} parameters were passed`,
+      `the query has ${String(count)} placeholders but ${String(given)} parameters were passed${advice}`,
     );
   }
 }
