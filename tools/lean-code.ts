@@ -15,7 +15,7 @@ export interface LeanCode {
 export async function lean(bundle: string): Promise<LeanCode> {
   const { code: exporting, names } = exportedAtOnce(classesByTheirNames(bundle));
   const { code, modules } = loadedWhenUsed(defaultsAsExported(exporting));
-  return { code: inLines(await withShortLocals(asFunction(code))), names, modules };
+  return { code: compiledAtOnce(inLines(await withShortLocals(asFunction(code)))), names, modules };
 }
 
 /** esbuild makes `var A = class _A` of a class that mentions itself: `_A` is what messages, stack traces and `util.inspect()` would show. */
@@ -75,6 +75,11 @@ function loadedWhenUsed(code: string): { readonly code: string; readonly modules
 
 function asFunction(code: string): string {
   return code.replace('"use strict";', '"use strict";module.exports=function usingpg(load){') + '}';
+}
+
+/** V8 goes through a function twice that is not called where it stands, unless it is in parentheses, which the minifier removes. */
+function compiledAtOnce(code: string): string {
+  return code.replace('module.exports=function', 'module.exports=(function').replace(/\};?\s*$/, '});\n');
 }
 
 /** Variables get short names. What a stack trace can show keeps its own: functions, classes and methods. */
