@@ -102,14 +102,13 @@ export class LexerState {
   read(text: string): void {
     if (text === '') return;
     const mode = this.#mode;
+    let at = 0;
     if ((mode === 'sql' || mode === 'word' || mode === 'number') && !SIGNIFICANT.test(text)) {
       // Only what the text ends with matters, unless it goes on with a word.
-      const start = lastTokenStart(text);
-      if (start > 0) this.#mode = 'sql';
-      this.#readAll(text, start);
-    } else {
-      this.#readAll(text, 0);
+      at = lastTokenStart(text);
+      if (at > 0) this.#mode = 'sql';
     }
+    while (at < text.length) at = this.#readSome(text, at);
     this.#last = text[text.length - 1]!;
   }
 
@@ -182,10 +181,6 @@ export class LexerState {
       case 'dollar-quoted string':
         return !(this.#tag.slice(0, this.#matched) + text).includes(this.#tag);
     }
-  }
-
-  #readAll(text: string, start: number): void {
-    for (let at = start; at < text.length;) at = this.#readSome(text, at);
   }
 
   /** Reads at least a character, or changes the mode; gives where to go on. */
