@@ -59,7 +59,12 @@ export type {
 } from './cursor/options.js';
 export { AsyncRawCursor } from './cursor/raw-cursor.js';
 export { AsyncRawServerCursor } from './cursor/raw-server-cursor.js';
-export { AsyncServerCursor, type FetchOptions, type ServerCursorOptions } from './cursor/server-cursor.js';
+export {
+  AsyncServerCursor,
+  type FetchOptions,
+  type NamedCursorOptions,
+  type ServerCursorOptions,
+} from './cursor/server-cursor.js';
 export type {
   CheckoutMessage,
   ConnectionMessage,

@@ -1,10 +1,21 @@
 import { minify } from '@swc/core';
 import ts from 'typescript';
 
+/** What a bundle is turned into. */
+export interface LeanCode {
+  /** A CommonJS module: a function that is given how to load the other modules, by their names, and returns what is exported. */
+  readonly code: string;
+  /** The names that are exported. */
+  readonly names: readonly string[];
+  /** The names of the other modules. */
+  readonly modules: readonly string[];
+}
+
 /** Makes esbuild's bundle, in CommonJS, quicker to load and smaller. Stack traces stay as they are. */
-export async function lean(bundle: string): Promise<string> {
-  const code = requiredWhenUsed(defaultsAsExported(exportedAtOnce(classesByTheirNames(bundle))));
-  return inLines(await withShortLocals(code));
+export async function lean(bundle: string): Promise<LeanCode> {
+  const { code: exporting, names } = exportedAtOnce(classesByTheirNames(bundle));
+  const { code, modules } = loadedWhenUsed(defaultsAsExported(exporting));
+  return { code: compiledAtOnce(inLines(await withShortLocals(asFunction(code)))), names, modules };
 }
 
 /** esbuild makes `var A = class _A` of a class that mentions itself: `_A` is what messages, stack traces and `util.inspect()` would show. */
@@ -14,13 +25,17 @@ function classesByTheirNames(code: string): string {
 }
 
 /** What is exported is put into an object once it is there; esbuild makes getters for it before, and getters for those. */
-function exportedAtOnce(code: string): string {
-  const exported =
-    /var index_exports=\{\};__export\(index_exports,\{([^}]*)\}\);module\.exports=__toCommonJS\(index_exports\);/;
-  const [all, getters] = exported.exec(code) ?? [];
+function exportedAtOnce(bundle: string): { readonly code: string; readonly names: readonly string[] } {
+  // A note of the names for those who read the code without running it.
+  const code = bundle.replace(/0&&\(module\.exports=\{[\w$,:]+\}\);?\s*$/, '');
+  const exported = /var (\w+)=\{\};__export\(\1,\{([^}]*)\}\);module\.exports=__toCommonJS\(\1\);/;
+  const [all, , getters] = exported.exec(code) ?? [];
   if (all === undefined) throw new Error('the exports are not to be found');
   const values = getters!.replaceAll('()=>', '');
-  return `${code.replace(all, '')}Object.defineProperty(module.exports={${values}},"__esModule",{value:!0});`;
+  return {
+    code: `${code.replace(all, '')}return Object.defineProperty({${values}},"__esModule",{value:!0});`,
+    names: values.split(',').map((value) => value.replace(/:.*/, '')),
+  };
 }
 
 /**
@@ -33,20 +48,38 @@ function defaultsAsExported(code: string): string {
 
 /**
  * Other modules are loaded where the code first gets there, as `import defer` is going to have it: most of them when the first
- * connection is opened, and what that does not need never.
+ * connection is opened, and what that does not need never. How, the entry says: a bundler finds no `require()` here to take for
+ * one of its own format.
  */
-function requiredWhenUsed(code: string): string {
+function loadedWhenUsed(code: string): { readonly code: string; readonly modules: readonly string[] } {
+  const modules = new Set<string>();
   const deferred = code
     .replace(
       /\b(import_\w+)=(__toESM\(require\("[^"]+"\)\)|require\("[^"]+"\))(?=[,;])/g,
       (_, name: string, load: string) => `${name}=deferred(()=>${load})`,
     )
-    .replace(/\b(import_\w+)(?!\w|=deferred)/g, '$1.module');
-  if (/(?<!\(\)=>(?:__toESM\()?)\brequire\(/.test(deferred)) throw new Error('a module is loaded at once');
-  return deferred.replace(
-    '"use strict";',
-    '$&function deferred(load){let loaded;return{get module(){return loaded??=load()}}}',
-  );
+    .replace(/\b(import_\w+)(?!\w|=deferred)/g, '$1.module')
+    .replace(/(?<=\(\)=>(?:__toESM\()?)\brequire\(("[^"]+")\)/g, (_, name: string) => {
+      modules.add(JSON.parse(name) as string);
+      return `load[${name}]()`;
+    });
+  if (/\brequire\(/.test(deferred)) throw new Error('a module is loaded at once');
+  return {
+    code: deferred.replace(
+      '"use strict";',
+      '$&function deferred(load){let loaded;return{get module(){return loaded??=load()}}}',
+    ),
+    modules: [...modules].sort(),
+  };
+}
+
+function asFunction(code: string): string {
+  return code.replace('"use strict";', '"use strict";module.exports=function usingpg(load){') + '}';
+}
+
+/** V8 goes through a function twice that is not called where it stands, unless it is in parentheses, which the minifier removes. */
+function compiledAtOnce(code: string): string {
+  return code.replace('module.exports=function', 'module.exports=(function').replace(/\};?\s*$/, '});\n');
 }
 
 /** Variables get short names. What a stack trace can show keeps its own: functions, classes and methods. */
@@ -72,7 +105,7 @@ async function withShortLocals(code: string): Promise<string> {
 function inLines(code: string): string {
   const starts: number[] = [];
   const visit = (node: ts.Node): void => {
-    if (ts.isSourceFile(node.parent) || ts.isClassElement(node)) starts.push(node.getStart());
+    if (isOfModule(node) || ts.isClassElement(node)) starts.push(node.getStart());
     ts.forEachChild(node, visit);
   };
   ts.forEachChild(ts.createSourceFile('index.cjs', code, ts.ScriptTarget.ES2022, true), visit);
@@ -83,4 +116,12 @@ function inLines(code: string): string {
     end = start;
   }
   return text.trimStart() + code.slice(end);
+}
+
+/** Whether it is a statement of the module, or of the function that its code stands in. */
+function isOfModule({ parent }: ts.Node): boolean {
+  return (
+    ts.isSourceFile(parent) ||
+    (ts.isBlock(parent) && ts.isFunctionExpression(parent.parent) && parent.parent.name?.text === 'usingpg')
+  );
 }

@@ -5,6 +5,7 @@ import { BINARY_FORMATS, binaryArrayLoader, type BinaryFormat } from './load-bin
 import { arrayLoader } from './load-array.js';
 import { loadText } from './load-text.js';
 import { Oids } from './oids.js';
+import { builtInClass, isObjectPrototype } from './realm.js';
 
 export type { Loader };
 
@@ -313,10 +314,12 @@ export class AdaptersMap {
   dumperForObject(value: object): Dumper | undefined {
     const { dumpers } = this.#tables;
     let link = Object.getPrototypeOf(value) as object | null;
-    if (link === Object.prototype || link === null) return dumpers.get(Object);
+    if (link === null || isObjectPrototype(link)) return dumpers.get(Object);
     for (; link !== null && link !== Object.prototype; link = Object.getPrototypeOf(link) as object | null) {
       const dumper = Object.hasOwn(link, 'constructor') ? dumpers.get(link.constructor) : undefined;
       if (dumper !== undefined) return dumper;
+      // The built-in classes of another realm are known by nothing but what their instances are.
+      if (link !== Object.prototype && isObjectPrototype(link)) return dumpers.get(builtInClass(value));
     }
     return undefined;
   }

@@ -1,4 +1,6 @@
 import * as errors from '../errors/index.js';
+import { scanDecimal } from './decimal-text.js';
+import { isDate } from './realm.js';
 
 /**
  * Compares two bounds of a range: below 0 if `a` comes first, above 0 if `b` does, NaN if neither. Raises `ProgrammingError` for
@@ -7,7 +9,7 @@ import * as errors from '../errors/index.js';
 export function compareBounds(a: unknown, b: unknown): number {
   if (typeof a === 'string' && typeof b === 'string') return compareTexts(a, b);
   if (isNumber(a) && isNumber(b)) return order(a, b);
-  if (a instanceof Date && b instanceof Date) return order(a.getTime(), b.getTime());
+  if (isDate(a) && isDate(b)) return order(a.getTime(), b.getTime());
   if (isObject(a) && isObject(b) && a.constructor === b.constructor) {
     // Temporal's classes have a static compare().
     const { compare } = a.constructor as { compare?: (a: unknown, b: unknown) => number };
@@ -51,7 +53,6 @@ function described(value: unknown): string {
   return `an object of class ${value.constructor.name}`;
 }
 
-const DECIMAL = /^([+-]?)(?:(\d+)\.?(\d*)|\.(\d+))(?:e([+-]?\d+))?$/i;
 /** A date or timestamp, which the server ends in BC for years before 1. */
 const DATE = /^(\d{4,})(-\d\d-\d\d.*?)( BC)?$/;
 /** What numeric and the types of time write of values beyond all others. numeric takes NaN for the greatest. */
@@ -96,15 +97,17 @@ class Decimal {
   }
 
   static parse(text: string): Decimal | null {
-    const match = DECIMAL.exec(text);
-    if (match === null) return null;
-    const [, sign, whole = '', fraction, onlyFraction, exponent = '0'] = match;
-    const all = whole + (fraction ?? onlyFraction ?? '');
-    const digits = all.replace(/^0+/, '');
-    const significant = digits.replace(/0+$/, '');
-    if (significant === '') return new Decimal(0, '', 0);
-    const power = Number(exponent) + whole.length - (all.length - digits.length);
-    return new Decimal(sign === '-' ? -1 : 1, significant, power);
+    const decimal = scanDecimal(text);
+    if (decimal === null) return null;
+    const { negative, whole, fraction, exponent } = decimal;
+    const digits = text.slice(...whole) + text.slice(...fraction);
+    let start = 0;
+    while (digits[start] === '0') start++;
+    let end = digits.length;
+    while (end > start && digits[end - 1] === '0') end--;
+    if (start === end) return new Decimal(0, '', 0);
+    const power = exponent + whole[1] - whole[0] - start;
+    return new Decimal(negative ? -1 : 1, digits.slice(start, end), power);
   }
 
   compare(other: Decimal): number {

@@ -2,6 +2,7 @@ import * as errors from '../errors/index.js';
 import type { AdaptersMap, DumpedParam } from './adapters-map.js';
 import { dumpAs } from './dump.js';
 import { quoteField } from './field-reader.js';
+import { isPlainObject } from './realm.js';
 
 /** What has to be known of a composite type to send a value of it. */
 export interface CompositeFields {
@@ -39,11 +40,7 @@ export function fieldValues(type: CompositeFields, object: object, place: string
   if (Array.isArray(object)) return object as unknown[];
   const { name, fieldNames } = type;
   const missing = fieldNames.filter((field) => !(field in object));
-  const prototype: unknown = Object.getPrototypeOf(object);
-  const unknown =
-    prototype === null || prototype === Object.prototype
-      ? Object.keys(object).filter((key) => !fieldNames.includes(key))
-      : [];
+  const unknown = isPlainObject(object) ? Object.keys(object).filter((key) => !fieldNames.includes(key)) : [];
   if (missing.length + unknown.length > 0) {
     throw new errors.DataError(
       `${place}: the object does not fit the composite type ${name} (${fieldNames.join(', ')}):` +

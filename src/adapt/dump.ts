@@ -3,6 +3,7 @@ import { COMPOSABLE } from '../query/brand.js';
 import type { AdaptersMap, DumpedParam, Dumper } from './adapters-map.js';
 import { dumpArray } from './dump-array.js';
 import { Oids } from './oids.js';
+import { isPlainObject, isPromise } from './realm.js';
 
 export type { DumpedParam };
 
@@ -48,13 +49,6 @@ export function dumpAs(value: unknown, oid: number, map: AdaptersMap, place: str
   return dumpParam(value, map, place);
 }
 
-/** Whether a value is an object without a class of its own. */
-function isPlainObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  if (typeof value !== 'object' || value === null) return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
-}
-
 function composed(place: string): Error {
   return new errors.ProgrammingError(
     `${place}: a composed query is not a value: put it into the query with sql\`…\` or format(), a list of them with join()`,
@@ -73,8 +67,7 @@ function refusal(value: unknown): string {
       return "a symbol can't be sent to the server; use its description";
     default: {
       const name = (value as { constructor?: { name?: string } }).constructor?.name ?? 'Object';
-      if (value instanceof Promise)
-        return "a promise can't be sent to the server; did you forget to await it?";
+      if (isPromise(value)) return "a promise can't be sent to the server; did you forget to await it?";
       const temporal = /^\[object (Temporal\.\w+)\]$/.exec(Object.prototype.toString.call(value))?.[1];
       if (temporal !== undefined) {
         return NO_TYPE_FOR.has(temporal)

@@ -1,6 +1,7 @@
 import * as errors from '../errors/index.js';
 import { quoteIdentifier } from '../query/identifier.js';
-import type { AdaptersMap, DumpedParam, TypeEntry } from './adapters-map.js';
+import type { AdaptersMap, TypeEntry } from './adapters-map.js';
+import { scanDecimal } from './decimal-text.js';
 import { dumpParam } from './dump.js';
 import { checkText } from './dump-scalars.js';
 import { Oids } from './oids.js';
@@ -38,44 +39,56 @@ const NUMBERS: ReadonlySet<number> = new Set([
   Oids.float4,
   Oids.float8,
 ]);
-const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
 const HEX_BYTES = /^\\x[0-9a-fA-F]*$/;
 /** Below it, an oid means the same type on every server. */
 const FIRST_OID_OF_USERS = 16_384;
+/** Of a type that is called as a keyword of SQL, which would give it a length of one character or bit. */
+const NEEDS_QUOTES: ReadonlySet<string> = new Set(['bit']);
+
+/** A value as it stands in a text of SQL, which depends on what follows. */
+export interface SqlLiteral {
+  /** In general. */
+  readonly text: string;
+  /** Before a cast, which binds tighter than a minus sign and tells a numeric from a float. */
+  readonly beforeCast: string;
+  /** Before `[…]`, `.field` and `(…)`, which would belong to the type that the literal is cast to. */
+  readonly beforeSubscript: string;
+}
 
 /**
  * The value as an SQL literal, dumped as it would be if it were sent as a parameter, with a cast to its type where the quotes
  * hide it. `place` names it in errors. Raises what `dumpParam()` raises, and `NotSupportedError` if the client's encoding is not
  * UTF8, in which quotes might not be where they seem.
  */
-export function literal(value: unknown, context: LiteralContext, place: string): string {
+export function literal(value: unknown, context: LiteralContext, place: string): SqlLiteral {
   const encoding = context.parameterStatus('client_encoding');
   if (encoding !== null && encoding !== 'UTF8') {
     throw new errors.NotSupportedError(
       `${place}: a literal can't be made while client_encoding is ${encoding}; set it to UTF8`,
     );
   }
-  const dumped = dumpParam(value, context.adapters, place);
-  if (dumped.text === null) return 'NULL';
-  return bare(dumped.text, dumped) ?? quoted(dumped.text, dumped, context, place);
-}
-
-/** The literal of a type that needs no quotes; null where it does. */
-function bare(text: string, { oid }: DumpedParam): string | null {
-  if (oid === Oids.bool) return text === 't' ? 'true' : text === 'f' ? 'false' : null;
-  if (!NUMBERS.has(oid) || !NUMBER.test(text)) return null;
+  const { text, oid } = dumpParam(value, context.adapters, place);
+  if (text === null) return same('NULL');
+  if (oid === Oids.bool && (text === 't' || text === 'f')) return same(text === 't' ? 'true' : 'false');
   const isFloat = oid === Oids.float4 || oid === Oids.float8;
-  // As a number, -0 would be the integer 0, and 1 an integer where a float is meant.
-  if (isFloat && text === '-0') return null;
-  const number = isFloat && /^[+-]?\d+$/.test(text) ? `${text}.0` : text;
+  const decimal = NUMBERS.has(oid) ? scanDecimal(text) : null;
+  // As a number, -0 would be the integer 0.
+  if (decimal === null || (isFloat && text === '-0')) return quoted(text, oid, context, place);
+  // As a number, 1 would be an integer where a float is meant.
+  const number = isFloat && decimal.isInteger ? `${text}.0` : text;
   // Behind a minus sign, a second one would begin a comment.
-  return number.startsWith('-') ? ` ${number}` : number;
+  const bare = number.startsWith('-') ? ` ${number}` : number;
+  // With a point it is a numeric, whose text is another one than that of a float.
+  const beforeCast = isFloat
+    ? quoted(text, oid, context, place).text
+    : /^[+-]/.test(number)
+      ? `(${number})`
+      : number;
+  return { text: bare, beforeCast, beforeSubscript: bare };
 }
 
-function quoted(text: string, { oid }: DumpedParam, context: LiteralContext, place: string): string {
+function quoted(text: string, oid: number, context: LiteralContext, place: string): SqlLiteral {
   checkText(text, place);
-  const type = castType(oid, context.adapters);
-  const cast = type === null ? '' : `::${type}`;
   const isPlain =
     !text.includes('\\') ||
     (oid === Oids.bytea &&
@@ -83,7 +96,15 @@ function quoted(text: string, { oid }: DumpedParam, context: LiteralContext, pla
       context.parameterStatus('standard_conforming_strings') === 'on');
   const body = text.replaceAll("'", "''");
   // With an E, backslashes mean the same whatever standard_conforming_strings is; the space keeps it from joining a word.
-  return isPlain ? `'${body}'${cast}` : ` E'${body.replaceAll('\\', '\\\\')}'${cast}`;
+  const string = isPlain ? `'${body}'` : ` E'${body.replaceAll('\\', '\\\\')}'`;
+  const type = castType(oid, context.adapters);
+  if (type === null) return same(string);
+  const cast = `${string}::${type}`;
+  return { text: cast, beforeCast: cast, beforeSubscript: `(${cast})` };
+}
+
+function same(text: string): SqlLiteral {
+  return { text, beforeCast: text, beforeSubscript: text };
 }
 
 /** The type to cast a quoted literal to; null where the server is to decide. */
@@ -96,5 +117,6 @@ function castType(oid: number, adapters: AdaptersMap): string | null {
 }
 
 function typeName({ name, oid, sqlName }: TypeEntry): string {
+  if (NEEDS_QUOTES.has(name)) return quoteIdentifier(name);
   return oid < FIRST_OID_OF_USERS ? name : (sqlName ?? quoteIdentifier(name));
 }

@@ -1,6 +1,7 @@
 import { inspect, type InspectOptionsStylized } from 'node:util';
 import * as errors from '../errors/index.js';
 import { compareBounds, equalBounds } from './bound-order.js';
+import { isDate } from './realm.js';
 
 const BOUNDS: readonly string[] = ['[)', '(]', '[]', '()'];
 
@@ -119,5 +120,5 @@ export class Range<T> {
 
 function shown(bound: unknown): string {
   if (bound === null) return '';
-  return bound instanceof Date ? bound.toISOString() : (bound as { toString(): string }).toString();
+  return isDate(bound) ? bound.toISOString() : (bound as { toString(): string }).toString();
 }

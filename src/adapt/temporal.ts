@@ -62,7 +62,7 @@ export interface TemporalApi {
 /** Options of `registerTemporal()`. */
 export interface TemporalOptions {
   /** The `Temporal` object of a polyfill. @default the runtime's */
-  Temporal?: TemporalApi;
+  Temporal?: TemporalApi | undefined;
 }
 
 const CLASSES = ['PlainDate', 'PlainTime', 'PlainDateTime', 'Instant', 'ZonedDateTime', 'Duration'] as const;

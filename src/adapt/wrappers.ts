@@ -1,6 +1,7 @@
 import * as errors from '../errors/index.js';
 import { thrownText } from '../errors/thrown.js';
 import type { AdaptersMap, DumpedParam } from './adapters-map.js';
+import { scanDecimal } from './decimal-text.js';
 import { checkText, dumpFloat } from './dump-scalars.js';
 import { Oids } from './oids.js';
 
@@ -21,7 +22,7 @@ export type JsonDumps = (value: unknown) => string;
 /** Options of `Json` and `Jsonb`. */
 export interface JsonOptions {
   /** Turns the value into JSON. @default what `setJsonDumps()` was given, else JSON.stringify */
-  dumps?: JsonDumps;
+  dumps?: JsonDumps | undefined;
 }
 
 /** Any value, sent as json (Psycopg: `Json`). */
@@ -78,11 +79,12 @@ abstract class IntegerWrapper extends Wrapper {
   ) {
     super();
     this.#oid = oid;
-    if (!isInteger(value)) throw new errors.DataError(`${name} takes an integer, got ${shown(value)}`);
-    this.value = BigInt(value);
-    if (this.value < min || this.value > max) {
-      throw new errors.DataError(`${String(value)} is out of range for ${name}`);
+    const integer = toInteger(value);
+    if (integer === null) throw new errors.DataError(`${name} takes an integer, got ${shown(value)}`);
+    if (integer < min || integer > max) {
+      throw new errors.DataError(`${shortened(String(value))} is out of range for ${name}`);
     }
+    this.value = integer;
   }
 
   /** @internal */
@@ -151,7 +153,7 @@ export class Float8 extends Wrapper {
   }
 }
 
-const NUMERIC = /^\s*(?:[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|NaN|[+-]?Infinity)\s*$/;
+const NOT_FINITE: ReadonlySet<string> = new Set(['NaN', 'Infinity', '+Infinity', '-Infinity']);
 
 /** A decimal number sent as numeric, exact to the last digit of its text. Raises `DataError` for what is none. */
 export class Numeric extends Wrapper {
@@ -161,8 +163,10 @@ export class Numeric extends Wrapper {
   constructor(value: string | number | bigint) {
     super();
     this.value = String(value);
-    if (!NUMERIC.test(this.value))
-      throw new errors.DataError(`Numeric takes a decimal number, got '${this.value}'`);
+    const text = this.value.trim();
+    if (scanDecimal(text) === null && !NOT_FINITE.has(text)) {
+      throw new errors.DataError(`Numeric takes a decimal number, got ${shown(this.value)}`);
+    }
   }
 
   /** @internal */
@@ -175,17 +179,33 @@ export class Numeric extends Wrapper {
   }
 }
 
-/** Stricter than `BigInt()`, to which white space is 0, true is 1 and '0x10' 16. */
-function isInteger(value: unknown): boolean {
-  return (
-    typeof value === 'bigint' ||
-    Number.isInteger(value) ||
-    (typeof value === 'string' && /^\s*[+-]?\d+\s*$/.test(value))
-  );
+/** More digits than any integer type has. */
+const TOO_MANY_DIGITS = 40;
+
+/** Stricter than `BigInt()`, to which white space is 0, true is 1 and '0x10' 16; null for what is no integer. */
+function toInteger(value: unknown): bigint | null {
+  if (typeof value === 'bigint') return value;
+  if (typeof value === 'number') return Number.isInteger(value) ? BigInt(value) : null;
+  if (typeof value !== 'string') return null;
+  const text = value.trim();
+  const decimal = scanDecimal(text);
+  if (decimal?.isInteger !== true) return null;
+  const digits = text.slice(...decimal.whole);
+  // A text of a megabyte takes BigInt() minutes; its first digits that count say as well that it is out of range.
+  let zeros = 0;
+  while (digits[zeros] === '0' && zeros < digits.length - 1) zeros++;
+  const integer = BigInt(digits.slice(zeros, zeros + TOO_MANY_DIGITS));
+  return decimal.negative ? -integer : integer;
 }
 
+const LONGEST_SHOWN = 100;
+
 function shown(value: unknown): string {
-  return typeof value === 'string' ? `'${value}'` : String(value);
+  return typeof value === 'string' ? `'${shortened(value)}'` : String(value);
+}
+
+function shortened(text: string): string {
+  return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
 }
 
 function checkNumber(name: string, value: unknown): number {

@@ -2,8 +2,18 @@ import { adapters as globalAdapters } from '../adapt/adapters.js';
 import type { AdaptersMap } from '../adapt/adapters-map.js';
 import { resolveConninfo, type ConninfoParams } from '../conninfo/index.js';
 import { AsyncCursor } from '../cursor/cursor.js';
-import type { CursorOptions, ExecuteOptions } from '../cursor/options.js';
-import { AsyncServerCursor, type ServerCursorOptions } from '../cursor/server-cursor.js';
+import type {
+  CursorOptions,
+  ExecuteOptions,
+  PerhapsWithRowFactory,
+  WithoutRowFactory,
+  WithRowFactory,
+} from '../cursor/options.js';
+import {
+  AsyncServerCursor,
+  type NamedCursorOptions,
+  type ServerCursorOptions,
+} from '../cursor/server-cursor.js';
 import * as errors from '../errors/index.js';
 import { INSPECT } from '../inspect.js';
 import type { Query } from '../query/binding.js';
@@ -42,19 +52,19 @@ export type ServerCursorFactory = new <T>(
 /** Options of `AsyncConnection.connect()`. */
 export interface ConnectOptions<R = TupleRow> {
   /** Run each statement in a transaction of its own. @default false: the first statement begins a transaction */
-  autocommit?: boolean;
+  autocommit?: boolean | undefined;
   /** Makes the rows of the connection's cursors. @default tupleRow */
-  rowFactory?: RowFactory<R>;
+  rowFactory?: RowFactory<R> | undefined;
   /** The class of the connection's cursors. @default AsyncCursor */
-  cursorFactory?: CursorFactory;
+  cursorFactory?: CursorFactory | undefined;
   /** After how many executions a statement is prepared on the server; null: never. @default 5 */
-  prepareThreshold?: number | null;
+  prepareThreshold?: number | null | undefined;
   /** Where the connection's adapters come from. @default the global `adapters` */
-  context?: { readonly adapters: AdaptersMap };
+  context?: { readonly adapters: AdaptersMap } | undefined;
   /** Gives up connecting when it is aborted. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** @internal The name of the pool that connects. */
-  [POOL_NAME]?: string;
+  [POOL_NAME]?: string | undefined;
 }
 
 /** Options of the calls of a connection that wait, and have no other option. */
@@ -63,7 +73,7 @@ export interface WaitOptions {
    * Ends the wait when it is aborted, which rejects with its reason: what waits for its turn is never sent, what runs is
    * cancelled. The connection stays usable.
    */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** Tells a connection the name of the pool that makes it. @internal */
@@ -86,7 +96,7 @@ export const LENT_PARTS: unique symbol = Symbol('usingpg.lentParts');
 
 const DEFAULT_PREPARE_THRESHOLD = 5;
 const DEFAULT_PREPARED_MAX = 100;
-const NO_OPTIONS = {};
+const NO_OPTIONS = { rowFactory: undefined };
 
 /**
  * A connection to a database (Psycopg: `AsyncConnection`). Unless in autocommit, its first statement opens a transaction that
@@ -214,11 +224,16 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
 
   /**
    * A new cursor (Psycopg: `AsyncConnection.cursor`). With a `name` it is a server-side one, whose result stays on the server and
-   * is fetched piece by piece.
+   * is fetched piece by piece. A type of rows is given with the row factory that makes such rows: without one they are the
+   * connection's, of which a type argument can only say more.
    */
-  cursor<T = R>(options: ServerCursorOptions<T> & { name: string }): AsyncServerCursor<T>;
-  cursor<T = R>(options?: CursorOptions<T>): AsyncCursor<T>;
-  cursor<T = R>(options: ServerCursorOptions<T> & { name?: string } = {}): AsyncCursor<T> {
+  cursor<T extends R = R>(options: NamedCursorOptions<T> & WithoutRowFactory): AsyncServerCursor<T>;
+  cursor<T>(options: NamedCursorOptions<T> & WithRowFactory<T>): AsyncServerCursor<T>;
+  cursor<T>(options: NamedCursorOptions<T> & PerhapsWithRowFactory<T>): AsyncServerCursor<T | R>;
+  cursor<T extends R = R>(options?: CursorOptions<T> & WithoutRowFactory): AsyncCursor<T>;
+  cursor<T>(options: CursorOptions<T> & WithRowFactory<T>): AsyncCursor<T>;
+  cursor<T>(options: CursorOptions<T> & PerhapsWithRowFactory<T>): AsyncCursor<T | R>;
+  cursor<T>(options: ServerCursorOptions<T> & { name?: string } = {}): AsyncCursor<T> {
     const core = this[CORE];
     core.checkUsable();
     const self = this as unknown as AsyncConnection<unknown>;
@@ -228,19 +243,31 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
       : new this.serverCursorFactory<T>(self, name, options);
   }
 
-  /** Executes a query with a cursor of its own, which it returns. */
-  execute<T = R>(
+  /** Executes a query with a cursor of its own, which it returns. A type of rows is given as to `cursor()`. */
+  execute<T extends R = R>(
     query: Query,
     params?: Params | null,
-    options: ExecuteOptions & { rowFactory?: RowFactory<T> } = {},
-  ): Promise<AsyncCursor<T>> {
+    options?: ExecuteOptions & WithoutRowFactory,
+  ): Promise<AsyncCursor<T>>;
+  execute<T>(
+    query: Query,
+    params: Params | null | undefined,
+    options: ExecuteOptions & WithRowFactory<T>,
+  ): Promise<AsyncCursor<T>>;
+  execute<T>(
+    query: Query,
+    params: Params | null | undefined,
+    options: ExecuteOptions & PerhapsWithRowFactory<T>,
+  ): Promise<AsyncCursor<T | R>>;
+  execute<T>(
+    query: Query,
+    params?: Params | null,
+    options: ExecuteOptions & CursorOptions<T> = NO_OPTIONS,
+  ): Promise<AsyncCursor<T | R>> {
     try {
       const { rowFactory } = options;
-      return this.cursor<T>(rowFactory === undefined ? NO_OPTIONS : { rowFactory }).execute(
-        query,
-        params,
-        options,
-      );
+      const cursor = this.cursor<T>(rowFactory === undefined ? NO_OPTIONS : { rowFactory });
+      return cursor.execute(query, params, options);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -492,7 +519,9 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * `timeout` seconds (30), and `ProgrammingError` in a prepared two-phase transaction. On a closed connection it does nothing.
    * An abort of its own `signal` ends the wait only: the request has been made.
    */
-  async cancelSafe(options: { timeout?: number; signal?: AbortSignal } = {}): Promise<void> {
+  async cancelSafe(
+    options: { timeout?: number | undefined; signal?: AbortSignal | undefined } = {},
+  ): Promise<void> {
     const core = this[CORE];
     core.check();
     if (core.session.closed) return;

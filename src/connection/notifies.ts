@@ -27,11 +27,11 @@ export type NotifyHandler = (notify: Notify) => void;
 /** Options of `notifies()`. */
 export interface NotifiesOptions {
   /** Seconds after which the loop ends; 0: what is there now. @default no limit */
-  timeout?: number;
+  timeout?: number | undefined;
   /** How many notifications end the loop. @default no limit */
-  stopAfter?: number;
+  stopAfter?: number | undefined;
   /** Ends the loop when it is aborted, which rejects with its reason. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** How many notifications are kept for a loop at most; `notifies()` says so. */

@@ -8,7 +8,7 @@ export interface PipelineOptions {
    * Ends what the pipeline has sent when it is aborted, and rejects with the reason when the server has answered; the connection
    * stays usable.
    */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /**

@@ -11,20 +11,20 @@ import { commit, nothingCommitted, runUnit } from './unit-of-work.js';
 /** Options of a transaction block. */
 export interface TransactionOptions {
   /** A savepoint's name. By default only blocks within a transaction have a savepoint, with a name made up for it. */
-  savepointName?: string;
+  savepointName?: string | undefined;
   /** Roll back at the end whatever happens, as a test may want. @default false */
-  forceRollback?: boolean;
+  forceRollback?: boolean | undefined;
   /**
    * Gives up opening the block when it is aborted, which rejects with its reason. Of `withTransaction()` it is also the signal of
    * the commit: aborted before that is done, the block is rolled back. What runs within the block has signals of its own.
    */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** Options of how a block is ended. */
 export interface TransactionEndOptions {
   /** Ends the wait when it is aborted, which rejects with its reason. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /**

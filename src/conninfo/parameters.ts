@@ -84,6 +84,13 @@ export const PARAMETERS: Readonly<Record<string, Parameter>> = {
   oauth_scope: { honoured: OFF },
 };
 
+/** Settings that are taken from the environment alone, by the names that the server has for them. */
+export const ENVIRONMENT_SETTINGS: Readonly<Record<string, string>> = {
+  PGDATESTYLE: 'datestyle',
+  PGTZ: 'timezone',
+  PGGEQO: 'geqo',
+};
+
 /** Whether a connection string may have a parameter of this name. */
 export function isKnownName(name: string): boolean {
   return Object.hasOwn(PARAMETERS, name) || name === 'requiressl';

@@ -9,38 +9,87 @@ export function parseConninfo(conninfo: string): Record<string, string> {
   return /^postgres(?:ql)?:\/\//.test(conninfo) ? parseUri(conninfo) : parseKeywords(conninfo);
 }
 
-// Spaces are those of C: others, a no-break space say, are characters like any other, in a password too.
-const SPACES = /[ \t\n\v\f\r]*/y;
-const PAIR =
-  /(?<name>[^ \t\n\v\f\r=]+)[ \t\n\v\f\r]*=[ \t\n\v\f\r]*(?:'(?<quoted>(?:[^'\\]|\\[^])*)'|(?<plain>(?:[^ \t\n\v\f\r\\]|\\[^]|\\$)*))/y;
-
-/** `host=localhost password='it\'s'`. */
+/** `host=localhost password='it\\'s'`. */
 function parseKeywords(text: string): Record<string, string> {
   const params: Record<string, string> = {};
   let afterPassword = false;
-  for (let at = skipSpaces(text, 0); at < text.length; at = skipSpaces(text, PAIR.lastIndex)) {
-    PAIR.lastIndex = at;
-    const groups = PAIR.exec(text)?.groups;
-    if (groups === undefined) throw malformed(text.slice(at), afterPassword);
-    const { name, quoted, plain } = groups as { name: string; quoted?: string; plain?: string };
-    if (plain?.startsWith("'") === true) {
-      throw new errors.ProgrammingError('unterminated quoted string in connection info string');
-    }
+  for (let at = skipSpaces(text, 0); at < text.length; at = skipSpaces(text, at)) {
+    const nameEnd = endOfName(text, at);
+    const equals = skipSpaces(text, nameEnd);
+    if (nameEnd === at || text[equals] !== '=') throw malformed(text.slice(at, nameEnd), afterPassword);
+    const name = text.slice(at, nameEnd);
+    const start = skipSpaces(text, equals + 1);
+    const isQuoted = text[start] === "'";
+    const { value, end } = isQuoted ? readQuoted(text, start + 1) : readPlain(text, start);
     if (afterPassword && !isKnownName(name)) throw splitPassword();
-    storeParameter(params, name, (quoted ?? plain ?? '').replace(/\\([^]?)/g, '$1'));
-    afterPassword = name === 'password' && plain !== undefined;
+    storeParameter(params, name, value);
+    afterPassword = name === 'password' && !isQuoted;
+    at = end;
   }
   return params;
 }
 
-function skipSpaces(text: string, from: number): number {
-  SPACES.lastIndex = from;
-  SPACES.exec(text);
-  return SPACES.lastIndex;
+/** A value up to its closing quote, and where what follows it begins. */
+function readQuoted(text: string, start: number): { readonly value: string; readonly end: number } {
+  const value = new Unescaped(text, start);
+  for (let at = start; at < text.length; at++) {
+    if (text[at] === "'") return { value: value.upTo(at), end: at + 1 };
+    if (text[at] === '\\') value.passEscape(at++);
+  }
+  throw new errors.ProgrammingError('unterminated quoted string in connection info string');
 }
 
-function malformed(rest: string, afterPassword: boolean): Error {
-  const word = /^[^ \t\n\v\f\r=]*/.exec(rest)![0];
+/** A value up to a space. */
+function readPlain(text: string, start: number): { readonly value: string; readonly end: number } {
+  const value = new Unescaped(text, start);
+  let at = start;
+  for (; at < text.length && !isSpace(text[at]!); at++) {
+    if (text[at] === '\\') value.passEscape(at++);
+  }
+  const end = Math.min(at, text.length);
+  return { value: value.upTo(end), end };
+}
+
+/** A piece of a text without the backslashes that escape the character behind them. */
+class Unescaped {
+  readonly #text: string;
+  readonly #pieces: string[] = [];
+  #start: number;
+
+  constructor(text: string, start: number) {
+    this.#text = text;
+    this.#start = start;
+  }
+
+  passEscape(backslash: number): void {
+    this.#pieces.push(this.#text.slice(this.#start, backslash));
+    this.#start = backslash + 1;
+  }
+
+  upTo(end: number): string {
+    this.#pieces.push(this.#text.slice(this.#start, end));
+    return this.#pieces.join('');
+  }
+}
+
+function endOfName(text: string, from: number): number {
+  let at = from;
+  while (at < text.length && text[at] !== '=' && !isSpace(text[at]!)) at++;
+  return at;
+}
+
+function skipSpaces(text: string, from: number): number {
+  let at = from;
+  while (at < text.length && isSpace(text[at]!)) at++;
+  return at;
+}
+
+/** Spaces are those of C: others, a no-break space say, are characters like any other, in a password too. */
+function isSpace(char: string): boolean {
+  return char === ' ' || (char >= '\t' && char <= '\r');
+}
+
+function malformed(word: string, afterPassword: boolean): Error {
   if (afterPassword && !isKnownName(word)) return splitPassword();
   // A word that is no parameter's name may be a piece of a value that nobody is to see.
   return new errors.ProgrammingError(

@@ -23,17 +23,30 @@ export async function readPasswordFile(
   if (text === null) return null;
   const wanted = [query.host, String(query.port), query.database, query.user];
   for (const line of text.split('\n')) {
-    const fields = line.startsWith('#') ? undefined : ENTRY.exec(line.replace(/\r+$/, ''))?.slice(1);
-    if (fields === undefined) continue;
+    const fields = line.startsWith('#') ? null : entryOf(line);
+    if (fields === null) continue;
     const matches = wanted.every((value, i) => fields[i] === '*' || unescaped(fields[i]!) === value);
     if (matches) return unescaped(fields[4]!) || null;
   }
   return null;
 }
 
-const FIELD = String.raw`((?:[^\\:]|\\[^])*)`;
-/** host:port:database:user:password, each with a backslash before any `:` or `\` of its own. */
-const ENTRY = new RegExp(String.raw`^${`${FIELD}:`.repeat(4)}((?:[^\\:]|\\[^]|\\$)*)`);
+/** host:port:database:user:password, each with a backslash before any `:` or `\\` of its own; null if it is not that. */
+function entryOf(line: string): string[] | null {
+  let end = line.length;
+  while (line[end - 1] === '\r') end--;
+  const fields: string[] = [];
+  let start = 0;
+  for (let at = 0; at < end && fields.length < 5; at++) {
+    if (line[at] === '\\') at++;
+    else if (line[at] === ':') {
+      fields.push(line.slice(start, at));
+      start = at + 1;
+    }
+  }
+  if (fields.length < 5) fields.push(line.slice(start, end));
+  return fields.length === 5 ? fields : null;
+}
 
 function unescaped(field: string): string {
   return field.replace(/\\([^])/g, '$1');

@@ -3,7 +3,13 @@ import * as errors from '../errors/index.js';
 import { readAuthentication, type AuthenticationSettings } from './authentication.js';
 import { conninfoToDict, type ConninfoParams } from './conninfo.js';
 import { readHosts, SOCKET_DIRECTORY, type HostTarget } from './hosts.js';
-import { checkHonoured, PARAMETERS, requiredSslMode, withoutSecrets } from './parameters.js';
+import {
+  checkHonoured,
+  ENVIRONMENT_SETTINGS,
+  PARAMETERS,
+  requiredSslMode,
+  withoutSecrets,
+} from './parameters.js';
 import { readPasswordFile } from './password-file.js';
 import { readService } from './service-file.js';
 import { readTlsSettings, type TlsSettings } from './tls-settings.js';
@@ -99,6 +105,16 @@ function fromEnvironment(): Record<string, string> {
   return params;
 }
 
+/** As in libpq, `default` leaves a setting to the server. */
+function settingsFromEnvironment(): Record<string, string> {
+  const settings: Record<string, string> = {};
+  for (const [env, name] of Object.entries(ENVIRONMENT_SETTINGS)) {
+    const value = nonEmpty(process.env[env]);
+    if (value !== undefined && value.toLowerCase() !== 'default') settings[name] = value;
+  }
+  return settings;
+}
+
 function startupParameters(params: Readonly<Record<string, string>>): Record<string, string> {
   const encoding = params['client_encoding'];
   if (encoding !== undefined && !/^(?:|auto|utf-?8|unicode)$/i.test(encoding)) {
@@ -106,7 +122,7 @@ function startupParameters(params: Readonly<Record<string, string>>): Record<str
       `the connection parameter client_encoding=${encoding} is not supported: it is always UTF8`,
     );
   }
-  const startup: Record<string, string> = {};
+  const startup = settingsFromEnvironment();
   const name = nonEmpty(params['application_name']) ?? nonEmpty(params['fallback_application_name']);
   if (name !== undefined) startup['application_name'] = name;
   const options = nonEmpty(params['options']);

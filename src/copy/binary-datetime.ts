@@ -13,6 +13,7 @@ import {
 } from '../adapt/binary-time.js';
 import { daysFromCivil } from '../adapt/calendar.js';
 import { readInterval, writeInterval } from '../adapt/interval.js';
+import { isDate } from '../adapt/realm.js';
 import type { BinaryType } from './binary-type.js';
 import { writeBigInt64, writeInt64 } from './binary-type.js';
 import type { Block } from './block.js';
@@ -194,7 +195,7 @@ export const timestamptz: BinaryType = {
     writeMoment(moment, text, 'timestamptz', out, place);
   },
   writeValue: (value, out, place) => {
-    if (!(value instanceof Date)) return false;
+    if (!isDate(value)) return false;
     const milliseconds = value.getTime() - EPOCH_MILLISECONDS;
     if (Number.isNaN(milliseconds)) throw place.refuse('the Date is invalid');
     const days = Math.floor(milliseconds / 86_400_000);

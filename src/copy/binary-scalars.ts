@@ -1,3 +1,4 @@
+import { isUint8Array } from '../adapt/realm.js';
 import { isIPv4, isIPv6 } from 'node:net';
 import { loadBytes } from '../adapt/load-text.js';
 import type { Loader } from '../wire/row-decoder.js';
@@ -80,7 +81,7 @@ export const bytea: BinaryType = {
     out.append(loadBytes(bytes, 0, bytes.length) as Buffer);
   },
   writeValue: (value, out) => {
-    if (!(value instanceof Uint8Array)) return false;
+    if (!isUint8Array(value)) return false;
     out.append(value);
     return true;
   },

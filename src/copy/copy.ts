@@ -1,3 +1,4 @@
+import { isUint8Array } from '../adapt/realm.js';
 import type { Readable, Writable } from 'node:stream';
 import type { AdaptersMap } from '../adapt/adapters-map.js';
 import * as errors from '../errors/index.js';
@@ -126,7 +127,7 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
             "write(): the string has a NUL character ('\\0') or a lone surrogate, which PostgreSQL can't store",
           );
         }
-      } else if (data instanceof Uint8Array) {
+      } else if (isUint8Array(data)) {
         if (this.#channel.binary && data.length > 0) this.#rowWriter().passed();
         if (data.length >= LARGE) return this.#send(data);
         block.append(data);

@@ -1,5 +1,6 @@
 import type { AdaptersMap } from '../adapt/adapters-map.js';
 import { Oids } from '../adapt/oids.js';
+import { isDate } from '../adapt/realm.js';
 import { Json, Jsonb } from '../adapt/wrappers.js';
 
 /** Whether a type is json, jsonb, or an array of one of them. */
@@ -28,7 +29,7 @@ function wrapElement(value: unknown, oid: number, map: AdaptersMap): unknown {
 
 function wrap(value: unknown, oid: number, map: AdaptersMap): unknown {
   if (value === null || value instanceof Json) return value;
-  if (typeof value === 'object' && !(value instanceof Date) && map.dumperForObject(value) !== undefined)
+  if (typeof value === 'object' && !isDate(value) && map.dumperForObject(value) !== undefined)
     return value;
   return oid === Oids.json ? new Json(value) : new Jsonb(value);
 }

@@ -8,6 +8,7 @@ import {
   dumpNumber,
   dumpText,
 } from '../adapt/dump-scalars.js';
+import { isDate, isUint8Array } from '../adapt/realm.js';
 
 /**
  * Which values have the dumper that the library has for them, so that they may be encoded without it. With another one, which
@@ -33,11 +34,11 @@ export class NativeValues {
   isDate(value: object): value is Date {
     // Asking the map takes longer than writing the date.
     if (Object.getPrototypeOf(value) === Date.prototype) return this.#dates;
-    return value instanceof Date && this.#map.dumperForObject(value) === dumpDate;
+    return isDate(value) && this.#map.dumperForObject(value) === dumpDate;
   }
 
   isBytes(value: object): value is Uint8Array {
-    return value instanceof Uint8Array && this.#map.dumperForObject(value) === dumpBytes;
+    return isUint8Array(value) && this.#map.dumperForObject(value) === dumpBytes;
   }
 
   isArray(value: object): value is unknown[] {

@@ -3,37 +3,54 @@ import type { RowFactory } from '../rows.js';
 /** Options of a cursor. */
 export interface CursorOptions<R> {
   /** Makes the rows. @default the connection's row factory */
-  rowFactory?: RowFactory<R>;
+  rowFactory?: RowFactory<R> | undefined;
+}
+
+/** Options without a row factory: rows are those of the connection's. */
+export interface WithoutRowFactory {
+  rowFactory?: undefined;
+}
+
+/** Options with a row factory, which says what rows are. */
+export interface WithRowFactory<R> {
+  /** Makes the rows. */
+  rowFactory: RowFactory<R>;
+}
+
+/** Options of which only the program's run tells whether they have a row factory. */
+export interface PerhapsWithRowFactory<R> {
+  /** Makes the rows. @default the connection's row factory */
+  rowFactory: RowFactory<R> | undefined;
 }
 
 /** Options of `execute()`. */
 export interface ExecuteOptions {
   /** true: prepare the statement on the server now; false: don't. @default after `prepareThreshold` executions */
-  prepare?: boolean;
+  prepare?: boolean | undefined;
   /** Accepted for compatibility: values load the same in either format. */
-  binary?: boolean;
+  binary?: boolean | undefined;
   /** Cancels the statement when it is aborted; the connection stays usable. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** Options of `executemany()`. */
 export interface ExecuteManyOptions {
   /** Keep the rows that each execution returns, as results of their own. @default false */
-  returning?: boolean;
+  returning?: boolean | undefined;
   /** Cancels the statement when it is aborted; the connection stays usable. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** Options of `stream()`. */
 export interface StreamOptions {
   /** How many rows are fetched at a time. @default as many as take some 256 KiB */
-  size?: number;
+  size?: number | undefined;
   /** Ends the stream when it is aborted, which rejects with its reason; the connection stays usable. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** Options of `copy()` and `withCopy()`. */
 export interface CopyOptions {
   /** Ends the COPY when it is aborted; the connection stays usable. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }

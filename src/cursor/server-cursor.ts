@@ -16,9 +16,15 @@ import { checkScrollMode } from './results.js';
 /** Options of a server-side cursor. */
 export interface ServerCursorOptions<R> extends CursorOptions<R> {
   /** Whether it can go back, by `scroll()`; null: as the server decides. @default null */
-  scrollable?: boolean | null;
+  scrollable?: boolean | null | undefined;
   /** Whether it outlives the transaction it was made in. @default false */
-  withhold?: boolean;
+  withhold?: boolean | undefined;
+}
+
+/** Options of `conn.cursor()` for a server-side cursor. */
+export interface NamedCursorOptions<R> extends ServerCursorOptions<R> {
+  /** The name of the cursor on the server. */
+  name: string;
 }
 
 /** Options of the fetches of a server-side cursor, and of its `scroll()`. */
@@ -27,7 +33,7 @@ export interface FetchOptions {
    * Cancels the fetch, or the move, when it is aborted; the connection stays usable. The cursor has to be executed again then, or told by
    * `scroll(row, 'absolute')` where to go on.
    */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 const DEFAULT_ITERSIZE = 100;

@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { Diagnostic } from './diagnostic.js';
 import { setHidden, SHOWN_QUERY, type ErrorConnection, type ErrorPool } from './location.js';
 
@@ -13,17 +14,18 @@ export interface ErrorOptions {
   /** The query it belongs to. */
   query?: string | null | undefined;
   /** What the server said. */
-  diag?: Diagnostic;
+  diag?: Diagnostic | undefined;
   /** The SQLSTATE, where it is neither the class's nor in a `diag`. */
-  sqlstate?: string | null;
+  sqlstate?: string | null | undefined;
   /** The connection it arose on. */
-  connection?: ErrorConnection | null;
+  connection?: ErrorConnection | null | undefined;
   /** The state of the pool it arose in. */
-  pool?: ErrorPool;
+  pool?: ErrorPool | undefined;
 }
 
-/** Gives a class its name and what `instanceof` knows it by, neither of which a minifier changes. */
+/** Gives a class its name and what `instanceof` knows it by, neither of which a bundler or a minifier changes. */
 export function brand(errorClass: { readonly prototype: globalThis.Error }, name: string): void {
+  Object.defineProperty(errorClass, 'name', { value: name, configurable: true });
   Object.defineProperty(errorClass.prototype, 'name', { value: name, configurable: true, writable: true });
   Object.defineProperty(errorClass.prototype, BRAND, { value: name });
 }
@@ -100,9 +102,14 @@ function asJson(error: Error, depth: number): Record<string, unknown> {
   return json;
 }
 
+/** Whether it is an Error, also one of another realm, as what Node throws is to a test runner's sandbox. */
+function isNativeError(value: unknown): value is globalThis.Error {
+  return value instanceof globalThis.Error || types.isNativeError(value);
+}
+
 function causeAsJson(cause: unknown, depth: number): unknown {
   if (cause instanceof Error) return asJson(cause, depth);
-  if (cause instanceof globalThis.Error) return { name: cause.name, message: cause.message };
+  if (isNativeError(cause)) return { name: cause.name, message: cause.message };
   // Not every object has a text of its own, and a log must not fail over one.
   return Object(cause) === cause ? Object.prototype.toString.call(cause) : String(cause);
 }

@@ -1,3 +1,4 @@
+import { adviceFor } from './advice.js';
 import { brand, type DatabaseError, type ErrorOptions } from './base.js';
 import { Diagnostic } from './diagnostic.js';
 import { baseOf, constantNameOf } from './sqlstate-bases.js';
@@ -55,10 +56,13 @@ export function errorFromResponse(
   const sqlstate = fields.get('C') ?? '';
   const name = bySqlstate.get(sqlstate);
   const errorClass = name === undefined ? baseOf(sqlstate) : conditionClass(name);
-  let message = fields.get('M') ?? 'the server reported an error without a message';
+  const primary = fields.get('M') ?? 'the server reported an error without a message';
+  let message = primary;
   const detail = fields.get('D');
   const hint = fields.get('H');
   if (detail !== undefined) message += `\nDETAIL:  ${detail}`;
   if (hint !== undefined) message += `\nHINT:  ${hint}`;
+  const advice = adviceFor(sqlstate, primary, query);
+  if (advice !== null) message += `\nADVICE:  ${advice}`;
   return new errorClass(message, { diag: new Diagnostic(fields), query });
 }

@@ -5,7 +5,13 @@ import * as errors from '../errors/index.js';
 import { INSPECT, type Inspect } from '../inspect.js';
 import type { Query } from '../query/binding.js';
 import type { Params } from '../query/placeholders.js';
-import type { RowFactory, TupleRow } from '../rows.js';
+import type {
+  CursorOptions,
+  PerhapsWithRowFactory,
+  WithoutRowFactory,
+  WithRowFactory,
+} from '../cursor/options.js';
+import type { TupleRow } from '../rows.js';
 import { checkSeconds, checkSignal } from './arguments.js';
 import { Callbacks } from './callbacks.js';
 import { systemClock } from './clock.js';
@@ -36,9 +42,9 @@ import { attemptTransaction } from './transaction-attempt.js';
 /** Options of `pool.wait()`. */
 export interface ReadyOptions {
   /** Seconds to wait. @default 30 */
-  timeout?: number;
+  timeout?: number | undefined;
   /** Stops waiting when it is aborted; the pool goes on. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** What `pool.execute()` resolves with. */
@@ -191,7 +197,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    * Opens a pool made with `open: false`; on an open one it does nothing but wait. With `wait`, resolves when `minSize`
    * connections are there, or rejects like `wait()` after `timeout` seconds (30), or with the reason of `signal`.
    */
-  async open(options: { wait?: boolean } & ReadyOptions = {}): Promise<void> {
+  async open(options: { wait?: boolean | undefined } & ReadyOptions = {}): Promise<void> {
     checkSignal(options.signal);
     options.signal?.throwIfAborted();
     if (this.#pool.state === 'closed') {
@@ -356,20 +362,33 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   /**
    * Executes one statement on a connection of its own and commits it. An abort of the `signal` ends the wait for the connection,
    * the statement, or its commit as that of `conn.commit()` does: if it rejects with the reason, nothing was committed, unless the
-   * connections are in autocommit.
+   * connections are in autocommit. A type of rows is given with the row factory that makes such rows: without one they are the
+   * connections', of which a type argument can only say more.
    */
-  execute<T = R>(
+  execute<T extends R = R>(
     query: Query,
     params?: Params | null,
-    options: CheckoutOptions & { rowFactory?: RowFactory<T> } = {},
-  ): Promise<ExecuteResult<T>> {
+    options?: CheckoutOptions & WithoutRowFactory,
+  ): Promise<ExecuteResult<T>>;
+  execute<T>(
+    query: Query,
+    params: Params | null | undefined,
+    options: CheckoutOptions & WithRowFactory<T>,
+  ): Promise<ExecuteResult<T>>;
+  execute<T>(
+    query: Query,
+    params: Params | null | undefined,
+    options: CheckoutOptions & PerhapsWithRowFactory<T>,
+  ): Promise<ExecuteResult<T | R>>;
+  execute<T>(
+    query: Query,
+    params?: Params | null,
+    options: CheckoutOptions & CursorOptions<T> = {},
+  ): Promise<ExecuteResult<T | R>> {
     const { rowFactory, ...checkout } = options;
     const waiting: WaitOptions = checkout.signal === undefined ? {} : { signal: checkout.signal };
-    const run = async (connection: AsyncConnection<R>): Promise<ExecuteResult<T>> => {
-      const cursor = await connection.execute<T>(query, params, {
-        ...(rowFactory === undefined ? {} : { rowFactory }),
-        ...waiting,
-      });
+    const run = async (connection: AsyncConnection<R>): Promise<ExecuteResult<T | R>> => {
+      const cursor = await connection.execute(query, params, { rowFactory, ...waiting });
       const { description, rowcount, statusmessage } = cursor;
       return { rows: description === null ? [] : await cursor.fetchall(), rowcount, statusmessage };
     };
@@ -393,7 +412,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   map<I, O>(
     items: Iterable<I> | AsyncIterable<I>,
     fn: (connection: AsyncConnection<R>, item: I, index: number, job: { signal: AbortSignal }) => Promise<O>,
-    options: { concurrency?: number; signal?: AbortSignal } = {},
+    options: { concurrency?: number | undefined; signal?: AbortSignal | undefined } = {},
   ): Promise<O[]> {
     const { concurrency = this.maxSize, signal } = options;
     if (options.concurrency === undefined && concurrency === 0) {

@@ -21,11 +21,11 @@ import type { ResourcePool } from './resource-pool.js';
 /** How to wait for a connection of a pool. */
 export interface CheckoutOptions {
   /** Seconds to wait. @default the pool's `timeout` */
-  timeout?: number;
+  timeout?: number | undefined;
   /** Stops waiting when it is aborted. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** @internal It is held for as long as its user lives, as a `Listener` does: `leakThreshold` does not count. */
-  [LASTING]?: true;
+  [LASTING]?: true | undefined;
 }
 
 /** What of a pool's options says how it lends. */

@@ -10,12 +10,12 @@ export type { ListenerConnection } from './listening-connection.js';
 /** Options of a `Listener`. */
 export interface ListenerOptions {
   /** Ends the listener when it is aborted; its loop rejects with the reason. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /**
    * Every so many seconds the connection has to answer, within as many again: a connection that has fallen silent is noticed
    * after twice that time at most. @default 5
    */
-  keepalive?: number;
+  keepalive?: number | undefined;
 }
 
 /**

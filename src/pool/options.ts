@@ -9,67 +9,69 @@ import type { ConnectOptionsSource } from './connector.js';
 /** Options of a pool, by psycopg_pool's names in camelCase; all durations are in seconds. */
 export interface PoolOptions<R = TupleRow> {
   /** How many connections are kept open. @default 4 */
-  minSize?: number;
+  minSize?: number | undefined;
   /** How many connections are opened at most. @default minSize */
-  maxSize?: number;
+  maxSize?: number | undefined;
   /** Whether the pool starts connecting at once, in the background. @default true */
-  open?: boolean;
+  open?: boolean | undefined;
   /** How its connections are made; or what gives that anew for each connection (psycopg_pool: `kwargs`). */
-  connectOptions?: ConnectOptionsSource<R>;
+  connectOptions?: ConnectOptionsSource<R> | undefined;
   /** The class of its connections, a subclass of `AsyncConnection`. */
-  connectionClass?: typeof AsyncConnection<R>;
+  connectionClass?: typeof AsyncConnection<R> | undefined;
   /** How the pool is called in messages. @default pool-1, pool-2 … */
-  name?: string;
+  name?: string | undefined;
   /**
    * Prepares a connection after it was made, within as long as each of its hosts has to answer (`connect_timeout`). It has to leave it
    * without a transaction.
    */
-  configure?: (connection: AsyncConnection<R>) => Promise<void> | void;
+  configure?: ((connection: AsyncConnection<R>) => Promise<void> | void) | undefined;
   /**
    * Tells, by throwing, that a connection is not to be lent out. Not called within half a second of its last use. A transaction that
    * it leaves open is rolled back.
    */
-  check?: (connection: AsyncConnection<R>) => Promise<void> | void;
+  check?: ((connection: AsyncConnection<R>) => Promise<void> | void) | undefined;
   /**
    * How long `check`, `reset` or `pool.check()` may wait for a connection before it counts as lost; 0 or Infinity: for ever.
    * @default 5
    */
-  checkTimeout?: number;
+  checkTimeout?: number | undefined;
   /** Cleans a connection up after it came back. It has to leave it without a transaction. */
-  reset?: (connection: AsyncConnection<R>) => Promise<void> | void;
+  reset?: ((connection: AsyncConnection<R>) => Promise<void> | void) | undefined;
   /** Whether `close()` of a connection gives it back instead; an `AsyncNullConnectionPool` ignores it. @default false */
-  closeReturns?: boolean;
+  closeReturns?: boolean | undefined;
   /** How long to wait for a connection. @default 30 */
-  timeout?: number;
+  timeout?: number | undefined;
   /** How many may wait for a connection at most; 0: no limit. @default 0 */
-  maxWaiting?: number;
+  maxWaiting?: number | undefined;
   /** How long a connection lives, less up to 10 % at random; 0 or Infinity: for ever. @default 3600 */
-  maxLifetime?: number;
+  maxLifetime?: number | undefined;
   /** How long a connection above `minSize` may be idle; 0 or Infinity: for ever. @default 600 */
-  maxIdle?: number;
+  maxIdle?: number | undefined;
   /**
    * How long a server that can't be connected to is tried before `reconnectFailed` is called: after 1, 2, 4 … seconds, and each
    * second while somebody waits for a connection.
    * @default 300
    */
-  reconnectTimeout?: number;
+  reconnectTimeout?: number | undefined;
   /** Hears that `reconnectTimeout` is over. The pool goes on trying as soon as somebody wants a connection. */
-  reconnectFailed?: (pool: AsyncConnectionPool<R>) => void | Promise<void>;
+  reconnectFailed?: ((pool: AsyncConnectionPool<R>) => void | Promise<void>) | undefined;
   /** How many connections are made at once. @default 3 */
-  numWorkers?: number;
+  numWorkers?: number | undefined;
   /** Let the process end although idle connections are open. @default false */
-  allowExitOnIdle?: boolean;
+  allowExitOnIdle?: boolean | undefined;
   /**
    * How long a connection may be lent out before there is a process warning (code `USINGPG_LEAK`) with the stack of the call that
    * took it, once; 0 or Infinity: for ever, at no cost. When it comes back after that, `usingpg:leak-returned` is published. A
    * timeout then also says where those lent out were taken, and which of them the waiting task holds itself.
    * @default 0
    */
-  leakThreshold?: number;
+  leakThreshold?: number | undefined;
 }
 
+type Defined<T> = { [K in keyof T]-?: Exclude<T[K], undefined> };
+
 /** The options with their defaults in place. */
-export type ResolvedPoolOptions<R> = Required<
+export type ResolvedPoolOptions<R> = Defined<
   Omit<PoolOptions<R>, 'configure' | 'check' | 'reset' | 'reconnectFailed' | 'connectionClass'>
 > &
   Pick<PoolOptions<R>, 'configure' | 'check' | 'reset' | 'reconnectFailed' | 'connectionClass'>;
@@ -180,7 +182,7 @@ export function resolvePoolOptions<R>(options: PoolOptions<R>, kind: PoolKind): 
   const resolved: ResolvedPoolOptions<R> = {
     ...DEFAULTS,
     connectOptions: {},
-    ...(defined as PoolOptions<R>),
+    ...(defined as Partial<ResolvedPoolOptions<R>>),
     name: options.name ?? `pool-${String(++pools)}`,
     ...kind.sizes(options.minSize, options.maxSize),
   };

@@ -7,13 +7,13 @@ import { checkWhole } from './arguments.js';
 /** How `pool.withTransaction()` runs its transaction. */
 export interface RetryOptions {
   /** The isolation level of the transaction. @default the connection's */
-  isolationLevel?: IsolationLevel | null;
+  isolationLevel?: IsolationLevel | null | undefined;
   /** Whether the transaction is read only. @default the connection's */
-  readOnly?: boolean | null;
+  readOnly?: boolean | null | undefined;
   /** Whether the transaction is deferrable. @default the connection's */
-  deferrable?: boolean | null;
+  deferrable?: boolean | null | undefined;
   /** How often a transaction is run again that failed by no fault of its own. @default 5 */
-  retries?: number;
+  retries?: number | undefined;
 }
 
 /** The settings of a transaction that differ from the connection's. */

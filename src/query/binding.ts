@@ -3,9 +3,8 @@ import { literal, type LiteralContext } from '../adapt/literal.js';
 import * as errors from '../errors/index.js';
 import type { ShownQuery } from '../session/statement.js';
 import { isSingleStatement } from '../session/statement-text.js';
-import { isComposable, partsOf, Template, type Composable } from './composable.js';
+import { isComposable, partsOf, type Composable } from './composable.js';
 import {
-  checkEnclosed,
   hasBackslashes,
   hasPlaceholders,
   outline,
@@ -15,6 +14,7 @@ import {
   textWithPlaceholders,
 } from './compose.js';
 import { checkQueryText, convertQuery, type ConvertedQuery, type Params } from './placeholders.js';
+import { Template } from './template.js';
 
 /** A query: a string with `%s` placeholders, or what `sql` composed. */
 export type Query = string | Composable;
@@ -92,9 +92,7 @@ export class ClientBinding extends QueryBinding {
       .values(params)
       .map((value, i) => literal(value, this.context, `${where}$${String(i + 1)}`));
     this.#isSingle ??= isSingleStatement(this.#converted.text);
-    const text = this.#converted.fill(literals, hasBackslashes(this.context), (own, open, number) => {
-      checkEnclosed(own, open, `${where}$${String(number)}: the value`);
-    });
+    const text = this.#converted.fill(literals, hasBackslashes(this.context), where);
     return { text, params: null, isSingle: this.#isSingle, shown: this.#converted.text };
   }
 }

@@ -2,14 +2,12 @@ import { inspect } from 'node:util';
 import { adapters as globalAdapters } from '../adapt/adapters.js';
 import type { AdaptersMap } from '../adapt/adapters-map.js';
 import type { LiteralContext } from '../adapt/literal.js';
+import { isPlainObject } from '../adapt/realm.js';
 import * as errors from '../errors/index.js';
 import { COMPOSABLE } from './brand.js';
 import { textWithLiterals } from './compose.js';
-import { openAfter } from './enclosure.js';
 import { parseFormat } from './format.js';
 import { quoteIdentifier } from './identifier.js';
-import { behindParameter, standsApart, withParameter } from './parameter.js';
-import { isSendable } from './placeholders.js';
 import type { SqlValue } from './sql-value.js';
 
 /** A piece of a composed query. */
@@ -49,17 +47,27 @@ export type ComposeContext =
  * `sql.Composable`). Made by `` sql`…` `` and by the functions of `sql`; it never changes.
  */
 export abstract class Composable {
-  /** @internal */
-  abstract parts(): readonly Part[];
+  /** What it is made of, in order. @internal */
+  abstract content(): readonly (Part | Composable)[];
+
+  /** Whether a percent sign is no more than that in all it is made of. @internal */
+  get isTemplate(): boolean {
+    return false;
+  }
 
   /** @internal */
   get [COMPOSABLE](): Fragment {
-    return { version: VERSION, parts: this.parts() };
+    return { version: VERSION, parts: partsOf(this) };
   }
 
   /** This and `other` behind it (Psycopg: `a + b`). */
   concat(other: Composable): Composed {
-    return new Composed([...this.items(), ...itemsOf(other)]);
+    if (!isComposable(other)) {
+      throw new errors.ProgrammingError(
+        `expected concat() to get a composed query, got ${typeName(other)}; wrap a text with sql.SQL(), a value with sql.Literal()`,
+      );
+    }
+    return new Composed([this, itemOf(other)], true);
   }
 
   /**
@@ -67,7 +75,7 @@ export abstract class Composable {
    * `as_string()`). Raises `DataError` or `ProgrammingError` for a value that can't be sent.
    */
   asString(context?: ComposeContext | null): string {
-    return textWithLiterals(this.parts(), literalContext(context));
+    return textWithLiterals(partsOf(this), literalContext(context));
   }
 
   /** Raises: put into a string, it would lose what keeps text and values apart. */
@@ -79,41 +87,51 @@ export abstract class Composable {
 
   /** @internal */
   [inspect.custom](_depth: number, _options: unknown, show: typeof inspect): string {
-    return `${this.constructor.name}(${show(this.parts())})`;
-  }
-
-  /** @internal */
-  items(): readonly Composable[] {
-    return [this];
+    return `${this.constructor.name}(${show(partsOf(this))})`;
   }
 }
 
 /** A sequence of composables (Psycopg: `sql.Composed`). */
 export class Composed extends Composable implements Iterable<Composable> {
-  readonly #items: readonly Composable[];
+  #items: readonly Composable[];
+  /** Whether sequences among the items are to be taken for their items, as they are in what `concat()` has made. */
+  #nested: boolean;
 
-  constructor(items: readonly Composable[]) {
+  /** `nested`: a sequence among the items stands for its items. */
+  constructor(items: readonly Composable[], nested = false) {
     super();
     this.#items = items;
+    this.#nested = nested;
   }
 
   /** The same sequence with a text between its items. */
   join(separator: string | SQL): Composed {
-    return (typeof separator === 'string' ? new SQL(separator) : separator).join(this.#items);
+    return (typeof separator === 'string' ? new SQL(separator) : separator).join(this.content());
   }
 
   [Symbol.iterator](): Iterator<Composable> {
-    return this.#items[Symbol.iterator]();
+    return this.content()[Symbol.iterator]();
   }
 
   /** @internal */
-  override items(): readonly Composable[] {
+  override content(): readonly Composable[] {
+    if (this.#nested) {
+      this.#items = Composed.#flat(this.#items);
+      this.#nested = false;
+    }
     return this.#items;
   }
 
-  /** @internal */
-  override parts(): readonly Part[] {
-    return this.#items.flatMap((item) => item.parts());
+  /** Only now, so that a query may grow by `concat()` in a loop; and without recursion, however long that has been. */
+  static #flat(items: readonly Composable[]): Composable[] {
+    const flat: Composable[] = [];
+    const waiting = items.toReversed();
+    for (let item = waiting.pop(); item !== undefined; item = waiting.pop()) {
+      if (!(item instanceof Composed)) flat.push(item);
+      else if (item.#nested) for (const part of item.#items.toReversed()) waiting.push(part);
+      else for (const part of item.#items) flat.push(part);
+    }
+    return flat;
   }
 }
 
@@ -141,7 +159,7 @@ export class SQL extends Composable {
     ...args: { [K in keyof T]: T[K] & FormatArgument<T[K]> }
   ): Composed {
     const last: unknown = args.at(-1);
-    const named = isPlainObject(last) ? last : null;
+    const named = isPlainObject(last) && !isComposable(last) ? last : null;
     const positional: readonly unknown[] = named === null ? args : args.slice(0, -1);
     const items = parseFormat(this.#text).map((piece) => {
       if (piece.kind === 'text') return new SQL(piece.text);
@@ -167,7 +185,7 @@ export class SQL extends Composable {
   }
 
   /** @internal */
-  override parts(): readonly Part[] {
+  override content(): readonly Part[] {
     return this.#text === '' ? [] : [{ kind: 'sql', text: this.#text }];
   }
 }
@@ -203,7 +221,7 @@ abstract class Piece extends Composable {
   }
 
   /** @internal */
-  override parts(): readonly Part[] {
+  override content(): readonly Part[] {
     return [this.#part];
   }
 }
@@ -258,120 +276,22 @@ export class Placeholder extends Piece {
 /** `s`: as it is best; `t`: as text; `b`: binary. All three send the same value. */
 export type PlaceholderFormat = 's' | 't' | 'b';
 
-/** What `` sql`…` `` makes: text and the values that it carries (Psycopg: a template string). */
-export class Template extends Composable {
-  readonly #strings: readonly string[];
-  readonly #values: readonly unknown[];
-
-  /** `strings` has one element more than `values`. Raises `ProgrammingError` for a composable that can't be read. */
-  constructor(strings: readonly string[], values: readonly unknown[]) {
-    super();
-    this.#strings = strings;
-    this.#values = values;
-    for (const value of values) if (!(value instanceof Composable) && isComposable(value)) partsOf(value);
-  }
-
-  /**
-   * What is sent if there are nothing but values in the template, names, and templates of this kind; else null, as there is for what
-   * has to be looked at more closely. Strings have no escapes without an E.
-   *
-   * @internal
-   */
-  plain(): PlainQuery | null {
-    if (!this.#values.some(isComposable)) {
-      const { text } = lookOf(this.#strings);
-      return text === null ? null : { text, values: this.#values };
-    }
-    const query = { text: '', values: [] as unknown[] };
-    return this.#addTo(query) ? query : null;
-  }
-
-  #addTo(query: { text: string; readonly values: unknown[] }): boolean {
-    const strings = this.#strings;
-    if (!lookOf(strings).separable) return false;
-    query.text += strings[0]!;
-    for (let i = 0; i < this.#values.length; i++) {
-      const value = this.#values[i];
-      if (!isComposable(value)) query.text += `$${String(query.values.push(value))}`;
-      else if (value instanceof Identifier) query.text += value.quoted;
-      else if (!(value instanceof Template) || !value.#addTo(query)) return false;
-      query.text += strings[i + 1]!;
-    }
-    return true;
-  }
-
-  /** @internal */
-  override parts(): readonly Part[] {
-    const parts: Part[] = [];
-    for (let i = 0; i < this.#strings.length; i++) {
-      const text = this.#strings[i]!;
-      if (text !== '') parts.push({ kind: 'verbatim', text });
-      if (i === this.#values.length) break;
-      const value = this.#values[i];
-      if (isComposable(value)) for (const part of partsOf(value)) parts.push(verbatim(part));
-      else parts.push({ kind: 'value', value });
-    }
-    return parts;
-  }
-}
-
-/** A text with `$1` …, and their values. */
-interface PlainQuery {
-  readonly text: string;
-  readonly values: readonly unknown[];
-}
-
-/** What is known of the strings of a template. */
-interface Look {
-  /** The text with `$1` … between the strings; null if one of these would stand in quotes, say, or if it can't be sent. */
-  readonly text: string | null;
-  /** Whether each of the strings is SQL by itself, and whole, so that a value or a name can stand anywhere between them. */
-  readonly separable: boolean;
-}
-
-const looks = new WeakMap<readonly string[], Look>();
-
-function lookOf(strings: readonly string[]): Look {
-  let look = looks.get(strings);
-  if (look === undefined) {
-    look = { text: plainText(strings), separable: strings.every(isSeparable) };
-    // What is frozen is the template as it stands in the program: the same one at each execution, and never another.
-    if (Object.isFrozen(strings)) looks.set(strings, look);
-  }
-  return look;
-}
-
-function isSeparable(text: string): boolean {
-  return openAfter(text, null, false) === null && standsApart(text) && isSendable(text);
-}
-
-/** The text with `$1` … between the strings; null if one of these would stand in quotes, say, or if it can't be sent. */
-function plainText(strings: readonly string[]): string | null {
-  let text = strings[0]!;
-  for (let i = 1; i < strings.length; i++) {
-    if (openAfter(text, null, false) !== null) return null;
-    text = withParameter(text, i) + behindParameter(strings[i]!);
-  }
-  return isSendable(text) ? text : null;
-}
-
-/** In a template, the percent signs of names and literals are the user's like those of its text. */
-function verbatim(part: Part): Part {
-  if (part.kind === 'identifier') return { kind: 'identifier', text: part.text, verbatim: true };
-  return part.kind === 'literal' ? { kind: 'literal', value: part.value, verbatim: true } : part;
-}
-
 /** What another copy of the package has made. */
 class Foreign extends Composable {
   readonly #parts: readonly Part[];
 
-  constructor(parts: readonly Part[]) {
+  constructor({ version, parts }: Fragment) {
     super();
+    if (version !== VERSION) {
+      throw new errors.ProgrammingError(
+        'the query was composed by another version of usingpg, which this one does not understand; install one version only',
+      );
+    }
     this.#parts = parts;
   }
 
   /** @internal */
-  override parts(): readonly Part[] {
+  override content(): readonly Part[] {
     return this.#parts;
   }
 }
@@ -381,31 +301,62 @@ export function isComposable(value: unknown): value is Composable {
   return typeof value === 'object' && value !== null && COMPOSABLE in value;
 }
 
-/** The pieces of a composable. Raises `ProgrammingError` for one that this version of the package can't read. */
-export function partsOf(composable: Composable): readonly Part[] {
-  if (composable instanceof Composable) return composable.parts();
-  const fragment = (composable as { readonly [COMPOSABLE]: Fragment })[COMPOSABLE];
-  if (fragment.version !== VERSION) {
-    throw new errors.ProgrammingError(
-      'the query was composed by another version of usingpg, which this one does not understand; install one version only',
-    );
-  }
-  return fragment.parts;
+/** A composable as this copy of the package has it. Raises `ProgrammingError` for one that this version can't read. */
+export function ownComposable(composable: Composable): Composable {
+  return composable instanceof Composable
+    ? composable
+    : new Foreign((composable as { readonly [COMPOSABLE]: Fragment })[COMPOSABLE]);
 }
 
 /** A composable as this copy of the package has it; a value as a literal. */
 export function itemOf(value: unknown): Composable {
-  if (value instanceof Composable) return value;
-  return isComposable(value) ? new Foreign(partsOf(value)) : new Literal(value);
+  return isComposable(value) ? ownComposable(value) : new Literal(value);
 }
 
-function itemsOf(other: unknown): readonly Composable[] {
-  if (!isComposable(other)) {
-    throw new errors.ProgrammingError(
-      `expected concat() to get a composed query, got ${typeName(other)}; wrap a text with sql.SQL(), a value with sql.Literal()`,
-    );
+/**
+ * The pieces of a composable, in order. Nesting takes memory, no stack. Raises `ProgrammingError` for one that this version of
+ * the package can't read.
+ */
+export function partsOf(composable: Composable): readonly Part[] {
+  const parts: Part[] = [];
+  const outer: Level[] = [];
+  let level: Level | undefined = levelOf(ownComposable(composable), false);
+  while (level !== undefined) {
+    if (level.next === level.content.length) {
+      level = outer.pop();
+      continue;
+    }
+    const item: Part | Composable = level.content[level.next++]!;
+    if (item instanceof Composable) {
+      // A level that is done is not kept: a query that was composed in a loop is as deep as it is long.
+      if (level.next < level.content.length) outer.push(level);
+      level = levelOf(item, level.verbatim);
+    } else {
+      parts.push(level.verbatim ? verbatim(item) : item);
+    }
   }
-  return other instanceof Composable ? other.items() : [itemOf(other)];
+  return parts;
+}
+
+/** What a composable is made of, as far as it has been passed. */
+interface Level {
+  readonly content: readonly (Part | Composable)[];
+  readonly verbatim: boolean;
+  next: number;
+}
+
+function levelOf(composable: Composable, withinTemplate: boolean): Level {
+  return {
+    content: composable.content(),
+    verbatim: withinTemplate || composable.isTemplate,
+    next: 0,
+  };
+}
+
+/** In a template, the percent signs of names and literals are the user's like those of its text. */
+function verbatim(part: Part): Part {
+  if (part.kind === 'identifier') return { kind: 'identifier', text: part.text, verbatim: true };
+  return part.kind === 'literal' ? { kind: 'literal', value: part.value, verbatim: true } : part;
 }
 
 function missingField(field: string | number, given: number, named: object | null): Error {
@@ -420,13 +371,6 @@ function missingField(field: string | number, given: number, named: object | nul
   return new errors.ProgrammingError(
     `the field {${String(field)}} has no value: format() got ${String(given)} positional arguments${hint}`,
   );
-}
-
-function isPlainObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  if (typeof value !== 'object' || value === null || isComposable(value)) return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  // An object of another realm (of a test runner, say) has a prototype of its own, which has none.
-  return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
 function typeName(value: unknown): string {

@@ -1,81 +1,30 @@
 import { literal, type LiteralContext } from '../adapt/literal.js';
 import * as errors from '../errors/index.js';
 import type { Part } from './composable.js';
-import { openAfter, wouldEnd, type Enclosure } from './enclosure.js';
-import { behindParameter, behindSql, withParameter } from './parameter.js';
+import { withoutPlaceholders } from './placeholders.js';
+import { QueryText } from './query-text.js';
 
 /** Names a literal in errors, as `$2` names a parameter. */
 const LITERAL = 'sql.Literal';
-
-/** A text that is put together of the user's SQL, in which quotes and comments mean what they do, and of what must stay out of them. */
-class TextBuilder {
-  text = '';
-  readonly #context: LiteralContext;
-  readonly #backslashes: boolean;
-  #open: Enclosure | null = null;
-  #afterParameter = false;
-
-  constructor(context: LiteralContext) {
-    this.#context = context;
-    this.#backslashes = hasBackslashes(context);
-  }
-
-  /** Adds SQL of the user's. */
-  add(text: string): void {
-    if (this.#afterParameter) this.text += behindParameter(text);
-    else this.text += this.#open === null ? behindSql(this.text, text) : text;
-    this.#afterParameter = false;
-    this.#open = openAfter(text, this.#open, this.#backslashes);
-  }
-
-  /** Adds `$1` or its like. */
-  addParameter(number: number): void {
-    if (this.#open !== null) {
-      throw new errors.ProgrammingError(
-        `$${String(number)}: the value stands within a ${this.#open.kind} of the query, where it is no value:` +
-          ' take it out of there, and join strings with ||',
-      );
-    }
-    this.text = withParameter(this.text, number);
-    this.#afterParameter = true;
-  }
-
-  /** Adds a name in its quotes. */
-  addIdentifier(text: string): void {
-    if (this.#open !== null) checkEnclosed(text, this.#open, `the identifier ${text}`);
-    this.text += text;
-  }
-
-  /** Adds a value as a literal. */
-  addLiteral(value: unknown, place: string): void {
-    const text = literal(value, this.#context, place);
-    if (this.#open !== null) checkEnclosed(text, this.#open, `${place}: the value`);
-    this.text += text;
-  }
-}
 
 /** Whether strings have escapes also without an E. */
 export function hasBackslashes(context: LiteralContext): boolean {
   return context.parameterStatus('standard_conforming_strings') === 'off';
 }
 
-/** Raises `ProgrammingError` if `spliced` could end the quotes or the comment in which it would stand. */
-export function checkEnclosed(spliced: string, open: Enclosure, what: string): void {
-  if (!wouldEnd(open, spliced)) return;
-  throw new errors.ProgrammingError(
-    `${what} stands within a ${open.kind} of the query, and would end it: take it out of there, and join strings with ||`,
-  );
-}
-
 /** The text with everything in it, values as literals. */
 export function textWithLiterals(parts: readonly Part[], context: LiteralContext): string {
-  const builder = new TextBuilder(context);
+  const text = new QueryText(hasBackslashes(context));
   let count = 0;
   for (const part of parts) {
-    if (part.kind === 'value') builder.addLiteral(part.value, `$${String(++count)}`);
-    else addPart(builder, part);
+    if (part.kind === 'value') {
+      const place = `$${String(++count)}`;
+      text.addLiteral(literal(part.value, context, place), place);
+    } else {
+      addPart(text, part, context);
+    }
   }
-  return builder.text;
+  return text.toString();
 }
 
 /**
@@ -86,12 +35,12 @@ export function textWithParameters(
   parts: readonly Part[],
   context: LiteralContext,
 ): { readonly text: string; readonly values: readonly unknown[] } {
-  const builder = new TextBuilder(context);
+  const text = new QueryText(hasBackslashes(context));
   let placeholder = false;
   const values: unknown[] = [];
   for (const part of parts) {
-    if (part.kind === 'value') builder.addParameter(values.push(part.value));
-    else addPart(builder, part);
+    if (part.kind === 'value') text.addParameter(values.push(part.value));
+    else addPart(text, part, context);
     placeholder ||= part.kind === 'placeholder';
   }
   if (placeholder && values.length > 0) {
@@ -99,13 +48,17 @@ export function textWithParameters(
       'a query can carry values of its own or have placeholders for parameters, not both: use a value in place of each sql.Placeholder()',
     );
   }
-  return { text: builder.text, values };
+  return { text: text.toString(), values };
 }
 
-function addPart(builder: TextBuilder, part: Exclude<Part, { kind: 'value' }>): void {
-  if (part.kind === 'literal') builder.addLiteral(part.value, LITERAL);
-  else if (part.kind === 'identifier') builder.addIdentifier(part.text);
-  else builder.add(part.text);
+function addPart(
+  text: QueryText,
+  part: Exclude<Part, { readonly kind: 'value' }>,
+  context: LiteralContext,
+): void {
+  if (part.kind === 'literal') text.addLiteralOrSuffix(literal(part.value, context, LITERAL), LITERAL);
+  else if (part.kind === 'identifier') text.addIdentifier(part.text);
+  else text.add(part.text);
 }
 
 /** Whether parameters that come separately could have a place in it. */
@@ -117,28 +70,43 @@ export function hasPlaceholders(parts: readonly Part[]): boolean {
 
 /** The text with its `%s` placeholders, for parameters that come separately; a percent sign that is one, is doubled. */
 export function textWithPlaceholders(parts: readonly Part[], context: LiteralContext): string {
-  const builder = new TextBuilder(context);
-  let text = '';
+  const text = new QueryText(hasBackslashes(context));
   for (const part of parts) {
-    if (part.kind === 'value') throw carriesValues();
-    const start = builder.text.length;
-    addPart(builder, part);
-    const own = builder.text.slice(start);
-    if (part.kind === 'sql' || part.kind === 'placeholder') {
-      text += own;
-      continue;
+    switch (part.kind) {
+      case 'value':
+        throw carriesValues();
+      case 'sql':
+      case 'placeholder':
+        text.add(withoutPlaceholders(part.text), part.text);
+        break;
+      case 'verbatim':
+        text.add(part.text, doubled(part.text));
+        break;
+      case 'identifier':
+        if (part.verbatim !== true) checkPercent(part.text, `the identifier ${part.text}`);
+        text.addIdentifier(part.text, doubled(part.text));
+        break;
+      case 'literal': {
+        const value = literal(part.value, context, LITERAL);
+        // A literal may be a secret, so it is not shown.
+        if (part.verbatim !== true) checkPercent(value.text, 'a literal');
+        text.addLiteralOrSuffix(value, LITERAL, doubled);
+      }
     }
-    if (part.kind !== 'verbatim' && part.verbatim !== true && own.includes('%')) {
-      // A literal may be a secret, so it is not shown.
-      const what = part.kind === 'literal' ? 'a literal' : `the identifier ${own}`;
-      throw new errors.ProgrammingError(
-        `${what} has a percent sign, which would count as a placeholder since the query comes with parameters:` +
-          ' compose the query with sql`…`, where a percent sign is only that',
-      );
-    }
-    text += own.replaceAll('%', '%%');
   }
-  return text;
+  return text.toString();
+}
+
+function doubled(text: string): string {
+  return text.replaceAll('%', '%%');
+}
+
+function checkPercent(text: string, what: string): void {
+  if (!text.includes('%')) return;
+  throw new errors.ProgrammingError(
+    `${what} has a percent sign, which would count as a placeholder since the query comes with parameters:` +
+      ' compose the query with sql`…`, where a percent sign is only that',
+  );
 }
 
 /** The text as it is, for parameters that come separately and placeholders that are the server's. */

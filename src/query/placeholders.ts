@@ -1,9 +1,14 @@
 import * as errors from '../errors/index.js';
 import { LinkedList, type Link } from '../linked-list.js';
-import { openAfter, type Enclosure } from './enclosure.js';
+import type { SqlLiteral } from '../adapt/literal.js';
+import { isPromise } from '../adapt/realm.js';
+import { QueryText } from './query-text.js';
 
-/** The parameters of a query: an array for `%s`, an object for `%(name)s`. */
-export type Params = readonly unknown[] | Readonly<Record<string, unknown>>;
+/**
+ * The parameters of a query: an array for `%s`, an object for `%(name)s`. The object may be of a class, whose getters count, or
+ * of an interface.
+ */
+export type Params = readonly unknown[] | object;
 
 /** A query with its placeholders turned into `$1` …, and the way to put parameters in their order. */
 export interface ConvertedQuery {
@@ -14,14 +19,12 @@ export interface ConvertedQuery {
   /** The values for `$1` …; raises `ProgrammingError` if `params` do not fit the placeholders. */
   values(params: Params): readonly unknown[];
   /**
-   * The query with the text of each value where its placeholders are. `check` is called for what stands in quotes or comments;
-   * `backslashes` as for `openAfter()`.
+   * The query with the literal of each value where its placeholders are; `where` stands before the number of a value in errors.
+   * Raises `ProgrammingError` for a value that would end the quotes or the comment that it stands within. `backslashes`: strings
+   * without an E have escapes as well, as with `standard_conforming_strings` off.
    */
-  fill(texts: readonly string[], backslashes: boolean, check: EnclosedCheck): string;
+  fill(literals: readonly SqlLiteral[], backslashes: boolean, where: string): string;
 }
-
-/** Raises if a text must not stand within what is open. `number` is that of the value. */
-export type EnclosedCheck = (text: string, open: Enclosure, number: number) => void;
 
 /** What Psycopg keeps, so that a program with a query for each row does not fill the memory. */
 const MOST_CACHED = 128;
@@ -65,6 +68,12 @@ export function checkQueryText(query: string): void {
 
 /** A percent sign that ends the query or its line is left alone, as in Psycopg. */
 const PLACEHOLDER = /%(?:\(([^)]+)\)([^\n])|([^\n]))/gu;
+
+/** A text as it looks to the server once its placeholders have become parameters, which stand apart from what they touch. */
+export function withoutPlaceholders(text: string): string {
+  if (!text.includes('%')) return text;
+  return text.replace(PLACEHOLDER, (whole) => (whole === '%%' ? '%' : ' $1 '));
+}
 
 function convert(query: string): ConvertedQuery {
   // What stands before, between and behind the placeholders, and the number of the value that each is for.
@@ -124,42 +133,45 @@ abstract class Converted implements ConvertedQuery {
   readonly query: string;
   readonly text: string;
   readonly #texts: readonly string[];
-  /** As found without and with backslashes that mean something. */
-  readonly #enclosures: (readonly (readonly [index: number, open: Enclosure])[])[] = [];
   protected readonly numbers: readonly number[];
 
   constructor(query: string, texts: readonly string[], numbers: readonly number[]) {
     this.query = query;
     this.#texts = texts;
     this.numbers = numbers;
-    this.text = this.#join((number) => `$${String(number)}`);
+    this.text = this.#withParameters();
   }
 
   abstract values(params: Params): readonly unknown[];
 
-  fill(texts: readonly string[], backslashes: boolean, check: EnclosedCheck): string {
-    const enclosures = (this.#enclosures[Number(backslashes)] ??= this.#findEnclosures(backslashes));
-    for (const [i, open] of enclosures) check(texts[this.numbers[i]! - 1]!, open, this.numbers[i]!);
-    return this.#join((number) => texts[number - 1]!);
-  }
-
-  /** The placeholders that stand in quotes or comments: their indexes, and in what. */
-  #findEnclosures(backslashes: boolean): [index: number, open: Enclosure][] {
-    const found: [number, Enclosure][] = [];
-    let open: Enclosure | null = null;
+  fill(literals: readonly SqlLiteral[], backslashes: boolean, where: string): string {
+    const text = new QueryText(backslashes);
+    text.add(this.#texts[0]!);
     for (let i = 0; i < this.numbers.length; i++) {
-      open = openAfter(this.#texts[i]!, open, backslashes);
-      if (open !== null) found.push([i, open]);
+      const number = this.numbers[i]!;
+      text.addLiteral(literals[number - 1]!, `${where}$${String(number)}`);
+      text.add(this.#texts[i + 1]!);
     }
-    return found;
+    return text.toString();
   }
 
-  #join(placeholder: (number: number) => string): string {
-    let text = this.#texts[0]!;
-    for (let i = 0; i < this.numbers.length; i++) text += placeholder(this.numbers[i]!) + this.#texts[i + 1]!;
-    return text;
+  /** A placeholder may stand in quotes, as in Psycopg, where the server then finds too few parameters. */
+  #withParameters(): string {
+    const pieces = [this.#texts[0]!];
+    for (let i = 0; i < this.numbers.length; i++) {
+      const before = this.#texts[i]!;
+      const behind = this.#texts[i + 1]!;
+      if (JOINS.test(before.slice(-1))) pieces.push(' ');
+      pieces.push(`$${String(this.numbers[i]!)}`);
+      if (JOINS.test(behind.slice(0, 1))) pieces.push(' ');
+      pieces.push(behind);
+    }
+    return pieces.join('');
   }
 }
+
+/** Next to this, `$1` would be another parameter, or part of a name. */
+const JOINS = /[\w$\x80-\uffff]/;
 
 class PositionalQuery extends Converted {
   values(params: Params): readonly unknown[] {
@@ -176,8 +188,14 @@ class PositionalQuery extends Converted {
   }
 
   #mismatch(given: number): Error {
+    const count = this.numbers.length;
+    const foreign = count === 0 ? /\$1\b|\?/.exec(this.query)?.[0] : undefined;
+    const advice =
+      foreign === undefined
+        ? ''
+        : `; a placeholder is %s, not ${foreign}${foreign === '?' ? '' : ', which an AsyncRawCursor takes'}`;
     return new errors.ProgrammingError(
-      `the query has ${String(this.numbers.length)} placeholders but ${String(given)} parameters were passed`,
+      `the query has ${String(count)} placeholders but ${String(given)} parameters were passed${advice}`,
     );
   }
 }
@@ -200,12 +218,12 @@ class NamedQuery extends Converted {
     if (missing.length > 0) {
       throw new errors.ProgrammingError(`query parameter missing: ${missing.join(', ')}`);
     }
-    return this.#names.map((name) => params[name]);
+    return this.#names.map((name): unknown => Reflect.get(params, name));
   }
 }
 
 /** Getters of a class count, what every object inherits ('constructor', 'toString') does not. */
-function isGiven(params: Readonly<Record<string, unknown>>, name: string): boolean {
+function isGiven(params: object, name: string): boolean {
   return Object.hasOwn(params, name) || (name in params && !(name in Object.prototype));
 }
 
@@ -214,7 +232,9 @@ function checkKind(params: unknown): params is readonly unknown[] {
   if (Array.isArray(params)) return true;
   const isObject = typeof params === 'object' && params !== null;
   // Of what is iterable, bytes and maps say, the values would be lost without a word.
-  if (isObject && !ArrayBuffer.isView(params) && !(Symbol.iterator in params)) return false;
+  const isNamed =
+    isObject && !ArrayBuffer.isView(params) && !(Symbol.iterator in params) && !isPromise(params);
+  if (isNamed) return false;
   throw new errors.ProgrammingError(
     `expected the parameters to be an array or an object of named values, got ${describe(params)}`,
   );
@@ -222,6 +242,7 @@ function checkKind(params: unknown): params is readonly unknown[] {
 
 function describe(value: unknown): string {
   if (value === null) return 'null';
+  if (isPromise(value)) return 'a promise; did you forget to await it?';
   if (typeof value !== 'object') return `a ${typeof value}`;
   const { constructor } = value as { constructor?: { name?: string } };
   return constructor?.name === undefined ? 'an object' : `an instance of ${constructor.name}`;

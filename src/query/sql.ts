@@ -2,13 +2,14 @@ import * as errors from '../errors/index.js';
 import * as composables from './composable.js';
 import type { ComposeContext, PlaceholderFormat } from './composable.js';
 import type { SqlValue } from './sql-value.js';
+import * as templates from './template.js';
 
 /** The template tag and the functions that compose queries; see `sql`. */
 export interface Sql {
   <const T extends readonly unknown[]>(
     strings: TemplateStringsArray,
     ...values: { [K in keyof T]: T[K] & SqlValue<T[K]> }
-  ): composables.Template;
+  ): templates.Template;
 
   /**
    * A text of SQL, trusted as it is: never make one of what a user typed. `format()` and `join()` put names and values into it.
@@ -99,7 +100,7 @@ type AnyIdentifier = composables.Identifier;
 type AnyLiteral = composables.Literal;
 type AnyPlaceholder = composables.Placeholder;
 type AnySql = composables.SQL;
-type AnyTemplate = composables.Template;
+type AnyTemplate = templates.Template;
 
 // eslint-disable-next-line @typescript-eslint/no-namespace -- the types stand beside the functions that make them
 export declare namespace sql {
@@ -119,7 +120,7 @@ export declare namespace sql {
   type Template = AnyTemplate;
 }
 
-function template(strings: TemplateStringsArray, ...values: readonly unknown[]): composables.Template {
+function template(strings: TemplateStringsArray, ...values: readonly unknown[]): templates.Template {
   // A list that came over the network has no `raw`.
   if (!Array.isArray(strings) || !Array.isArray((strings as { raw?: unknown }).raw)) {
     throw new errors.ProgrammingError(
@@ -130,7 +131,7 @@ function template(strings: TemplateStringsArray, ...values: readonly unknown[]):
   if (!strings.every((text) => typeof text === 'string')) {
     throw new errors.ProgrammingError('the template has a malformed escape sequence: double its backslash');
   }
-  return new composables.Template(strings, values);
+  return new templates.Template(strings, values);
 }
 
 function identifier(...names: readonly string[]): composables.Identifier {

@@ -87,11 +87,11 @@ export interface CompositeOptions<T> {
    *
    * @default plain objects with a property for each field, in order
    */
-  factory?: (new (...values: never[]) => T) | ((...values: never[]) => T);
+  factory?: ((new (...values: never[]) => T) | ((...values: never[]) => T)) | undefined;
   /** Makes the object of a composite in place of `factory` (Psycopg: `make_object`). */
-  makeObject?: (values: readonly unknown[], info: CompositeInfo) => T;
+  makeObject?: ((values: readonly unknown[], info: CompositeInfo) => T) | undefined;
   /** Gives the values of the fields, in order, of an object of the class `factory` (Psycopg: `make_sequence`). */
-  makeSequence?: (object: T, info: CompositeInfo) => readonly unknown[];
+  makeSequence?: ((object: T, info: CompositeInfo) => readonly unknown[]) | undefined;
 }
 
 /**

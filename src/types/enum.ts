@@ -1,5 +1,6 @@
 import { adaptersOf } from '../adapt/adapters.js';
 import type { AdaptContext, AdaptersMap, DumpedParam, TypeEntry } from '../adapt/adapters-map.js';
+import { isPlainObject } from '../adapt/realm.js';
 import type { AsyncConnection, WaitOptions } from '../connection/connection.js';
 import * as errors from '../errors/index.js';
 import {
@@ -59,9 +60,9 @@ export interface EnumOptions<V> {
    *
    * @default labels load as they are
    */
-  enum?: Readonly<Record<string, V>>;
+  enum?: Readonly<Record<string, V>> | undefined;
   /** Values with the labels that stand for them, where those are no keys of `enum`; these go first (Psycopg: `mapping`). */
-  mapping?: Iterable<readonly [value: V, label: string]>;
+  mapping?: Iterable<readonly [value: V, label: string]> | undefined;
 }
 
 /**
@@ -127,7 +128,6 @@ export function registerEnum<V>(
 
 function classOf(value: unknown): (abstract new (...args: never[]) => object) | null {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return null;
-  const prototype = Object.getPrototypeOf(value) as object | null;
-  if (prototype === null || prototype === Object.prototype) return null;
-  return prototype.constructor as abstract new (...args: never[]) => object;
+  if (isPlainObject(value)) return null;
+  return (Object.getPrototypeOf(value) as object).constructor as abstract new (...args: never[]) => object;
 }

@@ -13,11 +13,11 @@ export type TypeName = string | { asString(context?: AsyncConnection): string };
 /** What else is known of a type. */
 export interface TypeInfoOptions {
   /** The name as SQL writes it: with its schema where that is needed, quoted where that is. @default the name */
-  regtype?: string;
+  regtype?: string | undefined;
   /** What separates the elements of an array. @default ',' */
-  delimiter?: string;
+  delimiter?: string | undefined;
   /** Of a domain: oid of the type that it restricts. */
-  baseOid?: number;
+  baseOid?: number | undefined;
 }
 
 /** A row of the catalogue. */

@@ -18,7 +18,8 @@ export interface ServerAddress {
 
 /** How an address is named in a message. */
 export function describeAddress({ host, hostaddr, port, path }: ServerAddress): string {
-  if (path !== null) return path;
+  // An abstract socket, whose name begins with a NUL, is written as libpq writes it.
+  if (path !== null) return path.replace(/^\0/, '@');
   const name = `${host.includes(':') ? `[${host}]` : host}:${String(port)}`;
   return hostaddr === null || hostaddr === host ? name : `${name} (${hostaddr})`;
 }
@@ -202,6 +203,11 @@ function connectTo(address: ServerAddress, signal: AbortSignal, line: Line): Pro
       reject(signal.reason as Error);
       return;
     }
+    const tooLong = address.path === null ? null : pathTooLong(address.path);
+    if (tooLong !== null) {
+      reject(failedAs('unreachable', connectError(address, tooLong)));
+      return;
+    }
     const onread: OnReadOpts = {
       buffer: sharedBuffer ?? Buffer.allocUnsafeSlow(READ_SIZE),
       callback: (length, buffer) => {
@@ -250,6 +256,15 @@ function connectError(address: ServerAddress, reason: string, cause?: Error): er
     `connection to server at ${describeAddress(address)} failed: ${reason}`,
     cause === undefined ? {} : { cause },
   );
+}
+
+/** The bytes that the system has for the path of a socket; a longer one would be cut off, and name another socket. */
+const LONGEST_PATH = process.platform === 'linux' || process.platform === 'win32' ? 107 : 103;
+
+function pathTooLong(path: string): string | null {
+  const length = Buffer.byteLength(path);
+  if (length <= LONGEST_PATH) return null;
+  return `the path of the Unix socket is too long: it has ${String(length)} bytes, and the system takes ${String(LONGEST_PATH)} at most`;
 }
 
 function reasonOf(error: Error & { code?: string; errors?: Error[] }): string {

@@ -166,7 +166,7 @@ describe('parameters', () => {
       timeout: undefined,
       name: undefined,
       leakThreshold: undefined,
-    } as unknown as PoolOptions);
+    });
     expect([pool.minSize, pool.maxSize, pool.timeout, pool.leakThreshold]).toEqual([1, 1, 30, 0]);
     expect(pool.name).toMatch(/^pool-\d+$/);
   });

@@ -50,7 +50,7 @@ describe('placeholders', () => {
       fc.property(fc.array(piece, { maxLength: 20 }), (pieces) => {
         let count = 0;
         const query = pieces.map((text) => (text === null ? '%s' : text.replaceAll('%', '%%'))).join('');
-        const expected = pieces.map((text) => text ?? `$${String(++count)}`).join('');
+        const expected = apart(pieces.map((text) => (text === null ? ++count : text)));
         const values = Array.from({ length: count }, (_, i) => i);
         expect(converted(query, values)).toEqual([expected, ...values]);
       }),
@@ -72,9 +72,7 @@ describe('placeholders', () => {
         const query = pieces
           .map((p) => (typeof p === 'string' ? p.replaceAll('%', '%%') : `%(${p.name})s`))
           .join('');
-        const expected = pieces
-          .map((p) => (typeof p === 'string' ? p : `$${String(names.indexOf(p.name) + 1)}`))
-          .join('');
+        const expected = apart(pieces.map((p) => (typeof p === 'string' ? p : names.indexOf(p.name) + 1)));
         const params = Object.fromEntries(names.map((n) => [n, `value of ${n}`]));
         expect(converted(query, params)).toEqual([expected, ...names.map((n) => `value of ${n}`)]);
       }),
@@ -158,3 +156,17 @@ describe('a query is refused', () => {
     expect(converted(long, [1])[0]).toBe(long.replace('%s', '$1'));
   });
 });
+
+/** Texts, and numbers of parameters between them, which stay the parameters that they are next to a digit or a name. */
+function apart(pieces: readonly (string | number)[]): string {
+  const filled = pieces.filter((piece) => piece !== '');
+  const joins = (piece: string | number | undefined, at: number): boolean =>
+    typeof piece === 'string' && /[\w$\x80-\uffff]/.test(piece.charAt(at < 0 ? piece.length - 1 : 0));
+  return filled
+    .map((piece, i) =>
+      typeof piece === 'string'
+        ? piece
+        : `${joins(filled[i - 1], -1) ? ' ' : ''}$${String(piece)}${joins(filled[i + 1], 0) ? ' ' : ''}`,
+    )
+    .join('');
+}

@@ -140,9 +140,17 @@ export async function rowsAreTypedThroughEveryKindOfReading(connection: AsyncCon
 }
 
 export async function parametersAreAnArrayOrNamed(connection: AsyncConnection): Promise<void> {
-  expectTypeOf<Params>().toEqualTypeOf<readonly unknown[] | Readonly<Record<string, unknown>>>();
+  expectTypeOf<Params>().toEqualTypeOf<readonly unknown[] | object>();
   await connection.execute('SELECT %s, %s', [1, 'a'] as const);
   await connection.execute('SELECT %(a)s', { a: 1 });
+  const user: User = { id: 1, name: 'Ann' };
+  const declared: Readonly<User>[] = [user];
+  await connection.execute('SELECT %(id)s', user);
+  await connection.cursor().executemany('SELECT %(id)s, %(name)s', declared);
+  await connection.cursor().executemany('SELECT %(id)s', new Set([user]));
+  await plain.execute('SELECT %(id)s', new Person(user));
+  for await (const row of connection.cursor().stream('SELECT %(id)s', user))
+    expectTypeOf(row).toEqualTypeOf<TupleRow>();
   // @ts-expect-error -- one parameter is an array of one
   await connection.execute('SELECT %s', 1);
   // @ts-expect-error -- the characters of a string are not the parameters

@@ -1,6 +1,6 @@
 // Checked by the compiler, never run: `npm run typecheck` fails where a type is not the one expected here.
 import { expectTypeOf } from 'expect-type';
-import type { AsyncCursor } from '../../src/index.js';
+import type { AsyncConnectionPool, AsyncCursor, AsyncServerCursor } from '../../src/index.js';
 import {
   argsRow,
   AsyncConnection,
@@ -70,4 +70,60 @@ export async function connectionsHandTheirFactoryOn(): Promise<void> {
   expectTypeOf(await typed.cursor().fetchone()).toEqualTypeOf<User | null>();
   expectTypeOf(await (await typed.execute('SELECT 1')).fetchone()).toEqualTypeOf<User | null>();
   expectTypeOf(await typed.cursor({ rowFactory: tupleRow }).fetchone()).toEqualTypeOf<TupleRow | null>();
+}
+
+declare const pool: AsyncConnectionPool;
+declare const users: AsyncConnection<User>;
+declare const usersPool: AsyncConnectionPool<User>;
+declare const perhaps: RowFactory<User> | undefined;
+
+export async function rowsAreOfATypeOnlyByAFactoryThatMakesThem(): Promise<void> {
+  // @ts-expect-error -- tuples come
+  connection.cursor<User>();
+  // @ts-expect-error -- tuples come
+  connection.cursor<User>({});
+  // @ts-expect-error -- tuples come
+  connection.cursor<User>({ name: 'users' });
+  // @ts-expect-error -- tuples come
+  await connection.execute<User>('SELECT 1');
+  // @ts-expect-error -- tuples come
+  await connection.execute<User>('SELECT 1', [], { prepare: true });
+  // @ts-expect-error -- tuples come
+  await pool.execute<User>('SELECT 1');
+  // @ts-expect-error -- tuples come
+  await pool.execute<User>('SELECT 1', null, { timeout: 1 });
+  // @ts-expect-error -- the factory makes others
+  await pool.execute<User>('SELECT 1', null, { rowFactory: scalarRow<number> });
+  // @ts-expect-error -- a tuple is no number
+  await connection.execute<number>('SELECT 1');
+  // @ts-expect-error -- the connection's rows are users
+  await users.execute<Person>('SELECT 1');
+
+  // What a tuple consists of is for the program to say.
+  expectTypeOf(await (await connection.execute<[number, string]>('SELECT 1')).fetchone()).toEqualTypeOf<
+    [number, string] | null
+  >();
+  expectTypeOf(connection.cursor<[number]>()).toEqualTypeOf<AsyncCursor<[number]>>();
+  expectTypeOf((await pool.execute<[number]>('SELECT 1')).rows).toEqualTypeOf<[number][]>();
+  expectTypeOf(await users.cursor<User>().fetchone()).toEqualTypeOf<User | null>();
+  expectTypeOf((await usersPool.execute<User>('SELECT 1')).rows).toEqualTypeOf<User[]>();
+
+  expectTypeOf(
+    await (await connection.execute<User>('SELECT 1', null, { rowFactory: dictRow })).fetchone(),
+  ).toEqualTypeOf<User | null>();
+  expectTypeOf(connection.cursor<User>({ rowFactory: dictRow })).toEqualTypeOf<AsyncCursor<User>>();
+  expectTypeOf(connection.cursor<User>({ name: 'users', rowFactory: dictRow })).toEqualTypeOf<
+    AsyncServerCursor<User>
+  >();
+  expectTypeOf(
+    (await pool.execute<User>('SELECT 1', null, { rowFactory: dictRow, timeout: 1 })).rows,
+  ).toEqualTypeOf<User[]>();
+
+  // Whether there is one may be known when the program runs.
+  expectTypeOf(await connection.cursor({ rowFactory: perhaps }).fetchone()).toEqualTypeOf<
+    User | TupleRow | null
+  >();
+  expectTypeOf((await pool.execute('SELECT 1', null, { rowFactory: perhaps })).rows).toEqualTypeOf<
+    (User | TupleRow)[]
+  >();
 }

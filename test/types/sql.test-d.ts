@@ -11,6 +11,7 @@ import {
   sql,
   type AsyncConnectionPool,
   type Query,
+  type TupleRow,
 } from '../../src/index.js';
 
 interface City {
@@ -99,7 +100,7 @@ sql`a`.asString(1);
 export async function composedQueriesAreQueries(): Promise<void> {
   await connection.execute(sql`SELECT ${1}`);
   await connection.cursor().executemany(sql.SQL('SELECT %s'), [[1]]);
-  expectTypeOf((await pool.execute<City>(sql`SELECT ${1}`)).rows).toEqualTypeOf<City[]>();
+  expectTypeOf((await pool.execute(sql`SELECT ${1}`)).rows).toEqualTypeOf<TupleRow[]>();
   // @ts-expect-error -- an array of strings is no query
   await connection.execute(['SELECT 1']);
 }

@@ -1,0 +1,156 @@
+import type { SqlLiteral } from '../adapt/literal.js';
+import * as errors from '../errors/index.js';
+import { LexerState, type Enclosure } from './lexer-state.js';
+
+/**
+ * A text of SQL that grows piece by piece: the user's SQL, and tokens that are put into it. Each token stays the token that it
+ * is, whatever it touches, and none ends what it stands within.
+ */
+export class QueryText {
+  readonly #state: LexerState;
+  readonly #pieces: string[] = [];
+  /** Whether a token was the last to be added. */
+  #behindToken = false;
+  /** The literal that what follows decides the form of. */
+  #literal: {
+    readonly index: number;
+    readonly literal: SqlLiteral;
+    readonly write: (text: string) => string;
+  } | null = null;
+
+  /** `backslashes`: strings without an E have escapes as well, as with `standard_conforming_strings` off. */
+  constructor(backslashes: boolean) {
+    this.#state = new LexerState(backslashes);
+  }
+
+  /** Within what the next piece stands; null if it is SQL. */
+  get open(): Enclosure | null {
+    return this.#state.open;
+  }
+
+  /** Adds SQL of the user's. `written` is what becomes part of the text in its place: the same to the lexer. */
+  add(sql: string, written = sql): void {
+    if (sql === '') return;
+    this.#settleLiteral(sql);
+    const state = this.#state;
+    if (this.#behindToken ? state.joins(sql) : state.beginsComment(sql)) this.#addSpace();
+    state.read(sql);
+    this.#pieces.push(written);
+    this.#behindToken = false;
+  }
+
+  /** Adds `$1` or its like. Raises `ProgrammingError` within quotes or a comment, where it would be no parameter. */
+  addParameter(number: number): void {
+    const parameter = `$${String(number)}`;
+    if (this.open !== null) {
+      throw new errors.ProgrammingError(
+        `${parameter}: the value stands within a ${this.open} of the query, where it is no value:` +
+          ' take it out of there, and join strings with ||',
+      );
+    }
+    this.addToken(parameter);
+  }
+
+  /** Adds a name in its quotes. Raises `ProgrammingError` where it would end the quotes or the comment that it stands within. */
+  addIdentifier(quoted: string, written = quoted): void {
+    if (this.#addEnclosed(quoted, written, () => `the identifier ${quoted}`)) return;
+    this.addToken(quoted, written);
+  }
+
+  /**
+   * Adds a value as a literal, named `place` in errors. Raises `ProgrammingError` where it would end the quotes or the comment
+   * that it stands within. `write` gives what becomes part of the text in its place.
+   */
+  addLiteral(literal: SqlLiteral, place: string, write = asItIs): void {
+    const { text } = literal;
+    if (this.#addEnclosed(text, write(text), () => `${place}: the value`)) return;
+    if (this.#state.continuesString && text.startsWith("'")) {
+      this.addToken(`(${text})`, `(${write(text)})`);
+      return;
+    }
+    this.addToken(text, write(text));
+    this.#literal = { index: this.#pieces.length - 1, literal, write };
+  }
+
+  /** Adds a literal as `addLiteral()` does, which may be a part of the name that stands before it: `sql.SQL('log_{}').format(2024)`. */
+  addLiteralOrSuffix(literal: SqlLiteral, place: string, write = asItIs): void {
+    if (this.#behindToken || !this.#state.isInName || !/^\w/.test(literal.text)) {
+      this.addLiteral(literal, place, write);
+    } else {
+      this.add(literal.text, write(literal.text));
+      this.#behindToken = true;
+    }
+  }
+
+  /** Adds a token that is complete, such as a parameter; `written` as for `add()`. */
+  addToken(token: string, written = token): void {
+    this.#settleLiteral(token);
+    if (this.#state.joins(token)) this.#addSpace();
+    this.#state.pass(token);
+    this.#pieces.push(written);
+    this.#behindToken = true;
+  }
+
+  toString(): string {
+    return this.#pieces.join('');
+  }
+
+  #addEnclosed(text: string, written: string, what: () => string): boolean {
+    const state = this.#state;
+    if (state.open === null) return false;
+    if (!state.admits(text)) {
+      throw new errors.ProgrammingError(
+        `${what()} stands within a ${state.open} of the query, and would end it: take it out of there, and join strings with ||`,
+      );
+    }
+    state.read(text);
+    this.#pieces.push(written);
+    return true;
+  }
+
+  #addSpace(): void {
+    this.#pieces.push(' ');
+    this.#state.read(' ');
+  }
+
+  /** Gives the last literal the form that what comes next asks for. */
+  #settleLiteral(following: string): void {
+    if (this.#literal === null) return;
+    const next = firstOfToken(following);
+    if (next === '') return;
+    const { index, literal, write } = this.#literal;
+    this.#literal = null;
+    let { text } = literal;
+    if (next === '::') text = literal.beforeCast;
+    else if (next === '[' || next === '(' || next === '.') text = literal.beforeSubscript;
+    // Behind a line break, it would be continued.
+    else if (next === "'" && text.endsWith("'") && following[0] !== "'") text = `(${text})`;
+    if (text === literal.text) return;
+    this.#pieces[index] = write(text);
+    this.#state.pass(text);
+  }
+}
+
+function asItIs(text: string): string {
+  return text;
+}
+
+/** Passes over white space and whole comments: what decides how a token begins; '' if there is none. */
+function firstOfToken(text: string): string {
+  let at = 0;
+  for (;;) {
+    while (at < text.length && SPACE.includes(text[at]!)) at++;
+    if (text.startsWith('--', at)) {
+      while (at < text.length && text[at] !== '\n' && text[at] !== '\r') at++;
+    } else if (text.startsWith('/*', at)) {
+      const state = new LexerState(false);
+      const start = at;
+      do state.read(text[at++]!);
+      while (at < text.length && (at < start + 2 || state.open !== null));
+    } else {
+      return text.startsWith('::', at) ? '::' : (text[at] ?? '');
+    }
+  }
+}
+
+const SPACE = ' \t\n\r\f\v';

@@ -1,0 +1,135 @@
+import { Composable, Identifier, isComposable, ownComposable, type Part } from './composable.js';
+import { LexerState } from './lexer-state.js';
+import { isSendable } from './placeholders.js';
+import { QueryText } from './query-text.js';
+
+/** A text with `$1` …, and their values. */
+export interface PlainQuery {
+  readonly text: string;
+  readonly values: readonly unknown[];
+}
+
+/** What `` sql`…` `` makes: text and the values that it carries (Psycopg: a template string). */
+export class Template extends Composable {
+  readonly #strings: readonly string[];
+  readonly #values: readonly unknown[];
+  readonly #hasComposables: boolean;
+
+  /** `strings` has one element more than `values`. Raises `ProgrammingError` for a composable that can't be read. */
+  constructor(strings: readonly string[], values: readonly unknown[]) {
+    super();
+    this.#strings = strings;
+    this.#hasComposables = values.some(isComposable);
+    this.#values = this.#hasComposables
+      ? values.map((value) => (isComposable(value) ? ownComposable(value) : value))
+      : values;
+  }
+
+  /** @internal */
+  override get isTemplate(): boolean {
+    return true;
+  }
+
+  /**
+   * What is sent if there are nothing but values in the template, names, and templates of this kind; else null, as there is for what
+   * has to be looked at more closely. Strings have no escapes without an E.
+   *
+   * @internal
+   */
+  plain(): PlainQuery | null {
+    if (this.#hasComposables) return this.#plainNested();
+    const { text } = analysisOf(this.#strings);
+    return text === null ? null : { text, values: this.#values };
+  }
+
+  /** Templates within templates, without recursion: a query that was composed in a loop is as deep as it is long. */
+  #plainNested(): PlainQuery | null {
+    const texts: string[] = [];
+    const values: unknown[] = [];
+    const outer: { readonly template: Template; readonly next: number }[] = [];
+    let { template, next }: { template: Template; next: number } = { template: this, next: 0 };
+    if (!analysisOf(template.#strings).separable) return null;
+    for (;;) {
+      texts.push(template.#strings[next]!);
+      if (next === template.#values.length) {
+        const level = outer.pop();
+        if (level === undefined) return { text: texts.join(''), values };
+        ({ template, next } = level);
+        continue;
+      }
+      const value = template.#values[next++];
+      if (!(value instanceof Composable)) {
+        texts.push(`$${String(values.push(value))}`);
+      } else if (value instanceof Identifier) {
+        texts.push(value.quoted);
+      } else if (value instanceof Template && analysisOf(value.#strings).separable) {
+        outer.push({ template, next });
+        template = value;
+        next = 0;
+      } else {
+        return null;
+      }
+    }
+  }
+
+  /** @internal */
+  override content(): readonly (Part | Composable)[] {
+    const content: (Part | Composable)[] = [];
+    for (let i = 0; i < this.#strings.length; i++) {
+      const text = this.#strings[i]!;
+      if (text !== '') content.push({ kind: 'verbatim', text });
+      if (i === this.#values.length) break;
+      const value = this.#values[i];
+      content.push(value instanceof Composable ? value : { kind: 'value', value });
+    }
+    return content;
+  }
+}
+
+/** What is known of the strings of a template, whatever is put between them. */
+interface TemplateAnalysis {
+  /** The text with `$1` … between the strings; null if one of these would stand in quotes, say, or if it can't be sent. */
+  readonly text: string | null;
+  /** Whether each of the strings is SQL by itself, and whole, so that a value or a name can stand anywhere between them. */
+  readonly separable: boolean;
+}
+
+const analyses = new WeakMap<readonly string[], TemplateAnalysis>();
+
+function analysisOf(strings: readonly string[]): TemplateAnalysis {
+  let analysis = analyses.get(strings);
+  if (analysis === undefined) {
+    analysis = { text: plainText(strings), separable: areSeparable(strings) };
+    // What is frozen is the template as it stands in the program: the same one at each execution, and never another.
+    if (Object.isFrozen(strings)) analyses.set(strings, analysis);
+  }
+  return analysis;
+}
+
+/** What begins like this may join a token before it, make a comment of its end, or continue a string. */
+const MAY_JOIN = /^(?:[\w$'".*\-\x80-\uffff]|\s+['-])/;
+
+function areSeparable(strings: readonly string[]): boolean {
+  const last = strings.length - 1;
+  return strings.every((text, i) => {
+    if (i > 0 && (MAY_JOIN.test(text) || (text === '' && i < last))) return false;
+    if (!isSendable(text)) return false;
+    const state = new LexerState(false);
+    state.read(text);
+    return i < last ? state.isNeutral : state.open === null;
+  });
+}
+
+/** The text with `$1` … between the strings; null if one of these would stand in quotes, say, or if it can't be sent. */
+function plainText(strings: readonly string[]): string | null {
+  const text = new QueryText(false);
+  for (let i = 0; i < strings.length; i++) {
+    if (i > 0) {
+      if (text.open !== null) return null;
+      text.addParameter(i);
+    }
+    text.add(strings[i]!);
+  }
+  const plain = text.toString();
+  return isSendable(plain) ? plain : null;
+}

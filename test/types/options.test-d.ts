@@ -1,0 +1,44 @@
+// Checked by the compiler, never run: `npm run typecheck` fails where a type is not the one expected here.
+import { expectTypeOf } from 'expect-type';
+import type * as usingpg from '../../src/index.js';
+
+/** The names of the properties that may be left out. */
+type Optional<Options> = {
+  [Name in keyof Options]-?: object extends Pick<Options, Name> ? Name : never;
+}[keyof Options];
+type Given<Options> = { [Name in keyof Options]: Options[Name] | undefined };
+/**
+ * Whether all that may be left out may be undefined instead: a program that hands options on has `undefined` for those that it was not
+ * given, which `exactOptionalPropertyTypes` tells apart.
+ */
+type Lenient<Options> =
+  Given<Pick<Options, Optional<Options>>> extends Pick<Options, Optional<Options>> ? true : false;
+
+expectTypeOf<Lenient<usingpg.CheckoutOptions>>().toEqualTypeOf<true>();
+expectTypeOf<Lenient<usingpg.CompositeOptions<unknown>>>().toEqualTypeOf<true>();
+expectTypeOf<Lenient<usingpg.ConnectOptions>>().toEqualTypeOf<true>();
+expectTypeOf<Lenient<usingpg.CopyOptions>>().toEqualTypeOf<true>();
+expectTypeOf<Lenient<usingpg.CursorOptions<usingpg.TupleRow>>>().toEqualTypeOf<true>();
+expectTypeOf<Lenient<usingpg.EnumOptions<unknown>>>().toEqualTypeOf<true>();
+expectTypeOf<Lenient<usingpg.ExecuteManyOptions>>().toEqualTypeOf<true>();
+expectTypeOf<Lenient<usingpg.ExecuteOptions>>().toEqualTypeOf<true>();
+expectTypeOf<Lenient<usingpg.FetchOptions>>().toEqualTypeOf<true>();
+expectTypeOf<Lenient<usingpg.JsonOptions>>().toEqualTypeOf<true>();
+expectTypeOf<Lenient<usingpg.ListenerOptions>>().toEqualTypeOf<true>();
+expectTypeOf<Lenient<usingpg.NamedCursorOptions<usingpg.TupleRow>>>().toEqualTypeOf<true>();
+expectTypeOf<Lenient<usingpg.NotifiesOptions>>().toEqualTypeOf<true>();
+expectTypeOf<Lenient<usingpg.PipelineOptions>>().toEqualTypeOf<true>();
+expectTypeOf<Lenient<usingpg.PoolOptions>>().toEqualTypeOf<true>();
+expectTypeOf<Lenient<usingpg.PoolTransactionOptions>>().toEqualTypeOf<true>();
+expectTypeOf<Lenient<usingpg.ReadyOptions>>().toEqualTypeOf<true>();
+expectTypeOf<Lenient<usingpg.RetryOptions>>().toEqualTypeOf<true>();
+expectTypeOf<Lenient<usingpg.ServerCursorOptions<usingpg.TupleRow>>>().toEqualTypeOf<true>();
+expectTypeOf<Lenient<usingpg.StreamOptions>>().toEqualTypeOf<true>();
+expectTypeOf<Lenient<usingpg.TemporalOptions>>().toEqualTypeOf<true>();
+expectTypeOf<Lenient<usingpg.TransactionEndOptions>>().toEqualTypeOf<true>();
+expectTypeOf<Lenient<usingpg.TransactionOptions>>().toEqualTypeOf<true>();
+expectTypeOf<Lenient<usingpg.TypeInfoOptions>>().toEqualTypeOf<true>();
+expectTypeOf<Lenient<usingpg.WaitOptions>>().toEqualTypeOf<true>();
+expectTypeOf<Lenient<usingpg.ConninfoParams>>().toEqualTypeOf<true>();
+// The check itself finds what it is to find.
+expectTypeOf<Lenient<{ signal?: AbortSignal }>>().toEqualTypeOf<false>();
