@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '../../src/pool/clock.js';
+import type { Clock, Timer } from '../../src/waiting.js';
 
 /** A clock that stands still until it is told. */
 export class FakeClock implements Clock {
