@@ -142,8 +142,10 @@ export class Handle implements SessionUser {
     return this.#returned;
   }
 
+  /** Whether the open transaction has changed data, a statement still being in flight or not. */
   get hasUncommittedWrites(): boolean {
-    return this.wrote && this.session.transactionStatus === TransactionStatus.INTRANS;
+    const { transactionStatus: status } = this.session;
+    return this.wrote && (status === TransactionStatus.INTRANS || status === TransactionStatus.ACTIVE);
   }
 
   /** From here on every use raises `InterfaceError`. */

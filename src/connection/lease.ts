@@ -57,8 +57,9 @@ export function endLease(handle: Handle): LeaseEnd | Promise<LeaseEnd> {
 const FIT: LeaseEnd = { usable: true, uncommittedWrites: false };
 const UNFIT: LeaseEnd = { usable: false, uncommittedWrites: false };
 
-async function finishLease(handle: Handle, uncommittedWrites: boolean): Promise<LeaseEnd> {
+async function finishLease(handle: Handle, hadWrites: boolean): Promise<LeaseEnd> {
   const { session } = handle;
+  let uncommittedWrites = hadWrites;
   try {
     if (!session.quiet) {
       await session.abandonAll(
@@ -66,6 +67,10 @@ async function finishLease(handle: Handle, uncommittedWrites: boolean): Promise<
           'the connection was returned to its pool while the statement was waiting or running',
         ),
       );
+      const status = session.transactionStatus;
+      // What was in flight may have written, or committed.
+      if (status === TransactionStatus.INTRANS) uncommittedWrites = handle.wrote;
+      else if (status === TransactionStatus.IDLE) uncommittedWrites = false;
     }
     // Nothing runs any more, so this is answered at once by a server that is there.
     const timer = setTimeout(() => {
@@ -85,6 +90,12 @@ async function finishLease(handle: Handle, uncommittedWrites: boolean): Promise<
 /** Whether the session behind the connection can be used. */
 export function isAlive<R>(base: AsyncConnection<R>): boolean {
   return !base[HANDLE].session.closed;
+}
+
+/** Whether nothing is left on the connection of whoever had it: no statement, and no transaction. */
+export function isAtRest<R>(base: AsyncConnection<R>): boolean {
+  const { session } = base[HANDLE];
+  return session.quiet && session.transactionStatus === TransactionStatus.IDLE;
 }
 
 /** Whether a statement is running or waiting on the connection, or a block of several has it. */

@@ -1,27 +1,17 @@
 import type { AsyncConnection, WaitOptions } from '../connection/connection.js';
-import { dropConnection, isAlive, onLost, setKeepsProcessAlive } from '../connection/lease.js';
 import type { AsyncTransaction } from '../connection/transaction.js';
 import * as errors from '../errors/index.js';
 import { INSPECT, type Inspect } from '../inspect.js';
 import type { Query } from '../query/binding.js';
 import type { Params } from '../query/placeholders.js';
 import type { RowFactory, TupleRow } from '../rows.js';
+import { systemClock } from '../waiting.js';
 import { checkSeconds, checkSignal } from './arguments.js';
-import { Callbacks } from './callbacks.js';
-import { systemClock } from './clock.js';
-import { checkSource, Connector, type ConninfoSource } from './connector.js';
-import type { Watched } from './leak-watch.js';
-import { Lending, type CheckoutOptions } from './lending.js';
+import { Checkouts, type CheckoutOptions } from './checkouts.js';
+import { checkSource, ConnectionSource, type ConninfoSource } from './connection-source.js';
 import { boundedMap } from './map.js';
-import { News } from './news.js';
-import {
-  KEEPING,
-  KIND,
-  resolvePoolOptions,
-  type PoolKind,
-  type PoolOptions,
-  type ResolvedPoolOptions,
-} from './options.js';
+import { resolvePoolOptions, resolveSizes, type PoolOptions, type ResolvedPoolOptions } from './options.js';
+import { PoolEvents } from './pool-events.js';
 import { ResourcePool } from './resource-pool.js';
 import {
   resolveRetryOptions,
@@ -31,6 +21,7 @@ import {
   type RetryOptions,
 } from './retry.js';
 import type { PoolStats } from './statistics.js';
+import { keepingStrategy, STRATEGY, type PoolStrategy } from './strategy.js';
 import { attemptTransaction } from './transaction-attempt.js';
 
 /** Options of `pool.wait()`. */
@@ -70,8 +61,8 @@ const CLOSE_TIMEOUT = 5;
 export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   readonly #options: ResolvedPoolOptions<R>;
   readonly #pool: ResourcePool<AsyncConnection<R>>;
-  readonly #lending: Lending<R>;
-  readonly #news: News<R>;
+  readonly #lending: Checkouts<R>;
+  readonly #news: PoolEvents<R>;
 
   /**
    * Raises `ProgrammingError` for a wrong option or connection string. Unless `open` is false, starts connecting in the
@@ -79,44 +70,35 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    */
   constructor(conninfo: ConninfoSource = '', options: PoolOptions<R> = {}) {
     checkSource(conninfo);
-    this.#options = resolvePoolOptions(options, this[KIND]);
-    const news = (this.#news = new News<R>(this.#options.name));
-    const callbacks = new Callbacks<R>(this.#options);
-    const connector = new Connector<R>(conninfo, this.#options, callbacks);
-    this.#pool = new ResourcePool<AsyncConnection<R>>(
-      {
-        create: async (signal) => this.#adopt(await connector.connect(signal)),
-        destroy: (connection) => connection.close(),
-        abandon: dropConnection,
-        isAlive: (connection) => isAlive(connection),
-        check: callbacks.check,
-        ending: (connection, reason) => {
-          news.evicted(connection, reason);
-        },
-        explain: (lent, asker, stuck) =>
-          this.#lending.explain(lent, asker as readonly Watched[] | undefined, stuck),
+    this.#options = resolvePoolOptions(options, this[STRATEGY]);
+    const events = (this.#news = new PoolEvents<R>(this.#options.name));
+    const source = new ConnectionSource<R>(conninfo, this.#options, (connection) => {
+      this.#pool.onLost(connection);
+    });
+    this.#pool = new ResourcePool<AsyncConnection<R>>(source, {
+      ...this.#options,
+      strategy: this[STRATEGY],
+      keepAlive: !this.#options.allowExitOnIdle,
+      clock: systemClock,
+      random: Math.random,
+      reconnectFailed: () => {
+        void this.#reconnectFailed();
       },
-      {
-        ...this.#options,
-        keepIdle: this[KIND].keepsIdle,
-        reconnectFailed: () => {
-          void this.#reconnectFailed();
-        },
-        retrying: (error, delay) => {
-          news.reconnecting(error, delay);
-        },
-        keepAlive: !this.#options.allowExitOnIdle,
-        clock: systemClock,
-        random: Math.random,
+      retrying: (error, delay) => {
+        events.reconnecting(error, delay);
       },
-    );
-    this.#lending = new Lending(this.#pool, callbacks, news, this.#options);
+      ending: (connection, reason) => {
+        events.evicted(connection, reason);
+      },
+      explain: (lent, asker, stuck) => this.#lending.explain(lent, asker, stuck),
+    });
+    this.#lending = new Checkouts(this.#pool, source, events, this.#options);
     if (this.#options.open) this.#pool.open();
   }
 
   /** @internal */
-  get [KIND](): PoolKind {
-    return KEEPING;
+  get [STRATEGY](): PoolStrategy {
+    return keepingStrategy;
   }
 
   /** How the pool is called in messages. */
@@ -402,7 +384,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
 
   /** Changes the size; `maxSize` is `minSize` by default. */
   async resize(minSize: number, maxSize?: number): Promise<void> {
-    const sizes = this[KIND].sizes(minSize, maxSize);
+    const sizes = resolveSizes(this[STRATEGY], minSize, maxSize);
     this.#pool.resize(sizes.minSize, sizes.maxSize);
   }
 
@@ -462,15 +444,6 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   }
 
   // --- inside
-
-  /** A connection has been made: the pool is to hear of its loss. */
-  #adopt(connection: AsyncConnection<R>): AsyncConnection<R> {
-    onLost(connection, () => {
-      this.#pool.onLost(connection);
-    });
-    if (this.#options.allowExitOnIdle) setKeepsProcessAlive(connection, false);
-    return connection;
-  }
 
   async #reconnectFailed(): Promise<void> {
     try {

@@ -3,6 +3,7 @@ import type { Notify } from '../connection/notifies.js';
 import { channels as diagnostics, type GapMessage } from '../diagnostics.js';
 import * as errors from '../errors/index.js';
 import { quoteIdentifier } from '../query/identifier.js';
+import { MAY_LAST } from './checkouts.js';
 
 /** Options of a `Listener`. */
 export interface ListenerOptions {
@@ -51,7 +52,7 @@ export interface ListenerConnection extends AsyncDisposable {
 /** What a listener needs of a pool: any `AsyncConnectionPool` will do, whatever the rows of its connections are. */
 export interface ListenerPool {
   readonly name?: string;
-  connection(options: { signal: AbortSignal }): Promise<ListenerConnection>;
+  connection(options: { signal: AbortSignal; [MAY_LAST]?: boolean }): Promise<ListenerConnection>;
 }
 
 const DEFAULT_KEEPALIVE = 5;
@@ -243,7 +244,7 @@ export class Listener implements AsyncIterable<ListenerEvent>, AsyncDisposable {
   /** Listens until it is stopped, or the connection is lost: then it rejects. */
   async #listenOnce(listening: () => void): Promise<void> {
     const { signal } = this.#stop;
-    const connection = await this.#pool.connection({ signal });
+    const connection = await this.#pool.connection({ signal, [MAY_LAST]: true });
     const loss = new AbortController();
     const stop = (): void => {
       loss.abort(signal.reason);
