@@ -88,8 +88,8 @@ export {
   type PoolTransactionOptions,
   type ReadyOptions,
 } from './pool/connection-pool.js';
-export type { ConnectOptionsSource, ConninfoSource } from './pool/connector.js';
-export type { CheckoutOptions } from './pool/lending.js';
+export type { ConnectOptionsSource, ConninfoSource } from './pool/connection-source.js';
+export type { CheckoutOptions } from './pool/checkouts.js';
 export { Listener, type ListenerEvent, type ListenerOptions } from './pool/listener.js';
 export { AsyncNullConnectionPool } from './pool/null-connection-pool.js';
 export type { PoolOptions } from './pool/options.js';

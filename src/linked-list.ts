@@ -16,18 +16,26 @@ export class LinkedList<T> {
     return this.#length;
   }
 
+  /** The value that `shift()` would take. */
+  get first(): T | undefined {
+    return this.#first?.value;
+  }
+
   push(value: T): Link<T> {
     const link: Link<T> = { value, previous: null, next: null, list: null };
     this.#append(link);
     return link;
   }
 
-  /** Puts a value ahead of all others. */
-  unshift(value: T): Link<T> {
-    const link: Link<T> = { value, previous: null, next: this.#first, list: this };
-    if (this.#first === null) this.#last = link;
-    else this.#first.previous = link;
-    this.#first = link;
+  /** Puts a value behind those at the front that go before it, which are looked at one by one. */
+  insert(value: T, goesBefore: (other: T) => boolean): Link<T> {
+    let next = this.#first;
+    while (next !== null && goesBefore(next.value)) next = next.next;
+    if (next === null) return this.push(value);
+    const link: Link<T> = { value, previous: next.previous, next, list: this };
+    if (next.previous === null) this.#first = link;
+    else next.previous.next = link;
+    next.previous = link;
     this.#length++;
     return link;
   }

@@ -95,15 +95,6 @@ export type Begin<V> = (resolve: (value: V) => void, reject: (reason: unknown) =
 /**
  * Waits for a promise, or for what `begin` settles, within limits of time and until an abort. This is how the library waits
  * for anything but its own sockets: what is waited for goes on when the wait has ended, and its failure is then nobody's.
- *
- * @example
- * await waitFor(connection.execute('SELECT 1'), {
- *   seconds: 5,
- *   late: () => {
- *     throw new errors.OperationalError('no answer within 5 seconds');
- *   },
- *   signal,
- * });
  */
 export function waitFor<V>(what: PromiseLike<V> | Begin<V>, limits: Limits<V>): Promise<V> {
   const { seconds, late, signal, ended, clock = systemClock } = limits;

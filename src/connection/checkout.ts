@@ -122,6 +122,12 @@ export function isAlive<R>(base: AsyncConnection<R>): boolean {
   return !base[CORE].session.closed;
 }
 
+/** Whether nothing is left on the connection of whoever had it: no statement, and no transaction. */
+export function isAtRest<R>(base: AsyncConnection<R>): boolean {
+  const { session } = base[CORE];
+  return session.quiet && session.transactionStatus === TransactionStatus.IDLE;
+}
+
 /** Whether a statement is running or waiting on the connection, or a block of several has it. */
 export function isBusy<R>(base: AsyncConnection<R>): boolean {
   return !base[CORE].session.quiet;

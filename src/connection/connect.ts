@@ -180,7 +180,8 @@ class Search {
       locate(problem, session.location);
       this.failures.push(problem);
     } catch (error) {
-      await session.close();
+      if (signal.aborted) session.drop();
+      else await session.close();
       signal.throwIfAborted();
       this.#fail(error, address);
       return 'host';

@@ -1,5 +1,5 @@
 import type { AsyncConnection, WaitOptions } from '../connection/connection.js';
-import { dropConnection, isAlive, onLost, runOnLent, setKeepsProcessAlive } from '../connection/checkout.js';
+import { runOnLent } from '../connection/checkout.js';
 import type { AsyncTransaction } from '../connection/transaction.js';
 import * as errors from '../errors/index.js';
 import { INSPECT, type Inspect } from '../inspect.js';
@@ -12,22 +12,13 @@ import type {
   WithRowFactory,
 } from '../cursor/options.js';
 import type { TupleRow } from '../rows.js';
+import { systemClock } from '../waiting.js';
 import { checkSeconds, checkSignal } from './arguments.js';
-import { Callbacks } from './callbacks.js';
-import { systemClock } from './clock.js';
-import { checkSource, Connector, type ConninfoSource } from './connector.js';
-import type { Watched } from './leak-watch.js';
-import { Lending, type CheckoutOptions } from './lending.js';
+import { Checkouts, type CheckoutOptions } from './checkouts.js';
+import { checkSource, ConnectionSource, type ConninfoSource } from './connection-source.js';
 import { boundedMap } from './map.js';
-import { News } from './news.js';
-import {
-  KEEPING,
-  KIND,
-  resolvePoolOptions,
-  type PoolKind,
-  type PoolOptions,
-  type ResolvedPoolOptions,
-} from './options.js';
+import { resolvePoolOptions, resolveSizes, type PoolOptions, type ResolvedPoolOptions } from './options.js';
+import { PoolEvents } from './pool-events.js';
 import { ResourcePool } from './resource-pool.js';
 import {
   resolveRetryOptions,
@@ -37,6 +28,7 @@ import {
   type RetryOptions,
 } from './retry.js';
 import type { PoolStats } from './statistics.js';
+import { keepingStrategy, STRATEGY, type PoolStrategy } from './strategy.js';
 import { attemptTransaction } from './transaction-attempt.js';
 
 /** Options of `pool.wait()`. */
@@ -76,8 +68,8 @@ const CLOSE_TIMEOUT = 5;
 export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   readonly #options: ResolvedPoolOptions<R>;
   readonly #pool: ResourcePool<AsyncConnection<R>>;
-  readonly #lending: Lending<R>;
-  readonly #news: News<R>;
+  readonly #checkouts: Checkouts<R>;
+  readonly #events: PoolEvents<R>;
 
   /**
    * Raises `ProgrammingError` for a wrong option or connection string. Unless `open` is false, starts connecting in the
@@ -85,44 +77,35 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    */
   constructor(conninfo: ConninfoSource = '', options: PoolOptions<R> = {}) {
     checkSource(conninfo);
-    this.#options = resolvePoolOptions(options, this[KIND]);
-    const news = (this.#news = new News<R>(this.#options.name));
-    const callbacks = new Callbacks<R>(this.#options);
-    const connector = new Connector<R>(conninfo, this.#options, callbacks);
-    this.#pool = new ResourcePool<AsyncConnection<R>>(
-      {
-        create: async (signal) => this.#adopt(await connector.connect(signal)),
-        destroy: (connection) => connection.close(),
-        abandon: dropConnection,
-        isAlive: (connection) => isAlive(connection),
-        check: callbacks.check,
-        ending: (connection, reason) => {
-          news.evicted(connection, reason);
-        },
-        explain: (lent, asker, stuck) =>
-          this.#lending.explain(lent, asker as readonly Watched[] | undefined, stuck),
+    this.#options = resolvePoolOptions(options, this[STRATEGY]);
+    const events = (this.#events = new PoolEvents<R>(this.#options.name));
+    const source = new ConnectionSource<R>(conninfo, this.#options, (connection) => {
+      this.#pool.onLost(connection);
+    });
+    this.#pool = new ResourcePool<AsyncConnection<R>>(source, {
+      ...this.#options,
+      strategy: this[STRATEGY],
+      keepAlive: !this.#options.allowExitOnIdle,
+      clock: systemClock,
+      random: Math.random,
+      reconnectFailed: () => {
+        void this.#reconnectFailed();
       },
-      {
-        ...this.#options,
-        keepIdle: this[KIND].keepsIdle,
-        reconnectFailed: () => {
-          void this.#reconnectFailed();
-        },
-        retrying: (error, delay) => {
-          news.reconnecting(error, delay);
-        },
-        keepAlive: !this.#options.allowExitOnIdle,
-        clock: systemClock,
-        random: Math.random,
+      retrying: (error, delay) => {
+        events.reconnecting(error, delay);
       },
-    );
-    this.#lending = new Lending(this.#pool, callbacks, news, this.#options);
+      ending: (connection, reason) => {
+        events.evicted(connection, reason);
+      },
+      explain: (lent, asker, stuck) => this.#checkouts.explain(lent, asker, stuck),
+    });
+    this.#checkouts = new Checkouts(this.#pool, source, events, this.#options);
     if (this.#options.open) this.#pool.open();
   }
 
   /** @internal */
-  get [KIND](): PoolKind {
-    return KEEPING;
+  get [STRATEGY](): PoolStrategy {
+    return keepingStrategy;
   }
 
   /** How the pool is called in messages. */
@@ -246,7 +229,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    * after `timeout` seconds, `TooManyRequests`, `PoolClosed`.
    */
   connection(options: CheckoutOptions = {}): Promise<AsyncConnection<R>> {
-    return this.#lending.checkout(options);
+    return this.#checkouts.checkout(options);
   }
 
   /**
@@ -266,12 +249,12 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     options: CheckoutOptions,
     commit: WaitOptions,
   ): Promise<T> {
-    const connection = await this.#lending.checkout(options);
+    const connection = await this.#checkouts.checkout(options);
     return runOnLent(
       connection,
-      () => this.#lending.asHolder(connection, () => fn(connection)),
+      () => this.#checkouts.asHolder(connection, () => fn(connection)),
       () => connection.commit(commit),
-      (failed) => this.#lending.giveBack(connection, failed),
+      (failed) => this.#checkouts.giveBack(connection, failed),
     );
   }
 
@@ -317,7 +300,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
       clock: systemClock,
       random: Math.random,
       onRetry: (error, retry, delay) => {
-        this.#news.retrying(error, retry, delay);
+        this.#events.retrying(error, retry, delay);
       },
     });
   }
@@ -328,35 +311,35 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     settings: OwnSettings,
     options: CheckoutOptions,
   ): Promise<T | MayRetry> {
-    const connection = await this.#lending.checkout(options);
+    const connection = await this.#checkouts.checkout(options);
     try {
       return await attemptTransaction(
         connection,
-        (transaction) => this.#lending.asHolder(connection, () => fn(connection, transaction)),
+        (transaction) => this.#checkouts.asHolder(connection, () => fn(connection, transaction)),
         settings,
         options.signal,
       );
     } finally {
       // Whatever was not committed was meant not to be.
-      await this.#lending.giveBack(connection, true);
+      await this.#checkouts.giveBack(connection, true);
     }
   }
 
   /** A connection that has to be given back with `putconn()`, on every path. */
   getconn(options: CheckoutOptions | number = {}): Promise<AsyncConnection<R>> {
-    return this.#lending.checkout(typeof options === 'number' ? { timeout: options } : options);
+    return this.#checkouts.checkout(typeof options === 'number' ? { timeout: options } : options);
   }
 
   /** Gives a connection back. Raises `ProgrammingError` for one that is not lent out by this pool. */
   putconn(connection: AsyncConnection<R>): Promise<void> {
-    if (!this.#lending.isLent(connection)) {
+    if (!this.#checkouts.isLent(connection)) {
       return Promise.reject(
         new errors.ProgrammingError(
           `the connection is not lent out by the pool '${this.name}': it was given back already, or it is not this pool's`,
         ),
       );
     }
-    return this.#lending.giveBack(connection);
+    return this.#checkouts.giveBack(connection);
   }
 
   /**
@@ -435,7 +418,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
 
   /** Changes the size; `maxSize` is `minSize` by default. */
   async resize(minSize: number, maxSize?: number): Promise<void> {
-    const sizes = this[KIND].sizes(minSize, maxSize);
+    const sizes = resolveSizes(this[STRATEGY], minSize, maxSize);
     this.#pool.resize(sizes.minSize, sizes.maxSize);
   }
 
@@ -496,20 +479,11 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
 
   // --- inside
 
-  /** A connection has been made: the pool is to hear of its loss. */
-  #adopt(connection: AsyncConnection<R>): AsyncConnection<R> {
-    onLost(connection, () => {
-      this.#pool.onLost(connection);
-    });
-    if (this.#options.allowExitOnIdle) setKeepsProcessAlive(connection, false);
-    return connection;
-  }
-
   async #reconnectFailed(): Promise<void> {
     try {
       await this.#options.reconnectFailed?.(this);
     } catch (error) {
-      this.#news.reconnectFailedFailed(error);
+      this.#events.reconnectFailedFailed(error);
     }
   }
 }

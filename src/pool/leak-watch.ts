@@ -1,19 +1,23 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { channels, type LeakMessage } from '../diagnostics.js';
-import type { Clock, Timer } from './clock.js';
+import type { Clock, Timer } from '../waiting.js';
 
-/** The option of a checkout that is to last: how long it does is not watched. @internal */
-export const LASTING: unique symbol = Symbol('usingpg.lasting');
+/** A checkout as it is watched. */
+export interface WatchedCheckout {
+  /** Where it was asked for; null if it is not watched. */
+  readonly origin: Origin | null;
+  /** When it was served, by the watch's clock. */
+  readonly since: number;
+  /** The process id of the backend of its connection. */
+  readonly backendPid: number;
+  /** Whether its connection has come back, or was never given. */
+  readonly hasEnded: boolean;
+}
 
-/** A checkout that is watched, from the call that wants a connection until the connection comes back. */
-export class Watched {
-  /** Whether it has been reported. */
-  reported = false;
-  /** Whether the connection has come back, or was never given. */
-  ended = false;
-  /** When it was given; null before that. */
-  since: number | null = null;
-  backendPid = 0;
+/** The call that has asked for a connection, as far as it is of interest until the connection comes back. */
+export class Origin {
+  /** Whether the checkout has been reported, and when it is to be. */
+  isReported = false;
   timer: Timer | null = null;
   /** V8 makes a text of it only when somebody wants to see it, which is what costs. */
   readonly #trace: { stack?: string } = {};
@@ -54,62 +58,61 @@ function ownDirectory(): string {
  * holds what. A task is what runs within `holding()`, with all that it calls and awaits.
  */
 export class LeakWatch {
+  /** Whether checkouts are watched. */
+  readonly isOn: boolean;
   readonly #pool: string;
   readonly #threshold: number;
   readonly #clock: Clock;
-  readonly #tasks = new AsyncLocalStorage<readonly Watched[]>();
+  readonly #tasks = new AsyncLocalStorage<readonly WatchedCheckout[]>();
 
-  /** `pool` is its name, `threshold` in seconds. */
+  /** `pool` is its name, `threshold` in seconds; 0 or Infinity: nothing is watched but what is collected. */
   constructor(pool: string, threshold: number, clock: Clock) {
+    this.isOn = threshold > 0 && Number.isFinite(threshold);
     this.#pool = pool;
     this.#threshold = threshold;
     this.#clock = clock;
   }
 
-  /** The connection has been lent out; `lasting`: for as long as its user likes. */
-  begin(watched: Watched, backendPid: number, lasting = false): void {
-    watched.since = this.#clock.now();
-    watched.backendPid = backendPid;
-    if (lasting) return;
+  /** The connection has been lent out. */
+  begin(checkout: WatchedCheckout, origin: Origin): void {
     const due = (): void => {
-      watched.timer = null;
-      this.#report(watched, false);
+      origin.timer = null;
+      this.#report(checkout, false);
     };
-    watched.timer = this.#clock.after(this.#threshold, due, false);
+    origin.timer = this.#clock.after(this.#threshold, due, false);
   }
 
   /** The connection has come back; `collected`: by itself, as nobody could have given it back any more. */
-  end(watched: Watched, collected: boolean): void {
-    if (watched.ended) return;
-    watched.ended = true;
-    watched.timer?.cancel();
-    if (watched.reported) channels.leakReturned.publish(this.#message(watched, collected));
-    else if (collected) this.#report(watched, true);
+  end(checkout: WatchedCheckout, collected: boolean): void {
+    const { origin } = checkout;
+    origin?.timer?.cancel();
+    if (origin?.isReported === true) channels.leakReturned.publish(this.#message(checkout, collected));
+    else if (collected) this.#report(checkout, true);
   }
 
   /** Runs `task`, which holds the connection. */
-  holding<T>(watched: Watched, task: () => T): T {
-    return this.#tasks.run([...this.held, watched], task);
+  holding<T>(checkout: WatchedCheckout, task: () => T): T {
+    return checkout.origin === null ? task() : this.#tasks.run([...this.held, checkout], task);
   }
 
   /** What the current task holds. */
-  get held(): readonly Watched[] {
-    return (this.#tasks.getStore() ?? []).filter(({ ended }) => !ended);
+  get held(): readonly WatchedCheckout[] {
+    return (this.#tasks.getStore() ?? []).filter(({ hasEnded }) => !hasEnded);
   }
 
-  #report(watched: Watched, collected: boolean): void {
-    watched.reported = true;
-    reportLeak(this.#message(watched, collected));
+  #report(checkout: WatchedCheckout, collected: boolean): void {
+    if (checkout.origin !== null) checkout.origin.isReported = true;
+    reportLeak(this.#message(checkout, collected));
   }
 
-  #message(watched: Watched, collected: boolean): LeakMessage {
-    const seconds = this.#clock.now() - (watched.since ?? 0);
-    return { pool: this.#pool, backendPid: watched.backendPid, seconds, stack: watched.stack, collected };
+  #message({ origin, since, backendPid }: WatchedCheckout, collected: boolean): LeakMessage {
+    const seconds = this.#clock.now() - since;
+    return { pool: this.#pool, backendPid, seconds, stack: origin?.stack ?? null, collected };
   }
 }
 
 /** Tells the world of a leak. */
-export function reportLeak(message: LeakMessage): void {
+function reportLeak(message: LeakMessage): void {
   const { pool, backendPid, seconds, stack, collected } = message;
   channels.leak.publish(message);
   const what = collected
@@ -123,8 +126,8 @@ export function reportLeak(message: LeakMessage): void {
 }
 
 /** What a task that waits in vain should know of those that are lent out, and of those among them that it holds itself. */
-export function explainWait(lent: readonly Watched[], held: readonly Watched[]): string[] {
-  const own = lent.filter((watched) => held.includes(watched));
+export function explainWait(lent: readonly WatchedCheckout[], held: readonly WatchedCheckout[]): string[] {
+  const own = lent.filter((checkout) => held.includes(checkout));
   const parts: string[] = [];
   if (own.length > 0) {
     const count =
@@ -133,7 +136,7 @@ export function explainWait(lent: readonly Watched[], held: readonly Watched[]):
       `the task that waits holds ${count} itself, taken at ${places(own)}: use that connection, or give it back first`,
     );
   }
-  const others = lent.filter((watched) => !own.includes(watched));
+  const others = lent.filter((checkout) => !own.includes(checkout));
   if (others.length > 0)
     parts.push(`${own.length > 0 ? 'others' : 'those lent out'} were taken at ${places(others)}`);
   return parts;
@@ -151,9 +154,12 @@ export function explainStuck(lent: number, unused: number): string {
 
 const MOST_PLACES = 3;
 
-function places(taken: readonly Watched[]): string {
+function places(taken: readonly WatchedCheckout[]): string {
   const counts = new Map<string, number>();
-  for (const { place } of taken) counts.set(place, (counts.get(place) ?? 0) + 1);
+  for (const { origin } of taken) {
+    const place = origin?.place ?? 'an unknown place';
+    counts.set(place, (counts.get(place) ?? 0) + 1);
+  }
   const told = [...counts]
     .sort(([, one], [, other]) => other - one)
     .slice(0, MOST_PLACES)

@@ -2,7 +2,7 @@ import { channels as diagnostics, type GapMessage } from '../diagnostics.js';
 import * as errors from '../errors/index.js';
 import { quoteIdentifier } from '../query/identifier.js';
 import { onAbort, pause } from '../waiting.js';
-import { LASTING } from './leak-watch.js';
+import { MAY_LAST } from './checkouts.js';
 import { listenOn, type ListenerConnection } from './listening-connection.js';
 
 export type { ListenerConnection } from './listening-connection.js';
@@ -45,7 +45,7 @@ type Gap = Extract<ListenerEvent, { type: 'gap' }>;
 /** What a listener needs of a pool: any `AsyncConnectionPool` will do, whatever the rows of its connections are. */
 export interface ListenerPool {
   readonly name?: string;
-  connection(options: { signal: AbortSignal; [LASTING]: true }): Promise<ListenerConnection>;
+  connection(options: { signal: AbortSignal; [MAY_LAST]?: boolean }): Promise<ListenerConnection>;
 }
 
 const DEFAULT_KEEPALIVE = 5;
@@ -200,7 +200,7 @@ export class Listener implements AsyncIterable<ListenerEvent>, AsyncDisposable {
     while (!signal.aborted) {
       try {
         // It is held for as long as the listener lives, which is no leak.
-        const connection = await this.#pool.connection({ signal, [LASTING]: true });
+        const connection = await this.#pool.connection({ signal, [MAY_LAST]: true });
         await listenOn(connection, this.channels, {
           keepalive: this.keepalive,
           signal,

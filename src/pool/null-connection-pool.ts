@@ -1,6 +1,6 @@
 import type { TupleRow } from '../rows.js';
 import { AsyncConnectionPool } from './connection-pool.js';
-import { KEEPING_NONE, KIND, type PoolKind } from './options.js';
+import { nullStrategy, STRATEGY, type PoolStrategy } from './strategy.js';
 
 /**
  * A pool that keeps no connections while nobody uses them (psycopg_pool: `AsyncNullConnectionPool`), as wanted before a pooler such
@@ -17,7 +17,7 @@ import { KEEPING_NONE, KIND, type PoolKind } from './options.js';
  */
 export class AsyncNullConnectionPool<R = TupleRow> extends AsyncConnectionPool<R> {
   /** @internal */
-  override get [KIND](): PoolKind {
-    return KEEPING_NONE;
+  override get [STRATEGY](): PoolStrategy {
+    return nullStrategy;
   }
 }

@@ -4,7 +4,8 @@ import * as errors from '../errors/index.js';
 import type { TupleRow } from '../rows.js';
 import { checkSeconds, checkWhole, expected } from './arguments.js';
 import type { AsyncConnectionPool } from './connection-pool.js';
-import type { ConnectOptionsSource } from './connector.js';
+import type { ConnectOptionsSource } from './connection-source.js';
+import type { PoolStrategy } from './strategy.js';
 
 /** Options of a pool, by psycopg_pool's names in camelCase; all durations are in seconds. */
 export interface PoolOptions<R = TupleRow> {
@@ -26,8 +27,8 @@ export interface PoolOptions<R = TupleRow> {
    */
   configure?: ((connection: AsyncConnection<R>) => Promise<void> | void) | undefined;
   /**
-   * Tells, by throwing, that a connection is not to be lent out. Not called within half a second of its last use. A transaction that
-   * it leaves open is rolled back.
+   * Tells, by throwing, that a connection is not to be lent out. Not called within half a second of when the connection was made, came
+   * back or was checked, however long ago its last statement was by then. A transaction that it leaves open is rolled back.
    */
   check?: ((connection: AsyncConnection<R>) => Promise<void> | void) | undefined;
   /**
@@ -49,11 +50,15 @@ export interface PoolOptions<R = TupleRow> {
   maxIdle?: number | undefined;
   /**
    * How long a server that can't be connected to is tried before `reconnectFailed` is called: after 1, 2, 4 … seconds, and each
-   * second while somebody waits for a connection.
+   * second while somebody waits for a connection. 0: it is tried once, and who waits is refused with a `PoolTimeout` whose `cause` says
+   * why.
    * @default 300
    */
   reconnectTimeout?: number | undefined;
-  /** Hears that `reconnectTimeout` is over. The pool goes on trying as soon as somebody wants a connection. */
+  /**
+   * Hears that `reconnectTimeout` is over, once until the server answers. The pool goes on trying as soon as somebody wants a
+   * connection.
+   */
   reconnectFailed?: ((pool: AsyncConnectionPool<R>) => void | Promise<void>) | undefined;
   /** How many connections are made at once. @default 3 */
   numWorkers?: number | undefined;
@@ -61,7 +66,7 @@ export interface PoolOptions<R = TupleRow> {
   allowExitOnIdle?: boolean | undefined;
   /**
    * How long a connection may be lent out before there is a process warning (code `USINGPG_LEAK`) with the stack of the call that
-   * took it, once; 0 or Infinity: for ever, at no cost. When it comes back after that, `usingpg:leak-returned` is published. A
+   * took it, once; 0 or Infinity: for ever, at no cost. That of a `Listener` may last. When it comes back after that, `usingpg:leak-returned` is published. A
    * timeout then also says where those lent out were taken, and which of them the waiting task holds itself.
    * @default 0
    */
@@ -111,48 +116,44 @@ const DURATIONS = [
 
 let pools = 0;
 
-/** What distinguishes the kinds of pools. */
-export interface PoolKind {
-  /** Whether connections stay in the pool while nobody uses them. */
-  readonly keepsIdle: boolean;
-  /** Completes the sizes; a `maxSize` of Infinity is none. Raises `ProgrammingError` for sizes that the pool can't have. */
-  sizes(minSize: number | undefined, maxSize: number | undefined): { minSize: number; maxSize: number };
+/**
+ * Completes the sizes of a pool; a `maxSize` of Infinity is none. Raises `ProgrammingError` for sizes that a pool of this strategy can't
+ * have.
+ */
+export function resolveSizes(
+  strategy: PoolStrategy,
+  minSize: number | undefined,
+  maxSize: number | undefined,
+): { minSize: number; maxSize: number } {
+  return strategy.keepsReturned ? keptSizes(minSize, maxSize) : nullSizes(minSize, maxSize);
 }
 
-/** What kind of pool a pool is. @internal */
-export const KIND: unique symbol = Symbol('usingpg.pool-kind');
+function keptSizes(minSize: number = DEFAULTS.minSize, maxSize: number = minSize) {
+  checkWhole('minSize', minSize, 0);
+  checkWhole('maxSize', maxSize, 1);
+  if (maxSize < minSize) {
+    throw new errors.ProgrammingError(
+      `expected \`maxSize\` to be at least \`minSize\` (${String(minSize)}), got ${String(maxSize)}`,
+    );
+  }
+  return { minSize, maxSize };
+}
 
-/** Connections are kept. */
-export const KEEPING: PoolKind = {
-  keepsIdle: true,
-  sizes(minSize = DEFAULTS.minSize, maxSize = minSize) {
-    checkWhole('minSize', minSize, 0);
-    checkWhole('maxSize', maxSize, 1);
-    if (maxSize < minSize) {
-      throw new errors.ProgrammingError(
-        `expected \`maxSize\` to be at least \`minSize\` (${String(minSize)}), got ${String(maxSize)}`,
-      );
-    }
-    return { minSize, maxSize };
-  },
-};
-
-/** None is kept. */
-export const KEEPING_NONE: PoolKind = {
-  keepsIdle: false,
-  sizes(minSize = 0, maxSize = 0) {
-    if (minSize !== 0) {
-      throw new errors.ProgrammingError(
-        `expected \`minSize\` to be 0, as a null pool keeps no connections, got ${String(minSize)}`,
-      );
-    }
-    checkWhole('maxSize', maxSize, 0);
-    return { minSize, maxSize: maxSize === 0 ? Infinity : maxSize };
-  },
-};
+function nullSizes(minSize = 0, maxSize = 0) {
+  if (minSize !== 0) {
+    throw new errors.ProgrammingError(
+      `expected \`minSize\` to be 0, as a null pool keeps no connections, got ${String(minSize)}`,
+    );
+  }
+  checkWhole('maxSize', maxSize, 0);
+  return { minSize, maxSize: maxSize === 0 ? Infinity : maxSize };
+}
 
 /** Completes the options. Raises `ProgrammingError` for one that is unknown or has a value it can't have. */
-export function resolvePoolOptions<R>(options: PoolOptions<R>, kind: PoolKind): ResolvedPoolOptions<R> {
+export function resolvePoolOptions<R>(
+  options: PoolOptions<R>,
+  strategy: PoolStrategy,
+): ResolvedPoolOptions<R> {
   const given: unknown = options;
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
     throw new errors.ProgrammingError(
@@ -184,10 +185,10 @@ export function resolvePoolOptions<R>(options: PoolOptions<R>, kind: PoolKind): 
     connectOptions: {},
     ...(defined as Partial<ResolvedPoolOptions<R>>),
     name: options.name ?? `pool-${String(++pools)}`,
-    ...kind.sizes(options.minSize, options.maxSize),
+    ...resolveSizes(strategy, options.minSize, options.maxSize),
   };
   // What is closed by its user is of no use to a pool that would close it.
-  if (!kind.keepsIdle) resolved.closeReturns = false;
+  if (!strategy.keepsReturned) resolved.closeReturns = false;
   checkWhole('maxWaiting', resolved.maxWaiting, 0);
   checkWhole('numWorkers', resolved.numWorkers, 1);
   for (const name of DURATIONS) {

@@ -1,28 +1,50 @@
-import { Backoff } from './backoff.js';
-import type { Clock, Timer } from './clock.js';
+import type { Clock, Timer } from '../waiting.js';
 
 /** How a server is tried again that does not answer. */
 export interface ReconnectionOptions {
-  /** For how long, in seconds. */
+  /** For how long, in seconds; 0: not at all. */
   readonly reconnectTimeout: number;
   /** Whether an attempt to come keeps the process alive. */
   readonly keepAlive: boolean;
+  /** Called when the time is over, once until the server answers. */
+  readonly reconnectFailed: () => void;
+  /** Hears of each failed attempt and of how soon another follows; null: not before somebody asks. */
+  readonly retrying?: (error: unknown, delay: number | null) => void;
   readonly clock: Clock;
   readonly random: () => number;
 }
 
-/** An attempt to come so many seconds after the last is not brought forward. */
-const NOT_FAR = 1.2;
+/** Those who wait for a server to answer. */
+export interface Awaiting {
+  /** Whether there are any. */
+  isAwaited(): boolean;
+  /** Refuses them: no other attempt is made. */
+  refuse(): void;
+}
 
-/** When a server that does not answer is tried again: from the first failure to the next success, one attempt is to come at most. */
+/** Seconds before the second attempt; the pauses double after it. */
+const FIRST_DELAY = 1;
+const FACTOR = 2;
+const JITTER = 0.1;
+/** An attempt to come so many seconds after the last is not brought forward. */
+const SOON = 1.2;
+
+/**
+ * When a server that does not answer is tried again: after 1, 2, 4 … seconds, give or take a tenth, and each second while somebody
+ * waits, until `reconnectTimeout` is over. From the first failure to the next success, one attempt is to come at most.
+ */
 export class Reconnection {
   readonly #options: ReconnectionOptions;
   readonly #attempt: () => void;
-  #backoff: Backoff | null = null;
+  /** When the time is over; null unless the server is not known to answer. */
+  #giveUpAt: number | null = null;
+  #delay = 0;
   #timer: Timer | null = null;
   /** When the attempt before the one to come failed, and when that comes. */
   #failedAt = 0;
   #comesAt = 0;
+  #gaveUp = false;
+  #told = false;
 
   /** `attempt` is called when one is due. */
   constructor(options: ReconnectionOptions, attempt: () => void) {
@@ -30,9 +52,9 @@ export class Reconnection {
     this.#attempt = attempt;
   }
 
-  /** Whether the server is not known to answer. */
+  /** Whether the server is not known to answer: the last attempt has failed. */
   get isOn(): boolean {
-    return this.#backoff !== null;
+    return this.#giveUpAt !== null || this.#gaveUp;
   }
 
   /** Whether an attempt is to come, before which there should be no other. */
@@ -40,17 +62,41 @@ export class Reconnection {
     return this.#timer !== null;
   }
 
-  /** Notes that an attempt has failed. Returns whether the time for others, which began with the first failure, is over. */
-  fail(): boolean {
-    const now = this.#options.clock.now();
-    return this.#begun(now).isOver(now);
+  /** Whether the time is over, and none is to come before somebody asks. */
+  get gaveUp(): boolean {
+    return this.#gaveUp;
+  }
+
+  /** An attempt has failed, `others` are under way: another is to come, unless the time is over, which began with the first failure. */
+  fail(error: unknown, others: number, awaiting: Awaiting): void {
+    if (this.isPending) return;
+    const { reconnectTimeout, reconnectFailed, retrying, clock } = this.#options;
+    const now = clock.now();
+    this.#giveUpAt ??= now + reconnectTimeout;
+    if (now >= this.#giveUpAt) {
+      // The outcome of the others decides.
+      if (others > 0) return;
+      this.#giveUp();
+      if (!this.#told) reconnectFailed();
+      this.#told = true;
+      if (reconnectTimeout === 0) awaiting.refuse();
+      // Whoever waits keeps an attempt alive; else the next to ask makes one.
+      if (!awaiting.isAwaited()) {
+        retrying?.(error, null);
+        return;
+      }
+    }
+    const delay = this.#schedule(awaiting.isAwaited(), now);
+    retrying?.(error, delay);
   }
 
   /** Has the next attempt come; returns in how many seconds, which are fewer if somebody waits for it. */
-  schedule(isWaitedFor: boolean): number {
-    const now = this.#options.clock.now();
-    const backoff = this.#begun(now);
-    const delay = isWaitedFor ? backoff.nextInHurry(now) : backoff.next(now);
+  #schedule(isAwaited: boolean, now: number): number {
+    this.#gaveUp = false;
+    this.#giveUpAt ??= now + this.#options.reconnectTimeout;
+    // Those to come after it are not put off by one that is awaited.
+    if (!isAwaited) this.#delay = this.#delay === 0 ? this.#first() : this.#delay * FACTOR;
+    const delay = this.#atMost(isAwaited ? this.#first() : this.#delay, now);
     this.#failedAt = now;
     this.#comeIn(delay, now);
     return delay;
@@ -58,24 +104,45 @@ export class Reconnection {
 
   /** Somebody has come to wait, for whom the next attempt may be too far. */
   hurry(): void {
-    if (this.#timer === null || this.#backoff === null) return;
-    if (this.#comesAt - this.#failedAt <= NOT_FAR) return;
+    if (this.#timer === null || this.#comesAt - this.#failedAt <= SOON) return;
     this.#timer.cancel();
     const now = this.#options.clock.now();
-    const at = this.#failedAt + this.#backoff.nextInHurry(this.#failedAt);
+    const at = this.#failedAt + this.#atMost(this.#first(), this.#failedAt);
     this.#comeIn(Math.max(0, at - now), now);
   }
 
-  /** No attempt is to come; the next failure is a first one. */
-  end(): void {
-    this.#timer?.cancel();
-    this.#timer = null;
-    this.#backoff = null;
+  /** No attempt is to come before somebody asks. */
+  #giveUp(): void {
+    this.#stop();
+    this.#gaveUp = true;
   }
 
-  #begun(now: number): Backoff {
-    const { reconnectTimeout, random } = this.#options;
-    return (this.#backoff ??= new Backoff(now, reconnectTimeout, random));
+  /** From here on the pool may try by itself again. */
+  resume(): void {
+    this.#gaveUp = false;
+  }
+
+  /** The server has answered, or is of no interest any more. The next failure is a first one. */
+  end(): void {
+    this.#stop();
+    this.#gaveUp = false;
+    this.#told = false;
+  }
+
+  #stop(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+    this.#giveUpAt = null;
+    this.#delay = 0;
+  }
+
+  /** The last attempt falls on the end of the time given. */
+  #atMost(delay: number, since: number): number {
+    return Math.max(0, Math.min(delay, this.#giveUpAt! - since));
+  }
+
+  #first(): number {
+    return FIRST_DELAY * (1 + (this.#options.random() * 2 - 1) * JITTER);
   }
 
   #comeIn(seconds: number, now: number): void {

@@ -31,22 +31,36 @@ export function notReady(pool: errors.ErrorPool, timeout: number, lastError: unk
 
 /**
  * Why a request that has waited so many seconds gets nothing. `longest`: for how long the one has been lent out that has been so
- * for longest; `explained`: what else there is to say, or ''.
+ * for longest, or null; `explained`: what else there is to say, or ''.
  */
 export function tooLate(
   pool: errors.ErrorPool,
-  { timeout, longest, explained }: { timeout: number; longest: number; explained: string },
+  { timeout, longest, explained }: { timeout: number; longest: number | null; explained: string },
   lastError: unknown,
 ): errors.PoolTimeout {
   const most = pool.maxSize === 0 ? 'no maxSize' : `maxSize ${String(pool.maxSize)}`;
   const counts =
-    `${String(pool.lentOut)} lent out${pool.lentOut === 0 ? '' : ` for up to ${longest.toFixed(1)} seconds`},` +
+    `${String(pool.lentOut)} lent out${longest === null ? '' : ` for up to ${longest.toFixed(1)} seconds`},` +
     ` ${String(pool.idle)} idle, ${String(pool.connecting)} connecting, ${String(pool.waiting)} more waiting`;
   return new errors.PoolTimeout(
     `couldn't get a connection from the pool '${pool.name}' within ${String(timeout)} seconds` +
       ` (${most}: ${counts})${explained === '' ? '' : `; ${explained}`}${lastReason(lastError)}`,
     { pool, cause: lastError ?? undefined },
   );
+}
+
+/** Why a request gets nothing although its time is not over: no other attempt to connect is made. */
+export function gaveUp(pool: errors.ErrorPool, lastError: unknown): errors.PoolTimeout {
+  return new errors.PoolTimeout(
+    `couldn't get a connection from the pool '${pool.name}': it could not connect, and with reconnectTimeout 0 it does not try` +
+      ` again before it is asked${lastReason(lastError)}`,
+    { pool, cause: lastError ?? undefined },
+  );
+}
+
+/** Why a resource counts as lost that has not answered its check within so many seconds. */
+export function checkTimedOut(seconds: number): errors.OperationalError {
+  return new errors.OperationalError(`a connection did not pass its check within ${String(seconds)} seconds`);
 }
 
 function lastReason(lastError: unknown): string {

@@ -1,32 +1,35 @@
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { EvictReason } from '../diagnostics.js';
-import type { ErrorPool, PoolClosed, PoolTimeout } from '../errors/index.js';
-import { Checks, type CheckOptions } from './checks.js';
-import type { Clock } from './clock.js';
-import { Condition } from './condition.js';
-import { Endings } from './endings.js';
-import { Growth, type GrowthOptions } from './growth.js';
-import { IdleResources, type IdleOptions } from './idle-resources.js';
-import { Leases, type Lease } from './lease.js';
-import { unlessAborted, within } from './limits.js';
+import type { ErrorPool, PoolClosed } from '../errors/index.js';
+import { waitFor, type Clock } from '../waiting.js';
+import { IdleSweep, type IdleOptions } from './idle-sweep.js';
+import { Reconnection, type ReconnectionOptions } from './reconnection.js';
 import * as refusals from './refusals.js';
-import type { ResourceSource, Slot } from './resource-source.js';
+import { Resources, type ResourceOptions, type ResourceSource } from './resources.js';
+import { Checkout, Slots, type Slot } from './slot.js';
 import { roundedCounters, zeroCounters, type Counters, type PoolStats } from './statistics.js';
-import { Waiters } from './waiters.js';
+import type { PoolStrategy } from './strategy.js';
+import { Waiters, Watchers, type Waiter } from './waiters.js';
 
 /** Options of a `ResourcePool`. Times are in seconds. */
-export interface ResourcePoolOptions extends GrowthOptions, IdleOptions, CheckOptions {
+export interface ResourcePoolOptions<T> extends ResourceOptions, ReconnectionOptions, IdleOptions {
   /** How the pool is called in messages. */
   readonly name: string;
+  readonly strategy: PoolStrategy;
   readonly minSize: number;
   /** Infinity: no limit. */
   readonly maxSize: number;
   /** How many may wait at most; 0: no limit. */
   readonly maxWaiting: number;
-  /** How long a resource lives, less up to a tenth at random; 0 or Infinity: for ever. */
-  readonly maxLifetime: number;
-  /** How many resources are made or checked at once; as many as are asked for where none is kept. */
+  /** How many resources are made at once where workers make them, and how many are checked at once by `checkIdle()`. */
   readonly numWorkers: number;
+  /** Hears of each resource that is about to be ended. */
+  readonly ending?: (resource: T, reason: EvictReason) => void;
+  /**
+   * What else the message of a timeout should say, of what is lent out and of whoever asks; '' for nothing. `stuck`: that is all
+   * that there may be, and none of it has come back during the whole wait.
+   */
+  readonly explain?: (lent: readonly Checkout<T>[], asker: Checkout<T>, stuck: boolean) => string;
 }
 
 /** How `acquire()` waits. */
@@ -34,97 +37,70 @@ export interface AcquireOptions {
   /** Seconds. */
   readonly timeout: number;
   readonly signal?: AbortSignal | undefined;
-  /** Whoever asks, for `ResourceSource.explain()`. */
-  readonly asker?: unknown;
 }
 
-/** How much of its lifetime a resource may lose, so that those made together do not expire together. */
-const LIFETIME_JITTER = 0.1;
+/** A resource that has shown so many seconds ago at most that it works is not checked. */
+const CHECK_AFTER = 0.5;
 /** How long the very last resources may take to end, in seconds. */
 const LAST_MOMENTS = 0.1;
 
 /**
  * A pool of anything that is made, lent out and ended; it knows no SQL.
  *
- * Idle resources are lent out last in, first out, waiters are served first come, first served, and a resource passes from one
- * owner to the next in one synchronous step. A waiter leaves the queue before its promise settles. What is being made for a
- * waiter that has given up serves the next. At any time, idle + lent out + being made ≤ `maxSize`.
- *
- * Whatever exists is with one of four: what is on its way with `Growth`, what nobody has with `IdleResources`, what somebody has
- * with `Leases`, what is leaving with `Endings`. Here is decided what passes from one to another, and when.
+ * Each resource has a slot, and each slot a state (slot.ts). Whatever changes, `#rebalance()` decides what follows: who is served, what
+ * is ended, what is made. What comes back is idle for a moment, and passes from one owner to the next in one synchronous step. Idle
+ * resources are lent out last in, first out, waiters are served first come, first served, and a waiter leaves the queue before its
+ * promise settles. What is being made for a waiter that has given up serves the next. At any time, all slots together ≤ `maxSize`.
  */
 export class ResourcePool<T> {
+  /** The statistics; the pool's owner counts here, too. */
+  readonly counters: Counters = zeroCounters();
   readonly #source: ResourceSource<T>;
-  readonly #options: ResourcePoolOptions;
+  readonly #options: ResourcePoolOptions<T>;
+  readonly #strategy: PoolStrategy;
   readonly #clock: Clock;
-  readonly #counters: Counters = zeroCounters();
-  readonly #workers: LimitFunction;
+  readonly #slots = new Slots<T>();
+  readonly #resources: Resources<T>;
+  readonly #sweep: IdleSweep<T>;
+  readonly #reconnection: Reconnection;
+  readonly #connectors: LimitFunction;
+  readonly #checkers: LimitFunction;
+  readonly #waiters: Waiters<T>;
+  /** Those that wait for `minSize` resources, and for the pool's end. */
+  readonly #readiness: Watchers;
+  readonly #end: Watchers;
 
-  readonly #growth: Growth<Slot<T>>;
-  readonly #idle: IdleResources<T>;
-  readonly #leases: Leases<T>;
-  readonly #endings: Endings<T>;
-  readonly #checks: Checks<T>;
-  readonly #waiters: Waiters<Lease<T>>;
-  /** What `waitReady()` and `close()` wait for. */
-  readonly #condition: Condition;
-
+  #state: 'new' | 'open' | 'closed' = 'new';
   #minSize: number;
   #maxSize: number;
-  #state: 'new' | 'open' | 'closed' = 'new';
   /** Resources whose making began before the last `drain()` are of an older generation, and end as soon as they are free. */
   #generation = 0;
 
-  constructor(source: ResourceSource<T>, options: ResourcePoolOptions) {
+  constructor(source: ResourceSource<T>, options: ResourcePoolOptions<T>) {
+    const { clock, strategy, numWorkers } = options;
     this.#source = source;
     this.#options = options;
-    this.#clock = options.clock;
+    this.#strategy = strategy;
     this.#minSize = options.minSize;
     this.#maxSize = options.maxSize;
-    this.#workers = pLimit(options.numWorkers);
-    this.#condition = new Condition(options.clock);
-    this.#waiters = new Waiters(options.clock, this.#counters);
-    this.#leases = new Leases((lease, evict) => {
-      this.#onLeaseEnd(lease, evict);
+    const resources = (this.#resources = new Resources(source, options, this.counters));
+    this.#clock = clock;
+    this.#sweep = new IdleSweep(this.#slots, resources, options, () => {
+      this.#sweepIdle();
     });
-    this.#checks = new Checks(source, options, (error) => {
-      this.#growth.lastError = error;
-      this.#counters.connectionsLost++;
+    // A timer keeps the context of whoever sets it: this one is the pool's own.
+    const ownClock: Clock = {
+      now: () => clock.now(),
+      after: (...args) => resources.inOwnContext(() => clock.after(...args)),
+    };
+    this.#reconnection = new Reconnection({ ...options, clock: ownClock }, () => {
+      this.#rebalance();
     });
-    this.#endings = new Endings(source, () => {
-      this.#growth.grow();
-      this.#condition.notify();
-    });
-    this.#idle = new IdleResources(
-      {
-        source,
-        endings: this.#endings,
-        counters: this.#counters,
-        sweepDue: () => {
-          this.#sweep();
-        },
-      },
-      options,
-    );
-    this.#growth = new Growth(
-      {
-        create: (signal) => this.#create(signal),
-        wanted: (trials) => this.#wanted(trials),
-        waiting: () => this.#waiters.length,
-        made: (slot) => {
-          this.#handOver(slot, this.#clock.now());
-        },
-        failed: (error) => {
-          if (!options.keepIdle) this.#waiters.refuse(error);
-        },
-        changed: () => {
-          this.#condition.notify();
-        },
-      },
-      options,
-      this.#workers,
-      this.#counters,
-    );
+    this.#connectors = pLimit(strategy.connectedBy === 'workers' ? numWorkers : Infinity);
+    this.#checkers = pLimit(numWorkers);
+    this.#waiters = new Waiters(clock, this.counters);
+    this.#readiness = new Watchers(clock);
+    this.#end = new Watchers(clock);
   }
 
   get minSize(): number {
@@ -139,211 +115,263 @@ export class ResourcePool<T> {
     return this.#state;
   }
 
-  /** Counters that the pool's owner keeps here, too. */
-  get counters(): Counters {
-    return this.#counters;
-  }
-
-  /** Resources idle and lent out. */
-  get #there(): number {
-    return this.#idle.length + this.#leases.length;
-  }
-
-  /** Resources idle, lent out, and being made. */
-  get size(): number {
-    return this.#there + this.#growth.making;
+  /** Resources idle, lent out, being checked, and being made. */
+  get #size(): number {
+    return this.#slots.there + this.#slots.connecting;
   }
 
   /** Whether what comes back now would stay, or go to somebody who waits, rather than be ended. */
-  get takesBack(): boolean {
-    return this.#state === 'open' && (this.#options.keepIdle || this.#waiters.length > 0);
+  get keepsReturned(): boolean {
+    return this.#state === 'open' && (this.#strategy.keepsReturned || this.#waiters.length > 0);
   }
 
   /** Starts making resources. */
   open(): void {
     if (this.#state !== 'new') return;
     this.#state = 'open';
-    this.#growth.grow();
+    this.#rebalance();
   }
 
   // --- lending
 
-  /** Lends out a resource; at once, without a promise, if one is idle that needs no check. */
-  acquire(options: AcquireOptions): Lease<T> | Promise<Lease<T>> {
-    this.#counters.requestsNum++;
+  /**
+   * Lends out a resource to `checkout`; at once, without a promise, if one is idle that needs no check. Rejects with `PoolClosed`,
+   * `TooManyRequests`, `PoolTimeout`, and with the reason of the signal.
+   */
+  acquire(options: AcquireOptions, checkout = new Checkout<T>()): Checkout<T> | Promise<Checkout<T>> {
+    this.counters.requestsNum++;
+    const { signal } = options;
     if (this.#state !== 'open') return this.#refuse(this.#notOpen());
-    if (options.signal?.aborted === true) return this.#refuse(options.signal.reason);
-    if (this.#waiters.length === 0 && this.#idle.length > 0) {
+    if (signal?.aborted === true) return this.#refuse(signal.reason);
+    let isQueued = this.#strategy.connectedBy === 'workers' || this.#size >= this.#maxSize;
+    if (this.#waiters.length === 0 && this.#slots.idle > 0) {
       // Asking for the time takes as long as all the rest of a checkout here, so it is done once.
       const now = this.#clock.now();
-      const slot = this.#idle.take(now);
-      if (slot !== null) {
-        const lease = this.#leases.lend(slot, now);
-        return this.#checks.isNeeded(slot, now) ? this.#checked(lease, options) : lease;
+      const slot = this.#fitIdle(now);
+      if (slot !== null && !this.#needsCheck(slot, now)) {
+        this.#slots.lend(slot, checkout, now);
+        return checkout;
       }
+      if (slot !== null) isQueued = false;
     }
-    const { maxWaiting, keepIdle } = this.#options;
-    const queued = keepIdle || this.size >= this.#maxSize;
-    if (queued && maxWaiting > 0 && this.#waiting >= maxWaiting) {
+    const { maxWaiting } = this.#options;
+    if (isQueued && maxWaiting > 0 && this.#waiting >= maxWaiting) {
       return this.#refuse(refusals.tooMany(this.#counts(), this.#waiting));
     }
-    if (queued) this.#counters.requestsQueued++;
-    return this.#wait(options, { timeout: options.timeout, queued, first: false }).then((lease) => {
-      if (this.#checks.isNeeded(lease.slot, this.#clock.now())) return this.#checked(lease, options);
-      return isAborted(options) ? this.#declined(lease, options) : lease;
+    return this.#wait(options, checkout, isQueued);
+  }
+
+  #wait(options: AcquireOptions, checkout: Checkout<T>, isQueued: boolean): Promise<Checkout<T>> {
+    const { timeout, signal } = options;
+    const late = (since: number): Error => this.#tooLate(options, checkout, since);
+    const waiting = this.#waiters.wait({ checkout, timeout, signal, isQueued, late }, () => {
+      this.#reconnection.hurry();
+      this.#rebalance();
+    });
+    if (signal === undefined) return waiting;
+    return waiting.then(() => {
+      if (!signal.aborted) return checkout;
+      // Aborted after the hand-over, but before the caller could know of it.
+      this.release(checkout);
+      return this.#refuse(signal.reason);
     });
   }
 
-  /** How many wait, without those for whom a resource is being made in a pool that makes one for each. */
-  get #waiting(): number {
-    const { length } = this.#waiters;
-    return this.#options.keepIdle ? length : Math.max(0, length - this.#growth.making);
+  /** Gives a resource back. Returns false if the checkout had ended before. */
+  release(checkout: Checkout<T>): boolean {
+    return this.#takeBack(checkout, null);
+  }
+
+  /** Ends a checkout and its resource, which is of no use any more. Returns false if the checkout had ended before. */
+  discard(checkout: Checkout<T>, reason: EvictReason = 'unusable'): boolean {
+    return this.#takeBack(checkout, reason);
+  }
+
+  #takeBack(checkout: Checkout<T>, evict: EvictReason | null): boolean {
+    const { slot } = checkout;
+    if (slot?.holder !== checkout) return false;
+    const now = this.#clock.now();
+    this.counters.usageMs += (now - checkout.since) * 1000;
+    // It has just been used: that is as good as a check.
+    slot.provenAt = now;
+    this.#settle(slot, now, evict);
+    return true;
   }
 
   #refuse(reason: unknown): Promise<never> {
-    this.#counters.requestsErrors++;
+    this.counters.requestsErrors++;
     return Promise.reject(reason);
   }
 
-  #wait(
-    options: AcquireOptions,
-    how: { timeout: number; queued: boolean; first: boolean },
-  ): Promise<Lease<T>> {
-    const waiting = this.#waiters.wait({
-      ...how,
-      signal: options.signal,
-      late: (since) => this.#tooLate(options, since),
-    });
-    this.#growth.hurry();
-    return waiting;
-  }
+  // --- what becomes of a slot
 
-  /** Aborted after the hand-over, but before the caller could know of it. */
-  #declined(lease: Lease<T>, { signal }: AcquireOptions): Promise<never> {
-    lease.release();
-    return this.#refuse(signal?.reason);
-  }
-
-  /** A lease of what passes the check: `first`, else that of another resource, ahead of everybody who waits. */
-  async #checked(first: Lease<T>, options: AcquireOptions): Promise<Lease<T>> {
-    const began = this.#clock.now();
-    const left = (): number => Math.max(0, began + options.timeout - this.#clock.now());
-    for (let lease = first; ;) {
-      if (!this.#checks.isNeeded(lease.slot, this.#clock.now())) return lease;
-      const passing = this.#checks.passes(lease);
-      let passed: boolean;
-      try {
-        passed = await within(passing, {
-          clock: this.#clock,
-          seconds: left(),
-          late: () => this.#tooLate(options, began),
-          signal: options.signal,
-        });
-      } catch (reason) {
-        // Nobody wants it any more, but until it is known to work it is of no use to another.
-        void passing.then((works) => works && lease.release());
-        return this.#refuse(reason);
-      }
-      if (!this.#isOpen() || isAborted(options)) {
-        if (passed) lease.release();
-        return this.#refuse(this.#isOpen() ? options.signal?.reason : this.#notOpen());
-      }
-      if (passed) {
-        lease.beginUse(this.#clock.now());
-        return lease;
-      }
-      const now = this.#clock.now();
-      const next = this.#idle.take(now);
-      if (next === null) {
-        lease = await this.#wait(options, { timeout: left(), queued: true, first: true });
-        if (isAborted(options)) return this.#declined(lease, options);
-      } else {
-        lease = this.#leases.lend(next, now);
-      }
+  /** Decides what follows from a change: who is served, what is ended, and what is made. */
+  #rebalance(now = this.#clock.now()): void {
+    for (let waiter; (waiter = this.#waiters.first) !== undefined;) {
+      const slot = this.#fitIdle(now);
+      if (slot === null) break;
+      if (this.#needsCheck(slot, now)) void this.#checkFor(waiter, slot);
+      else this.#serve(waiter, slot, now);
     }
+    const { keepsReturned } = this.#strategy;
+    for (let slot; (slot = this.#slots.firstIdle) !== undefined;) {
+      if (keepsReturned && this.#size <= this.#maxSize) break;
+      this.#close(slot, keepsReturned ? 'surplus' : 'unneeded');
+    }
+    while (this.#slots.connecting < this.#wanted()) {
+      const slot = this.#slots.add();
+      this.#resources.inOwnContext(() => void this.#connectors(() => this.#connect(slot)));
+    }
+    this.#readiness.look();
+    this.#end.look();
   }
 
-  /** Hands a free resource to whoever has waited longest, or keeps it idle. The only place where it changes hands. */
-  #handOver(slot: Slot<T>, now: number): void {
-    const evict = this.#whyEnd(slot, now);
-    if (evict !== null) {
-      this.#endings.end(slot.resource, evict);
-      this.#growth.grow();
-    } else if (this.#waiters.length > 0) {
-      this.#waiters.serve(this.#leases.lend(slot, now));
-    } else {
-      this.#idle.add(slot, now);
-      this.#condition.notify();
+  #serve(waiter: Waiter<T>, slot: Slot<T>, now: number): void {
+    this.#slots.lend(slot, waiter.checkout, now);
+    this.#waiters.serve(waiter);
+  }
+
+  /** How many slots should be connecting. */
+  #wanted(): number {
+    if (this.#state !== 'open') return 0;
+    // Those that are being ended have their place until they are gone.
+    const room = this.#maxSize - this.#slots.total + this.#slots.connecting;
+    if (this.#strategy.onConnectFailure === 'refuse') {
+      // Whoever waits to see that it can connect has one attempt after another, and each request its own.
+      const isTrying = this.#readiness.size > 0 && !this.#reconnection.isPending;
+      return Math.min(room, this.#waiters.length + (isTrying ? 1 : 0));
     }
+    const needed = Math.max(this.#minSize - this.#slots.there, this.#waiters.length);
+    if (needed <= 0) return 0;
+    const { isOn, isPending, gaveUp } = this.#reconnection;
+    if (isPending || (gaveUp && !this.#isAwaited)) return 0;
+    // A server that does not answer is tried by one attempt at a time.
+    return Math.min(room, isOn ? 1 : Infinity, needed);
+  }
+
+  /** Whether somebody waits for a connection to be made. */
+  get #isAwaited(): boolean {
+    return this.#waiters.length > 0 || this.#readiness.size > 0;
+  }
+
+  /** What was made, has come back, or has been checked is free: it is ended if it is of no use, else idle. `evict`: why it is of none. */
+  #settle(slot: Slot<T>, now: number, evict: EvictReason | null = null): void {
+    const reason = evict ?? this.#whyEnd(slot, now);
+    if (reason === null) this.#rest(slot, now);
+    else this.#close(slot, reason);
+    this.#rebalance(now);
   }
 
   /** Why a free resource is of no use; null if it is. */
   #whyEnd(slot: Slot<T>, now: number): EvictReason | null {
+    if (!this.#source.isAlive(slot.resource!)) return 'lost';
     if (this.#state === 'closed') return 'closed';
     if (slot.generation !== this.#generation) return 'drained';
     if (now >= slot.expiresAt) return 'lifetime';
-    if (this.size >= this.#maxSize) return 'surplus';
-    return this.takesBack ? null : 'unneeded';
+    return this.#size > this.#maxSize ? 'surplus' : null;
   }
 
-  #onLeaseEnd(lease: Lease<T>, evict: EvictReason | null): void {
-    const { slot } = lease;
-    const now = this.#clock.now();
-    if (lease.isUse) this.#counters.usageMs += (now - lease.since) * 1000;
-    // It has just been used: that is as good as a check.
-    slot.idleSince = now;
-    const isAlive = this.#source.isAlive(slot.resource);
-    if (evict === null && isAlive) {
-      this.#handOver(slot, now);
-    } else {
-      this.#endings.end(slot.resource, isAlive ? (evict ?? 'lost') : 'lost');
-      this.#growth.grow();
+  #rest(slot: Slot<T>, now: number): void {
+    if (slot.state !== 'checking') slot.idleSince = now;
+    this.#slots.rest(slot);
+    this.#sweep.schedule(slot, now);
+  }
+
+  /** The most recently used idle slot that is of use; null if there is none. */
+  #fitIdle(now: number): Slot<T> | null {
+    for (let slot; (slot = this.#slots.lastIdle) !== undefined;) {
+      const evict = this.#whyEnd(slot, now);
+      if (evict === null) return slot;
+      if (evict === 'lost') this.counters.connectionsLost++;
+      this.#close(slot, evict);
     }
-    if (this.#state === 'closed') this.#condition.notify();
+    return null;
   }
 
-  // --- growing and shrinking
+  /** Ends a resource; `reason` is null for one that was never ready. Until it has gone its slot counts. */
+  #close(slot: Slot<T>, reason: EvictReason | null): void {
+    this.#slots.close(slot);
+    if (reason !== null) {
+      this.#options.ending?.(slot.resource!, this.#source.isAlive(slot.resource!) ? reason : 'lost');
+    }
+    void this.#resources.destroy(slot).then(() => {
+      this.#slots.remove(slot);
+      this.#rebalance();
+    });
+  }
 
-  async #create(signal: AbortSignal): Promise<Slot<T>> {
-    // One that is under way during a drain() may have been told what the drain was for: it is of before.
-    const generation = this.#generation;
-    const resource = await this.#source.create(signal);
-    const { maxLifetime, random } = this.#options;
-    const lifetime = maxLifetime === 0 ? Infinity : maxLifetime * (1 - random() * LIFETIME_JITTER);
+  // --- connecting
+
+  async #connect(slot: Slot<T>): Promise<void> {
+    if (slot.state !== 'connecting') return;
+    // The need may have passed while the attempt waited for a worker.
+    if (this.#slots.connecting > this.#wanted()) {
+      this.#slots.remove(slot);
+      this.#rebalance();
+      return;
+    }
+    // What is under way during a drain() may have been told what the drain was for: it is of before.
+    slot.generation = this.#generation;
+    const failure = await this.#resources.make(slot);
+    if (failure === null) this.#reconnection.end();
+    // The pool was closed, and has not waited for it.
+    if (isOver(slot)) return;
+    if (failure === null) {
+      // Whoever has waited to see that it can be done wants no other attempt.
+      if (!this.#strategy.keepsReturned) this.#readiness.look();
+      this.#settle(slot, this.#clock.now());
+      return;
+    }
+    if (slot.resource === null) this.#slots.remove(slot);
+    else this.#close(slot, null);
+    if (this.#state === 'open') this.#onConnectFailed(failure.error);
+    this.#rebalance();
+  }
+
+  #onConnectFailed(error: unknown): void {
+    if (this.#strategy.onConnectFailure === 'refuse') {
+      this.#waiters.first?.reject(error);
+      // Whoever waits to see that it can connect has others made.
+      if (this.#readiness.size === 0) return;
+    }
+    this.#reconnection.fail(error, this.#resources.attempts, {
+      isAwaited: () => this.#isAwaited,
+      refuse: () => {
+        this.#refuseAll(() => refusals.gaveUp(this.#counts(), error));
+      },
+    });
+  }
+
+  #refuseAll(reason: () => unknown): void {
+    this.#waiters.refuseAll(reason);
+    this.#readiness.refuseAll(reason);
+  }
+
+  // --- checking
+
+  #needsCheck(slot: Slot<T>, now: number): boolean {
+    return this.#source.check !== null && now - slot.provenAt >= CHECK_AFTER;
+  }
+
+  /** Checks a slot that `waiter` is to have, unless it has given up by then. */
+  async #checkFor(waiter: Waiter<T>, slot: Slot<T>): Promise<void> {
+    this.#slots.check(slot);
+    this.#waiters.awaitCheck(waiter, slot);
+    const failure = await this.#resources.check(slot);
+    const isAwaited = waiter.checked === slot;
+    if (isOver(slot)) {
+      if (isAwaited) waiter.reject(this.#notOpen());
+      return;
+    }
     const now = this.#clock.now();
-    return { resource, generation, expiresAt: now + lifetime, idleSince: now };
-  }
-
-  /** How many resources should be on their way, `trials` of which nobody has asked for. */
-  #wanted(trials: number): number {
-    if (this.#state !== 'open') return 0;
-    const room = this.#maxSize - this.#there - this.#endings.size;
-    return Math.min(room, Math.max(this.#minSize - this.#there, this.#waiters.length + trials));
-  }
-
-  /** An idle resource was lost: it is replaced if it is needed. One that is lent out is found lost on its return. */
-  onLost(resource: T): void {
-    if (this.#idle.endIfLost(resource)) this.#growth.grow();
-  }
-
-  #sweep(): void {
-    this.#idle.sweep(this.size - this.#minSize);
-    this.#growth.grow();
-  }
-
-  /** Changes the size. What is idle above `maxSize` is ended, what is lent out above it when it comes back. */
-  resize(minSize: number, maxSize: number): void {
-    this.#minSize = minSize;
-    this.#maxSize = maxSize;
-    this.#idle.endOldest(this.size - maxSize, 'surplus');
-    if (this.#state === 'open') this.#sweep();
-  }
-
-  /** Ends every resource made so far: the idle ones now, those lent out when they come back, those under way when they are made. */
-  drain(): void {
-    this.#generation++;
-    this.#idle.endAll('drained');
-    this.#growth.grow();
+    const evict = failure === null ? this.#whyEnd(slot, now) : 'check';
+    if (isAwaited && evict === null) {
+      this.#serve(waiter, slot, now);
+      return;
+    }
+    if (isAwaited) this.#waiters.waitOn(waiter);
+    this.#settle(slot, now, evict);
+    if (isAwaited) this.#waiters.countQueued(waiter);
   }
 
   /**
@@ -354,15 +382,54 @@ export class ResourcePool<T> {
   async checkIdle(check: (resource: T) => Promise<void>, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
     // A pool that has given up connecting is filled again.
-    this.#growth.grow();
+    this.#reconnection.resume();
+    this.#rebalance();
     const inTurn = async (slot: Slot<T>): Promise<void> => {
-      if (signal?.aborted === true || !this.#idle.remove(slot)) return;
-      const lease = this.#leases.lend(slot, this.#clock.now());
-      if (await this.#checks.passes(lease, check)) lease.release();
+      if (signal?.aborted === true || slot.state !== 'idle') return;
+      this.#slots.check(slot);
+      const failure = await this.#resources.check(slot, check);
+      if (!isOver(slot)) this.#settle(slot, this.#clock.now(), failure === null ? null : 'check');
     };
-    const checks = Promise.all(this.#idle.all.map((slot) => this.#workers(() => inTurn(slot))));
-    await (signal === undefined ? checks : unlessAborted(checks, signal));
+    const checks = this.#slots.in('idle').map((slot) => this.#checkers(() => inTurn(slot)));
+    await waitFor(Promise.all(checks), { signal });
   }
+
+  // --- growing and shrinking
+
+  /** An idle resource was lost: it is replaced if it is needed. One that is lent out is found lost on its return. */
+  onLost(resource: T): void {
+    const slot = this.#slots.in('idle').find((one) => one.resource === resource);
+    if (slot === undefined) return;
+    this.counters.connectionsLost++;
+    this.#close(slot, 'lost');
+    this.#rebalance();
+  }
+
+  /** Changes the size. What is idle above `maxSize` is ended, what is lent out above it when it comes back. */
+  resize(minSize: number, maxSize: number): void {
+    this.#minSize = minSize;
+    this.#maxSize = maxSize;
+    this.#rebalance();
+    if (this.#state === 'open') this.#sweepIdle();
+  }
+
+  /** Ends every resource made so far: the idle ones now, those lent out when they come back, those under way when they are made. */
+  drain(): void {
+    this.#generation++;
+    for (const slot of this.#slots.in('idle')) this.#close(slot, 'drained');
+    this.#rebalance();
+  }
+
+  /** Ends idle resources that have outlived their time. */
+  #sweepIdle(): void {
+    const now = this.#clock.now();
+    for (const [slot, reason] of this.#sweep.overdue(this.#size - this.#minSize, now))
+      this.#close(slot, reason);
+    this.#sweep.reschedule(now);
+    this.#rebalance(now);
+  }
+
+  // --- the beginning and the end
 
   /**
    * Resolves when `minSize` resources are there, in a pool that keeps none when one could be made; rejects with `PoolTimeout`
@@ -371,19 +438,15 @@ export class ResourcePool<T> {
   async waitReady(timeout: number, signal?: AbortSignal): Promise<void> {
     if (this.#state !== 'open') throw this.#notOpen();
     signal?.throwIfAborted();
-    const { keepIdle } = this.#options;
-    const before = this.#growth.made;
-    const isReady = (): boolean =>
-      keepIdle ? this.#there >= this.#minSize : this.#growth.made > before || this.#leases.length > 0;
-    if (!keepIdle && !isReady()) this.#growth.tryOne();
-    const isOver = (): boolean => isReady() || !this.#isOpen() || signal?.aborted === true;
-    if (await this.#condition.waitFor(isOver, timeout, signal)) {
-      if (!this.#isOpen()) throw this.#notOpen();
-      if (isReady()) return;
-    }
-    this.#growth.stopTrying();
-    signal?.throwIfAborted();
-    throw refusals.notReady(this.#counts(), timeout, this.#growth.lastError);
+    const before = this.#resources.made;
+    const isOver = (): boolean =>
+      this.#strategy.keepsReturned
+        ? this.#slots.there >= this.#minSize
+        : this.#resources.made > before || this.#slots.there > 0;
+    const isInTime = await this.#readiness.watch(isOver, timeout, signal, () => {
+      this.#rebalance();
+    });
+    if (!isInTime) throw refusals.notReady(this.#counts(), timeout, this.#resources.lastError);
   }
 
   /**
@@ -393,42 +456,55 @@ export class ResourcePool<T> {
   async close(timeout: number): Promise<void> {
     const wasOpen = this.#state === 'open';
     this.#state = 'closed';
-    if (wasOpen) {
-      this.#growth.stop(this.#notOpen());
-      while (this.#waiters.length > 0) this.#waiters.refuse(this.#notOpen());
-      this.#idle.stopSweeping();
-      this.#idle.endAll('closed');
-    }
-    const isOver = (): boolean => this.size === 0 && this.#endings.size === 0;
-    if (await this.#condition.waitFor(isOver, timeout)) return;
-    for (const lease of this.#leases.all) lease.discard('closed');
-    if (await this.#condition.waitFor(isOver, LAST_MOMENTS)) return;
-    this.#endings.abandon();
+    if (wasOpen) this.#stop();
+    const isOver = (): boolean => this.#slots.total === 0;
+    if (await this.#end.watch(isOver, timeout)) return;
+    for (const { holder } of this.#slots.in('lent')) this.discard(holder!, 'closed');
+    if (await this.#end.watch(isOver, LAST_MOMENTS)) return;
+    for (const slot of this.#slots.in('closing')) this.#resources.abandon(slot);
+    for (const slot of this.#slots.in('connecting')) this.#slots.remove(slot);
+    this.#rebalance();
   }
 
-  /** Asked anew each time, as it may change whenever something is awaited. */
-  #isOpen(): boolean {
-    return this.#state === 'open';
+  /** Ends all that is not lent out. */
+  #stop(): void {
+    this.#reconnection.end();
+    this.#sweep.stop();
+    this.#refuseAll(() => this.#notOpen());
+    for (const slot of [...this.#slots.in('idle'), ...this.#slots.in('checking')])
+      this.#close(slot, 'closed');
+    for (const slot of this.#slots.in('connecting')) {
+      slot.aborter?.abort(this.#notOpen());
+      if (slot.resource !== null) this.#close(slot, null);
+      else if (slot.aborter === null) this.#slots.remove(slot);
+    }
   }
 
   // --- what is known
+
+  /** How many wait, without those for whom a resource is being made where each request has its own. */
+  get #waiting(): number {
+    const { length } = this.#waiters;
+    if (this.#strategy.connectedBy === 'workers') return length;
+    return Math.max(0, length - this.#slots.connecting);
+  }
 
   /** The statistics as they are now. */
   stats(): PoolStats {
     return {
       poolMin: this.#minSize,
       poolMax: Number.isFinite(this.#maxSize) ? this.#maxSize : 0,
-      poolSize: this.size,
-      poolAvailable: this.#idle.length,
+      poolSize: this.#size,
+      poolAvailable: this.#slots.idle,
       requestsWaiting: this.#waiting,
-      ...roundedCounters(this.#counters),
+      ...roundedCounters(this.counters),
     };
   }
 
   /** The statistics as they are now; the counters begin again. */
   popStats(): PoolStats {
     const stats = this.stats();
-    Object.assign(this.#counters, zeroCounters());
+    Object.assign(this.counters, zeroCounters());
     return stats;
   }
 
@@ -438,9 +514,9 @@ export class ResourcePool<T> {
       name: this.#options.name,
       minSize: this.#minSize,
       maxSize: Number.isFinite(this.#maxSize) ? this.#maxSize : 0,
-      lentOut: this.#leases.length,
-      idle: this.#idle.length,
-      connecting: this.#growth.making,
+      lentOut: this.#slots.lent + this.#slots.checking,
+      idle: this.#slots.idle,
+      connecting: this.#slots.connecting,
       waiting: this.#waiters.length,
     };
   }
@@ -450,18 +526,17 @@ export class ResourcePool<T> {
   }
 
   /** Whoever gives up has waited since `began`. */
-  #tooLate({ timeout, asker }: AcquireOptions, began: number): PoolTimeout {
-    const leases = this.#leases.all;
-    const oldest = Math.min(...leases.map(({ since }) => since));
-    const stuck = leases.length >= this.#maxSize && leases.every(({ since }) => since <= began);
-    const lent = leases.map(({ resource }) => resource);
-    const explained = this.#source.explain?.(lent, asker, stuck) ?? '';
-    const longest = this.#clock.now() - oldest;
-    return refusals.tooLate(this.#counts(), { timeout, longest, explained }, this.#growth.lastError);
+  #tooLate({ timeout }: AcquireOptions, asker: Checkout<T>, began: number): Error {
+    const lent = this.#slots.in('lent').map(({ holder }) => holder!);
+    const since = Math.min(...lent.map((checkout) => checkout.since));
+    const stuck = lent.length >= this.#maxSize && lent.every((one) => one.since <= began);
+    const explained = this.#options.explain?.(lent, asker, stuck) ?? '';
+    const longest = lent.length === 0 ? null : this.#clock.now() - since;
+    return refusals.tooLate(this.#counts(), { timeout, longest, explained }, this.#resources.lastError);
   }
 }
 
-/** Asked anew each time, as it may change whenever something is awaited. */
-function isAborted({ signal }: AcquireOptions): boolean {
-  return signal?.aborted === true;
+/** Whether the pool has ended what is in a slot, for whatever was awaited. */
+function isOver({ state }: Slot<unknown>): boolean {
+  return state === 'closing' || state === 'gone';
 }

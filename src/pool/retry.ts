@@ -1,7 +1,7 @@
 import { checkSetting } from '../connection/transaction-settings.js';
 import type { IsolationLevel } from '../connection/isolation-level.js';
 import * as errors from '../errors/index.js';
-import type { Clock } from './clock.js';
+import type { Clock } from '../waiting.js';
 import { checkWhole } from './arguments.js';
 
 /** How `pool.withTransaction()` runs its transaction. */

@@ -124,8 +124,8 @@ describe('the examples', () => {
       expect(tree).toMatch(/^ {2}SELECT {2}SELECT 1 \/ 0 .*ERROR division by zero$/m);
       expect(tree).toMatch(/^ {2}COMMIT {2}/m);
     }
-    // A connect is the child of the checkout that needed it.
-    expect(output).toMatch(/^ {2}checkout {2}.*\n {4}connect {2}/m);
+    // A connect belongs to the pool, not to the request that needed it.
+    expect(output).toMatch(/^server {2}.*\n {2}connect {2}/m);
     expect(output).toMatch(/^\d+ spans, in another's tree or in none: 0$/m);
   });
 

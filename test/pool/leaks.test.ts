@@ -2,7 +2,7 @@ import { setImmediate as tick, setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { errors, type AsyncConnection, type AsyncConnectionPool } from '../../src/index.js';
 import type { LeakMessage } from '../../src/diagnostics.js';
-import { LeakWatch, Watched } from '../../src/pool/leak-watch.js';
+import { LeakWatch, Origin, type WatchedCheckout } from '../../src/pool/leak-watch.js';
 import { admin, makePool } from '../support/database.js';
 import { heard } from '../support/diagnostics.js';
 import { heldStatement } from '../support/held-statement.js';
@@ -27,17 +27,21 @@ describe('a connection that is lent out for longer than leakThreshold', () => {
     const leaks = heard<LeakMessage>('usingpg:leak');
     const returns = heard<LeakMessage>('usingpg:leak-returned');
     const warnings = await warningsOf('USINGPG_LEAK', () => {
-      const take = (): Watched => new Watched(take);
-      const [slow, quick] = [take(), take()];
-      watch.begin(slow, 42);
-      watch.begin(quick, 43);
+      const take = (backendPid: number): WatchedCheckout & { origin: Origin } => ({
+        origin: new Origin(take),
+        since: clock.now(),
+        backendPid,
+        hasEnded: false,
+      });
+      const [slow, quick] = [take(42), take(43)];
+      watch.begin(slow, slow.origin);
+      watch.begin(quick, quick.origin);
       clock.advance(4.9);
       watch.end(quick, false);
       expect(leaks).toEqual([]);
       clock.advance(0.2);
       expect(leaks).toHaveLength(1);
       clock.advance(100);
-      watch.end(slow, false);
       watch.end(slow, false);
     });
     expect(warnings).toHaveLength(1);

@@ -10,7 +10,9 @@ import {
   type ListenerEvent,
   type ListenerOptions,
 } from '../../src/index.js';
+import type { LeakMessage } from '../../src/diagnostics.js';
 import { admin, applicationName, dsn } from '../support/database.js';
+import { heard } from '../support/diagnostics.js';
 import { FaultProxy } from '../support/fault-proxy.js';
 import { warningsOf } from '../support/warnings.js';
 
@@ -72,6 +74,20 @@ describe('a Listener', () => {
       { type: 'notify', channel: 'plain', payload: 'last' },
     ]);
     expect(events.every((event) => event.type === 'notify' && event.pid > 0)).toBe(true);
+  });
+
+  it('may listen for longer than leakThreshold: its connection is no leak', async () => {
+    await using pool = new AsyncConnectionPool(dsn(), { minSize: 1, maxSize: 2, leakThreshold: 0.02 });
+    const leaks = heard<LeakMessage>('usingpg:leak');
+    await using listener = new Listener(pool, 'long');
+    await listener.listen();
+    // Another that is lent out for as long is one.
+    const warnings = await warningsOf('USINGPG_LEAK', async () => {
+      await using connection = await pool.connection();
+      await expect.poll(() => leaks.length).toBe(1);
+      expect(leaks[0]!.backendPid).toBe(connection.info.backendPid);
+    });
+    expect(warnings).toHaveLength(1);
   });
 
   it('leaves a connection that listens no more to the pool, however it ends', async () => {

@@ -9,7 +9,7 @@ import {
   type ConninfoParams,
   type PoolOptions,
 } from '../../src/index.js';
-import { backends, dsn, makePool } from '../support/database.js';
+import { backends, dsn, makePool, rejection } from '../support/database.js';
 import { freePort } from '../support/server.js';
 import { warningsOf } from '../support/warnings.js';
 
@@ -197,6 +197,29 @@ describe('reconnectFailed', () => {
     expect(pool.getStats().connectionsNum).toBe(connectionsNum);
     await expect(pool.connection({ timeout: 0.05 })).rejects.toBeInstanceOf(errors.PoolTimeout);
     await expect.poll(() => pool.getStats().connectionsNum).toBeGreaterThan(connectionsNum);
+    await pool.close();
+  });
+});
+
+describe('reconnectTimeout 0', () => {
+  it.each([
+    ['connection()', (pool: AsyncConnectionPool) => pool.connection({ timeout: 60 })],
+    ['execute()', (pool: AsyncConnectionPool) => pool.execute('select 1', null, { timeout: 60 })],
+    ['wait()', (pool: AsyncConnectionPool) => pool.wait(60)],
+  ])('refuses %s when the only attempt has failed, with the reason', async (_door, ask) => {
+    let told = 0;
+    const pool = new AsyncConnectionPool(dsn({ host: '127.0.0.1', port: await freePort() }), {
+      minSize: 2,
+      reconnectTimeout: 0,
+      reconnectFailed: () => {
+        told++;
+      },
+    });
+    const error = await rejection(ask(pool));
+    expect(error).toBeInstanceOf(errors.PoolTimeout);
+    expect(error.message).toContain('connection refused');
+    expect(error.cause).toBeInstanceOf(errors.OperationalError);
+    expect(told).toBe(1);
     await pool.close();
   });
 });

@@ -2,6 +2,8 @@ import { setImmediate as settle } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { errors } from '../../src/index.js';
 import { ResourcePool, type ResourcePoolOptions } from '../../src/pool/resource-pool.js';
+import type { Checkout } from '../../src/pool/slot.js';
+import { keepingStrategy } from '../../src/pool/strategy.js';
 import { FakeClock } from '../support/fake-clock.js';
 
 interface Thing {
@@ -29,7 +31,10 @@ class World {
   readonly ends: number[] = [];
   gaveUp = 0;
 
-  constructor({ makingTakes = 0, ...options }: Partial<ResourcePoolOptions> & { makingTakes?: number }) {
+  constructor({
+    makingTakes = 0,
+    ...options
+  }: Partial<ResourcePoolOptions<Thing>> & { makingTakes?: number }) {
     this.pool = new ResourcePool<Thing>(
       {
         create: async (signal) => {
@@ -64,7 +69,7 @@ class World {
         name: 'world',
         minSize: 10,
         maxSize: 10,
-        keepIdle: true,
+        strategy: keepingStrategy,
         maxWaiting: 0,
         maxLifetime: 0,
         maxIdle: 0,
@@ -125,7 +130,7 @@ describe('a pool that is asked for more than it has', () => {
         const lease = await pool.acquire({ timeout: 2 });
         clock.after(1, () => {
           done++;
-          lease.release();
+          pool.release(lease);
         });
       } catch (error) {
         expect(error).toBeInstanceOf(errors.PoolTimeout);
@@ -164,27 +169,27 @@ describe('a pool that is asked for more than it has', () => {
 });
 
 describe('checking what is idle', () => {
-  it('takes nothing from whoever comes while the check waits for its turn behind attempts that hang', async () => {
-    const world = new World({ minSize: 1, maxSize: 5, numWorkers: 3 });
+  it('takes nothing from whoever comes while it waits for its turn, and holds up nobody for whom there is room', async () => {
+    const world = new World({ minSize: 2, maxSize: 3, numWorkers: 1 });
     const { pool } = world;
     await settle();
-    const lease = await pool.acquire({ timeout: 9 });
-    world.hanging = true;
-    const inVain = [1, 2, 3].map(async () => pool.acquire({ timeout: 1 }));
-    const refused = Promise.allSettled(inVain);
-    await world.pass(2, STEP);
-    expect((await refused).map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
-    lease.release();
     let asked = 0;
+    // The first is never answered; the other waits for its turn.
     void pool.checkIdle(() => {
       asked++;
-      return Promise.resolve();
+      return new Promise(() => undefined);
     });
     await settle();
-    expect([asked, pool.stats().poolAvailable]).toEqual([0, 1]);
+    expect([asked, pool.stats().poolAvailable]).toEqual([1, 1]);
     const next = pool.acquire({ timeout: 1 });
     expect(next).not.toBeInstanceOf(Promise);
-    (await next).release();
+    // All there is is lent out or being checked: another is made, although the worker of the checks is busy.
+    const another = await pool.acquire({ timeout: 1 });
+    expect(world.living).toBe(3);
+    pool.release(await next);
+    pool.release(another);
+    await world.pass(20, STEP);
+    expect(pool.stats()).toMatchObject({ connectionsLost: 2 });
     await pool.close(0);
   });
 
@@ -246,7 +251,7 @@ describe('a pool whose server refuses connections', () => {
     world.refusing = false;
     const late = world.pool.acquire({ timeout: 5 });
     await world.pass(1, STEP);
-    (await late).release();
+    world.pool.release(await late);
     await world.pool.close(0);
   });
 
@@ -261,9 +266,53 @@ describe('a pool whose server refuses connections', () => {
     world.refusing = false;
     const lease = await world.pool.acquire({ timeout: 5 });
     expect(world.attempts.length).toBeGreaterThan(length);
-    lease.release();
+    world.pool.release(lease);
     await settle();
     expect(world.pool.stats().poolSize).toBe(2);
+    await world.pool.close(0);
+  });
+
+  it('is tried once with reconnectTimeout 0: whoever waits is refused with the reason, and it is told of once', async () => {
+    const world = new World({ minSize: 4, maxSize: 4, numWorkers: 2, reconnectTimeout: 0 });
+    const { pool } = world;
+    world.refusing = true;
+    const waiting = Promise.allSettled([
+      ...[1, 2, 3].map(async () => pool.acquire({ timeout: 60 })),
+      pool.waitReady(60),
+    ]);
+    const reasons = (await waiting).map((result) => (result as PromiseRejectedResult).reason as errors.Error);
+    for (const reason of reasons) {
+      expect(reason).toBeInstanceOf(errors.PoolTimeout);
+      expect(reason.cause).toHaveProperty('message', 'connection refused');
+    }
+    expect(world.clock.time).toBe(0);
+    expect([world.attempts.length, world.gaveUp, world.clock.pending]).toEqual([2, 1, 0]);
+    await world.pass(600, 10);
+    expect(world.attempts).toHaveLength(2);
+    // Each that asks has one attempt made, by which it stands or falls.
+    await expect(pool.acquire({ timeout: 60 })).rejects.toThrow('connection refused');
+    expect([world.attempts.length, world.gaveUp]).toEqual([3, 1]);
+    world.refusing = false;
+    pool.release(await pool.acquire({ timeout: 60 }));
+    await settle();
+    expect(pool.stats()).toMatchObject({ poolSize: 4, requestsErrors: 4, requestsWaiting: 0 });
+    // After the server has answered it is told of again.
+    world.refusing = true;
+    world.loseIdle();
+    await settle();
+    expect(world.gaveUp).toBe(2);
+    await pool.close(0);
+  });
+
+  it('is told of once in one outage, however often it is asked for meanwhile', async () => {
+    const world = new World({ minSize: 1, maxSize: 1, reconnectTimeout: 5 });
+    world.refusing = true;
+    for (let i = 0; i < 3; i++) {
+      const waiting = expect(world.pool.acquire({ timeout: 12 })).rejects.toBeInstanceOf(errors.PoolTimeout);
+      await world.pass(40, STEP);
+      await waiting;
+    }
+    expect(world.gaveUp).toBe(1);
     await world.pool.close(0);
   });
 
@@ -286,9 +335,9 @@ describe('the lifetime of connections', () => {
   const hot = async (maxLifetime: number, seconds: number): Promise<World> => {
     const world = new World({ minSize: 100, maxSize: 100, numWorkers: 100, maxLifetime });
     await settle();
-    let leases: { release(): void }[] = [];
+    let leases: Checkout<Thing>[] = [];
     await world.pass(seconds, 0.1, () => {
-      for (const lease of leases) lease.release();
+      for (const lease of leases) world.pool.release(lease);
       leases = [];
       for (;;) {
         if (world.pool.stats().poolAvailable === 0) break;
@@ -297,7 +346,7 @@ describe('the lifetime of connections', () => {
         leases.push(lease);
       }
     });
-    for (const lease of leases) lease.release();
+    for (const lease of leases) world.pool.release(lease);
     return world;
   };
 
@@ -327,7 +376,7 @@ describe('the lifetime of connections', () => {
     const lease = world.pool.acquire({ timeout: 1 });
     expect(lease).not.toBeInstanceOf(Promise);
     expect(world.ages).toEqual([]);
-    (lease as { release(): void }).release();
+    world.pool.release(lease as Checkout<Thing>);
     await world.pool.close(0);
   });
 });
@@ -348,7 +397,7 @@ describe('closing a pool', () => {
     await settle();
     expect(pool.stats()).toMatchObject({ poolSize: 4, poolAvailable: 0, requestsWaiting: 3 });
     // One is lent out, one is on its way out, one is being made, one waits for a worker.
-    other.discard();
+    pool.discard(other);
     let closedAt = -1;
     const closing = pool.close(3).then(() => (closedAt = clock.time));
     for (const result of await waiting) {
@@ -362,7 +411,7 @@ describe('closing a pool', () => {
     expect(world.living).toBe(0);
     expect(clock.pending).toBe(0);
     expect(pool.stats()).toMatchObject({ poolSize: 0, poolAvailable: 0, requestsWaiting: 0 });
-    expect(lease.release()).toBe(false);
+    expect(pool.release(lease)).toBe(false);
   });
 
   it('is over as soon as everything has come back', async () => {
@@ -371,7 +420,7 @@ describe('closing a pool', () => {
     const lease = await world.pool.acquire({ timeout: 9 });
     const closing = world.pool.close(3);
     await world.pass(1, STEP);
-    lease.release();
+    world.pool.release(lease);
     await closing;
     expect(world.clock.time).toBe(1);
     expect([world.living, world.clock.pending]).toEqual([0, 0]);
@@ -388,7 +437,7 @@ describe('a checkout of an idle resource', () => {
       const lease = world.pool.acquire({ timeout: 30 });
       expect(lease).not.toBeInstanceOf(Promise);
       expect(world.clock.pending).toBe(pending);
-      (lease as { release(): void }).release();
+      world.pool.release(lease as Checkout<Thing>);
     }
     expect(world.attempts).toHaveLength(10);
     expect(world.pool.stats()).toMatchObject({ requestsNum: 10_000, requestsQueued: 0, poolAvailable: 10 });
@@ -436,11 +485,11 @@ describe('the statistics', () => {
     const refused = expect(late).rejects.toBeInstanceOf(errors.PoolTimeout);
     await world.pass(0.5, STEP);
     await refused;
-    first.release();
+    pool.release(first);
     await settle();
     await world.pass(1, STEP);
-    (await second).release();
-    (await third).discard();
+    pool.release(await second);
+    pool.discard(await third);
     await settle();
     expect(pool.stats()).toEqual({
       poolMin: 1,

@@ -73,6 +73,32 @@ describe('a connection that comes back has uncommitted writes after', () => {
     expect(await uncommitted(act, false)).toBe(1);
   });
 
+  it.each<[string, (conn: AsyncConnection) => Promise<unknown>]>([
+    [
+      'an INSERT, while another statement is in flight',
+      async (conn) => {
+        await conn.execute(INSERT);
+        conn.execute('SELECT pg_sleep(60)').catch(() => undefined);
+      },
+    ],
+    [
+      'an INSERT, while several statements wait',
+      async (conn) => {
+        await conn.execute(INSERT);
+        for (let i = 0; i < 3; i++) conn.execute('SELECT pg_sleep(60)').catch(() => undefined);
+      },
+    ],
+    [
+      'an INSERT, within a stream that was left unread',
+      async (conn) => {
+        await conn.execute(INSERT);
+        await conn.cursor().stream('SELECT generate_series(1, 100000)').next();
+      },
+    ],
+  ])('%s', async (_, act) => {
+    expect(await uncommitted(act, false)).toBe(1);
+  });
+
   it('an INSERT in the last of several transactions of one text', async () => {
     const text = `BEGIN; ${INSERT}; COMMIT; BEGIN; ${INSERT}`;
     expect(await uncommitted((conn) => conn.execute(text), true)).toBe(1);
@@ -120,6 +146,27 @@ describe('a connection that comes back has no uncommitted writes after', () => {
     ],
   ])('%s', async (_, act) => {
     expect(await uncommitted(act, false)).toBe(0);
+  });
+
+  it.each<[string, (conn: AsyncConnection) => Promise<unknown>]>([
+    [
+      'a commit() that was not waited for but done',
+      async (conn) => {
+        await conn.execute(INSERT);
+        await Promise.all([conn.commit(), conn.execute('SELECT 1')]);
+        conn.execute('SELECT pg_sleep(60)').catch(() => undefined);
+      },
+    ],
+    [
+      'nothing but a SELECT in flight',
+      async (conn) => {
+        await conn.execute('SELECT 1');
+        conn.execute('SELECT pg_sleep(60)').catch(() => undefined);
+      },
+    ],
+  ])('%s', async (_, act) => {
+    expect(await uncommitted(act, false)).toBe(0);
+    await admin('DELETE FROM left_behind WHERE id = 3');
   });
 
   it.each([

@@ -1,8 +1,9 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { errors } from '../../src/index.js';
-import type { Lease } from '../../src/pool/lease.js';
 import { ResourcePool } from '../../src/pool/resource-pool.js';
+import type { Checkout } from '../../src/pool/slot.js';
+import { keepingStrategy, nullStrategy } from '../../src/pool/strategy.js';
 import { FakeClock } from '../support/fake-clock.js';
 
 /** Half of the jitter, as the world's chance always comes out. */
@@ -27,9 +28,11 @@ interface Request {
   readonly controller: AbortController;
   state: 'waiting' | 'leased' | 'refused';
   settlements: number;
-  lease: Lease<Thing> | null;
+  lease: Checkout<Thing> | null;
   reason: unknown;
 }
+
+const done = Promise.resolve();
 
 interface WorldOptions {
   readonly minSize: number;
@@ -39,6 +42,8 @@ interface WorldOptions {
   readonly keepIdle?: boolean;
   /** Whether the end of a thing takes until somebody lets it happen. */
   readonly slowEnds?: boolean;
+  /** Whether a thing that was made has to be prepared; if 'deaf', an abort does not end that. */
+  readonly prepares?: boolean | 'deaf';
 }
 
 /** A pool of things, and everything that has happened to it. */
@@ -57,6 +62,8 @@ class World {
   readonly pool: ResourcePool<Thing>;
   readonly keepIdle: boolean;
   readonly checking = new Set<Thing>();
+  /** Made, but not ready: how to make each so, or have that fail. */
+  readonly preparing = new Map<Thing, (error: Error | null) => void>();
   reconnectFailures = 0;
   attempts = 0;
   failures = 0;
@@ -81,8 +88,10 @@ class World {
             });
             this.making.push(attempt);
           }),
+        prepare: (thing, signal) => (options.prepares ? this.prepare(thing, signal, options.prepares) : done),
         destroy: (thing) => {
           expect(thing.ending).toBeNull();
+          this.preparing.delete(thing);
           return new Promise((resolve) => {
             thing.ending = () => {
               thing.gone = true;
@@ -102,7 +111,7 @@ class World {
       {
         name: 'world',
         ...options,
-        keepIdle: this.keepIdle,
+        strategy: this.keepIdle ? keepingStrategy : nullStrategy,
         maxLifetime: 60,
         maxIdle: 10,
         checkTimeout: CHECK_TIMEOUT,
@@ -115,6 +124,29 @@ class World {
       },
     );
     this.pool.open();
+  }
+
+  /** What a user's code does with a new thing, until somebody lets it end. */
+  prepare(thing: Thing, signal: AbortSignal, how: true | 'deaf'): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const end = (error: Error | null): void => {
+        this.preparing.delete(thing);
+        if (error === null) {
+          thing.born = this.clock.time;
+          this.fresh.add(thing);
+          resolve();
+        } else {
+          this.failures++;
+          reject(error);
+        }
+      };
+      this.preparing.set(thing, end);
+      if (how === 'deaf') return;
+      signal.addEventListener('abort', () => {
+        // It is being ended, ready or not.
+        if (this.preparing.has(thing) || thing.ending !== null) end(signal.reason as Error);
+      });
+    });
   }
 
   /** A check, which one that is deaf never answers. */
@@ -140,7 +172,7 @@ class World {
       reason: null,
     };
     this.requests.push(request);
-    const settle = (lease: Lease<Thing> | null, reason: unknown): void => {
+    const settle = (lease: Checkout<Thing> | null, reason: unknown): void => {
       request.settlements++;
       request.state = lease === null ? 'refused' : 'leased';
       request.lease = lease;
@@ -239,7 +271,9 @@ class World {
     this.checkNow();
     const stats = this.pool.stats();
     const { held, living } = this;
-    const free = living.filter((thing) => !held.includes(thing) && !this.checking.has(thing));
+    const free = living.filter(
+      (thing) => !held.includes(thing) && !this.checking.has(thing) && !this.preparing.has(thing),
+    );
     const isOpen = this.pool.state === 'open';
     // Everything that lives is lent out, being checked, or idle; and what is idle is fit to be lent out.
     expect(stats.poolAvailable).toBe(free.length);
@@ -253,10 +287,13 @@ class World {
       // Nobody has what nobody wants.
       expect(stats.poolAvailable).toBe(0);
       const checked = living.filter((thing) => this.checking.has(thing));
-      expect(living.length).toBe(held.length + checked.length);
+      const preparing = living.filter((thing) => this.preparing.has(thing));
+      expect(living.length).toBe(held.length + checked.length + preparing.length);
     }
     // Whoever is given one that is being checked has left the queue; and where one is made for each, that is no waiting, either.
-    const making = this.keepIdle ? 0 : this.making.filter(({ aborted }) => !aborted).length;
+    const making = this.keepIdle
+      ? 0
+      : this.making.filter(({ aborted }) => !aborted).length + this.preparing.size;
     expect(stats.requestsWaiting).toBeLessThanOrEqual(Math.max(0, waiting - making));
     expect(stats.requestsWaiting).toBeGreaterThanOrEqual(waiting - making - this.checking.size);
     if (!isOpen) expect(stats.requestsWaiting).toBe(0);
@@ -264,7 +301,7 @@ class World {
       // Whoever waits, waits for something: all are lent out, or one is on its way, or an attempt is to come.
       expect(stats.poolAvailable).toBe(0);
       const there = this.things.filter(({ gone }) => !gone).length;
-      const onTheWay = this.making.length > 0 || this.clock.pending > waiting;
+      const onTheWay = this.making.length + this.preparing.size > 0 || this.clock.pending > waiting;
       expect(onTheWay || there >= this.pool.maxSize).toBe(true);
     }
   }
@@ -311,8 +348,9 @@ const anyAct = fc.oneof(
       const { lease } = request;
       request.lease = null;
       const wasHeld = lease.resource.ending === null;
-      expect(keep ? lease.release() : lease.discard()).toBe(wasHeld);
-      if (twice) expect(lease.release() || lease.discard()).toBe(false);
+      const { pool } = world;
+      expect(keep ? pool.release(lease) : pool.discard(lease)).toBe(wasHeld);
+      if (twice) expect(pool.release(lease) || pool.discard(lease)).toBe(false);
     },
   ),
   act(50, 'connect', at, (world, which) => {
@@ -320,6 +358,9 @@ const anyAct = fc.oneof(
   }),
   act(15, 'fail to connect', at, (world, which) => {
     world.finishMaking(which, false);
+  }),
+  act(25, 'prepare', fc.record({ which: at, ok: fc.boolean() }), (world, { which, ok }) => {
+    world.pick([...world.preparing.values()], which)?.(ok ? null : new Error('not prepared'));
   }),
   act(40, 'let time pass', fc.integer({ min: 0, max: 300 }), (world, tenths) => {
     world.pass(tenths / 10);
@@ -342,10 +383,15 @@ const anyAct = fc.oneof(
       )
       ?.ending?.();
   }),
-  act(10, 'resize', fc.tuple(fc.nat(3), fc.integer({ min: 1, max: 6 })), (world, [min, max]) => {
-    world.largest = Math.max(world.largest, max);
-    world.pool.resize(world.keepIdle ? Math.min(min, max) : 0, max);
-  }),
+  act(
+    10,
+    'resize',
+    fc.tuple(fc.nat(3), fc.constantFrom(0, 1, 2, 3, 4, 5, 6, Infinity)),
+    (world, [min, max]) => {
+      world.largest = Math.max(world.largest, max);
+      world.pool.resize(world.keepIdle ? Math.min(min, max) : 0, max);
+    },
+  ),
   act(10, 'drain', fc.constant(null), (world) => {
     world.generation++;
     world.pool.drain();
@@ -373,11 +419,14 @@ describe('the resource pool', () => {
           maxWaiting: fc.constantFrom(0, 0, 3),
           check: fc.boolean(),
           slowEnds: fc.boolean(),
+          prepares: fc.constantFrom<(boolean | 'deaf')[]>(false, false, true, 'deaf'),
+          unlimited: fc.boolean(),
         }),
         fc.array(fc.record({ act: anyAct, settle: fc.boolean() }), { maxLength: 200, size: 'max' }),
-        async ({ minSize: least, extra, ...options }, acts) => {
+        async ({ minSize: least, extra, unlimited, ...options }, acts) => {
           const minSize = options.keepIdle ? least : 0;
-          const maxSize = Math.max(1, minSize + extra);
+          // A pool that keeps none may have no limit.
+          const maxSize = unlimited && !options.keepIdle ? Infinity : Math.max(1, minSize + extra);
           const world = new World({ minSize, maxSize, ...options });
           await world.settle();
           for (const { act: next, settle } of acts) {
@@ -393,12 +442,12 @@ describe('the resource pool', () => {
           world.check();
           const closing = Promise.all([world.closing, world.pool.close(5)]);
           await world.settle();
-          for (const request of world.leased) request.lease?.release();
+          for (const { lease } of world.leased) world.pool.release(lease!);
           // Checks are given up, then what does not end is dropped.
           for (let i = 0; i < 4; i++) {
             world.clock.advance(8);
             await world.settle();
-            for (const request of world.leased) request.lease?.release();
+            for (const { lease } of world.leased) world.pool.release(lease!);
           }
           await closing;
           await world.settle();
@@ -419,7 +468,7 @@ describe('the resource pool', () => {
     expect(total).toBeGreaterThanOrEqual(10_000);
     expect(checks).toBeGreaterThanOrEqual(5000);
     for (const [name, count] of counts) expect(count, name).toBeGreaterThanOrEqual(20);
-    expect(counts.size).toBe(13);
+    expect(counts.size).toBe(14);
   }, 300_000);
 
   it('paces its attempts to connect by 1, 2, 4 … seconds, one at a time, and says once when it gives up', async () => {
@@ -449,7 +498,7 @@ describe('the resource pool', () => {
     }
     expect(world.requests[0]!.state).toBe('leased');
     const closing = world.pool.close(1);
-    world.leased[0]!.lease!.release();
+    world.pool.release(world.leased[0]!.lease!);
     await closing;
   });
 

@@ -10,7 +10,7 @@ import {
 import { thrownText } from '../errors/thrown.js';
 
 /** What a pool tells of itself, on diagnostics channels and by process warnings. */
-export class News<R> {
+export class PoolEvents<R> {
   readonly #pool: string;
   #warned = false;
 

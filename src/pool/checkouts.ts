@@ -1,0 +1,266 @@
+import type { AsyncConnection } from '../connection/connection.js';
+import type { ConnectionCore } from '../connection/connection-core.js';
+import {
+  connectionCore,
+  endCheckout,
+  isAtRest,
+  isBusy,
+  lendConnection,
+  setKeepsProcessAlive,
+  type CheckoutEnd,
+} from '../connection/checkout.js';
+import { NOT_ENDED, tracers, type CheckoutMessage } from '../diagnostics.js';
+import { systemClock } from '../waiting.js';
+import { AbandonedCheckouts, type Abandonable } from './abandoned-checkouts.js';
+import { checkSeconds, checkSignal } from './arguments.js';
+import type { ConnectionSource } from './connection-source.js';
+import { explainStuck, explainWait, LeakWatch, Origin, type WatchedCheckout } from './leak-watch.js';
+import type { PoolEvents } from './pool-events.js';
+import type { ResourcePool } from './resource-pool.js';
+import { Checkout } from './slot.js';
+
+/** Given to a checkout, it may last for as long as it likes: a pool's `leakThreshold` does not concern it. @internal */
+export const MAY_LAST: unique symbol = Symbol('usingpg.mayLast');
+
+/** How to wait for a connection of a pool. */
+export interface CheckoutOptions {
+  /** Seconds to wait. @default the pool's `timeout` */
+  timeout?: number | undefined;
+  /** Stops waiting when it is aborted. */
+  signal?: AbortSignal | undefined;
+  /** @internal */
+  [MAY_LAST]?: boolean | undefined;
+}
+
+/** What of a pool's options says how it lends. */
+export interface LendingOptions {
+  /** The pool's name. */
+  readonly name: string;
+  /** How long to wait for a connection, in seconds. */
+  readonly timeout: number;
+  /** Whether `close()` of a connection gives it back. */
+  readonly closeReturns: boolean;
+  /** Whether idle connections let the process end. */
+  readonly allowExitOnIdle: boolean;
+  /** How long a connection may be lent out before that is reported, in seconds; 0 or Infinity: for ever. */
+  readonly leakThreshold: number;
+}
+
+/**
+ * One checkout of a connection: what it has, since when, where it was asked for, and what the task that asks holds already. It does not
+ * keep the connection that was given out from being collected.
+ */
+class ConnectionCheckout<R>
+  extends Checkout<AsyncConnection<R>>
+  implements WatchedCheckout, Abandonable<AsyncConnection<R>>
+{
+  readonly checkouts: Checkouts<R>;
+  readonly origin: Origin | null;
+  readonly heldByTask: readonly WatchedCheckout[];
+  /** What stands behind the connection that was given out; null before that. */
+  core: ConnectionCore | null = null;
+  hasEnded = false;
+  fresh: AsyncConnection<R> | null = null;
+  place = 0;
+
+  constructor(checkouts: Checkouts<R>, origin: Origin | null, heldByTask: readonly WatchedCheckout[]) {
+    super();
+    this.checkouts = checkouts;
+    this.origin = origin;
+    this.heldByTask = heldByTask;
+  }
+
+  get backendPid(): number {
+    return this.core?.session.backendPid ?? 0;
+  }
+}
+
+/** How a checkout ends: its user gives it back, with an error or without, or has lost it. */
+type HowItEnds = 'returned' | 'failed' | 'collected';
+
+const DONE = Promise.resolve();
+const NONE: readonly WatchedCheckout[] = [];
+
+/** Gives out the connections of a pool, under a fresh `AsyncConnection` each time, and takes them back. */
+export class Checkouts<R> {
+  readonly #pool: ResourcePool<AsyncConnection<R>>;
+  readonly #source: ConnectionSource<R>;
+  readonly #events: PoolEvents<R>;
+  readonly #options: LendingOptions;
+  readonly #leaks: LeakWatch;
+  readonly #abandoned = new AbandonedCheckouts<AsyncConnection<R>, ConnectionCheckout<R>>((checkout) => {
+    void this.#takeBack(checkout, 'collected');
+  });
+  readonly #putBack = (connection: AsyncConnection<R>): Promise<void> => this.giveBack(connection);
+
+  constructor(
+    pool: ResourcePool<AsyncConnection<R>>,
+    source: ConnectionSource<R>,
+    events: PoolEvents<R>,
+    options: LendingOptions,
+  ) {
+    this.#pool = pool;
+    this.#source = source;
+    this.#events = events;
+    this.#options = options;
+    this.#leaks = new LeakWatch(options.name, options.leakThreshold, systemClock);
+  }
+
+  // --- out
+
+  /** Gives out a connection. A property, as the stack of a leak is taken from below this function. */
+  readonly checkout = (options: CheckoutOptions): Promise<AsyncConnection<R>> => {
+    if (!tracers.checkout.watched) return this.#checkout(options, null);
+    const message: CheckoutMessage = {
+      pool: this.#options.name,
+      timeout: options.timeout ?? this.#options.timeout,
+      waited: false,
+      backendPid: null,
+      ...NOT_ENDED,
+    };
+    return tracers.checkout.trace(
+      message,
+      () => this.#checkout(options, message),
+      () => undefined,
+    );
+  };
+
+  async #checkout(options: CheckoutOptions, message: CheckoutMessage | null): Promise<AsyncConnection<R>> {
+    const { timeout = this.#options.timeout, signal } = options;
+    if (options.timeout !== undefined) checkSeconds('timeout', timeout);
+    if (signal !== undefined) checkSignal(signal);
+    // Before anything is awaited: here the stack still has the caller, and the context is the caller's.
+    const origin = this.#leaks.isOn && options[MAY_LAST] !== true ? new Origin(this.checkout) : null;
+    const checkout = new ConnectionCheckout(this, origin, this.#leaks.isOn ? this.#leaks.held : NONE);
+    const acquired = this.#pool.acquire({ timeout, signal }, checkout);
+    if (message !== null) message.waited = acquired instanceof Promise;
+    if (acquired instanceof Promise) await acquired;
+    try {
+      const connection = this.#giveOut(checkout);
+      if (message !== null) message.backendPid = checkout.backendPid;
+      return connection;
+    } catch (error) {
+      // The constructor of the user's `connectionClass` has thrown: that costs no connection.
+      this.#finish(checkout, isAtRest(checkout.resource));
+      throw error;
+    }
+  }
+
+  #giveOut(checkout: ConnectionCheckout<R>): AsyncConnection<R> {
+    const { resource } = checkout;
+    const connection = lendConnection(resource, this.#putBack, this.#options.closeReturns);
+    const core = connectionCore(connection)!;
+    core.checkout = checkout;
+    checkout.core = core;
+    if (this.#options.allowExitOnIdle) setKeepsProcessAlive(resource, true);
+    this.#abandoned.watch(connection, checkout);
+    if (checkout.origin !== null) this.#leaks.begin(checkout, checkout.origin);
+    return connection;
+  }
+
+  // --- who has what
+
+  /** Whether a connection is lent out by this pool, and has not come back. */
+  isLent(connection: AsyncConnection<R>): boolean {
+    return this.#checkoutOf(connection) !== null;
+  }
+
+  /** The checkout of a connection that this pool has lent out; null of any other, and of what is none. */
+  #checkoutOf(connection: AsyncConnection<R>): ConnectionCheckout<R> | null {
+    const checkout = connectionCore(connection)?.checkout;
+    return checkout instanceof ConnectionCheckout && checkout.checkouts === this
+      ? (checkout as ConnectionCheckout<R>)
+      : null;
+  }
+
+  /** Runs `task`, which holds `connection`. */
+  asHolder<T>(connection: AsyncConnection<R>, task: () => T): T {
+    const checkout = this.#leaks.isOn ? this.#checkoutOf(connection) : null;
+    return checkout === null ? task() : this.#leaks.holding(checkout, task);
+  }
+
+  /** What the message of a timeout says besides the counts, to `asker`, of what is lent out. */
+  explain(
+    lent: readonly Checkout<AsyncConnection<R>>[],
+    asker: Checkout<AsyncConnection<R>>,
+    stuck: boolean,
+  ): string {
+    const known = lent
+      .filter((checkout): checkout is ConnectionCheckout<R> => checkout instanceof ConnectionCheckout)
+      .filter(({ origin }) => origin !== null);
+    const held = asker instanceof ConnectionCheckout ? asker.heldByTask : [];
+    const parts = explainWait(known, held);
+    const unused = lent.filter(({ resource }) => !isBusy(resource)).length;
+    if (lent.length > 0 && unused === lent.length) parts.push('nothing is running on those lent out');
+    // Which task holds what is known only where leaks are watched for; but who waits for itself leaves its connection unused.
+    const isNamed = known.some((checkout) => held.includes(checkout));
+    if (stuck && unused > 0 && !isNamed) parts.push(explainStuck(lent.length, unused));
+    return parts.join('; ');
+  }
+
+  // --- back
+
+  /** Takes a connection back, if it is lent out. Never rejects. `failed`: its user's code has thrown. */
+  giveBack(connection: AsyncConnection<R>, failed = false): Promise<void> {
+    const checkout = this.#checkoutOf(connection);
+    return checkout === null ? DONE : this.#takeBack(checkout, failed ? 'failed' : 'returned');
+  }
+
+  /** All that can become of a connection that comes back, or that its user has lost. Resolves when the next may have it. */
+  #takeBack(checkout: ConnectionCheckout<R>, how: HowItEnds): Promise<void> {
+    const core = checkout.core!;
+    // It comes back once.
+    core.checkout = null;
+    checkout.hasEnded = true;
+    if (how !== 'collected') this.#abandoned.forget(checkout);
+    if (checkout.origin !== null || how === 'collected') this.#leaks.end(checkout, how === 'collected');
+    // Its borrower can do nothing with it any more. What still runs is cancelled, what was not committed is rolled back.
+    const ended = endCheckout(core);
+    // Mostly there is nothing to be done about it: then the next has it at once.
+    if (!(ended instanceof Promise) && !this.#source.resets) {
+      this.#finish(checkout, ended.usable);
+      return DONE;
+    }
+    return this.#takeBackLater(checkout, how, ended);
+  }
+
+  /** The second half of it, where something has to be waited for. */
+  async #takeBackLater(
+    checkout: ConnectionCheckout<R>,
+    how: HowItEnds,
+    ended: CheckoutEnd | Promise<CheckoutEnd>,
+  ): Promise<void> {
+    const { usable, uncommittedWrites } = await ended;
+    // An error tells its user that nothing was committed.
+    if (uncommittedWrites && how !== 'failed') {
+      this.#pool.counters.returnsUncommitted++;
+      this.#events.uncommitted(checkout.resource);
+    }
+    // What the pool would not keep is not cleaned up.
+    const isClean = usable && (!this.#pool.keepsReturned || (await this.#reset(checkout.resource)));
+    this.#finish(checkout, isClean);
+  }
+
+  /** Returns whether the user's `reset` has cleaned up a connection. */
+  async #reset(connection: AsyncConnection<R>): Promise<boolean> {
+    if (!this.#source.resets) return true;
+    try {
+      await this.#source.reset(connection);
+      return true;
+    } catch (error) {
+      this.#events.resetFailed(error);
+      return false;
+    }
+  }
+
+  /** The pool has it again: to lend it to the next, or to end it. */
+  #finish(checkout: ConnectionCheckout<R>, usable: boolean): void {
+    if (this.#options.allowExitOnIdle) setKeepsProcessAlive(checkout.resource, false);
+    if (usable) {
+      this.#pool.release(checkout);
+    } else {
+      this.#pool.counters.returnsBad++;
+      this.#pool.discard(checkout);
+    }
+  }
+}

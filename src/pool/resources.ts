@@ -1,0 +1,158 @@
+import { AsyncResource } from 'node:async_hooks';
+import { waitFor, type Clock } from '../waiting.js';
+import { checkTimedOut } from './refusals.js';
+import type { Slot } from './slot.js';
+import type { Counters } from './statistics.js';
+
+/** How resources come and go. */
+export interface ResourceSource<T> {
+  /** Makes a resource; gives up when `signal` is aborted. */
+  create(signal: AbortSignal): Promise<T>;
+  /** Makes a resource that is there ready to be lent out. If it rejects, the attempt has failed, and the resource is ended. */
+  prepare?(resource: T, signal: AbortSignal): Promise<void>;
+  /** Ends a resource. A rejection is ignored. */
+  destroy(resource: T): Promise<void>;
+  /** Drops a resource whose end takes too long; `destroy()` of it is to resolve then. */
+  abandon?(resource: T): void;
+  /** Whether it can be lent out, as far as is known without asking it. */
+  isAlive(resource: T): boolean;
+  /** Asks a resource, before it is lent out, whether it works; null: nobody asks. */
+  readonly check: ((resource: T) => Promise<void>) | null;
+}
+
+/** How resources are made and checked. Times are in seconds. */
+export interface ResourceOptions {
+  /** How long a resource lives, less up to a tenth at random; 0 or Infinity: for ever. */
+  readonly maxLifetime: number;
+  /** How long a check may take before the resource counts as lost; 0 or Infinity: for ever. */
+  readonly checkTimeout: number;
+  readonly clock: Clock;
+  readonly random: () => number;
+}
+
+/** Why something has failed. */
+export interface Failure {
+  readonly error: unknown;
+}
+
+/** How much of its lifetime a resource may lose, so that those made together do not expire together. */
+const LIFETIME_JITTER = 0.1;
+
+/**
+ * Makes, checks and ends the resources in the slots of a pool, and counts that. Nothing here rejects, whatever the code does that
+ * belongs to the pool's user, and all of it runs in the context that the pool was made in: no request's context outlives the request.
+ */
+export class Resources<T> {
+  readonly #source: ResourceSource<T>;
+  readonly #options: ResourceOptions;
+  readonly #counters: Counters;
+  readonly #context = new AsyncResource('usingpg.pool');
+  #attempts = 0;
+  #made = 0;
+  /** Why the last attempt failed, or the last check, if no attempt has succeeded since. */
+  #lastError: unknown = null;
+
+  constructor(source: ResourceSource<T>, options: ResourceOptions, counters: Counters) {
+    this.#source = source;
+    this.#options = options;
+    this.#counters = counters;
+  }
+
+  /** How many attempts are under way. */
+  get attempts(): number {
+    return this.#attempts;
+  }
+
+  /** How many resources have been made. */
+  get made(): number {
+    return this.#made;
+  }
+
+  get lastError(): unknown {
+    return this.#lastError;
+  }
+
+  /** Runs what the pool does by itself. */
+  inOwnContext<V>(act: () => V): V {
+    return this.#context.runInAsyncScope(act);
+  }
+
+  /** Makes the resource of a slot that is connecting. If the slot has gone meanwhile, nothing is kept of it. */
+  async make(slot: Slot<T>): Promise<Failure | null> {
+    const { clock, maxLifetime, random } = this.#options;
+    const began = clock.now();
+    const { signal } = (slot.aborter = new AbortController());
+    this.#counters.connectionsNum++;
+    this.#attempts++;
+    try {
+      slot.resource = await this.#source.create(signal);
+      // One that comes although the pool was closed is ended as it is.
+      if (!signal.aborted) await this.#source.prepare?.(slot.resource, signal);
+    } catch (error) {
+      this.#attempts--;
+      this.#counters.connectionsErrors++;
+      this.#lastError = error;
+      this.#forget(slot);
+      return { error };
+    }
+    const now = clock.now();
+    this.#attempts--;
+    this.#counters.connectionsMs += (now - began) * 1000;
+    this.#made++;
+    this.#lastError = null;
+    slot.provenAt = now;
+    slot.expiresAt = maxLifetime === 0 ? Infinity : now + maxLifetime * (1 - random() * LIFETIME_JITTER);
+    this.#forget(slot);
+    return null;
+  }
+
+  /** If nobody has waited for the attempt, nothing is kept of it. */
+  #forget(slot: Slot<T>): void {
+    if (slot.state !== 'gone' || slot.resource === null) return;
+    void this.destroy(slot);
+    this.abandon(slot);
+  }
+
+  /** Finds out whether the resource in a slot works, by `check` or by the source's own. */
+  async check(slot: Slot<T>, check = this.#source.check): Promise<Failure | null> {
+    const { clock, checkTimeout } = this.#options;
+    const { signal } = (slot.aborter = new AbortController());
+    try {
+      await waitFor(
+        this.inOwnContext(async () => check?.(slot.resource!)),
+        {
+          seconds: checkTimeout === 0 ? Infinity : checkTimeout,
+          late: () => {
+            // What does not answer a check would not answer a goodbye.
+            this.abandon(slot);
+            throw checkTimedOut(checkTimeout);
+          },
+          signal,
+          clock,
+        },
+      );
+    } catch (error) {
+      if (slot.state !== 'checking') return { error };
+      this.#lastError = error;
+      this.#counters.connectionsLost++;
+      return { error };
+    }
+    slot.provenAt = clock.now();
+    return null;
+  }
+
+  /** Ends the resource in a slot. */
+  async destroy(slot: Slot<T>): Promise<void> {
+    slot.aborter?.abort();
+    try {
+      await this.#source.destroy(slot.resource!);
+    } catch {
+      // It is gone, whatever it says.
+    }
+  }
+
+  /** Drops the resource in a slot, if there is one, whose end takes too long. */
+  abandon(slot: Slot<T>): void {
+    if (slot.resource !== null) this.#source.abandon?.(slot.resource);
+  }
+}

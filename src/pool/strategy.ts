@@ -1,0 +1,35 @@
+/**
+ * What distinguishes a pool that keeps its resources from one that keeps none: the answers to three questions. Whoever decides
+ * something asks for an answer, not for the kind of pool.
+ */
+export interface PoolStrategy {
+  /** Whether what comes back is kept although nobody waits for it. */
+  readonly keepsReturned: boolean;
+  /**
+   * Who connects. `workers`: the pool, `numWorkers` at a time, up to `minSize` and for those who wait, one at a time while the
+   * server does not answer. `requests`: each request for itself, at once; it takes what comes back in the meantime.
+   */
+  readonly connectedBy: 'workers' | 'requests';
+  /**
+   * What a failure to connect means. `retry`: another attempt, after a while. `refuse`: the answer to the request that has waited
+   * longest.
+   */
+  readonly onConnectFailure: 'retry' | 'refuse';
+}
+
+/** The strategy of `AsyncConnectionPool`. */
+export const keepingStrategy: PoolStrategy = {
+  keepsReturned: true,
+  connectedBy: 'workers',
+  onConnectFailure: 'retry',
+};
+
+/** The strategy of `AsyncNullConnectionPool`. */
+export const nullStrategy: PoolStrategy = {
+  keepsReturned: false,
+  connectedBy: 'requests',
+  onConnectFailure: 'refuse',
+};
+
+/** The strategy of a pool, by which a subclass has another. @internal */
+export const STRATEGY: unique symbol = Symbol('usingpg.poolStrategy');
