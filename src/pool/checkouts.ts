@@ -130,13 +130,13 @@ export class Checkouts<R> {
     if (options.timeout !== undefined) checkSeconds('timeout', timeout);
     if (signal !== undefined) checkSignal(signal);
     // Before anything is awaited: here the stack still has the caller, and the context is the caller's.
-    const origin = this.#leaks.isOn && options[MAY_LAST] !== true ? new Origin(this.checkout) : null;
+    const origin = this.#leaks.isOn ? new Origin(this.checkout) : null;
     const checkout = new ConnectionCheckout(this, origin, this.#leaks.isOn ? this.#leaks.held : NONE);
     const acquired = this.#pool.acquire({ timeout, signal }, checkout);
     if (message !== null) message.waited = acquired instanceof Promise;
     if (acquired instanceof Promise) await acquired;
     try {
-      const connection = this.#giveOut(checkout);
+      const connection = this.#giveOut(checkout, options[MAY_LAST] === true);
       if (message !== null) message.backendPid = checkout.backendPid;
       return connection;
     } catch (error) {
@@ -146,7 +146,7 @@ export class Checkouts<R> {
     }
   }
 
-  #giveOut(checkout: ConnectionCheckout<R>): AsyncConnection<R> {
+  #giveOut(checkout: ConnectionCheckout<R>, mayLast: boolean): AsyncConnection<R> {
     const { resource } = checkout;
     const connection = lendConnection(resource, this.#putBack, this.#options.closeReturns);
     const core = connectionCore(connection)!;
@@ -154,7 +154,7 @@ export class Checkouts<R> {
     checkout.core = core;
     if (this.#options.allowExitOnIdle) setKeepsProcessAlive(resource, true);
     this.#abandoned.watch(connection, checkout);
-    if (checkout.origin !== null) this.#leaks.begin(checkout, checkout.origin);
+    if (checkout.origin !== null && !mayLast) this.#leaks.begin(checkout, checkout.origin);
     return connection;
   }
 
