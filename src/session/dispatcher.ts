@@ -168,6 +168,7 @@ export class Dispatcher {
   /** All executions of a statement are complete. Without a segment its answer ends with ReadyForQuery. */
   #onComplete(reply: StatementReply): void {
     if (reply.segment === null) {
+      reply.entry.request.exchange?.onComplete();
       this.#parts.extended.sync(reply);
       return;
     }

@@ -132,6 +132,25 @@ describe('a BEGIN that fails', () => {
     expect(await behind).toBe('no');
     expect(session.transactionStatus).toBe(TransactionStatus.IDLE);
   });
+
+  it('in a pipeline is made up for by what comes behind the Sync', async () => {
+    const { session } = await openSession();
+    session.beginPipeline();
+    const failing = rejection(
+      session.submit(statement('SELECT 1', [], { begin: 'BEGIN ISOLATION LEVEL NONSENSE' })),
+    );
+    const synced = session.sync();
+    const next = session.submit(statement('SELECT 2', [], { begin: 'BEGIN' }));
+    const ended = session.sync();
+    expect(await failing).toBeInstanceOf(errors.Error);
+    await synced;
+    expect(value(await next)).toBe(2);
+    await ended;
+    // It has not run outside of a transaction.
+    expect(session.transactionStatus).toBe('INTRANS');
+    session.endPipeline();
+    await session.rollback();
+  });
 });
 
 describe('prepared statements', () => {
