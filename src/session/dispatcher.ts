@@ -90,6 +90,7 @@ export class Dispatcher {
     const { head } = inFlight;
     if (head === undefined) return 'no answer was awaited';
     const first = head.kind === 'sync' ? "a pipeline's Sync" : `'${head.entry.request.text.slice(0, 100)}'`;
+    if (inFlight.length === 1) return `the answer to ${first} was awaited`;
     return `${String(inFlight.length)} answers were awaited, the first of them to ${first}`;
   }
 
