@@ -10,8 +10,8 @@ const IN_FLIGHT = 1000;
 interface Counted {
   readonly proxy: FaultProxy;
   /** How many connections there were at once since the last `restart()`, beside those that were open then. */
-  most(): number;
-  restart(): void;
+  readonly most: () => number;
+  readonly restart: () => void;
 }
 
 /** A proxy that counts the connections which are open at once. */
