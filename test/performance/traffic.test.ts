@@ -125,7 +125,7 @@ test('a pipeline has one Sync for all its statements', async () => {
   expect(packets).toBeLessThanOrEqual(50);
 });
 
-test('4,000 statements at once are all on their way before the first answer is in', async () => {
+test('4,000 statements at once are sent without waiting for one another, in few packets', async () => {
   const { conn, tap } = await tapped({ autocommit: true });
   const one = (i: number): Promise<unknown> =>
     conn.execute('SELECT %s::int8', [BigInt(i)], { prepare: true });
