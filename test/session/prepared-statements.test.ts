@@ -74,6 +74,17 @@ describe('a statement', () => {
     expect(first).toBeInstanceOf(errors.UndefinedColumn);
     for (const other of others) expect(other).toBeInstanceOf(errors.InFailedSqlTransaction);
   });
+
+  it('is not counted for ever: what is counted is bounded by its length', async () => {
+    const connection = await connect({ autocommit: true });
+    for (let i = 0; i < 5; i++) await connection.execute('select 1');
+    // Texts of some 60 kB: a dozen of them have the first forgotten.
+    for (let i = 0; i < 12; i++) await connection.execute(`select ${String(i)} /* ${'x'.repeat(60_000)} */`);
+    await connection.execute('select 1');
+    expect(await prepared(connection)).toEqual([]);
+    for (let i = 0; i < 5; i++) await connection.execute('select 1');
+    expect(await prepared(connection)).toEqual(['select 1']);
+  });
 });
 
 describe('the statements kept on the server', () => {
