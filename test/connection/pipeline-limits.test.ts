@@ -47,6 +47,7 @@ describe('execute() in a pipeline', () => {
       }
     });
     const ended = rejection(loop);
+    await expect.poll(() => executed).toBe(most - 1);
     expect(await standstill(() => executed)).toBe(most - 1);
     proxy.resetAll();
     expect(await ended).toBeInstanceOf(errors.OperationalError);
