@@ -17,6 +17,9 @@ export interface PipelineOptions {
  * the end of the scope, and so is its error. After a failure, statements up to the next `sync()` raise `PipelineAborted`. In
  * autocommit, those between two `sync()` are a transaction: all of them take effect, or none.
  *
+ * What is in flight is bounded. Await `execute()`: when some 1,000 statements, or 1 MiB of them, have not been answered, it resolves
+ * only once half of them have been, so that a loop of any length takes a bounded amount of memory and lets others have their turn.
+ *
  * @example
  * await using pipeline = conn.pipeline();
  * for (const row of rows) await conn.execute('INSERT INTO log VALUES (%s)', [row]);

@@ -198,9 +198,14 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
 
   /**
    * Executes a query and gives its rows as they come, however many there are, in a bounded amount of memory (Psycopg: `stream()`).
-   * Leaving the loop ends the query, and the transaction goes on. Until then the connection is the stream's: a statement on it
-   * raises `ProgrammingError` at once, since to wait for the stream inside of its own loop would be to wait for ever; use
-   * another connection, or a server-side cursor.
+   * Until it ends the connection is the stream's: a statement on it raises `ProgrammingError` at once, since to wait for the stream
+   * inside of its own loop would be to wait for ever; use another connection, or a server-side cursor.
+   *
+   * Leaving the loop (`break`, `return`, an exception) ends the query. Within a transaction, rows that the server is making at that moment
+   * get some 2 seconds to be finished, and all that was done before is kept. A query that takes longer is cancelled, which fails the
+   * transaction: nothing of it is kept, and `commit()` says so. An abort of the `signal` cancels at once, with the same effect. In
+   * autocommit nothing but the query itself can fail, so it is cancelled after a tenth of a second; a statement that changes data and has
+   * made its first row (INSERT … RETURNING) is done, and kept.
    *
    * @param options.size rows that are fetched at a time; by default as many as take some 256 KiB
    */

@@ -25,13 +25,15 @@ interface HeldStream<R> {
 
 /** Ends streams that were neither read to their end nor left: nobody could do it any more. */
 const forgottenStreams = new FinalizationRegistry<HeldStream<unknown>>((held) => {
-  if (held.rows !== null) void end(held);
+  if (held.rows !== null) end(held).catch(() => undefined);
 });
 
+/** Rejects if the statement was to be committed, and was not. */
 async function end(held: HeldStream<unknown>): Promise<void> {
-  await held.rows!.stop();
+  const failure = await held.rows!.stop();
   held.rows = null;
   held.source.ended();
+  if (failure !== null) throw failure;
 }
 
 const NOTHING: readonly unknown[] = [];
@@ -76,7 +78,7 @@ export class StreamedRows<R> implements AsyncGenerator<R, void, void> {
     return { done: false, value };
   }
 
-  /** Ends the stream, and its statement, once the calls before it have been answered. */
+  /** Ends the stream, and its statement, once the calls before it have been answered. Rejects if what it has changed can't be kept. */
   return(value?: PromiseLike<void> | void): Promise<IteratorResult<R, void>> {
     return this.#inTurn(async () => {
       await this.#end();
@@ -144,7 +146,7 @@ export class StreamedRows<R> implements AsyncGenerator<R, void, void> {
   }
 
   async #fail(error: unknown): Promise<never> {
-    await this.#end();
+    await this.#end().catch(() => undefined);
     throw error;
   }
 

@@ -212,6 +212,10 @@ export class CopyExchange implements Exchange, CopyChannel {
     // Nor does anybody want the first of them.
   }
 
+  onComplete(): void {
+    // Its end is told with the outcome of its statement.
+  }
+
   leave(reason: string): void {
     if (this.#left || this.#ended) return;
     this.#left = true;

@@ -90,6 +90,7 @@ export class Dispatcher {
     const { head } = inFlight;
     if (head === undefined) return 'no answer was awaited';
     const first = head.kind === 'sync' ? "a pipeline's Sync" : `'${head.entry.request.text.slice(0, 100)}'`;
+    if (inFlight.length === 1) return `the answer to ${first} was awaited`;
     return `${String(inFlight.length)} answers were awaited, the first of them to ${first}`;
   }
 
@@ -168,6 +169,7 @@ export class Dispatcher {
   /** All executions of a statement are complete. Without a segment its answer ends with ReadyForQuery. */
   #onComplete(reply: StatementReply): void {
     if (reply.segment === null) {
+      reply.entry.request.exchange?.onComplete();
       this.#parts.extended.sync(reply);
       return;
     }

@@ -37,6 +37,8 @@ export interface Exchange {
   onRows(batch: RowBatch): void;
   /** These end a batch: as many rows as were asked for have come, and there may be more. */
   onSuspended(batch: RowBatch): void;
+  /** The statement is complete, but for what the end of its transaction says. */
+  onComplete(): void;
   /** It is to end as soon as possible, since its user has lost interest. */
   leave(reason: string): void;
 }

@@ -1,5 +1,5 @@
 /** How many statements, and bytes of statements, a session has on their way to the server and not answered, at most. */
-export const MOST_STATEMENTS = 2000;
+export const MOST_STATEMENTS = 1000;
 export const MOST_BYTES = 2 ** 20;
 
 /** How many bytes of rows a stream hands on at a time, and how many may wait to be read before the server is held up. */

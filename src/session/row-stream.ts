@@ -1,3 +1,4 @@
+import * as errors from '../errors/index.js';
 import type { Exchange, ExchangeLink, RowBatch } from './exchange.js';
 import { Fifo } from './fifo.js';
 import { BATCH_BYTES, MOST_UNREAD_BYTES } from './limits.js';
@@ -24,6 +25,8 @@ export class RowStream implements Exchange {
   #error: unknown = null;
   #left = false;
   #suspended = false;
+  /** Whether the server has made all rows that it was asked for: nothing can fail but the commit. */
+  #atRest = false;
   readonly #unread = new Fifo<RowBatch>();
   #unreadBytes = 0;
   #paused = false;
@@ -95,11 +98,17 @@ export class RowStream implements Exchange {
 
   /**
    * Ends it before its last row. A batch that is on its way in a transaction may take its time, within a limit, since to cancel it
-   * would fail the transaction. Resolves when the session is free for others; never rejects.
+   * would fail the transaction. Resolves when the session is free for others: with what the server says if nothing was left to be
+   * done but to commit, and that has failed; else with null, since what fails among rows that nobody wants is nobody's.
    */
-  async stop(): Promise<void> {
+  async stop(): Promise<Error | null> {
     if (!this.#ended) this.#leave(true);
-    await this.#end.catch(() => undefined);
+    try {
+      await this.#end;
+    } catch (error) {
+      if (this.#atRest && error instanceof errors.Error && error.sqlstate !== null) return error;
+    }
+    return null;
   }
 
   onSent(link: ExchangeLink): void {
@@ -130,11 +139,16 @@ export class RowStream implements Exchange {
 
   onSuspended(batch: RowBatch): void {
     this.#suspended = true;
+    this.#atRest = true;
     this.onRows(batch);
     this.#rowsBefore += this.#rows;
     this.#size = this.#nextSize();
     this.#rows = 0;
     this.#bytes = 0;
+  }
+
+  onComplete(): void {
+    this.#atRest = true;
   }
 
   leave(): void {
@@ -185,6 +199,7 @@ export class RowStream implements Exchange {
 
   #fetchMore(): void {
     this.#suspended = false;
+    this.#atRest = false;
     this.#link!.fetch(this.#size);
   }
 

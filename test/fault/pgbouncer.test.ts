@@ -3,6 +3,7 @@ import {
   AsyncConnection,
   AsyncConnectionPool,
   conninfoToDict,
+  dictRow,
   errors,
   type ConnectOptions,
   type ConninfoParams,
@@ -224,5 +225,70 @@ describe.skipIf(mayLackPgBouncer())('behind a PgBouncer in transaction mode', ()
     await expect(AsyncConnection.connect(conninfo({ target_session_attrs: 'standby' }))).rejects.toThrow(
       'it is not a standby',
     );
+  });
+
+  it('connects at once while all of its servers are busy, and the first statement waits for one', async () => {
+    const busy = await Promise.all(Array.from({ length: SERVERS }, () => connect()));
+    try {
+      for (const conn of busy) await conn.execute('SELECT 1');
+      await using late = await AsyncConnection.connect(conninfo({ connect_timeout: 60 }), DOCUMENTED);
+      const waiting = late.execute('SELECT 2');
+      await expect
+        .poll(() => bouncer.admin('SHOW POOLS'))
+        .toContainEqual(expect.objectContaining({ cl_waiting: 1 }));
+      await busy[0]!.rollback();
+      expect(await (await waiting).fetchone()).toEqual([2]);
+      await late.rollback();
+    } finally {
+      for (const conn of busy) await conn.rollback();
+    }
+  });
+
+  describe('its admin console', () => {
+    const console = { dbname: 'pgbouncer', user: 'bouncer' };
+
+    it('answers SHOW, with rows as of any statement, and through a pool', async () => {
+      await using conn = await AsyncConnection.connect(conninfo(console), {
+        autocommit: true,
+        rowFactory: dictRow,
+      });
+      await using cursor = conn.cursor();
+      for (let i = 0; i < 8; i++) {
+        await cursor.execute('SHOW POOLS');
+        expect(await cursor.fetchall()).toContainEqual(expect.objectContaining({ database: 'pgbouncer' }));
+      }
+      expect(await (await conn.execute('SHOW VERSION;')).fetchone()).toMatchObject({
+        version: expect.stringContaining('PgBouncer') as unknown,
+      });
+      const pool = new AsyncConnectionPool(conninfo(console), {
+        minSize: 1,
+        connectOptions: { autocommit: true },
+      });
+      try {
+        const { rows } = await pool.execute('SHOW CLIENTS');
+        expect(rows.length).toBeGreaterThan(0);
+      } finally {
+        await pool.close();
+      }
+    });
+
+    it('pauses and resumes', async () => {
+      await using conn = await AsyncConnection.connect(conninfo(console), { autocommit: true });
+      const client = await connect();
+      await conn.execute('PAUSE');
+      const waiting = client.execute('SELECT 3');
+      await expect
+        .poll(() => bouncer.admin('SHOW POOLS'))
+        .toContainEqual(expect.objectContaining({ cl_waiting: 1 }));
+      await conn.execute('RESUME');
+      expect(await (await waiting).fetchone()).toEqual([3]);
+    });
+
+    it('refuses what it does not know as a server does, and goes on', async () => {
+      await using conn = await AsyncConnection.connect(conninfo(console), { autocommit: true });
+      await expect(conn.execute('SELECT 1')).rejects.toBeInstanceOf(errors.DatabaseError);
+      await expect(conn.execute('BEGIN')).rejects.toBeInstanceOf(errors.DatabaseError);
+      expect((await (await conn.execute('SHOW LISTS')).fetchall()).length).toBeGreaterThan(0);
+    });
   });
 });

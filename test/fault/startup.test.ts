@@ -1,9 +1,17 @@
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, inject, it } from 'vitest';
-import { AsyncConnection, conninfoToDict, errors } from '../../src/index.js';
-import { dsn } from '../support/database.js';
-import { FakeServer, messages, misbehaviour, welcome } from '../support/fake-server.js';
+import { AsyncConnection, conninfoToDict, errors, type AsyncCursor } from '../../src/index.js';
+import { admin, connect, dsn } from '../support/database.js';
+import {
+  FakeServer,
+  int32,
+  message,
+  messages,
+  misbehaviour,
+  welcome,
+  type FakeClient,
+} from '../support/fake-server.js';
 import { record } from '../support/recording.js';
 import { freePort, PASSWORD_ROLE } from '../support/server.js';
 
@@ -208,5 +216,111 @@ describe('what can be wrong with where to connect', () => {
     expect(error.message).toMatch(/does not speak the PostgreSQL protocol/);
     expect(connection.broken).toBe(true);
     await connection.close();
+  });
+});
+
+describe('a server that has something to say while it starts', () => {
+  const notice = message('N', 'SNOTICE\0VNOTICE\0C00000\0Mwelcome\0\0');
+  const notification = message('A', int32(4242), 'channel\0payload\0');
+  const parts = [
+    messages.authenticationOk,
+    messages.parameterStatus('server_version', '18.0'),
+    messages.parameterStatus('client_encoding', 'UTF8'),
+    messages.backendKeyData(4242, 2424),
+    messages.readyForQuery('I'),
+  ];
+
+  it.each([
+    ['a notice', notice],
+    ['a notification', notification],
+  ])('may send %s at any moment', async (kind, saying) => {
+    for (let at = kind === 'a notice' ? 0 : 1; at <= parts.length; at++) {
+      await using server = await FakeServer.running(async (client) => {
+        await client.until(1);
+        client.send(...parts.slice(0, at), saying, ...parts.slice(at));
+      });
+      const conn = await AsyncConnection.connect(
+        `host=127.0.0.1 port=${String(server.port)} user=u dbname=d`,
+      );
+      expect(conn.info.backendPid).toBe(4242);
+      await conn.close();
+    }
+  });
+
+  it('does so by a trigger on login', async ({ skip }) => {
+    const conn = await connect({ autocommit: true });
+    if (conn.info.serverVersion < 170000) skip();
+    const dbname = `login_${String(process.pid)}`;
+    await admin(`CREATE DATABASE ${dbname}`);
+    try {
+      const owner = await AsyncConnection.connect(dsn({ dbname }), { autocommit: true });
+      await owner.execute(`CREATE FUNCTION greet() RETURNS event_trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE NOTICE 'hello'; EXECUTE 'LISTEN greetings'; PERFORM pg_notify('greetings', 'hello'); END $$`);
+      await owner.execute('CREATE EVENT TRIGGER greeting ON login EXECUTE FUNCTION greet()');
+      await owner.execute('ALTER EVENT TRIGGER greeting ENABLE ALWAYS');
+      await owner.close();
+      for (let i = 0; i < 5; i++) {
+        const greeted = await AsyncConnection.connect(dsn({ dbname }), { autocommit: true });
+        expect(await (await greeted.execute('SELECT 1')).fetchone()).toEqual([1]);
+        await greeted.close();
+      }
+    } finally {
+      await admin(`DROP DATABASE ${dbname} WITH (FORCE)`);
+    }
+  });
+});
+
+describe('what the server says that nobody has asked for', () => {
+  it.each([
+    ['nothing', 'no answer was awaited', (): Promise<unknown> | null => null],
+    [
+      'a statement',
+      "the answer to 'SELECT 42' was awaited",
+      (conn: AsyncConnection): Promise<unknown> => conn.execute('SELECT 42'),
+    ],
+  ])('is told with what was in flight: %s', async (_, awaited, act) => {
+    let client!: FakeClient;
+    await using server = await FakeServer.running(async (connected) => {
+      client = connected;
+      await connected.until(1);
+      connected.send(welcome());
+    });
+    const conn = await AsyncConnection.connect(`host=127.0.0.1 port=${String(server.port)} user=u dbname=d`, {
+      autocommit: true,
+    });
+    const sent = client.received().length;
+    const running = act(conn)?.catch((error: unknown) => error);
+    if (running !== undefined) await client.until(sent + 1);
+    client.send(message('z', 'nonsense'));
+    await expect.poll(() => conn.closed).toBe(true);
+    await running;
+    expect(conn.info.errorMessage).toContain(awaited);
+    expect(conn.info.errorMessage).toContain('a fault of its own');
+  });
+
+  it('ends a pipeline with what the server said last, each of its statements', async () => {
+    let client!: FakeClient;
+    await using server = await FakeServer.running(async (connected) => {
+      client = connected;
+      await connected.until(1);
+      connected.send(welcome());
+    });
+    const conn = await AsyncConnection.connect(`host=127.0.0.1 port=${String(server.port)} user=u dbname=d`, {
+      autocommit: true,
+    });
+    const sent = client.received().length;
+    const cursors: AsyncCursor[] = [];
+    const error = await rejection(
+      conn.withPipeline(async () => {
+        for (let i = 0; i < 5; i++) cursors.push(await conn.execute('SELECT %s', [i]));
+        await client.until(sent + 1);
+        client.send(messages.error('FATAL', '57P01', 'terminating connection due to administrator command'));
+        client.socket.end();
+        await expect.poll(() => conn.closed).toBe(true);
+      }),
+    );
+    expect(error).toBeInstanceOf(errors.AdminShutdown);
+    for (const cursor of cursors)
+      expect(await rejection(cursor.fetchone())).toBeInstanceOf(errors.AdminShutdown);
   });
 });

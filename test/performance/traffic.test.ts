@@ -73,6 +73,17 @@ test('a statement that is not prepared takes one packet and one round trip as we
   expect(await tap.during(run)).toEqual({ messages: 'PBDES', packets: 1, roundTrips: 1 });
 });
 
+test('a statement without parameters goes as one with parameters does, and a text of several by the simple protocol', async () => {
+  const { conn, tap } = await tapped({ autocommit: true, prepareThreshold: 1 });
+  const during = (text: string): Promise<unknown> => tap.during(() => conn.execute(text));
+  expect(await during('SELECT 1;')).toEqual({ messages: 'PBDES', packets: 1, roundTrips: 1 });
+  expect(await during('SELECT 1;')).toEqual({ messages: 'PBDES', packets: 1, roundTrips: 1 });
+  expect(await during('SELECT 1;')).toEqual({ messages: 'BES', packets: 1, roundTrips: 1 });
+  // A semicolon within a string or a comment ends nothing.
+  expect(await during("SELECT ';' /* ; */")).toMatchObject({ messages: 'PBDES', roundTrips: 1 });
+  expect(await during('SELECT 1; SELECT 2')).toEqual({ messages: 'Q', packets: 1, roundTrips: 1 });
+});
+
 test('a transaction of one statement is two round trips: BEGIN goes with the statement', async () => {
   const { conn, tap } = await tapped();
   const run = async (): Promise<void> => {
@@ -125,7 +136,7 @@ test('a pipeline has one Sync for all its statements', async () => {
   expect(packets).toBeLessThanOrEqual(50);
 });
 
-test('4,000 statements at once are all on their way before the first answer is in', async () => {
+test('4,000 statements at once are sent without waiting for one another, in few packets', async () => {
   const { conn, tap } = await tapped({ autocommit: true });
   const one = (i: number): Promise<unknown> =>
     conn.execute('SELECT %s::int8', [BigInt(i)], { prepare: true });

@@ -74,6 +74,17 @@ describe('a statement', () => {
     expect(first).toBeInstanceOf(errors.UndefinedColumn);
     for (const other of others) expect(other).toBeInstanceOf(errors.InFailedSqlTransaction);
   });
+
+  it('is not counted for ever: what is counted is bounded by its length', async () => {
+    const connection = await connect({ autocommit: true });
+    for (let i = 0; i < 5; i++) await connection.execute('select 1');
+    // Texts of some 60 kB: a dozen of them have the first forgotten.
+    for (let i = 0; i < 12; i++) await connection.execute(`select ${String(i)} /* ${'x'.repeat(60_000)} */`);
+    await connection.execute('select 1');
+    expect(await prepared(connection)).toEqual([]);
+    for (let i = 0; i < 5; i++) await connection.execute('select 1');
+    expect(await prepared(connection)).toEqual(['select 1']);
+  });
 });
 
 describe('the statements kept on the server', () => {
@@ -347,5 +358,59 @@ describe('a prepared statement whose table has changed', () => {
     await connection.execute('prepare mine as select 1');
     await connection.execute('alter role current_user reset work_mem');
     expect(await (await connection.execute('execute mine')).fetchone()).toEqual([1]);
+  });
+});
+
+describe('a statement prepared in a transaction', () => {
+  /** Each makes a table that goes with its transaction; the next transaction has one of the same name and another type. */
+  const MAKERS: Record<string, (type: string) => string[]> = {
+    'CREATE TABLE': (type) => [`create temp table gone (a ${type}) on commit drop`],
+    'CREATE TABLE AS': (type) => [`create temp table gone on commit drop as select null::${type} as a`],
+    'CREATE TABLE AS behind a comment': (type) => [
+      `/* why */ create temp table gone on commit drop as select null::${type} as a`,
+    ],
+    'several statements': (type) => [`select 1; create temp table gone (a ${type}) on commit drop`],
+    'a DO block': (type) => [`do $$ begin create temp table gone (a ${type}) on commit drop; end $$`],
+    'a function': (type) => [
+      `create or replace function pg_temp.make() returns int language plpgsql as
+       $$ begin create temp table gone (a ${type}) on commit drop; return 1; end $$`,
+      'select pg_temp.make()',
+    ],
+    'EXECUTE of a function': (type) => [
+      `create or replace function pg_temp.make() returns int language plpgsql as
+       $$ begin create temp table gone (a ${type}) on commit drop; return 1; end $$`,
+      'deallocate all',
+      'prepare maker as select pg_temp.make()',
+      'execute maker',
+    ],
+    'DISCARD TEMP': (type) => [
+      `create temp table gone (a ${type}, b int)`,
+      'select * from gone',
+      'discard temp',
+      `create temp table gone (a ${type}) on commit drop`,
+    ],
+    'ROLLBACK TO': (type) => [
+      'savepoint before',
+      `create temp table gone (a ${type}, b int)`,
+      'select * from gone',
+      'rollback to before',
+      `create temp table gone (a ${type}) on commit drop`,
+    ],
+  };
+
+  it.each(Object.keys(MAKERS))('is prepared anew behind it, where %s made its table', async (maker) => {
+    const connection = await connect({ prepareThreshold: 0 });
+    for (const type of ['int', 'text', 'int', 'date']) {
+      for (const text of MAKERS[maker]!(type)) {
+        await connection.execute(text, null, text.startsWith('discard') ? { prepare: false } : {});
+      }
+      for (let i = 0; i < 2; i++) {
+        const cursor = await connection.execute('select * from gone');
+        expect(cursor.description?.map(({ typeDisplay }) => typeDisplay)).toEqual([
+          type === 'int' ? 'int4' : type,
+        ]);
+      }
+      await connection.commit();
+    }
   });
 });

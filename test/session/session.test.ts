@@ -9,6 +9,7 @@ import type { StatementResult } from '../../src/session/statement.js';
 import { backends, dsn, terminate } from '../support/database.js';
 import { heldStatement } from '../support/held-statement.js';
 import { untilRunning } from '../support/until-running.js';
+import type { ExclusiveLock } from '../../src/session/queue.js';
 import { openSession, statement, value } from './open-session.js';
 
 async function rejection(promise: Promise<unknown>): Promise<errors.Error> {
@@ -131,6 +132,25 @@ describe('a BEGIN that fails', () => {
     expect(await failed).toBeInstanceOf(errors.SyntaxError);
     expect(await behind).toBe('no');
     expect(session.transactionStatus).toBe(TransactionStatus.IDLE);
+  });
+
+  it('in a pipeline is made up for by what comes behind the Sync', async () => {
+    const { session } = await openSession();
+    session.beginPipeline();
+    const failing = rejection(
+      session.submit(statement('SELECT 1', [], { begin: 'BEGIN ISOLATION LEVEL NONSENSE' })),
+    );
+    const synced = session.sync();
+    const next = session.submit(statement('SELECT 2', [], { begin: 'BEGIN' }));
+    const ended = session.sync();
+    expect(await failing).toBeInstanceOf(errors.Error);
+    await synced;
+    expect(value(await next)).toBe(2);
+    await ended;
+    // It has not run outside of a transaction.
+    expect(session.transactionStatus).toBe('INTRANS');
+    session.endPipeline();
+    await session.rollback();
   });
 });
 
@@ -408,6 +428,23 @@ describe('turns', () => {
       one(session, 'SELECT 1').then(note('behind')),
     ]);
     expect(order).toEqual(['before', 'held', 'behind']);
+  });
+
+  it('that end before all of theirs has been sent leave it the next to be sent', async () => {
+    const { session } = await openSession();
+    const order: number[] = [];
+    const submit = (text: string, n: number, lock?: ExclusiveLock): Promise<unknown> =>
+      session.submit(statement(text), lock).then(() => order.push(n));
+    let last!: Promise<unknown>;
+    const mine = session.exclusively((lock) => {
+      last = Promise.all([submit('BEGIN', 1, lock), submit('COMMIT', 2, lock), submit('BEGIN', 3, lock)]);
+      return Promise.resolve();
+    });
+    const behind = submit('ROLLBACK', 4);
+    await mine;
+    await last;
+    await behind;
+    expect(order).toEqual([1, 2, 3, 4]);
   });
 
   it('that raise do so to whoever asked, and the next comes', async () => {
