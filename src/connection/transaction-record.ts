@@ -20,6 +20,8 @@ export function wroteData({ tag, fields }: StatementResult): boolean {
 export class TransactionRecord {
   /** Whether the open transaction has changed data, as far as is known. */
   wrote = false;
+  /** Whether the open transaction is that of a call which ends it itself, and tells its caller how: its writes are not the user's to commit. */
+  isOfCall = false;
   /** The error that the open transaction has failed with; null if it has not. */
   failure: errors.Error | null = null;
   /** Whether something may have become permanent: by COMMIT, outside of transactions, or unknown to anybody. */
@@ -77,7 +79,7 @@ export class TransactionRecord {
       } else if (isOutside) {
         // A SELECT counts, too: what the functions that it calls have done is not known.
         if (tag !== 'ROLLBACK') this.committed = true;
-      } else if (!this.wrote) {
+      } else if (!this.wrote && !this.isOfCall) {
         this.wrote = wroteData(result);
       }
     }

@@ -179,6 +179,7 @@ export class Executions {
   ): Promise<void> {
     const { handle, signal } = this.#parts;
     const held = hold === undefined ? {} : { hold };
+    if (isOwn) handle.record.isOfCall = true;
     try {
       await this.#runBatch(first, isOwn, hold);
       for (let batch = second; batch !== null; batch = await batches.next()) {
@@ -191,6 +192,8 @@ export class Executions {
       const isThere = !handle.session.closed && !handle.returned;
       if (isOwn && isThere) await handle.session.rollback(hold).catch(() => undefined);
       throw error;
+    } finally {
+      if (isOwn) handle.record.isOfCall = false;
     }
   }
 
