@@ -110,8 +110,8 @@ export {
   type TupleRow,
 } from './rows.js';
 export { PipelineStatus, TransactionStatus } from './session/status.js';
-export { Composite, CompositeInfo, registerComposite, type CompositeOptions } from './types/composite.js';
-export { EnumInfo, registerEnum, type EnumOptions } from './types/enum.js';
-export { registerHstore } from './types/hstore.js';
-export { MultirangeInfo, RangeInfo, registerMultirange, registerRange } from './types/range.js';
-export { TypeInfo, type TypeInfoOptions, type TypeName } from './types/type-info.js';
+export { Composite, CompositeInfo, registerComposite, type CompositeOptions } from './catalogue/composite.js';
+export { EnumInfo, registerEnum, type EnumOptions } from './catalogue/enum.js';
+export { registerHstore } from './catalogue/hstore.js';
+export { MultirangeInfo, RangeInfo, registerMultirange, registerRange } from './catalogue/range.js';
+export { TypeInfo, type TypeInfoOptions, type TypeName } from './catalogue/type-info.js';

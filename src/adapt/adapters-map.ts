@@ -1,62 +1,25 @@
 import * as errors from '../errors/index.js';
+import type {
+  Adapters,
+  CodecSource,
+  DumpedParam,
+  Dumper,
+  SessionSettings,
+  TypeEntry,
+} from '../types/adaptation.js';
+import { checkedCodec } from '../types/checked-codec.js';
+import type { BoundCodec, Codec } from '../types/codec.js';
+import { Oids } from '../types/oids.js';
 import type { Loader } from '../wire/row-decoder.js';
+import { Codecs, type CodecTables } from './codecs.js';
 import { checkedDumper, type CustomDumper } from './custom-dumper.js';
-import { BINARY_FORMATS, binaryArrayLoader, type BinaryFormat } from './load-binary.js';
-import { arrayLoader } from './load-array.js';
-import { loadText } from './load-text.js';
-import { Oids } from './oids.js';
 
-export type { Loader };
-
-/** A parameter as it is sent: text in the server's format (null for NULL) and the oid of its type, 0 if the server decides. */
-export interface DumpedParam {
-  /** The value in the server's text format; null for NULL. */
-  readonly text: string | null;
-  /** oid of its type; 0 if the server decides. */
-  readonly oid: number;
-}
-
-/**
- * Dumps the values of one class, or of one `typeof`. `place` says which parameter it is, for error messages; `map` is the one to
- * dump with what the value consists of.
- */
-export type Dumper = (value: never, place: string, map: AdaptersMap) => DumpedParam;
-
-/** The settings that the server of a session reports, such as `DateStyle`, as they are at the moment. */
-export type SessionSettings = ReadonlyMap<string, string>;
-
-/**
- * Makes the loader of a type that consists of others, whose loaders it is given, or whose text depends on settings of the
- * session.
- */
-export type LoaderMaker = (loaderFor: (oid: number) => Loader, settings: SessionSettings) => Loader;
+export type { DumpedParam, Dumper, Loader, SessionSettings, TypeEntry };
 
 /** What has adapters of its own: a connection, a cursor, or an adapters map itself (Psycopg: `AdaptContext`). */
 export interface AdaptContext {
   /** How it sends values and loads them. */
   readonly adapters: AdaptersMap;
-}
-
-/** A type as the server's catalogue has it. */
-export interface TypeEntry {
-  /** The name that the catalogue has for it: `int4`. */
-  readonly name: string;
-  /** oid of the type. */
-  readonly oid: number;
-  /** oid of the array type; 0 if there is none. */
-  readonly arrayOid: number;
-  /** What separates the elements of an array. */
-  readonly delimiter: string;
-  /** The name that SQL has for it, where that is another: `integer` for `int4`. */
-  readonly sqlName?: string | undefined;
-  /** Of a domain: oid of the type that it restricts, which is no domain itself. */
-  readonly baseOid?: number | undefined;
-  /** Of a range type: oid of its bounds' type. */
-  readonly rangeOf?: number | undefined;
-  /** Of a multirange type: oid of the type of its ranges' bounds. */
-  readonly multirangeOf?: number | undefined;
-  /** Whether it is an enum, whose values are their labels in the binary format, too. */
-  readonly isEnum?: boolean | undefined;
 }
 
 /** What `typeof` says of the values that a dumper can be registered for. */
@@ -82,34 +45,32 @@ const PRIMITIVES: readonly string[] = [
 
 type Class<T> = abstract new (...args: never[]) => T;
 
-interface Tables {
+interface Tables extends CodecTables {
+  readonly codecs: Map<number, CodecSource>;
   readonly loaders: Map<number, Loader>;
-  readonly makers: Map<number, LoaderMaker>;
   readonly dumpers: Map<unknown, Dumper>;
-  readonly plainObjectDumpers: Map<number, Dumper>;
   readonly byOid: Map<number, TypeEntry>;
   readonly byName: Map<string, TypeEntry>;
   readonly byArrayOid: Map<number, TypeEntry>;
   /** Range types by their bounds' type. */
   readonly ranges: Map<number, number>;
   readonly multiranges: Map<number, number>;
-  /** What the makers have made when first asked for, for the settings of each session. */
-  made: WeakMap<SessionSettings, Map<number, Loader>>;
+  /** What has been made of all that, for the settings of each session. */
+  made: WeakMap<SessionSettings, Codecs>;
 }
 
 const NO_SETTINGS: SessionSettings = new Map();
 
-function emptyTables(): Tables {
+function copyOf(tables?: Tables): Tables {
   return {
-    loaders: new Map(),
-    makers: new Map(),
-    dumpers: new Map(),
-    plainObjectDumpers: new Map(),
-    byOid: new Map(),
-    byName: new Map(),
-    byArrayOid: new Map(),
-    ranges: new Map(),
-    multiranges: new Map(),
+    codecs: new Map(tables?.codecs),
+    loaders: new Map(tables?.loaders),
+    dumpers: new Map(tables?.dumpers),
+    byOid: new Map(tables?.byOid),
+    byName: new Map(tables?.byName),
+    byArrayOid: new Map(tables?.byArrayOid),
+    ranges: new Map(tables?.ranges),
+    multiranges: new Map(tables?.multiranges),
     made: new WeakMap(),
   };
 }
@@ -123,7 +84,7 @@ function emptyTables(): Tables {
  * conn.adapters.registerLoader('date', (text) => Temporal.PlainDate.from(text));
  * conn.adapters.registerDumper(Temporal.PlainDate, (date) => date.toString());
  */
-export class AdaptersMap {
+export class AdaptersMap implements Adapters {
   #tables: Tables;
   /** Whether the tables are this map's alone; a copy shares them until one of the two is changed. */
   #owned: boolean;
@@ -132,7 +93,7 @@ export class AdaptersMap {
   /** @internal Use `adapters.clone()`. */
   constructor(tables?: Tables, settings = NO_SETTINGS) {
     this.#owned = tables === undefined;
-    this.#tables = tables ?? emptyTables();
+    this.#tables = tables ?? copyOf();
     this.#settings = settings;
   }
 
@@ -154,9 +115,7 @@ export class AdaptersMap {
 
   /** Makes a type of the server known. See `TypeInfo`, which reads it from the catalogue. */
   registerType(type: TypeEntry): void {
-    const tables = this.#own();
-    tables.made = new WeakMap();
-    const { byOid, byName, byArrayOid, ranges, multiranges } = tables;
+    const { byOid, byName, byArrayOid, ranges, multiranges } = this.#own();
     byOid.set(type.oid, type);
     byName.set(type.name, type);
     if (type.sqlName !== undefined) byName.set(type.sqlName, type);
@@ -184,18 +143,26 @@ export class AdaptersMap {
 
   /** Like `registerLoader()`, for a loader that reads bytes. */
   setLoader(oid: number, loader: Loader): void {
-    const tables = this.#own();
-    tables.loaders.set(oid, loader);
-    tables.makers.delete(oid);
-    tables.made = new WeakMap();
+    this.#own().loaders.set(oid, loader);
   }
 
-  /** @internal Has the loader of a type made of the loaders that the map has for the types it consists of. */
-  setLoaderMaker(oid: number, maker: LoaderMaker): void {
+  /**
+   * Reads and writes values of a type with `codec`, also in the binary format if that is among what it does: see `Codec`. What
+   * consists of the type follows. The type is an oid or a name, as for `registerLoader()`, whose loaders of the type it replaces.
+   *
+   * @example
+   * (await TypeInfo.fetch(conn, 'geometry'))?.register(conn);
+   * conn.adapters.registerCodec('geometry', { readText: (bytes, start, end) => parseEwkb(bytes.latin1Slice(start, end)) });
+   */
+  registerCodec<T>(type: string | number, codec: Codec<T>): void {
+    this.setCodec(this.#oidOf(type), checkedCodec(codec));
+  }
+
+  /** @internal Like `registerCodec()`, for a codec of the library's own, or what makes it of those of other types. */
+  setCodec(oid: number, codec: CodecSource): void {
     const tables = this.#own();
-    tables.makers.set(oid, maker);
+    tables.codecs.set(oid, codec);
     tables.loaders.delete(oid);
-    tables.made = new WeakMap();
   }
 
   /**
@@ -227,81 +194,26 @@ export class AdaptersMap {
     this.#own().dumpers.set(key, dumper);
   }
 
-  /** @internal Dumps plain objects where the type is known to be this one: in a field of a composite. */
-  setPlainObjectDumper(oid: number, dumper: Dumper): void {
-    this.#own().plainObjectDumpers.set(oid, dumper);
-  }
-
-  /** @internal What dumps plain objects as this type, or as the one that it restricts if it is a domain. */
-  plainObjectDumper(oid: number): Dumper | undefined {
-    const { plainObjectDumpers, byOid } = this.#tables;
-    return plainObjectDumpers.get(byOid.get(oid)?.baseOid ?? oid);
-  }
-
   /** The loader of a type; what is not registered loads as the server's text. */
   loaderFor(oid: number): Loader {
-    const tables = this.#tables;
-    const made = this.#made;
-    const found = tables.loaders.get(oid) ?? made.get(oid);
-    if (found !== undefined) return found;
-    const maker = tables.makers.get(oid);
-    const element = tables.byArrayOid.get(oid);
-    const base = tables.byOid.get(oid)?.baseOid;
-    if (maker === undefined && element === undefined && base === undefined) return loadText;
-    // No type of the server contains itself. One that was registered so by mistake is text within itself.
-    made.set(oid, loadText);
-    const loader =
-      maker !== undefined
-        ? maker((part) => this.loaderFor(part), this.#settings)
-        : element !== undefined
-          ? arrayLoader(this.loaderFor(element.oid), element.delimiter)
-          : this.loaderFor(base!);
-    made.set(oid, loader);
-    return loader;
+    return this.codecFor(oid).readText;
   }
 
-  /**
-   * @internal The loader of the values of a column in the binary format; null where they are to be asked for as text: since that
-   * is as well, or since a loader has been registered, which is given the text.
-   */
-  binaryLoaderFor(oid: number): Loader | null {
-    const format = this.#binaryFormat(oid);
-    if (format !== null) return format.forColumns ? format.load : null;
-    const tables = this.#tables;
-    const element = tables.byArrayOid.get(oid);
-    if (element === undefined || tables.loaders.has(oid) || tables.makers.has(oid)) return null;
-    const ofElements = this.#binaryFormat(element.oid);
-    return ofElements === null ? null : binaryArrayLoader(ofElements.load);
+  /** @internal How values of a type are read and written. */
+  codecFor(oid: number): BoundCodec {
+    return this.codecs.codecFor(oid);
   }
 
-  #binaryFormat(oid: number): BinaryFormat | null {
-    const format = BINARY_FORMATS.get(oid);
-    const { loaders, makers } = this.#tables;
-    return format !== undefined && format.text === (loaders.get(oid) ?? makers.get(oid)) ? format : null;
-  }
-
-  /** @internal An object that is another one whenever something loads in another way. */
-  get loaders(): object {
-    return this.#made;
-  }
-
-  get #made(): Map<number, Loader> {
+  /** @internal All that has been made of the map for its session: another object whenever something is read or written in another way. */
+  get codecs(): Codecs {
     const { made } = this.#tables;
-    let own = made.get(this.#settings);
-    if (own === undefined) made.set(this.#settings, (own = new Map<number, Loader>()));
-    return own;
-  }
-
-  /** @internal Whether the type itself loads in another way than with `other`, leaving aside what it consists of. */
-  loadsOtherwise(oid: number, other: AdaptersMap): boolean {
-    const own = this.#tables;
-    const others = other.#tables;
-    return own.loaders.get(oid) !== others.loaders.get(oid) || own.makers.get(oid) !== others.makers.get(oid);
-  }
-
-  /** @internal Whether the type loads as something else than the server's text. */
-  hasLoader(oid: number): boolean {
-    return this.loaderFor(oid) !== loadText;
+    let codecs = made.get(this.#settings);
+    if (codecs === undefined) {
+      // A map of their own, since this one may be changed.
+      codecs = new Codecs(this.#tables, this.#settings, this.clone());
+      made.set(this.#settings, codecs);
+    }
+    return codecs;
   }
 
   /** The dumper registered for a `typeof`. */
@@ -356,22 +268,12 @@ export class AdaptersMap {
     return oid;
   }
 
+  /** The tables to be changed: nothing that has been made of them holds any longer. */
   #own(): Tables {
-    if (!this.#owned) {
-      const { loaders, makers, dumpers, plainObjectDumpers, byOid, byName, byArrayOid, ranges, multiranges } =
-        this.#tables;
-      this.#tables = {
-        loaders: new Map(loaders),
-        makers: new Map(makers),
-        dumpers: new Map(dumpers),
-        plainObjectDumpers: new Map(plainObjectDumpers),
-        byOid: new Map(byOid),
-        byName: new Map(byName),
-        byArrayOid: new Map(byArrayOid),
-        ranges: new Map(ranges),
-        multiranges: new Map(multiranges),
-        made: new WeakMap(),
-      };
+    if (this.#owned) {
+      this.#tables.made = new WeakMap();
+    } else {
+      this.#tables = copyOf(this.#tables);
       this.#owned = true;
     }
     return this.#tables;

@@ -1,15 +1,9 @@
 import * as errors from '../errors/index.js';
+import { DEFINITIONS } from '../types/definitions.js';
 import { AdaptersMap, type AdaptContext } from './adapters-map.js';
-import { BUILTIN_RANGES, BUILTIN_TYPES, SQL_NAMES } from './builtin-types.js';
 import { dumpMultirange, dumpRange } from './dump-range.js';
 import { dumpBoolean, dumpBytes, dumpDate, dumpInteger, dumpNumber, dumpText } from './dump-scalars.js';
-import { recordLoader } from './load-composite.js';
-import { dateLoader, instantLoader, loadInterval, timestampLoader } from './load-datetime.js';
-import { loadBigint, loadFloat, loadInteger } from './load-numbers.js';
-import { multirangeLoader, rangeLoader } from './load-range.js';
-import { loadAscii, loadBoolean, loadBytes, loadJson } from './load-text.js';
 import { Multirange } from './multirange.js';
-import { Oids } from './oids.js';
 import { Range } from './range.js';
 import { dumpWrapper, Wrapper } from './wrappers.js';
 
@@ -41,33 +35,10 @@ import { dumpWrapper, Wrapper } from './wrappers.js';
  */
 export const adapters = new AdaptersMap();
 
-const subtypes = new Map<string, { rangeOf?: number; multirangeOf?: number }>();
-for (const [range, multirange, subtype] of BUILTIN_RANGES) {
-  subtypes.set(range, { rangeOf: subtype });
-  subtypes.set(multirange, { multirangeOf: subtype });
+for (const { codec, ...type } of DEFINITIONS) {
+  adapters.registerType(type);
+  adapters.setCodec(type.oid, codec);
 }
-for (const [name, oid, arrayOid, delimiter = ','] of BUILTIN_TYPES) {
-  const { rangeOf, multirangeOf } = subtypes.get(name) ?? {};
-  adapters.registerType({ name, oid, arrayOid, delimiter, sqlName: SQL_NAMES[name], rangeOf, multirangeOf });
-  if (rangeOf !== undefined) {
-    adapters.setLoaderMaker(oid, (loaderFor) => rangeLoader(loaderFor(rangeOf)));
-  } else if (multirangeOf !== undefined) {
-    adapters.setLoaderMaker(oid, (loaderFor) => multirangeLoader(loaderFor(multirangeOf)));
-  }
-}
-
-for (const oid of [Oids.int2, Oids.int4, Oids.oid]) adapters.setLoader(oid, loadInteger);
-adapters.setLoader(Oids.int8, loadBigint);
-for (const oid of [Oids.float4, Oids.float8]) adapters.setLoader(oid, loadFloat);
-for (const oid of [Oids.numeric, Oids.uuid, Oids.time, Oids.timetz]) adapters.setLoader(oid, loadAscii);
-adapters.setLoader(Oids.bool, loadBoolean);
-adapters.setLoader(Oids.bytea, loadBytes);
-for (const oid of [Oids.json, Oids.jsonb]) adapters.setLoader(oid, loadJson);
-adapters.setLoaderMaker(Oids.date, dateLoader);
-adapters.setLoaderMaker(Oids.timestamp, timestampLoader);
-adapters.setLoaderMaker(Oids.timestamptz, instantLoader);
-adapters.setLoader(Oids.interval, loadInterval);
-adapters.setLoaderMaker(Oids.record, (loaderFor) => recordLoader(loaderFor(Oids.text)));
 
 adapters.setDumper('number', dumpNumber);
 adapters.setDumper('bigint', dumpInteger);

@@ -1,8 +1,8 @@
 import * as errors from '../errors/index.js';
 import { thrownText } from '../errors/thrown.js';
-import type { AdaptersMap, DumpedParam, Dumper } from './adapters-map.js';
-import { checkText } from './dump-scalars.js';
-import { Oids } from './oids.js';
+import type { Adapters, DumpedParam, Dumper } from '../types/adaptation.js';
+import { checkText } from '../types/check-text.js';
+import { Oids } from '../types/oids.js';
 import { Wrapper } from './wrappers.js';
 
 /**
@@ -13,7 +13,7 @@ import { Wrapper } from './wrappers.js';
 export type CustomDumper<T> = (
   value: T,
   place: string,
-  adapters: AdaptersMap,
+  adapters: Adapters,
 ) => string | { readonly text: string | null; readonly oid?: number } | Wrapper | null;
 
 const MAX_OID = 0xffff_ffff;

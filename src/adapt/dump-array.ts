@@ -1,13 +1,11 @@
 import * as errors from '../errors/index.js';
-import type { AdaptersMap, DumpedParam } from './adapters-map.js';
-import { Oids } from './oids.js';
+import type { Adapters, DumpedParam } from '../types/adaptation.js';
+import { MOST_DIMENSIONS } from '../types/array.js';
+import { Oids } from '../types/oids.js';
 
 /** Integers of different size make an array of the largest. */
 const WIDER: readonly number[] = [Oids.int2, Oids.int4, Oids.int8, Oids.numeric];
 const FLOAT_TAKES: readonly number[] = [Oids.int2, Oids.int4, Oids.int8];
-
-/** The server's own limit. */
-const MOST_DIMENSIONS = 6;
 
 /** Types whose elements need no quotes. */
 const BARE: ReadonlySet<number> = new Set([...WIDER, Oids.bool, Oids.float4, Oids.float8, Oids.oid]);
@@ -21,7 +19,7 @@ const NEEDS_QUOTES = /^(?:null)?$|["\\{},; \t\n\v\f\r]/i;
  */
 export function dumpArray(
   array: readonly unknown[],
-  map: AdaptersMap,
+  map: Adapters,
   place: string,
   dumpElement: (value: unknown, place: string) => DumpedParam,
   delimiter = ',',
@@ -76,9 +74,8 @@ export function dumpArray(
   };
 
   const parts = dumpLevel(array, 0, place);
-  // Psycopg leaves an array without elements to the server.
-  if (oid === null)
-    return { text: isEmpty(array) ? '{}' : joined(parts, ',', shape.length), oid: Oids.unknown };
+  // As in Psycopg, an array without elements is left to the server.
+  if (oid === null) return { text: joined(parts, ',', shape.length), oid: Oids.unknown };
   const type = map.type(oid);
   return {
     text: joined(parts, type?.delimiter ?? delimiter, shape.length),
@@ -104,7 +101,7 @@ function haveOneClass(first: unknown, second: unknown): boolean {
   );
 }
 
-function commonType(known: number, other: number, numbers: boolean, place: string, map: AdaptersMap): number {
+function commonType(known: number, other: number, numbers: boolean, place: string, map: Adapters): number {
   const wide = Math.max(WIDER.indexOf(known), WIDER.indexOf(other));
   if (WIDER.includes(known) && WIDER.includes(other)) return WIDER[wide]!;
   if (numbers && (known === Oids.float8 || other === Oids.float8)) {
@@ -115,7 +112,7 @@ function commonType(known: number, other: number, numbers: boolean, place: strin
   );
 }
 
-function typeName(oid: number, map: AdaptersMap): string {
+function typeName(oid: number, map: Adapters): string {
   return oid === Oids.unknown ? 'text' : (map.type(oid)?.name ?? `type ${String(oid)}`);
 }
 
@@ -123,12 +120,8 @@ function ragged(place: string): Error {
   return new errors.DataError(`${place}: nested arrays must all have the same length and depth`);
 }
 
-function isEmpty(array: readonly unknown[]): boolean {
-  return array.every((item) => Array.isArray(item) && isEmpty(item));
-}
-
 /** As in Psycopg, quotes are only where they have to be; what the delimiter will be has to be known for that. */
-function standsBare(text: string, value: unknown, oid: number, map: AdaptersMap): boolean {
+function standsBare(text: string, value: unknown, oid: number, map: Adapters): boolean {
   if (NEEDS_QUOTES.test(text)) return false;
   if (typeof value === 'string' && oid === Oids.unknown) return true;
   const delimiter = map.type(oid)?.delimiter;

@@ -1,22 +1,18 @@
-import type { AdaptersMap, DumpedParam } from './adapters-map.js';
+import type { Adapters, DumpedParam } from '../types/adaptation.js';
 import { dumpParam } from './dump.js';
-import { quoteField } from './field-reader.js';
+import { quoteField } from '../types/field-reader.js';
 import type { Multirange } from './multirange.js';
-import { Oids } from './oids.js';
+import { Oids } from '../types/oids.js';
 import type { Range } from './range.js';
 
 /** A range, whose bounds choose its type. */
-export function dumpRange(range: Range<unknown>, place: string, map: AdaptersMap): DumpedParam {
+export function dumpRange(range: Range<unknown>, place: string, map: Adapters): DumpedParam {
   const { text, subtype } = dumpBounds(range, place, map);
   return { text, oid: map.rangeOf(subtype) };
 }
 
 /** A multirange, whose first bound chooses its type. */
-export function dumpMultirange(
-  multirange: Multirange<unknown>,
-  place: string,
-  map: AdaptersMap,
-): DumpedParam {
+export function dumpMultirange(multirange: Multirange<unknown>, place: string, map: Adapters): DumpedParam {
   let subtype: number | null = null;
   const texts = multirange.ranges.map((range, i) => {
     const dumped = dumpBounds(range, `${place}[${String(i)}]`, map);
@@ -30,7 +26,7 @@ export function dumpMultirange(
 function dumpBounds(
   range: Range<unknown>,
   place: string,
-  map: AdaptersMap,
+  map: Adapters,
 ): { readonly text: string; readonly subtype: number } {
   if (range.isempty) return { text: 'empty', subtype: Oids.unknown };
   const lower = dumpParam(range.lower, map, `${place}.lower`);

@@ -1,6 +1,7 @@
+import { checkText } from '../types/check-text.js';
 import * as errors from '../errors/index.js';
-import type { DumpedParam } from './adapters-map.js';
-import { Oids } from './oids.js';
+import type { DumpedParam } from '../types/adaptation.js';
+import { Oids } from '../types/oids.js';
 
 const INT2_MAX = 32_767;
 const INT4_MAX = 2_147_483_647;
@@ -35,17 +36,6 @@ export function dumpInteger(value: bigint): DumpedParam {
 /** A string, whose type the server decides. */
 export function dumpText(value: string, place: string): DumpedParam {
   return { text: checkText(value, place), oid: Oids.unknown };
-}
-
-/** Refuses what the server could not store, or would store as something else. */
-export function checkText(value: string, place: string): string {
-  if (value.includes('\0')) {
-    throw new errors.DataError(`${place}: PostgreSQL text can't contain a NUL character ('\\0')`);
-  }
-  if (!value.isWellFormed()) {
-    throw new errors.DataError(`${place}: the string has a lone surrogate, which can't be encoded as UTF-8`);
-  }
-  return value;
 }
 
 export function dumpBoolean(value: boolean): DumpedParam {

@@ -1,8 +1,8 @@
 import * as errors from '../errors/index.js';
 import { COMPOSABLE } from '../query/brand.js';
-import type { AdaptersMap, DumpedParam, Dumper } from './adapters-map.js';
+import type { Adapters, DumpedParam, Dumper } from '../types/adaptation.js';
+import { Oids } from '../types/oids.js';
 import { dumpArray } from './dump-array.js';
-import { Oids } from './oids.js';
 
 export type { DumpedParam };
 
@@ -12,47 +12,51 @@ const NULL: DumpedParam = { text: null, oid: Oids.unknown };
  * What is sent for a value. `place` names it in errors: `$2`, or `$2[3]` inside an array. Raises `ProgrammingError` for a value
  * of a type that can't be sent, `DataError` for a value that its type can't hold.
  */
-export function dumpParam(value: unknown, map: AdaptersMap, place: string): DumpedParam {
+export function dumpParam(value: unknown, adapters: Adapters, place: string): DumpedParam {
   if (value === null) return NULL;
   const type = typeof value;
   if (type === 'object' && COMPOSABLE in (value as object)) throw composed(place);
   const dumper: Dumper | undefined =
-    type === 'object' ? map.dumperForObject(value as object) : map.dumperForType(type);
-  if (dumper !== undefined) return dumper(value as never, place, map);
+    type === 'object' ? adapters.dumperForObject(value as object) : adapters.dumperForType(type);
+  if (dumper !== undefined) return dumper(value as never, place, adapters);
   if (Array.isArray(value)) {
-    return dumpArray(value, map, place, (element, where) => dumpParam(element, map, where));
+    return dumpArray(value, adapters, place, (element, where) => dumpParam(element, adapters, where));
   }
   throw new errors.ProgrammingError(`${place}: ${refusal(value)}`);
 }
 
 /**
- * What is sent for a value whose type is known, as that of a composite's field is: as `dumpParam()`, and a plain object (or an
- * array of them) as the composite or hstore that the type is, or that it restricts if it is a domain, and the elements of an array
- * with what separates them in its type.
+ * What is sent for a value whose type is known, as that of a composite's field is: an object that the codec of the type takes as the
+ * codec writes it, any other value as `dumpParam()` has it; the elements of an array likewise, with what separates them in its type.
+ * If the type has been `named` by the caller, the codec's are also strings and numbers, which else are sent as texts of the type.
  */
-export function dumpAs(value: unknown, oid: number, map: AdaptersMap, place: string): DumpedParam {
-  if (Array.isArray(value)) {
-    const element = map.elementType(map.type(oid)?.baseOid ?? oid);
-    const isSpecial =
-      element !== undefined &&
-      (element.delimiter !== ',' || map.plainObjectDumper(element.oid) !== undefined);
-    if (isSpecial && map.dumperForObject(value) === undefined) {
-      const dumpElement = (item: unknown, where: string): DumpedParam =>
-        dumpAs(item, element.oid, map, where);
-      return dumpArray(value, map, place, dumpElement, element.delimiter);
-    }
-  } else if (isPlainObject(value)) {
-    const dumper = map.plainObjectDumper(oid);
-    if (dumper !== undefined) return dumper(value as never, place, map);
+export function dumpAs(
+  value: unknown,
+  oid: number,
+  adapters: Adapters,
+  place: string,
+  named = false,
+): DumpedParam {
+  const codec = adapters.codecFor(oid);
+  if (
+    codec.writeText !== undefined &&
+    (named || typeof value === 'object') &&
+    codec.takes?.(value) === true
+  ) {
+    return { text: codec.writeText(value, place), oid };
   }
-  return dumpParam(value, map, place);
-}
-
-/** Whether a value is an object without a class of its own. */
-function isPlainObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  if (typeof value !== 'object' || value === null) return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
+  if (Array.isArray(value) && adapters.dumperForObject(value) === undefined) {
+    const element = adapters.elementType(adapters.type(oid)?.baseOid ?? oid);
+    if (
+      element !== undefined &&
+      (element.delimiter !== ',' || adapters.codecFor(element.oid).writeText !== undefined)
+    ) {
+      const dumpElement = (item: unknown, where: string): DumpedParam =>
+        dumpAs(item, element.oid, adapters, where, named);
+      return dumpArray(value, adapters, place, dumpElement, element.delimiter);
+    }
+  }
+  return dumpParam(value, adapters, place);
 }
 
 function composed(place: string): Error {

@@ -2,8 +2,8 @@ import * as errors from '../errors/index.js';
 import { quoteIdentifier } from '../query/identifier.js';
 import type { AdaptersMap, DumpedParam, TypeEntry } from './adapters-map.js';
 import { dumpParam } from './dump.js';
-import { checkText } from './dump-scalars.js';
-import { Oids } from './oids.js';
+import { checkText } from '../types/check-text.js';
+import { Oids } from '../types/oids.js';
 
 /** What a literal depends on besides its value. */
 export interface LiteralContext {

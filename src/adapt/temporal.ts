@@ -1,11 +1,16 @@
 import * as errors from '../errors/index.js';
 import { adaptersOf } from './adapters.js';
-import type { AdaptContext, Dumper, LoaderMaker } from './adapters-map.js';
-import { isoStyle } from './date-style.js';
-import { readInterval } from './interval.js';
-import { readInstant } from './load-datetime.js';
+import type { CodecSource, Dumper, SessionSettings } from '../types/adaptation.js';
+import { withLoader } from '../types/codec.js';
+import { date } from '../types/date.js';
+import type { Loader } from '../wire/row-decoder.js';
+import type { AdaptContext } from './adapters-map.js';
+import { isoStyle } from '../types/date-style.js';
+import { interval, readInterval } from '../types/interval.js';
+import { time, timetz } from '../types/time.js';
+import { readInstant, timestamp, timestamptz } from '../types/timestamp.js';
 import { OffsetTime } from './offset-time.js';
-import { Oids } from './oids.js';
+import { Oids } from '../types/oids.js';
 import { checkMicroseconds, datedText, intervalText } from './temporal-text.js';
 
 /** A value of Temporal, as far as it matters here. */
@@ -97,12 +102,17 @@ const CLASSES = ['PlainDate', 'PlainTime', 'PlainDateTime', 'Instant', 'ZonedDat
 export function registerTemporal(context?: AdaptContext | null, options: TemporalOptions = {}): void {
   const adapters = adaptersOf(context);
   const temporal = checkTemporal(options.Temporal ?? (globalThis as { Temporal?: TemporalApi }).Temporal);
-  adapters.setLoaderMaker(Oids.date, dateLoader(temporal));
-  adapters.setLoaderMaker(Oids.time, timeLoader(temporal));
-  adapters.setLoaderMaker(Oids.timetz, offsetTimeLoader(temporal));
-  adapters.setLoaderMaker(Oids.timestamp, timestampLoader(temporal));
-  adapters.setLoaderMaker(Oids.timestamptz, instantLoader(temporal));
-  adapters.setLoaderMaker(Oids.interval, durationLoader(temporal));
+  const read = (oid: number, codec: CodecSource, reader: TextReader): void => {
+    adapters.setCodec(oid, (context) =>
+      withLoader(typeof codec === 'function' ? codec(context) : codec, reader(context.settings)),
+    );
+  };
+  read(Oids.date, date, dateLoader(temporal));
+  read(Oids.time, time, timeLoader(temporal));
+  read(Oids.timetz, timetz, offsetTimeLoader(temporal));
+  read(Oids.timestamp, timestamp, timestampLoader(temporal));
+  read(Oids.timestamptz, timestamptz, instantLoader(temporal));
+  read(Oids.interval, interval, durationLoader(temporal));
   adapters.setDumper(temporal.PlainDate, dated(Oids.date));
   adapters.setDumper(temporal.PlainTime, dumpTime);
   adapters.setDumper(temporal.PlainDateTime, dated(Oids.timestamp));
@@ -162,8 +172,11 @@ function yearOf(year: string | undefined, bc: string | undefined): number {
   return bc === undefined ? Number(year) : 1 - Number(year);
 }
 
-function dateLoader({ PlainDate }: TemporalApi): LoaderMaker {
-  return (_, settings) => (bytes, start, end) => {
+/** Makes what reads the text of a type, which may depend on the session's settings. */
+type TextReader = (settings: SessionSettings) => Loader;
+
+function dateLoader({ PlainDate }: TemporalApi): TextReader {
+  return (settings) => (bytes, start, end) => {
     const text = isoStyle(bytes.latin1Slice(start, end), 'date', settings);
     return made('date', text, 'PlainDate', () => {
       const match = DATE.exec(text);
@@ -172,8 +185,8 @@ function dateLoader({ PlainDate }: TemporalApi): LoaderMaker {
   };
 }
 
-function timestampLoader({ PlainDateTime }: TemporalApi): LoaderMaker {
-  return (_, settings) => (bytes, start, end) => {
+function timestampLoader({ PlainDateTime }: TemporalApi): TextReader {
+  return (settings) => (bytes, start, end) => {
     const text = isoStyle(bytes.latin1Slice(start, end), 'timestamp', settings);
     return made('timestamp', text, 'PlainDateTime', () => {
       const match = DATE.exec(text);
@@ -187,8 +200,8 @@ function timestampLoader({ PlainDateTime }: TemporalApi): LoaderMaker {
   };
 }
 
-function instantLoader({ Instant }: TemporalApi): LoaderMaker {
-  return (_, settings) => (bytes, start, end) => {
+function instantLoader({ Instant }: TemporalApi): TextReader {
+  return (settings) => (bytes, start, end) => {
     const text = isoStyle(bytes.latin1Slice(start, end), 'timestamptz', settings);
     return made('timestamptz', text, 'Instant', () => {
       const instant = readInstant(text);
@@ -200,7 +213,7 @@ function instantLoader({ Instant }: TemporalApi): LoaderMaker {
   };
 }
 
-function timeLoader({ PlainTime }: TemporalApi): LoaderMaker {
+function timeLoader({ PlainTime }: TemporalApi): TextReader {
   return () => (bytes, start, end) => {
     const text = bytes.latin1Slice(start, end);
     return made('time', text, 'PlainTime', () => {
@@ -210,7 +223,7 @@ function timeLoader({ PlainTime }: TemporalApi): LoaderMaker {
   };
 }
 
-function offsetTimeLoader({ PlainTime }: TemporalApi): LoaderMaker {
+function offsetTimeLoader({ PlainTime }: TemporalApi): TextReader {
   return () => (bytes, start, end) => {
     const text = bytes.latin1Slice(start, end);
     return made('timetz', text, 'PlainTime', () => {
@@ -221,7 +234,7 @@ function offsetTimeLoader({ PlainTime }: TemporalApi): LoaderMaker {
   };
 }
 
-function durationLoader({ Duration }: TemporalApi): LoaderMaker {
+function durationLoader({ Duration }: TemporalApi): TextReader {
   return () => (bytes, start, end) => {
     const text = bytes.latin1Slice(start, end);
     return made('interval', text, 'Duration', () => {

@@ -1,17 +1,18 @@
 import * as errors from '../errors/index.js';
 import { thrownText } from '../errors/thrown.js';
-import type { AdaptersMap, DumpedParam } from './adapters-map.js';
-import { checkText, dumpFloat } from './dump-scalars.js';
-import { Oids } from './oids.js';
+import type { Adapters, DumpedParam } from '../types/adaptation.js';
+import { checkText } from '../types/check-text.js';
+import { dumpFloat } from './dump-scalars.js';
+import { Oids } from '../types/oids.js';
 
 /** A value that says which type it is to be sent as. */
 export abstract class Wrapper {
   /** @internal */
-  abstract dump(place: string, map: AdaptersMap): DumpedParam;
+  abstract dump(place: string, map: Adapters): DumpedParam;
 }
 
 /** @internal */
-export function dumpWrapper(value: Wrapper, place: string, map: AdaptersMap): DumpedParam {
+export function dumpWrapper(value: Wrapper, place: string, map: Adapters): DumpedParam {
   return value.dump(place, map);
 }
 

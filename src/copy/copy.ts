@@ -5,7 +5,7 @@ import type { CopyChannel } from '../session/copy-channel.js';
 import { BinaryRowReader, BinaryRowWriter } from './binary-rows.js';
 import { Block, BLOCK } from './block.js';
 import { copyReadable, copyWritable } from './copy-streams.js';
-import { writeUtf8 } from './encode-text.js';
+import { writeUtf8 } from '../types/write-text.js';
 import type { RowReader, RowWriter } from './row-format.js';
 import { RowPlace } from './row-place.js';
 import { whyNotRows, whyNotTexts, whyNotTypes } from './row-rules.js';

@@ -1,31 +1,172 @@
-import { adaptersOf } from '../adapt/adapters.js';
-import type { AdaptContext, DumpedParam } from '../adapt/adapters-map.js';
-import { hstoreText, loadHstore } from '../adapt/hstore.js';
-import { checkInfo, TypeInfo } from './type-info.js';
+import * as errors from '../errors/index.js';
+import { isPlainObject, malformed, refused, type Codec, type Place } from './codec.js';
+import { BinaryReader } from './binary-reader.js';
+import type { ByteWriter } from './byte-writer.js';
+import { checkText } from './check-text.js';
+import { readUtf8 } from './text.js';
+import { writeUtf8 } from './write-text.js';
 
-/**
- * Loads hstore as a plain object whose values are strings or null, and sends plain objects as hstore (Psycopg:
- * `register_hstore`): on a connection, on a cursor, or with no context on all connections made from now on. Raises
- * `ProgrammingError` for null, which is what `TypeInfo.fetch()` gives where the extension is not installed.
- *
- * @example
- * registerHstore(await TypeInfo.fetch(conn, 'hstore'), conn);
- * await conn.execute('UPDATE item SET tags = tags || %s', [{ color: 'red', size: null }]);
- */
-export function registerHstore(info: TypeInfo | null, context?: AdaptContext | null): void {
-  const { oid } = checkInfo(
-    info,
-    TypeInfo,
-    'registerHstore',
-    'is the extension hstore installed in this database, and its schema in the search_path?',
+type Hstore = Readonly<Record<string, string | null>>;
+
+/** hstore, as a plain object whose values are strings or null. */
+export const hstore: Codec<Readonly<Record<string, unknown>>> = {
+  readText: (bytes, start, end) => parse(bytes.utf8Slice(start, end)),
+  readBinary,
+  takes: isPlainObject,
+  writeText: hstoreText,
+  writeBinary: write,
+  textToBinary: (text, out, place) => {
+    let object: Hstore;
+    try {
+      object = parse(text);
+    } catch (error) {
+      throw refused(place, (error as Error).message);
+    }
+    write(object, out, place);
+  },
+  binaryToText: (bytes, start, end) => hstoreText(readBinary(bytes, start, end), 'hstore'),
+};
+
+/** A plain object whose values are strings or null, as the text of an hstore. Raises `DataError` for other values. */
+export function hstoreText(object: Readonly<Record<string, unknown>>, place: string): string {
+  const pairs = checkedEntries(object, place).map(
+    ([key, value]) => `${quote(key)}=>${value === null ? 'NULL' : quote(value)}`,
   );
-  const adapters = adaptersOf(context);
-  info!.register(adapters);
-  adapters.setLoader(oid, loadHstore);
-  const dump = (value: Readonly<Record<string, unknown>>, place: string): DumpedParam => ({
-    text: hstoreText(value, place),
-    oid,
+  return pairs.join(',');
+}
+
+function checkedEntries(object: Readonly<Record<string, unknown>>, place: Place): [string, string | null][] {
+  return Object.entries(object).map(([key, value]) => {
+    const where = `${place.toString()}.${key}`;
+    if (value !== null && typeof value !== 'string') {
+      throw refused(where, `the values of an hstore are strings or null, got ${described(value)}`);
+    }
+    return [checkText(key, where), value === null ? null : checkText(value, where)];
   });
-  adapters.setDumper(Object, dump);
-  adapters.setPlainObjectDumper(oid, dump);
+}
+
+function described(value: unknown): string {
+  return value === undefined
+    ? 'undefined'
+    : Array.isArray(value)
+      ? 'an array'
+      : `a value of type ${typeof value}`;
+}
+
+function quote(text: string): string {
+  return `"${text.replace(/["\\]/g, '\\$&')}"`;
+}
+
+/** How many pairs, and key and value of each with its length. */
+function write(object: Readonly<Record<string, unknown>>, out: ByteWriter, place: Place): void {
+  const entries = checkedEntries(object, place);
+  out.int32(entries.length);
+  for (const pair of entries) {
+    for (const text of pair) {
+      const start = out.length;
+      out.int32(-1);
+      if (text === null) continue;
+      writeUtf8(text, out, place);
+      out.setInt32(start, out.length - start - 4);
+    }
+  }
+}
+
+function readBinary(bytes: Buffer, start: number, end: number): Hstore {
+  const reader = new BinaryReader('hstore', bytes, start, end);
+  const loaded: Record<string, string | null> = {};
+  const count = reader.count(8);
+  for (let i = 0; i < count; i++) {
+    const key = reader.value(readUtf8);
+    if (key === null) throw malformed('hstore', 'a key is NULL');
+    set(loaded, key, reader.value(readUtf8));
+  }
+  reader.end();
+  return loaded;
+}
+
+function set(object: Record<string, string | null>, key: string, value: string | null): void {
+  if (key === '__proto__') {
+    // Assigned, it would set the prototype.
+    Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true });
+  } else {
+    object[key] = value;
+  }
+}
+
+/** Reads the text that the server writes: `"key"=>"value", "other"=>NULL`. */
+function parse(text: string): Hstore {
+  const loaded: Record<string, string | null> = {};
+  const scanner = new Scanner(text);
+  scanner.skipSpace();
+  while (!scanner.atEnd) {
+    const key = scanner.string();
+    scanner.skipSpace();
+    scanner.expect('=>');
+    scanner.skipSpace();
+    set(loaded, key, scanner.takes('NULL') ? null : scanner.string());
+    scanner.skipSpace();
+    if (!scanner.atEnd) {
+      scanner.expect(',');
+      scanner.skipSpace();
+    }
+  }
+  return loaded;
+}
+
+class Scanner {
+  readonly #text: string;
+  #at = 0;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  get atEnd(): boolean {
+    return this.#at >= this.#text.length;
+  }
+
+  skipSpace(): void {
+    while (this.#text[this.#at] === ' ') this.#at++;
+  }
+
+  takes(word: string): boolean {
+    const found = this.#text.startsWith(word, this.#at);
+    if (found) this.#at += word.length;
+    return found;
+  }
+
+  expect(word: string): void {
+    if (!this.takes(word)) throw this.#malformed(this.#at);
+  }
+
+  /** What stands between double quotes; a backslash stands before one, or before another. */
+  string(): string {
+    const start = this.#at;
+    this.expect('"');
+    const parts: string[] = [];
+    for (let from = this.#at; ;) {
+      const at = this.#endOfPlain(from);
+      parts.push(this.#text.slice(from, at));
+      if (this.#text[at] === '"') {
+        this.#at = at + 1;
+        return parts.join('');
+      }
+      const escaped = this.#text[at + 1];
+      if (escaped === undefined) throw this.#malformed(start);
+      parts.push(escaped);
+      from = at + 2;
+    }
+  }
+
+  #endOfPlain(from: number): number {
+    const text = this.#text;
+    let at = from;
+    while (at < text.length && text[at] !== '"' && text[at] !== '\\') at++;
+    return at;
+  }
+
+  #malformed(at: number): Error {
+    return new errors.DataError(`the hstore is malformed at ${this.#text.slice(at, at + 60)}`);
+  }
 }

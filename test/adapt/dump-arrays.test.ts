@@ -6,7 +6,7 @@ import { dump, refusal } from './dump.js';
 describe('an array is sent', () => {
   it.each<[unknown[], string, string]>([
     [[], '', '{}'],
-    [[[], []], '', '{}'],
+    [[[], []], '', '{{},{}}'],
     [[null], '', '{NULL}'],
     [[null, null], '', '{NULL,NULL}'],
     [['a', 'NULL', '', null, 'b"\\'], '', String.raw`{a,"NULL","",NULL,"b\"\\"}`],

@@ -11,7 +11,7 @@ import {
   TypeInfo,
   type AsyncCursor,
 } from '../../src/index.js';
-import { loadHstore } from '../../src/adapt/hstore.js';
+import { hstore } from '../../src/types/hstore.js';
 import { dsn } from '../support/database.js';
 
 let conn: AsyncConnection;
@@ -88,7 +88,7 @@ describe('hstore', () => {
     'is refused where malformed: %s',
     (text) => {
       const bytes = Buffer.from(text);
-      expect(() => loadHstore(bytes, 0, bytes.length)).toThrow(/hstore is malformed/);
+      expect(() => hstore.readText(bytes, 0, bytes.length)).toThrow(/hstore is malformed/);
     },
   );
 

@@ -1,0 +1,164 @@
+import * as errors from '../errors/index.js';
+import type { Loader } from '../wire/row-decoder.js';
+import { ByteWriter } from './byte-writer.js';
+
+/** Reads one value from `bytes[start..end)`: a `Loader` that tells what it gives. */
+export type Reader<T> = (bytes: Buffer, start: number, end: number) => T;
+
+/**
+ * Which value an error is about: `$2`, or `row 1, column 3`. Its text is made when there is an error only.
+ */
+export interface Place {
+  toString(): string;
+}
+
+/**
+ * How the values of one type are read and written, in the text and in the binary format (pgx: `Codec`). Queries, COPY and what
+ * consists of the type (arrays, ranges, composites) use the same one. Only `readText` is needed: what else is missing is done by way of
+ * text, or refused where the binary format is asked for.
+ *
+ * A reader is given the bytes of one value, `bytes[start..end)`. It reads nothing outside of them, copies what it keeps, and raises
+ * `DataError` for bytes that are no value of its type. A writer raises `DataError` for what the type can't hold.
+ */
+export interface Codec<T = unknown> {
+  /** Reads the server's text. */
+  readonly readText: Loader;
+  /** Reads the binary format: gives what `readText` gives of the same value. */
+  readonly readBinary?: Loader | undefined;
+  /**
+   * Whether the results of prepared statements are asked for in the binary format: columns of the type and of arrays of it, or arrays
+   * only. It has to be less work, and to give the same whatever the session's settings are.
+   */
+  readonly preferBinary?: 'columns' | 'arrays' | undefined;
+  /** Whether the text depends on `DateStyle`: then the binary format is asked for under ISO only, so that both load the same. */
+  readonly followsDateStyle?: boolean | undefined;
+  /**
+   * Whether `writeText` and `writeBinary` take a value, where its type is known: in a COPY whose columns have types, in a composite's
+   * field. Other values go as the text that the dumper of their class gives.
+   */
+  takes?(value: unknown): boolean;
+  /** Writes a value as the server's text; null for NULL. */
+  writeText?(value: T, place: string): string | null;
+  /** Appends a value in the binary format, without its length. */
+  writeBinary?(value: T, out: ByteWriter, place: Place): void;
+  /** Appends the binary format of a value given as text, in the form in which the server writes it; for values that have a dumper. */
+  textToBinary?: ((text: string, out: ByteWriter, place: Place) => void) | undefined;
+  /** The text that the server would write, for a loader of text that a user has registered. */
+  binaryToText?: Reader<string> | undefined;
+}
+
+/**
+ * Appends a value in the binary format; false for NULL, of which nothing is written. Unless the type has been `named` (by
+ * `setTypes()`), a string is text of the type, also where the type has strings among its values, as JSON has.
+ */
+export type ValueWriter = (value: unknown, out: ByteWriter, place: Place, named: boolean) => boolean;
+
+/** A codec as it is in use: with the loaders and dumpers that users have registered, which are given text. */
+export interface BoundCodec extends Codec {
+  /** Writes any value that can be sent; there is none if the type has no binary format here. */
+  readonly write?: ValueWriter | undefined;
+}
+
+/** Reads a type whose values have `size` bytes in the binary format. */
+export function fixed<T>(type: string, size: number, read: (bytes: Buffer, start: number) => T): Reader<T> {
+  return (bytes, start, end) => {
+    if (end - start !== size) throw wrongSize(type, start, end);
+    return read(bytes, start);
+  };
+}
+
+/** Reads a type whose values have at least `size` bytes in the binary format. */
+export function sized<T>(type: string, size: number, read: Reader<T>): Reader<T> {
+  return (bytes, start, end) => {
+    if (end - start < size) throw wrongSize(type, start, end);
+    return read(bytes, start, end);
+  };
+}
+
+/** The codec of a type whose values load as the server's text. Text is checked by making the binary format of it. */
+export function textual(
+  type: string,
+  {
+    textToBinary,
+    binaryToText,
+  }: {
+    readonly textToBinary: NonNullable<Codec['textToBinary']>;
+    readonly binaryToText: Reader<string>;
+  },
+): Codec {
+  return {
+    readText: (bytes, start, end) => {
+      const text = bytes.utf8Slice(start, end);
+      try {
+        textToBinary(text, new ByteWriter(SCRATCH), type);
+      } catch {
+        throw notOfType(type, text);
+      }
+      return text;
+    },
+    readBinary: binaryToText,
+    textToBinary,
+    binaryToText,
+  };
+}
+
+const SCRATCH = 64;
+
+/** A codec that reads by a loader of text, also what comes in the binary format. */
+export function withLoader(codec: Codec, loader: Loader): Codec {
+  const { binaryToText } = codec;
+  return {
+    ...codec,
+    readText: loader,
+    readBinary:
+      binaryToText &&
+      ((bytes, start, end) => {
+        const text = Buffer.from(binaryToText(bytes, start, end));
+        return loader(text, 0, text.length);
+      }),
+    preferBinary: undefined,
+  };
+}
+
+/** The error of a binary value whose length is not that of its type. */
+export function wrongSize(type: string, start: number, end: number): errors.DataError {
+  const size = end - start;
+  return new errors.DataError(
+    `a value of ${String(size)} byte${size === 1 ? '' : 's'} is not of type ${type}`,
+  );
+}
+
+/** The error of a binary value that contradicts itself. */
+export function malformed(type: string, problem: string): errors.DataError {
+  return new errors.DataError(`a binary value is not of type ${type}: ${problem}`);
+}
+
+/** The error of a text that is no value of its type. */
+export function notOfType(type: string, text: string): errors.DataError {
+  return new errors.DataError(`${shown(text)} is not of type ${type}`);
+}
+
+/** As `notOfType()`, for the bytes of the text. */
+export function unreadable(type: string, bytes: Buffer, start: number, end: number): errors.DataError {
+  // A character takes four bytes at most.
+  return notOfType(type, bytes.utf8Slice(start, Math.min(end, start + 4 * LONGEST_SHOWN)));
+}
+
+/** The error of a value that can't be written. */
+export function refused(place: Place, problem: string): errors.DataError {
+  return new errors.DataError(`${place.toString()}: ${problem}`);
+}
+
+const LONGEST_SHOWN = 60;
+
+/** A value's text as an error message shows it. */
+export function shown(text: string): string {
+  return `'${text.length <= LONGEST_SHOWN ? text : `${text.slice(0, LONGEST_SHOWN - 1)}…`}'`;
+}
+
+/** Whether a value is an object without a class of its own. */
+export function isPlainObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}

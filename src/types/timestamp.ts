@@ -1,0 +1,199 @@
+import * as errors from '../errors/index.js';
+import type { CodecContext } from './adaptation.js';
+import type { ByteWriter } from './byte-writer.js';
+import { daysFromCivil } from './calendar.js';
+import { fixed, malformed, refused, shown, type Codec, type Place, type Reader } from './codec.js';
+import { infinitySign, outOfRange, parseMoment, zoneMissing, type Moment } from './date-parse.js';
+import { isoStyle } from './date-style.js';
+import {
+  DAY,
+  EPOCH_MILLISECONDS,
+  FIRST_MICROSECOND,
+  INT64_MAX,
+  INT64_MIN,
+  LAST_MICROSECOND,
+  readInt64,
+  timestampText,
+} from './date-text.js';
+import {
+  CLOCK_LENGTH,
+  DAY_LENGTH,
+  DOT,
+  endOfClock,
+  isDay,
+  readOffset,
+  SPACE,
+  two,
+  ZERO,
+} from './iso-bytes.js';
+
+const LETTER_T = 0x54;
+/** `2024-01-02 03:04:05` */
+const MOMENT_LENGTH = DAY_LENGTH + 1 + CLOCK_LENGTH;
+/** So many days of microseconds are exact as a number. */
+const EXACT_DAYS = 100_000;
+
+/** Where the moment ends that begins at `start`; -1 if there is none in the commonest form, `2024-01-02 03:04:05.678`. */
+function endOfMoment(bytes: Buffer, start: number, end: number): number {
+  const isCommon = end - start >= MOMENT_LENGTH && bytes[start + DAY_LENGTH] === SPACE && isDay(bytes, start);
+  return isCommon ? endOfClock(bytes, start + DAY_LENGTH + 1, end, 23) : -1;
+}
+
+function binaryText(type: string, zone: string): Reader<string> {
+  return fixed(type, 8, (bytes, start) => {
+    const text = timestampText(readInt64(bytes, start), zone);
+    if (text === null) throw malformed(type, 'it is out of range');
+    return text;
+  });
+}
+
+function writeInfinity(text: string, out: ByteWriter): boolean {
+  const infinity = infinitySign(text);
+  if (infinity !== 0) out.int64(infinity < 0 ? INT64_MIN : INT64_MAX);
+  return infinity !== 0;
+}
+
+/** `shownValue` is what an error says of it. */
+function writeMoment(
+  { days, microseconds, offset }: Moment,
+  shownValue: string,
+  type: string,
+  out: ByteWriter,
+  place: Place,
+): void {
+  const ofDay = microseconds - (offset ?? 0) * 1_000_000;
+  if (days < -EXACT_DAYS || days > EXACT_DAYS) {
+    const total = BigInt(days) * BigInt(DAY) + BigInt(ofDay);
+    if (total < FIRST_MICROSECOND || total > LAST_MICROSECOND) throw outOfRange(shownValue, type, place);
+    out.int64(total);
+  } else {
+    out.int64(days * DAY + ofDay);
+  }
+}
+
+/** As ISO 8601 has it; what it has no way to write stays as the server writes it. */
+function withLetter(text: string): string {
+  return text.endsWith('BC') ? text : text.replace(' ', 'T');
+}
+
+const timestampToText = binaryText('timestamp', '');
+
+/** timestamp, as ISO 8601 text. */
+export const timestamp = ({ settings }: CodecContext): Codec => ({
+  readText: (bytes, start, end) => {
+    if (endOfMoment(bytes, start, end) !== end) {
+      return withLetter(isoStyle(bytes.latin1Slice(start, end), 'timestamp', settings));
+    }
+    // One text made of the bytes, rather than one put together from two.
+    bytes[start + DAY_LENGTH] = LETTER_T;
+    const text = bytes.latin1Slice(start, end);
+    bytes[start + DAY_LENGTH] = SPACE;
+    return text;
+  },
+  readBinary: (bytes, start, end) => withLetter(timestampToText(bytes, start, end)),
+  textToBinary: (text, out, place) => {
+    if (writeInfinity(text, out)) return;
+    // A zone is ignored, as by the server.
+    writeMoment(
+      { ...parseMoment(text, 'timestamp', place), offset: 0 },
+      shown(text),
+      'timestamp',
+      out,
+      place,
+    );
+  },
+  binaryToText: timestampToText,
+});
+
+/** timestamptz, as a `Date`; microseconds are cut off. What a `Date` can't hold is a `DataError`. */
+export const timestamptz = ({ settings }: CodecContext): Codec<Date> => ({
+  readText: (bytes, start, end) => {
+    // 2024-01-02 03:04:05[.678901]+01[:30[:15]], by far the most frequent form.
+    const at = endOfMoment(bytes, start, end);
+    const offset = at < 0 ? NaN : readOffset(bytes, at, end);
+    if (Number.isNaN(offset)) {
+      return dateOf(isoStyle(bytes.latin1Slice(start, end), 'timestamptz', settings));
+    }
+    let milliseconds = 0;
+    const dot = start + MOMENT_LENGTH;
+    if (bytes[dot] === DOT) {
+      milliseconds = (bytes[dot + 1]! - ZERO) * 100;
+      if (dot + 2 < at) milliseconds += (bytes[dot + 2]! - ZERO) * 10;
+      if (dot + 3 < at) milliseconds += bytes[dot + 3]! - ZERO;
+    }
+    const days = daysFromCivil(
+      two(bytes, start) * 100 + two(bytes, start + 2),
+      two(bytes, start + 5),
+      two(bytes, start + 8),
+    );
+    const seconds = two(bytes, start + 11) * 3600 + two(bytes, start + 14) * 60 + two(bytes, start + 17);
+    return new Date((days * 86_400 + seconds - offset) * 1000 + milliseconds);
+  },
+  readBinary: readInstantBinary,
+  preferBinary: 'columns',
+  followsDateStyle: true,
+  takes: (value) => value instanceof Date,
+  writeBinary: (value, out, place) => {
+    const milliseconds = value.getTime() - EPOCH_MILLISECONDS;
+    if (Number.isNaN(milliseconds)) throw refused(place, 'the Date is invalid');
+    const days = Math.floor(milliseconds / 86_400_000);
+    const moment = { days, microseconds: (milliseconds - days * 86_400_000) * 1000, offset: 0 };
+    writeMoment(moment, 'the Date', 'timestamptz', out, place);
+  },
+  textToBinary: (text, out, place) => {
+    if (writeInfinity(text, out)) return;
+    const moment = parseMoment(text, 'timestamptz', place);
+    if (moment.offset === null) throw zoneMissing(text, 'timestamptz', place);
+    writeMoment(moment, shown(text), 'timestamptz', out, place);
+  },
+  binaryToText: instantToText,
+});
+
+const instantToText = binaryText('timestamptz', '+00');
+
+const readInstantBinary: Reader<Date> = fixed('timestamptz', 8, (bytes, start) => {
+  const microseconds = readInt64(bytes, start);
+  if (typeof microseconds === 'number') return new Date(Math.floor(microseconds / 1000) + EPOCH_MILLISECONDS);
+  const rest = ((microseconds % 1000n) + 1000n) % 1000n;
+  const date = new Date(Number((microseconds - rest) / 1000n) + EPOCH_MILLISECONDS);
+  // The infinities too are beyond a Date.
+  return Number.isNaN(date.getTime()) ? dateOf(instantToText(bytes, start, start + 8)) : date;
+});
+
+const INSTANT =
+  /^(\d{4,6})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?([+-])(\d\d)(?::(\d\d))?(?::(\d\d))?( BC)?$/;
+
+/** An instant as the server writes it under DateStyle ISO. */
+export interface Instant {
+  /** From 1970-01-01T00:00:00Z; beyond what a `Date` holds, too. */
+  readonly milliseconds: number;
+  /** Those that the milliseconds leave over: 0 to 999. */
+  readonly microseconds: number;
+}
+
+/** Reads an instant that `isoStyle()` has given; null for the infinities. */
+export function readInstant(text: string): Instant | null {
+  const match = INSTANT.exec(text);
+  if (match === null) return null;
+  const [, years, month, day, hour, minute, second, fraction = '', sign, hours, minutes, seconds, bc] = match;
+  const year = bc === undefined ? Number(years) : 1 - Number(years);
+  const offset = Number(hours) * 3600 + Number(minutes ?? 0) * 60 + Number(seconds ?? 0);
+  const time = Number(hour) * 3600 + Number(minute) * 60 + Number(second) + (sign === '-' ? offset : -offset);
+  const micros = Number(fraction.padEnd(6, '0'));
+  return {
+    milliseconds:
+      (daysFromCivil(year, Number(month), Number(day)) * 86_400 + time) * 1000 + Math.floor(micros / 1000),
+    microseconds: micros % 1000,
+  };
+}
+
+/** An instant of a form that is rare. */
+function dateOf(text: string): Date {
+  const date = new Date(readInstant(text)?.milliseconds ?? NaN);
+  if (Number.isNaN(date.getTime())) {
+    throw new errors.DataError(
+      `the timestamptz '${text}' can't be held by a Date; cast it to text to see it`,
+    );
+  }
+  return date;
+}
