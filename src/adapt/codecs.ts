@@ -56,7 +56,7 @@ export class Codecs implements CodecContext {
     const source = codecs.get(oid);
     if (source !== undefined) return typeof source === 'function' ? source(this) : source;
     const element = byArrayOid.get(oid);
-    if (element !== undefined) return arrayOf(this.codecFor(element.oid), element, this) as Codec;
+    if (element !== undefined) return arrayOf(this.codecFor(element.oid), element, this);
     const base = byOid.get(oid)?.baseOid;
     return base === undefined ? unknown : this.codecFor(base);
   }

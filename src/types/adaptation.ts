@@ -57,8 +57,8 @@ export interface Adapters {
 
 /** What the codec of a type that consists of others, or whose text depends on the session's settings, is made of. */
 export interface CodecContext {
-  /** The codec of another type. */
-  codecFor(oid: number): BoundCodec;
+  /** Gives the codec of another type. */
+  readonly codecFor: (oid: number) => BoundCodec;
   /** The settings that the server reports, as they are at the moment. */
   readonly settings: SessionSettings;
   /** What dumps the values of each class. */

@@ -26,7 +26,8 @@ export function checkedCodec<T>(codec: Codec<T>): Codec<T> {
       throw new errors.ProgrammingError(`expected ${name} of a codec to be a function, got ${typeof value}`);
     }
   }
-  if ((codec.writeText ?? codec.writeBinary) !== undefined && codec.takes === undefined) {
+  const { writeText, writeBinary, takes }: Readonly<Record<string, unknown>> = { ...codec };
+  if ((writeText ?? writeBinary) !== undefined && takes === undefined) {
     throw new errors.ProgrammingError(
       'a codec that writes values needs takes(), which says what values these are',
     );

@@ -36,7 +36,7 @@ export interface Codec<T = unknown> {
    * Whether `writeText` and `writeBinary` take a value, where its type is known: in a COPY whose columns have types, in a composite's
    * field. Other values go as the text that the dumper of their class gives.
    */
-  takes?(value: unknown): boolean;
+  takes?: ((value: unknown) => boolean) | undefined;
   /** Writes a value as the server's text; null for NULL. */
   writeText?(value: T, place: string): string | null;
   /** Appends a value in the binary format, without its length. */
