@@ -1,61 +1,46 @@
 import * as errors from '../errors/index.js';
-import { readInt32 } from '../wire/integers.js';
 import type { Loader } from '../wire/row-decoder.js';
 import type { CodecContext, TypeEntry } from './adaptation.js';
+import { BinaryReader } from './binary-reader.js';
 import type { ByteWriter } from './byte-writer.js';
-import { malformed, refused, type BoundCodec, type Codec, type Place } from './codec.js';
-import { readText } from './text.js';
+import {
+  compound,
+  malformed,
+  refused,
+  type BoundCodec,
+  type Codec,
+  type Place,
+  type ValueWriter,
+} from './codec.js';
 
 /** The server's own limit. */
 export const MOST_DIMENSIONS = 6;
 
 /** The codec of arrays of any depth. Lower bounds other than 1 have no place in JavaScript. */
 export function arrayOf(element: BoundCodec, type: TypeEntry, context: CodecContext): Codec<unknown[]> {
-  const { readBinary, write, textToBinary, binaryToText } = element;
   const { delimiter } = type;
+  // A type whose values are read in the same way is as good: varchar for text.
+  const fits = (oid: number): boolean => context.codecFor(oid).readBinary === element.readBinary;
   const isLevel = (value: unknown): value is unknown[] =>
     Array.isArray(value) && context.adapters.dumperForObject(value) === undefined;
-  const readTexts = textReader(readText, delimiter);
-  const binaryReader = (read: Loader): Loader => {
-    // A type whose values are read in the same way is as good: varchar for text.
-    const fits = (oid: number): boolean => context.codecFor(oid).readBinary === readBinary;
-    return (bytes, start, end) => new BinaryArrayReader(bytes, start, end, read, type, fits).array();
+  const make = ([part]: readonly BoundCodec[]): Codec<unknown[]> => {
+    const { readText, readBinary, write } = part!;
+    return {
+      readText: textReader(readText, delimiter),
+      readBinary: readBinary && binaryReader(readBinary, type, fits),
+      takes: Array.isArray,
+      writeBinary:
+        write &&
+        ((array, out, place) => {
+          writeArray(array, type.oid, isLevel, write, out, place);
+        }),
+    };
   };
-  const readBinaryTexts = binaryToText && binaryReader(binaryToText);
   return {
-    readText: textReader(element.readText, delimiter),
-    readBinary: readBinary && binaryReader(readBinary),
-    preferBinary: element.preferBinary === undefined ? undefined : 'columns',
+    ...compound([element], make, (array) => arrayText(array as Texts, delimiter)),
+    preferBinary: element.preferBinary && 'columns',
     followsDateStyle: element.followsDateStyle,
-    takes: Array.isArray,
-    ...(write && {
-      writeBinary: (array, out, place) => {
-        writeArray(array, type.oid, isLevel, out, place, (value) => write(value, out, place, true));
-      },
-    }),
-    textToBinary:
-      textToBinary &&
-      ((text, out, place) => {
-        const array = parsed(readTexts, text, place) as unknown[];
-        writeArray(array, type.oid, Array.isArray, out, place, (value) => {
-          if (value !== null) textToBinary(value as string, out, place);
-          return value !== null;
-        });
-      }),
-    binaryToText:
-      readBinaryTexts &&
-      ((bytes, start, end) => arrayText(readBinaryTexts(bytes, start, end) as Texts, delimiter)),
   };
-}
-
-/** What `read` makes of a text, whose faults are those of the value at `place`. */
-export function parsed(read: Loader, text: string, place: Place): unknown {
-  const bytes = Buffer.from(text);
-  try {
-    return read(bytes, 0, bytes.length);
-  } catch (error) {
-    throw refused(place, (error as Error).message);
-  }
 }
 
 type Texts = readonly (string | null | Texts)[];
@@ -216,104 +201,48 @@ function isNull(bytes: Buffer, start: number, end: number): boolean {
 
 // --- the binary format: dimensions, whether there is a NULL, the elements' type, length and lower bound of each dimension, elements
 
-class BinaryArrayReader {
-  readonly #bytes: Buffer;
-  readonly #end: number;
-  readonly #readElement: Loader;
-  readonly #type: TypeEntry;
-  readonly #fits: (oid: number) => boolean;
-  readonly #lengths: number[] = [];
-  #at: number;
-
-  constructor(
-    bytes: Buffer,
-    start: number,
-    end: number,
-    readElement: Loader,
-    type: TypeEntry,
-    fits: (oid: number) => boolean,
-  ) {
-    this.#bytes = bytes;
-    this.#at = start;
-    this.#end = end;
-    this.#readElement = readElement;
-    this.#type = type;
-    this.#fits = fits;
-  }
-
-  array(): unknown[] {
-    const dimensions = this.#int32();
-    if (dimensions < 0 || dimensions > MOST_DIMENSIONS) throw this.#contradiction();
+function binaryReader(readElement: Loader, { name, oid }: TypeEntry, fits: (oid: number) => boolean): Loader {
+  const arrayName = `${name}[]`;
+  return (bytes, start, end) => {
+    const reader = new BinaryReader(arrayName, bytes, start, end);
+    const dimensions = reader.int32();
+    if (dimensions < 0 || dimensions > MOST_DIMENSIONS) throw reader.contradiction();
     // Whether there are NULLs.
-    this.#int32();
-    const oid = this.#int32() >>> 0;
-    if (oid !== this.#type.oid && !this.#fits(oid)) {
-      throw malformed(`${this.#type.name}[]`, `its elements are of the type with the oid ${String(oid)}`);
+    reader.int32();
+    const found = reader.oid();
+    if (found !== oid && !fits(found)) {
+      throw malformed(arrayName, `its elements are of the type with the oid ${String(found)}`);
     }
+    const lengths: number[] = [];
     let elements = 1;
     for (let i = 0; i < dimensions; i++) {
-      const length = this.#int32();
+      const length = reader.int32();
       // The lower bound has no place in JavaScript.
-      this.#int32();
+      reader.int32();
       elements *= length;
       // Each element takes four bytes at least, so that no more than have arrived is made room for.
-      if (length < 0 || elements > (this.#end - this.#at) / 4) throw this.#contradiction();
-      this.#lengths.push(length);
+      if (length < 0 || elements > reader.left / 4) throw reader.contradiction();
+      lengths.push(length);
     }
-    const array = dimensions === 0 || elements === 0 ? [] : this.#level(0);
-    if (this.#at !== this.#end) throw this.#contradiction();
+    const level = (depth: number): unknown[] => {
+      const length = lengths[depth]!;
+      if (depth + 1 === dimensions) return reader.values(length, readElement);
+      return Array.from({ length }, () => level(depth + 1));
+    };
+    const array = dimensions === 0 || elements === 0 ? [] : level(0);
+    reader.end();
     return array;
-  }
-
-  #level(depth: number): unknown[] {
-    const length = this.#lengths[depth]!;
-    const elements = new Array<unknown>(length);
-    if (depth + 1 < this.#lengths.length) {
-      for (let i = 0; i < length; i++) elements[i] = this.#level(depth + 1);
-      return elements;
-    }
-    const bytes = this.#bytes;
-    const end = this.#end;
-    const readElement = this.#readElement;
-    let at = this.#at;
-    for (let i = 0; i < length; i++) {
-      if (at + 4 > end) throw this.#contradiction();
-      const size = readInt32(bytes, at);
-      at += 4;
-      if (size < 0) {
-        if (size !== -1) throw this.#contradiction();
-        elements[i] = null;
-        continue;
-      }
-      const stop = at + size;
-      if (stop > end) throw this.#contradiction();
-      elements[i] = readElement(bytes, at, stop);
-      at = stop;
-    }
-    this.#at = at;
-    return elements;
-  }
-
-  #int32(): number {
-    const at = this.#at;
-    if (at + 4 > this.#end) throw this.#contradiction();
-    this.#at = at + 4;
-    return readInt32(this.#bytes, at);
-  }
-
-  #contradiction(): Error {
-    return malformed(`${this.#type.name}[]`, 'its parts contradict its length');
-  }
+  };
 }
 
-/** `isLevel` tells an array from an element, `writeElement` gives false for NULL. */
+/** `isLevel` tells an array from an element. */
 function writeArray(
   array: readonly unknown[],
   elementOid: number,
   isLevel: (value: unknown) => value is unknown[],
+  write: ValueWriter,
   out: ByteWriter,
   place: Place,
-  writeElement: (value: unknown) => boolean,
 ): void {
   const shape = shapeOf(array, isLevel, place);
   const isEmpty = shape.includes(0);
@@ -338,7 +267,7 @@ function writeArray(
       }
       const start = out.length;
       out.int32(-1);
-      if (writeElement(value)) out.setInt32(start, out.length - start - 4);
+      if (write(value, out, place, true)) out.setInt32(start, out.length - start - 4);
       else hasNull = true;
     }
   };

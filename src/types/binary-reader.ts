@@ -34,7 +34,7 @@ export class BinaryReader {
   /** How many parts follow, of `size` bytes at least: more than have arrived there can't be. */
   count(size: number): number {
     const count = this.int32();
-    if (count < 0 || count > (this.#end - this.#at) / size) throw this.contradiction();
+    if (count < 0 || count > this.left / size) throw this.contradiction();
     return count;
   }
 
@@ -45,6 +45,35 @@ export class BinaryReader {
     if (length < 0) throw this.contradiction();
     const start = this.#take(length);
     return read(this.#bytes, start, start + length);
+  }
+
+  /** So many values, each with its length before it; null for NULL. */
+  values(count: number, read: Reader<unknown>): unknown[] {
+    const bytes = this.#bytes;
+    const end = this.#end;
+    const values = new Array<unknown>(count);
+    let at = this.#at;
+    for (let i = 0; i < count; i++) {
+      if (at + 4 > end) throw this.contradiction();
+      const length = readInt32(bytes, at);
+      at += 4;
+      if (length < 0) {
+        if (length !== -1) throw this.contradiction();
+        values[i] = null;
+        continue;
+      }
+      const stop = at + length;
+      if (stop > end) throw this.contradiction();
+      values[i] = read(bytes, at, stop);
+      at = stop;
+    }
+    this.#at = at;
+    return values;
+  }
+
+  /** How many bytes are left. */
+  get left(): number {
+    return this.#end - this.#at;
   }
 
   /** Checks that nothing is left. */
@@ -59,7 +88,7 @@ export class BinaryReader {
 
   #take(count: number): number {
     const at = this.#at;
-    if (count > this.#end - at) throw this.contradiction();
+    if (count > this.left) throw this.contradiction();
     this.#at = at + count;
     return at;
   }

@@ -7,76 +7,56 @@ const FUNCTIONS = [
   'readText',
   'readBinary',
   'takes',
+  'binaryToText',
   'writeText',
   'writeBinary',
   'textToBinary',
-  'binaryToText',
-] as const;
+];
+const WRITERS = ['writeText', 'writeBinary', 'textToBinary'];
 
-/** A codec made of a user's, which may throw whatever it likes. Raises `ProgrammingError` for one that lacks a function it needs. */
+type Functions = Readonly<Record<string, ((...args: unknown[]) => unknown) | undefined>>;
+
+/** A codec made of a user's, whose writers may throw whatever they like. Raises `ProgrammingError` for one that lacks what it needs. */
 export function checkedCodec<T>(codec: Codec<T>): Codec<T> {
   if (typeof codec !== 'object' || (codec as unknown) === null) {
     throw new errors.ProgrammingError(
       `expected a codec to be an object, got ${codec === null ? 'null' : typeof codec}`,
     );
   }
+  const functions = codec as unknown as Functions;
+  const checked: Record<string, unknown> = {
+    preferBinary: codec.readBinary && codec.preferBinary,
+    followsDateStyle: codec.followsDateStyle,
+  };
   for (const name of FUNCTIONS) {
-    const value: unknown = codec[name];
-    if (typeof value !== 'function' && (value !== undefined || name === 'readText')) {
-      throw new errors.ProgrammingError(`expected ${name} of a codec to be a function, got ${typeof value}`);
+    const given: unknown = functions[name];
+    if (given === undefined && name !== 'readText') continue;
+    if (typeof given !== 'function') {
+      throw new errors.ProgrammingError(`expected ${name} of a codec to be a function, got ${typeof given}`);
     }
+    checked[name] = WRITERS.includes(name)
+      ? (value: unknown, ...where: Place[]) => written(functions, name, value, where)
+      : (...args: unknown[]) => functions[name]!(...args);
   }
-  const { writeText, writeBinary, takes }: Readonly<Record<string, unknown>> = { ...codec };
-  if ((writeText ?? writeBinary) !== undefined && takes === undefined) {
+  if ((checked['writeText'] ?? checked['writeBinary']) !== undefined && checked['takes'] === undefined) {
     throw new errors.ProgrammingError(
       'a codec that writes values needs takes(), which says what values these are',
     );
   }
-  const { preferBinary, followsDateStyle } = codec;
-  return {
-    readText: (bytes, start, end) => codec.readText(bytes, start, end),
-    ...(codec.readBinary && { readBinary: (bytes, start, end) => codec.readBinary!(bytes, start, end) }),
-    preferBinary: codec.readBinary && preferBinary,
-    followsDateStyle,
-    ...(codec.takes && { takes: (value) => codec.takes!(value) }),
-    ...(codec.writeText && {
-      writeText: (value, place) =>
-        checkedText(
-          guarded(place, () => codec.writeText!(value, place)),
-          place,
-        ),
-    }),
-    ...(codec.writeBinary && {
-      writeBinary: (value, out, place) => {
-        guarded(place, () => {
-          codec.writeBinary!(value, out, place);
-        });
-      },
-    }),
-    ...(codec.textToBinary && {
-      textToBinary: (text, out, place) => {
-        guarded(place, () => {
-          codec.textToBinary!(text, out, place);
-        });
-      },
-    }),
-    ...(codec.binaryToText && {
-      binaryToText: (bytes, start, end) => codec.binaryToText!(bytes, start, end),
-    }),
-  };
+  return checked as unknown as Codec<T>;
 }
 
-function guarded<R>(place: Place, write: () => R): R {
+/** What a writer gives, whose last argument is the place of the value. */
+function written(functions: Functions, name: string, value: unknown, where: readonly Place[]): unknown {
+  const place = where.at(-1)!;
+  let text: unknown;
   try {
-    return write();
+    text = functions[name]!(value, ...where);
   } catch (error) {
     if (error instanceof errors.Error) throw error;
     throw refused(place, `the codec of the value's type failed: ${thrownText(error)}`);
   }
-}
-
-function checkedText(text: unknown, place: Place): string | null {
-  if (text === null) return null;
+  if (name !== 'writeText' || text === null) return text;
   if (typeof text === 'string') return checkText(text, place);
   throw refused(place, `writeText() of a codec has to return text or null, got ${typeof text}`);
 }

@@ -12,6 +12,9 @@ export interface Place {
   toString(): string;
 }
 
+/** Appends a value in the binary format, without its length; `place` says which one it is. */
+type Writer<T> = { write(value: T, out: ByteWriter, place: Place): void }['write'];
+
 /**
  * How the values of one type are read and written, in the text and in the binary format (pgx: `Codec`). Queries, COPY and what
  * consists of the type (arrays, ranges, composites) use the same one. Only `readText` is needed: what else is missing is done by way of
@@ -40,7 +43,7 @@ export interface Codec<T = unknown> {
   /** Writes a value as the server's text; null for NULL. */
   writeText?(value: T, place: string): string | null;
   /** Appends a value in the binary format, without its length. */
-  writeBinary?(value: T, out: ByteWriter, place: Place): void;
+  writeBinary?: Writer<T> | undefined;
   /** Appends the binary format of a value given as text, in the form in which the server writes it; for values that have a dumper. */
   textToBinary?: ((text: string, out: ByteWriter, place: Place) => void) | undefined;
   /** The text that the server would write, for a loader of text that a user has registered. */
@@ -103,6 +106,48 @@ export function textual(
 }
 
 const SCRATCH = 64;
+
+/**
+ * The codec of a type whose values consist of others: what `make` makes of their codecs, and the ways between its text and its binary
+ * format, by a value that has texts for its parts. `textOf` gives the text of such a value.
+ */
+export function compound<V>(
+  parts: readonly BoundCodec[],
+  make: (parts: readonly BoundCodec[]) => Codec<V>,
+  textOf: (value: V) => string,
+): Codec<V> {
+  const { readText, readBinary, writeBinary } = make(parts.map(withTexts));
+  return {
+    ...make(parts),
+    textToBinary:
+      writeBinary &&
+      ((text, out, place) => {
+        const bytes = Buffer.from(text);
+        let value: unknown;
+        try {
+          value = readText(bytes, 0, bytes.length);
+        } catch (error) {
+          throw refused(place, (error as Error).message);
+        }
+        writeBinary(value as V, out, place);
+      }),
+    binaryToText: readBinary && ((bytes, start, end) => textOf(readBinary(bytes, start, end) as V)),
+  };
+}
+
+/** The codec whose values are the texts of those of another. */
+function withTexts({ textToBinary, binaryToText }: BoundCodec): BoundCodec {
+  return {
+    readText: (bytes, start, end) => bytes.utf8Slice(start, end),
+    readBinary: binaryToText,
+    write:
+      textToBinary &&
+      ((value, out, place) => {
+        if (value !== null) textToBinary(value as string, out, place);
+        return value !== null;
+      }),
+  };
+}
 
 /** A codec that reads by a loader of text, also what comes in the binary format. */
 export function withLoader(codec: Codec, loader: Loader): Codec {

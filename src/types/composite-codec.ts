@@ -2,10 +2,16 @@ import * as errors from '../errors/index.js';
 import { thrownText } from '../errors/thrown.js';
 import type { Loader } from '../wire/row-decoder.js';
 import type { CodecContext } from './adaptation.js';
-import { parsed } from './array.js';
 import { BinaryReader } from './binary-reader.js';
 import type { ByteWriter } from './byte-writer.js';
-import { isPlainObject, type BoundCodec, type Codec } from './codec.js';
+import {
+  compound,
+  isPlainObject,
+  type BoundCodec,
+  type Codec,
+  type Place,
+  type ValueWriter,
+} from './codec.js';
 import { compositeText, fieldValues, type CompositeFields } from './composite-fields.js';
 import { FieldReader, quoteField } from './field-reader.js';
 import { readText } from './text.js';
@@ -17,47 +23,39 @@ export function compositeOf(
   { codecFor, adapters }: CodecContext,
 ): Codec<object> {
   const fields = type.fieldTypes.map((oid) => codecFor(oid));
-  const readTexts = textReader(
-    type,
-    fields.map(() => readText),
-    (values) => values,
+  const own = fieldsCodec(type, fields, make);
+  const texts = compound(
+    fields,
+    (parts) => fieldsCodec(type, parts, (values) => values),
+    (values) => `(${(values as (string | null)[]).map(quoteField).join(',')})`,
   );
-  const binaryReaders = every(fields, (field) => field.readBinary);
-  const binaryToTexts = every(fields, (field) => field.binaryToText);
-  const readBinaryTexts =
-    binaryToTexts && binaryReader(type, binaryToTexts, (values) => values as (string | null)[]);
+  return {
+    ...texts,
+    ...own,
+    takes: isPlainObject,
+    writeText: (object, place) => compositeText(type, fieldValues(type, object, place), adapters, place),
+  };
+}
+
+function fieldsCodec(
+  type: CompositeFields,
+  fields: readonly BoundCodec[],
+  make: (values: unknown[]) => unknown,
+): Codec<object> {
+  const readers = every(fields, (field) => field.readBinary);
   const writers = every(fields, (field) => field.write);
-  const textsToBinary = every(fields, (field) => field.textToBinary);
   return {
     readText: textReader(
       type,
       fields.map((field) => field.readText),
       make,
     ),
-    readBinary: binaryReaders && binaryReader(type, binaryReaders, make),
-    takes: isPlainObject,
-    writeText: (object, place) => compositeText(type, fieldValues(type, object, place), adapters, place),
-    ...(writers && {
-      writeBinary: (object, out, place) => {
-        const values = fieldValues(type, object, place);
-        writeFields(type, out, (i) =>
-          writers[i]!(values[i], out, `${place.toString()}.${type.fieldNames[i]!}`, false),
-        );
-      },
-    }),
-    textToBinary:
-      textsToBinary &&
-      ((text, out, place) => {
-        const values = parsed(readTexts, text, place) as (string | null)[];
-        writeFields(type, out, (i) => {
-          const value = values[i]!;
-          if (value !== null) textsToBinary[i]!(value, out, place);
-          return value !== null;
-        });
+    readBinary: readers && binaryReader(type, readers, make),
+    writeBinary:
+      writers &&
+      ((object, out, place) => {
+        writeFields(type, writers, fieldValues(type, object, place), out, place);
       }),
-    binaryToText:
-      readBinaryTexts &&
-      ((bytes, start, end) => `(${readBinaryTexts(bytes, start, end).map(quoteField).join(',')})`),
   };
 }
 
@@ -172,13 +170,19 @@ function binaryReader<T>(
   };
 }
 
-/** `writeField` gives false for NULL. */
-function writeFields(type: CompositeFields, out: ByteWriter, writeField: (i: number) => boolean): void {
-  out.int32(type.fieldTypes.length);
-  for (let i = 0; i < type.fieldTypes.length; i++) {
-    out.int32(type.fieldTypes[i]!);
+function writeFields(
+  { fieldNames, fieldTypes }: CompositeFields,
+  writers: readonly ValueWriter[],
+  values: readonly unknown[],
+  out: ByteWriter,
+  place: Place,
+): void {
+  out.int32(writers.length);
+  writers.forEach((write, i) => {
+    out.int32(fieldTypes[i]!);
     const start = out.length;
     out.int32(-1);
-    if (writeField(i)) out.setInt32(start, out.length - start - 4);
-  }
+    const isThere = write(values[i], out, `${place.toString()}.${fieldNames[i]!}`, false);
+    if (isThere) out.setInt32(start, out.length - start - 4);
+  });
 }

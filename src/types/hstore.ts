@@ -94,79 +94,41 @@ function set(object: Record<string, string | null>, key: string, value: string |
   }
 }
 
+const PLAIN = /[^"\\]*/y;
+const ARROW = /\s*=>\s*/y;
+const NULL = /NULL/y;
+const COMMA = /\s*,\s*/y;
+
 /** Reads the text that the server writes: `"key"=>"value", "other"=>NULL`. */
 function parse(text: string): Hstore {
   const loaded: Record<string, string | null> = {};
-  const scanner = new Scanner(text);
-  scanner.skipSpace();
-  while (!scanner.atEnd) {
-    const key = scanner.string();
-    scanner.skipSpace();
-    scanner.expect('=>');
-    scanner.skipSpace();
-    set(loaded, key, scanner.takes('NULL') ? null : scanner.string());
-    scanner.skipSpace();
-    if (!scanner.atEnd) {
-      scanner.expect(',');
-      scanner.skipSpace();
+  let at = 0;
+  const malformedAt = (index: number): Error =>
+    new errors.DataError(`the hstore is malformed at ${text.slice(index, index + 60)}`);
+  const takes = (pattern: RegExp): string | null => {
+    pattern.lastIndex = at;
+    const found = pattern.exec(text)?.[0] ?? null;
+    at += found?.length ?? 0;
+    return found;
+  };
+  // What stands between double quotes; a backslash stands before one, or before another.
+  const string = (): string => {
+    const start = at;
+    if (text[at++] !== '"') throw malformedAt(start);
+    let content = takes(PLAIN)!;
+    while (text[at] === '\\' && at + 1 < text.length) {
+      content += text[at + 1]!;
+      at += 2;
+      content += takes(PLAIN)!;
     }
+    if (text[at++] !== '"') throw malformedAt(start);
+    return content;
+  };
+  while (at < text.length) {
+    if (at > 0 && takes(COMMA) === null) throw malformedAt(at);
+    const key = string();
+    if (takes(ARROW) === null) throw malformedAt(at);
+    set(loaded, key, takes(NULL) === null ? string() : null);
   }
   return loaded;
-}
-
-class Scanner {
-  readonly #text: string;
-  #at = 0;
-
-  constructor(text: string) {
-    this.#text = text;
-  }
-
-  get atEnd(): boolean {
-    return this.#at >= this.#text.length;
-  }
-
-  skipSpace(): void {
-    while (this.#text[this.#at] === ' ') this.#at++;
-  }
-
-  takes(word: string): boolean {
-    const found = this.#text.startsWith(word, this.#at);
-    if (found) this.#at += word.length;
-    return found;
-  }
-
-  expect(word: string): void {
-    if (!this.takes(word)) throw this.#malformed(this.#at);
-  }
-
-  /** What stands between double quotes; a backslash stands before one, or before another. */
-  string(): string {
-    const start = this.#at;
-    this.expect('"');
-    const parts: string[] = [];
-    for (let from = this.#at; ;) {
-      const at = this.#endOfPlain(from);
-      parts.push(this.#text.slice(from, at));
-      if (this.#text[at] === '"') {
-        this.#at = at + 1;
-        return parts.join('');
-      }
-      const escaped = this.#text[at + 1];
-      if (escaped === undefined) throw this.#malformed(start);
-      parts.push(escaped);
-      from = at + 2;
-    }
-  }
-
-  #endOfPlain(from: number): number {
-    const text = this.#text;
-    let at = from;
-    while (at < text.length && text[at] !== '"' && text[at] !== '\\') at++;
-    return at;
-  }
-
-  #malformed(at: number): Error {
-    return new errors.DataError(`the hstore is malformed at ${this.#text.slice(at, at + 60)}`);
-  }
 }

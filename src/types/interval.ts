@@ -1,4 +1,4 @@
-import { fixed, notOfType, refused, shown, type Codec, type Place } from './codec.js';
+import { fixed, notOfType, refused, shown, type Codec } from './codec.js';
 import { infinitySign, microsecondsOf, outOfRange } from './date-parse.js';
 import { INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN, timeText } from './date-text.js';
 
@@ -12,7 +12,7 @@ export interface IntervalFields {
   readonly microseconds: number;
 }
 
-const SECONDS = String.raw`(\d+(?:\.\d{1,6})?)`;
+const SECONDS = String.raw`(\d+(?:\.\d+)?)`;
 
 /** IntervalStyle postgres: 1 year 2 mons -3 days +04:05:06.7 */
 const POSTGRES = new RegExp(
@@ -23,9 +23,10 @@ const VERBOSE = new RegExp(
   String.raw`^@ (?:0|(?:(-?\d+) years? ?)?(?:(-?\d+) mons? ?)?(?:(-?\d+) days? ?)?(?:(-?\d+) hours? ?)?(?:(-?\d+) mins? ?)?` +
     String.raw`(?:(-?)${SECONDS} secs?)?)( ago)?$`,
 );
-/** IntervalStyle iso_8601: P1Y2M-3DT4H5M6.7S */
+/** IntervalStyle iso_8601: P1Y2M-3DT4H5M6.7S; and what else ISO 8601 has, for those who send it. */
 const ISO_8601 = new RegExp(
-  String.raw`^P(?:(-?\d+)Y)?(?:(-?\d+)M)?(?:(-?\d+)D)?(?:T(?:(-?\d+)H)?(?:(-?\d+)M)?(?:(-?)${SECONDS}S)?)?$`,
+  String.raw`^P(?=[-+\dT])(?:([+-]?\d+)Y)?(?:([+-]?\d+)M)?(?:([+-]?\d+)W)?(?:([+-]?\d+)D)?` +
+    String.raw`(?:T(?=[-+\d])(?:([+-]?\d+)H)?(?:([+-]?\d+)M)?(?:([+-]?)${SECONDS}S)?)?$`,
 );
 /** IntervalStyle sql_standard, where signs differ or both parts are there, and then in full: +1-2 -3 +4:05:06.7 */
 const SQL_MIXED = new RegExp(String.raw`^([+-])(\d+)-(\d+) ([+-])(\d+) ([+-])(\d+):(\d\d):${SECONDS}$`);
@@ -37,8 +38,8 @@ const LONGEST = 200;
 
 /** Reads what the server writes of an interval; the four values of `IntervalStyle` can be told apart. Null for anything else. */
 export function readInterval(text: string): IntervalFields | null {
-  const fields = text === '' || text.length > LONGEST ? null : readStyles(text);
-  return fields === null || Object.values(fields).every(Number.isSafeInteger) ? fields : null;
+  const fields = text.length > LONGEST || !/\d/.test(text) ? null : readStyles(text);
+  return fields !== null && Object.values(fields).every(Number.isSafeInteger) ? fields : null;
 }
 
 function readStyles(text: string): IntervalFields | null {
@@ -53,7 +54,15 @@ function readStyles(text: string): IntervalFields | null {
     );
   }
   match = ISO_8601.exec(text);
-  if (match !== null) return signed(1, match.slice(1, 6), match[6], match[7]);
+  if (match !== null) {
+    const [, years, months, weeks = '0', days = '0', hours, minutes, sign, seconds] = match;
+    return signed(
+      1,
+      [years, months, String(7 * Number(weeks) + Number(days)), hours, minutes],
+      sign,
+      seconds,
+    );
+  }
   match = VERBOSE.exec(text);
   if (match !== null) return signed(match[8] === undefined ? 1 : -1, match.slice(1, 6), match[6], match[7]);
   match = SQL_MIXED.exec(text);
@@ -81,7 +90,7 @@ function signed(
 ): IntervalFields {
   const field = (digits: string | undefined): number => factor * Number.parseInt(digits ?? '0', 10) || 0;
   const [whole = '0', fraction = ''] = seconds?.split('.') ?? [];
-  const microseconds = Number(whole) * 1_000_000 + Number(fraction.padEnd(6, '0'));
+  const microseconds = Number(whole) * 1_000_000 + microsecondsOf(fraction);
   return {
     years: field(years),
     months: field(months),
@@ -111,9 +120,6 @@ function decimal(microseconds: number): string {
   const digits = fraction === 0 ? '' : `.${String(fraction).padStart(6, '0').replace(/0+$/, '')}`;
   return `${microseconds < 0 ? '-' : ''}${String(Math.floor(absolute / 1_000_000))}${digits}`;
 }
-
-const ISO_DURATION =
-  /^\s*P(?:([+-]?\d+)Y)?(?:([+-]?\d+)M)?(?:([+-]?\d+)W)?(?:([+-]?\d+)D)?(?:T(?:([+-]?\d+)H)?(?:([+-]?\d+)M)?(?:([+-]?)(\d+)(?:\.(\d+))?S)?)?\s*$/;
 
 /** interval, as an ISO 8601 duration, whatever the session's IntervalStyle is. An infinity stays as the server writes it. */
 export const interval: Codec = {
@@ -145,7 +151,17 @@ export const interval: Codec = {
       for (let i = 0; i < 2; i++) out.int32(infinity < 0 ? INT32_MIN : INT32_MAX);
       return;
     }
-    const { months, days, microseconds } = parseInterval(text, place);
+    const fields = readInterval(text.trim());
+    if (fields === null) {
+      throw refused(
+        place,
+        `${shown(text)} can't be sent as interval: write it as ISO 8601 has it, P1DT2H30M`,
+      );
+    }
+    const { days, hours, minutes } = fields;
+    const months = fields.years * 12 + fields.months;
+    const microseconds =
+      (BigInt(hours) * 3600n + BigInt(minutes) * 60n) * 1_000_000n + BigInt(fields.microseconds);
     const isTooLarge =
       months < INT32_MIN ||
       months > INT32_MAX ||
@@ -160,44 +176,6 @@ export const interval: Codec = {
   },
   binaryToText: fixed('interval', 16, intervalText),
 };
-
-function parseInterval(
-  text: string,
-  place: Place,
-): { readonly months: number; readonly days: number; readonly microseconds: bigint } {
-  const iso = text.length > LONGEST ? null : ISO_DURATION.exec(text);
-  if (iso !== null && /\d/.test(text) && !/T\s*$/.test(text)) {
-    const [
-      ,
-      years = 0,
-      months = 0,
-      weeks = 0,
-      days = 0,
-      hours = '0',
-      minutes = '0',
-      sign,
-      seconds = '0',
-      fraction,
-    ] = iso;
-    const parts = BigInt(seconds) * 1_000_000n + BigInt(microsecondsOf(fraction ?? ''));
-    return {
-      months: Number(years) * 12 + Number(months),
-      days: Number(weeks) * 7 + Number(days),
-      microseconds:
-        (BigInt(hours) * 3600n + BigInt(minutes) * 60n) * 1_000_000n + (sign === '-' ? -parts : parts),
-    };
-  }
-  const fields = readInterval(text.trim());
-  if (fields === null || !/\d/.test(text)) {
-    throw refused(place, `${shown(text)} can't be sent as interval: write it as ISO 8601 has it, P1DT2H30M`);
-  }
-  const { years, months, days, hours, minutes, microseconds } = fields;
-  return {
-    months: years * 12 + months,
-    days,
-    microseconds: (BigInt(hours) * 3600n + BigInt(minutes) * 60n) * 1_000_000n + BigInt(microseconds),
-  };
-}
 
 interface ReadInterval {
   readonly microseconds: bigint;

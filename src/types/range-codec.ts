@@ -2,85 +2,54 @@ import { Multirange } from '../adapt/multirange.js';
 import { Range } from '../adapt/range.js';
 import * as errors from '../errors/index.js';
 import type { Loader } from '../wire/row-decoder.js';
-import { parsed } from './array.js';
 import { BinaryReader } from './binary-reader.js';
 import type { ByteWriter } from './byte-writer.js';
-import {
-  malformed as malformedBinary,
-  type BoundCodec,
-  type Codec,
-  type Place,
-  type Reader,
-} from './codec.js';
+import { compound, malformed as malformedBinary } from './codec.js';
+import type { BoundCodec, Codec, Place, Reader, ValueWriter } from './codec.js';
 import { FieldReader, quoteField } from './field-reader.js';
-import { readText } from './text.js';
 
 type Bounds = Range<unknown>;
 
 /** The codec of ranges, whose bounds have the codec `bound`. `name` is the type's, for error messages. */
 export function rangeOf(bound: BoundCodec, name: string): Codec<Bounds> {
-  const { readBinary, write, textToBinary, binaryToText } = bound;
-  const readTexts = textReader(readText);
-  return {
-    readText: textReader(bound.readText),
-    readBinary: readBinary && binaryReader(readBinary, name),
-    takes: (value) => value instanceof Range,
-    ...(write && {
-      writeBinary: (range, out, place) => {
-        writeRange(range, out, (value) => write(value, out, place, true));
-      },
-    }),
-    textToBinary:
-      textToBinary &&
-      ((text, out, place) => {
-        writeRangeOfTexts(parsed(readTexts, text, place) as Bounds, out, place, textToBinary);
-      }),
-    binaryToText:
-      binaryToText && ((bytes, start, end) => rangeText(binaryReader(binaryToText, name)(bytes, start, end))),
+  const make = ([part]: readonly BoundCodec[]): Codec<Bounds> => {
+    const { readText, readBinary, write } = part!;
+    return {
+      readText: textReader(readText),
+      readBinary: readBinary && binaryReader(readBinary, name),
+      takes: (value) => value instanceof Range,
+      writeBinary:
+        write &&
+        ((range, out, place) => {
+          writeRange(range, write, out, place);
+        }),
+    };
   };
+  return compound([bound], make, rangeText);
 }
 
 /** The codec of multiranges, the bounds of whose ranges have the codec `bound`. */
 export function multirangeOf(bound: BoundCodec, name: string): Codec<Multirange<unknown>> {
-  const { readBinary, write, textToBinary, binaryToText } = bound;
-  const readTexts = multirangeTextReader(readText);
-  const readRanges = (read: Loader): Reader<Bounds[]> => {
-    const readRange = binaryReader(read, name);
-    return (bytes, start, end) => {
-      const reader = new BinaryReader(name, bytes, start, end);
-      // Each range has its length, and flags.
-      const ranges = Array.from({ length: reader.count(5) }, () => {
-        const range = reader.value(readRange);
-        if (range === null) throw reader.contradiction();
-        return range;
-      });
-      reader.end();
-      return ranges;
+  const make = ([part]: readonly BoundCodec[]): Codec<Multirange<unknown>> => {
+    const { readText, readBinary, write } = part!;
+    return {
+      readText: multirangeTextReader(readText),
+      readBinary: readBinary && multirangeBinaryReader(readBinary, name),
+      takes: (value) => value instanceof Multirange,
+      writeBinary:
+        write &&
+        ((multirange, out, place) => {
+          out.int32(multirange.length);
+          for (const range of multirange) {
+            const start = out.length;
+            out.int32(0);
+            writeRange(range, write, out, place);
+            out.setInt32(start, out.length - start - 4);
+          }
+        }),
     };
   };
-  return {
-    readText: multirangeTextReader(bound.readText),
-    readBinary:
-      readBinary && ((bytes, start, end) => new Multirange(readRanges(readBinary)(bytes, start, end))),
-    takes: (value) => value instanceof Multirange,
-    ...(write && {
-      writeBinary: (multirange, out, place) => {
-        writeRanges(multirange, out, (range) => {
-          writeRange(range, out, (value) => write(value, out, place, true));
-        });
-      },
-    }),
-    textToBinary:
-      textToBinary &&
-      ((text, out, place) => {
-        writeRanges(parsed(readTexts, text, place) as Multirange<unknown>, out, (range) => {
-          writeRangeOfTexts(range, out, place, textToBinary);
-        });
-      }),
-    binaryToText:
-      binaryToText &&
-      ((bytes, start, end) => `{${readRanges(binaryToText)(bytes, start, end).map(rangeText).join(',')}}`),
-  };
+  return compound([bound], make, ({ ranges }) => `{${ranges.map(rangeText).join(',')}}`);
 }
 
 // --- the text format
@@ -185,15 +154,30 @@ function binaryReader(readBound: Loader, name: string): Reader<Bounds> {
   };
 }
 
-/** `writeBound` gives false for a bound that there is not. */
-function writeRange(range: Bounds, out: ByteWriter, writeBound: (value: unknown) => boolean): void {
+/** How many ranges, and each with its length. */
+function multirangeBinaryReader(readBound: Loader, name: string): Loader {
+  const readRange = binaryReader(readBound, name);
+  return (bytes, start, end) => {
+    const reader = new BinaryReader(name, bytes, start, end);
+    // Each range has its length, and flags.
+    const ranges = Array.from({ length: reader.count(5) }, () => {
+      const range = reader.value(readRange);
+      if (range === null) throw reader.contradiction();
+      return range;
+    });
+    reader.end();
+    return new Multirange(ranges);
+  };
+}
+
+function writeRange(range: Bounds, write: ValueWriter, out: ByteWriter, place: Place): void {
   const flagsAt = out.length;
   out.int8(0);
   let flags = 0;
   const bound = (value: unknown, missing: number): void => {
     const start = out.length;
     out.int32(0);
-    if (writeBound(value)) {
+    if (write(value, out, place, true)) {
       out.setInt32(start, out.length - start - 4);
     } else {
       out.length = start;
@@ -209,27 +193,4 @@ function writeRange(range: Bounds, out: ByteWriter, writeBound: (value: unknown)
     bound(range.upper, UPPER_INFINITE);
   }
   out.bytes[flagsAt] = flags;
-}
-
-function writeRangeOfTexts(
-  range: Bounds,
-  out: ByteWriter,
-  place: Place,
-  textToBinary: NonNullable<Codec['textToBinary']>,
-): void {
-  writeRange(range, out, (text) => {
-    if (text !== null) textToBinary(text as string, out, place);
-    return text !== null;
-  });
-}
-
-/** How many ranges, and each with its length. */
-function writeRanges(multirange: Multirange<unknown>, out: ByteWriter, write: (range: Bounds) => void): void {
-  out.int32(multirange.length);
-  for (const range of multirange) {
-    const start = out.length;
-    out.int32(0);
-    write(range);
-    out.setInt32(start, out.length - start - 4);
-  }
 }

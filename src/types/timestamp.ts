@@ -160,9 +160,6 @@ const readInstantBinary: Reader<Date> = fixed('timestamptz', 8, (bytes, start) =
   return Number.isNaN(date.getTime()) ? dateOf(instantToText(bytes, start, start + 8)) : date;
 });
 
-const INSTANT =
-  /^(\d{4,6})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?([+-])(\d\d)(?::(\d\d))?(?::(\d\d))?( BC)?$/;
-
 /** An instant as the server writes it under DateStyle ISO. */
 export interface Instant {
   /** From 1970-01-01T00:00:00Z; beyond what a `Date` holds, too. */
@@ -173,17 +170,12 @@ export interface Instant {
 
 /** Reads an instant that `isoStyle()` has given; null for the infinities. */
 export function readInstant(text: string): Instant | null {
-  const match = INSTANT.exec(text);
-  if (match === null) return null;
-  const [, years, month, day, hour, minute, second, fraction = '', sign, hours, minutes, seconds, bc] = match;
-  const year = bc === undefined ? Number(years) : 1 - Number(years);
-  const offset = Number(hours) * 3600 + Number(minutes ?? 0) * 60 + Number(seconds ?? 0);
-  const time = Number(hour) * 3600 + Number(minute) * 60 + Number(second) + (sign === '-' ? offset : -offset);
-  const micros = Number(fraction.padEnd(6, '0'));
+  if (infinitySign(text) !== 0) return null;
+  const { days, microseconds, offset } = parseMoment(text, 'timestamptz', 'timestamptz');
+  const ofDay = microseconds - (offset ?? 0) * 1_000_000;
   return {
-    milliseconds:
-      (daysFromCivil(year, Number(month), Number(day)) * 86_400 + time) * 1000 + Math.floor(micros / 1000),
-    microseconds: micros % 1000,
+    milliseconds: days * 86_400_000 + Math.floor(ofDay / 1000) + EPOCH_MILLISECONDS,
+    microseconds: ((ofDay % 1000) + 1000) % 1000,
   };
 }
 
