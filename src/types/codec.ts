@@ -78,7 +78,7 @@ export function sized<T>(type: string, size: number, read: Reader<T>): Reader<T>
   };
 }
 
-/** The codec of a type whose values load as the server's text. Text is checked by making the binary format of it. */
+/** The codec of a type whose values load as the server's text: what is written of a text is read again, so that it is certain to be one. */
 export function textual(
   type: string,
   {
@@ -92,12 +92,13 @@ export function textual(
   return {
     readText: (bytes, start, end) => {
       const text = bytes.utf8Slice(start, end);
+      const value = new ByteWriter(SCRATCH);
       try {
-        textToBinary(text, new ByteWriter(SCRATCH), type);
+        textToBinary(text, value, type);
       } catch {
         throw notOfType(type, text);
       }
-      return text;
+      return binaryToText(value.bytes, 0, value.length);
     },
     readBinary: binaryToText,
     textToBinary,

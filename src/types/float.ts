@@ -1,5 +1,14 @@
 import type { ByteWriter } from './byte-writer.js';
-import { fixed, notOfType, refused, shown, type Codec, type Place, type Reader } from './codec.js';
+import {
+  fixed,
+  notOfType,
+  refused,
+  shown,
+  unreadable,
+  type Codec,
+  type Place,
+  type Reader,
+} from './codec.js';
 import { isDecimal, parseDecimal, parseSpecial } from './decimal.js';
 
 const MINUS = 0x2d;
@@ -42,7 +51,7 @@ function readText(type: string, bytes: Buffer, start: number, end: number): numb
 /** With an exponent, of more digits, or one of the words for NaN and the infinities, which are spelt as in JavaScript. */
 function readRareText(type: string, text: string): number {
   const value = Number(text);
-  const isKnown = isDecimal(text)
+  const isKnown = isDecimal(text, true)
     ? !isLost(value, text)
     : text === 'NaN' || text === 'Infinity' || text === '-Infinity';
   if (!isKnown) throw notOfType(type, text);
@@ -90,10 +99,19 @@ function quotient(high: number, low: number, divisor: number): number | null {
 function float(
   type: string,
   readBinary: Reader<number>,
-  write: (value: number, out: ByteWriter, place: Place) => void,
+  fits: (value: number) => boolean,
+  append: (value: number, out: ByteWriter) => void,
 ): Codec<number> {
+  const write = (value: number, out: ByteWriter, place: Place): void => {
+    if (!fits(value)) throw outOfRange(String(value), type, place);
+    append(value, out);
+  };
   return {
-    readText: (bytes, start, end) => readText(type, bytes, start, end),
+    readText: (bytes, start, end) => {
+      const value = readText(type, bytes, start, end);
+      if (!fits(value)) throw unreadable(type, bytes, start, end);
+      return value;
+    },
     readBinary,
     takes: (value) => typeof value === 'number',
     writeBinary: write,
@@ -116,12 +134,12 @@ function float(
 export const float4 = float(
   'float4',
   fixed('float4', 4, (bytes, start) => shortest(bytes.readFloatBE(start))),
-  (value, out, place) => {
+  // As the server has it, rather than infinity, or zero for what is not.
+  (value) => {
     const narrow = Math.fround(value);
-    // As the server does, rather than storing infinity, or zero for what is not.
-    if (Number.isFinite(value) && (!Number.isFinite(narrow) || (narrow === 0 && value !== 0))) {
-      throw outOfRange(String(value), 'float4', place);
-    }
+    return (Number.isFinite(narrow) || !Number.isFinite(value)) && (narrow !== 0 || value === 0);
+  },
+  (value, out) => {
     out.float32(value);
   },
 );
@@ -129,6 +147,7 @@ export const float4 = float(
 export const float8 = float(
   'float8',
   fixed('float8', 8, (bytes, start) => bytes.readDoubleBE(start)),
+  () => true,
   (value, out) => {
     out.float64(value);
   },

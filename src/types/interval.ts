@@ -39,7 +39,12 @@ const LONGEST = 200;
 /** Reads what the server writes of an interval; the four values of `IntervalStyle` can be told apart. Null for anything else. */
 export function readInterval(text: string): IntervalFields | null {
   const fields = text.length > LONGEST || !/\d/.test(text) ? null : readStyles(text);
-  return fields !== null && Object.values(fields).every(Number.isSafeInteger) ? fields : null;
+  if (fields === null || !Object.values(fields).every(Number.isSafeInteger)) return null;
+  // With colons between them, there are no more than the next unit begins with.
+  const isClock = text.includes(':');
+  return isClock && (Math.abs(fields.minutes) > 59 || Math.abs(fields.microseconds) >= 60_000_000)
+    ? null
+    : fields;
 }
 
 function readStyles(text: string): IntervalFields | null {

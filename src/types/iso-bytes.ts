@@ -14,11 +14,14 @@ export const DAY_LENGTH = 10;
 /** `03:04:05` */
 export const CLOCK_LENGTH = 8;
 
-/** The number of two digits; more than a hundred if they are none. */
+/** More than any part of a date or time may be. */
+const NO_NUMBER = 1_000_000;
+
+/** The number of two digits; `NO_NUMBER` if they are none. */
 export function two(bytes: Buffer, at: number): number {
   const tens = bytes[at]! - ZERO;
   const ones = bytes[at + 1]! - ZERO;
-  return tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9 ? tens * 10 + ones : 1000;
+  return tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9 ? tens * 10 + ones : NO_NUMBER;
 }
 
 /** Whether a day of four digits' years begins at `at`. There are `DAY_LENGTH` bytes. */
@@ -60,8 +63,8 @@ export function readOffset(bytes: Buffer, start: number, end: number): number {
   const sign = bytes[start] === PLUS ? 1 : bytes[start] === DASH ? -1 : 0;
   if (sign === 0 || (size !== 3 && size !== 6 && size !== 9)) return NaN;
   const hours = two(bytes, start + 1);
-  const minutes = size < 6 ? 0 : bytes[start + 3] === COLON ? two(bytes, start + 4) : 1000;
-  const seconds = size < 9 ? 0 : bytes[start + 6] === COLON ? two(bytes, start + 7) : 1000;
+  const minutes = size < 6 ? 0 : bytes[start + 3] === COLON ? two(bytes, start + 4) : NO_NUMBER;
+  const seconds = size < 9 ? 0 : bytes[start + 6] === COLON ? two(bytes, start + 7) : NO_NUMBER;
   if (hours > 15 || minutes > 59 || seconds > 59) return NaN;
   return sign * ((hours * 60 + minutes) * 60 + seconds);
 }

@@ -89,7 +89,7 @@ const readNumeric = sized('numeric', 8, (bytes, start, end) => {
 export const numeric: Codec<number | bigint> = {
   readText: (bytes, start, end) => {
     const text = bytes.latin1Slice(start, end);
-    const isKnown = isDecimal(text) || text === 'NaN' || text === 'Infinity' || text === '-Infinity';
+    const isKnown = isDecimal(text, false) || text === 'NaN' || text === 'Infinity' || text === '-Infinity';
     if (!isKnown) throw notOfType('numeric', text);
     return text;
   },
