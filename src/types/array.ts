@@ -78,7 +78,7 @@ function textReader(readElement: Loader, delimiter: string): Loader {
     if (at < end && bytes[at] === OPEN) {
       const reader = new TextArrayReader(bytes, at, end, readElement, separator);
       const elements = reader.level(0);
-      if (elements !== null && reader.isAtEnd) return elements;
+      if (elements !== null && reader.isAtEnd) return reader.isEmpty ? [] : elements;
     }
     throw new errors.DataError(`the array ${bytes.utf8Slice(start, Math.min(end, start + 60))} is malformed`);
   };
@@ -104,6 +104,11 @@ class TextArrayReader {
 
   get isAtEnd(): boolean {
     return this.#at === this.#end;
+  }
+
+  /** Whether there is no element: the server has no dimensions then. */
+  get isEmpty(): boolean {
+    return this.#lengths.at(-1) === 0;
   }
 
   /** The elements between two braces, behind which reading goes on; null if the array is malformed. */

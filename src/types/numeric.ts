@@ -85,11 +85,20 @@ const readNumeric = sized('numeric', 8, (bytes, start, end) => {
   return sign === NEGATIVE && /[1-9]/.test(text) ? `-${text}` : text;
 });
 
+/** A zero before other digits, or a minus sign before nothing else: the server writes neither. */
+const NOT_WRITTEN = /^-?0\d|^-[0.]+$/;
+
+function isWritten(text: string): boolean {
+  if (!isDecimal(text, false)) return false;
+  const isZero = text.startsWith('0') || text.startsWith('-0');
+  return !isZero || !NOT_WRITTEN.test(text);
+}
+
 /** numeric, exact at any scale: as text, or as digits of base 10000. */
 export const numeric: Codec<number | bigint> = {
   readText: (bytes, start, end) => {
     const text = bytes.latin1Slice(start, end);
-    const isKnown = isDecimal(text, false) || text === 'NaN' || text === 'Infinity' || text === '-Infinity';
+    const isKnown = isWritten(text) || text === 'NaN' || text === 'Infinity' || text === '-Infinity';
     if (!isKnown) throw notOfType('numeric', text);
     return text;
   },
