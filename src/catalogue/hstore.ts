@@ -1,6 +1,6 @@
 import { adaptersOf } from '../adapt/adapters.js';
 import type { AdaptContext } from '../adapt/adapters-map.js';
-import { hstore, hstoreText } from '../types/hstore.js';
+import { hstore, hstoreDumper } from '../types/hstore.js';
 import { checkInfo, TypeInfo } from './type-info.js';
 
 /**
@@ -22,8 +22,5 @@ export function registerHstore(info: TypeInfo | null, context?: AdaptContext | n
   const adapters = adaptersOf(context);
   info!.register(adapters);
   adapters.setCodec(oid, hstore);
-  adapters.setDumper(Object, (value: Readonly<Record<string, unknown>>, place: string) => ({
-    text: hstoreText(value, place),
-    oid,
-  }));
+  adapters.setDumper(Object, hstoreDumper(oid));
 }

@@ -1,5 +1,6 @@
 import * as errors from '../errors/index.js';
 import { isPlainObject, malformed, refused, type Codec, type Place } from './codec.js';
+import type { Dumper } from './adaptation.js';
 import { BinaryReader } from './binary-reader.js';
 import type { ByteWriter } from './byte-writer.js';
 import { checkText } from './check-text.js';
@@ -27,8 +28,25 @@ export const hstore: Codec<Readonly<Record<string, unknown>>> = {
   binaryToText: (bytes, start, end) => hstoreText(readBinary(bytes, start, end), 'hstore'),
 };
 
+const dumpers = new WeakSet<Dumper>();
+
+/** What dumps plain objects as hstore, whose oid differs from one database to the next. */
+export function hstoreDumper(oid: number): Dumper {
+  const dump: Dumper = (value: Readonly<Record<string, unknown>>, place) => ({
+    text: hstoreText(value, place),
+    oid,
+  });
+  dumpers.add(dump);
+  return dump;
+}
+
+/** Whether a dumper is there for plain objects of which nothing else is known: not where a column or a field is of another type. */
+export function isHstoreDumper(dumper: Dumper): boolean {
+  return dumpers.has(dumper);
+}
+
 /** A plain object whose values are strings or null, as the text of an hstore. Raises `DataError` for other values. */
-export function hstoreText(object: Readonly<Record<string, unknown>>, place: string): string {
+function hstoreText(object: Readonly<Record<string, unknown>>, place: string): string {
   const pairs = checkedEntries(object, place).map(
     ([key, value]) => `${quote(key)}=>${value === null ? 'NULL' : quote(value)}`,
   );

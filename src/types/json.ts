@@ -2,6 +2,7 @@ import { Json, Jsonb } from '../adapt/wrappers.js';
 import * as errors from '../errors/index.js';
 import type { CodecContext } from './adaptation.js';
 import { malformed, notOfType, type Codec } from './codec.js';
+import { isHstoreDumper } from './hstore.js';
 import { readText, readUtf8 } from './text.js';
 import { writeUtf8 } from './write-text.js';
 
@@ -14,7 +15,8 @@ function jsonCodec(type: string, wrapper: typeof Json) {
     readText: (bytes, start, end) => parse(type, readText(bytes, start, end)),
     takes: (value) => {
       if (typeof value !== 'object' || value === null || value instanceof Date) return value !== null;
-      return !(value instanceof Json) && adapters.dumperForObject(value) === undefined;
+      const dumper = adapters.dumperForObject(value);
+      return dumper === undefined || isHstoreDumper(dumper);
     },
     writeText: (value, place) => {
       const wrapped = new wrapper(value);
