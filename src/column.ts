@@ -1,5 +1,5 @@
-import { adapters } from './adapt/adapters.js';
-import type { AdaptersMap } from './adapt/adapters-map.js';
+import { adapters } from './types/adapters.js';
+import type { AdaptersMap } from './types/adapters-map.js';
 import { Oids } from './types/oids.js';
 import type { Field } from './wire/backend-messages.js';
 

@@ -1,6 +1,6 @@
-import { adaptersOf } from '../adapt/adapters.js';
-import type { AdaptContext } from '../adapt/adapters-map.js';
-import { Wrapper } from '../adapt/wrappers.js';
+import { adaptersOf } from '../types/adapters.js';
+import type { AdaptContext } from '../types/adapters-map.js';
+import { Wrapper } from '../types/wrappers.js';
 import type { AsyncConnection, WaitOptions } from '../connection/connection.js';
 import * as errors from '../errors/index.js';
 import { thrownText } from '../errors/thrown.js';

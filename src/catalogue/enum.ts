@@ -1,5 +1,5 @@
-import { adaptersOf } from '../adapt/adapters.js';
-import type { AdaptContext } from '../adapt/adapters-map.js';
+import { adaptersOf } from '../types/adapters.js';
+import type { AdaptContext } from '../types/adapters-map.js';
 import type { Adapters, DumpedParam } from '../types/adaptation.js';
 import { rareText, readText } from '../types/text.js';
 import { withLoader } from '../types/codec.js';

@@ -1,5 +1,5 @@
-import { adaptersOf } from '../adapt/adapters.js';
-import type { AdaptContext } from '../adapt/adapters-map.js';
+import { adaptersOf } from '../types/adapters.js';
+import type { AdaptContext } from '../types/adapters-map.js';
 import { hstore, hstoreDumper } from '../types/hstore.js';
 import { checkInfo, TypeInfo } from './type-info.js';
 

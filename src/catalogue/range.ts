@@ -1,5 +1,5 @@
-import { adaptersOf } from '../adapt/adapters.js';
-import type { AdaptContext } from '../adapt/adapters-map.js';
+import { adaptersOf } from '../types/adapters.js';
+import type { AdaptContext } from '../types/adapters-map.js';
 import type { TypeEntry } from '../types/adaptation.js';
 import type { AsyncConnection, WaitOptions } from '../connection/connection.js';
 import * as errors from '../errors/index.js';

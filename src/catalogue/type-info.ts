@@ -1,5 +1,5 @@
-import { adaptersOf, builtinAdapters } from '../adapt/adapters.js';
-import type { AdaptContext } from '../adapt/adapters-map.js';
+import { adaptersOf, builtinAdapters } from '../types/adapters.js';
+import type { AdaptContext } from '../types/adapters-map.js';
 import type { TypeEntry } from '../types/adaptation.js';
 import { AsyncConnection, type WaitOptions } from '../connection/connection.js';
 import { AsyncCursor } from '../cursor/cursor.js';

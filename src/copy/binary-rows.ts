@@ -1,5 +1,5 @@
-import type { AdaptersMap } from '../adapt/adapters-map.js';
-import { dumpParam } from '../adapt/dump.js';
+import type { AdaptersMap } from '../types/adapters-map.js';
+import { dumpParam } from '../types/dump.js';
 import * as errors from '../errors/index.js';
 import type { ByteWriter } from '../types/byte-writer.js';
 import { refused, type Place, type ValueWriter } from '../types/codec.js';

@@ -1,5 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
-import type { AdaptersMap } from '../adapt/adapters-map.js';
+import type { AdaptersMap } from '../types/adapters-map.js';
 import * as errors from '../errors/index.js';
 import type { CopyChannel } from '../session/copy-channel.js';
 import { BinaryRowReader, BinaryRowWriter } from './binary-rows.js';

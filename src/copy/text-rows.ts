@@ -1,7 +1,7 @@
-import type { AdaptersMap } from '../adapt/adapters-map.js';
-import { dumpAs, dumpParam } from '../adapt/dump.js';
-import { dumpDate, dumpNumber } from '../adapt/dump-scalars.js';
-import type { NativeValues } from '../adapt/native-values.js';
+import type { AdaptersMap } from '../types/adapters-map.js';
+import { dumpAs, dumpParam } from '../types/dump.js';
+import { dumpDate, dumpNumber } from '../types/dump-scalars.js';
+import type { NativeValues } from '../types/native-values.js';
 import * as errors from '../errors/index.js';
 import { thrownText } from '../errors/thrown.js';
 import { readText } from '../types/text.js';

@@ -1,4 +1,4 @@
-import type { DumpedParam } from '../adapt/adapters-map.js';
+import type { DumpedParam } from '../types/adapters-map.js';
 import type { Handle } from '../connection/handle.js';
 import * as errors from '../errors/index.js';
 import type { BoundQuery, QueryBinding } from '../query/binding.js';

@@ -1,4 +1,4 @@
-import { dumpAs } from '../adapt/dump.js';
+import { dumpAs } from './dump.js';
 import type { Adapters } from './adaptation.js';
 import { isPlainObject, refused, type Place } from './codec.js';
 import { quoteField } from './field-reader.js';

@@ -1,4 +1,4 @@
-import { Json, Jsonb } from '../adapt/wrappers.js';
+import { Json, Jsonb } from './wrappers.js';
 import * as errors from '../errors/index.js';
 import type { CodecContext } from './adaptation.js';
 import { malformed, notOfType, type Codec } from './codec.js';

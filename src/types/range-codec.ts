@@ -1,5 +1,5 @@
-import { Multirange } from '../adapt/multirange.js';
-import { Range } from '../adapt/range.js';
+import { Multirange } from './multirange.js';
+import { Range } from './range.js';
 import * as errors from '../errors/index.js';
 import type { Loader } from '../wire/row-decoder.js';
 import { BinaryReader } from './binary-reader.js';

@@ -1,7 +1,7 @@
-import { checkText } from '../types/check-text.js';
+import { checkText } from './check-text.js';
 import * as errors from '../errors/index.js';
-import type { DumpedParam } from '../types/adaptation.js';
-import { Oids } from '../types/oids.js';
+import type { DumpedParam } from './adaptation.js';
+import { Oids } from './oids.js';
 
 const INT2_MAX = 32_767;
 const INT4_MAX = 2_147_483_647;

@@ -1,7 +1,7 @@
 import * as errors from '../errors/index.js';
-import type { Adapters, DumpedParam } from '../types/adaptation.js';
-import { MOST_DIMENSIONS } from '../types/array.js';
-import { Oids } from '../types/oids.js';
+import type { Adapters, DumpedParam } from './adaptation.js';
+import { MOST_DIMENSIONS } from './array.js';
+import { Oids } from './oids.js';
 
 /** Integers of different size make an array of the largest. */
 const WIDER: readonly number[] = [Oids.int2, Oids.int4, Oids.int8, Oids.numeric];

@@ -1,5 +1,5 @@
-import type { Adapters, Dumper } from '../types/adaptation.js';
-import { isPlainObject } from '../types/codec.js';
+import type { Adapters, Dumper } from './adaptation.js';
+import { isPlainObject } from './codec.js';
 import { dumpMultirange, dumpRange } from './dump-range.js';
 import { dumpBoolean, dumpBytes, dumpDate, dumpInteger, dumpNumber, dumpText } from './dump-scalars.js';
 

@@ -1,5 +1,5 @@
-import { adapters } from '../../src/adapt/adapters.js';
-import type { AdaptersMap } from '../../src/adapt/adapters-map.js';
+import { adapters } from '../../src/types/adapters.js';
+import type { AdaptersMap } from '../../src/types/adapters-map.js';
 
 /** Loads a text the way rows are read: from the middle of a larger buffer, which is written over afterwards. */
 export function load(type: string, text: string | Buffer, map: AdaptersMap = adapters): unknown {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { adapters } from '../../src/adapt/adapters.js';
-import { dumpParam } from '../../src/adapt/dump.js';
+import { adapters } from '../../src/types/adapters.js';
+import { dumpParam } from '../../src/types/dump.js';
 import { Oids } from '../../src/types/oids.js';
 import { errors, Float4, Float8, Int2, Int4, Int8, Json, Jsonb, Numeric, Oid } from '../../src/index.js';
 import { dump, refusal } from './dump.js';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { adapters } from '../../src/adapt/adapters.js';
+import { adapters } from '../../src/types/adapters.js';
 import { load } from './load.js';
 
 describe('numbers load', () => {

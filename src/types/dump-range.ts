@@ -1,8 +1,8 @@
-import type { Adapters, DumpedParam } from '../types/adaptation.js';
+import type { Adapters, DumpedParam } from './adaptation.js';
 import { dumpParam } from './dump.js';
-import { quoteField } from '../types/field-reader.js';
+import { quoteField } from './field-reader.js';
 import type { Multirange } from './multirange.js';
-import { Oids } from '../types/oids.js';
+import { Oids } from './oids.js';
 import type { Range } from './range.js';
 
 /** A range, whose bounds choose its type. */

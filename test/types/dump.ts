@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
-import { adapters } from '../../src/adapt/adapters.js';
-import type { AdaptersMap } from '../../src/adapt/adapters-map.js';
-import { dumpParam } from '../../src/adapt/dump.js';
+import { adapters } from '../../src/types/adapters.js';
+import type { AdaptersMap } from '../../src/types/adapters-map.js';
+import { dumpParam } from '../../src/types/dump.js';
 
 /** What is sent for a value: the name of its type, empty if the server decides, and the text. */
 export function dump(value: unknown, map: AdaptersMap = adapters): [type: string, text: string | null] {

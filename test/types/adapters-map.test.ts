@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { adapters } from '../../src/adapt/adapters.js';
-import { dumpParam } from '../../src/adapt/dump.js';
+import { adapters } from '../../src/types/adapters.js';
+import { dumpParam } from '../../src/types/dump.js';
 import * as errors from '../../src/errors/index.js';
 import { load } from './load.js';
 

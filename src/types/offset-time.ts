@@ -1,6 +1,6 @@
 import * as errors from '../errors/index.js';
-import type { DumpedParam } from '../types/adaptation.js';
-import { Oids } from '../types/oids.js';
+import type { DumpedParam } from './adaptation.js';
+import { Oids } from './oids.js';
 import { checkMicroseconds } from './temporal-text.js';
 import { Wrapper } from './wrappers.js';
 

@@ -1,7 +1,7 @@
 import * as errors from '../errors/index.js';
 import { COMPOSABLE } from '../query/brand.js';
-import type { Adapters, DumpedParam, Dumper } from '../types/adaptation.js';
-import { Oids } from '../types/oids.js';
+import type { Adapters, DumpedParam, Dumper } from './adaptation.js';
+import { Oids } from './oids.js';
 import { dumpArray } from './dump-array.js';
 
 export type { DumpedParam };

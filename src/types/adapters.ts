@@ -1,5 +1,5 @@
 import * as errors from '../errors/index.js';
-import { DEFINITIONS } from '../types/definitions.js';
+import { DEFINITIONS } from './definitions.js';
 import { AdaptersMap, type AdaptContext } from './adapters-map.js';
 import { dumpMultirange, dumpRange } from './dump-range.js';
 import { dumpBoolean, dumpBytes, dumpDate, dumpInteger, dumpNumber, dumpText } from './dump-scalars.js';

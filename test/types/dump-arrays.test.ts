@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { adapters } from '../../src/adapt/adapters.js';
+import { adapters } from '../../src/types/adapters.js';
 import { errors, Int2, Int8, Jsonb, Oid } from '../../src/index.js';
 import { dump, refusal } from './dump.js';
 

@@ -1,5 +1,5 @@
 import * as errors from '../errors/index.js';
-import { writeInterval } from '../types/interval.js';
+import { writeInterval } from './interval.js';
 
 const NANOSECONDS = /\.\d{7}/;
 

@@ -1,16 +1,16 @@
 import * as errors from '../errors/index.js';
 import { adaptersOf } from './adapters.js';
-import type { CodecSource, Dumper, SessionSettings } from '../types/adaptation.js';
-import { withLoader } from '../types/codec.js';
-import { date } from '../types/date.js';
+import type { CodecSource, Dumper, SessionSettings } from './adaptation.js';
+import { withLoader } from './codec.js';
+import { date } from './date.js';
 import type { Loader } from '../wire/row-decoder.js';
 import type { AdaptContext } from './adapters-map.js';
-import { isoStyle } from '../types/date-style.js';
-import { interval, readInterval } from '../types/interval.js';
-import { time, timetz } from '../types/time.js';
-import { readInstant, timestamp, timestamptz } from '../types/timestamp.js';
+import { isoStyle } from './date-style.js';
+import { interval, readInterval } from './interval.js';
+import { time, timetz } from './time.js';
+import { readInstant, timestamp, timestamptz } from './timestamp.js';
 import { OffsetTime } from './offset-time.js';
-import { Oids } from '../types/oids.js';
+import { Oids } from './oids.js';
 import { checkMicroseconds, datedText, intervalText } from './temporal-text.js';
 
 /** A value of Temporal, as far as it matters here. */

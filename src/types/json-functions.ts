@@ -1,7 +1,7 @@
 import * as errors from '../errors/index.js';
 import { adaptersOf } from './adapters.js';
 import type { AdaptContext } from './adapters-map.js';
-import { Oids } from '../types/oids.js';
+import { Oids } from './oids.js';
 import { Json, type JsonDumps } from './wrappers.js';
 
 /** Turns JSON into a value. */

@@ -1,7 +1,7 @@
-import type { Adapters, CodecContext, CodecSource, SessionSettings, TypeEntry } from '../types/adaptation.js';
-import { arrayOf } from '../types/array.js';
-import { refused, withLoader, type BoundCodec, type Codec, type ValueWriter } from '../types/codec.js';
-import { unknown } from '../types/text.js';
+import type { Adapters, CodecContext, CodecSource, SessionSettings, TypeEntry } from './adaptation.js';
+import { arrayOf } from './array.js';
+import { refused, withLoader, type BoundCodec, type Codec, type ValueWriter } from './codec.js';
+import { unknown } from './text.js';
 import type { Loader } from '../wire/row-decoder.js';
 import { dumpAs } from './dump.js';
 import { NativeValues } from './native-values.js';

@@ -6,10 +6,10 @@ import type {
   Dumper,
   SessionSettings,
   TypeEntry,
-} from '../types/adaptation.js';
-import { checkedCodec } from '../types/checked-codec.js';
-import type { BoundCodec, Codec } from '../types/codec.js';
-import { Oids } from '../types/oids.js';
+} from './adaptation.js';
+import { checkedCodec } from './checked-codec.js';
+import type { BoundCodec, Codec } from './codec.js';
+import { Oids } from './oids.js';
 import type { Loader } from '../wire/row-decoder.js';
 import { Codecs, type CodecTables } from './codecs.js';
 import { checkedDumper, type CustomDumper } from './custom-dumper.js';

@@ -1,7 +1,7 @@
 import * as errors from '../errors/index.js';
-import { quoteIdentifier } from '../query/identifier.js';
-import type { AdaptersMap, DumpedParam, TypeEntry } from './adapters-map.js';
-import { dumpParam } from './dump.js';
+import { quoteIdentifier } from './identifier.js';
+import type { AdaptersMap, DumpedParam, TypeEntry } from '../types/adapters-map.js';
+import { dumpParam } from '../types/dump.js';
 import { checkText } from '../types/check-text.js';
 import { Oids } from '../types/oids.js';
 

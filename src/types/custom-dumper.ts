@@ -1,8 +1,8 @@
 import * as errors from '../errors/index.js';
 import { thrownText } from '../errors/thrown.js';
-import type { Adapters, DumpedParam, Dumper } from '../types/adaptation.js';
-import { checkText } from '../types/check-text.js';
-import { Oids } from '../types/oids.js';
+import type { Adapters, DumpedParam, Dumper } from './adaptation.js';
+import { checkText } from './check-text.js';
+import { Oids } from './oids.js';
 import { Wrapper } from './wrappers.js';
 
 /**

@@ -1,9 +1,9 @@
 import * as errors from '../errors/index.js';
 import { thrownText } from '../errors/thrown.js';
-import type { Adapters, DumpedParam } from '../types/adaptation.js';
-import { checkText } from '../types/check-text.js';
+import type { Adapters, DumpedParam } from './adaptation.js';
+import { checkText } from './check-text.js';
 import { dumpFloat } from './dump-scalars.js';
-import { Oids } from '../types/oids.js';
+import { Oids } from './oids.js';
 
 /** A value that says which type it is to be sent as. */
 export abstract class Wrapper {

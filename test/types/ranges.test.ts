@@ -1,8 +1,8 @@
 import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it, test } from 'vitest';
-import { adapters } from '../../src/adapt/adapters.js';
-import { dumpParam } from '../../src/adapt/dump.js';
+import { adapters } from '../../src/types/adapters.js';
+import { dumpParam } from '../../src/types/dump.js';
 import {
   AsyncConnection,
   errors,
