@@ -46,7 +46,10 @@ module.exports = {
         'The core of the pool is about anything that is made, lent out and ended; so are all its parts.',
       severity: 'error',
       from: { path: '^src/pool/resource-pool\\.ts$' },
-      to: { path: '^src/(catalogue|connection|cursor|copy|query|types|session|wire|conninfo)/', reachable: true },
+      to: {
+        path: '^src/(catalogue|connection|cursor|copy|query|types|session|wire|conninfo)/',
+        reachable: true,
+      },
     },
     {
       name: 'one-engine',

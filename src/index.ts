@@ -7,6 +7,9 @@ export type {
   Loader,
   TypeEntry,
 } from './types/adapters-map.js';
+export type { Adapters } from './types/adaptation.js';
+export type { ByteWriter } from './types/byte-writer.js';
+export type { Codec, Place } from './types/codec.js';
 export type { CustomDumper } from './types/custom-dumper.js';
 export { setJsonDumps, setJsonLoads, type JsonLoads } from './types/json-functions.js';
 export { Multirange } from './types/multirange.js';

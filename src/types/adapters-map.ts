@@ -1,12 +1,5 @@
 import * as errors from '../errors/index.js';
-import type {
-  Adapters,
-  CodecSource,
-  DumpedParam,
-  Dumper,
-  SessionSettings,
-  TypeEntry,
-} from './adaptation.js';
+import type { Adapters, CodecSource, DumpedParam, Dumper, SessionSettings, TypeEntry } from './adaptation.js';
 import { checkedCodec } from './checked-codec.js';
 import type { BoundCodec, Codec } from './codec.js';
 import { Oids } from './oids.js';

@@ -78,10 +78,12 @@ export class Codecs implements CodecContext {
     const { adapters, native } = this;
     const { textToBinary } = codec;
     const takes = codec.writeBinary === undefined ? undefined : codec.takes;
-    const stringsAreText = codec.writeText === undefined && native.string;
+    // One that writes text as well has values of its own, whatever dumper there is for them in queries.
+    const ownsValues = codec.writeText !== undefined;
+    const stringsAreText = !ownsValues && native.string;
     return (value, out, place, named) => {
       if (value === null) return false;
-      if (takes?.(value) === true && native.leaves(value)) {
+      if (takes?.(value) === true && (ownsValues || native.leaves(value))) {
         codec.writeBinary!(value, out, place);
         return true;
       }
