@@ -154,9 +154,10 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
   /**
    * Names the types of the columns, by name (`int4`, `timestamptz[]`) or oid (Psycopg: `set_types()`). Written rows are encoded as
    * these types, which the binary format needs; read rows are loaded as them, where they are strings or, in the binary format,
-   * bytes otherwise. A `json` or `jsonb` column takes any value, as if it were wrapped. Raises `ProgrammingError` for a name that
-   * is not known (see `TypeInfo`), `NotSupportedError` for a type without binary format here (composites, geometric types,
-   * money, pg_lsn, tsvector and other rare ones), and for another number of types than there are columns `DataError` (writing) or
+   * bytes otherwise; data that are no values of them are a `DataError`. A `json` or `jsonb` column takes any value, as if it were
+   * wrapped, one of a composite or hstore plain objects. Raises `ProgrammingError` for a name that is not known (see `TypeInfo`),
+   * `NotSupportedError` for a type that has no binary format here (geometric types, money, tsvector and other rare ones, unless
+   * `adapters.registerCodec()` brings it), and for another number of types than there are columns `DataError` (writing) or
    * `ProgrammingError` (reading).
    */
   setTypes(types: readonly (string | number)[]): void {
