@@ -27,7 +27,7 @@ const LITTLE_ENDIAN = 1;
 
 /** PostGIS's `geometry` as GeoJSON: the text is its binary format, EWKB, in hexadecimal digits. */
 export const geometry: Codec<Geometry> = {
-  readText: (bytes, start, end) => parse(Buffer.from(bytes.latin1Slice(start, end), 'hex')),
+  readText: (bytes, start, end) => parse(Buffer.from(bytes.toString('latin1', start, end), 'hex')),
   readBinary: (bytes, start, end) => parse(bytes.subarray(start, end)),
   preferBinary: 'columns',
   takes: (value) => typeof value === 'object' && value !== null && 'type' in value,

@@ -10,7 +10,7 @@ const MOST_DIMENSIONS = 100;
 export const vector: Codec<Float64Array> = {
   // (1, 2, 3)
   readText: (bytes, start, end) => {
-    const text = bytes.latin1Slice(start, end);
+    const text = bytes.toString('latin1', start, end);
     if (!/^\([^()]*\)$/.test(text)) throw new Error(`${text} is not a vector`);
     return Float64Array.from(text.slice(1, -1).split(','), Number);
   },

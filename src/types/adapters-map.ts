@@ -1,8 +1,9 @@
 import * as errors from '../errors/index.js';
 import type { Adapters, CodecSource, DumpedParam, Dumper, SessionSettings, TypeEntry } from './adaptation.js';
-import { checkedCodec } from './checked-codec.js';
+import { checkedCodec, replaced } from './checked-codec.js';
 import type { BoundCodec, Codec } from './codec.js';
 import { Oids } from './oids.js';
+import { unknown } from './text.js';
 import type { Loader } from '../wire/row-decoder.js';
 import { Codecs, type CodecTables } from './codecs.js';
 import { checkedDumper, type CustomDumper } from './custom-dumper.js';
@@ -141,14 +142,20 @@ export class AdaptersMap implements Adapters {
 
   /**
    * Reads and writes values of a type with `codec`, also in the binary format if that is among what it does: see `Codec`. What
-   * consists of the type follows. The type is an oid or a name, as for `registerLoader()`, whose loaders of the type it replaces.
+   * consists of the type follows. What it does not do is done by way of text, as far as the type's binary format is known here. The
+   * type is an oid or a name, as for `registerLoader()`, whose loaders of the type it replaces.
    *
    * @example
-   * (await TypeInfo.fetch(conn, 'geometry'))?.register(conn);
-   * conn.adapters.registerCodec('geometry', { readText: (bytes, start, end) => parseEwkb(bytes.latin1Slice(start, end)) });
+   * conn.adapters.registerCodec('money', {
+   *   readText: (bytes, start, end) => Number(bytes.toString('latin1', start + 1, end).replaceAll(',', '')),
+   *   readBinary: (bytes, start) => Number(bytes.readBigInt64BE(start)) / 100,
+   * });
    */
   registerCodec<T>(type: string | number, codec: Codec<T>): void {
-    this.setCodec(this.#oidOf(type), checkedCodec(codec));
+    const oid = this.#oidOf(type);
+    const checked = checkedCodec(codec);
+    const known = this.#tables.codecs.get(oid) ?? unknown;
+    this.setCodec(oid, (context) => replaced(typeof known === 'function' ? known(context) : known, checked));
   }
 
   /** @internal Like `registerCodec()`, for a codec of the library's own, or what makes it of those of other types. */

@@ -44,6 +44,7 @@ const MONTH_LENGTHS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 /** Whether there is such a day; `year` is astronomical. */
 export function isCivil(year: number, month: number, day: number): boolean {
   if (day < 1 || day > 31) return false;
+  if (day <= 28) return month >= 1 && month <= 12;
   const isLeap = month === 2 && year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
   return day <= (isLeap ? 29 : (MONTH_LENGTHS[month - 1] ?? 0));
 }

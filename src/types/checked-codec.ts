@@ -1,7 +1,7 @@
 import * as errors from '../errors/index.js';
 import { thrownText } from '../errors/thrown.js';
 import { checkText } from './check-text.js';
-import { refused, type Codec, type Place } from './codec.js';
+import { refused, withLoader, type Codec, type Place } from './codec.js';
 
 const FUNCTIONS = [
   'readText',
@@ -59,4 +59,10 @@ function written(functions: Functions, name: string, value: unknown, where: read
   if (name !== 'writeText' || text === null) return text;
   if (typeof text === 'string') return checkText(text, place);
   throw refused(place, `writeText() of a codec has to return text or null, got ${typeof text}`);
+}
+
+/** A user's codec in place of the one that is known: what it does not do is done by way of text, as that one has it. */
+export function replaced(known: Codec, codec: Codec): Codec {
+  const writers = codec.takes === undefined ? {} : { writeText: undefined, writeBinary: undefined };
+  return { ...withLoader(known, codec.readText), ...writers, ...codec } as Codec;
 }

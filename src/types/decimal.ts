@@ -32,8 +32,8 @@ export function parseDecimal(text: string): Decimal | null {
   };
 }
 
-/** Whether a text is a decimal number as the server writes it, without white space or a plus sign before it; an exponent is for floats. */
-export function isDecimal(text: string, mayHaveExponent: boolean): boolean {
+/** Whether a text is a float as the server writes it, without white space or a plus sign before it. */
+export function isDecimal(text: string): boolean {
   const start = text.charCodeAt(0) === MINUS ? 1 : 0;
   let at = endOfDigits(text, start);
   if (at === start) return false;
@@ -42,7 +42,7 @@ export function isDecimal(text: string, mayHaveExponent: boolean): boolean {
     at = endOfDigits(text, from);
     if (at === from) return false;
   }
-  return at === text.length || (mayHaveExponent && exponentOf(text, at) !== null);
+  return at === text.length || exponentOf(text, at) !== null;
 }
 
 function endOfDigits(text: string, start: number): number {

@@ -51,7 +51,7 @@ function readText(type: string, bytes: Buffer, start: number, end: number): numb
 /** With an exponent, of more digits, or one of the words for NaN and the infinities, which are spelt as in JavaScript. */
 function readRareText(type: string, text: string): number {
   const value = Number(text);
-  const isKnown = isDecimal(text, true)
+  const isKnown = isDecimal(text)
     ? !isLost(value, text)
     : text === 'NaN' || text === 'Infinity' || text === '-Infinity';
   if (!isKnown) throw notOfType(type, text);

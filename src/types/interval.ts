@@ -39,12 +39,18 @@ const LONGEST = 200;
 /** Reads what the server writes of an interval; the four values of `IntervalStyle` can be told apart. Null for anything else. */
 export function readInterval(text: string): IntervalFields | null {
   const fields = text.length > LONGEST || !/\d/.test(text) ? null : readStyles(text);
-  if (fields === null || !Object.values(fields).every(Number.isSafeInteger)) return null;
+  if (fields === null || !isExact(fields)) return null;
   // With colons between them, there are no more than the next unit begins with.
   const isClock = text.includes(':');
   return isClock && (Math.abs(fields.minutes) > 59 || Math.abs(fields.microseconds) >= 60_000_000)
     ? null
     : fields;
+}
+
+function isExact({ years, months, days, hours, minutes, microseconds }: IntervalFields): boolean {
+  // The sum of their sizes is exact only if all of them are.
+  const sum = Math.abs(years) + Math.abs(months) + Math.abs(days) + Math.abs(hours) + Math.abs(minutes);
+  return Number.isSafeInteger(sum) && Number.isSafeInteger(microseconds);
 }
 
 function readStyles(text: string): IntervalFields | null {

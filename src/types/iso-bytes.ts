@@ -21,7 +21,8 @@ const NO_NUMBER = 1_000_000;
 export function two(bytes: Buffer, at: number): number {
   const tens = bytes[at]! - ZERO;
   const ones = bytes[at + 1]! - ZERO;
-  return tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9 ? tens * 10 + ones : NO_NUMBER;
+  // Below zero if one of them is no digit.
+  return (tens | ones | (9 - tens) | (9 - ones)) < 0 ? NO_NUMBER : tens * 10 + ones;
 }
 
 /** Whether a day of four digits' years begins at `at`. There are `DAY_LENGTH` bytes. */

@@ -41,6 +41,32 @@ function address(type: 'inet' | 'cidr'): Codec {
   });
 }
 
+const DOT = 0x2e;
+const SLASH = 0x2f;
+const ZERO = 0x30;
+
+/** Whether it is an IPv4 address as the server writes it, by far the most frequent form of an inet: 10.0.0.1, or 10.0.0.1/24. */
+function isIPv4Text(bytes: Buffer, start: number, end: number): boolean {
+  let part = 0;
+  let from = start;
+  let value = 0;
+  for (let at = start; ; at++) {
+    const byte = at < end ? bytes[at]! : DOT;
+    const digit = byte - ZERO;
+    if (digit >= 0 && digit <= 9) {
+      value = value * 10 + digit;
+      continue;
+    }
+    const isPart = at > from && at - from <= 3 && (bytes[from] !== ZERO || at === from + 1);
+    if (!isPart || value > (part === 4 ? 31 : 255)) return false;
+    if (at === end) return part >= 3;
+    if (byte !== (part === 3 ? SLASH : DOT) || part === 4) return false;
+    part++;
+    from = at + 1;
+    value = 0;
+  }
+}
+
 function hasBitsBehind(address: readonly number[], mask: number): boolean {
   return address.some((byte, i) => (byte & (0xff >> Math.min(8, Math.max(0, mask - 8 * i)))) !== 0);
 }
@@ -84,7 +110,12 @@ function ipv6Text(address: Buffer): string {
   return `${hex(0, best.base)}::${hex(best.base + best.length, 8)}`;
 }
 
-export const inet = address('inet');
+const anyInet = address('inet');
+export const inet: Codec = {
+  ...anyInet,
+  readText: (bytes, start, end) =>
+    isIPv4Text(bytes, start, end) ? bytes.latin1Slice(start, end) : anyInet.readText(bytes, start, end),
+};
 export const cidr = address('cidr');
 
 /** macaddr (6 bytes) and macaddr8. */

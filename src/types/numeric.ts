@@ -1,6 +1,6 @@
 import type { ByteWriter } from './byte-writer.js';
 import { malformed, notOfType, refused, shown, sized, wrongSize, type Codec, type Place } from './codec.js';
-import { isDecimal, parseDecimal, parseSpecial } from './decimal.js';
+import { parseDecimal, parseSpecial } from './decimal.js';
 
 const POSITIVE = 0x0000;
 const NEGATIVE = 0x4000;
@@ -85,21 +85,31 @@ const readNumeric = sized('numeric', 8, (bytes, start, end) => {
   return sign === NEGATIVE && /[1-9]/.test(text) ? `-${text}` : text;
 });
 
-/** A zero before other digits, or a minus sign before nothing else: the server writes neither. */
-const NOT_WRITTEN = /^-?0\d|^-[0.]+$/;
+const MINUS = 0x2d;
+const DOT = 0x2e;
+const ZERO = 0x30;
+const WORDS: readonly string[] = ['NaN', 'Infinity', '-Infinity'];
 
-function isWritten(text: string): boolean {
-  if (!isDecimal(text, false)) return false;
-  const isZero = text.startsWith('0') || text.startsWith('-0');
-  return !isZero || !NOT_WRITTEN.test(text);
+/** Whether it is a number as the server writes it: without an exponent, zeros before other digits, or a minus sign before nothing else. */
+function isWritten(bytes: Buffer, start: number, end: number): boolean {
+  const from = bytes[start] === MINUS ? start + 1 : start;
+  let dot = end;
+  let digits = 0;
+  for (let at = from; at < end; at++) {
+    const digit = bytes[at]! - ZERO;
+    if (digit >= 0 && digit <= 9) digits |= digit;
+    else if (bytes[at] === DOT && dot === end) dot = at;
+    else return false;
+  }
+  if (dot === from || dot === end - 1 || from === end) return false;
+  return (bytes[from] !== ZERO || dot === from + 1) && (from === start || digits > 0);
 }
 
 /** numeric, exact at any scale: as text, or as digits of base 10000. */
 export const numeric: Codec<number | bigint> = {
   readText: (bytes, start, end) => {
     const text = bytes.latin1Slice(start, end);
-    const isKnown = isWritten(text) || text === 'NaN' || text === 'Infinity' || text === '-Infinity';
-    if (!isKnown) throw notOfType('numeric', text);
+    if (!isWritten(bytes, start, end) && !WORDS.includes(text)) throw notOfType('numeric', text);
     return text;
   },
   readBinary: readNumeric,

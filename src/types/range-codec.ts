@@ -174,23 +174,23 @@ function writeRange(range: Bounds, write: ValueWriter, out: ByteWriter, place: P
   const flagsAt = out.length;
   out.int8(0);
   let flags = 0;
-  const bound = (value: unknown, missing: number): void => {
-    const start = out.length;
-    out.int32(0);
-    if (write(value, out, place, true)) {
-      out.setInt32(start, out.length - start - 4);
-    } else {
-      out.length = start;
-      flags |= missing;
-    }
-  };
   if (range.isempty) {
     flags = EMPTY;
   } else {
     if (range.lowerInc) flags |= LOWER_INCLUSIVE;
     if (range.upperInc) flags |= UPPER_INCLUSIVE;
-    bound(range.lower, LOWER_INFINITE);
-    bound(range.upper, UPPER_INFINITE);
+    if (!writeBound(range.lower, write, out, place)) flags |= LOWER_INFINITE;
+    if (!writeBound(range.upper, write, out, place)) flags |= UPPER_INFINITE;
   }
   out.bytes[flagsAt] = flags;
+}
+
+/** False for a bound that there is not, of which nothing is written. */
+function writeBound(value: unknown, write: ValueWriter, out: ByteWriter, place: Place): boolean {
+  const start = out.length;
+  out.int32(0);
+  const isThere = write(value, out, place, true);
+  if (isThere) out.setInt32(start, out.length - start - 4);
+  else out.length = start;
+  return isThere;
 }

@@ -1,7 +1,7 @@
 import * as errors from '../errors/index.js';
 import type { CodecContext } from './adaptation.js';
 import type { ByteWriter } from './byte-writer.js';
-import { daysFromCivil } from './calendar.js';
+import { daysFromCivil, isCivil } from './calendar.js';
 import { fixed, malformed, refused, shown, type Codec, type Place, type Reader } from './codec.js';
 import { infinitySign, outOfRange, parseMoment, zoneMissing, type Moment } from './date-parse.js';
 import { isoStyle } from './date-style.js';
@@ -17,8 +17,8 @@ import {
 } from './date-text.js';
 import {
   CLOCK_LENGTH,
+  DASH,
   DAY_LENGTH,
-  DOT,
   endOfClock,
   isDay,
   readOffset,
@@ -105,29 +105,42 @@ export const timestamp = ({ settings }: CodecContext): Codec => ({
   binaryToText: timestampToText,
 });
 
+/** Milliseconds from 1970-01-01 of an instant in the commonest form; NaN if it has another. */
+function readCommonInstant(bytes: Buffer, start: number, end: number): number {
+  const year = two(bytes, start) * 100 + two(bytes, start + 2);
+  const month = two(bytes, start + 5);
+  const day = two(bytes, start + 8);
+  const at = endOfClock(bytes, start + DAY_LENGTH + 1, end, 23);
+  const isCommon =
+    at > 0 &&
+    year > 0 &&
+    year <= 9999 &&
+    isCivil(year, month, day) &&
+    bytes[start + 4] === DASH &&
+    bytes[start + 7] === DASH &&
+    bytes[start + 10] === SPACE;
+  if (!isCommon) return NaN;
+  let milliseconds = 0;
+  const dot = start + MOMENT_LENGTH;
+  if (at > dot) {
+    milliseconds = (bytes[dot + 1]! - ZERO) * 100;
+    if (dot + 2 < at) milliseconds += (bytes[dot + 2]! - ZERO) * 10;
+    if (dot + 3 < at) milliseconds += bytes[dot + 3]! - ZERO;
+  }
+  const seconds = two(bytes, start + 11) * 3600 + two(bytes, start + 14) * 60 + two(bytes, start + 17);
+  return (
+    (daysFromCivil(year, month, day) * 86_400 + seconds - readOffset(bytes, at, end)) * 1000 + milliseconds
+  );
+}
+
 /** timestamptz, as a `Date`; microseconds are cut off. What a `Date` can't hold is a `DataError`. */
 export const timestamptz = ({ settings }: CodecContext): Codec<Date> => ({
   readText: (bytes, start, end) => {
     // 2024-01-02 03:04:05[.678901]+01[:30[:15]], by far the most frequent form.
-    const at = endOfMoment(bytes, start, end);
-    const offset = at < 0 ? NaN : readOffset(bytes, at, end);
-    if (Number.isNaN(offset)) {
-      return dateOf(isoStyle(bytes.latin1Slice(start, end), 'timestamptz', settings));
-    }
-    let milliseconds = 0;
-    const dot = start + MOMENT_LENGTH;
-    if (bytes[dot] === DOT) {
-      milliseconds = (bytes[dot + 1]! - ZERO) * 100;
-      if (dot + 2 < at) milliseconds += (bytes[dot + 2]! - ZERO) * 10;
-      if (dot + 3 < at) milliseconds += bytes[dot + 3]! - ZERO;
-    }
-    const days = daysFromCivil(
-      two(bytes, start) * 100 + two(bytes, start + 2),
-      two(bytes, start + 5),
-      two(bytes, start + 8),
-    );
-    const seconds = two(bytes, start + 11) * 3600 + two(bytes, start + 14) * 60 + two(bytes, start + 17);
-    return new Date((days * 86_400 + seconds - offset) * 1000 + milliseconds);
+    const time = end - start < MOMENT_LENGTH + 3 ? NaN : readCommonInstant(bytes, start, end);
+    return Number.isNaN(time)
+      ? dateOf(isoStyle(bytes.latin1Slice(start, end), 'timestamptz', settings))
+      : new Date(time);
   },
   readBinary: readInstantBinary,
   preferBinary: 'columns',

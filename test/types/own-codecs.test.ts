@@ -72,6 +72,37 @@ describe("a codec of a user's", () => {
     await conn.rollback();
   });
 
+  test('of text only, for a type whose binary format is known here, has the binary format by way of text', async () => {
+    const conn = await connect();
+    class Money {
+      readonly cents: bigint;
+      constructor(cents: bigint) {
+        this.cents = cents;
+      }
+    }
+    conn.adapters.registerCodec<Money>('numeric', {
+      readText: (bytes, start, end) =>
+        new Money(BigInt(bytes.toString('latin1', start, end).replace('.', ''))),
+      takes: (value) => value instanceof Money,
+      writeText: ({ cents }) => `${String(cents / 100n)}.${String(cents % 100n).padStart(2, '0')}`,
+    });
+    conn.adapters.registerCodec('int4', {
+      readText: (bytes, start, end) => `the ${bytes.toString('latin1', start, end)}`,
+    });
+    await conn.execute('CREATE TEMP TABLE copied (price numeric(9, 2), n int4)');
+    for (const format of ['text', 'binary']) {
+      const cur = conn.cursor();
+      await cur.withCopy(`COPY copied FROM STDIN (FORMAT ${format})`, async (copy) => {
+        copy.setTypes(['numeric', 'int4']);
+        await copy.writeRow([new Money(1250n), 7]);
+      });
+      await cur.withCopy(`COPY copied TO STDOUT (FORMAT ${format})`, async (copy) => {
+        copy.setTypes(['numeric', 'int4']);
+        expect(await copy.readRow()).toEqual([new Money(1250n), 'the 7']);
+      });
+    }
+  });
+
   test('goes before the dumper of the class in a COPY, whose type is known, and not in a query', async () => {
     const conn = await connectWith(vector);
     conn.adapters.registerDumper(Float64Array, () => '(7)');
