@@ -4,6 +4,7 @@ import { dumpDate, dumpNumber } from '../types/dump-scalars.js';
 import type { NativeValues } from '../types/native-values.js';
 import * as errors from '../errors/index.js';
 import { thrownText } from '../errors/thrown.js';
+import { checkedReader } from '../types/codec.js';
 import { readText } from '../types/text.js';
 import { writeAscii, writeEscaped } from '../types/write-text.js';
 import type { Loader } from '../wire/row-decoder.js';
@@ -184,7 +185,7 @@ export class TextRowReader implements RowReader {
   }
 
   setTypes(oids: readonly number[]): void {
-    this.#loaders = oids.map((oid) => this.#map.loaderFor(oid));
+    this.#loaders = oids.map((oid) => checkedReader(this.#map.codecFor(oid)));
   }
 
   feed(piece: Buffer): void {

@@ -3,7 +3,7 @@ import { malformed, refused, shown, sized, textual } from './codec.js';
 const BITS = /^b?([01]*)$/i;
 
 const bits = (type: string) =>
-  textual(type, {
+  textual({
     textToBinary: (text, out, place) => {
       const digits = BITS.exec(text)?.[1];
       if (digits === undefined) throw refused(place, `${shown(text)} is not a bit string of 0 and 1`);

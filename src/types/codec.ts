@@ -26,6 +26,11 @@ type Writer<T> = { write(value: T, out: ByteWriter, place: Place): void }['write
 export interface Codec<T = unknown> {
   /** Reads the server's text. */
   readonly readText: Loader;
+  /**
+   * Whether bytes are text of the type, where `readText` does not look: it is asked where the server does not vouch for them, in a COPY,
+   * whose types users name, and in a composite, which may have been altered.
+   */
+  readonly isText?: Reader<boolean> | undefined;
   /** Reads the binary format: gives what `readText` gives of the same value. */
   readonly readBinary?: Loader | undefined;
   /**
@@ -60,6 +65,8 @@ export type ValueWriter = (value: unknown, out: ByteWriter, place: Place, named:
 export interface BoundCodec extends Codec {
   /** Writes any value that can be sent; there is none if the type has no binary format here. */
   readonly write?: ValueWriter | undefined;
+  /** Reads text that may be of another type, if that is not what `readText` does. */
+  readonly readCheckedText?: Loader | undefined;
 }
 
 /** Reads a type whose values have `size` bytes in the binary format. */
@@ -78,27 +85,25 @@ export function sized<T>(type: string, size: number, read: Reader<T>): Reader<T>
   };
 }
 
-/** The codec of a type whose values load as the server's text: what is written of a text is read again, so that it is certain to be one. */
-export function textual(
-  type: string,
-  {
-    textToBinary,
-    binaryToText,
-  }: {
-    readonly textToBinary: NonNullable<Codec['textToBinary']>;
-    readonly binaryToText: Reader<string>;
-  },
-): Codec {
+/** The codec of a type whose values load as the server's text: what is written of it and read again is the same. */
+export function textual({
+  textToBinary,
+  binaryToText,
+}: {
+  readonly textToBinary: NonNullable<Codec['textToBinary']>;
+  readonly binaryToText: Reader<string>;
+}): Codec {
   return {
-    readText: (bytes, start, end) => {
+    readText: (bytes, start, end) => bytes.utf8Slice(start, end),
+    isText: (bytes, start, end) => {
       const text = bytes.utf8Slice(start, end);
       const value = new ByteWriter(SCRATCH);
       try {
-        textToBinary(text, value, type);
+        textToBinary(text, value, 'text');
       } catch {
-        throw notOfType(type, text);
+        return false;
       }
-      return binaryToText(value.bytes, 0, value.length);
+      return binaryToText(value.bytes, 0, value.length) === text;
     },
     readBinary: binaryToText,
     textToBinary,
@@ -116,10 +121,12 @@ export function compound<V>(
   parts: readonly BoundCodec[],
   make: (parts: readonly BoundCodec[]) => Codec<V>,
   textOf: (value: V) => string,
-): Codec<V> {
+): Codec<V> & BoundCodec {
   const { readText, readBinary, writeBinary } = make(parts.map(withTexts));
+  const checkedParts = parts.map((part) => ({ ...part, readText: checkedReader(part) }));
   return {
     ...make(parts),
+    readCheckedText: make(checkedParts).readText,
     textToBinary:
       writeBinary &&
       ((text, out, place) => {
@@ -134,6 +141,11 @@ export function compound<V>(
       }),
     binaryToText: readBinary && ((bytes, start, end) => textOf(readBinary(bytes, start, end) as V)),
   };
+}
+
+/** What reads text that may be of another type. */
+export function checkedReader({ readText, readCheckedText }: BoundCodec): Loader {
+  return readCheckedText ?? readText;
 }
 
 /** The codec whose values are the texts of those of another. */
@@ -151,11 +163,13 @@ function withTexts({ textToBinary, binaryToText }: BoundCodec): BoundCodec {
 }
 
 /** A codec that reads by a loader of text, also what comes in the binary format. */
-export function withLoader(codec: Codec, loader: Loader): Codec {
+export function withLoader(codec: Codec, loader: Loader): BoundCodec {
   const { binaryToText } = codec;
   return {
     ...codec,
     readText: loader,
+    isText: undefined,
+    readCheckedText: undefined,
     readBinary:
       binaryToText &&
       ((bytes, start, end) => {

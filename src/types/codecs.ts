@@ -1,6 +1,6 @@
 import type { Adapters, CodecContext, CodecSource, SessionSettings, TypeEntry } from './adaptation.js';
 import { arrayOf } from './array.js';
-import { refused, withLoader, type BoundCodec, type Codec, type ValueWriter } from './codec.js';
+import { refused, unreadable, withLoader, type BoundCodec, type Codec, type ValueWriter } from './codec.js';
 import { unknown } from './text.js';
 import type { Loader } from '../wire/row-decoder.js';
 import { dumpAs } from './dump.js';
@@ -64,8 +64,18 @@ export class Codecs implements CodecContext {
   /** The codec with the loader that a user has registered, and with whatever can be written. */
   #bound(oid: number, codec: Codec): BoundCodec {
     const loader = this.#tables.loaders.get(oid);
+    const read: BoundCodec = loader === undefined ? codec : withLoader(codec, loader);
+    const { isText, readText } = read;
     return {
-      ...(loader === undefined ? codec : withLoader(codec, loader)),
+      ...read,
+      ...(isText && {
+        readCheckedText: (bytes, start, end) => {
+          if (!isText(bytes, start, end)) {
+            throw unreadable(this.adapters.type(oid)?.name ?? String(oid), bytes, start, end);
+          }
+          return readText(bytes, start, end);
+        },
+      }),
       write:
         codec.writeBinary === undefined && codec.textToBinary === undefined
           ? undefined

@@ -5,6 +5,7 @@ import type { CodecContext } from './adaptation.js';
 import { BinaryReader } from './binary-reader.js';
 import type { ByteWriter } from './byte-writer.js';
 import {
+  checkedReader,
   compound,
   isPlainObject,
   type BoundCodec,
@@ -30,8 +31,9 @@ export function compositeOf(
     (values) => `(${(values as (string | null)[]).map(quoteField).join(',')})`,
   );
   return {
-    ...texts,
     ...own,
+    textToBinary: texts.textToBinary,
+    binaryToText: texts.binaryToText,
     takes: isPlainObject,
     writeText: (object, place) => compositeText(type, fieldValues(type, object, place), adapters, place),
   };
@@ -45,11 +47,7 @@ function fieldsCodec(
   const readers = every(fields, (field) => field.readBinary);
   const writers = every(fields, (field) => field.write);
   return {
-    readText: textReader(
-      type,
-      fields.map((field) => field.readText),
-      make,
-    ),
+    readText: textReader(type, fields.map(checkedReader), make),
     readBinary: readers && binaryReader(type, readers, make),
     writeBinary:
       writers &&

@@ -43,6 +43,22 @@ export function isoStyle(text: string, type: DatedType, settings: SessionSetting
   return iso;
 }
 
+/** Whether `isoStyle()` takes the text. */
+export function isOfStyle(
+  bytes: Buffer,
+  start: number,
+  end: number,
+  type: DatedType,
+  settings: SessionSettings,
+): boolean {
+  try {
+    isoStyle(bytes.latin1Slice(start, end), type, settings);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Whether a text is a date, a timestamp or a timestamptz, and one that there is. */
 function isIso(text: string, type: DatedType): boolean {
   const match = text.length > LONGEST ? null : ISO.exec(text);

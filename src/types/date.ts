@@ -1,9 +1,9 @@
 import type { CodecContext } from './adaptation.js';
 import { fixed, malformed, shown, type Codec } from './codec.js';
 import { infinitySign, outOfRange, parseMoment } from './date-parse.js';
-import { isoStyle } from './date-style.js';
+import { isOfStyle, isoStyle } from './date-style.js';
 import { dateText, FIRST_DAY, INT32_MAX, INT32_MIN, LAST_DAY } from './date-text.js';
-import { DAY_LENGTH, isDay } from './iso-bytes.js';
+import { DASH, DAY_LENGTH, isDay } from './iso-bytes.js';
 
 const readBinary = fixed('date', 4, (bytes, start) => {
   const days = bytes.readInt32BE(start);
@@ -18,8 +18,10 @@ const readBinary = fixed('date', 4, (bytes, start) => {
 export const date = ({ settings }: CodecContext): Codec => ({
   readText: (bytes, start, end) => {
     const text = bytes.latin1Slice(start, end);
-    return end - start === DAY_LENGTH && isDay(bytes, start) ? text : isoStyle(text, 'date', settings);
+    return bytes[start + 4] === DASH ? text : isoStyle(text, 'date', settings);
   },
+  isText: (bytes, start, end) =>
+    (end - start === DAY_LENGTH && isDay(bytes, start)) || isOfStyle(bytes, start, end, 'date', settings),
   readBinary,
   textToBinary: (text, out, place) => {
     const infinity = infinitySign(text);

@@ -175,7 +175,7 @@ function checkedInt8(value: bigint, place: Place): bigint {
 /** An unsigned integer that loads as the server's text, being no number to calculate with: a transaction's or a command's. */
 function unsigned(type: string, size: 4 | 8): Codec {
   const max = 2n ** BigInt(8 * size) - 1n;
-  return textual(type, {
+  return textual({
     textToBinary: (text, out, place) => {
       const value = BigInt(integerText(text, type, place));
       if (value < 0n || value > max) throw refused(place, `${shown(text)} is out of range for ${type}`);

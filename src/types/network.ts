@@ -11,7 +11,7 @@ const LONGEST = 60;
 /** inet and cidr: family, netmask bits, whether it is a cidr, how many bytes, and the bytes of the address. */
 function address(type: 'inet' | 'cidr'): Codec {
   const isCidr = type === 'cidr';
-  return textual(type, {
+  return textual({
     textToBinary: (text, out, place) => {
       const [host = '', mask, ...more] = text.length > LONGEST ? [] : text.trim().split('/');
       const bytes = isIPv4(host) ? host.split('.').map(Number) : isIPv6(host) ? ipv6Bytes(host) : null;
@@ -39,32 +39,6 @@ function address(type: 'inet' | 'cidr'): Codec {
       return isCidr || mask !== 8 * size ? `${text}/${String(mask)}` : text;
     }),
   });
-}
-
-const DOT = 0x2e;
-const SLASH = 0x2f;
-const ZERO = 0x30;
-
-/** Whether it is an IPv4 address as the server writes it, by far the most frequent form of an inet: 10.0.0.1, or 10.0.0.1/24. */
-function isIPv4Text(bytes: Buffer, start: number, end: number): boolean {
-  let part = 0;
-  let from = start;
-  let value = 0;
-  for (let at = start; ; at++) {
-    const byte = at < end ? bytes[at]! : DOT;
-    const digit = byte - ZERO;
-    if (digit >= 0 && digit <= 9) {
-      value = value * 10 + digit;
-      continue;
-    }
-    const isPart = at > from && at - from <= 3 && (bytes[from] !== ZERO || at === from + 1);
-    if (!isPart || value > (part === 4 ? 31 : 255)) return false;
-    if (at === end) return part >= 3;
-    if (byte !== (part === 3 ? SLASH : DOT) || part === 4) return false;
-    part++;
-    from = at + 1;
-    value = 0;
-  }
 }
 
 function hasBitsBehind(address: readonly number[], mask: number): boolean {
@@ -110,17 +84,12 @@ function ipv6Text(address: Buffer): string {
   return `${hex(0, best.base)}::${hex(best.base + best.length, 8)}`;
 }
 
-const anyInet = address('inet');
-export const inet: Codec = {
-  ...anyInet,
-  readText: (bytes, start, end) =>
-    isIPv4Text(bytes, start, end) ? bytes.latin1Slice(start, end) : anyInet.readText(bytes, start, end),
-};
+export const inet = address('inet');
 export const cidr = address('cidr');
 
 /** macaddr (6 bytes) and macaddr8. */
 function mac(type: string, size: 6 | 8): Codec {
-  return textual(type, {
+  return textual({
     textToBinary: (text, out, place) => {
       const refuse = (): Error => refused(place, `${shown(text)} is not a ${type}`);
       const digits = text.trim().replace(/[-:.]/g, '');

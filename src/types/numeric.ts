@@ -1,5 +1,5 @@
 import type { ByteWriter } from './byte-writer.js';
-import { malformed, notOfType, refused, shown, sized, wrongSize, type Codec, type Place } from './codec.js';
+import { malformed, refused, shown, sized, wrongSize, type Codec, type Place } from './codec.js';
 import { parseDecimal, parseSpecial } from './decimal.js';
 
 const POSITIVE = 0x0000;
@@ -107,11 +107,9 @@ function isWritten(bytes: Buffer, start: number, end: number): boolean {
 
 /** numeric, exact at any scale: as text, or as digits of base 10000. */
 export const numeric: Codec<number | bigint> = {
-  readText: (bytes, start, end) => {
-    const text = bytes.latin1Slice(start, end);
-    if (!isWritten(bytes, start, end) && !WORDS.includes(text)) throw notOfType('numeric', text);
-    return text;
-  },
+  readText: (bytes, start, end) => bytes.latin1Slice(start, end),
+  isText: (bytes, start, end) =>
+    isWritten(bytes, start, end) || WORDS.includes(bytes.latin1Slice(start, Math.min(end, start + 10))),
   readBinary: readNumeric,
   takes: (value) => typeof value === 'number' || typeof value === 'bigint',
   writeBinary: (value, out, place) => {

@@ -5,7 +5,7 @@ const PG_LSN = /^([0-9a-f]{1,8})\/([0-9a-f]{1,8})$/i;
 const hex = (half: number): string => half.toString(16).toUpperCase();
 
 /** pg_lsn, a position in the write-ahead log, as its text. */
-export const pgLsn = textual('pg_lsn', {
+export const pgLsn = textual({
   textToBinary: (text, out, place) => {
     const [, high, low] = PG_LSN.exec(text) ?? [];
     if (high === undefined) throw refused(place, `${shown(text)} is not a pg_lsn`);

@@ -2,7 +2,6 @@ import { isUtf8 } from 'node:buffer';
 import {
   fixed,
   malformed,
-  notOfType,
   refused,
   shown,
   textual,
@@ -62,7 +61,7 @@ function charText(byte: number): string {
 
 /** "char": one byte; none is a zero, and beyond ASCII it is three octal digits, as PostgreSQL writes them from version 16 on. */
 export const char: Codec = {
-  ...textual('"char"', {
+  ...textual({
     textToBinary: (value, out, place) => {
       const octal = OCTAL.exec(value)?.[1];
       const byte = octal !== undefined ? Number.parseInt(octal, 8) : value === '' ? 0 : value.charCodeAt(0);
@@ -74,11 +73,9 @@ export const char: Codec = {
     binaryToText: fixed('"char"', 1, (bytes, start) => charText(bytes[start]!)),
   }),
   readText: (bytes, start, end) => {
-    if (end - start === 1) return charText(bytes[start]!);
-    const value = bytes.utf8Slice(start, end);
-    if (value !== '' && !OCTAL.test(value)) throw notOfType('"char"', value);
-    return value;
+    return end - start === 1 ? charText(bytes[start]!) : bytes.utf8Slice(start, end);
   },
+  isText: (bytes, start, end) => end - start < 2 || OCTAL.test(bytes.latin1Slice(start, end)),
 };
 
 const LETTER_T = 0x74;

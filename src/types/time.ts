@@ -1,4 +1,4 @@
-import { fixed, malformed, unreadable, type Codec, type Reader } from './codec.js';
+import { fixed, malformed, type Codec } from './codec.js';
 import { parseTime, zoneMissing } from './date-parse.js';
 import { DAY, offsetText, readInt64, timeText } from './date-text.js';
 import { endOfClock, readOffset } from './iso-bytes.js';
@@ -9,21 +9,14 @@ function clockText(type: string, bytes: Buffer, start: number): string {
   return timeText(Number(microseconds));
 }
 
-function written(
-  type: string,
-  isWritten: (bytes: Buffer, start: number, end: number) => boolean,
-): Reader<string> {
-  return (bytes, start, end) => {
-    if (!isWritten(bytes, start, end)) throw unreadable(type, bytes, start, end);
-    return bytes.latin1Slice(start, end);
-  };
-}
+const readText: Codec['readText'] = (bytes, start, end) => bytes.latin1Slice(start, end);
 
 const readTime = fixed('time', 8, (bytes, start) => clockText('time', bytes, start));
 
 /** time, as ISO 8601 text. */
 export const time: Codec = {
-  readText: written('time', (bytes, start, end) => endOfClock(bytes, start, end, 24) === end),
+  readText,
+  isText: (bytes, start, end) => endOfClock(bytes, start, end, 24) === end,
   readBinary: readTime,
   textToBinary: (text, out, place) => {
     out.int64(parseTime(text, 'time', place).microseconds);
@@ -42,10 +35,11 @@ const readTimetz = fixed('timetz', 12, (bytes, start) => {
 
 /** timetz, as ISO 8601 text. */
 export const timetz: Codec = {
-  readText: written('timetz', (bytes, start, end) => {
+  readText,
+  isText: (bytes, start, end) => {
     const at = endOfClock(bytes, start, end, 24);
     return at >= 0 && !Number.isNaN(readOffset(bytes, at, end));
-  }),
+  },
   readBinary: readTimetz,
   textToBinary: (text, out, place) => {
     const { microseconds, offset } = parseTime(text, 'timetz', place);

@@ -1,10 +1,10 @@
 import * as errors from '../errors/index.js';
 import type { CodecContext } from './adaptation.js';
 import type { ByteWriter } from './byte-writer.js';
-import { daysFromCivil, isCivil } from './calendar.js';
+import { daysFromCivil } from './calendar.js';
 import { fixed, malformed, refused, shown, type Codec, type Place, type Reader } from './codec.js';
 import { infinitySign, outOfRange, parseMoment, zoneMissing, type Moment } from './date-parse.js';
-import { isoStyle } from './date-style.js';
+import { isOfStyle, isoStyle } from './date-style.js';
 import {
   DAY,
   EPOCH_MILLISECONDS,
@@ -19,14 +19,16 @@ import {
   CLOCK_LENGTH,
   DASH,
   DAY_LENGTH,
+  DOT,
   endOfClock,
   isDay,
+  isDigit,
   readOffset,
   SPACE,
-  two,
   ZERO,
 } from './iso-bytes.js';
 
+const LETTER_C = 0x43;
 const LETTER_T = 0x54;
 /** `2024-01-02 03:04:05` */
 const MOMENT_LENGTH = DAY_LENGTH + 1 + CLOCK_LENGTH;
@@ -81,7 +83,7 @@ const timestampToText = binaryText('timestamp', '');
 /** timestamp, as ISO 8601 text. */
 export const timestamp = ({ settings }: CodecContext): Codec => ({
   readText: (bytes, start, end) => {
-    if (endOfMoment(bytes, start, end) !== end) {
+    if (!looksCommon(bytes, start, end)) {
       return withLetter(isoStyle(bytes.latin1Slice(start, end), 'timestamp', settings));
     }
     // One text made of the bytes, rather than one put together from two.
@@ -90,6 +92,8 @@ export const timestamp = ({ settings }: CodecContext): Codec => ({
     bytes[start + DAY_LENGTH] = SPACE;
     return text;
   },
+  isText: (bytes, start, end) =>
+    endOfMoment(bytes, start, end) === end || isOfStyle(bytes, start, end, 'timestamp', settings),
   readBinary: (bytes, start, end) => withLetter(timestampToText(bytes, start, end)),
   textToBinary: (text, out, place) => {
     if (writeInfinity(text, out)) return;
@@ -107,40 +111,50 @@ export const timestamp = ({ settings }: CodecContext): Codec => ({
 
 /** Milliseconds from 1970-01-01 of an instant in the commonest form; NaN if it has another. */
 function readCommonInstant(bytes: Buffer, start: number, end: number): number {
-  const year = two(bytes, start) * 100 + two(bytes, start + 2);
-  const month = two(bytes, start + 5);
-  const day = two(bytes, start + 8);
-  const at = endOfClock(bytes, start + DAY_LENGTH + 1, end, 23);
-  const isCommon =
-    at > 0 &&
-    year > 0 &&
-    year <= 9999 &&
-    isCivil(year, month, day) &&
-    bytes[start + 4] === DASH &&
-    bytes[start + 7] === DASH &&
-    bytes[start + 10] === SPACE;
-  if (!isCommon) return NaN;
+  let at = start + MOMENT_LENGTH;
   let milliseconds = 0;
-  const dot = start + MOMENT_LENGTH;
-  if (at > dot) {
-    milliseconds = (bytes[dot + 1]! - ZERO) * 100;
-    if (dot + 2 < at) milliseconds += (bytes[dot + 2]! - ZERO) * 10;
-    if (dot + 3 < at) milliseconds += bytes[dot + 3]! - ZERO;
+  if (bytes[at] === DOT) {
+    at++;
+    for (let scale = 100; at < end && isDigit(bytes[at]!); at++) {
+      milliseconds += (bytes[at]! - ZERO) * scale;
+      scale = scale === 100 ? 10 : scale === 10 ? 1 : 0;
+    }
   }
-  const seconds = two(bytes, start + 11) * 3600 + two(bytes, start + 14) * 60 + two(bytes, start + 17);
-  return (
-    (daysFromCivil(year, month, day) * 86_400 + seconds - readOffset(bytes, at, end)) * 1000 + milliseconds
+  const days = daysFromCivil(
+    pair(bytes, start) * 100 + pair(bytes, start + 2),
+    pair(bytes, start + 5),
+    pair(bytes, start + 8),
   );
+  const seconds = pair(bytes, start + 11) * 3600 + pair(bytes, start + 14) * 60 + pair(bytes, start + 17);
+  return (days * 86_400 + seconds - readOffset(bytes, at, end)) * 1000 + milliseconds;
+}
+
+/** The number of two digits, which they are if the text is one of the server's. */
+function pair(bytes: Buffer, at: number): number {
+  return (bytes[at]! - ZERO) * 10 + (bytes[at + 1]! - ZERO);
+}
+
+/** Whether a text of the server's is a moment of four digits' years after Christ. */
+function looksCommon(bytes: Buffer, start: number, end: number): boolean {
+  return bytes[start + 4] === DASH && bytes[start + DAY_LENGTH] === SPACE && bytes[end - 1] !== LETTER_C;
 }
 
 /** timestamptz, as a `Date`; microseconds are cut off. What a `Date` can't hold is a `DataError`. */
 export const timestamptz = ({ settings }: CodecContext): Codec<Date> => ({
   readText: (bytes, start, end) => {
     // 2024-01-02 03:04:05[.678901]+01[:30[:15]], by far the most frequent form.
-    const time = end - start < MOMENT_LENGTH + 3 ? NaN : readCommonInstant(bytes, start, end);
+    const isCommon = end - start >= MOMENT_LENGTH + 3 && looksCommon(bytes, start, end);
+    const time = isCommon ? readCommonInstant(bytes, start, end) : NaN;
     return Number.isNaN(time)
       ? dateOf(isoStyle(bytes.latin1Slice(start, end), 'timestamptz', settings))
       : new Date(time);
+  },
+  isText: (bytes, start, end) => {
+    const at = endOfMoment(bytes, start, end);
+    return (
+      (at >= 0 && !Number.isNaN(readOffset(bytes, at, end))) ||
+      isOfStyle(bytes, start, end, 'timestamptz', settings)
+    );
   },
   readBinary: readInstantBinary,
   preferBinary: 'columns',

@@ -10,6 +10,7 @@ import {
   TypeInfo,
 } from '../../src/index.js';
 import { ByteWriter } from '../../src/types/byte-writer.js';
+import { checkedReader } from '../../src/types/codec.js';
 import { Random, seedFrom } from '../support/random.js';
 
 // Values of types that consist of others, with something wrong in them. What is read of one is a value that the same bytes are, or a
@@ -86,10 +87,10 @@ function encoded(oid: number, value: unknown, format: Format): Buffer {
 
 /** What is read of the bytes between others; the error if it is refused. */
 function read(oid: number, value: Buffer, format: Format, around: number): unknown {
-  const { readText, readBinary } = map.codecFor(oid);
+  const codec = map.codecFor(oid);
   const bytes = Buffer.concat([Buffer.alloc(24, around), value, Buffer.alloc(64, around)]);
   try {
-    return (format === 'text' ? readText : readBinary!)(bytes, 24, 24 + value.length);
+    return (format === 'text' ? checkedReader(codec) : codec.readBinary!)(bytes, 24, 24 + value.length);
   } catch (error) {
     return error;
   } finally {
