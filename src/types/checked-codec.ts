@@ -5,6 +5,7 @@ import { refused, withLoader, type Codec, type Place } from './codec.js';
 
 const FUNCTIONS = [
   'readText',
+  'isText',
   'readBinary',
   'takes',
   'binaryToText',
