@@ -89,8 +89,8 @@ class TextArrayReader {
   readonly #end: number;
   readonly #readElement: Loader;
   readonly #separator: number;
-  /** The lengths of the dimensions, as far as they have been seen. */
-  readonly #lengths: number[] = [];
+  /** The lengths of the dimensions, as far as they have been seen; null where there is one dimension. */
+  #lengths: number[] | null = null;
   #leafDepth = -1;
   #at: number;
 
@@ -108,7 +108,7 @@ class TextArrayReader {
 
   /** Whether there is no element: the server has no dimensions then. */
   get isEmpty(): boolean {
-    return this.#lengths.at(-1) === 0;
+    return this.#lengths?.at(-1) === 0;
   }
 
   /** The elements between two braces, behind which reading goes on; null if the array is malformed. */
@@ -159,12 +159,14 @@ class TextArrayReader {
 
   /** The elements, if there are as many as elsewhere in this depth, and all of the array are in one. */
   #fits(elements: unknown[], depth: number, isLeaf: boolean): unknown[] | null {
+    if (depth === 0 && isLeaf) return elements;
     if (isLeaf) {
       if (this.#leafDepth < 0) this.#leafDepth = depth;
       else if (this.#leafDepth !== depth) return null;
     }
-    this.#lengths[depth] ??= elements.length;
-    return this.#lengths[depth] === elements.length ? elements : null;
+    const lengths = (this.#lengths ??= []);
+    lengths[depth] ??= elements.length;
+    return lengths[depth] === elements.length ? elements : null;
   }
 
   /** An element between quotes; undefined if the second one is missing. */

@@ -97,13 +97,14 @@ export function textual({
     readText: (bytes, start, end) => bytes.utf8Slice(start, end),
     isText: (bytes, start, end) => {
       const text = bytes.utf8Slice(start, end);
-      const value = new ByteWriter(SCRATCH);
+      if (scratch.bytes.length > LARGEST_KEPT) scratch = new ByteWriter();
+      scratch.length = 0;
       try {
-        textToBinary(text, value, 'text');
+        textToBinary(text, scratch, 'text');
       } catch {
         return false;
       }
-      return binaryToText(value.bytes, 0, value.length) === text;
+      return binaryToText(scratch.bytes, 0, scratch.length) === text;
     },
     readBinary: binaryToText,
     textToBinary,
@@ -111,7 +112,9 @@ export function textual({
   };
 }
 
-const SCRATCH = 64;
+/** What texts are written to that are only looked at. */
+let scratch = new ByteWriter();
+const LARGEST_KEPT = 65_536;
 
 /**
  * The codec of a type whose values consist of others: what `make` makes of their codecs, and the ways between its text and its binary

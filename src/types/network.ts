@@ -84,7 +84,16 @@ function ipv6Text(address: Buffer): string {
   return `${hex(0, best.base)}::${hex(best.base + best.length, 8)}`;
 }
 
-export const inet = address('inet');
+const OCTET = String.raw`(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)`;
+/** An IPv4 address as the server writes it: by far the most frequent form. */
+const IPV4 = new RegExp(String.raw`^(?:${OCTET}\.){3}${OCTET}(?:/(?:[12]?\d|3[01]))?$`);
+
+const anyInet = address('inet');
+export const inet: Codec = {
+  ...anyInet,
+  isText: (bytes, start, end) =>
+    IPV4.test(bytes.latin1Slice(start, Math.min(end, start + LONGEST))) || anyInet.isText!(bytes, start, end),
+};
 export const cidr = address('cidr');
 
 /** macaddr (6 bytes) and macaddr8. */
