@@ -1,7 +1,10 @@
-import { adapters } from './adapt/adapters.js';
-import type { AdaptersMap } from './adapt/adapters-map.js';
-import { Oids } from './adapt/oids.js';
+import { adapters } from './types/adapters.js';
+import type { AdaptersMap } from './types/adapters-map.js';
+import { Oids } from './types/oids.js';
 import type { Field } from './wire/backend-messages.js';
+
+/** What a column is described by. */
+type Described = Omit<Field, 'format'>;
 
 const BPCHAR = 1042;
 const VARCHAR = 1043;
@@ -41,7 +44,7 @@ export class Column {
   readonly #types: KnownTypes;
 
   /** @internal */
-  constructor({ name, typeOid, typeSize, typmod, tableOid, tableColumn }: Field, types: KnownTypes) {
+  constructor({ name, typeOid, typeSize, typmod, tableOid, tableColumn }: Described, types: KnownTypes) {
     this.name = name;
     this.typeCode = typeOid;
     this.#types = types;
@@ -74,6 +77,6 @@ export class Column {
 }
 
 /** Describes a column as the server did, its type by what is known of types. */
-export function describeField(field: Field, types: KnownTypes = adapters): Column {
+export function describeField(field: Described, types: KnownTypes = adapters): Column {
   return new Column(field, types);
 }

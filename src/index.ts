@@ -1,4 +1,4 @@
-export { adapters } from './adapt/adapters.js';
+export { adapters } from './types/adapters.js';
 export type {
   AdaptContext,
   AdaptersMap,
@@ -6,13 +6,16 @@ export type {
   Dumper,
   Loader,
   TypeEntry,
-} from './adapt/adapters-map.js';
-export type { CustomDumper } from './adapt/custom-dumper.js';
-export { setJsonDumps, setJsonLoads, type JsonLoads } from './adapt/json.js';
-export { Multirange } from './adapt/multirange.js';
-export { OffsetTime } from './adapt/offset-time.js';
-export { Range } from './adapt/range.js';
-export { registerTemporal, type TemporalApi, type TemporalOptions } from './adapt/temporal.js';
+} from './types/adapters-map.js';
+export type { Adapters } from './types/adaptation.js';
+export type { ByteWriter } from './types/byte-writer.js';
+export type { Codec, Place } from './types/codec.js';
+export type { CustomDumper } from './types/custom-dumper.js';
+export { setJsonDumps, setJsonLoads, type JsonLoads } from './types/json-functions.js';
+export { Multirange } from './types/multirange.js';
+export { OffsetTime } from './types/offset-time.js';
+export { Range } from './types/range.js';
+export { registerTemporal, type TemporalApi, type TemporalOptions } from './types/temporal.js';
 export {
   Float4,
   Float8,
@@ -25,7 +28,7 @@ export {
   Oid,
   type JsonDumps,
   type JsonOptions,
-} from './adapt/wrappers.js';
+} from './types/wrappers.js';
 export { Column } from './column.js';
 export {
   AsyncConnection,
@@ -115,8 +118,8 @@ export {
   type TupleRow,
 } from './rows.js';
 export { PipelineStatus, TransactionStatus } from './session/status.js';
-export { Composite, CompositeInfo, registerComposite, type CompositeOptions } from './types/composite.js';
-export { EnumInfo, registerEnum, type EnumOptions } from './types/enum.js';
-export { registerHstore } from './types/hstore.js';
-export { MultirangeInfo, RangeInfo, registerMultirange, registerRange } from './types/range.js';
-export { TypeInfo, type TypeInfoOptions, type TypeName } from './types/type-info.js';
+export { Composite, CompositeInfo, registerComposite, type CompositeOptions } from './catalogue/composite.js';
+export { EnumInfo, registerEnum, type EnumOptions } from './catalogue/enum.js';
+export { registerHstore } from './catalogue/hstore.js';
+export { MultirangeInfo, RangeInfo, registerMultirange, registerRange } from './catalogue/range.js';
+export { TypeInfo, type TypeInfoOptions, type TypeName } from './catalogue/type-info.js';

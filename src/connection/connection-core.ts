@@ -1,4 +1,4 @@
-import type { AdaptersMap } from '../adapt/adapters-map.js';
+import type { AdaptersMap } from '../types/adapters-map.js';
 import * as errors from '../errors/index.js';
 import type { CopyChannel } from '../session/copy-channel.js';
 import { OneTimeEvent } from '../session/one-time-event.js';

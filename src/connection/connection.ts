@@ -1,5 +1,5 @@
-import { adapters as globalAdapters } from '../adapt/adapters.js';
-import type { AdaptersMap } from '../adapt/adapters-map.js';
+import { adapters as globalAdapters } from '../types/adapters.js';
+import type { AdaptersMap } from '../types/adapters-map.js';
 import { resolveConninfo, type ConninfoParams } from '../conninfo/index.js';
 import { AsyncCursor } from '../cursor/cursor.js';
 import type {

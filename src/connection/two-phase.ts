@@ -1,4 +1,4 @@
-import type { AdaptersMap } from '../adapt/adapters-map.js';
+import type { AdaptersMap } from '../types/adapters-map.js';
 import { rowDecoders } from '../cursor/decoders.js';
 import * as errors from '../errors/index.js';
 import { tupleRow } from '../rows.js';

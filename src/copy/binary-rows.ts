@@ -1,12 +1,14 @@
-import type { AdaptersMap } from '../adapt/adapters-map.js';
+import type { AdaptersMap } from '../types/adapters-map.js';
+import { dumpParam } from '../types/dump.js';
 import * as errors from '../errors/index.js';
+import type { ByteWriter } from '../types/byte-writer.js';
+import { refused, type Place, type ValueWriter } from '../types/codec.js';
+import { Oids } from '../types/oids.js';
+import { readBytes } from '../types/text.js';
+import { writeUtf8 } from '../types/write-text.js';
 import type { Loader } from '../wire/row-decoder.js';
-import { binaryLoaderFor } from './binary-decoder.js';
-import { encoderOf, GuessingEncoder, writeWithLength, type BinaryEncoder } from './binary-encoder.js';
-import { loadRaw } from './binary-scalars.js';
 import { BinaryShortcuts } from './binary-shortcuts.js';
 import type { Block } from './block.js';
-import { NativeValues } from './native-values.js';
 import type { RowReader, RowWriter } from './row-format.js';
 import { RowPlace } from './row-place.js';
 import { checkedWidth, loadFailed } from './text-rows.js';
@@ -23,10 +25,10 @@ export class BinaryRowWriter implements RowWriter {
   readonly #out: Block;
   readonly #map: AdaptersMap;
   readonly #columns: number;
-  readonly #native: NativeValues;
   readonly #place = new RowPlace();
-  readonly #guessing: GuessingEncoder;
-  #encoders: readonly BinaryEncoder[] | null = null;
+  /** Writes values whose types have not been named. */
+  readonly #guess: ValueWriter;
+  #writers: readonly ValueWriter[] | null = null;
   #shortcuts: BinaryShortcuts | null = null;
   #begun = false;
   #hasRows = false;
@@ -35,8 +37,7 @@ export class BinaryRowWriter implements RowWriter {
     this.#out = out;
     this.#map = map;
     this.#columns = columns;
-    this.#native = new NativeValues(map);
-    this.#guessing = new GuessingEncoder(map, this.#native);
+    this.#guess = (value, out, place) => writeGuessed(value, out, place, map);
   }
 
   get rows(): number {
@@ -44,16 +45,14 @@ export class BinaryRowWriter implements RowWriter {
   }
 
   setTypes(oids: readonly number[]): void {
-    this.#encoders = oids.map((oid) => {
-      const encoder = encoderOf(oid, this.#map, this.#native);
-      if (encoder === null) {
-        throw new errors.NotSupportedError(
-          `the type ${this.#map.type(oid)?.name ?? String(oid)} can't be written in the binary format here; copy in the text format`,
-        );
-      }
-      return encoder;
+    this.#writers = oids.map((oid) => {
+      const { write } = this.#map.codecFor(oid);
+      if (write !== undefined) return write;
+      throw new errors.NotSupportedError(
+        `the type ${this.#map.type(oid)?.name ?? String(oid)} can't be written in the binary format here; copy in the text format`,
+      );
     });
-    this.#shortcuts = new BinaryShortcuts(oids, this.#native);
+    this.#shortcuts = new BinaryShortcuts(oids, this.#map.codecs.native);
   }
 
   /** Who writes bytes writes the header, too. */
@@ -76,7 +75,11 @@ export class BinaryRowWriter implements RowWriter {
         i = shortcuts?.write(row, i + 1, out) ?? i + 1
       ) {
         this.#place.column = i;
-        writeWithLength(row[i], this.#encoders?.[i] ?? this.#guessing, out, this.#place);
+        const at = out.length;
+        out.int32(-1);
+        if ((this.#writers?.[i] ?? this.#guess)(row[i], out, this.#place, true)) {
+          out.setInt32(at, out.length - at - 4);
+        }
       }
     } catch (error) {
       out.length = start;
@@ -101,6 +104,38 @@ export class BinaryRowWriter implements RowWriter {
   }
 }
 
+/** Writes a value whose type is that of the parameter it would be sent as; false for NULL. */
+function writeGuessed(value: unknown, out: ByteWriter, place: Place, map: AdaptersMap): boolean {
+  if (value === null) return false;
+  const { codecFor, native } = map.codecs;
+  if (typeof value === 'string' && native.string) {
+    writeUtf8(value, out, place);
+    return true;
+  }
+  const { text, oid } = dumpParam(value, map, place.toString());
+  if (text === null) return false;
+  if (oid === Oids.unknown) {
+    if (typeof value === 'object' && native.leaves(value)) {
+      throw refused(
+        place,
+        "the type of this value isn't known: name the types of the columns with setTypes()",
+      );
+    }
+    writeUtf8(text, out, place);
+    return true;
+  }
+  const { write, textToBinary } = codecFor(oid);
+  if (typeof value !== 'object' && write !== undefined && native.leaves(value)) {
+    return write(value, out, place, false);
+  }
+  if (textToBinary === undefined) {
+    const name = map.type(oid)?.name ?? map.elementType(oid)?.name ?? `with the oid ${String(oid)}`;
+    throw refused(place, `the type ${name} has no binary format here; copy in the text format`);
+  }
+  textToBinary(text, out, place);
+  return true;
+}
+
 /** Decodes rows in the binary format. */
 export class BinaryRowReader implements RowReader {
   readonly #map: AdaptersMap;
@@ -113,11 +148,17 @@ export class BinaryRowReader implements RowReader {
 
   constructor(map: AdaptersMap, columns: number) {
     this.#map = map;
-    this.#loaders = new Array<Loader>(columns).fill(loadRaw);
+    this.#loaders = new Array<Loader>(columns).fill(readBytes);
   }
 
   setTypes(oids: readonly number[]): void {
-    this.#loaders = oids.map((oid) => binaryLoaderFor(oid, this.#map));
+    this.#loaders = oids.map((oid) => {
+      const { readBinary } = this.#map.codecFor(oid);
+      if (readBinary !== undefined) return readBinary;
+      throw new errors.NotSupportedError(
+        `the type ${this.#map.type(oid)?.name ?? String(oid)} can't be read in the binary format here; copy in the text format`,
+      );
+    });
   }
 
   feed(piece: Buffer): void {

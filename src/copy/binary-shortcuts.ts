@@ -1,6 +1,6 @@
-import { Oids } from '../adapt/oids.js';
+import { Oids } from '../types/oids.js';
 import type { Block } from './block.js';
-import type { NativeValues } from './native-values.js';
+import type { NativeValues } from '../types/native-values.js';
 
 /** What the commonest columns hold; 0 for all others. */
 const OTHER = 0;

@@ -1,12 +1,12 @@
-import { isUint8Array } from '../adapt/realm.js';
 import type { Readable, Writable } from 'node:stream';
-import type { AdaptersMap } from '../adapt/adapters-map.js';
+import type { AdaptersMap } from '../types/adapters-map.js';
 import * as errors from '../errors/index.js';
 import type { CopyChannel } from '../session/copy-channel.js';
 import { BinaryRowReader, BinaryRowWriter } from './binary-rows.js';
 import { Block, BLOCK } from './block.js';
 import { copyReadable, copyWritable, type StreamedCopy } from './copy-streams.js';
-import { writeUtf8 } from './encode-text.js';
+import { isUint8Array } from '../types/realm.js';
+import { writeUtf8 } from '../types/write-text.js';
 import type { RowReader, RowWriter } from './row-format.js';
 import { RowPlace } from './row-place.js';
 import { whyNotRows, whyNotTexts, whyNotTypes } from './row-rules.js';
@@ -160,9 +160,10 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
   /**
    * Names the types of the columns, by name (`int4`, `timestamptz[]`) or oid (Psycopg: `set_types()`). Written rows are encoded as
    * these types, which the binary format needs; read rows are loaded as them, where they are strings or, in the binary format,
-   * bytes otherwise. A `json` or `jsonb` column takes any value, as if it were wrapped. Raises `ProgrammingError` for a name that
-   * is not known (see `TypeInfo`), `NotSupportedError` for a type without binary format here (composites, geometric types,
-   * money, pg_lsn, tsvector and other rare ones), and for another number of types than there are columns `DataError` (writing) or
+   * bytes otherwise; data that are no values of them are a `DataError`. A `json` or `jsonb` column takes any value, as if it were
+   * wrapped, one of a composite or hstore plain objects. Raises `ProgrammingError` for a name that is not known (see `TypeInfo`),
+   * `NotSupportedError` for a type that has no binary format here (geometric types, money, tsvector and other rare ones, unless
+   * `adapters.registerCodec()` brings it), and for another number of types than there are columns `DataError` (writing) or
    * `ProgrammingError` (reading).
    */
   setTypes(types: readonly (string | number)[]): void {

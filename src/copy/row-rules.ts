@@ -10,8 +10,9 @@ export function whyNotRows(statement: string): string | null {
   const options = copyOptions(statement);
   if (options === null) return null;
   const way = 'use write() and read(), or copy in the text or the binary format with its defaults';
-  if (options.get('format')?.toLowerCase() === 'csv') {
-    return `rows can't be written to or read from a COPY in csv: ${way}`;
+  const format = options.get('format')?.toLowerCase() ?? 'text';
+  if (format !== 'text') {
+    return `rows can't be written to or read from a COPY in ${format === 'csv' ? 'csv' : 'this format'}: ${way}`;
   }
   const delimiter = options.get('delimiter');
   if (delimiter !== undefined && delimiter !== '\t' && delimiter !== '\\t') {

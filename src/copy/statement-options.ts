@@ -1,154 +1,96 @@
+import { tokensOf, type Token } from './statement-tokens.js';
+
 /** What a COPY statement says of its data, as far as it matters to who encodes rows. Names of options are in lower case. */
 export type CopyOptions = ReadonlyMap<string, string>;
-
-const TOKEN =
-  /\s+|--[^\n]*|\/\*|[eEnNbBxX]?'|"(?:[^"]|"")*"|\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$|[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*|\d[\w.]*|[\s\S]/y;
 
 /**
  * The options of a COPY … FROM STDIN or COPY … TO STDOUT, in the syntax with parentheses or in the older one: `format`,
  * `delimiter`, `null`, `header`, `encoding` and others, with their values unquoted. Null if the statement can't be made out.
  */
 export function copyOptions(statement: string): CopyOptions | null {
-  const tokens = tokenize(statement);
+  const tokens = tokensOf(statement);
   if (tokens === null) return null;
   let depth = 0;
   const end = tokens.findIndex((token, i) => {
-    if (token === '(') depth++;
-    else if (token === ')') depth--;
-    return depth === 0 && i > 0 && isWord(token, ENDS) && isWord(tokens[i - 1]!, DIRECTIONS);
+    if (isSymbol(token, '(')) depth++;
+    else if (isSymbol(token, ')')) depth--;
+    return depth === 0 && i > 0 && isWord(token, ENDS) && isWord(tokens[i - 1], DIRECTIONS);
   });
   if (end < 0) return null;
   const options = new Map<string, string>();
-  if (isWord(tokens[1] ?? '', new Set(['binary']))) options.set('format', 'binary');
-  let at = end + 1;
-  if (isWord(tokens[at] ?? '', new Set(['with']))) at++;
-  return tokens[at] === '(' ? inParentheses(tokens, at + 1, options) : inOldSyntax(tokens, at, options);
+  if (isWord(tokens[1], BINARY)) options.set('format', 'binary');
+  const at = isWord(tokens[end + 1], WITH) ? end + 2 : end + 1;
+  return isSymbol(tokens[at], '(')
+    ? inParentheses(tokens, at + 1, options)
+    : inOldSyntax(tokens, at, options);
 }
 
 /** The first of several statements; null if there is but one. */
 export function firstOfSeveral(text: string): string | null {
-  const tokens = positions(text) ?? [];
-  const semicolon = tokens.findIndex(({ token }) => token === ';');
-  const further = semicolon >= 0 && tokens.slice(semicolon).some(({ token }) => token !== ';');
+  const tokens = tokensOf(text) ?? [];
+  const semicolon = tokens.findIndex((token) => isSymbol(token, ';'));
+  const further = semicolon >= 0 && tokens.slice(semicolon).some((token) => !isSymbol(token, ';'));
   return further ? text.slice(0, tokens[semicolon]!.at) : null;
 }
 
-const ENDS: ReadonlySet<string> = new Set(['stdin', 'stdout']);
-const DIRECTIONS: ReadonlySet<string> = new Set(['from', 'to']);
-const OLD_WITH_VALUE: ReadonlySet<string> = new Set([
-  'delimiter',
-  'delimiters',
-  'null',
-  'encoding',
-  'quote',
-  'escape',
-]);
+type Words = ReadonlySet<string>;
 
-function isWord(token: string, words: ReadonlySet<string>): boolean {
-  return words.has(token.toLowerCase());
+const ENDS: Words = new Set(['stdin', 'stdout']);
+const DIRECTIONS: Words = new Set(['from', 'to']);
+const BINARY: Words = new Set(['binary']);
+const WITH: Words = new Set(['with']);
+const AS: Words = new Set(['as']);
+const UESCAPE: Words = new Set(['uescape']);
+const OLD_FORMATS: Words = new Set(['csv', 'binary']);
+const OLD_WITH_VALUE: Words = new Set(['delimiter', 'delimiters', 'null', 'encoding', 'quote', 'escape']);
+
+function isWord(token: Token | undefined, words: Words): boolean {
+  return token?.kind === 'word' && words.has(token.value.toLowerCase());
+}
+
+function isSymbol(token: Token | undefined, symbol: string): boolean {
+  return token?.kind === 'symbol' && token.value === symbol;
 }
 
 /** Name and value, with commas between; a value may be left out. */
-function inParentheses(tokens: readonly string[], start: number, options: Map<string, string>): CopyOptions {
+function inParentheses(tokens: readonly Token[], start: number, options: Map<string, string>): CopyOptions {
   let at = start;
-  while (at < tokens.length && tokens[at] !== ')') {
-    const name = unquoted(tokens[at++]!).toLowerCase();
-    let value = '';
+  while (at < tokens.length && !isSymbol(tokens[at], ')')) {
+    const name = tokens[at++]!.value.toLowerCase();
+    const values: string[] = [];
     let depth = 0;
     for (; at < tokens.length; at++) {
       const token = tokens[at]!;
-      if (depth === 0 && (token === ',' || token === ')')) break;
-      if (token === '(') depth++;
-      else if (token === ')') depth--;
-      value += unquoted(token);
+      if (depth === 0 && (isSymbol(token, ',') || isSymbol(token, ')'))) break;
+      if (isSymbol(token, '(')) depth++;
+      else if (isSymbol(token, ')')) depth--;
+      values.push(token.value);
+      // Its escapes are other ones then. No option has a value like that.
+      if (isWord(token, UESCAPE)) values.push('…');
     }
-    options.set(name, value);
-    if (tokens[at] === ',') at++;
+    options.set(name, values.join(''));
+    if (isSymbol(tokens[at], ',')) at++;
   }
   return options;
 }
 
-function inOldSyntax(tokens: readonly string[], start: number, options: Map<string, string>): CopyOptions {
+function inOldSyntax(tokens: readonly Token[], start: number, options: Map<string, string>): CopyOptions {
   for (let at = start; at < tokens.length; at++) {
-    const word = tokens[at]!.toLowerCase();
-    if (word === 'where' || word === ';') break;
-    if (word === 'csv' || word === 'binary') {
+    const token = tokens[at]!;
+    if (token.kind !== 'word') {
+      if (isSymbol(token, ';')) break;
+      continue;
+    }
+    const word = token.value.toLowerCase();
+    if (word === 'where') break;
+    if (OLD_FORMATS.has(word)) {
       options.set('format', word);
     } else if (word === 'header') {
       options.set('header', '');
     } else if (OLD_WITH_VALUE.has(word)) {
-      if (isWord(tokens[at + 1] ?? '', new Set(['as']))) at++;
-      options.set(word === 'delimiters' ? 'delimiter' : word, unquoted(tokens[++at] ?? ''));
+      if (isWord(tokens[at + 1], AS)) at++;
+      options.set(word === 'delimiters' ? 'delimiter' : word, tokens[++at]?.value ?? '');
     }
   }
   return options;
-}
-
-function tokenize(text: string): string[] | null {
-  return positions(text)?.map(({ token }) => token) ?? null;
-}
-
-/** Words, strings and single characters, without white space and comments. Null for a string or comment that has no end. */
-function positions(text: string): { readonly token: string; readonly at: number }[] | null {
-  const tokens: { readonly token: string; readonly at: number }[] = [];
-  let at = 0;
-  while (at < text.length) {
-    TOKEN.lastIndex = at;
-    const token = TOKEN.exec(text)![0];
-    let end: number = at + token.length;
-    if (token === '/*') {
-      end = endOfComment(text, end);
-    } else if (token.endsWith("'")) {
-      end = endOfString(text, end, /^e/i.test(token));
-    } else if (token.length > 1 && token.startsWith('$')) {
-      const close = text.indexOf(token, end);
-      end = close < 0 ? 0 : close + token.length;
-    }
-    if (end === 0) return null;
-    if (!/^(?:\s|--|\/\*)/.test(token)) tokens.push({ token: text.slice(at, end), at });
-    at = end;
-  }
-  return tokens;
-}
-
-/** Comments nest. 0 if there is no end. */
-function endOfComment(text: string, start: number): number {
-  let depth = 1;
-  for (let at = start; at < text.length; at++) {
-    if (text.startsWith('/*', at)) {
-      depth++;
-      at++;
-    } else if (text.startsWith('*/', at)) {
-      depth--;
-      at++;
-      if (depth === 0) return at + 1;
-    }
-  }
-  return 0;
-}
-
-/** A doubled quote is none, nor is one behind a backslash in an E string. 0 if there is no end. */
-function endOfString(text: string, start: number, hasEscapes: boolean): number {
-  for (let at = start; at < text.length; at++) {
-    if (hasEscapes && text[at] === '\\') at++;
-    else if (text[at] === "'") {
-      if (text[at + 1] !== "'") return at + 1;
-      at++;
-    }
-  }
-  return 0;
-}
-
-const ESCAPED_LETTERS: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' };
-
-function unquoted(token: string): string {
-  if (token.startsWith('"')) return token.slice(1, -1).replaceAll('""', '"');
-  if (/^e'/i.test(token)) {
-    return token
-      .slice(2, -1)
-      .replaceAll("''", "'")
-      .replace(/\\([\s\S])/g, (_all, letter: string) => ESCAPED_LETTERS[letter] ?? letter);
-  }
-  if (token.startsWith("'")) return token.slice(1, -1).replaceAll("''", "'");
-  return token;
 }

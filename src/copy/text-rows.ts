@@ -1,14 +1,14 @@
-import type { AdaptersMap } from '../adapt/adapters-map.js';
-import { dumpAs, dumpParam } from '../adapt/dump.js';
-import { dumpDate, dumpNumber } from '../adapt/dump-scalars.js';
-import { loadText } from '../adapt/load-text.js';
+import type { AdaptersMap } from '../types/adapters-map.js';
+import { dumpAs, dumpParam } from '../types/dump.js';
+import { dumpDate, dumpNumber } from '../types/dump-scalars.js';
+import type { NativeValues } from '../types/native-values.js';
 import * as errors from '../errors/index.js';
 import { thrownText } from '../errors/thrown.js';
+import { checkedReader } from '../types/codec.js';
+import { readText } from '../types/text.js';
+import { writeAscii, writeEscaped } from '../types/write-text.js';
 import type { Loader } from '../wire/row-decoder.js';
 import type { Block } from './block.js';
-import { writeAscii, writeEscaped } from './encode-text.js';
-import { asJson, isJsonType } from './json-values.js';
-import { NativeValues } from './native-values.js';
 import type { RowReader, RowWriter } from './row-format.js';
 import { RowPlace } from './row-place.js';
 import { TextShortcuts } from './text-shortcuts.js';
@@ -27,14 +27,14 @@ export class TextRowWriter implements RowWriter {
   readonly #shortcuts: TextShortcuts;
   readonly #place = new RowPlace();
   #types: readonly number[] | null = null;
-  /** For each column whether it is JSON; null if none is. */
-  #json: readonly boolean[] | null = null;
+  /** For each column whether its codec, or that of its elements, writes text; null if none does. */
+  #typed: readonly boolean[] | null = null;
 
   constructor(out: Block, map: AdaptersMap, columns: number) {
     this.#out = out;
     this.#map = map;
     this.#columns = columns;
-    this.#native = new NativeValues(map);
+    this.#native = map.codecs.native;
     this.#shortcuts = new TextShortcuts(columns, this.#native);
   }
 
@@ -44,9 +44,10 @@ export class TextRowWriter implements RowWriter {
 
   setTypes(oids: readonly number[]): void {
     this.#types = oids;
-    const json = oids.map((oid) => isJsonType(oid, this.#map));
-    this.#json = json.includes(true) ? json : null;
-    this.#shortcuts.except = this.#json;
+    const { codecFor } = this.#map.codecs;
+    const typed = oids.map((oid) => codecFor(this.#map.elementType(oid)?.oid ?? oid).writeText !== undefined);
+    this.#typed = typed.includes(true) ? typed : null;
+    this.#shortcuts.except = this.#typed;
   }
 
   passed(): void {
@@ -86,8 +87,8 @@ export class TextRowWriter implements RowWriter {
   #value(value: unknown, column: number): void {
     const native = this.#native;
     const out = this.#out;
-    if (this.#json?.[column] === true) {
-      this.#dumped(asJson(value, this.#types![column]!, this.#map), column);
+    if (this.#typed?.[column] === true) {
+      this.#dumped(value, column);
       return;
     }
     switch (typeof value) {
@@ -130,7 +131,7 @@ export class TextRowWriter implements RowWriter {
     const { text } =
       this.#types === null
         ? dumpParam(value, this.#map, place)
-        : dumpAs(value, this.#types[column]!, this.#map, place);
+        : dumpAs(value, this.#types[column]!, this.#map, place, true);
     if (text === null) this.#null();
     else writeEscaped(text, this.#out, this.#place);
   }
@@ -180,11 +181,11 @@ export class TextRowReader implements RowReader {
 
   constructor(map: AdaptersMap, columns: number) {
     this.#map = map;
-    this.#loaders = new Array<Loader>(columns).fill(loadText);
+    this.#loaders = new Array<Loader>(columns).fill(readText);
   }
 
   setTypes(oids: readonly number[]): void {
-    this.#loaders = oids.map((oid) => this.#map.loaderFor(oid));
+    this.#loaders = oids.map((oid) => checkedReader(this.#map.codecFor(oid)));
   }
 
   feed(piece: Buffer): void {

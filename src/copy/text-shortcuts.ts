@@ -1,6 +1,6 @@
 import type { Block } from './block.js';
-import { civilDate } from '../adapt/calendar.js';
-import type { NativeValues } from './native-values.js';
+import { civilDate } from '../types/calendar.js';
+import type { NativeValues } from '../types/native-values.js';
 
 const TAB = 0x09;
 const MINUS = 0x2d;

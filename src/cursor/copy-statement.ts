@@ -1,4 +1,4 @@
-import type { AdaptersMap } from '../adapt/adapters-map.js';
+import type { AdaptersMap } from '../types/adapters-map.js';
 import type { ConnectionCore } from '../connection/connection-core.js';
 import { AsyncCopy } from '../copy/copy.js';
 import { firstOfSeveral } from '../copy/statement-options.js';

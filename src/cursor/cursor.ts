@@ -1,5 +1,5 @@
-import type { AdaptersMap } from '../adapt/adapters-map.js';
-import { SessionLiterals, type LiteralContext } from '../adapt/literal.js';
+import type { AdaptersMap } from '../types/adapters-map.js';
+import { SessionLiterals, type LiteralContext } from '../query/literal.js';
 import type { Column } from '../column.js';
 import type { AsyncConnection } from '../connection/connection.js';
 import { CORE, type ConnectionCore } from '../connection/connection-core.js';

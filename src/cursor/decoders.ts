@@ -1,4 +1,6 @@
-import type { AdaptersMap } from '../adapt/adapters-map.js';
+import type { AdaptersMap } from '../types/adapters-map.js';
+import type { Codecs } from '../types/codecs.js';
+import * as errors from '../errors/index.js';
 import { dictRow, type RowFactory } from '../rows.js';
 import type { Field } from '../wire/backend-messages.js';
 import {
@@ -12,48 +14,54 @@ import {
   type RowPlan,
 } from '../wire/row-decoder.js';
 
-/** Makes decoders for the loaders of an adapters map, one for the columns of a statement however often it is executed. */
+/** Makes decoders of the codecs of an adapters map, one for the columns of a statement however often it is executed. */
 class Decoders implements RowDecoderSource {
-  readonly #adapters: AdaptersMap;
+  readonly #codecs: Codecs;
   readonly #asObjects: boolean;
   readonly #decoders = new WeakMap<readonly Field[], RowDecoder>();
+  /** Those under DateStyle ISO, and the others. */
+  readonly #isoPlans = new WeakMap<readonly Field[], RowPlan>();
   readonly #plans = new WeakMap<readonly Field[], RowPlan>();
 
-  constructor(adapters: AdaptersMap, asObjects: boolean) {
-    this.#adapters = adapters;
+  constructor(codecs: Codecs, asObjects: boolean) {
+    this.#codecs = codecs;
     this.#asObjects = asObjects;
   }
 
   decoderFor(fields: readonly Field[]): RowDecoder {
     let decoder = this.#decoders.get(fields);
     if (decoder === undefined) {
-      decoder = this.#make(
-        fields,
-        fields.map(({ typeOid }) => this.#adapters.loaderFor(typeOid)),
-      );
+      const loaders = fields.map(({ typeOid, format }) => this.#loaderFor(typeOid, format === BINARY_FORMAT));
+      decoder = this.#make(fields, loaders);
       this.#decoders.set(fields, decoder);
     }
     return decoder;
   }
 
   planFor(fields: readonly Field[]): RowPlan {
-    let plan = this.#plans.get(fields);
-    if (plan === undefined) this.#plans.set(fields, (plan = this.#plan(fields)));
+    const isIso = this.#codecs.writesIsoDates;
+    const plans = isIso ? this.#isoPlans : this.#plans;
+    let plan = plans.get(fields);
+    if (plan === undefined) plans.set(fields, (plan = this.#plan(fields, isIso)));
     return plan;
   }
 
-  #plan(fields: readonly Field[]): RowPlan {
-    const binary = fields.map(({ typeOid }) => this.#adapters.binaryLoaderFor(typeOid));
-    if (binary.every((loader) => loader === null)) {
-      return { formats: undefined, decoder: this.decoderFor(fields) };
-    }
+  #plan(fields: readonly Field[], isIso: boolean): RowPlan {
+    const binary = fields.map(({ typeOid }) => {
+      const { preferBinary, followsDateStyle } = this.#codecs.codecFor(typeOid);
+      return preferBinary === 'columns' && (isIso || followsDateStyle !== true);
+    });
+    if (!binary.includes(true)) return { formats: undefined, decoder: this.decoderFor(fields) };
+    const loaders = fields.map(({ typeOid }, i) => this.#loaderFor(typeOid, binary[i]!));
     return {
-      formats: binary.map((loader) => (loader === null ? TEXT_FORMAT : BINARY_FORMAT)),
-      decoder: this.#make(
-        fields,
-        binary.map((loader, i) => loader ?? this.#adapters.loaderFor(fields[i]!.typeOid)),
-      ),
+      formats: binary.map((isBinary) => (isBinary ? BINARY_FORMAT : TEXT_FORMAT)),
+      decoder: this.#make(fields, loaders),
     };
+  }
+
+  #loaderFor(oid: number, binary: boolean): Loader {
+    const { readText, readBinary } = this.#codecs.codecFor(oid);
+    return binary ? (readBinary ?? refuseBinary) : readText;
   }
 
   #make(fields: readonly Field[], loaders: readonly Loader[]): RowDecoder {
@@ -62,18 +70,22 @@ class Decoders implements RowDecoderSource {
   }
 }
 
-/** For the loaders of all maps that load in the same way. */
-const decoders = new WeakMap<object, { readonly tuples: Decoders; readonly objects: Decoders }>();
+const refuseBinary: Loader = () => {
+  throw new errors.NotSupportedError(
+    "the cursor sends its rows in the binary format, in which a column's type can't be read here: declare it without BINARY",
+  );
+};
+
+/** For the codecs of all maps that load in the same way. */
+const decoders = new WeakMap<Codecs, { readonly tuples: Decoders; readonly objects: Decoders }>();
 
 /** Has rows made as `factory` is going to want them, where that spares making them twice. */
 export function rowDecoders(adapters: AdaptersMap, factory: RowFactory<unknown>): RowDecoderSource {
-  const { loaders } = adapters;
-  let made = decoders.get(loaders);
+  const { codecs } = adapters;
+  let made = decoders.get(codecs);
   if (made === undefined) {
-    // Of their own, since loaders may be registered in the other one.
-    const own = adapters.clone();
-    made = { tuples: new Decoders(own, false), objects: new Decoders(own, true) };
-    decoders.set(loaders, made);
+    made = { tuples: new Decoders(codecs, false), objects: new Decoders(codecs, true) };
+    decoders.set(codecs, made);
   }
   return factory === dictRow ? made.objects : made.tuples;
 }
@@ -110,9 +122,11 @@ export class SameDecoder implements RowDecoderSource {
 function areSame(a: readonly Field[], b: readonly Field[]): boolean {
   return (
     a.length === b.length &&
-    a.every(({ name, typeOid, typmod }, i) => {
+    a.every(({ name, typeOid, typmod, format }, i) => {
       const other = b[i]!;
-      return name === other.name && typeOid === other.typeOid && typmod === other.typmod;
+      return (
+        name === other.name && typeOid === other.typeOid && typmod === other.typmod && format === other.format
+      );
     })
   );
 }

@@ -1,4 +1,4 @@
-import type { DumpedParam } from '../adapt/adapters-map.js';
+import type { DumpedParam } from '../types/adapters-map.js';
 import type { ConnectionCore } from '../connection/connection-core.js';
 import { Feeding } from '../connection/feeding.js';
 import { commit } from '../connection/unit-of-work.js';

@@ -1,5 +1,5 @@
-import { dumpParam, type DumpedParam } from '../adapt/dump.js';
-import { literal, type LiteralContext } from '../adapt/literal.js';
+import { dumpParam, type DumpedParam } from '../types/dump.js';
+import { literal, type LiteralContext } from './literal.js';
 import * as errors from '../errors/index.js';
 import type { ShownQuery } from '../session/statement.js';
 import { isSingleStatement } from '../session/statement-text.js';

@@ -1,8 +1,8 @@
 import { inspect } from 'node:util';
-import { adapters as globalAdapters } from '../adapt/adapters.js';
-import type { AdaptersMap } from '../adapt/adapters-map.js';
-import type { LiteralContext } from '../adapt/literal.js';
-import { isPlainObject } from '../adapt/realm.js';
+import { adapters as globalAdapters } from '../types/adapters.js';
+import type { AdaptersMap } from '../types/adapters-map.js';
+import type { LiteralContext } from './literal.js';
+import { isPlainObject } from '../types/realm.js';
 import * as errors from '../errors/index.js';
 import { COMPOSABLE } from './brand.js';
 import { textWithLiterals } from './compose.js';

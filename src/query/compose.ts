@@ -1,4 +1,4 @@
-import { literal, type LiteralContext } from '../adapt/literal.js';
+import { literal, type LiteralContext } from './literal.js';
 import * as errors from '../errors/index.js';
 import type { Part } from './composable.js';
 import { withoutPlaceholders } from './placeholders.js';

@@ -1,7 +1,7 @@
 import * as errors from '../errors/index.js';
 import { LinkedList, type Link } from '../linked-list.js';
-import type { SqlLiteral } from '../adapt/literal.js';
-import { isPromise } from '../adapt/realm.js';
+import type { SqlLiteral } from '../query/literal.js';
+import { isPromise } from '../types/realm.js';
 import { QueryText } from './query-text.js';
 
 /**

@@ -1,4 +1,4 @@
-import type { SqlLiteral } from '../adapt/literal.js';
+import type { SqlLiteral } from '../query/literal.js';
 import * as errors from '../errors/index.js';
 import { LexerState, type Enclosure } from './lexer-state.js';
 

@@ -1,31 +1,153 @@
-import { adaptersOf } from '../adapt/adapters.js';
-import type { AdaptContext, DumpedParam } from '../adapt/adapters-map.js';
-import { hstoreText, loadHstore } from '../adapt/hstore.js';
-import { checkInfo, TypeInfo } from './type-info.js';
+import * as errors from '../errors/index.js';
+import { isPlainObject } from './realm.js';
+import { malformed, refused, type Codec, type Place } from './codec.js';
+import type { Dumper } from './adaptation.js';
+import { BinaryReader } from './binary-reader.js';
+import type { ByteWriter } from './byte-writer.js';
+import { checkText } from './check-text.js';
+import { readUtf8 } from './text.js';
+import { writeUtf8 } from './write-text.js';
 
-/**
- * Loads hstore as a plain object whose values are strings or null, and sends plain objects as hstore (Psycopg:
- * `register_hstore`): on a connection, on a cursor, or with no context on all connections made from now on. Raises
- * `ProgrammingError` for null, which is what `TypeInfo.fetch()` gives where the extension is not installed.
- *
- * @example
- * registerHstore(await TypeInfo.fetch(conn, 'hstore'), conn);
- * await conn.execute('UPDATE item SET tags = tags || %s', [{ color: 'red', size: null }]);
- */
-export function registerHstore(info: TypeInfo | null, context?: AdaptContext | null): void {
-  const { oid } = checkInfo(
-    info,
-    TypeInfo,
-    'registerHstore',
-    'is the extension hstore installed in this database, and its schema in the search_path?',
-  );
-  const adapters = adaptersOf(context);
-  info!.register(adapters);
-  adapters.setLoader(oid, loadHstore);
-  const dump = (value: Readonly<Record<string, unknown>>, place: string): DumpedParam => ({
+type Hstore = Readonly<Record<string, string | null>>;
+
+/** hstore, as a plain object whose values are strings or null. */
+export const hstore: Codec<Readonly<Record<string, unknown>>> = {
+  readText: (bytes, start, end) => parse(bytes.utf8Slice(start, end)),
+  readBinary,
+  takes: isPlainObject,
+  writeText: hstoreText,
+  writeBinary: write,
+  textToBinary: (text, out, place) => {
+    let object: Hstore;
+    try {
+      object = parse(text);
+    } catch (error) {
+      throw refused(place, (error as Error).message);
+    }
+    write(object, out, place);
+  },
+  binaryToText: (bytes, start, end) => hstoreText(readBinary(bytes, start, end), 'hstore'),
+};
+
+const dumpers = new WeakSet<Dumper>();
+
+/** What dumps plain objects as hstore, whose oid differs from one database to the next. */
+export function hstoreDumper(oid: number): Dumper {
+  const dump: Dumper = (value: Readonly<Record<string, unknown>>, place) => ({
     text: hstoreText(value, place),
     oid,
   });
-  adapters.setDumper(Object, dump);
-  adapters.setPlainObjectDumper(oid, dump);
+  dumpers.add(dump);
+  return dump;
+}
+
+/** Whether a dumper is there for plain objects of which nothing else is known: not where a column or a field is of another type. */
+export function isHstoreDumper(dumper: Dumper): boolean {
+  return dumpers.has(dumper);
+}
+
+/** A plain object whose values are strings or null, as the text of an hstore. Raises `DataError` for other values. */
+function hstoreText(object: Readonly<Record<string, unknown>>, place: string): string {
+  const pairs = checkedEntries(object, place).map(
+    ([key, value]) => `${quote(key)}=>${value === null ? 'NULL' : quote(value)}`,
+  );
+  return pairs.join(',');
+}
+
+function checkedEntries(object: Readonly<Record<string, unknown>>, place: Place): [string, string | null][] {
+  return Object.entries(object).map(([key, value]) => {
+    const where = `${place.toString()}.${key}`;
+    if (value !== null && typeof value !== 'string') {
+      throw refused(where, `the values of an hstore are strings or null, got ${described(value)}`);
+    }
+    return [checkText(key, where), value === null ? null : checkText(value, where)];
+  });
+}
+
+function described(value: unknown): string {
+  return value === undefined
+    ? 'undefined'
+    : Array.isArray(value)
+      ? 'an array'
+      : `a value of type ${typeof value}`;
+}
+
+function quote(text: string): string {
+  return `"${text.replace(/["\\]/g, '\\$&')}"`;
+}
+
+/** How many pairs, and key and value of each with its length. */
+function write(object: Readonly<Record<string, unknown>>, out: ByteWriter, place: Place): void {
+  const entries = checkedEntries(object, place);
+  out.int32(entries.length);
+  for (const pair of entries) {
+    for (const text of pair) {
+      const start = out.length;
+      out.int32(-1);
+      if (text === null) continue;
+      writeUtf8(text, out, place);
+      out.setInt32(start, out.length - start - 4);
+    }
+  }
+}
+
+function readBinary(bytes: Buffer, start: number, end: number): Hstore {
+  const reader = new BinaryReader('hstore', bytes, start, end);
+  const loaded: Record<string, string | null> = {};
+  const count = reader.count(8);
+  for (let i = 0; i < count; i++) {
+    const key = reader.value(readUtf8);
+    if (key === null) throw malformed('hstore', 'a key is NULL');
+    set(loaded, key, reader.value(readUtf8));
+  }
+  reader.end();
+  return loaded;
+}
+
+function set(object: Record<string, string | null>, key: string, value: string | null): void {
+  if (key === '__proto__') {
+    // Assigned, it would set the prototype.
+    Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true });
+  } else {
+    object[key] = value;
+  }
+}
+
+const PLAIN = /[^"\\]*/y;
+const ARROW = /\s*=>\s*/y;
+const NULL = /NULL/y;
+const COMMA = /\s*,\s*/y;
+
+/** Reads the text that the server writes: `"key"=>"value", "other"=>NULL`. */
+function parse(text: string): Hstore {
+  const loaded: Record<string, string | null> = {};
+  let at = 0;
+  const malformedAt = (index: number): Error =>
+    new errors.DataError(`the hstore is malformed at ${text.slice(index, index + 60)}`);
+  const takes = (pattern: RegExp): string | null => {
+    pattern.lastIndex = at;
+    const found = pattern.exec(text)?.[0] ?? null;
+    at += found?.length ?? 0;
+    return found;
+  };
+  // What stands between double quotes; a backslash stands before one, or before another.
+  const string = (): string => {
+    const start = at;
+    if (text[at++] !== '"') throw malformedAt(start);
+    let content = takes(PLAIN)!;
+    while (text[at] === '\\' && at + 1 < text.length) {
+      content += text[at + 1]!;
+      at += 2;
+      content += takes(PLAIN)!;
+    }
+    if (text[at++] !== '"') throw malformedAt(start);
+    return content;
+  };
+  while (at < text.length) {
+    if (at > 0 && takes(COMMA) === null) throw malformedAt(at);
+    const key = string();
+    if (takes(ARROW) === null) throw malformedAt(at);
+    set(loaded, key, takes(NULL) === null ? string() : null);
+  }
+  return loaded;
 }

@@ -1,139 +1,124 @@
-import { adaptersOf } from '../adapt/adapters.js';
-import type { AdaptContext, TypeEntry } from '../adapt/adapters-map.js';
-import { multirangeLoader, rangeLoader } from '../adapt/load-range.js';
-import type { AsyncConnection, WaitOptions } from '../connection/connection.js';
+import { inspect, type InspectOptionsStylized } from 'node:util';
 import * as errors from '../errors/index.js';
-import {
-  checkInfo,
-  fetchType,
-  TYPE_COLUMNS,
-  TypeInfo,
-  type TypeInfoOptions,
-  type TypeName,
-  type TypeRow,
-} from './type-info.js';
+import { compareBounds, equalBounds } from './bound-order.js';
+import { isDate } from './realm.js';
 
-const RANGE_QUERY = `
-  SELECT ${TYPE_COLUMNS}, r.rngsubtype AS subtype_oid
-  FROM pg_type t JOIN pg_range r ON r.rngtypid = t.oid
-  WHERE t.oid = to_regtype(%s)`;
-
-const MULTIRANGE_QUERY = `
-  SELECT ${TYPE_COLUMNS}, r.rngtypid AS range_oid, r.rngsubtype AS subtype_oid
-  FROM pg_type t JOIN pg_range r ON r.rngmultitypid = t.oid
-  WHERE t.oid = to_regtype(%s)`;
-
-const FIRST_WITH_MULTIRANGES = 140_000;
-
-/** A range type as the server's catalogue has it (Psycopg: `RangeInfo`). */
-export class RangeInfo extends TypeInfo {
-  /** oid of the bounds' type. */
-  readonly subtypeOid: number;
-
-  constructor(
-    name: string,
-    oid: number,
-    arrayOid: number,
-    options: TypeInfoOptions & { readonly subtypeOid: number },
-  ) {
-    super(name, oid, arrayOid, options);
-    this.subtypeOid = options.subtypeOid;
-  }
-
-  /** As `TypeInfo.fetch()`; null also for a type that is no range. */
-  static override async fetch<R>(
-    conn: AsyncConnection<R>,
-    name: TypeName,
-    options: WaitOptions = {},
-  ): Promise<RangeInfo | null> {
-    const row = await fetchType<TypeRow & { readonly subtype_oid: number }>(conn, name, RANGE_QUERY, options);
-    if (row === null) return null;
-    const { oid, array_oid: arrayOid, regtype, delimiter, subtype_oid: subtypeOid } = row;
-    return new RangeInfo(row.name, oid, arrayOid, { regtype, delimiter, subtypeOid });
-  }
-
-  /** @internal */
-  protected override entry(): TypeEntry {
-    return { ...super.entry(), rangeOf: this.subtypeOid };
-  }
-}
-
-/** A multirange type as the server's catalogue has it (Psycopg: `MultirangeInfo`). */
-export class MultirangeInfo extends TypeInfo {
-  /** oid of the type of its ranges. */
-  readonly rangeOid: number;
-  /** oid of the bounds' type. */
-  readonly subtypeOid: number;
-
-  constructor(
-    name: string,
-    oid: number,
-    arrayOid: number,
-    options: TypeInfoOptions & { readonly rangeOid: number; readonly subtypeOid: number },
-  ) {
-    super(name, oid, arrayOid, options);
-    this.rangeOid = options.rangeOid;
-    this.subtypeOid = options.subtypeOid;
-  }
-
-  /** As `TypeInfo.fetch()`; null also for a type that is no multirange. `NotSupportedError` before PostgreSQL 14. */
-  static override async fetch<R>(
-    conn: AsyncConnection<R>,
-    name: TypeName,
-    options: WaitOptions = {},
-  ): Promise<MultirangeInfo | null> {
-    if (conn.info.serverVersion < FIRST_WITH_MULTIRANGES) {
-      throw new errors.NotSupportedError('PostgreSQL has multirange types from version 14 on');
-    }
-    const row = await fetchType<TypeRow & { readonly range_oid: number; readonly subtype_oid: number }>(
-      conn,
-      name,
-      MULTIRANGE_QUERY,
-      options,
-    );
-    if (row === null) return null;
-    const {
-      oid,
-      array_oid: arrayOid,
-      regtype,
-      delimiter,
-      range_oid: rangeOid,
-      subtype_oid: subtypeOid,
-    } = row;
-    return new MultirangeInfo(row.name, oid, arrayOid, { regtype, delimiter, rangeOid, subtypeOid });
-  }
-
-  /** @internal */
-  protected override entry(): TypeEntry {
-    return { ...super.entry(), multirangeOf: this.subtypeOid };
-  }
-}
+const BOUNDS: readonly string[] = ['[)', '(]', '[]', '()'];
 
 /**
- * Loads a range type as `Range` and sends ranges with bounds of its bounds' type as it (Psycopg: `register_range`): on a
- * connection, on a cursor, or with no context on all connections made from now on. Raises `ProgrammingError` for null, which is
- * what `RangeInfo.fetch()` gives of a type that is not there.
+ * A range of values (Psycopg: `Range`). The built-in range types load as it: `int4range` with numbers, `int8range` with bigints,
+ * `numrange`, `daterange` and `tsrange` with strings, `tstzrange` with Dates.
+ *
+ * Sent to the server, its bounds choose the type, as in Psycopg: `new Int4(1)` makes an `int4range`, `new Numeric('1.5')` a
+ * `numrange`, a Date a `tstzrange`. Plain numbers, bigints and strings leave it to the server, which knows what a column or a cast
+ * asks for: `%s::int4range`.
  *
  * @example
- * // CREATE TYPE floatrange AS RANGE (subtype = float8)
- * registerRange(await RangeInfo.fetch(conn, 'floatrange'), conn);
+ * const stay = new Range('2024-05-01', '2024-05-08');
+ * await conn.execute('INSERT INTO booking (during) VALUES (%s)', [stay]);
+ * const cur = await conn.execute('SELECT during FROM booking');
+ * const [during] = (await cur.fetchone())!; // Range('2024-05-01', '2024-05-08', '[)')
  */
-export function registerRange(info: RangeInfo | null, context?: AdaptContext | null): void {
-  const { oid, subtypeOid } = checkInfo(info, RangeInfo, 'registerRange', 'is there such a range type?');
-  const adapters = adaptersOf(context);
-  info!.register(adapters);
-  adapters.setLoaderMaker(oid, (loaderFor) => rangeLoader(loaderFor(subtypeOid)));
+export class Range<T> {
+  /** The lower bound; null if there is none, or the range is empty. */
+  readonly lower: T | null;
+  /** The upper bound; null if there is none, or the range is empty. */
+  readonly upper: T | null;
+  /** Which bounds are part of the range: `[)`, `(]`, `[]` or `()`; `''` if it is empty. */
+  readonly bounds: string;
+
+  /**
+   * `null` as a bound means that there is none. `bounds` says which of the two are part of the range: `[` and `]` are, `(` and
+   * `)` are not; one that is missing never is. Raises `ProgrammingError` for other bounds.
+   */
+  constructor(lower: T | null, upper: T | null, bounds = '[)') {
+    if (lower === undefined || upper === undefined) {
+      throw new errors.ProgrammingError('a bound of a range is undefined; use null where there is none');
+    }
+    if (bounds === '' ? lower !== null || upper !== null : !BOUNDS.includes(bounds)) {
+      throw new errors.ProgrammingError(
+        `the bounds of a range are '[)', '(]', '[]' or '()', got ${typeof bounds === 'string' ? `'${bounds}'` : typeof bounds}`,
+      );
+    }
+    this.lower = lower;
+    this.upper = upper;
+    this.bounds =
+      bounds === ''
+        ? ''
+        : (lower === null ? '(' : bounds.charAt(0)) + (upper === null ? ')' : bounds.charAt(1));
+  }
+
+  /** The range that contains nothing (Psycopg: `Range(empty=True)`). */
+  static empty<T = never>(): Range<T> {
+    return new Range<T>(null, null, '');
+  }
+
+  /** Whether the range is empty. */
+  get isempty(): boolean {
+    return this.bounds === '';
+  }
+
+  /** Whether there is no lower bound; false if the range is empty. */
+  get lowerInf(): boolean {
+    return !this.isempty && this.lower === null;
+  }
+
+  /** Whether there is no upper bound; false if the range is empty. */
+  get upperInf(): boolean {
+    return !this.isempty && this.upper === null;
+  }
+
+  /** Whether the lower bound is part of the range. */
+  get lowerInc(): boolean {
+    return this.bounds.startsWith('[');
+  }
+
+  /** Whether the upper bound is part of the range. */
+  get upperInc(): boolean {
+    return this.bounds.endsWith(']');
+  }
+
+  /**
+   * Whether a value is part of the range (Psycopg: `value in range`). Strings that are decimal numbers are compared as such,
+   * exactly; dates and times by their place in time; other strings by their characters. Raises `ProgrammingError` for a value
+   * that can't be compared with the bounds.
+   */
+  contains(value: T): boolean {
+    if (this.isempty) return false;
+    if (this.lower !== null) {
+      const order = compareBounds(value, this.lower);
+      if (this.lowerInc ? !(order >= 0) : !(order > 0)) return false;
+    }
+    if (this.upper !== null) {
+      const order = compareBounds(value, this.upper);
+      if (this.upperInc ? !(order <= 0) : !(order < 0)) return false;
+    }
+    return true;
+  }
+
+  /** Whether `other` is a range with the same bounds (Psycopg: `==`). */
+  equals(other: unknown): boolean {
+    return (
+      other instanceof Range &&
+      this.bounds === other.bounds &&
+      equalBounds(this.lower, other.lower) &&
+      equalBounds(this.upper, other.upper)
+    );
+  }
+
+  /** The range as it is commonly written: `[1, 5)`, `(, 5]`, `empty`. */
+  toString(): string {
+    if (this.isempty) return 'empty';
+    return `${this.bounds.charAt(0)}${shown(this.lower)}, ${shown(this.upper)}${this.bounds.charAt(1)}`;
+  }
+
+  [inspect.custom](_depth: number, options: InspectOptionsStylized): string {
+    if (this.isempty) return 'Range(empty)';
+    return `Range(${[this.lower, this.upper, this.bounds].map((part) => inspect(part, options)).join(', ')})`;
+  }
 }
 
-/** Like `registerRange()`, for a multirange type (Psycopg: `register_multirange`). */
-export function registerMultirange(info: MultirangeInfo | null, context?: AdaptContext | null): void {
-  const { oid, subtypeOid } = checkInfo(
-    info,
-    MultirangeInfo,
-    'registerMultirange',
-    'is there such a multirange type?',
-  );
-  const adapters = adaptersOf(context);
-  info!.register(adapters);
-  adapters.setLoaderMaker(oid, (loaderFor) => multirangeLoader(loaderFor(subtypeOid)));
+function shown(bound: unknown): string {
+  if (bound === null) return '';
+  return isDate(bound) ? bound.toISOString() : (bound as { toString(): string }).toString();
 }

@@ -7,6 +7,8 @@ export interface Field {
   /** Bytes of a value; negative for types of variable size. */
   readonly typeSize: number;
   readonly typmod: number;
+  /** 1 if its values come in the binary format; 0 for text, and where that is yet to be asked for. */
+  readonly format: number;
 }
 
 /** The backend's process id and the secret that a cancel request has to show. */
@@ -72,6 +74,7 @@ export function readRowDescription(bytes: Buffer, start: number, end: number): F
       typeOid: bytes.readUInt32BE(at + 6),
       typeSize: bytes.readInt16BE(at + 10),
       typmod: bytes.readInt32BE(at + 12),
+      format: bytes.readInt16BE(at + 16),
     });
     at += FIELD_SIZE;
   }

@@ -35,6 +35,14 @@ test.each<[string, Record<string, string> | null]>([
   ['/* from stdin (format csv) /* nested */ */ COPY t -- from stdin csv\n FROM STDIN', {}],
   ['COPY "to stdout csv" TO STDOUT', {}],
   ["COPY t FROM STDIN (NULL E'\\\\N')", { null: '\\N' }],
+  ["COPY t FROM STDIN (FORMAT E'\\x63s\\166')", { format: 'csv' }],
+  ["COPY t FROM STDIN (FORMAT E'\\u0063s\\U00000076')", { format: 'csv' }],
+  ["COPY t FROM STDIN (FORMAT U&'\\0063s\\+000076')", { format: 'csv' }],
+  ['COPY t FROM STDIN (U&"\\0066ormat" U&"cs\\0076")', { format: 'csv' }],
+  ["COPY t FROM STDIN (FORMAT U&'!0063sv' UESCAPE '!')", { format: '!0063svUESCAPE…!' }],
+  ["COPY t FROM STDIN (FORMAT 'c' -- and\n 'sv')", { format: 'csv' }],
+  ["COPY t FROM STDIN (FORMAT E'c'\n'\\x73v')", { format: 'csv' }],
+  ['COPY t FROM STDIN (FORMAT $$csv$$, DELIMITER $a$;$a$)', { format: 'csv', delimiter: ';' }],
   ["COPY t FROM '/file' CSV", null],
   ['SELECT 1', null],
   ["COPY t FROM STDIN (NULL 'unfinished", null],
@@ -53,4 +61,29 @@ test.each([
   ['SELECT 1; COPY t FROM STDIN', 'SELECT 1'],
 ])('the first of several statements in %s', (text, first) => {
   expect(firstOfSeveral(text)).toBe(first);
+});
+
+test.each<[string, (mega: number) => string]>([
+  ['quotes', (mega) => `COPY t FROM STDIN (NULL ${"'".repeat(mega)}`],
+  ['names', (mega) => `COPY ${'"a"'.repeat(mega / 3)}`],
+  ['one name', (mega) => `COPY "${'""'.repeat(mega / 2)}" FROM STDIN`],
+  ['comments', (mega) => `COPY t ${'/*'.repeat(mega / 2)}`],
+  ['ends of comments', (mega) => `COPY t ${'/**/'.repeat(mega / 4)}`],
+  ['dollars', (mega) => `COPY t ${'$'.repeat(mega)}`],
+  ['dollars with names', (mega) => `COPY t ${'$a'.repeat(mega / 2)}`],
+  ['white space', (mega) => `COPY t ${' \n'.repeat(mega / 2)}`],
+  ['strings on lines', (mega) => `COPY t FROM STDIN (FORMAT ${"'a'\n".repeat(mega / 4)})`],
+  ['escapes', (mega) => `COPY t FROM STDIN (FORMAT E'${'\\x'.repeat(mega / 2)}')`],
+  ['parentheses', (mega) => `COPY t FROM STDIN (FORMAT ${'('.repeat(mega)}`],
+])('a statement of many %s takes time that grows with its length', (_, statementOf) => {
+  const cost = (size: number): number => {
+    const statement = statementOf(size);
+    const start = performance.now();
+    copyOptions(statement);
+    firstOfSeveral(statement);
+    return performance.now() - start;
+  };
+  cost(10_000);
+  // A quadratic scanner would take minutes.
+  expect(cost(1_000_000)).toBeLessThan(10_000);
 });

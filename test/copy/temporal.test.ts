@@ -9,8 +9,8 @@ import {
   registerTemporal,
   type AsyncCursor,
 } from '../../src/index.js';
-import { inChunks, sample } from '../adapt/judge.js';
-import { temporalTypes } from '../adapt/temporal-values.js';
+import { inChunks, sample } from '../types/judge.js';
+import { temporalTypes } from '../types/temporal-values.js';
 import { dsn, rejection } from '../support/database.js';
 
 // The server is the judge: what a value consists of to it is what it consists of to Temporal, on the way there and on the way back.

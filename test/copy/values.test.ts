@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { AsyncConnection, Multirange, Range, type AsyncCursor } from '../../src/index.js';
-import { sample } from '../adapt/judge.js';
-import { arraysOf, SCALARS } from '../adapt/values.js';
+import { sample } from '../types/judge.js';
+import { arraysOf, SCALARS } from '../types/values.js';
 import { dsn } from '../support/database.js';
 
 // The server is the judge: what COPY reads of a value is what a SELECT loads, and what it writes is what was stored.

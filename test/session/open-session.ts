@@ -1,6 +1,6 @@
 import { onTestFinished } from 'vitest';
-import { adapters } from '../../src/adapt/adapters.js';
-import { dumpParam } from '../../src/adapt/dump.js';
+import { adapters } from '../../src/types/adapters.js';
+import { dumpParam } from '../../src/types/dump.js';
 import { resolveConninfo } from '../../src/conninfo/index.js';
 import { rowDecoders } from '../../src/cursor/decoders.js';
 import { tupleRow } from '../../src/rows.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { loadText } from '../../src/adapt/load-text.js';
+import { readText as loadText } from '../../src/types/text.js';
 import {
   ProtocolViolation,
   readBackendKey,
@@ -29,8 +29,8 @@ describe('the body of', () => {
         'n\xc3\xa4me\0\0\0\0\0\0\0\0\0\x04\x13\xff\xff\0\0\0\x2e\0\0',
     );
     expect(readRowDescription(...body)).toEqual([
-      { name: 'id', tableOid: 16_384, tableColumn: 1, typeOid: 23, typeSize: 4, typmod: -1 },
-      { name: 'näme', tableOid: 0, tableColumn: 0, typeOid: 1043, typeSize: -1, typmod: 46 },
+      { name: 'id', tableOid: 16_384, tableColumn: 1, typeOid: 23, typeSize: 4, typmod: -1, format: 0 },
+      { name: 'näme', tableOid: 0, tableColumn: 0, typeOid: 1043, typeSize: -1, typmod: 46, format: 0 },
     ]);
     expect(readRowDescription(Buffer.from([0, 0]), 0, 2)).toEqual([]);
   });

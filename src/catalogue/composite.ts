@@ -1,0 +1,215 @@
+import { adaptersOf } from '../types/adapters.js';
+import type { AdaptContext } from '../types/adapters-map.js';
+import { Wrapper } from '../types/wrappers.js';
+import type { AsyncConnection, WaitOptions } from '../connection/connection.js';
+import * as errors from '../errors/index.js';
+import { thrownText } from '../errors/thrown.js';
+import type { Adapters, DumpedParam } from '../types/adaptation.js';
+import { compositeOf } from '../types/composite-codec.js';
+import { compositeText, fieldValues } from '../types/composite-fields.js';
+import {
+  checkInfo,
+  fetchType,
+  TYPE_COLUMNS,
+  TypeInfo,
+  type TypeInfoOptions,
+  type TypeName,
+  type TypeRow,
+} from './type-info.js';
+
+const COMPOSITE_QUERY = `
+  SELECT ${TYPE_COLUMNS},
+    array(
+      SELECT attname::text FROM pg_attribute
+      WHERE attrelid = t.typrelid AND attnum > 0 AND NOT attisdropped ORDER BY attnum
+    ) AS field_names,
+    array(
+      SELECT atttypid FROM pg_attribute
+      WHERE attrelid = t.typrelid AND attnum > 0 AND NOT attisdropped ORDER BY attnum
+    ) AS field_types
+  FROM pg_type t
+  WHERE t.oid = to_regtype(%s) AND t.typtype = 'c'`;
+
+/** A composite type, or the row type of a table, as the server's catalogue has it (Psycopg: `CompositeInfo`). */
+export class CompositeInfo extends TypeInfo {
+  /** The names of its fields, in order. */
+  readonly fieldNames: readonly string[];
+  /** The oids of its fields' types, in the same order. */
+  readonly fieldTypes: readonly number[];
+
+  constructor(
+    name: string,
+    oid: number,
+    arrayOid: number,
+    options: TypeInfoOptions & {
+      readonly fieldNames: readonly string[];
+      readonly fieldTypes: readonly number[];
+    },
+  ) {
+    super(name, oid, arrayOid, options);
+    const { fieldNames, fieldTypes } = options;
+    if (fieldNames.length !== fieldTypes.length) {
+      throw new errors.ProgrammingError(
+        `a CompositeInfo needs a type for each field, got ${String(fieldTypes.length)} for ${String(fieldNames.length)} fields`,
+      );
+    }
+    this.fieldNames = fieldNames;
+    this.fieldTypes = fieldTypes;
+  }
+
+  /** As `TypeInfo.fetch()`; null also for a type that is no composite. */
+  static override async fetch<R>(
+    conn: AsyncConnection<R>,
+    name: TypeName,
+    options: WaitOptions = {},
+  ): Promise<CompositeInfo | null> {
+    const row = await fetchType<TypeRow & { readonly field_names: string[]; readonly field_types: number[] }>(
+      conn,
+      name,
+      COMPOSITE_QUERY,
+      options,
+    );
+    if (row === null) return null;
+    const { oid, array_oid: arrayOid, regtype, delimiter } = row;
+    return new CompositeInfo(row.name, oid, arrayOid, {
+      regtype,
+      delimiter,
+      fieldNames: row.field_names,
+      fieldTypes: row.field_types,
+    });
+  }
+}
+
+/** Options of `registerComposite()`. */
+export interface CompositeOptions<T> {
+  /**
+   * Makes the object of a composite: a class, or a function, that takes the values of the fields in order. Objects of a class are
+   * also sent as the composite, with their properties named like its fields.
+   *
+   * @default plain objects with a property for each field, in order
+   */
+  factory?: ((new (...values: never[]) => T) | ((...values: never[]) => T)) | undefined;
+  /** Makes the object of a composite in place of `factory` (Psycopg: `make_object`). */
+  makeObject?: ((values: readonly unknown[], info: CompositeInfo) => T) | undefined;
+  /** Gives the values of the fields, in order, of an object of the class `factory` (Psycopg: `make_sequence`). */
+  makeSequence?: ((object: T, info: CompositeInfo) => readonly unknown[]) | undefined;
+}
+
+/**
+ * Loads a composite type as an object with a property for each field, or as `factory` makes it (Psycopg: `register_composite`):
+ * on a connection, on a cursor, or with no context on all connections made from now on. Arrays of it and composites with fields of
+ * it follow. To send one, wrap it as `new Composite(info, { … })`, or register a class as `factory`. Raises `ProgrammingError` for
+ * null, which is what `CompositeInfo.fetch()` gives of a type that is not there.
+ *
+ * @example
+ * // CREATE TYPE card AS (value int, suit text)
+ * class Card {
+ *   constructor(readonly value: number, readonly suit: string) {}
+ * }
+ * registerComposite(await CompositeInfo.fetch(conn, 'card'), conn, { factory: Card });
+ * await conn.execute('SELECT %s', [new Card(8, 'hearts')]);
+ */
+export function registerComposite<T = Record<string, unknown>>(
+  info: CompositeInfo | null,
+  context?: AdaptContext | null,
+  options: CompositeOptions<T> = {},
+): void {
+  const type = checkInfo(info, CompositeInfo, 'registerComposite', 'is there such a composite type?');
+  const { factory, makeObject, makeSequence } = options;
+  const factoryClass = isClass(factory) ? factory : null;
+  if (factoryClass === null && makeSequence !== undefined) {
+    throw new errors.ProgrammingError(
+      'registerComposite() takes `makeSequence` with a class as `factory` only: it is for objects of that class',
+    );
+  }
+  const adapters = adaptersOf(context);
+  type.register(adapters);
+
+  let make: (values: unknown[]) => unknown;
+  if (makeObject !== undefined) make = (values) => makeObject(values, type);
+  else if (factoryClass !== null) make = (values) => new factoryClass(...(values as never[]));
+  else if (factory !== undefined) {
+    const call = factory as (...values: never[]) => T;
+    make = (values) => call(...(values as never[]));
+  } else make = plainObjects(type.fieldNames);
+  adapters.setCodec(type.oid, (context) => compositeOf(type, make, context));
+  if (factoryClass !== null) {
+    adapters.setDumper(factoryClass, (object: T, place: string, map: Adapters) => ({
+      text: compositeText(type, sequenceOf(object, type, makeSequence, place), map, place),
+      oid: type.oid,
+    }));
+  }
+}
+
+/**
+ * A value of a composite type, to be sent as it: an object with a property for each field, or an array of the values in order.
+ * A plain object within, in a field whose type is a registered composite or hstore, needs no wrapper. Raises `DataError` if the
+ * fields are not those of the type.
+ *
+ * @example
+ * await conn.execute('INSERT INTO hand VALUES (%s)', [new Composite(card, { value: 8, suit: 'hearts' })]);
+ */
+export class Composite extends Wrapper {
+  /** The type that it is sent as. */
+  readonly info: CompositeInfo;
+  /** The fields by their names, or in order. */
+  readonly value: Readonly<Record<string, unknown>> | readonly unknown[];
+
+  constructor(info: CompositeInfo | null, value: Readonly<Record<string, unknown>> | readonly unknown[]) {
+    super();
+    this.info = checkInfo(info, CompositeInfo, 'new Composite', 'is there such a composite type?');
+    if (typeof value !== 'object' || (value as unknown) === null) {
+      throw new errors.DataError(
+        `a Composite needs an object or an array of the values of its fields, got ${(value as unknown) === null ? 'null' : typeof value}`,
+      );
+    }
+    this.value = value;
+  }
+
+  /** @internal */
+  override dump(place: string, map: Adapters): DumpedParam {
+    const { info, value } = this;
+    return { text: compositeText(info, fieldValues(info, value, place), map, place), oid: info.oid };
+  }
+}
+
+function sequenceOf<T>(
+  object: T,
+  type: CompositeInfo,
+  makeSequence: CompositeOptions<T>['makeSequence'],
+  place: string,
+): readonly unknown[] {
+  if (makeSequence === undefined) return fieldValues(type, object as object, place);
+  let values: unknown;
+  try {
+    values = makeSequence(object, type);
+  } catch (error) {
+    if (error instanceof errors.Error) throw error;
+    throw new errors.DataError(
+      `${place}: the makeSequence of the composite type ${type.name} failed: ${thrownText(error)}`,
+      { cause: error },
+    );
+  }
+  if (Array.isArray(values)) return values;
+  throw new errors.DataError(
+    `${place}: the makeSequence of the composite type ${type.name} has to return an array, got ${typeof values}`,
+  );
+}
+
+function plainObjects(names: readonly string[]): (values: unknown[]) => unknown {
+  if (names.includes('__proto__')) {
+    // Assigned, it would set the prototype.
+    return (values) => Object.fromEntries(names.map((name, i) => [name, values[i]]));
+  }
+  return (values) => {
+    const object: Record<string, unknown> = {};
+    for (let i = 0; i < names.length; i++) object[names[i]!] = values[i];
+    return object;
+  };
+}
+
+function isClass<T>(value: CompositeOptions<T>['factory']): value is new (...values: never[]) => T {
+  return (
+    typeof value === 'function' && Object.getOwnPropertyDescriptor(value, 'prototype')?.writable === false
+  );
+}

@@ -1,0 +1,137 @@
+import { adaptersOf } from '../types/adapters.js';
+import type { AdaptContext } from '../types/adapters-map.js';
+import type { Adapters, DumpedParam } from '../types/adaptation.js';
+import { rareText, readText } from '../types/text.js';
+import { withLoader } from '../types/codec.js';
+import { isPlainObject } from '../types/realm.js';
+import type { Loader } from '../wire/row-decoder.js';
+import type { AsyncConnection, WaitOptions } from '../connection/connection.js';
+import * as errors from '../errors/index.js';
+import {
+  checkInfo,
+  fetchType,
+  TYPE_COLUMNS,
+  TypeInfo,
+  type TypeInfoOptions,
+  type TypeName,
+  type TypeRow,
+} from './type-info.js';
+
+const ENUM_QUERY = `
+  SELECT ${TYPE_COLUMNS},
+    array(SELECT enumlabel::text FROM pg_enum WHERE enumtypid = t.oid ORDER BY enumsortorder) AS labels
+  FROM pg_type t
+  WHERE t.oid = to_regtype(%s) AND t.typtype = 'e'`;
+
+/** An enum type as the server's catalogue has it (Psycopg: `EnumInfo`). */
+export class EnumInfo extends TypeInfo {
+  /** Its labels, in order. */
+  readonly labels: readonly string[];
+
+  constructor(
+    name: string,
+    oid: number,
+    arrayOid: number,
+    labels: readonly string[],
+    options: TypeInfoOptions = {},
+  ) {
+    super(name, oid, arrayOid, options);
+    this.labels = labels;
+  }
+
+  /** As `TypeInfo.fetch()`; null also for a type that is no enum. */
+  static override async fetch<R>(
+    conn: AsyncConnection<R>,
+    name: TypeName,
+    options: WaitOptions = {},
+  ): Promise<EnumInfo | null> {
+    const row = await fetchType<TypeRow & { readonly labels: string[] }>(conn, name, ENUM_QUERY, options);
+    if (row === null) return null;
+    const { oid, array_oid: arrayOid, regtype, delimiter, labels } = row;
+    return new EnumInfo(row.name, oid, arrayOid, labels, { regtype, delimiter });
+  }
+
+  /** As `TypeInfo.register()`. Labels are also read and written in the binary format. */
+  override register(context?: AdaptContext | null): void {
+    super.register(context);
+    adaptersOf(context).setCodec(this.oid, rareText);
+  }
+}
+
+/** Options of `registerEnum()`. */
+export interface EnumOptions<V> {
+  /**
+   * An enum of TypeScript, or any object, whose keys are labels, or else its strings: a label loads as the value of its key.
+   *
+   * @default labels load as they are
+   */
+  enum?: Readonly<Record<string, V>> | undefined;
+  /** Values with the labels that stand for them, where those are no keys of `enum`; these go first (Psycopg: `mapping`). */
+  mapping?: Iterable<readonly [value: V, label: string]> | undefined;
+}
+
+/**
+ * Loads an enum type, and arrays of it, as labels (Psycopg: `register_enum`): on a connection, on a cursor, or with no context on
+ * all connections made from now on. Strings and arrays of them can be sent where the server expects the enum. With `enum` or
+ * `mapping`, labels load as the values they stand for, and a label that has none is a `DataError`; values that are objects of a
+ * class are also sent as their labels. Raises `ProgrammingError` for null, which is what `EnumInfo.fetch()` gives of a type
+ * that is not there.
+ *
+ * @example
+ * enum Mood { sad = 1, happy = 2 }
+ * registerEnum(await EnumInfo.fetch(conn, 'mood'), conn, { enum: Mood });
+ */
+export function registerEnum<V>(
+  info: EnumInfo | null,
+  context?: AdaptContext | null,
+  options: EnumOptions<V> = {},
+): void {
+  const { name, oid, labels } = checkInfo(info, EnumInfo, 'registerEnum', 'is there such an enum type?');
+  const adapters = adaptersOf(context);
+  const { enum: members, mapping } = options;
+  const known = new Set(labels);
+  const byLabel = new Map<string, V>();
+  const entries = Object.entries(members ?? {});
+  for (const [, value] of entries)
+    if (typeof value === 'string' && known.has(value)) byLabel.set(value, value);
+  for (const [key, value] of entries) if (known.has(key)) byLabel.set(key, value);
+  for (const [value, label] of mapping ?? []) {
+    if (!known.has(label)) {
+      throw new errors.ProgrammingError(
+        `the enum ${name} has no label '${label}'; it has ${labels.join(', ')}`,
+      );
+    }
+    byLabel.set(label, value);
+  }
+  info!.register(adapters);
+  if (members === undefined && mapping === undefined) return;
+  const valueOf: Loader = (bytes, start, end) => {
+    const label = readText(bytes, start, end);
+    const value = byLabel.get(label);
+    if (value === undefined && !byLabel.has(label)) {
+      throw new errors.DataError(`no value was registered for the label '${label}' of the enum ${name}`);
+    }
+    return value;
+  };
+  adapters.setCodec(oid, withLoader(rareText, valueOf));
+  const byValue = new Map<unknown, string>();
+  for (const [label, value] of byLabel) if (!byValue.has(value)) byValue.set(value, label);
+  const samples = new Map([...byValue.keys()].map((value) => [classOf(value), value]));
+  for (const [valueClass, sample] of samples) {
+    if (valueClass === null) continue;
+    // The class may stand for labels of another enum as well, or be known for something else.
+    const otherwise = adapters.dumperForObject(sample as object);
+    adapters.setDumper(valueClass, (value: object, place: string, map: Adapters): DumpedParam => {
+      const label = byValue.get(value);
+      if (label !== undefined) return { text: label, oid };
+      if (otherwise !== undefined) return otherwise(value as never, place, map);
+      throw new errors.DataError(`${place}: this ${valueClass.name} stands for no label of the enum ${name}`);
+    });
+  }
+}
+
+function classOf(value: unknown): (abstract new (...args: never[]) => object) | null {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return null;
+  if (isPlainObject(value)) return null;
+  return (Object.getPrototypeOf(value) as object).constructor as abstract new (...args: never[]) => object;
+}

@@ -1,0 +1,145 @@
+import { adaptersOf } from '../types/adapters.js';
+import type { AdaptContext } from '../types/adapters-map.js';
+import type { TypeEntry } from '../types/adaptation.js';
+import type { AsyncConnection, WaitOptions } from '../connection/connection.js';
+import * as errors from '../errors/index.js';
+import { multirangeOf, rangeOf } from '../types/range-codec.js';
+import {
+  checkInfo,
+  fetchType,
+  TYPE_COLUMNS,
+  TypeInfo,
+  type TypeInfoOptions,
+  type TypeName,
+  type TypeRow,
+} from './type-info.js';
+
+const RANGE_QUERY = `
+  SELECT ${TYPE_COLUMNS}, r.rngsubtype AS subtype_oid
+  FROM pg_type t JOIN pg_range r ON r.rngtypid = t.oid
+  WHERE t.oid = to_regtype(%s)`;
+
+const MULTIRANGE_QUERY = `
+  SELECT ${TYPE_COLUMNS}, r.rngtypid AS range_oid, r.rngsubtype AS subtype_oid
+  FROM pg_type t JOIN pg_range r ON r.rngmultitypid = t.oid
+  WHERE t.oid = to_regtype(%s)`;
+
+const FIRST_WITH_MULTIRANGES = 140_000;
+
+/** A range type as the server's catalogue has it (Psycopg: `RangeInfo`). */
+export class RangeInfo extends TypeInfo {
+  /** oid of the bounds' type. */
+  readonly subtypeOid: number;
+
+  constructor(
+    name: string,
+    oid: number,
+    arrayOid: number,
+    options: TypeInfoOptions & { readonly subtypeOid: number },
+  ) {
+    super(name, oid, arrayOid, options);
+    this.subtypeOid = options.subtypeOid;
+  }
+
+  /** As `TypeInfo.fetch()`; null also for a type that is no range. */
+  static override async fetch<R>(
+    conn: AsyncConnection<R>,
+    name: TypeName,
+    options: WaitOptions = {},
+  ): Promise<RangeInfo | null> {
+    const row = await fetchType<TypeRow & { readonly subtype_oid: number }>(conn, name, RANGE_QUERY, options);
+    if (row === null) return null;
+    const { oid, array_oid: arrayOid, regtype, delimiter, subtype_oid: subtypeOid } = row;
+    return new RangeInfo(row.name, oid, arrayOid, { regtype, delimiter, subtypeOid });
+  }
+
+  /** @internal */
+  protected override entry(): TypeEntry {
+    return { ...super.entry(), rangeOf: this.subtypeOid };
+  }
+}
+
+/** A multirange type as the server's catalogue has it (Psycopg: `MultirangeInfo`). */
+export class MultirangeInfo extends TypeInfo {
+  /** oid of the type of its ranges. */
+  readonly rangeOid: number;
+  /** oid of the bounds' type. */
+  readonly subtypeOid: number;
+
+  constructor(
+    name: string,
+    oid: number,
+    arrayOid: number,
+    options: TypeInfoOptions & { readonly rangeOid: number; readonly subtypeOid: number },
+  ) {
+    super(name, oid, arrayOid, options);
+    this.rangeOid = options.rangeOid;
+    this.subtypeOid = options.subtypeOid;
+  }
+
+  /** As `TypeInfo.fetch()`; null also for a type that is no multirange. `NotSupportedError` before PostgreSQL 14. */
+  static override async fetch<R>(
+    conn: AsyncConnection<R>,
+    name: TypeName,
+    options: WaitOptions = {},
+  ): Promise<MultirangeInfo | null> {
+    if (conn.info.serverVersion < FIRST_WITH_MULTIRANGES) {
+      throw new errors.NotSupportedError('PostgreSQL has multirange types from version 14 on');
+    }
+    const row = await fetchType<TypeRow & { readonly range_oid: number; readonly subtype_oid: number }>(
+      conn,
+      name,
+      MULTIRANGE_QUERY,
+      options,
+    );
+    if (row === null) return null;
+    const {
+      oid,
+      array_oid: arrayOid,
+      regtype,
+      delimiter,
+      range_oid: rangeOid,
+      subtype_oid: subtypeOid,
+    } = row;
+    return new MultirangeInfo(row.name, oid, arrayOid, { regtype, delimiter, rangeOid, subtypeOid });
+  }
+
+  /** @internal */
+  protected override entry(): TypeEntry {
+    return { ...super.entry(), multirangeOf: this.subtypeOid };
+  }
+}
+
+/**
+ * Loads a range type as `Range` and sends ranges with bounds of its bounds' type as it (Psycopg: `register_range`): on a
+ * connection, on a cursor, or with no context on all connections made from now on. Raises `ProgrammingError` for null, which is
+ * what `RangeInfo.fetch()` gives of a type that is not there.
+ *
+ * @example
+ * // CREATE TYPE floatrange AS RANGE (subtype = float8)
+ * registerRange(await RangeInfo.fetch(conn, 'floatrange'), conn);
+ */
+export function registerRange(info: RangeInfo | null, context?: AdaptContext | null): void {
+  const { oid, name, subtypeOid } = checkInfo(
+    info,
+    RangeInfo,
+    'registerRange',
+    'is there such a range type?',
+  );
+  const adapters = adaptersOf(context);
+  info!.register(adapters);
+  adapters.setCodec(oid, ({ codecFor }) => rangeOf(codecFor(subtypeOid), name));
+}
+
+/** Like `registerRange()`, for a multirange type (Psycopg: `register_multirange`). */
+export function registerMultirange(info: MultirangeInfo | null, context?: AdaptContext | null): void {
+  const { oid, name, subtypeOid } = checkInfo(
+    info,
+    MultirangeInfo,
+    'registerMultirange',
+    'is there such a multirange type?',
+  );
+  const adapters = adaptersOf(context);
+  info!.register(adapters);
+  adapters.setCodec(oid, ({ codecFor }) => multirangeOf(codecFor(subtypeOid), name));
+}

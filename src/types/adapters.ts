@@ -1,0 +1,63 @@
+import * as errors from '../errors/index.js';
+import { DEFINITIONS } from './definitions.js';
+import { AdaptersMap, type AdaptContext } from './adapters-map.js';
+import { dumpMultirange, dumpRange } from './dump-range.js';
+import { dumpBoolean, dumpBytes, dumpDate, dumpInteger, dumpNumber, dumpText } from './dump-scalars.js';
+import { Multirange } from './multirange.js';
+import { Range } from './range.js';
+import { dumpWrapper, Wrapper } from './wrappers.js';
+
+/**
+ * The adapters that every new connection gets a copy of (Psycopg: `psycopg.adapters`). As the library has them:
+ *
+ * | PostgreSQL                              | you get                                      | you may pass                              |
+ * | --------------------------------------- | -------------------------------------------- | ----------------------------------------- |
+ * | int2, int4, oid                         | `number`                                     | `number`, `Int2`, `Int4`, `Oid`           |
+ * | int8                                    | `bigint`                                     | `bigint`, `number`, `Int8`                |
+ * | float4, float8                          | `number`                                     | `number`, `Float4`, `Float8`              |
+ * | numeric                                 | `string`, exact                              | `Numeric`, `bigint`, `number`             |
+ * | text, varchar, char, name, uuid         | `string`                                     | `string`                                  |
+ * | bool                                    | `boolean`                                    | `boolean`                                 |
+ * | bytea                                   | `Buffer`                                     | `Uint8Array`                              |
+ * | json, jsonb                             | the parsed value                             | `Json`, `Jsonb`                           |
+ * | timestamptz                             | `Date`, to the millisecond                   | `Date`                                    |
+ * | date, time, timetz, timestamp, interval | ISO 8601 `string`, exact                     | `string`                                  |
+ * | arrays                                  | arrays, with null for NULL                   | arrays of one type                        |
+ * | ranges, multiranges                     | `Range`, `Multirange`                        | `Range`, `Multirange`                     |
+ * | record                                  | an array of its fields' texts                |                                           |
+ * | any other                               | the server's text                            | `string`                                  |
+ *
+ * A string leaves its type to the server, so it may stand for a value of any type. An integral `number` is sent as the smallest
+ * of int2, int4 and int8 that holds it, another as float8; a `bigint` as int8, or as numeric if it does not fit. null is NULL.
+ * `undefined`, functions, symbols and plain objects raise `ProgrammingError`. Composites, enums and hstore load and are sent as
+ * objects once they are registered (`registerComposite()`, `registerEnum()`, `registerHstore()`), dates and times as those of
+ * Temporal after `registerTemporal()`.
+ */
+export const adapters = new AdaptersMap();
+
+for (const { codec, ...type } of DEFINITIONS) {
+  adapters.registerType(type);
+  adapters.setCodec(type.oid, codec);
+}
+
+adapters.setDumper('number', dumpNumber);
+adapters.setDumper('bigint', dumpInteger);
+adapters.setDumper('string', dumpText);
+adapters.setDumper('boolean', dumpBoolean);
+adapters.setDumper(Date, dumpDate);
+adapters.setDumper(Uint8Array, dumpBytes);
+adapters.setDumper(Wrapper, dumpWrapper);
+adapters.setDumper(Range, dumpRange);
+adapters.setDumper(Multirange, dumpMultirange);
+
+/** The adapters as the library has them, whatever is registered globally. */
+export const builtinAdapters = adapters.clone();
+
+/** The adapters of a connection or a cursor, or the global ones. Raises `ProgrammingError` for what has none. */
+export function adaptersOf(context: AdaptContext | null = null): AdaptersMap {
+  if (context === null) return adapters;
+  if (context.adapters instanceof AdaptersMap) return context.adapters;
+  throw new errors.ProgrammingError(
+    'the context of a registration is a connection, a cursor, or an adapters map; without one it is global',
+  );
+}

@@ -1,0 +1,306 @@
+import * as errors from '../errors/index.js';
+import type { Loader } from '../wire/row-decoder.js';
+import type { CodecContext, TypeEntry } from './adaptation.js';
+import { BinaryReader } from './binary-reader.js';
+import type { ByteWriter } from './byte-writer.js';
+import {
+  compound,
+  malformed,
+  refused,
+  type BoundCodec,
+  type Codec,
+  type Place,
+  type ValueWriter,
+} from './codec.js';
+
+/** The server's own limit. */
+export const MOST_DIMENSIONS = 6;
+
+/** The codec of arrays of any depth. Lower bounds other than 1 have no place in JavaScript. */
+export function arrayOf(element: BoundCodec, type: TypeEntry, context: CodecContext): Codec<unknown[]> {
+  const { delimiter } = type;
+  // A type whose values are read in the same way is as good: varchar for text.
+  const fits = (oid: number): boolean => context.codecFor(oid).readBinary === element.readBinary;
+  const isLevel = (value: unknown): value is unknown[] =>
+    Array.isArray(value) && context.adapters.dumperForObject(value) === undefined;
+  const make = ([part]: readonly BoundCodec[]): Codec<unknown[]> => {
+    const { readText, readBinary, write } = part!;
+    return {
+      readText: textReader(readText, delimiter),
+      readBinary: readBinary && binaryReader(readBinary, type, fits),
+      takes: Array.isArray,
+      writeBinary:
+        write &&
+        ((array, out, place) => {
+          writeArray(array, type.oid, isLevel, write, out, place);
+        }),
+    };
+  };
+  return {
+    ...compound([element], make, (array) => arrayText(array as Texts, delimiter)),
+    preferBinary: element.preferBinary && 'columns',
+    followsDateStyle: element.followsDateStyle,
+  };
+}
+
+type Texts = readonly (string | null | Texts)[];
+
+function arrayText(items: Texts, delimiter: string): string {
+  const texts = items.map((item) =>
+    item === null
+      ? 'NULL'
+      : typeof item === 'string'
+        ? `"${item.replace(/["\\]/g, '\\$&')}"`
+        : arrayText(item, delimiter),
+  );
+  return `{${texts.join(delimiter)}}`;
+}
+
+// --- the text format
+
+const OPEN = 0x7b;
+const CLOSE = 0x7d;
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const EQUALS = 0x3d;
+/** What turns an ASCII letter into a small one. */
+const LOWER_CASE = 0x20;
+
+function textReader(readElement: Loader, delimiter: string): Loader {
+  const separator = delimiter.charCodeAt(0);
+  return (bytes, start, end) => {
+    let at = start;
+    // [0:1][2:3]={{…},{…}}
+    if (bytes[at] !== OPEN) {
+      while (at < end && bytes[at] !== EQUALS) at++;
+      at++;
+    }
+    if (at < end && bytes[at] === OPEN) {
+      const reader = new TextArrayReader(bytes, at, end, readElement, separator);
+      const elements = reader.level(0);
+      if (elements !== null && reader.isAtEnd) return reader.isEmpty ? [] : elements;
+    }
+    throw new errors.DataError(`the array ${bytes.utf8Slice(start, Math.min(end, start + 60))} is malformed`);
+  };
+}
+
+class TextArrayReader {
+  readonly #bytes: Buffer;
+  readonly #end: number;
+  readonly #readElement: Loader;
+  readonly #separator: number;
+  /** The lengths of the dimensions, as far as they have been seen; null where there is one dimension. */
+  #lengths: number[] | null = null;
+  #leafDepth = -1;
+  #at: number;
+
+  constructor(bytes: Buffer, at: number, end: number, readElement: Loader, separator: number) {
+    this.#bytes = bytes;
+    this.#at = at;
+    this.#end = end;
+    this.#readElement = readElement;
+    this.#separator = separator;
+  }
+
+  get isAtEnd(): boolean {
+    return this.#at === this.#end;
+  }
+
+  /** Whether there is no element: the server has no dimensions then. */
+  get isEmpty(): boolean {
+    return this.#lengths?.at(-1) === 0;
+  }
+
+  /** The elements between two braces, behind which reading goes on; null if the array is malformed. */
+  level(depth: number): unknown[] | null {
+    const bytes = this.#bytes;
+    const end = this.#end;
+    const separator = this.#separator;
+    const readElement = this.#readElement;
+    const elements: unknown[] = [];
+    let at = this.#at + 1;
+    if (at >= end || depth === MOST_DIMENSIONS) return null;
+    if (bytes[at] === CLOSE) {
+      this.#at = at + 1;
+      return this.#fits(elements, depth, true);
+    }
+    const isNested = bytes[at] === OPEN;
+    while (at < end) {
+      const first = bytes[at];
+      if ((first === OPEN) !== isNested) return null;
+      if (isNested) {
+        this.#at = at;
+        const inner = this.level(depth + 1);
+        if (inner === null) return null;
+        elements.push(inner);
+        at = this.#at;
+      } else if (first === QUOTE) {
+        this.#at = at;
+        const element = this.#quoted();
+        if (element === undefined) return null;
+        elements.push(element);
+        at = this.#at;
+      } else {
+        const from = at;
+        while (at < end && bytes[at] !== separator && bytes[at] !== CLOSE) at++;
+        if (at === end) return null;
+        elements.push(isNull(bytes, from, at) ? null : readElement(bytes, from, at));
+      }
+      if (at >= end) return null;
+      const next = bytes[at++];
+      if (next === CLOSE) {
+        this.#at = at;
+        return this.#fits(elements, depth, !isNested);
+      }
+      if (next !== separator) return null;
+    }
+    return null;
+  }
+
+  /** The elements, if there are as many as elsewhere in this depth, and all of the array are in one. */
+  #fits(elements: unknown[], depth: number, isLeaf: boolean): unknown[] | null {
+    if (depth === 0 && isLeaf) return elements;
+    if (isLeaf) {
+      if (this.#leafDepth < 0) this.#leafDepth = depth;
+      else if (this.#leafDepth !== depth) return null;
+    }
+    const lengths = (this.#lengths ??= []);
+    lengths[depth] ??= elements.length;
+    return lengths[depth] === elements.length ? elements : null;
+  }
+
+  /** An element between quotes; undefined if the second one is missing. */
+  #quoted(): unknown {
+    const bytes = this.#bytes;
+    const end = this.#end;
+    const from = this.#at + 1;
+    let at = from;
+    let escaped = 0;
+    while (at < end && bytes[at] !== QUOTE) {
+      if (bytes[at] === BACKSLASH) {
+        escaped++;
+        at++;
+      }
+      at++;
+    }
+    if (at >= end) return undefined;
+    this.#at = at + 1;
+    if (escaped === 0) return this.#readElement(bytes, from, at);
+    const plain = Buffer.allocUnsafe(at - from - escaped);
+    for (let source = from, target = 0; source < at; source++) {
+      if (bytes[source] === BACKSLASH) source++;
+      plain[target++] = bytes[source]!;
+    }
+    return this.#readElement(plain, 0, plain.length);
+  }
+}
+
+/** Unquoted, NULL in whatever case is no value. */
+function isNull(bytes: Buffer, start: number, end: number): boolean {
+  return (
+    end - start === 4 &&
+    (bytes[start]! | LOWER_CASE) === 0x6e &&
+    (bytes[start + 1]! | LOWER_CASE) === 0x75 &&
+    (bytes[start + 2]! | LOWER_CASE) === 0x6c &&
+    (bytes[start + 3]! | LOWER_CASE) === 0x6c
+  );
+}
+
+// --- the binary format: dimensions, whether there is a NULL, the elements' type, length and lower bound of each dimension, elements
+
+function binaryReader(readElement: Loader, { name, oid }: TypeEntry, fits: (oid: number) => boolean): Loader {
+  const arrayName = `${name}[]`;
+  return (bytes, start, end) => {
+    const reader = new BinaryReader(arrayName, bytes, start, end);
+    const dimensions = reader.int32();
+    if (dimensions < 0 || dimensions > MOST_DIMENSIONS) throw reader.contradiction();
+    // Whether there are NULLs.
+    reader.int32();
+    const found = reader.oid();
+    if (found !== oid && !fits(found)) {
+      throw malformed(arrayName, `its elements are of the type with the oid ${String(found)}`);
+    }
+    const lengths: number[] = [];
+    let elements = 1;
+    for (let i = 0; i < dimensions; i++) {
+      const length = reader.int32();
+      // The lower bound has no place in JavaScript.
+      reader.int32();
+      elements *= length;
+      // Each element takes four bytes at least, so that no more than have arrived is made room for.
+      if (length < 0 || elements > reader.left / 4) throw reader.contradiction();
+      lengths.push(length);
+    }
+    const level = (depth: number): unknown[] => {
+      const length = lengths[depth]!;
+      if (depth + 1 === dimensions) return reader.values(length, readElement);
+      return Array.from({ length }, () => level(depth + 1));
+    };
+    const array = dimensions === 0 || elements === 0 ? [] : level(0);
+    reader.end();
+    return array;
+  };
+}
+
+/** `isLevel` tells an array from an element. */
+function writeArray(
+  array: readonly unknown[],
+  elementOid: number,
+  isLevel: (value: unknown) => value is unknown[],
+  write: ValueWriter,
+  out: ByteWriter,
+  place: Place,
+): void {
+  const shape = shapeOf(array, isLevel, place);
+  const isEmpty = shape.includes(0);
+  out.int32(isEmpty ? 0 : shape.length);
+  const flagAt = out.length;
+  out.int32(0);
+  out.int32(elementOid);
+  if (isEmpty) return;
+  for (const length of shape) {
+    out.int32(length);
+    out.int32(1);
+  }
+  let hasNull = false;
+  const writeLevel = (level: readonly unknown[], depth: number): void => {
+    const isLeaf = depth === shape.length - 1;
+    if (level.length !== shape[depth]) throw ragged(place);
+    for (const value of level) {
+      if (isLevel(value) === isLeaf) throw ragged(place);
+      if (!isLeaf) {
+        writeLevel(value as unknown[], depth + 1);
+        continue;
+      }
+      const start = out.length;
+      out.int32(-1);
+      if (write(value, out, place, true)) out.setInt32(start, out.length - start - 4);
+      else hasNull = true;
+    }
+  };
+  writeLevel(array, 0);
+  if (hasNull) out.setInt32(flagAt, 1);
+}
+
+/** The lengths of the dimensions, going by the first element of each. */
+function shapeOf(
+  array: readonly unknown[],
+  isLevel: (value: unknown) => value is unknown[],
+  place: Place,
+): number[] {
+  const shape: number[] = [];
+  for (let level: unknown = array; isLevel(level); level = level[0]) {
+    if (shape.length === MOST_DIMENSIONS) {
+      throw refused(
+        place,
+        `an array can have ${String(MOST_DIMENSIONS)} dimensions at most, and can't contain itself`,
+      );
+    }
+    shape.push(level.length);
+  }
+  return shape;
+}
+
+function ragged(place: Place): Error {
+  return refused(place, 'nested arrays must all have the same length and depth');
+}

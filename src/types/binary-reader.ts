@@ -1,0 +1,95 @@
+import { readInt32 } from '../wire/integers.js';
+import { malformed, type Reader } from './codec.js';
+
+/** Reads a value of the binary format that consists of others, from its first byte to its last. Never reads outside of it. */
+export class BinaryReader {
+  readonly #type: string;
+  readonly #bytes: Buffer;
+  readonly #end: number;
+  #at: number;
+
+  /** `type` is what an error calls the value. */
+  constructor(type: string, bytes: Buffer, start: number, end: number) {
+    this.#type = type;
+    this.#bytes = bytes;
+    this.#at = start;
+    this.#end = end;
+  }
+
+  /** A byte. */
+  int8(): number {
+    return this.#bytes[this.#take(1)]!;
+  }
+
+  /** An integer of 32 bits. */
+  int32(): number {
+    return readInt32(this.#bytes, this.#take(4));
+  }
+
+  /** An oid. */
+  oid(): number {
+    return this.int32() >>> 0;
+  }
+
+  /** How many parts follow, of `size` bytes at least: more than have arrived there can't be. */
+  count(size: number): number {
+    const count = this.int32();
+    if (count < 0 || count > this.left / size) throw this.contradiction();
+    return count;
+  }
+
+  /** A value with its length before it; null for NULL. */
+  value<T>(read: Reader<T>): T | null {
+    const length = this.int32();
+    if (length === -1) return null;
+    if (length < 0) throw this.contradiction();
+    const start = this.#take(length);
+    return read(this.#bytes, start, start + length);
+  }
+
+  /** So many values, each with its length before it; null for NULL. */
+  values(count: number, read: Reader<unknown>): unknown[] {
+    const bytes = this.#bytes;
+    const end = this.#end;
+    const values = new Array<unknown>(count);
+    let at = this.#at;
+    for (let i = 0; i < count; i++) {
+      if (at + 4 > end) throw this.contradiction();
+      const length = readInt32(bytes, at);
+      at += 4;
+      if (length < 0) {
+        if (length !== -1) throw this.contradiction();
+        values[i] = null;
+        continue;
+      }
+      const stop = at + length;
+      if (stop > end) throw this.contradiction();
+      values[i] = read(bytes, at, stop);
+      at = stop;
+    }
+    this.#at = at;
+    return values;
+  }
+
+  /** How many bytes are left. */
+  get left(): number {
+    return this.#end - this.#at;
+  }
+
+  /** Checks that nothing is left. */
+  end(): void {
+    if (this.#at !== this.#end) throw this.contradiction();
+  }
+
+  /** The error of a value whose parts contradict its length. */
+  contradiction(): Error {
+    return malformed(this.#type, 'its parts contradict its length');
+  }
+
+  #take(count: number): number {
+    const at = this.#at;
+    if (count > this.left) throw this.contradiction();
+    this.#at = at + count;
+    return at;
+  }
+}

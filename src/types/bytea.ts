@@ -1,0 +1,82 @@
+import { readBytes } from './text.js';
+import type { ByteWriter } from './byte-writer.js';
+import { refused, shown, unreadable, type Codec, type Place } from './codec.js';
+import { isUint8Array } from './realm.js';
+
+const BACKSLASH = 0x5c;
+const LETTER_X = 0x78;
+const ZERO = 0x30;
+/** Types whose values are written as hexadecimal digits have them in pairs. */
+const WHITE_SPACE = /\s+/g;
+
+/** bytea, as bytes. */
+export const bytea: Codec<Uint8Array> = {
+  readText: (bytes, start, end) => {
+    if (end - start >= 2 && bytes[start] === BACKSLASH && bytes[start + 1] === LETTER_X) {
+      const loaded = Buffer.from(bytes.latin1Slice(start + 2, end), 'hex');
+      // Where something is no digit, Node stops.
+      if (2 * loaded.length === end - start - 2) return loaded;
+    } else {
+      const loaded = unescape(bytes, start, end);
+      if (loaded !== null) return loaded;
+    }
+    throw unreadable('bytea', bytes, start, end);
+  },
+  readBinary: readBytes,
+  preferBinary: 'columns',
+  takes: isUint8Array,
+  writeBinary: (value, out) => {
+    out.append(value);
+  },
+  textToBinary: (text, out, place) => {
+    if (/^\\x/i.test(text)) {
+      writeHex(text.slice(2).replace(WHITE_SPACE, ''), out, () => notBytes(text, place));
+      return;
+    }
+    const bytes = Buffer.from(text);
+    const loaded = unescape(bytes, 0, bytes.length);
+    if (loaded === null) throw notBytes(text, place);
+    out.append(loaded);
+  },
+  binaryToText: (bytes, start, end) => `\\x${bytes.hexSlice(start, end)}`,
+};
+
+function notBytes(text: string, place: Place): Error {
+  return refused(place, `${shown(text)} is not a bytea: pass a Uint8Array`);
+}
+
+/** The bytes of the older format: a backslash is doubled, or stands before three octal digits. Null for what is malformed. */
+function unescape(bytes: Buffer, start: number, end: number): Buffer | null {
+  const loaded = Buffer.allocUnsafe(end - start);
+  let length = 0;
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at]!;
+    if (byte !== BACKSLASH) {
+      loaded[length++] = byte;
+    } else if (at + 1 < end && bytes[at + 1] === BACKSLASH) {
+      loaded[length++] = BACKSLASH;
+      at++;
+    } else {
+      const value = at + 3 < end ? octal(bytes, at + 1) : -1;
+      if (value < 0) return null;
+      loaded[length++] = value;
+      at += 3;
+    }
+  }
+  return loaded.subarray(0, length);
+}
+
+/** The byte that three octal digits stand for; -1 if they are none. */
+function octal(bytes: Buffer, at: number): number {
+  const [first, second, third] = [bytes[at]! - ZERO, bytes[at + 1]! - ZERO, bytes[at + 2]! - ZERO];
+  const valid = first >= 0 && first <= 3 && second >= 0 && second <= 7 && third >= 0 && third <= 7;
+  return valid ? (first << 6) | (second << 3) | third : -1;
+}
+
+/** Appends the bytes that hexadecimal digits stand for; raises what `refuse` gives if they do not. */
+export function writeHex(digits: string, out: ByteWriter, refuse: () => Error): void {
+  const size = digits.length / 2;
+  out.room(size);
+  if (!Number.isInteger(size) || out.bytes.write(digits, out.length, 'hex') !== size) throw refuse();
+  out.length += size;
+}

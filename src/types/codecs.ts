@@ -1,0 +1,117 @@
+import type { Adapters, CodecContext, CodecSource, SessionSettings, TypeEntry } from './adaptation.js';
+import { arrayOf } from './array.js';
+import { refused, unreadable, withLoader, type BoundCodec, type Codec, type ValueWriter } from './codec.js';
+import { unknown } from './text.js';
+import type { Loader } from '../wire/row-decoder.js';
+import { dumpAs } from './dump.js';
+import { NativeValues } from './native-values.js';
+
+/** What codecs are made of: the tables of an adapters map. */
+export interface CodecTables {
+  /** The codecs of types. */
+  readonly codecs: ReadonlyMap<number, CodecSource>;
+  /** Loaders that users have registered, which are given text. */
+  readonly loaders: ReadonlyMap<number, Loader>;
+  readonly byOid: ReadonlyMap<number, TypeEntry>;
+  readonly byArrayOid: ReadonlyMap<number, TypeEntry>;
+}
+
+/** The codecs of all types as an adapters map has them, for the settings of one session; made when they are first asked for. */
+export class Codecs implements CodecContext {
+  readonly settings: SessionSettings;
+  readonly adapters: Adapters;
+  readonly #tables: CodecTables;
+  readonly #codecs = new Map<number, BoundCodec>();
+  #native: NativeValues | null = null;
+
+  /** `adapters` has the same tables, and does not change. */
+  constructor(tables: CodecTables, settings: SessionSettings, adapters: Adapters) {
+    this.#tables = tables;
+    this.settings = settings;
+    this.adapters = adapters;
+  }
+
+  /** Which values have the dumper that the library has for them. */
+  get native(): NativeValues {
+    return (this.#native ??= new NativeValues(this.adapters));
+  }
+
+  /** Whether the server says that it writes dates and times under DateStyle ISO. */
+  get writesIsoDates(): boolean {
+    return this.settings.get('DateStyle')?.startsWith('ISO') === true;
+  }
+
+  readonly codecFor = (oid: number): BoundCodec => {
+    const found = this.#codecs.get(oid);
+    if (found !== undefined) return found;
+    // No type of the server contains itself. One that was registered so by mistake is text within itself.
+    this.#codecs.set(oid, unknown);
+    const codec = this.#bound(oid, this.#codecOf(oid));
+    this.#codecs.set(oid, codec);
+    return codec;
+  };
+
+  #codecOf(oid: number): Codec {
+    const { codecs, byArrayOid, byOid } = this.#tables;
+    const source = codecs.get(oid);
+    if (source !== undefined) return typeof source === 'function' ? source(this) : source;
+    const element = byArrayOid.get(oid);
+    if (element !== undefined) return arrayOf(this.codecFor(element.oid), element, this);
+    const base = byOid.get(oid)?.baseOid;
+    return base === undefined ? unknown : this.codecFor(base);
+  }
+
+  /** The codec with the loader that a user has registered, and with whatever can be written. */
+  #bound(oid: number, codec: Codec): BoundCodec {
+    const loader = this.#tables.loaders.get(oid);
+    const read: BoundCodec = loader === undefined ? codec : withLoader(codec, loader);
+    const { isText, readText } = read;
+    return {
+      ...read,
+      ...(isText && {
+        readCheckedText: (bytes, start, end) => {
+          if (!isText(bytes, start, end)) {
+            throw unreadable(this.adapters.type(oid)?.name ?? String(oid), bytes, start, end);
+          }
+          return readText(bytes, start, end);
+        },
+      }),
+      write:
+        codec.writeBinary === undefined && codec.textToBinary === undefined
+          ? undefined
+          : this.#writer(oid, codec),
+    };
+  }
+
+  /** Values that are the codec's go to it; the text that the dumper of their class makes of others is put into the binary format. */
+  #writer(oid: number, codec: Codec): ValueWriter {
+    const { adapters, native } = this;
+    const { textToBinary } = codec;
+    const takes = codec.writeBinary === undefined ? undefined : codec.takes;
+    // One that writes text as well has values of its own, whatever dumper there is for them in queries.
+    const ownsValues = codec.writeText !== undefined;
+    const stringsAreText = !ownsValues && native.string;
+    return (value, out, place, named) => {
+      if (value === null) return false;
+      if (takes?.(value) === true && (ownsValues || native.leaves(value))) {
+        codec.writeBinary!(value, out, place);
+        return true;
+      }
+      if (textToBinary !== undefined && stringsAreText && typeof value === 'string') {
+        textToBinary(value, out, place);
+        return true;
+      }
+      const { text } = dumpAs(value, oid, adapters, place.toString(), named);
+      if (text === null) return false;
+      if (textToBinary === undefined) {
+        const type = adapters.type(oid)?.name ?? `with the oid ${String(oid)}`;
+        throw refused(
+          place,
+          `the codec of the type ${type} does not write text in the binary format, and does not take this value`,
+        );
+      }
+      textToBinary(text, out, place);
+      return true;
+    };
+  }
+}

@@ -1,0 +1,150 @@
+import * as errors from '../errors/index.js';
+import type { SessionSettings } from './adaptation.js';
+import { isCivil } from './calendar.js';
+
+/** The types whose text depends on the session's `DateStyle`. */
+export type DatedType = 'date' | 'timestamp' | 'timestamptz';
+
+const ISO =
+  /^(\d{4,7})-(\d\d)-(\d\d)(?: (\d\d):(\d\d):(\d\d)(?:\.\d{1,6})?([+-]\d\d(?::\d\d){0,2})?)?( BC)?$/;
+const CLOCK = String.raw`(\d\d:\d\d:\d\d(?:\.\d{1,6})?)`;
+const END = String.raw`(?: (?!BC$)([^ ]+))?( BC)?$`;
+/** What SQL, German and, of dates, Postgres write: 02/01/2024, 02.01.2024, 02-01-2024. */
+const NUMBERS = new RegExp(String.raw`^(\d\d)([/.-])(\d\d)\2(\d{4,7})(?: ${CLOCK})?${END}`);
+/** What Postgres writes of timestamps: Tue Jan 02 03:04:05 2024, or Tue 02 Jan 03:04:05 2024. */
+const WORDS = new RegExp(
+  String.raw`^[A-Z][a-z]{2} (?:([A-Z][a-z]{2}) (\d\d)|(\d\d) ([A-Z][a-z]{2})) ${CLOCK} (\d{4,7})${END}`,
+);
+/** The server writes no more. */
+const LONGEST = 60;
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+
+interface Parts {
+  readonly year: string;
+  readonly month: string;
+  readonly day: string;
+  readonly clock: string | undefined;
+  /** The abbreviation of the time zone. */
+  readonly zone: string | undefined;
+  readonly era: string;
+}
+
+/**
+ * The text that the server writes of a value when `DateStyle` is ISO, from what it has written under any style. The infinities
+ * are the same in all of them. Raises `DataError` for a text whose meaning is not certain: one of which the reported settings do
+ * not tell whether month or day come first, or what offset its time zone has.
+ */
+export function isoStyle(text: string, type: DatedType, settings: SessionSettings): string {
+  if (isIso(text, type) || text === 'infinity' || text === '-infinity') return text;
+  const iso = text.length > LONGEST ? null : ofOtherStyle(text, type, settings);
+  if (iso === null || !isIso(iso, type)) {
+    throw unreadable(text, type, 'it is written in none of the known styles');
+  }
+  return iso;
+}
+
+/** Whether `isoStyle()` takes the text. */
+export function isOfStyle(
+  bytes: Buffer,
+  start: number,
+  end: number,
+  type: DatedType,
+  settings: SessionSettings,
+): boolean {
+  try {
+    isoStyle(bytes.latin1Slice(start, end), type, settings);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether a text is a date, a timestamp or a timestamptz, and one that there is. */
+function isIso(text: string, type: DatedType): boolean {
+  const match = text.length > LONGEST ? null : ISO.exec(text);
+  if (match === null) return false;
+  const [, year, month, day, hour, minute, second, zone, bc] = match;
+  return (
+    (hour === undefined) === (type === 'date') &&
+    (zone !== undefined) === (type === 'timestamptz') &&
+    Number(year) > 0 &&
+    isCivil(bc === undefined ? Number(year) : 1 - Number(year), Number(month), Number(day)) &&
+    Number(hour ?? 0) <= 23 &&
+    Number(minute ?? 0) <= 59 &&
+    Number(second ?? 0) <= 59
+  );
+}
+
+/** The text under ISO of a text under another style; null for what is none. */
+function ofOtherStyle(text: string, type: DatedType, settings: SessionSettings): string | null {
+  const parts = readWords(text) ?? readNumbers(text, type, settings);
+  if (parts === null || (parts.zone !== undefined && type !== 'timestamptz')) return null;
+  const { year, month, day, clock, zone, era } = parts;
+  const offset = type === 'timestamptz' && clock !== undefined ? offsetOf(zone, text, settings) : '';
+  return `${year}-${month}-${day}${clock === undefined ? '' : ` ${clock}`}${offset}${era}`;
+}
+
+function readWords(text: string): Parts | null {
+  const match = WORDS.exec(text);
+  if (match === null) return null;
+  const [, firstMonth, secondDay, firstDay, secondMonth, clock, year, zone, era = ''] = match;
+  const month = MONTHS.indexOf(firstMonth ?? secondMonth!) + 1;
+  if (month === 0) return null;
+  return {
+    year: year!,
+    month: String(month).padStart(2, '0'),
+    day: (secondDay ?? firstDay)!,
+    clock,
+    zone,
+    era,
+  };
+}
+
+function readNumbers(text: string, type: DatedType, settings: SessionSettings): Parts | null {
+  const match = NUMBERS.exec(text);
+  if (match === null) return null;
+  const [, first, separator, second, year, clock, zone, era = ''] = match;
+  const dayFirst =
+    separator === '.' || isDayFirst(text, type, separator === '/' ? 'SQL' : 'Postgres', settings);
+  return {
+    year: year!,
+    month: dayFirst ? second! : first!,
+    day: dayFirst ? first! : second!,
+    clock,
+    zone,
+    era,
+  };
+}
+
+/** Year first is written like month first in these styles. */
+function isDayFirst(text: string, type: DatedType, style: string, settings: SessionSettings): boolean {
+  const reported = settings.get('DateStyle');
+  const [reportedStyle, order] = reported?.split(', ') ?? [];
+  if (reportedStyle === style && order !== undefined) return order === 'DMY';
+  throw unreadable(
+    text,
+    type,
+    `whether month or day come first is not known, since the server reported the DateStyle ${reported ?? '(none)'} last`,
+  );
+}
+
+const UTC = /^(?:Etc\/)?(?:UTC|UCT|GMT|Universal|Zulu|Greenwich)$/i;
+const OFFSET = /^([+-]\d\d)(\d\d)?(\d\d)?$/;
+
+/**
+ * The offset that the abbreviation of a time zone stands for. Letters are ambiguous, but for those of UTC where the session is in
+ * it; a zone of an area, such as Asia/Kathmandu, may be abbreviated by its offset.
+ */
+function offsetOf(zone: string | undefined, text: string, settings: SessionSettings): string {
+  const timeZone = settings.get('TimeZone') ?? '';
+  if ((zone === 'UTC' || zone === 'GMT') && UTC.test(timeZone)) return '+00';
+  const offset = timeZone.includes('/') ? OFFSET.exec(zone ?? '') : null;
+  if (offset !== null) return offset.slice(1).filter(Boolean).join(':');
+  throw unreadable(text, 'timestamptz', 'the offset of its time zone is not certain');
+}
+
+function unreadable(text: string, type: DatedType, why: string): Error {
+  return new errors.DataError(
+    `the ${type} '${text.slice(0, LONGEST)}' can't be read: ${why}. Set DateStyle to ISO, in a statement before the one that reads it`,
+  );
+}

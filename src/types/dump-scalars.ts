@@ -1,0 +1,64 @@
+import { checkText } from './check-text.js';
+import * as errors from '../errors/index.js';
+import type { DumpedParam } from './adaptation.js';
+import { Oids } from './oids.js';
+
+const INT2_MAX = 32_767;
+const INT4_MAX = 2_147_483_647;
+const INT8_MAX = 2n ** 63n - 1n;
+const INT8_LIMIT = 2 ** 63;
+
+/** An integral number as the smallest of int2, int4 and int8 that holds it; any other as float8. */
+export function dumpNumber(value: number): DumpedParam {
+  if (Number.isInteger(value) && !Object.is(value, -0)) {
+    if (value >= -INT2_MAX - 1 && value <= INT2_MAX) return { text: String(value), oid: Oids.int2 };
+    if (value >= -INT4_MAX - 1 && value <= INT4_MAX) return { text: String(value), oid: Oids.int4 };
+    // Past 2^53 a number prints rounded digits; as a bigint it prints its exact value.
+    if (Number.isSafeInteger(value)) return { text: String(value), oid: Oids.int8 };
+    if (value >= -INT8_LIMIT && value < INT8_LIMIT) return { text: String(BigInt(value)), oid: Oids.int8 };
+  }
+  return dumpFloat(value, Oids.float8);
+}
+
+/** A number as a float of the given type; NaN, the infinities and -0 included. */
+export function dumpFloat(value: number, oid: number): DumpedParam {
+  return { text: Object.is(value, -0) ? '-0' : String(value), oid };
+}
+
+/** A bigint as int8, or as numeric beyond its range. */
+export function dumpInteger(value: bigint): DumpedParam {
+  return {
+    text: String(value),
+    oid: value >= -INT8_MAX - 1n && value <= INT8_MAX ? Oids.int8 : Oids.numeric,
+  };
+}
+
+/** A string, whose type the server decides. */
+export function dumpText(value: string, place: string): DumpedParam {
+  return { text: checkText(value, place), oid: Oids.unknown };
+}
+
+export function dumpBoolean(value: boolean): DumpedParam {
+  return { text: value ? 't' : 'f', oid: Oids.bool };
+}
+
+/** A Uint8Array or Buffer, as bytea. */
+export function dumpBytes(value: Uint8Array): DumpedParam {
+  const bytes = Buffer.isBuffer(value)
+    ? value
+    : Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  return { text: `\\x${bytes.toString('hex')}`, oid: Oids.bytea };
+}
+
+/** A Date, as timestamptz. */
+export function dumpDate(value: Date, place: string): DumpedParam {
+  const time = value.getTime();
+  if (Number.isNaN(time)) throw new errors.DataError(`${place}: the Date is invalid`);
+  const year = value.getUTCFullYear();
+  if (year >= 1 && year <= 9999) return { text: value.toISOString(), oid: Oids.timestamptz };
+  // ISO 8601 has a year 0 and signs; PostgreSQL has neither.
+  const rest = value.toISOString().slice(-20, -1).replace('T', ' ');
+  return year > 0
+    ? { text: `${String(year)}-${rest.slice(-18)}+00`, oid: Oids.timestamptz }
+    : { text: `${String(1 - year).padStart(4, '0')}-${rest.slice(-18)}+00 BC`, oid: Oids.timestamptz };
+}

@@ -1,0 +1,92 @@
+import type { Loader } from '../wire/row-decoder.js';
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COMMA = 0x2c;
+const CLOSE_PARENTHESIS = 0x29;
+
+/**
+ * Reads the fields of composites and the bounds of ranges, which the server writes in the same way: nothing at all for NULL, and
+ * between double quotes what would be mistaken for something else.
+ */
+export class FieldReader {
+  readonly bytes: Buffer;
+  readonly end: number;
+  /** Where the next byte is read. */
+  at: number;
+
+  constructor(bytes: Buffer, start: number, end: number) {
+    this.bytes = bytes;
+    this.at = start;
+    this.end = end;
+  }
+
+  /** The next byte, or -1 at the end: what follows belongs to the next column. */
+  next(): number {
+    return this.at < this.end ? this.bytes[this.at++]! : -1;
+  }
+
+  /** The byte that `next()` gives next. */
+  peek(): number {
+    return this.at < this.end ? this.bytes[this.at]! : -1;
+  }
+
+  /**
+   * Loads the field that begins here and ends before a comma, a closing parenthesis, or the byte `closing`. Null if there is
+   * nothing. An end that is missing is met by the `next()` after it.
+   */
+  read(loader: Loader, closing: number): unknown {
+    const { bytes, end } = this;
+    const start = this.at;
+    let at = start;
+    let removed = 0;
+    let quoted = false;
+    for (; at < end; at++) {
+      const byte = bytes[at]!;
+      if (byte === BACKSLASH) {
+        removed++;
+        at++;
+      } else if (byte === QUOTE) {
+        removed++;
+        if (quoted && at + 1 < end && bytes[at + 1] === QUOTE) at++;
+        else quoted = !quoted;
+      } else if (!quoted && (byte === COMMA || byte === CLOSE_PARENTHESIS || byte === closing)) {
+        break;
+      }
+    }
+    this.at = at;
+    if (at === start || at >= end) return null;
+    if (removed === 0) return loader(bytes, start, at);
+    if (removed === 2 && bytes[start] === QUOTE && bytes[at - 1] === QUOTE) {
+      return loader(bytes, start + 1, at - 1);
+    }
+    const plain = unquote(bytes, start, at, removed);
+    return loader(plain, 0, plain.length);
+  }
+}
+
+function unquote(bytes: Buffer, start: number, end: number, removed: number): Buffer {
+  const plain = Buffer.allocUnsafe(end - start - removed);
+  let quoted = false;
+  for (let source = start, target = 0; source < end; source++) {
+    if (bytes[source] === BACKSLASH) {
+      source++;
+    } else if (bytes[source] === QUOTE) {
+      if (!(quoted && source + 1 < end && bytes[source + 1] === QUOTE)) {
+        quoted = !quoted;
+        continue;
+      }
+      source++;
+    }
+    plain[target++] = bytes[source]!;
+  }
+  return plain;
+}
+
+const NEEDS_QUOTES = /["\\,()[\]{}\s]/;
+
+/** A field of a composite, or a bound of a range, as the server reads it; NULL is nothing at all. */
+export function quoteField(text: string | null): string {
+  if (text === null) return '';
+  return text === '' || NEEDS_QUOTES.test(text) ? `"${text.replace(/["\\]/g, '$&$&')}"` : text;
+}

@@ -1,0 +1,202 @@
+import type { ByteWriter } from './byte-writer.js';
+import {
+  fixed,
+  notOfType,
+  refused,
+  shown,
+  unreadable,
+  type Codec,
+  type Place,
+  type Reader,
+} from './codec.js';
+import { isDecimal, parseDecimal, parseSpecial } from './decimal.js';
+
+const MINUS = 0x2d;
+const ZERO = 0x30;
+const DOT = 0x2e;
+const POWERS_OF_TEN = Array.from({ length: 23 }, (_, exponent) => Number(`1e${String(exponent)}`));
+/** No double takes more digits to be told from its neighbours, so the server writes no more. */
+const FLOAT_DIGITS = 17;
+
+function readText(type: string, bytes: Buffer, start: number, end: number): number {
+  let at = start;
+  const negative = bytes[at] === MINUS;
+  if (negative) at++;
+  // The significant digits as two numbers, each exact: high * 10^lowDigits + low.
+  let high = 0;
+  let low = 0;
+  let digits = 0;
+  let dot = -1;
+  for (; at < end; at++) {
+    const digit = bytes[at]! - ZERO;
+    if (digit >= 0 && digit <= 9) {
+      if (digits < 9) high = high * 10 + digit;
+      else low = low * 10 + digit;
+      if (digits > 0 || digit > 0) digits++;
+    } else if (bytes[at] === DOT && dot < 0) {
+      dot = at;
+    } else {
+      break;
+    }
+  }
+  const decimals = dot < 0 ? 0 : end - dot - 1;
+  const signs = (negative ? 1 : 0) + (dot < 0 ? 0 : 1);
+  if (at === end && at - start > signs && digits <= FLOAT_DIGITS && decimals < POWERS_OF_TEN.length) {
+    const value = quotient(high * POWERS_OF_TEN[Math.max(0, digits - 9)]!, low, POWERS_OF_TEN[decimals]!);
+    if (value !== null) return negative ? -value : value;
+  }
+  return readRareText(type, bytes.latin1Slice(start, end));
+}
+
+/** With an exponent, of more digits, or one of the words for NaN and the infinities, which are spelt as in JavaScript. */
+function readRareText(type: string, text: string): number {
+  const value = Number(text);
+  const isKnown = isDecimal(text)
+    ? !isLost(value, text)
+    : text === 'NaN' || text === 'Infinity' || text === '-Infinity';
+  if (!isKnown) throw notOfType(type, text);
+  return value;
+}
+
+/** Whether a decimal number is beyond what its type holds: infinite, or zero although it is not. */
+function isLost(value: number, text: string): boolean {
+  return !Number.isFinite(value) || (value === 0 && /^[^e1-9]*[1-9]/i.test(text));
+}
+
+const SPLITTER = 2 ** 27 + 1;
+const HALF_ULP = 2 ** -53;
+
+/**
+ * (high + low) / divisor, correctly rounded, for integers whose sum is below 10^17 and a power of ten up to 10^22, all exact; null
+ * if two doubles are too close to call. It is long division with a quotient of two digits, each of them a double, after
+ * Dekker ("A floating-point technique for extending the available precision", 1971).
+ */
+function quotient(high: number, low: number, divisor: number): number | null {
+  const sum = high + low;
+  const lost = low - (sum - high);
+  const first = sum / divisor;
+  if (lost === 0 && sum <= Number.MAX_SAFE_INTEGER) return first;
+
+  // first * divisor, as product + rest.
+  const product = first * divisor;
+  let big = SPLITTER * first;
+  const firstHigh = big - (big - first);
+  const firstLow = first - firstHigh;
+  big = SPLITTER * divisor;
+  const divisorHigh = big - (big - divisor);
+  const divisorLow = divisor - divisorHigh;
+  const rest =
+    firstLow * divisorLow -
+    (product - firstHigh * divisorHigh - firstLow * divisorHigh - firstHigh * divisorLow);
+
+  const second = (sum - product - rest + lost) / divisor;
+  // The second digit is right but for its last bits.
+  const least = first + second * (1 - 8 * HALF_ULP);
+  return least === first + second * (1 + 8 * HALF_ULP) ? least : null;
+}
+
+/** float4 and float8, as a number. Not asked for in binary, since their text depends on `extra_float_digits`, of which nobody is told. */
+function float(
+  type: string,
+  readBinary: Reader<number>,
+  fits: (value: number) => boolean,
+  append: (value: number, out: ByteWriter) => void,
+): Codec<number> {
+  const write = (value: number, out: ByteWriter, place: Place): void => {
+    if (!fits(value)) throw outOfRange(String(value), type, place);
+    append(value, out);
+  };
+  return {
+    readText: (bytes, start, end) => {
+      const value = readText(type, bytes, start, end);
+      if (!fits(value)) throw unreadable(type, bytes, start, end);
+      return value;
+    },
+    readBinary,
+    takes: (value) => typeof value === 'number',
+    writeBinary: write,
+    textToBinary: (text, out, place) => {
+      const special = parseSpecial(text);
+      if (special === null && parseDecimal(text) === null) {
+        throw refused(place, `${shown(text)} is not a number for ${type}`);
+      }
+      const value = special ?? Number(text);
+      if (special === null && isLost(value, text)) throw outOfRange(shown(text), type, place);
+      write(value, out, place);
+    },
+    binaryToText: (bytes, start, end) => {
+      const value = readBinary(bytes, start, end);
+      return Object.is(value, -0) ? '-0' : String(value);
+    },
+  };
+}
+
+export const float4 = float(
+  'float4',
+  fixed('float4', 4, (bytes, start) => shortest(bytes.readFloatBE(start))),
+  // As the server has it, rather than infinity, or zero for what is not.
+  (value) => {
+    const narrow = Math.fround(value);
+    return (Number.isFinite(narrow) || !Number.isFinite(value)) && (narrow !== 0 || value === 0);
+  },
+  (value, out) => {
+    out.float32(value);
+  },
+);
+
+export const float8 = float(
+  'float8',
+  fixed('float8', 8, (bytes, start) => bytes.readDoubleBE(start)),
+  () => true,
+  (value, out) => {
+    out.float64(value);
+  },
+);
+
+function outOfRange(value: string, type: string, place: Place): Error {
+  return refused(place, `${value} is out of range for ${type}`);
+}
+
+/**
+ * A float4 as the server writes it: the number with the fewest digits that is this float4 and no other, not the double next to it
+ * (0.1, not 0.10000000149011612).
+ */
+function shortest(value: number): number {
+  const size = Math.abs(value);
+  // Up to 2^24 an integer is its own shortest form.
+  if (!Number.isFinite(value) || (size <= 0x100_0000 && Number.isInteger(value))) return value;
+  // Any decimal of six digits is told from its neighbours by a normal float4; a subnormal one may have but a bit.
+  for (let digits = size < SMALLEST_NORMAL ? 1 : 6; digits < 9; digits++) {
+    const candidate = rounded(value, digits);
+    if (Math.fround(candidate) === value && !isHalfway(candidate, value)) return candidate;
+  }
+  return rounded(value, 9);
+}
+
+const SMALLEST_NORMAL = 2 ** -126;
+
+/** Rounded to so many digits; where that is a tie to the even one, unlike `toPrecision()`. */
+function rounded(value: number, digits: number): number {
+  const text = value.toPrecision(digits);
+  const [next, exponent] = value.toExponential(digits).split('e') as [string, string];
+  const last = Number(next.at(-2) === '.' ? next.at(-3) : next.at(-2));
+  if (!next.endsWith('5') || last % 2 === 1 || !isTie(value, digits)) return Number(text);
+  return Number(`${next.slice(0, -1)}e${exponent}`);
+}
+
+/** Whether nothing but zeros follows the digit behind the given number of digits. */
+function isTie(value: number, digits: number): boolean {
+  const [all] = value.toExponential(100).split('e') as [string];
+  return /^0*$/.test(all.replace(/[-.]/g, '').slice(digits + 1));
+}
+
+const single = new Float32Array(1);
+const bits = new Int32Array(single.buffer);
+
+/** Whether a number lies in the middle between a float4 and the next; the server wants its text to be beyond doubt. */
+function isHalfway(candidate: number, value: number): boolean {
+  if (candidate === value) return false;
+  single[0] = value;
+  bits[0]! += Math.abs(candidate) > Math.abs(value) ? 1 : -1;
+  return candidate - value === (single[0] - value) / 2;
+}

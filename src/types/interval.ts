@@ -1,0 +1,233 @@
+import { fixed, notOfType, refused, shown, type Codec } from './codec.js';
+import { infinitySign, microsecondsOf, outOfRange } from './date-parse.js';
+import { INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN, timeText } from './date-text.js';
+
+/** An interval: each field has its own sign, as in PostgreSQL. All are integers, and exact. */
+export interface IntervalFields {
+  readonly years: number;
+  readonly months: number;
+  readonly days: number;
+  readonly hours: number;
+  readonly minutes: number;
+  readonly microseconds: number;
+}
+
+const SECONDS = String.raw`(\d+(?:\.\d+)?)`;
+
+/** IntervalStyle postgres: 1 year 2 mons -3 days +04:05:06.7 */
+const POSTGRES = new RegExp(
+  String.raw`^(?:([+-]?\d+) years? ?)?(?:([+-]?\d+) mons? ?)?(?:([+-]?\d+) days? ?)?(?:([+-]?)(\d+):(\d\d):${SECONDS})?$`,
+);
+/** IntervalStyle postgres_verbose: @ 1 year 2 mons -3 days 4 hours 5 mins 6.7 secs ago */
+const VERBOSE = new RegExp(
+  String.raw`^@ (?:0|(?:(-?\d+) years? ?)?(?:(-?\d+) mons? ?)?(?:(-?\d+) days? ?)?(?:(-?\d+) hours? ?)?(?:(-?\d+) mins? ?)?` +
+    String.raw`(?:(-?)${SECONDS} secs?)?)( ago)?$`,
+);
+/** IntervalStyle iso_8601: P1Y2M-3DT4H5M6.7S; and what else ISO 8601 has, for those who send it. */
+const ISO_8601 = new RegExp(
+  String.raw`^P(?=[-+\dT])(?:([+-]?\d+)Y)?(?:([+-]?\d+)M)?(?:([+-]?\d+)W)?(?:([+-]?\d+)D)?` +
+    String.raw`(?:T(?=[-+\d])(?:([+-]?\d+)H)?(?:([+-]?\d+)M)?(?:([+-]?)${SECONDS}S)?)?$`,
+);
+/** IntervalStyle sql_standard, where signs differ or both parts are there, and then in full: +1-2 -3 +4:05:06.7 */
+const SQL_MIXED = new RegExp(String.raw`^([+-])(\d+)-(\d+) ([+-])(\d+) ([+-])(\d+):(\d\d):${SECONDS}$`);
+/** Else, with one sign for all: 1-2, 3 4:05:06.7, 4:05:06.7, 0 */
+const SQL_PLAIN = new RegExp(String.raw`^(-?)(?:(\d+)-(\d+)|(?:(\d+) )?(\d+):(\d\d):${SECONDS}|0)$`);
+
+/** The server writes no more. */
+const LONGEST = 200;
+
+/** Reads what the server writes of an interval; the four values of `IntervalStyle` can be told apart. Null for anything else. */
+export function readInterval(text: string): IntervalFields | null {
+  const fields = text.length > LONGEST || !/\d/.test(text) ? null : readStyles(text);
+  if (fields === null || !isExact(fields)) return null;
+  // With colons between them, there are no more than the next unit begins with.
+  const isClock = text.includes(':');
+  return isClock && (Math.abs(fields.minutes) > 59 || Math.abs(fields.microseconds) >= 60_000_000)
+    ? null
+    : fields;
+}
+
+function isExact({ years, months, days, hours, minutes, microseconds }: IntervalFields): boolean {
+  // The sum of their sizes is exact only if all of them are.
+  const sum = Math.abs(years) + Math.abs(months) + Math.abs(days) + Math.abs(hours) + Math.abs(minutes);
+  return Number.isSafeInteger(sum) && Number.isSafeInteger(microseconds);
+}
+
+function readStyles(text: string): IntervalFields | null {
+  let match = POSTGRES.exec(text);
+  if (match !== null) {
+    const [, years, months, days, sign, hours, minutes, seconds] = match;
+    return signed(
+      1,
+      [years, months, days, `${sign ?? ''}${hours ?? ''}`, `${sign ?? ''}${minutes ?? ''}`],
+      sign,
+      seconds,
+    );
+  }
+  match = ISO_8601.exec(text);
+  if (match !== null) {
+    const [, years, months, weeks = '0', days = '0', hours, minutes, sign, seconds] = match;
+    return signed(
+      1,
+      [years, months, String(7 * Number(weeks) + Number(days)), hours, minutes],
+      sign,
+      seconds,
+    );
+  }
+  match = VERBOSE.exec(text);
+  if (match !== null) return signed(match[8] === undefined ? 1 : -1, match.slice(1, 6), match[6], match[7]);
+  match = SQL_MIXED.exec(text);
+  if (match !== null) {
+    const [, date = '', years, months, day = '', days, time = '', hours, minutes, seconds] = match;
+    const fields = [
+      `${date}${years!}`,
+      `${date}${months!}`,
+      `${day}${days!}`,
+      `${time}${hours!}`,
+      `${time}${minutes!}`,
+    ];
+    return signed(1, fields, time, seconds);
+  }
+  match = SQL_PLAIN.exec(text);
+  if (match !== null) return signed(match[1] === '-' ? -1 : 1, match.slice(2, 7), '', match[7]);
+  return null;
+}
+
+function signed(
+  factor: 1 | -1,
+  [years, months, days, hours, minutes]: readonly (string | undefined)[],
+  secondsSign: string | undefined,
+  seconds: string | undefined,
+): IntervalFields {
+  const field = (digits: string | undefined): number => factor * Number.parseInt(digits ?? '0', 10) || 0;
+  const [whole = '0', fraction = ''] = seconds?.split('.') ?? [];
+  const microseconds = Number(whole) * 1_000_000 + microsecondsOf(fraction);
+  return {
+    years: field(years),
+    months: field(months),
+    days: field(days),
+    hours: field(hours),
+    minutes: field(minutes),
+    microseconds: factor * (secondsSign === '-' ? -microseconds : microseconds) || 0,
+  };
+}
+
+/** The interval as `IntervalStyle` iso_8601 writes it, which every session reads as the same. */
+export function writeInterval({ years, months, days, hours, minutes, microseconds }: IntervalFields): string {
+  const date = field(years, 'Y') + field(months, 'M') + field(days, 'D');
+  const time =
+    field(hours, 'H') + field(minutes, 'M') + (microseconds === 0 ? '' : `${decimal(microseconds)}S`);
+  if (time !== '') return `P${date}T${time}`;
+  return date === '' ? 'PT0S' : `P${date}`;
+}
+
+function field(count: number, unit: string): string {
+  return count === 0 ? '' : `${String(count)}${unit}`;
+}
+
+function decimal(microseconds: number): string {
+  const absolute = Math.abs(microseconds);
+  const fraction = absolute % 1_000_000;
+  const digits = fraction === 0 ? '' : `.${String(fraction).padStart(6, '0').replace(/0+$/, '')}`;
+  return `${microseconds < 0 ? '-' : ''}${String(Math.floor(absolute / 1_000_000))}${digits}`;
+}
+
+/** interval, as an ISO 8601 duration, whatever the session's IntervalStyle is. An infinity stays as the server writes it. */
+export const interval: Codec = {
+  readText: (bytes, start, end) => {
+    const text = bytes.latin1Slice(start, end);
+    const fields = readInterval(text);
+    if (fields !== null) return writeInterval(fields);
+    if (text === 'infinity' || text === '-infinity') return text;
+    throw notOfType('interval', text);
+  },
+  readBinary: fixed('interval', 16, (bytes, start) => {
+    const { months, days, microseconds, infinity } = readFields(bytes, start);
+    if (infinity !== null) return infinity;
+    const sign = microseconds < 0n ? -1 : 1;
+    const seconds = microseconds / 1_000_000n;
+    return writeInterval({
+      years: Math.trunc(months / 12),
+      months: months % 12,
+      days,
+      hours: Number(seconds / 3600n),
+      minutes: Number((seconds / 60n) % 60n),
+      microseconds: sign * Math.abs(Number(microseconds % 60_000_000n)),
+    });
+  }),
+  textToBinary: (text, out, place) => {
+    const infinity = infinitySign(text);
+    if (infinity !== 0) {
+      out.int64(infinity < 0 ? INT64_MIN : INT64_MAX);
+      for (let i = 0; i < 2; i++) out.int32(infinity < 0 ? INT32_MIN : INT32_MAX);
+      return;
+    }
+    const fields = readInterval(text.trim());
+    if (fields === null) {
+      throw refused(
+        place,
+        `${shown(text)} can't be sent as interval: write it as ISO 8601 has it, P1DT2H30M`,
+      );
+    }
+    const { days, hours, minutes } = fields;
+    const months = fields.years * 12 + fields.months;
+    const microseconds =
+      (BigInt(hours) * 3600n + BigInt(minutes) * 60n) * 1_000_000n + BigInt(fields.microseconds);
+    const isTooLarge =
+      months < INT32_MIN ||
+      months > INT32_MAX ||
+      days < INT32_MIN ||
+      days > INT32_MAX ||
+      microseconds < INT64_MIN ||
+      microseconds > INT64_MAX;
+    if (isTooLarge) throw outOfRange(shown(text), 'interval', place);
+    out.int64(microseconds);
+    out.int32(days);
+    out.int32(months);
+  },
+  binaryToText: fixed('interval', 16, intervalText),
+};
+
+interface ReadInterval {
+  readonly microseconds: bigint;
+  readonly days: number;
+  readonly months: number;
+  readonly infinity: 'infinity' | '-infinity' | null;
+}
+
+function readFields(bytes: Buffer, start: number): ReadInterval {
+  const microseconds = bytes.readBigInt64BE(start);
+  const days = bytes.readInt32BE(start + 8);
+  const months = bytes.readInt32BE(start + 12);
+  const infinity =
+    months === INT32_MAX && days === INT32_MAX && microseconds === INT64_MAX
+      ? 'infinity'
+      : months === INT32_MIN && days === INT32_MIN && microseconds === INT64_MIN
+        ? '-infinity'
+        : null;
+  return { microseconds, days, months, infinity };
+}
+
+/** As the server writes it with IntervalStyle `postgres`. */
+function intervalText(bytes: Buffer, start: number): string {
+  const { microseconds: time, days, months, infinity } = readFields(bytes, start);
+  if (infinity !== null) return infinity;
+  const parts: string[] = [];
+  let isBefore = false;
+  const add = (value: number, unit: string): void => {
+    if (value === 0) return;
+    parts.push(`${isBefore && value > 0 ? '+' : ''}${String(value)} ${unit}${value === 1 ? '' : 's'}`);
+    isBefore = value < 0;
+  };
+  add(Math.trunc(months / 12), 'year');
+  add(months % 12, 'mon');
+  add(days, 'day');
+  if (time !== 0n || parts.length === 0) {
+    const absolute = time < 0n ? -time : time;
+    const seconds = absolute / 1_000_000n;
+    const hours = seconds / 3600n;
+    const text = timeText(Number(absolute - hours * 3_600_000_000n)).slice(2);
+    parts.push(`${time < 0n ? '-' : isBefore ? '+' : ''}${String(hours).padStart(2, '0')}${text}`);
+  }
+  return parts.join(' ');
+}

@@ -1,0 +1,71 @@
+import { isCivil } from './calendar.js';
+
+// What dates and times look like in the bytes of the server's text, under DateStyle ISO.
+
+export const ZERO = 0x30;
+export const DASH = 0x2d;
+export const PLUS = 0x2b;
+export const COLON = 0x3a;
+export const SPACE = 0x20;
+export const DOT = 0x2e;
+
+/** `2024-01-02` */
+export const DAY_LENGTH = 10;
+/** `03:04:05` */
+export const CLOCK_LENGTH = 8;
+
+/** More than any part of a date or time may be. */
+const NO_NUMBER = 1_000_000;
+
+/** The number of two digits; `NO_NUMBER` if they are none. */
+export function two(bytes: Buffer, at: number): number {
+  const tens = bytes[at]! - ZERO;
+  const ones = bytes[at + 1]! - ZERO;
+  // Below zero if one of them is no digit.
+  return (tens | ones | (9 - tens) | (9 - ones)) < 0 ? NO_NUMBER : tens * 10 + ones;
+}
+
+/** Whether a day of four digits' years begins at `at`. There are `DAY_LENGTH` bytes. */
+export function isDay(bytes: Buffer, at: number): boolean {
+  const year = two(bytes, at) * 100 + two(bytes, at + 2);
+  return (
+    year >= 1 &&
+    year <= 9999 &&
+    bytes[at + 4] === DASH &&
+    bytes[at + 7] === DASH &&
+    isCivil(year, two(bytes, at + 5), two(bytes, at + 8))
+  );
+}
+
+/** Where a time of day ends that begins at `start`; -1 if there is none. */
+export function endOfClock(bytes: Buffer, start: number, end: number, mostHours: number): number {
+  let at = start + CLOCK_LENGTH;
+  const valid =
+    at <= end &&
+    two(bytes, start) <= mostHours &&
+    bytes[start + 2] === COLON &&
+    two(bytes, start + 3) <= 59 &&
+    bytes[start + 5] === COLON &&
+    two(bytes, start + 6) <= 59;
+  if (!valid) return -1;
+  if (at === end || bytes[at] !== DOT) return at;
+  const last = Math.min(end, at + 7);
+  for (at++; at < last; at++) if (!isDigit(bytes[at]!)) break;
+  return at > start + CLOCK_LENGTH + 1 ? at : -1;
+}
+
+export function isDigit(byte: number): boolean {
+  return byte >= ZERO && byte <= ZERO + 9;
+}
+
+/** Seconds east of UTC of the offset that fills `bytes[start..end)`; NaN if it is none. */
+export function readOffset(bytes: Buffer, start: number, end: number): number {
+  const size = end - start;
+  const sign = bytes[start] === PLUS ? 1 : bytes[start] === DASH ? -1 : 0;
+  if (sign === 0 || (size !== 3 && size !== 6 && size !== 9)) return NaN;
+  const hours = two(bytes, start + 1);
+  const minutes = size < 6 ? 0 : bytes[start + 3] === COLON ? two(bytes, start + 4) : NO_NUMBER;
+  const seconds = size < 9 ? 0 : bytes[start + 6] === COLON ? two(bytes, start + 7) : NO_NUMBER;
+  if (hours > 15 || minutes > 59 || seconds > 59) return NaN;
+  return sign * ((hours * 60 + minutes) * 60 + seconds);
+}

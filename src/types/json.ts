@@ -1,0 +1,60 @@
+import { Json, Jsonb } from './wrappers.js';
+import * as errors from '../errors/index.js';
+import type { CodecContext } from './adaptation.js';
+import { malformed, notOfType, type Codec } from './codec.js';
+import { isHstoreDumper } from './hstore.js';
+import { readText, readUtf8 } from './text.js';
+import { writeUtf8 } from './write-text.js';
+import { isDate } from './realm.js';
+
+/**
+ * The codec of json or jsonb: the value that JSON stands for. It takes any value, as if it were wrapped, unless its class has a dumper
+ * of its own.
+ */
+function jsonCodec(type: string, wrapper: typeof Json) {
+  return ({ adapters }: CodecContext): Codec => ({
+    readText: (bytes, start, end) => parse(type, readText(bytes, start, end)),
+    takes: (value) => {
+      if (typeof value !== 'object' || value === null || isDate(value)) return value !== null;
+      const dumper = adapters.dumperForObject(value);
+      return dumper === undefined || isHstoreDumper(dumper);
+    },
+    writeText: (value, place) => {
+      const wrapped = new wrapper(value);
+      return adapters.dumperForObject(wrapped)!(wrapped as never, place, adapters).text;
+    },
+  });
+}
+
+function parse(type: string, text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (cause) {
+    throw new errors.DataError(`${notOfType(type, text).message}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+export const json = (context: CodecContext): Codec => ({
+  ...jsonCodec('json', Json)(context),
+  readBinary: (bytes, start, end) => parse('json', readUtf8(bytes, start, end)),
+  textToBinary: writeUtf8,
+  binaryToText: readUtf8,
+});
+
+const VERSION = 1;
+
+const readJsonb: NonNullable<Codec['binaryToText']> = (bytes, start, end) => {
+  if (start === end || bytes[start] !== VERSION) throw malformed('jsonb', 'its version is not known');
+  return readUtf8(bytes, start + 1, end);
+};
+
+/** jsonb, which has a version before its JSON. */
+export const jsonb = (context: CodecContext): Codec => ({
+  ...jsonCodec('jsonb', Jsonb)(context),
+  readBinary: (bytes, start, end) => parse('jsonb', readJsonb(bytes, start, end)),
+  textToBinary: (text, out, place) => {
+    out.int8(VERSION);
+    writeUtf8(text, out, place);
+  },
+  binaryToText: readJsonb,
+});

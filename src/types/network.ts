@@ -1,0 +1,118 @@
+import { isIPv4, isIPv6 } from 'node:net';
+import { writeHex } from './bytea.js';
+import { fixed, malformed, refused, shown, sized, textual, wrongSize, type Codec } from './codec.js';
+
+const FAMILY_4 = 2;
+const FAMILY_6 = 3;
+
+/** No address is longer, with a little white space. */
+const LONGEST = 60;
+
+/** inet and cidr: family, netmask bits, whether it is a cidr, how many bytes, and the bytes of the address. */
+function address(type: 'inet' | 'cidr'): Codec {
+  const isCidr = type === 'cidr';
+  return textual({
+    textToBinary: (text, out, place) => {
+      const [host = '', mask, ...more] = text.length > LONGEST ? [] : text.trim().split('/');
+      const bytes = isIPv4(host) ? host.split('.').map(Number) : isIPv6(host) ? ipv6Bytes(host) : null;
+      const most = 8 * (bytes?.length ?? 0);
+      const masked = mask === undefined ? most : /^\d{1,3}$/.test(mask) ? Number(mask) : Infinity;
+      if (bytes === null || more.length > 0 || masked > most) {
+        throw refused(place, `${shown(text)} is not an ${type} address`);
+      }
+      if (isCidr && hasBitsBehind(bytes, masked)) {
+        throw refused(place, `${shown(text)} has bits to the right of its mask, which a cidr can't have`);
+      }
+      const family = bytes.length === 4 ? FAMILY_4 : FAMILY_6;
+      out.append(Uint8Array.of(family, masked, isCidr ? 1 : 0, bytes.length, ...bytes));
+    },
+    binaryToText: sized(type, 4, (bytes, start, end) => {
+      const size = bytes[start + 3]!;
+      const mask = bytes[start + 1]!;
+      const fits = size === (bytes[start] === FAMILY_4 ? 4 : bytes[start] === FAMILY_6 ? 16 : -1);
+      if (!fits || mask > 8 * size || end - start !== 4 + size) throw wrongSize(type, start, end);
+      const host = bytes.subarray(start + 4, end);
+      if (isCidr && hasBitsBehind([...host], mask)) {
+        throw malformed(type, 'it has bits to the right of its mask');
+      }
+      const text = size === 4 ? host.join('.') : ipv6Text(host);
+      return isCidr || mask !== 8 * size ? `${text}/${String(mask)}` : text;
+    }),
+  });
+}
+
+function hasBitsBehind(address: readonly number[], mask: number): boolean {
+  return address.some((byte, i) => (byte & (0xff >> Math.min(8, Math.max(0, mask - 8 * i)))) !== 0);
+}
+
+function ipv6Bytes(host: string): number[] | null {
+  if (host.includes('%')) return null;
+  // 1.2.3.4 at the end stands for two of the groups.
+  const plain = host.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_all, ...parts: string[]) => {
+    const [a, b, c, d] = parts.map(Number);
+    return `${((a! << 8) | b!).toString(16)}:${((c! << 8) | d!).toString(16)}`;
+  });
+  const [left = '', right] = plain.split('::');
+  const groupsOf = (side: string): string[] => (side === '' ? [] : side.split(':'));
+  const before = groupsOf(left);
+  const after = right === undefined ? [] : groupsOf(right);
+  const between = new Array<string>(8 - before.length - after.length).fill('0');
+  return [...before, ...between, ...after].flatMap((group) => {
+    const word = Number.parseInt(group, 16);
+    return [word >> 8, word & 0xff];
+  });
+}
+
+/** As the server writes it: the first of the longest runs of zero groups is `::`, an IPv4 address within it has dots. */
+function ipv6Text(address: Buffer): string {
+  const words = Array.from({ length: 8 }, (_, i) => address.readUInt16BE(2 * i));
+  let best = { base: -1, length: 1 };
+  for (let i = 0; i < 8; i++) {
+    let end = i;
+    while (end < 8 && words[end] === 0) end++;
+    if (end - i > best.length) best = { base: i, length: end - i };
+    if (end > i) i = end;
+  }
+  const hasIpv4 = best.base === 0 && (best.length === 6 || (best.length === 5 && words[5] === 0xffff));
+  const hex = (from: number, to: number): string =>
+    words
+      .slice(from, to)
+      .map((word) => word.toString(16))
+      .join(':');
+  if (hasIpv4) return `::${best.length === 5 ? 'ffff:' : ''}${address.subarray(12).join('.')}`;
+  if (best.base < 0) return hex(0, 8);
+  return `${hex(0, best.base)}::${hex(best.base + best.length, 8)}`;
+}
+
+const OCTET = String.raw`(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)`;
+/** An IPv4 address as the server writes it: by far the most frequent form. */
+const IPV4 = new RegExp(String.raw`^(?:${OCTET}\.){3}${OCTET}(?:/(?:[12]?\d|3[01]))?$`);
+
+const anyInet = address('inet');
+export const inet: Codec = {
+  ...anyInet,
+  isText: (bytes, start, end) =>
+    IPV4.test(bytes.latin1Slice(start, Math.min(end, start + LONGEST))) || anyInet.isText!(bytes, start, end),
+};
+export const cidr = address('cidr');
+
+/** macaddr (6 bytes) and macaddr8. */
+function mac(type: string, size: 6 | 8): Codec {
+  return textual({
+    textToBinary: (text, out, place) => {
+      const refuse = (): Error => refused(place, `${shown(text)} is not a ${type}`);
+      const digits = text.trim().replace(/[-:.]/g, '');
+      if (digits.length !== 2 * size) throw refuse();
+      writeHex(digits, out, refuse);
+    },
+    binaryToText: fixed(type, size, (bytes, start) =>
+      bytes
+        .hexSlice(start, start + size)
+        .match(/../g)!
+        .join(':'),
+    ),
+  });
+}
+
+export const macaddr = mac('macaddr', 6);
+export const macaddr8 = mac('macaddr8', 8);

@@ -1,0 +1,120 @@
+import type { ByteWriter } from './byte-writer.js';
+import { malformed, refused, shown, sized, wrongSize, type Codec, type Place } from './codec.js';
+import { parseDecimal, parseSpecial } from './decimal.js';
+
+const POSITIVE = 0x0000;
+const NEGATIVE = 0x4000;
+const NAN = 0xc000;
+const INFINITY = 0xd000;
+const MINUS_INFINITY = 0xf000;
+/** The server's limits, in decimal digits before and after the point. */
+const MOST_INTEGRAL = 131_072;
+const MOST_FRACTIONAL = 16_383;
+
+function writeNumeric(text: string, out: ByteWriter, place: Place): void {
+  const special = parseSpecial(text);
+  if (special !== null) {
+    writeHeader(0, 0, Number.isNaN(special) ? NAN : special < 0 ? MINUS_INFINITY : INFINITY, 0, out);
+    return;
+  }
+  const decimal = parseDecimal(text);
+  if (decimal === null) throw refused(place, `${shown(text)} is not a decimal number for numeric`);
+  const { negative, integral, fraction, exponent } = decimal;
+  const all = integral + fraction;
+  const digits = all.replace(/^0+/, '');
+  // How many digits stand before the point; negative if zeros follow it.
+  const before = digits.length - fraction.length + exponent;
+  const scale = Math.max(0, fraction.length - exponent);
+  if ((digits !== '' && before > MOST_INTEGRAL) || scale > MOST_FRACTIONAL) {
+    throw refused(place, `${shown(text)} is out of range for numeric`);
+  }
+  if (digits === '') {
+    writeHeader(0, 0, POSITIVE, scale, out);
+    return;
+  }
+  let weight = Math.ceil(before / 4) - 1;
+  const lead = (weight + 1) * 4 - before;
+  const padded = '0'.repeat(lead) + digits;
+  const groups: number[] = [];
+  for (let at = 0; at < padded.length; at += 4) groups.push(Number(padded.slice(at, at + 4).padEnd(4, '0')));
+  while (groups.at(-1) === 0) groups.pop();
+  let first = 0;
+  for (; groups[first] === 0; first++) weight--;
+  writeHeader(groups.length - first, weight, negative ? NEGATIVE : POSITIVE, scale, out);
+  for (let i = first; i < groups.length; i++) out.int16(groups[i]!);
+}
+
+function writeHeader(groups: number, weight: number, sign: number, scale: number, out: ByteWriter): void {
+  out.int16(groups);
+  out.int16(weight);
+  out.int16(sign);
+  out.int16(scale);
+}
+
+const readNumeric = sized('numeric', 8, (bytes, start, end) => {
+  const count = bytes.readUInt16BE(start);
+  const weight = bytes.readInt16BE(start + 2);
+  const sign = bytes.readUInt16BE(start + 4);
+  const scale = bytes.readUInt16BE(start + 6);
+  if (end - start !== 8 + 2 * count) throw wrongSize('numeric', start, end);
+  if (sign === NAN) return 'NaN';
+  if (sign === INFINITY) return 'Infinity';
+  if (sign === MINUS_INFINITY) return '-Infinity';
+  if ((sign !== POSITIVE && sign !== NEGATIVE) || scale > MOST_FRACTIONAL) {
+    throw malformed('numeric', 'its sign or its scale is none');
+  }
+  let first = count;
+  for (let i = count - 1; i >= 0; i--) {
+    const group = bytes.readUInt16BE(start + 8 + 2 * i);
+    if (group > 9999) throw malformed('numeric', 'a digit is out of range');
+    if (group !== 0) first = i;
+  }
+  const group = (i: number): number => (i >= 0 && i < count ? bytes.readUInt16BE(start + 8 + 2 * i) : 0);
+  let text = '';
+  if (first === count || weight < first) text += '0';
+  else {
+    text += String(group(first));
+    for (let i = first + 1; i <= weight; i++) text += String(group(i)).padStart(4, '0');
+  }
+  if (scale > 0) {
+    let fraction = '';
+    for (let i = weight + 1; fraction.length < scale; i++) fraction += String(group(i)).padStart(4, '0');
+    text += `.${fraction.slice(0, scale)}`;
+  }
+  // What is cut off behind the scale may have been all there was.
+  return sign === NEGATIVE && /[1-9]/.test(text) ? `-${text}` : text;
+});
+
+const MINUS = 0x2d;
+const DOT = 0x2e;
+const ZERO = 0x30;
+const WORDS: readonly string[] = ['NaN', 'Infinity', '-Infinity'];
+
+/** Whether it is a number as the server writes it: without an exponent, zeros before other digits, or a minus sign before nothing else. */
+function isWritten(bytes: Buffer, start: number, end: number): boolean {
+  const from = bytes[start] === MINUS ? start + 1 : start;
+  let dot = end;
+  let digits = 0;
+  for (let at = from; at < end; at++) {
+    const digit = bytes[at]! - ZERO;
+    if (digit >= 0 && digit <= 9) digits |= digit;
+    else if (bytes[at] === DOT && dot === end) dot = at;
+    else return false;
+  }
+  if (dot === from || dot === end - 1 || from === end) return false;
+  return (bytes[from] !== ZERO || dot === from + 1) && (from === start || digits > 0);
+}
+
+/** numeric, exact at any scale: as text, or as digits of base 10000. */
+export const numeric: Codec<number | bigint> = {
+  readText: (bytes, start, end) => bytes.latin1Slice(start, end),
+  isText: (bytes, start, end) =>
+    isWritten(bytes, start, end) || WORDS.includes(bytes.latin1Slice(start, Math.min(end, start + 10))),
+  readBinary: readNumeric,
+  takes: (value) => typeof value === 'number' || typeof value === 'bigint',
+  writeBinary: (value, out, place) => {
+    writeNumeric(String(value), out, place);
+  },
+  textToBinary: writeNumeric,
+  binaryToText: readNumeric,
+};

@@ -1,0 +1,196 @@
+import { Multirange } from './multirange.js';
+import { Range } from './range.js';
+import * as errors from '../errors/index.js';
+import type { Loader } from '../wire/row-decoder.js';
+import { BinaryReader } from './binary-reader.js';
+import type { ByteWriter } from './byte-writer.js';
+import { compound, malformed as malformedBinary } from './codec.js';
+import type { BoundCodec, Codec, Place, Reader, ValueWriter } from './codec.js';
+import { FieldReader, quoteField } from './field-reader.js';
+
+type Bounds = Range<unknown>;
+
+/** The codec of ranges, whose bounds have the codec `bound`. `name` is the type's, for error messages. */
+export function rangeOf(bound: BoundCodec, name: string): Codec<Bounds> {
+  const make = ([part]: readonly BoundCodec[]): Codec<Bounds> => {
+    const { readText, readBinary, write } = part!;
+    return {
+      readText: textReader(readText),
+      readBinary: readBinary && binaryReader(readBinary, name),
+      takes: (value) => value instanceof Range,
+      writeBinary:
+        write &&
+        ((range, out, place) => {
+          writeRange(range, write, out, place);
+        }),
+    };
+  };
+  return compound([bound], make, rangeText);
+}
+
+/** The codec of multiranges, the bounds of whose ranges have the codec `bound`. */
+export function multirangeOf(bound: BoundCodec, name: string): Codec<Multirange<unknown>> {
+  const make = ([part]: readonly BoundCodec[]): Codec<Multirange<unknown>> => {
+    const { readText, readBinary, write } = part!;
+    return {
+      readText: multirangeTextReader(readText),
+      readBinary: readBinary && multirangeBinaryReader(readBinary, name),
+      takes: (value) => value instanceof Multirange,
+      writeBinary:
+        write &&
+        ((multirange, out, place) => {
+          out.int32(multirange.length);
+          for (const range of multirange) {
+            const start = out.length;
+            out.int32(0);
+            writeRange(range, write, out, place);
+            out.setInt32(start, out.length - start - 4);
+          }
+        }),
+    };
+  };
+  return compound([bound], make, ({ ranges }) => `{${ranges.map(rangeText).join(',')}}`);
+}
+
+// --- the text format
+
+const OPEN = 0x7b;
+const CLOSE = 0x7d;
+const COMMA = 0x2c;
+const OPEN_BRACKET = 0x5b;
+const OPEN_PARENTHESIS = 0x28;
+const CLOSE_BRACKET = 0x5d;
+const CLOSE_PARENTHESIS = 0x29;
+const LETTER_E = 0x65;
+const EMPTY_WORD = 'empty';
+
+function textReader(readBound: Loader): Loader {
+  return (bytes, start, end) => {
+    const reader = new FieldReader(bytes, start, end);
+    const range = readRange(reader, readBound);
+    if (range === null || reader.at !== end) throw malformed('range', bytes, start, end);
+    return range;
+  };
+}
+
+function multirangeTextReader(readBound: Loader): Loader {
+  return (bytes, start, end) => {
+    const reader = new FieldReader(bytes, start, end);
+    const ranges: Bounds[] = [];
+    if (reader.next() !== OPEN) throw malformed('multirange', bytes, start, end);
+    if (reader.peek() === CLOSE) {
+      reader.at++;
+    } else {
+      for (let next = COMMA; next !== CLOSE; next = reader.next()) {
+        const range = next === COMMA ? readRange(reader, readBound) : null;
+        if (range === null) throw malformed('multirange', bytes, start, end);
+        ranges.push(range);
+      }
+    }
+    if (reader.at !== end) throw malformed('multirange', bytes, start, end);
+    return new Multirange(ranges);
+  };
+}
+
+/** Null if it is malformed. */
+function readRange(reader: FieldReader, readBound: Loader): Bounds | null {
+  const open = reader.next();
+  if (open === LETTER_E) {
+    const end = reader.at - 1 + EMPTY_WORD.length;
+    if (end > reader.end || reader.bytes.latin1Slice(reader.at - 1, end) !== EMPTY_WORD) return null;
+    reader.at = end;
+    return Range.empty();
+  }
+  if (open !== OPEN_BRACKET && open !== OPEN_PARENTHESIS) return null;
+  const lower = reader.read(readBound, CLOSE_BRACKET);
+  if (reader.next() !== COMMA) return null;
+  const upper = reader.read(readBound, CLOSE_BRACKET);
+  const close = reader.next();
+  if (close !== CLOSE_BRACKET && close !== CLOSE_PARENTHESIS) return null;
+  return new Range(lower, upper, String.fromCharCode(open, close));
+}
+
+function malformed(kind: string, bytes: Buffer, start: number, end: number): Error {
+  return new errors.DataError(
+    `the ${kind} ${bytes.utf8Slice(start, Math.min(end, start + 60))} is malformed`,
+  );
+}
+
+/** The text of a range whose bounds are texts. */
+function rangeText(range: Bounds): string {
+  if (range.isempty) return 'empty';
+  const [lower, upper] = [range.lower, range.upper] as (string | null)[];
+  return `${range.lowerInc ? '[' : '('}${quoteField(lower!)},${quoteField(upper!)}${range.upperInc ? ']' : ')'}`;
+}
+
+// --- the binary format: flags, and each bound that there is with its length
+
+const EMPTY = 0x01;
+const LOWER_INCLUSIVE = 0x02;
+const UPPER_INCLUSIVE = 0x04;
+const LOWER_INFINITE = 0x08;
+const UPPER_INFINITE = 0x10;
+const KNOWN_FLAGS = 0x1f;
+
+function binaryReader(readBound: Loader, name: string): Reader<Bounds> {
+  return (bytes, start, end) => {
+    const reader = new BinaryReader(name, bytes, start, end);
+    const flags = reader.int8();
+    if ((flags & ~KNOWN_FLAGS) !== 0) throw malformedBinary(name, 'its flags are not known');
+    const bound = (missing: number): unknown => {
+      if ((flags & (EMPTY | missing)) !== 0) return null;
+      const value = reader.value((all, from, to) => ({ is: readBound(all, from, to) }));
+      if (value === null) throw malformedBinary(name, 'a bound is NULL');
+      return value.is;
+    };
+    const lower = bound(LOWER_INFINITE);
+    const upper = bound(UPPER_INFINITE);
+    reader.end();
+    if ((flags & EMPTY) !== 0) return Range.empty();
+    // A bound that there is not is never part of it.
+    const open = (flags & LOWER_INCLUSIVE) !== 0 ? '[' : '(';
+    const close = (flags & UPPER_INCLUSIVE) !== 0 ? ']' : ')';
+    return new Range(lower, upper, open + close);
+  };
+}
+
+/** How many ranges, and each with its length. */
+function multirangeBinaryReader(readBound: Loader, name: string): Loader {
+  const readRange = binaryReader(readBound, name);
+  return (bytes, start, end) => {
+    const reader = new BinaryReader(name, bytes, start, end);
+    // Each range has its length, and flags.
+    const ranges = Array.from({ length: reader.count(5) }, () => {
+      const range = reader.value(readRange);
+      if (range === null) throw reader.contradiction();
+      return range;
+    });
+    reader.end();
+    return new Multirange(ranges);
+  };
+}
+
+function writeRange(range: Bounds, write: ValueWriter, out: ByteWriter, place: Place): void {
+  const flagsAt = out.length;
+  out.int8(0);
+  let flags = 0;
+  if (range.isempty) {
+    flags = EMPTY;
+  } else {
+    if (range.lowerInc) flags |= LOWER_INCLUSIVE;
+    if (range.upperInc) flags |= UPPER_INCLUSIVE;
+    if (!writeBound(range.lower, write, out, place)) flags |= LOWER_INFINITE;
+    if (!writeBound(range.upper, write, out, place)) flags |= UPPER_INFINITE;
+  }
+  out.bytes[flagsAt] = flags;
+}
+
+/** False for a bound that there is not, of which nothing is written. */
+function writeBound(value: unknown, write: ValueWriter, out: ByteWriter, place: Place): boolean {
+  const start = out.length;
+  out.int32(0);
+  const isThere = write(value, out, place, true);
+  if (isThere) out.setInt32(start, out.length - start - 4);
+  else out.length = start;
+  return isThere;
+}

@@ -1,0 +1,113 @@
+import { isUtf8 } from 'node:buffer';
+import {
+  fixed,
+  malformed,
+  refused,
+  shown,
+  textual,
+  unreadable,
+  wrongSize,
+  type Codec,
+  type Reader,
+} from './codec.js';
+import { writeUtf8 } from './write-text.js';
+
+/** The server's text, of any type. */
+export const readText: Reader<string> = (bytes, start, end) => bytes.utf8Slice(start, end);
+
+/** Up to here a loop is faster than a call of a native method. */
+const SHORT = 48;
+
+/** Text in the binary format. COPY gives it what may be of another type, so that it has to be looked at. */
+export const readUtf8: Reader<string> = (bytes, start, end) => {
+  if (end - start <= SHORT) {
+    let at = start;
+    while (at < end && bytes[at]! - 1 < 0x7f && bytes[at] !== 0) at++;
+    if (at === end) return bytes.latin1Slice(start, end);
+  }
+  const value = bytes.subarray(start, end);
+  if (value.includes(0) || !isUtf8(value)) throw malformed('text', 'it is not UTF-8, or has a NUL character');
+  return bytes.utf8Slice(start, end);
+};
+
+/** Types whose binary format is their text: text, varchar, xml, enums … */
+export const text: Codec = {
+  readText,
+  readBinary: readUtf8,
+  preferBinary: 'arrays',
+  textToBinary: writeUtf8,
+  binaryToText: readUtf8,
+};
+
+/** Texts that are rare in arrays, or whose arrays have to be asked for as text. */
+export const rareText: Codec = { ...text, preferBinary: undefined };
+
+/** Bytes of their own: the piece they came in would be kept for a few of them. */
+export const readBytes: Reader<Buffer> = (bytes, start, end) => {
+  const copy = Buffer.allocUnsafe(end - start);
+  bytes.copy(copy, 0, start, end);
+  return copy;
+};
+
+/** Types that are not known any better: the server's text, or bytes where only these are to be had. */
+export const unknown: Codec = { readText, readBinary: readBytes };
+
+const OCTAL = /^\\([0-3][0-7]{2})$/;
+
+function charText(byte: number): string {
+  if (byte === 0) return '';
+  return byte > 0x7f ? `\\${byte.toString(8)}` : String.fromCharCode(byte);
+}
+
+/** "char": one byte; none is a zero, and beyond ASCII it is three octal digits, as PostgreSQL writes them from version 16 on. */
+export const char: Codec = {
+  ...textual({
+    textToBinary: (value, out, place) => {
+      const octal = OCTAL.exec(value)?.[1];
+      const byte = octal !== undefined ? Number.parseInt(octal, 8) : value === '' ? 0 : value.charCodeAt(0);
+      if (octal === undefined && (value.length > 1 || byte > 0x7f)) {
+        throw refused(place, `${shown(value)} is not one byte for "char"`);
+      }
+      out.int8(byte);
+    },
+    binaryToText: fixed('"char"', 1, (bytes, start) => charText(bytes[start]!)),
+  }),
+  readText: (bytes, start, end) => {
+    return end - start === 1 ? charText(bytes[start]!) : bytes.utf8Slice(start, end);
+  },
+  isText: (bytes, start, end) => end - start < 2 || OCTAL.test(bytes.latin1Slice(start, end)),
+};
+
+const LETTER_T = 0x74;
+const LETTER_F = 0x66;
+const TRUE = /^\s*(?:t|tr|tru|true|y|ye|yes|on|1)\s*$/i;
+const FALSE = /^\s*(?:f|fa|fal|fals|false|n|no|of|off|0)\s*$/i;
+
+/** bool. */
+export const bool: Codec<boolean> = {
+  readText: (bytes, start, end) => {
+    const letter = bytes[start];
+    if (end - start !== 1 || (letter !== LETTER_T && letter !== LETTER_F)) {
+      throw unreadable('bool', bytes, start, end);
+    }
+    return letter === LETTER_T;
+  },
+  readBinary: (bytes, start, end) => {
+    if (end - start !== 1) throw wrongSize('bool', start, end);
+    return bytes[start] !== 0;
+  },
+  preferBinary: 'arrays',
+  takes: (value) => typeof value === 'boolean',
+  writeBinary: (value, out) => {
+    out.int8(value ? 1 : 0);
+  },
+  textToBinary: (value, out, place) => {
+    const isTrue = TRUE.test(value);
+    if (!isTrue && !FALSE.test(value)) throw refused(place, `${shown(value)} is not a bool`);
+    out.int8(isTrue ? 1 : 0);
+  },
+  binaryToText: (bytes, start, end) => {
+    if (end - start !== 1) throw wrongSize('bool', start, end);
+    return bytes[start] === 0 ? 'f' : 't';
+  },
+};

@@ -1,0 +1,51 @@
+import { fixed, malformed, type Codec } from './codec.js';
+import { parseTime, zoneMissing } from './date-parse.js';
+import { DAY, offsetText, readInt64, timeText } from './date-text.js';
+import { endOfClock, readOffset } from './iso-bytes.js';
+
+function clockText(type: string, bytes: Buffer, start: number): string {
+  const microseconds = readInt64(bytes, start);
+  if (microseconds < 0 || microseconds > DAY) throw malformed(type, 'it is out of range');
+  return timeText(Number(microseconds));
+}
+
+const readText: Codec['readText'] = (bytes, start, end) => bytes.latin1Slice(start, end);
+
+const readTime = fixed('time', 8, (bytes, start) => clockText('time', bytes, start));
+
+/** time, as ISO 8601 text. */
+export const time: Codec = {
+  readText,
+  isText: (bytes, start, end) => endOfClock(bytes, start, end, 24) === end,
+  readBinary: readTime,
+  textToBinary: (text, out, place) => {
+    out.int64(parseTime(text, 'time', place).microseconds);
+  },
+  binaryToText: readTime,
+};
+
+/** The server takes offsets of less than 16 hours, of which it counts the seconds west of UTC. */
+const MOST_OFFSET = 16 * 3600;
+
+const readTimetz = fixed('timetz', 12, (bytes, start) => {
+  const west = bytes.readInt32BE(start + 8);
+  if (Math.abs(west) >= MOST_OFFSET) throw malformed('timetz', 'its offset is out of range');
+  return clockText('timetz', bytes, start) + offsetText(-west);
+});
+
+/** timetz, as ISO 8601 text. */
+export const timetz: Codec = {
+  readText,
+  isText: (bytes, start, end) => {
+    const at = endOfClock(bytes, start, end, 24);
+    return at >= 0 && !Number.isNaN(readOffset(bytes, at, end));
+  },
+  readBinary: readTimetz,
+  textToBinary: (text, out, place) => {
+    const { microseconds, offset } = parseTime(text, 'timetz', place);
+    if (offset === null) throw zoneMissing(text, 'timetz', place);
+    out.int64(microseconds);
+    out.int32(-offset);
+  },
+  binaryToText: readTimetz,
+};

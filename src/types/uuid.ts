@@ -1,0 +1,42 @@
+import { writeHex } from './bytea.js';
+import { fixed, refused, shown, type Codec } from './codec.js';
+
+const UUID = /^\s*(\{)?([0-9a-f]{4}(?:-?[0-9a-f]{4}){7})(\})?\s*$/i;
+const DASH = 0x2d;
+/** 1 for the bytes that are no hexadecimal digits as the server writes them. */
+const NO_DIGIT = Uint8Array.from({ length: 256 }, (_, byte) =>
+  /[0-9a-f]/.test(String.fromCharCode(byte)) ? 0 : 1,
+);
+
+/** Whether it is a uuid as the server writes it: 01234567-89ab-cdef-0123-456789abcdef. */
+function isText(bytes: Buffer, start: number, end: number): boolean {
+  if (end - start !== 36) return false;
+  let wrong = 0;
+  for (let at = start; at < end; at++) wrong += NO_DIGIT[bytes[at]!]!;
+  return (
+    wrong === 4 &&
+    bytes[start + 8] === DASH &&
+    bytes[start + 13] === DASH &&
+    bytes[start + 18] === DASH &&
+    bytes[start + 23] === DASH
+  );
+}
+
+const readBinary = fixed('uuid', 16, (bytes, start) => {
+  const digits = bytes.hexSlice(start, start + 16);
+  return `${digits.slice(0, 8)}-${digits.slice(8, 12)}-${digits.slice(12, 16)}-${digits.slice(16, 20)}-${digits.slice(20)}`;
+});
+
+/** uuid, as its text. */
+export const uuid: Codec = {
+  readText: (bytes, start, end) => bytes.latin1Slice(start, end),
+  isText,
+  readBinary,
+  textToBinary: (text, out, place) => {
+    const refuse = (): Error => refused(place, `${shown(text)} is not a uuid`);
+    const match = UUID.exec(text);
+    if (match === null || (match[1] === undefined) !== (match[3] === undefined)) throw refuse();
+    writeHex(match[2]!.replaceAll('-', ''), out, refuse);
+  },
+  binaryToText: readBinary,
+};

@@ -1,0 +1,215 @@
+import * as errors from '../errors/index.js';
+import { thrownText } from '../errors/thrown.js';
+import type { Adapters, DumpedParam } from './adaptation.js';
+import { checkText } from './check-text.js';
+import { scanDecimal } from './decimal-text.js';
+import { dumpFloat } from './dump-scalars.js';
+import { Oids } from './oids.js';
+
+/** A value that says which type it is to be sent as. */
+export abstract class Wrapper {
+  /** @internal */
+  abstract dump(place: string, map: Adapters): DumpedParam;
+}
+
+/** @internal */
+export function dumpWrapper(value: Wrapper, place: string, map: Adapters): DumpedParam {
+  return value.dump(place, map);
+}
+
+/** Turns a value into JSON. */
+export type JsonDumps = (value: unknown) => string;
+
+/** Options of `Json` and `Jsonb`. */
+export interface JsonOptions {
+  /** Turns the value into JSON. @default what `setJsonDumps()` was given, else JSON.stringify */
+  dumps?: JsonDumps | undefined;
+}
+
+/** Any value, sent as json (Psycopg: `Json`). */
+export class Json extends Wrapper {
+  /** What becomes JSON when it is sent. */
+  readonly value: unknown;
+  readonly #dumps: JsonDumps | null;
+  protected readonly oid: number = Oids.json;
+
+  constructor(value: unknown, options: JsonOptions = {}) {
+    super();
+    this.value = value;
+    this.#dumps = options.dumps ?? null;
+  }
+
+  /** @internal */
+  override dump(place: string): DumpedParam {
+    return this.dumpWith(JSON.stringify as JsonDumps, place);
+  }
+
+  /** @internal */
+  dumpWith(dumps: JsonDumps, place: string): DumpedParam {
+    let text: unknown;
+    try {
+      text = (this.#dumps ?? dumps)(this.value);
+    } catch (cause) {
+      throw new errors.DataError(`${place}: the value can't be turned into JSON: ${thrownText(cause)}`, {
+        cause,
+      });
+    }
+    if (typeof text !== 'string') {
+      throw new errors.DataError(`${place}: a value of type ${typeof this.value} can't be turned into JSON`);
+    }
+    return { text: checkText(text, place), oid: this.oid };
+  }
+}
+
+/** Any value, sent as jsonb (Psycopg: `Jsonb`). */
+export class Jsonb extends Json {
+  protected override readonly oid: number = Oids.jsonb;
+}
+
+/** An integer of a given size. Raises `DataError` for what is not an integer, or out of range. */
+abstract class IntegerWrapper extends Wrapper {
+  readonly value: bigint;
+  readonly #oid: number;
+
+  protected constructor(
+    name: string,
+    value: number | bigint | string,
+    oid: number,
+    min: bigint,
+    max: bigint,
+  ) {
+    super();
+    this.#oid = oid;
+    const integer = toInteger(value);
+    if (integer === null) throw new errors.DataError(`${name} takes an integer, got ${shown(value)}`);
+    if (integer < min || integer > max) {
+      throw new errors.DataError(`${shortened(String(value))} is out of range for ${name}`);
+    }
+    this.value = integer;
+  }
+
+  /** @internal */
+  override dump(): DumpedParam {
+    return { text: String(this.value), oid: this.#oid };
+  }
+}
+
+/** An integer sent as int2 (Psycopg: `Int2`). Raises `DataError` if it is none, or out of range. */
+export class Int2 extends IntegerWrapper {
+  constructor(value: number | bigint | string) {
+    super('Int2', value, Oids.int2, -(2n ** 15n), 2n ** 15n - 1n);
+  }
+}
+
+/** An integer sent as int4 (Psycopg: `Int4`). Raises `DataError` if it is none, or out of range. */
+export class Int4 extends IntegerWrapper {
+  constructor(value: number | bigint | string) {
+    super('Int4', value, Oids.int4, -(2n ** 31n), 2n ** 31n - 1n);
+  }
+}
+
+/** An integer sent as int8 (Psycopg: `Int8`). Raises `DataError` if it is none, or out of range. */
+export class Int8 extends IntegerWrapper {
+  constructor(value: number | bigint | string) {
+    super('Int8', value, Oids.int8, -(2n ** 63n), 2n ** 63n - 1n);
+  }
+}
+
+/** An integer sent as oid (Psycopg: `Oid`). Raises `DataError` if it is none, or out of range. */
+export class Oid extends IntegerWrapper {
+  constructor(value: number | bigint | string) {
+    super('Oid', value, Oids.oid, 0n, 2n ** 32n - 1n);
+  }
+}
+
+/** A number sent as float4 (Psycopg: `Float4`). */
+export class Float4 extends Wrapper {
+  /** The number. */
+  readonly value: number;
+
+  constructor(value: number) {
+    super();
+    this.value = checkNumber('Float4', value);
+  }
+
+  /** @internal */
+  override dump(): DumpedParam {
+    return dumpFloat(this.value, Oids.float4);
+  }
+}
+
+/** A number sent as float8, also if it is integral (Psycopg: `Float8`). */
+export class Float8 extends Wrapper {
+  /** The number. */
+  readonly value: number;
+
+  constructor(value: number) {
+    super();
+    this.value = checkNumber('Float8', value);
+  }
+
+  /** @internal */
+  override dump(): DumpedParam {
+    return dumpFloat(this.value, Oids.float8);
+  }
+}
+
+const NOT_FINITE: ReadonlySet<string> = new Set(['NaN', 'Infinity', '+Infinity', '-Infinity']);
+
+/** A decimal number sent as numeric, exact to the last digit of its text. Raises `DataError` for what is none. */
+export class Numeric extends Wrapper {
+  /** The number, as it was given. */
+  readonly value: string;
+
+  constructor(value: string | number | bigint) {
+    super();
+    this.value = String(value);
+    const text = this.value.trim();
+    if (scanDecimal(text) === null && !NOT_FINITE.has(text)) {
+      throw new errors.DataError(`Numeric takes a decimal number, got ${shown(this.value)}`);
+    }
+  }
+
+  /** @internal */
+  override dump(): DumpedParam {
+    return { text: this.value.trim(), oid: Oids.numeric };
+  }
+
+  override toString(): string {
+    return this.value;
+  }
+}
+
+/** More digits than any integer type has. */
+const TOO_MANY_DIGITS = 40;
+
+/** Stricter than `BigInt()`, to which white space is 0, true is 1 and '0x10' 16; null for what is no integer. */
+function toInteger(value: unknown): bigint | null {
+  if (typeof value === 'bigint') return value;
+  if (typeof value === 'number') return Number.isInteger(value) ? BigInt(value) : null;
+  if (typeof value !== 'string') return null;
+  const text = value.trim();
+  const decimal = scanDecimal(text);
+  if (decimal?.isInteger !== true) return null;
+  const digits = text.slice(...decimal.whole);
+  // A text of a megabyte takes BigInt() minutes; its first digits that count say as well that it is out of range.
+  let zeros = 0;
+  while (digits[zeros] === '0' && zeros < digits.length - 1) zeros++;
+  const integer = BigInt(digits.slice(zeros, zeros + TOO_MANY_DIGITS));
+  return decimal.negative ? -integer : integer;
+}
+
+const LONGEST_SHOWN = 100;
+
+function shown(value: unknown): string {
+  return typeof value === 'string' ? `'${shortened(value)}'` : String(value);
+}
+
+function shortened(text: string): string {
+  return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
+}
+
+function checkNumber(name: string, value: unknown): number {
+  if (typeof value !== 'number') throw new errors.DataError(`${name} takes a number, got a ${typeof value}`);
+  return value;
+}

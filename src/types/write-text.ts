@@ -1,0 +1,108 @@
+import type { ByteWriter } from './byte-writer.js';
+import { nulRefused, surrogateRefused } from './check-text.js';
+import type { Place } from './codec.js';
+
+const BACKSLASH = 0x5c;
+/** Up to here a loop is faster than a call of a native method. */
+const SHORT = 48;
+
+const TO_ESCAPE = /[\0\b-\r\\]/;
+
+/** What stands behind the backslash for \b \t \n \v \f \r, which are the bytes 8 to 13. */
+const LETTERS = Buffer.from('btnvfr', 'latin1');
+
+/** A string as UTF-8. Raises `DataError` for a NUL or a lone surrogate, which the server can't store. */
+export function writeUtf8(text: string, out: ByteWriter, place: Place): void {
+  if (text.length > SHORT) {
+    if (text.includes('\0')) throw nulRefused(place);
+    writeLong(text, out, place);
+    return;
+  }
+  const { length } = text;
+  out.room(3 * length);
+  const { bytes } = out;
+  let at = out.length;
+  for (let i = 0; i < length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 0x80) {
+      if (code === 0) throw nulRefused(place);
+      bytes[at++] = code;
+    } else {
+      out.length = at;
+      i += writeCharacter(text, i, code, out, place);
+      at = out.length;
+    }
+  }
+  out.length = at;
+}
+
+/** A string as a field of the text format: UTF-8, with what would be mistaken for a delimiter escaped. */
+export function writeEscaped(text: string, out: ByteWriter, place: Place): void {
+  const { length } = text;
+  if (length > SHORT && !TO_ESCAPE.test(text)) {
+    writeLong(text, out, place);
+    return;
+  }
+  out.room(3 * length);
+  const { bytes } = out;
+  let at = out.length;
+  for (let i = 0; i < length; i++) {
+    const code = text.charCodeAt(i);
+    if (code >= 0x80) {
+      out.length = at;
+      i += writeCharacter(text, i, code, out, place);
+      at = out.length;
+    } else if (code > 13 && code !== BACKSLASH) {
+      bytes[at++] = code;
+    } else if (code >= 8) {
+      bytes[at++] = BACKSLASH;
+      bytes[at++] = code === BACKSLASH ? BACKSLASH : LETTERS[code - 8]!;
+    } else if (code === 0) {
+      throw nulRefused(place);
+    } else {
+      bytes[at++] = code;
+    }
+  }
+  out.length = at;
+}
+
+/** A string of ASCII that needs no escapes. */
+export function writeAscii(text: string, out: ByteWriter): void {
+  const { length } = text;
+  out.room(length);
+  const { bytes } = out;
+  const at = out.length;
+  for (let i = 0; i < length; i++) bytes[at + i] = text.charCodeAt(i);
+  out.length = at + length;
+}
+
+function writeLong(text: string, out: ByteWriter, place: Place): void {
+  if (!text.isWellFormed()) throw surrogateRefused(place);
+  // A UTF-16 unit takes at most three bytes of UTF-8.
+  out.room(3 * text.length);
+  out.length += out.bytes.utf8Write(text, out.length);
+}
+
+/** The character at `index`, which is not ASCII; returns how many units it has beyond the first. There is room for it. */
+function writeCharacter(text: string, index: number, code: number, out: ByteWriter, place: Place): number {
+  const { bytes } = out;
+  let at = out.length;
+  if (code < 0x800) {
+    bytes[at++] = 0xc0 | (code >> 6);
+  } else if (code < 0xd800 || code > 0xdfff) {
+    bytes[at++] = 0xe0 | (code >> 12);
+    bytes[at++] = 0x80 | ((code >> 6) & 0x3f);
+  } else {
+    const point = text.codePointAt(index)!;
+    if (point < 0x10000) throw surrogateRefused(place);
+    bytes[at++] = 0xf0 | (point >> 18);
+    bytes[at++] = 0x80 | ((point >> 12) & 0x3f);
+    bytes[at++] = 0x80 | ((point >> 6) & 0x3f);
+    bytes[at++] = 0x80 | (point & 0x3f);
+    out.length = at;
+    return 1;
+  }
+  bytes[at++] = 0x80 | (code & 0x3f);
+  out.length = at;
+  return 0;
+}

@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest';
+import { adapters } from '../../src/types/adapters.js';
+import { dumpParam } from '../../src/types/dump.js';
+import * as errors from '../../src/errors/index.js';
+import { load } from './load.js';
+
+describe('an adapters map', () => {
+  it('loads what is not registered as the text of the server', () => {
+    expect(adapters.loaderFor(99_999)(Buffer.from('(1,é)'), 0, 6)).toBe('(1,é)');
+  });
+
+  it.each(['int4', 'integer', 23])('takes a loader for %s, which arrays of it follow', (type) => {
+    const map = adapters.clone();
+    expect(load('int4[]', '{1}', map)).toEqual([1]);
+    map.registerLoader(type, (text) => `<${text}>`);
+    expect(load('int4', '1', map)).toBe('<1>');
+    expect(load('int4[]', '{1,NULL}', map)).toEqual(['<1>', null]);
+  });
+
+  it('takes a loader for an array type', () => {
+    const map = adapters.clone();
+    map.registerLoader('int4[]', (text) => text);
+    expect(load('int4[]', '{1}', map)).toBe('{1}');
+    expect(load('int4', '1', map)).toBe(1);
+  });
+
+  it.each(['nope', 'nope[]', 'void[]'])('refuses a loader for the unknown type %s', (type) => {
+    expect(() => adapters.clone().registerLoader(type, (text) => text)).toThrow(errors.ProgrammingError);
+  });
+
+  it('gives copies that neither change it nor are changed by it', () => {
+    const parent = adapters.clone();
+    const child = parent.clone();
+    child.registerLoader('bool', () => 'child');
+    expect(load('bool', 't', parent)).toBe(true);
+    parent.registerLoader('bool', () => 'parent');
+    parent.registerDumper('string', () => ({ text: 'parent', oid: 25 }));
+    parent.registerType({ name: 'mood', oid: 70_000, arrayOid: 70_001, delimiter: ',' });
+    expect(load('bool', 't', child)).toBe('child');
+    expect(load('bool', 't', parent)).toBe('parent');
+    expect(load('bool', 't')).toBe(true);
+    expect(dumpParam('x', child, '$1')).toEqual({ text: 'x', oid: 0 });
+    expect(child.type('mood')).toBeUndefined();
+    expect(load('mood[]', '{sad}', parent)).toEqual(['sad']);
+  });
+
+  it('and its copy can be changed apart', () => {
+    const original = adapters.clone();
+    const copy = original.clone();
+    original.registerLoader('text', () => 'original');
+    copy.registerLoader('text', () => 'copy');
+    expect([load('text', 'x', original), load('text', 'x', copy), load('text', 'x')]).toEqual([
+      'original',
+      'copy',
+      'x',
+    ]);
+  });
+
+  it('takes a type that it has been told of', () => {
+    const map = adapters.clone();
+    map.registerType({ name: 'mood', oid: 90_000, arrayOid: 90_001, delimiter: ',' });
+    map.registerLoader('mood', (text) => text.toUpperCase());
+    expect(load('mood[]', '{sad,NULL}', map)).toEqual(['SAD', null]);
+    expect(map.elementType(90_001)?.name).toBe('mood');
+    expect(adapters.type('mood')).toBeUndefined();
+    expect(() => {
+      map.registerLoader('nonsense', String);
+    }).toThrow(/type 'nonsense' is not known/);
+  });
+
+  it('dumps with the dumper of the nearest class', () => {
+    class Shape {
+      name = 'shape';
+    }
+    class Circle extends Shape {}
+    class Dot extends Circle {}
+    const map = adapters.clone();
+    map.registerDumper(Shape, (shape: Shape) => ({ text: shape.name, oid: 25 }));
+    expect(dumpParam(new Dot(), map, '$1')).toEqual({ text: 'shape', oid: 25 });
+    map.registerDumper(Circle, (_: Circle, place) => ({ text: place, oid: 0 }));
+    expect(dumpParam(new Dot(), map, '$1')).toEqual({ text: '$1', oid: 0 });
+    expect(dumpParam([new Shape()], map, '$1')).toEqual({ text: '{shape}', oid: 1009 });
+  });
+
+  it('dumps with the dumper of a typeof', () => {
+    const map = adapters.clone();
+    map.registerDumper('number', (n: number) => ({ text: String(n), oid: 1700 }));
+    expect(dumpParam(1, map, '$1')).toEqual({ text: '1', oid: 1700 });
+    expect(dumpParam([1], map, '$1')).toEqual({ text: '{1}', oid: 1231 });
+  });
+});
