@@ -7,7 +7,7 @@ interface Added<Event> {
   readonly call: (event: Event) => void;
 }
 
-/** The handlers of one kind of event of a connection, which are called in the order and in the context they were added in. */
+/** The handlers of one kind of event of a connection, which are called in the order and in the context they were added in. @internal */
 export class Handlers<Event> {
   readonly #kind: string;
   #added: readonly Added<Event>[];

@@ -43,7 +43,7 @@ export interface Exchange {
   leave(reason: string): void;
 }
 
-/** What an exchange may send and ask for; of no effect once its statement has ended. */
+/** What an exchange may send and ask for; of no effect once its statement has ended. @internal */
 export class ExchangeLink {
   /** Whether the statement runs within a transaction, which a cancel request would fail. */
   readonly inTransaction: boolean;

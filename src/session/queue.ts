@@ -74,7 +74,7 @@ export interface Turn {
 /** What waits to be sent, or done. */
 export type QueueEntry = StatementEntry | SyncEntry | Turn;
 
-/** The right to be the only one whose statements are sent, for as long as `Session.exclusively()` lasts. */
+/** The right to be the only one whose statements are sent, for as long as `Session.exclusively()` lasts. @internal */
 export class ExclusiveLock {
   /** @internal */
   readonly waiting = new Fifo<QueueEntry>();

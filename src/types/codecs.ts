@@ -16,7 +16,7 @@ export interface CodecTables {
   readonly byArrayOid: ReadonlyMap<number, TypeEntry>;
 }
 
-/** The codecs of all types as an adapters map has them, for the settings of one session; made when they are first asked for. */
+/** The codecs of all types as an adapters map has them, for the settings of one session; made when they are first asked for. @internal */
 export class Codecs implements CodecContext {
   readonly settings: SessionSettings;
   readonly adapters: Adapters;

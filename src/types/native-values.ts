@@ -13,7 +13,7 @@ const OF_CLASSES: ReadonlySet<Dumper | undefined> = new Set<Dumper | undefined>(
 
 /**
  * Which values have the dumper that the library has for them, so that they may be encoded without it. With another one, which
- * somebody has registered, they are not.
+ * somebody has registered, they are not. @internal
  */
 export class NativeValues {
   readonly number: boolean;

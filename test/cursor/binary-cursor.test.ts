@@ -24,6 +24,10 @@ async function fetched(
   return rows;
 }
 
+function amongSeveral(conn: AsyncConnection): (fetch: string) => Promise<TupleRow[]> {
+  return async (fetch) => (await conn.execute(`${fetch}; SELECT 1`)).fetchall();
+}
+
 async function selected(conn: AsyncConnection, query: string): Promise<TupleRow[]> {
   return (await conn.execute(query)).fetchall();
 }
@@ -81,7 +85,9 @@ describe('FETCH from a cursor declared as BINARY', () => {
   test('gives what a SELECT does, of every type', async () => {
     const conn = await connect();
     const query = `SELECT ${VALUES.join(', ')}`;
-    expect(await fetched(conn, query)).toEqual(await selected(conn, query));
+    const expected = await selected(conn, query);
+    expect(await fetched(conn, query, amongSeveral(conn))).toEqual(expected);
+    expect(await fetched(conn, query)).toEqual(expected);
   });
 
   test('does so for rows that are objects, in a pipeline, and among several statements', async () => {
@@ -124,15 +130,16 @@ describe('FETCH from a cursor declared as BINARY', () => {
     conn.adapters.registerLoader('date', (text) => `the ${text}`);
     const query =
       "SELECT ROW(8, 'x', 'happy', '[2024-01-01,2024-01-02)')::card, ARRAY[ROW(1, NULL, NULL, NULL)::card], 'sad'::mood, DATE '2024-01-01'";
-    const rows = await fetched(conn, query);
+    const rows = await fetched(conn, query, amongSeveral(conn));
     expect(rows).toEqual(await selected(conn, query));
     expect(rows[0]![0]).toMatchObject({ value: 8, mood: Mood.happy });
     expect(rows[0]![3]).toBe('the 2024-01-01');
   });
 
+  // A FETCH that is sent alone says which format it wants, text; one among several statements leaves it to the cursor.
   test('gives bytes of a type whose binary format is not known here', async () => {
     const conn = await connect();
-    const [[point]] = (await fetched(conn, 'SELECT point(1, 2)')) as [[Buffer]];
+    const [[point]] = (await fetched(conn, 'SELECT point(1, 2)', amongSeveral(conn))) as [[Buffer]];
     expect([point.readDoubleBE(0), point.readDoubleBE(8)]).toEqual([1, 2]);
   });
 
@@ -141,7 +148,7 @@ describe('FETCH from a cursor declared as BINARY', () => {
     conn.adapters.registerLoader('point', (text) => text);
     await conn.execute('BEGIN');
     await conn.execute('DECLARE c BINARY CURSOR FOR SELECT point(1, 2)');
-    await expect(conn.execute('FETCH ALL FROM c')).rejects.toThrow(errors.NotSupportedError);
+    await expect(conn.execute('FETCH ALL FROM c; SELECT 1')).rejects.toThrow(errors.NotSupportedError);
     await conn.execute('ROLLBACK');
     expect(await selected(conn, 'SELECT point(1, 2)')).toEqual([['(1,2)']]);
   });

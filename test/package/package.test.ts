@@ -308,9 +308,9 @@ for (const [, name] of (stack + settings).matchAll(/at (\\S+) \\(\\S+usingpg/g))
   expect(Math.max(...code.split('\n').map((line) => line.length))).toBeLessThan(10_000);
 });
 
-test('the package stays small: no more than 175 kB packed, of which a third is its declarations and its text', () => {
-  expect(packed.size).toBeLessThanOrEqual(175_000);
-  expect(packed.unpackedSize).toBeLessThanOrEqual(600_000);
+test('the package stays small: no more than 195 kB packed, of which a third is its declarations and its text', () => {
+  expect(packed.size).toBeLessThanOrEqual(195_000);
+  expect(packed.unpackedSize).toBeLessThanOrEqual(660_000);
 });
 
 /** What the JavaScript projects do, in syntax that Node 20 has. */
