@@ -37,15 +37,14 @@ export class Sender {
   /** The segment of a pipeline that no Sync ends yet. */
   #segment: Segment | null = null;
   #waitingForRoom: (() => void)[] = [];
-
-  constructor(parts: SenderParts) {
-    this.#parts = parts;
-  }
-
   /** Whether the server has been told to send the answers that it holds back, since too much is in flight. */
   #hasAskedForAnswers = false;
   /** Whether somebody waits for the answer of a statement of the pipeline that has still to be sent. */
   #mustFlush = false;
+
+  constructor(parts: SenderParts) {
+    this.#parts = parts;
+  }
 
   /** Whether a Sync is owed to the server. */
   get owesSync(): boolean {
