@@ -34,6 +34,13 @@ module.exports = {
       to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
     },
     {
+      name: 'no-cycles-of-types',
+      comment: 'In these folders not even types go round: each file can be read with what stands below it.',
+      severity: 'error',
+      from: { path: '^src/(types|catalogue|copy|query|session|wire)/' },
+      to: { circular: true },
+    },
+    {
       name: 'leaves-are-leaves',
       comment: 'Errors, diagnostics, lists and waiting stand alone; conninfo needs errors only.',
       severity: 'error',

@@ -1,6 +1,6 @@
 import { literal, type LiteralContext } from './literal.js';
 import * as errors from '../errors/index.js';
-import type { Part } from './composable.js';
+import type { Part } from './part.js';
 import { withoutPlaceholders } from './placeholders.js';
 import { QueryText } from './query-text.js';
 

@@ -1,4 +1,7 @@
-import type { Composable } from './composable.js';
+import type { COMPOSABLE } from './brand.js';
+
+/** Any composed query, by what it is known by. */
+type Composable = { readonly [COMPOSABLE]: unknown };
 
 /** What a value is told to be where its type shows that it can't be sent. */
 type Refused<Why extends string> = { readonly 'this value can not be sent': Why };

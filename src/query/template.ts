@@ -1,4 +1,5 @@
-import { Composable, Identifier, isComposable, ownComposable, type Part } from './composable.js';
+import { Composable, Identifier, isComposable, ownComposable } from './composable.js';
+import type { Part } from './part.js';
 import { LexerState } from './lexer-state.js';
 import { isSendable } from './placeholders.js';
 import { QueryText } from './query-text.js';

@@ -1,5 +1,5 @@
 import * as errors from '../errors/index.js';
-import type { Exchange, ExchangeLink } from './exchange.js';
+import type { Exchange, ExchangeMessages } from './exchange.js';
 import type { CopyChannel, CopyFormat } from './copy-channel.js';
 import { Fifo } from './fifo.js';
 
@@ -21,7 +21,7 @@ export class CopyExchange implements Exchange, CopyChannel {
   readonly rowsBefore = 0;
   readonly #query: string;
   readonly #placed: (error: Error) => Error;
-  #link: ExchangeLink | null = null;
+  #link: ExchangeMessages | null = null;
   #format: CopyFormat | null = null;
   #begun: ((channel: CopyChannel) => void) | null = null;
 
@@ -172,7 +172,7 @@ export class CopyExchange implements Exchange, CopyChannel {
 
   // --- as the session sees it
 
-  onSent(link: ExchangeLink): void {
+  onSent(link: ExchangeMessages): void {
     this.#link = link;
   }
 

@@ -345,7 +345,7 @@ export class Dispatcher {
     if (entry.sentAgain || entry.abandoned !== null || inFlight.length > 0) return false;
     if (this.#isWithinTransaction(reply)) return false;
     entry.sentAgain = true;
-    entry.reply = null;
+    entry.isSent = false;
     queue.unshift(entry);
     if (inFlight.status !== TransactionStatus.IDLE) {
       queue.unshift(

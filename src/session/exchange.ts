@@ -1,10 +1,7 @@
 import type { Field } from '../wire/backend-messages.js';
 import type { RowDecoder } from '../wire/row-decoder.js';
-import type { Cancellation } from './cancellation.js';
 import type { CopyFormat } from './copy-channel.js';
-import type { ExtendedQuery } from './extended-query.js';
-import type { StatementReply } from './reply.js';
-import type { Transport } from './transport.js';
+import type { TimeLimits } from './limits.js';
 
 /** Rows that have arrived together. */
 export interface RowBatch {
@@ -28,7 +25,7 @@ export interface Exchange {
   /** How many rows it has had in batches that others followed, which the command's tag does not count. */
   readonly rowsBefore: number;
   /** The statement is being sent: from here on `link` may be used, until the statement has ended. */
-  onSent(link: ExchangeLink): void;
+  onSent(link: ExchangeMessages): void;
   /** The statement is a COPY. */
   onCopy(format: CopyFormat): void;
   /** COPY OUT: a piece of data, `bytes[start..end)`, valid only during the call. */
@@ -43,88 +40,33 @@ export interface Exchange {
   leave(reason: string): void;
 }
 
-/** What an exchange may send and ask for; of no effect once its statement has ended. @internal */
-export class ExchangeLink {
+/**
+ * What an exchange may send and ask for; of no effect once its statement has ended. An interface, so that an exchange knows nothing of
+ * how its messages are sent.
+ */
+export interface ExchangeMessages {
   /** Whether the statement runs within a transaction, which a cancel request would fail. */
   readonly inTransaction: boolean;
-  readonly #reply: StatementReply;
-  readonly #transport: Transport;
-  readonly #extended: ExtendedQuery;
-  readonly #cancellation: Cancellation;
-
-  constructor(
-    reply: StatementReply,
-    inTransaction: boolean,
-    transport: Transport,
-    extended: ExtendedQuery,
-    cancellation: Cancellation,
-  ) {
-    this.#reply = reply;
-    this.inTransaction = inTransaction;
-    this.#transport = transport;
-    this.#extended = extended;
-    this.#cancellation = cancellation;
-  }
-
   /** How long the session's waits last at most. */
-  get limits(): Transport['limits'] {
-    return this.#transport.limits;
-  }
-
+  readonly limits: TimeLimits;
   /**
    * A piece of a COPY IN, which is not copied. Returns whether the network has taken it, so that its memory may be used again; else
    * `written` is called when it has, unless the connection is lost before.
    */
-  copyData(data: Uint8Array, written: () => void): boolean {
-    return this.#extended.copyData(data, written);
-  }
-
+  copyData(data: Uint8Array, written: () => void): boolean;
   /** Ends a COPY IN. */
-  copyDone(): void {
-    if (this.#mayWrite) this.#extended.endCopy(this.#reply, null);
-  }
-
+  copyDone(): void;
   /** Ends a COPY IN with an error. */
-  copyFail(reason: string): void {
-    if (this.#mayWrite) this.#extended.endCopy(this.#reply, reason);
-  }
-
+  copyFail(reason: string): void;
   /** Asks for more rows of the statement. */
-  fetch(rows: number): void {
-    if (!this.#mayWrite) return;
-    this.#reply.suspended = false;
-    this.#extended.fetch(rows);
-  }
-
+  fetch(rows: number): void;
   /** Ends a statement that has rows left. */
-  closePortal(): void {
-    if (this.#mayWrite) this.#extended.closePortal(this.#reply);
-  }
-
+  closePortal(): void;
   /** Asks the server, out of band, to cancel the statement. */
-  cancel(): void {
-    if (this.#isOpen) this.#cancellation.want(this.#reply);
-  }
-
+  cancel(): void;
   /** Gives the session up if the statement has not ended within a few seconds. */
-  expectEnd(): void {
-    if (this.#isOpen) this.#cancellation.expectAnswer(this.#reply);
-  }
-
+  expectEnd(): void;
   /** Stops reading from the server, and goes on. */
-  pause(): void {
-    this.#transport.pause();
-  }
-  resume(): void {
-    this.#transport.resume();
-  }
-
-  get #isOpen(): boolean {
-    return !this.#reply.entry.settled && this.#transport.phase !== 'closed';
-  }
-
-  /** Behind its Sync, an answer would be taken for that of the next statement. In the simple protocol the statement's own end is one. */
-  get #mayWrite(): boolean {
-    return this.#isOpen && (this.#reply.protocol === 'simple' || !this.#reply.synced);
-  }
+  pause(): void;
+  resume(): void;
 }

@@ -1,5 +1,6 @@
 import { Fifo } from './fifo.js';
 import { MOST_BYTES, MOST_STATEMENTS } from './limits.js';
+import type { StatementEntry } from './queue.js';
 import type { Reply, Segment, StatementReply } from './reply.js';
 import { TransactionStatus } from './status.js';
 
@@ -37,6 +38,12 @@ export class InFlight {
     else if (this.#full) this.#full = length > MOST_STATEMENTS / 2 || this.#bytes > MOST_BYTES / 2;
     else this.#full = length >= MOST_STATEMENTS || this.#bytes >= MOST_BYTES;
     return this.#full;
+  }
+
+  /** What is owed for a statement that has been sent. */
+  replyTo(entry: StatementEntry): StatementReply | undefined {
+    for (const reply of this.#replies) if (reply.kind === 'statement' && reply.entry === entry) return reply;
+    return undefined;
   }
 
   push(reply: Reply): void {

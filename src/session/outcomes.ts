@@ -61,11 +61,7 @@ export class Outcomes {
   }
 
   /** Whether the caller who gave up has to know how it ended: it was done nevertheless, or it isn't known whether it was. */
-  #mustBeTold({ request, reply }: StatementEntry, error: unknown): boolean {
-    return (
-      request.outcomeMatters === true &&
-      reply !== null &&
-      (error === null || this.#transport.phase !== 'open')
-    );
+  #mustBeTold({ request, isSent }: StatementEntry, error: unknown): boolean {
+    return request.outcomeMatters === true && isSent && (error === null || this.#transport.phase !== 'open');
   }
 }

@@ -1,5 +1,4 @@
 import { Fifo } from './fifo.js';
-import type { StatementReply } from './reply.js';
 import type { StatementRequest, StatementResult } from './statement.js';
 import type { TransactionStatus } from './status.js';
 
@@ -17,8 +16,8 @@ export class StatementEntry {
   settled = false;
   /** What its caller is told whatever the server answers, since the caller has given up. */
   abandoned: { readonly reason: unknown } | null = null;
-  /** What the server owes for it; null until it is sent. Sent again, it has a new one. */
-  reply: StatementReply | null = null;
+  /** Whether it has been sent, and need not be sent again. */
+  isSent = false;
   /** Whether its transaction has been begun for it, ahead of it. */
   begunAhead = false;
   /** Whether it has been sent twice, which is not done again. */

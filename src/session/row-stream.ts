@@ -1,5 +1,5 @@
 import * as errors from '../errors/index.js';
-import type { Exchange, ExchangeLink, RowBatch } from './exchange.js';
+import type { Exchange, ExchangeMessages, RowBatch } from './exchange.js';
 import { Fifo } from './fifo.js';
 import { BATCH_BYTES, MOST_UNREAD_BYTES } from './limits.js';
 import type { StatementRequest, StatementResult } from './statement.js';
@@ -18,7 +18,7 @@ export class RowStream implements Exchange {
   readonly request: StatementRequest;
   readonly rowsAtATime: number;
   readonly #fixedSize: number | null;
-  #link: ExchangeLink | null = null;
+  #link: ExchangeMessages | null = null;
   readonly #end: Promise<readonly StatementResult[]>;
   #ended = false;
   #failed = false;
@@ -111,7 +111,7 @@ export class RowStream implements Exchange {
     return null;
   }
 
-  onSent(link: ExchangeLink): void {
+  onSent(link: ExchangeMessages): void {
     this.#link = link;
     if (this.#left) this.#leaveNow(false);
   }

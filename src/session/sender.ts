@@ -1,6 +1,6 @@
 import type { Engine } from '../wire/engine.js';
 import type { Cancellation } from './cancellation.js';
-import { ExchangeLink } from './exchange.js';
+import { ExchangeLink } from './exchange-link.js';
 import type { ExtendedQuery } from './extended-query.js';
 import type { InFlight } from './in-flight.js';
 import type { Outcomes } from './outcomes.js';
@@ -237,7 +237,7 @@ export class Sender {
   #hasSent(reply: StatementReply): void {
     const { transport, settings, inFlight, extended, cancellation } = this.#parts;
     const { entry } = reply;
-    entry.reply = reply;
+    entry.isSent = true;
     if (mayChangeEncoding(entry.request.text)) {
       reply.changesEncoding = true;
       settings.encodingInDoubt = true;

@@ -360,8 +360,9 @@ export class Session extends BackendConnection {
   #giveUp(entry: StatementEntry, reason: unknown, mayBeTold = true): void {
     if (entry.settled) return;
     entry.abandoned ??= { reason };
-    const { reply, request } = entry;
-    if (reply === null) {
+    const { request } = entry;
+    const reply = this.inFlight.replyTo(entry);
+    if (reply === undefined) {
       this.outcomes.settle(entry, null);
       this.sender.pump();
       return;
