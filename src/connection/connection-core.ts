@@ -52,13 +52,12 @@ export class ConnectionCore implements SessionUser {
   readonly session: Session;
   readonly settings: TransactionSettings;
   readonly policy: { threshold: number | null; max: number | null };
-  readonly pipeline: PipelineState;
   /** What its pool knows of the checkout that it serves. */
   checkout: unknown = null;
-  /** What the open transaction has done, and what has been committed. */
-  readonly record = new TransactionRecord();
-  /** The transaction blocks that are open, from the outermost to the innermost. */
-  readonly blocks: Block[] = [];
+  // Made when they are first asked for: a checkout that executes nothing needs none of them.
+  #pipeline: PipelineState | null = null;
+  #record: TransactionRecord | null = null;
+  #blocks: Block[] | null = null;
   readonly #parts: CoreParts;
   #noticeHandlers: Handlers<errors.Diagnostic> | null = null;
   #notifications: Notifications | null = null;
@@ -73,9 +72,23 @@ export class ConnectionCore implements SessionUser {
     this.session = session;
     this.settings = { ...settings };
     this.policy = { ...policy };
-    this.pipeline = new PipelineState(this);
     this.#parts = parts;
     session.user = this;
+  }
+
+  /** What the statements of a pipeline have in common. */
+  get pipeline(): PipelineState {
+    return (this.#pipeline ??= new PipelineState(this));
+  }
+
+  /** What the open transaction has done, and what has been committed. */
+  get record(): TransactionRecord {
+    return (this.#record ??= new TransactionRecord());
+  }
+
+  /** The transaction blocks that are open, from the outermost to the innermost. */
+  get blocks(): Block[] {
+    return (this.#blocks ??= []);
   }
 
   /** Who is called with each notice of the server. */
@@ -217,7 +230,7 @@ export class ConnectionCore implements SessionUser {
   /** The statement as the session takes it: in a transaction unless in autocommit. */
   request(statement: CoreStatement): StatementRequest {
     const { settings } = this;
-    const block = this.blocks.at(-1);
+    const block = this.#blocks?.at(-1);
     // A text that has values in it is not for messages.
     if (block !== undefined) block.lastStatement = statement.shown === undefined ? statement.text : null;
     const begin = settings.autocommit && statement.inTransaction !== true ? null : beginStatement(settings);
