@@ -1,7 +1,7 @@
 import * as errors from '../errors/index.js';
 import type { CodecContext } from './adaptation.js';
 import type { ByteWriter } from './byte-writer.js';
-import { daysFromCivil } from './calendar.js';
+import { daysFromCivil, isCivil } from './calendar.js';
 import { fixed, malformed, refused, shown, type Codec, type Place, type Reader } from './codec.js';
 import { infinitySign, outOfRange, parseMoment, zoneMissing, type Moment } from './date-parse.js';
 import { isOfStyle, isoStyle } from './date-style.js';
@@ -17,6 +17,7 @@ import {
 } from './date-text.js';
 import {
   CLOCK_LENGTH,
+  COLON,
   DASH,
   DAY_LENGTH,
   DOT,
@@ -25,6 +26,7 @@ import {
   isDigit,
   readOffset,
   SPACE,
+  two,
   ZERO,
 } from './iso-bytes.js';
 import { isDate } from './realm.js';
@@ -110,29 +112,45 @@ export const timestamp = ({ settings }: CodecContext): Codec => ({
   binaryToText: timestampToText,
 });
 
-/** Milliseconds from 1970-01-01 of an instant in the commonest form; NaN if it has another. */
+/**
+ * Milliseconds from 1970-01-01 of an instant in the commonest form, `2024-01-02 03:04:05[.678901]+01[:30[:15]]`; NaN if it has another,
+ * or there is no such instant.
+ */
 function readCommonInstant(bytes: Buffer, start: number, end: number): number {
+  if (end - start < MOMENT_LENGTH + 3 || !looksCommon(bytes, start, end)) return NaN;
+  const year = two(bytes, start) * 100 + two(bytes, start + 2);
+  const month = two(bytes, start + 5);
+  const day = two(bytes, start + 8);
+  const hours = two(bytes, start + 11);
+  const minutes = two(bytes, start + 14);
+  const seconds = two(bytes, start + 17);
+  if (
+    year < 1 ||
+    year > 9999 ||
+    !isCivil(year, month, day) ||
+    hours > 23 ||
+    minutes > 59 ||
+    seconds > 59 ||
+    bytes[start + 7] !== DASH ||
+    bytes[start + 13] !== COLON ||
+    bytes[start + 16] !== COLON
+  ) {
+    return NaN;
+  }
   let at = start + MOMENT_LENGTH;
   let milliseconds = 0;
   if (bytes[at] === DOT) {
-    at++;
+    const from = ++at;
     for (let scale = 100; at < end && isDigit(bytes[at]!); at++) {
       milliseconds += (bytes[at]! - ZERO) * scale;
       scale = scale === 100 ? 10 : scale === 10 ? 1 : 0;
     }
+    if (at === from || at > from + 6) return NaN;
   }
-  const days = daysFromCivil(
-    pair(bytes, start) * 100 + pair(bytes, start + 2),
-    pair(bytes, start + 5),
-    pair(bytes, start + 8),
-  );
-  const seconds = pair(bytes, start + 11) * 3600 + pair(bytes, start + 14) * 60 + pair(bytes, start + 17);
-  return (days * 86_400 + seconds - readOffset(bytes, at, end)) * 1000 + milliseconds;
-}
-
-/** The number of two digits, which they are if the text is one of the server's. */
-function pair(bytes: Buffer, at: number): number {
-  return (bytes[at]! - ZERO) * 10 + (bytes[at + 1]! - ZERO);
+  const days = daysFromCivil(year, month, day);
+  // NaN if there is no offset.
+  const secondsOfDay = (hours * 60 + minutes) * 60 + seconds - readOffset(bytes, at, end);
+  return (days * 86_400 + secondsOfDay) * 1000 + milliseconds;
 }
 
 /** Whether a text of the server's is a moment of four digits' years after Christ. */
@@ -143,19 +161,10 @@ function looksCommon(bytes: Buffer, start: number, end: number): boolean {
 /** timestamptz, as a `Date`; microseconds are cut off. What a `Date` can't hold is a `DataError`. */
 export const timestamptz = ({ settings }: CodecContext): Codec<Date> => ({
   readText: (bytes, start, end) => {
-    // 2024-01-02 03:04:05[.678901]+01[:30[:15]], by far the most frequent form.
-    const isCommon = end - start >= MOMENT_LENGTH + 3 && looksCommon(bytes, start, end);
-    const time = isCommon ? readCommonInstant(bytes, start, end) : NaN;
+    const time = readCommonInstant(bytes, start, end);
     return Number.isNaN(time)
       ? dateOf(isoStyle(bytes.latin1Slice(start, end), 'timestamptz', settings))
       : new Date(time);
-  },
-  isText: (bytes, start, end) => {
-    const at = endOfMoment(bytes, start, end);
-    return (
-      (at >= 0 && !Number.isNaN(readOffset(bytes, at, end))) ||
-      isOfStyle(bytes, start, end, 'timestamptz', settings)
-    );
   },
   readBinary: readInstantBinary,
   preferBinary: 'columns',
