@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { startOwnServer, startServer } from '../test/support/server.js';
 import { alternate, ensureBuilt, type Pair } from './against.js';
 import { checkout } from './checkout.js';
+import { cold } from './cold.js';
 import { compared } from './comparison.js';
 import { composition } from './composition.js';
 import { connect } from './connect.js';
@@ -44,6 +45,7 @@ const workloads: Readonly<Record<string, Workload>> = {
   copy,
   values,
   loading,
+  cold,
   dumping,
   composition,
   latency,

@@ -218,14 +218,17 @@ export class TextRowReader implements RowReader {
         const start = this.#at;
         let at = start;
         let escapes = 0;
-        let byte = bytes[at];
-        while (byte !== TAB && byte !== NEWLINE) {
-          if (byte === undefined) throw this.#malformed('its end is missing');
+        let byte = bytes[at]!;
+        for (;;) {
+          // Nothing else below a newline ends a field, but most bytes are above it.
+          while (byte > NEWLINE && byte !== BACKSLASH) byte = bytes[++at]!;
+          if (byte === TAB || byte === NEWLINE) break;
+          if (at >= bytes.length) throw this.#malformed('its end is missing');
           if (byte === BACKSLASH) {
             escapes++;
             at++;
           }
-          byte = bytes[++at];
+          byte = bytes[++at]!;
         }
         // Past the field before it is loaded, so that a loader that fails leaves the reader at the next one.
         this.#at = at + 1;

@@ -94,9 +94,10 @@ export function textual({
   readonly binaryToText: Reader<string>;
 }): Codec {
   return {
-    readText: (bytes, start, end) => bytes.utf8Slice(start, end),
+    // ASCII, as is all that the server writes of these types.
+    readText: (bytes, start, end) => bytes.latin1Slice(start, end),
     isText: (bytes, start, end) => {
-      const text = bytes.utf8Slice(start, end);
+      const text = bytes.latin1Slice(start, end);
       if (scratch.bytes.length > LARGEST_KEPT) scratch = new ByteWriter();
       scratch.length = 0;
       try {

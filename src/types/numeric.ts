@@ -92,17 +92,26 @@ const WORDS: readonly string[] = ['NaN', 'Infinity', '-Infinity'];
 
 /** Whether it is a number as the server writes it: without an exponent, zeros before other digits, or a minus sign before nothing else. */
 function isWritten(bytes: Buffer, start: number, end: number): boolean {
-  const from = bytes[start] === MINUS ? start + 1 : start;
-  let dot = end;
-  let digits = 0;
-  for (let at = from; at < end; at++) {
-    const digit = bytes[at]! - ZERO;
-    if (digit >= 0 && digit <= 9) digits |= digit;
-    else if (bytes[at] === DOT && dot === end) dot = at;
-    else return false;
+  const isNegative = bytes[start] === MINUS;
+  const from = isNegative ? start + 1 : start;
+  let at = endOfDigits(bytes, from, end);
+  if (at === from || (bytes[from] === ZERO && at > from + 1)) return false;
+  if (at < end) {
+    if (bytes[at] !== DOT || at === end - 1) return false;
+    at = endOfDigits(bytes, at + 1, end);
   }
-  if (dot === from || dot === end - 1 || from === end) return false;
-  return (bytes[from] !== ZERO || dot === from + 1) && (from === start || digits > 0);
+  return at === end && !(isNegative && isZero(bytes, from, end));
+}
+
+function endOfDigits(bytes: Buffer, start: number, end: number): number {
+  let at = start;
+  while (at < end && (bytes[at]! - ZERO) >>> 0 <= 9) at++;
+  return at;
+}
+
+function isZero(bytes: Buffer, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (bytes[at]! > ZERO) return false;
+  return true;
 }
 
 /** numeric, exact at any scale: as text, or as digits of base 10000. */

@@ -22,7 +22,7 @@ const SHORT = 48;
 export const readUtf8: Reader<string> = (bytes, start, end) => {
   if (end - start <= SHORT) {
     let at = start;
-    while (at < end && bytes[at]! - 1 < 0x7f && bytes[at] !== 0) at++;
+    while (at < end && (bytes[at]! - 1) >>> 0 < 0x7f) at++;
     if (at === end) return bytes.latin1Slice(start, end);
   }
   const value = bytes.subarray(start, end);

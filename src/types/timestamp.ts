@@ -1,8 +1,17 @@
 import * as errors from '../errors/index.js';
-import type { CodecContext } from './adaptation.js';
+import type { CodecContext, SessionSettings } from './adaptation.js';
 import type { ByteWriter } from './byte-writer.js';
-import { daysFromCivil } from './calendar.js';
-import { fixed, malformed, refused, shown, type Codec, type Place, type Reader } from './codec.js';
+import { daysFromCivil, isCivil } from './calendar.js';
+import {
+  fixed,
+  malformed,
+  refused,
+  shown,
+  type BoundCodec,
+  type Codec,
+  type Place,
+  type Reader,
+} from './codec.js';
 import { infinitySign, outOfRange, parseMoment, zoneMissing, type Moment } from './date-parse.js';
 import { isOfStyle, isoStyle } from './date-style.js';
 import {
@@ -17,6 +26,7 @@ import {
 } from './date-text.js';
 import {
   CLOCK_LENGTH,
+  COLON,
   DASH,
   DAY_LENGTH,
   DOT,
@@ -25,6 +35,7 @@ import {
   isDigit,
   readOffset,
   SPACE,
+  two,
   ZERO,
 } from './iso-bytes.js';
 import { isDate } from './realm.js';
@@ -110,9 +121,48 @@ export const timestamp = ({ settings }: CodecContext): Codec => ({
   binaryToText: timestampToText,
 });
 
-/** Milliseconds from 1970-01-01 of an instant in the commonest form; NaN if it has another. */
+/** Milliseconds from 1970-01-01 of an instant in the commonest form, if it is one; NaN if it has another. */
 function readCommonInstant(bytes: Buffer, start: number, end: number): number {
-  let at = start + MOMENT_LENGTH;
+  const days = daysFromCivil(
+    pair(bytes, start) * 100 + pair(bytes, start + 2),
+    pair(bytes, start + 5),
+    pair(bytes, start + 8),
+  );
+  const seconds = pair(bytes, start + 11) * 3600 + pair(bytes, start + 14) * 60 + pair(bytes, start + 17);
+  return (days * 86_400 + seconds) * 1000 + readFractionAndOffset(bytes, start + MOMENT_LENGTH, end);
+}
+
+/**
+ * The same of what may be anything else; NaN then. Checked and read in one go, it takes four fifths of the time of one after the other;
+ * what the server vouches for is spared the checks.
+ */
+function readUncertainInstant(bytes: Buffer, start: number, end: number): number {
+  const year = two(bytes, start) * 100 + two(bytes, start + 2);
+  const month = two(bytes, start + 5);
+  const day = two(bytes, start + 8);
+  const hours = two(bytes, start + 11);
+  const minutes = two(bytes, start + 14);
+  const seconds = two(bytes, start + 17);
+  const isCommon =
+    end - start >= MOMENT_LENGTH + 3 &&
+    looksCommon(bytes, start, end) &&
+    bytes[start + 7] === DASH &&
+    bytes[start + 13] === COLON &&
+    bytes[start + 16] === COLON &&
+    year >= 1 &&
+    year <= 9999 &&
+    isCivil(year, month, day) &&
+    hours <= 23 &&
+    minutes <= 59 &&
+    seconds <= 59;
+  if (!isCommon) return NaN;
+  const secondsOfAll = daysFromCivil(year, month, day) * 86_400 + hours * 3600 + minutes * 60 + seconds;
+  return secondsOfAll * 1000 + readFractionAndOffset(bytes, start + MOMENT_LENGTH, end);
+}
+
+/** The milliseconds that are to be added for `.678901+01:30`; NaN if it is nothing of that kind. */
+function readFractionAndOffset(bytes: Buffer, start: number, end: number): number {
+  let at = start;
   let milliseconds = 0;
   if (bytes[at] === DOT) {
     at++;
@@ -120,14 +170,9 @@ function readCommonInstant(bytes: Buffer, start: number, end: number): number {
       milliseconds += (bytes[at]! - ZERO) * scale;
       scale = scale === 100 ? 10 : scale === 10 ? 1 : 0;
     }
+    if (at === start + 1 || at > start + 7) return NaN;
   }
-  const days = daysFromCivil(
-    pair(bytes, start) * 100 + pair(bytes, start + 2),
-    pair(bytes, start + 5),
-    pair(bytes, start + 8),
-  );
-  const seconds = pair(bytes, start + 11) * 3600 + pair(bytes, start + 14) * 60 + pair(bytes, start + 17);
-  return (days * 86_400 + seconds - readOffset(bytes, at, end)) * 1000 + milliseconds;
+  return milliseconds - readOffset(bytes, at, end) * 1000;
 }
 
 /** The number of two digits, which they are if the text is one of the server's. */
@@ -141,21 +186,18 @@ function looksCommon(bytes: Buffer, start: number, end: number): boolean {
 }
 
 /** timestamptz, as a `Date`; microseconds are cut off. What a `Date` can't hold is a `DataError`. */
-export const timestamptz = ({ settings }: CodecContext): Codec<Date> => ({
+export const timestamptz = ({
+  settings,
+}: CodecContext): Codec<Date> & Pick<BoundCodec, 'readCheckedText'> => ({
   readText: (bytes, start, end) => {
     // 2024-01-02 03:04:05[.678901]+01[:30[:15]], by far the most frequent form.
     const isCommon = end - start >= MOMENT_LENGTH + 3 && looksCommon(bytes, start, end);
     const time = isCommon ? readCommonInstant(bytes, start, end) : NaN;
-    return Number.isNaN(time)
-      ? dateOf(isoStyle(bytes.latin1Slice(start, end), 'timestamptz', settings))
-      : new Date(time);
+    return Number.isNaN(time) ? rareInstant(bytes, start, end, settings) : new Date(time);
   },
-  isText: (bytes, start, end) => {
-    const at = endOfMoment(bytes, start, end);
-    return (
-      (at >= 0 && !Number.isNaN(readOffset(bytes, at, end))) ||
-      isOfStyle(bytes, start, end, 'timestamptz', settings)
-    );
+  readCheckedText: (bytes, start, end) => {
+    const time = readUncertainInstant(bytes, start, end);
+    return Number.isNaN(time) ? rareInstant(bytes, start, end, settings) : new Date(time);
   },
   readBinary: readInstantBinary,
   preferBinary: 'columns',
@@ -205,6 +247,10 @@ export function readInstant(text: string): Instant | null {
     milliseconds: days * 86_400_000 + Math.floor(ofDay / 1000) + EPOCH_MILLISECONDS,
     microseconds: ((ofDay % 1000) + 1000) % 1000,
   };
+}
+
+function rareInstant(bytes: Buffer, start: number, end: number, settings: SessionSettings): Date {
+  return dateOf(isoStyle(bytes.latin1Slice(start, end), 'timestamptz', settings));
 }
 
 /** An instant of a form that is rare. */

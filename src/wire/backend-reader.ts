@@ -86,12 +86,13 @@ export class BackendReader {
   #read(chunk: Buffer, from: number): void {
     const end = chunk.length;
     let at = from;
+    let needed = HEADER;
     while (end - at >= HEADER) {
       const length = this.#messageLength(chunk, at);
       if (length < 0) return;
       if (at + length > end) {
-        this.#keep(chunk, at, end, length);
-        return;
+        needed = length;
+        break;
       }
       const next = at + length;
       if (chunk[at] === Backend.CopyData) {
@@ -102,7 +103,9 @@ export class BackendReader {
       }
       if (this.#stopped) return;
     }
-    if (at < end) this.#keep(chunk, at, end, HEADER);
+    // One call for what is cut within its header and what is cut behind it: a call that the first results happen not to reach would
+    // have this method compiled anew as soon as a later one does.
+    if (at < end) this.#keep(chunk, at, end, needed);
   }
 
   /**
