@@ -120,8 +120,10 @@ export class PipelineState {
     const { session, settings } = this.#owner;
     const segment = this.#segment;
     this.#segment = new Segment();
+    // What comes behind this Sync is answered only when it has a Sync of its own.
+    const sent = [...(this.#sent ?? [])];
     if (!session.closed) await session.sync();
-    await this.#settled();
+    await Promise.all(sent);
     const untold = this.#untold;
     this.#untold = null;
     if (untold !== null) throw untold.error as Error;
