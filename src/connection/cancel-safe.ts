@@ -1,5 +1,6 @@
 import * as errors from '../errors/index.js';
 import type { Session } from '../session/session.js';
+import { waitFor } from '../waiting.js';
 
 const DEFAULT_TIMEOUT = 30;
 
@@ -15,29 +16,13 @@ export async function cancelWithin(
     );
   }
   signal?.throwIfAborted();
-  let timer: NodeJS.Timeout | undefined;
-  let abort = (): void => undefined;
-  const late = new Promise<never>((_, reject) => {
-    abort = () => {
-      reject(signal?.reason as Error);
-    };
-    signal?.addEventListener('abort', abort, { once: true });
-    if (timeout > LONGEST_TIMER) return;
-    timer = setTimeout(() => {
-      reject(
-        new errors.CancellationTimeout(
-          `the cancel request was not answered within ${String(timeout)} seconds; the statement may go on`,
-        ),
+  await waitFor(session.cancelRunning(), {
+    seconds: timeout,
+    late: () => {
+      throw new errors.CancellationTimeout(
+        `the cancel request was not answered within ${String(timeout)} seconds; the statement may go on`,
       );
-    }, timeout * 1000);
+    },
+    signal,
   });
-  try {
-    await Promise.race([session.cancelRunning(), late]);
-  } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener('abort', abort);
-  }
 }
-
-/** Seconds that Node's timers can count. */
-const LONGEST_TIMER = 2_147_483;

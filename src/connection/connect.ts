@@ -6,6 +6,7 @@ import * as errors from '../errors/index.js';
 import { locate } from '../errors/location.js';
 import { Session } from '../session/session.js';
 import { DEFAULT_CONNECT_TIMEOUT } from '../session/sign-in.js';
+import { onAbort } from '../waiting.js';
 import { connectFailure, failedAs } from '../wire/connect-failure.js';
 import { describeAddress, type ServerAddress } from '../wire/socket.js';
 import type { Encryption } from '../wire/tls.js';
@@ -243,10 +244,12 @@ class Search {
   async #withinLimit<T>(address: ServerAddress, step: (signal: AbortSignal) => Promise<T>): Promise<T> {
     this.#signal?.throwIfAborted();
     const limit = new AbortController();
-    const abort = (): void => {
-      limit.abort(this.#signal?.reason);
-    };
-    this.#signal?.addEventListener('abort', abort, { once: true });
+    const signal = this.#signal;
+    const unlisten =
+      signal &&
+      onAbort(signal, () => {
+        limit.abort(signal.reason);
+      });
     const seconds = this.#conninfo.connectTimeout ?? DEFAULT_CONNECT_TIMEOUT;
     const timer = setTimeout(
       () => {
@@ -261,7 +264,7 @@ class Search {
       return await step(limit.signal);
     } finally {
       clearTimeout(timer);
-      this.#signal?.removeEventListener('abort', abort);
+      unlisten?.();
     }
   }
 }

@@ -3,6 +3,7 @@ import type { Session } from '../session/session.js';
 import { controlsTransaction } from '../session/statement-text.js';
 import type { StatementResult } from '../session/statement.js';
 import { TransactionStatus } from '../session/status.js';
+import { onAbort } from '../waiting.js';
 import { wroteData } from './transaction-record.js';
 import { nothingCommitted } from './unit-of-work.js';
 
@@ -95,14 +96,13 @@ export class PipelineState {
     signal?.throwIfAborted();
     if (signal === undefined) return this.#sync();
     const abandoned: Promise<void>[] = [];
-    const abort = (): void => {
+    const unlisten = onAbort(signal, () => {
       abandoned.push(this.#owner.session.abandonAll(signal.reason as Error));
-    };
-    signal.addEventListener('abort', abort, { once: true });
+    });
     try {
       await this.#sync();
     } finally {
-      signal.removeEventListener('abort', abort);
+      unlisten();
       if (abandoned.length > 0) {
         await Promise.all(abandoned);
         await this.#settled();
@@ -120,8 +120,10 @@ export class PipelineState {
     const { session, settings } = this.#owner;
     const segment = this.#segment;
     this.#segment = new Segment();
+    // What comes behind this Sync is answered only when it has a Sync of its own.
+    const sent = [...(this.#sent ?? [])];
     if (!session.closed) await session.sync();
-    await this.#settled();
+    await Promise.all(sent);
     const untold = this.#untold;
     this.#untold = null;
     if (untold !== null) throw untold.error as Error;

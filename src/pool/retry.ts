@@ -1,7 +1,7 @@
 import { checkSetting } from '../connection/transaction-settings.js';
 import type { IsolationLevel } from '../connection/isolation-level.js';
 import * as errors from '../errors/index.js';
-import type { Clock } from '../waiting.js';
+import { pause, type Clock } from '../waiting.js';
 import { checkWhole } from './arguments.js';
 
 /** How `pool.withTransaction()` runs its transaction. */
@@ -93,25 +93,6 @@ export async function retrying<T>(attempt: () => Promise<T | MayRetry>, pace: Pa
     const longest = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (retry - 1));
     const delay = (longest * (1 + pace.random())) / 2;
     pace.onRetry(outcome.error, retry, delay);
-    await pause(delay, pace);
+    await pause(delay, { clock: pace.clock, signal: pace.signal });
   }
-}
-
-function pause(seconds: number, { clock, signal }: Pace): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => {
-      timer.cancel();
-      reject(signal?.reason as Error);
-    };
-    const timer = clock.after(
-      seconds,
-      () => {
-        signal?.removeEventListener('abort', abort);
-        resolve();
-      },
-      true,
-    );
-    if (signal?.aborted === true) abort();
-    else signal?.addEventListener('abort', abort, { once: true });
-  });
 }

@@ -266,3 +266,16 @@ describe('a pipeline in a transaction', () => {
     expect(await rows(connection)).toEqual([]);
   });
 });
+
+describe('sync()', () => {
+  it('does not wait for a statement that was sent behind it', async () => {
+    const connection = await connect({ autocommit: true });
+    const row = await connection.withPipeline(async (pipeline) => {
+      const first = pipeline.sync();
+      const behind = await connection.execute('select %s', [2]);
+      await first;
+      return behind.fetchone();
+    });
+    expect(row).toEqual([2]);
+  });
+});

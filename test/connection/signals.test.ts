@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import {
@@ -371,5 +372,71 @@ describe('cancelSafe()', () => {
     // The request was on its way.
     await running;
     proxy.latency = 0;
+  });
+});
+
+/** Nothing of what has it warns: any process warning fails a test. */
+describe('one signal serves more than ten at once, without a warning, of', () => {
+  const TWELVE = Array.from({ length: 12 }, (_, i) => i);
+
+  it('connections that are being made', async () => {
+    await using proxy = await proxyToServer();
+    proxy.latency = 0.05;
+    const { signal } = new AbortController();
+    const made = await Promise.all(
+      TWELVE.map(() => connect({ signal }, { host: '127.0.0.1', port: proxy.port })),
+    );
+    expect(made.map(({ closed }) => closed)).toEqual(TWELVE.map(() => false));
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+  });
+
+  it('pipelines that wait for their sync()', async () => {
+    const { signal } = new AbortController();
+    const connections = await Promise.all(TWELVE.map(() => connect({ autocommit: true })));
+    const rows = await Promise.all(
+      connections.map((connection, i) =>
+        connection.withPipeline(async (pipeline) => {
+          const cursor = await connection.execute('select %s', [i]);
+          await pipeline.sync({ signal });
+          return cursor.fetchone();
+        }),
+      ),
+    );
+    expect(rows).toEqual(TWELVE.map((i) => [i]));
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+  });
+
+  it('cancelSafe()', async () => {
+    const connection = await connect({ autocommit: true });
+    const { signal } = new AbortController();
+    const running = expect(connection.execute('select pg_sleep(20)')).rejects.toBeInstanceOf(
+      errors.QueryCanceled,
+    );
+    await untilRunning(dsn(), connection.info.backendPid);
+    await Promise.all(TWELVE.map(() => connection.cancelSafe({ signal })));
+    await running;
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+  });
+
+  it('transactions that pause before they are run again', async () => {
+    const pool = makePool({ maxSize: 12 });
+    const controller = new AbortController();
+    const { signal } = controller;
+    let failed = 0;
+    const ends = TWELVE.map(() =>
+      pool
+        .withTransaction(
+          () => {
+            failed++;
+            throw new errors.SerializationFailure('again');
+          },
+          { retries: 1000, signal },
+        )
+        .catch((error: unknown) => error),
+    );
+    await expect.poll(() => failed).toBeGreaterThan(36);
+    controller.abort('enough');
+    expect(new Set(await Promise.all(ends))).toEqual(new Set(['enough']));
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 });
