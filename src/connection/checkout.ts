@@ -95,15 +95,17 @@ export function mayHaveCommitted<R>(connection: AsyncConnection<R>): boolean {
  * Runs `body` with a lent connection: committed when it returns, given back in any case, by `giveBack`, which is told whether it
  * failed, and rolls back.
  */
-export async function runOnLent<R, T>(
+export function runOnLent<R, T>(
   connection: AsyncConnection<R>,
   body: () => Promise<T> | T,
   commit: () => Promise<void>,
   giveBack: (failed: boolean) => Promise<void>,
 ): Promise<T> {
-  const result = await runUnit(connection[CORE], body, { commit, undo: () => giveBack(true) });
-  await giveBack(false);
-  return result;
+  return runUnit(connection[CORE], body, {
+    commit,
+    undo: () => giveBack(true),
+    done: () => giveBack(false),
+  });
 }
 
 /** Runs `body` in a transaction block of `connection`. An abort of `signal` gives up opening it. */

@@ -285,10 +285,14 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * and the call rejects with the reason if the server has rolled back, resolves if it had committed already, and raises
    * `TransactionOutcomeUnknown` if the server does not say, within a few seconds.
    */
-  async commit(options: WaitOptions = {}): Promise<void> {
-    this.#checkNoBlock('commit');
-    this.#twoPhase?.checkNone('commit');
-    await commit(this[CORE], { signal: options.signal });
+  commit(options: WaitOptions = {}): Promise<void> {
+    try {
+      this.#checkNoBlock('commit');
+      this.#twoPhase?.checkNone('commit');
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return commit(this[CORE], { signal: options.signal });
   }
 
   /** Rolls back the open transaction, if there is one. A ROLLBACK that runs is not undone by an abort: then it resolves. */

@@ -93,3 +93,15 @@ export function checkNesting(blocks: readonly Block[], block: Block, parent: Blo
   }
   throw new errors.ConcurrentTransaction(innermost.describe(), block.describe(), innermost.lastStatement);
 }
+
+/**
+ * Refuses what consists of several statements that belong together, and would become part of another task's block: `blocks` are those
+ * of the connection. `what` names it in the message.
+ */
+export function checkInside(blocks: readonly Block[], what: string): void {
+  const open = blocks.filter(({ isOpen }) => isOpen);
+  const callback = open.findLast(({ hasCallback }) => hasCallback);
+  if (callback === undefined || callback.isAround) return;
+  const innermost = open.at(-1)!;
+  throw new errors.ConcurrentTransaction(innermost.describe(), what, innermost.lastStatement);
+}

@@ -11,6 +11,8 @@ export interface UnitEnd {
   readonly commit: () => Promise<void>;
   /** Rolls back what there is left of it, after an error. What it rejects with itself takes the place of that. */
   readonly undo: () => Promise<void>;
+  /** What is to be done once it has ended well. */
+  readonly done?: () => Promise<void>;
 }
 
 /**
@@ -21,16 +23,18 @@ export interface UnitEnd {
 export async function runUnit<T>(
   core: ConnectionCore,
   body: () => Promise<T> | T,
-  { commit, undo }: UnitEnd,
+  { commit, undo, done }: UnitEnd,
 ): Promise<T> {
+  let result: T;
   try {
-    const result = await body();
+    result = await body();
     if (!core.endedByUser) await commit();
-    return result;
   } catch (error) {
     await undo();
     throw error;
   }
+  if (done !== undefined) await done();
+  return result;
 }
 
 /** How a commit is sent. */
@@ -46,29 +50,39 @@ export interface CommitOptions {
  * the answer; with `InFailedSqlTransaction` if the server has rolled back instead, since a statement had failed; else with the
  * server's error, or, if the server has rolled back for an abort of `signal`, with its reason.
  */
-export async function commit(core: ConnectionCore, { hold, signal }: CommitOptions = {}): Promise<void> {
+export function commit(core: ConnectionCore, { hold, signal }: CommitOptions = {}): Promise<void> {
+  try {
+    core.check();
+  } catch (error) {
+    return Promise.reject(error);
+  }
   const { pipeline, session } = core;
-  core.check();
-  if (hold === undefined && pipeline.active) await pipeline.sync(signal);
   // In its turn, behind whatever was not awaited: what is lost by then was lost before the COMMIT.
   const isTurn = hold !== undefined || (session.quiet && !pipeline.active);
-  if (isTurn) await commitNow(core, hold, signal);
-  else await session.exclusively((held) => commitNow(core, held, signal), signal);
+  return isTurn ? commitNow(core, hold, signal) : commitInTurn(core, signal);
 }
 
-async function commitNow(
+async function commitInTurn(core: ConnectionCore, signal: AbortSignal | undefined): Promise<void> {
+  const { pipeline, session } = core;
+  if (pipeline.active) await pipeline.sync(signal);
+  await session.exclusively((hold) => commitNow(core, hold, signal), signal);
+}
+
+function commitNow(
   core: ConnectionCore,
   hold: ExclusiveLock | undefined,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  if (core.session.transactionStatus === TransactionStatus.IDLE) {
-    // A COMMIT in a text may have ended it, in vain.
-    const refused = core.record.takeRefusedCommit();
-    if (refused !== null) throw nothingCommitted(core.session, refused.failure);
-    return;
-  }
-  await sendCommit(core, 'COMMIT', 'COMMIT', hold, signal);
+  if (core.session.transactionStatus !== TransactionStatus.IDLE)
+    return sendCommit(core, 'COMMIT', 'COMMIT', hold, signal);
+  // A COMMIT in a text may have ended it, in vain.
+  const refused = core.record.takeRefusedCommit();
+  return refused === null
+    ? NOTHING_TO_COMMIT
+    : Promise.reject(nothingCommitted(core.session, refused.failure));
 }
+
+const NOTHING_TO_COMMIT = Promise.resolve();
 
 /** Commits a prepared transaction, `gid` in quotes; rejects as `commit()` does. */
 export function commitPrepared(

@@ -1,6 +1,7 @@
 import type { DumpedParam } from '../types/adapters-map.js';
 import type { ConnectionCore } from '../connection/connection-core.js';
 import { Feeding } from '../connection/feeding.js';
+import { checkInside } from '../connection/open-blocks.js';
 import { commit } from '../connection/unit-of-work.js';
 import * as errors from '../errors/index.js';
 import type { BoundQuery, QueryBinding } from '../query/binding.js';
@@ -15,6 +16,7 @@ import { Batches } from './batches.js';
 /** How many executions, and bytes of their parameters, are sent at once. */
 const LIMITS = { items: 1000, bytes: 2 ** 20, bytesOf };
 const NO_PARAMS: readonly DumpedParam[] = [];
+const WHAT = 'executemany() from an asynchronous source';
 
 /** What the executions need of their cursor. */
 export interface ExecutionsParts {
@@ -132,6 +134,8 @@ export class Executions {
   /** Whoever has a slow source leaves the connection to others, unless that would draw them into a transaction of its own. */
   async #runAsTheyCome(source: AsyncIterable<Params>): Promise<void> {
     const { handle } = this.#parts;
+    // Its batches would end with that block, some of them perhaps.
+    checkInside(handle.blocks, WHAT);
     const feeding = mayBegin(handle) ? new Feeding(handle, source) : null;
     const batches = this.#batchesOf(feeding ?? source);
     try {
@@ -144,6 +148,7 @@ export class Executions {
           return true;
         }, this.#stop.signal);
         if (isDone) return;
+        checkInside(handle.blocks, WHAT);
         feeding?.end();
       }
       await this.#runAll(beginning, batches, false);

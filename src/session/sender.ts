@@ -41,6 +41,8 @@ export class Sender {
   #hasAskedForAnswers = false;
   /** Whether somebody waits for the answer of a statement of the pipeline that has still to be sent. */
   #mustFlush = false;
+  #lastText = '';
+  #lastMayChangeEncoding = false;
 
   constructor(parts: SenderParts) {
     this.#parts = parts;
@@ -200,19 +202,14 @@ export class Sender {
     if (begin === null) return this.#sendBy(isSimple, entry, null);
     if (!isSimple && shortcuts.taken) return this.#sendBy(isSimple, entry, begin);
     // A text of several statements can't stand under one Sync with its BEGIN, so it waits for it.
-    this.#sendBy(this.#speaksSimpleOnly, this.#beginFor(entry, begin), null);
+    this.#sendBy(this.#parts.settings.speaksSimpleOnly, this.#beginFor(entry, begin), null);
     return false;
   }
 
   /** By the simple protocol go texts of several statements, and all without parameters to a server that speaks no other. */
   #mustBeSimple({ text, executions }: StatementRequest): boolean {
-    if (executions === null) return this.#speaksSimpleOnly || !canGoExtended(text);
-    return this.#speaksSimpleOnly && executions.length === 1 && executions[0]!.length === 0;
-  }
-
-  /** PgBouncer's admin console. */
-  get #speaksSimpleOnly(): boolean {
-    return this.#parts.settings.reported.get('server_version')?.endsWith('/bouncer') === true;
+    if (executions === null) return this.#parts.settings.speaksSimpleOnly || !canGoExtended(text);
+    return this.#parts.settings.speaksSimpleOnly && executions.length === 1 && executions[0]!.length === 0;
   }
 
   #sendBy(isSimple: boolean, entry: StatementEntry, begin: string | null): boolean {
@@ -238,7 +235,7 @@ export class Sender {
     const { transport, settings, inFlight, extended, cancellation } = this.#parts;
     const { entry } = reply;
     entry.isSent = true;
-    if (mayChangeEncoding(entry.request.text)) {
+    if (this.#mayChangeEncoding(entry.request.text)) {
       reply.changesEncoding = true;
       settings.encodingInDoubt = true;
       extended.textOnly = true;
@@ -246,6 +243,15 @@ export class Sender {
     const inTransaction = reply.hasBegun || inFlight.status !== TransactionStatus.IDLE;
     inFlight.push(reply);
     entry.request.exchange?.onSent(new ExchangeLink(reply, inTransaction, transport, extended, cancellation));
+  }
+
+  /** Most statements have the same text as the one before. */
+  #mayChangeEncoding(text: string): boolean {
+    if (text !== this.#lastText) {
+      this.#lastText = text;
+      this.#lastMayChangeEncoding = mayChangeEncoding(text);
+    }
+    return this.#lastMayChangeEncoding;
   }
 
   /** Refuses a statement with texts that can't be sent in the session's encoding. */

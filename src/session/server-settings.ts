@@ -16,13 +16,36 @@ export class ServerSettings {
   readonly reported = new Map<string, string>();
   /** What loaders of values may rely on: nothing that a statement may have changed since. */
   readonly certain = new Map<string, string>();
-  /** Whether a statement has been sent that may change client_encoding. */
-  encodingInDoubt = false;
+  /**
+   * Why texts beyond ASCII can't be exchanged now: what client_encoding is; null if they can. SQL_ASCII leaves all texts as they are.
+   * A field, since every row asks.
+   */
+  foreignEncoding: string | null = null;
+  /** Whether the server speaks the simple protocol only, as PgBouncer's admin console does. */
+  speaksSimpleOnly = false;
+  #encodingInDoubt = false;
   #datesInDoubt = false;
 
   set(name: string, value: string): void {
     this.reported.set(name, value);
     this.certain.set(name, value);
+    if (name === 'client_encoding') this.#seeEncoding();
+    if (name === 'server_version') this.speaksSimpleOnly = value.endsWith('/bouncer');
+  }
+
+  /** Whether a statement has been sent that may change client_encoding. */
+  get encodingInDoubt(): boolean {
+    return this.#encodingInDoubt;
+  }
+  set encodingInDoubt(value: boolean) {
+    this.#encodingInDoubt = value;
+    this.#seeEncoding();
+  }
+
+  #seeEncoding(): void {
+    const encoding = this.reported.get('client_encoding');
+    const isForeign = encoding !== undefined && encoding !== 'UTF8' && encoding !== 'SQL_ASCII';
+    this.foreignEncoding = isForeign ? encoding : this.#encodingInDoubt ? IN_DOUBT : null;
   }
 
   /** A statement has been done that may have changed any setting, which the server reports before its next ReadyForQuery. */
@@ -40,15 +63,6 @@ export class ServerSettings {
       const value = this.reported.get(name);
       if (value !== undefined) this.certain.set(name, value);
     }
-  }
-
-  /**
-   * Why texts beyond ASCII can't be exchanged now: what client_encoding is; null if they can. SQL_ASCII leaves all texts as they are.
-   */
-  get foreignEncoding(): string | null {
-    const encoding = this.reported.get('client_encoding');
-    if (encoding !== undefined && encoding !== 'UTF8' && encoding !== 'SQL_ASCII') return encoding;
-    return this.encodingInDoubt ? IN_DOUBT : null;
   }
 }
 

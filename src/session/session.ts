@@ -264,10 +264,11 @@ export class Session extends BackendConnection {
     steps: (lock: ExclusiveLock, status: TransactionStatus) => Promise<T>,
     signal?: AbortSignal,
   ): Promise<T> {
-    const { lock, status } = await this.inTurn(
-      (current) => ({ lock: this.queue.lock(), status: current }),
-      signal,
-    );
+    // Mostly nothing is before it: then its turn has come.
+    const isTurn = this.quiet && this.transport.isOpen && signal?.aborted !== true;
+    const { lock, status } = isTurn
+      ? { lock: this.queue.lock(), status: this.inFlight.status }
+      : await this.inTurn((current) => ({ lock: this.queue.lock(), status: current }), signal);
     try {
       return await steps(lock, status);
     } finally {

@@ -92,6 +92,25 @@ describe.each(Object.entries(cursors))(
       expect(conn.info.transactionStatus).toBe('IDLE');
     });
 
+    it("is refused while another task's block is open, which is unharmed; and runs within its own", async () => {
+      const conn = await connect({ autocommit: true });
+      const { reached, pass, open } = gate();
+      const block = conn.withTransaction(async () => {
+        await conn.execute('INSERT INTO many_other VALUES (1)');
+        await make(conn).executemany(INSERT, numbers(2, 7, pass));
+      });
+      await reached;
+      await expect(
+        make(conn).executemany(
+          INSERT,
+          numbers(MANY, 7, () => Promise.resolve()),
+        ),
+      ).rejects.toThrow(errors.ConcurrentTransaction);
+      open();
+      await block;
+      expect([await count('many_batch'), await count('many_other')]).toEqual([3, 1]);
+    });
+
     it('stores all, and whoever waited for it comes after', async () => {
       const conn = await connect({ autocommit: true });
       const { reached, pass, open } = gate();
