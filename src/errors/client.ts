@@ -9,9 +9,9 @@ export class ConcurrentCursorUse extends InterfaceError {
 
   /** `running` and `attempted` are the two queries; `running` is null if what runs has none. */
   constructor(running: string | null, attempted: string) {
-    const busy = running === null ? 'another operation' : `«${shorten(running)}»`;
+    const busy = running === null ? 'another operation' : `"${shorten(running)}"`;
     super(
-      `this cursor is busy with ${busy}, so it can't begin «${shorten(attempted)}»: a cursor serves one task` +
+      `this cursor is busy with ${busy}, so it can't begin "${shorten(attempted)}": a cursor serves one task` +
         ' at a time; give each task a cursor of its own (conn.cursor()), or a connection of its own (pool.connection())',
       { query: attempted },
     );

@@ -280,5 +280,5 @@ function checkChannel(channel: unknown): string {
     problem = (error as Error).message;
   }
   if (problem === null) return channel as string;
-  throw new errors.ProgrammingError(`a channel can't have the name «${String(channel)}»: ${problem}`);
+  throw new errors.ProgrammingError(`a channel can't have the name "${String(channel)}": ${problem}`);
 }

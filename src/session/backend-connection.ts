@@ -26,7 +26,10 @@ import { Startup } from './startup.js';
 import { TransactionStatus } from './status.js';
 import { connectionError, Transport, type ResponseFields } from './transport.js';
 
-/** Who uses a session, and hears of what the server says beside its answers. */
+/**
+ * Who uses a session, and hears of what the server says beside its answers. An interface, since the connection that implements it
+ * stands above the session.
+ */
 export interface SessionUser extends StatementObserver {
   onNotice(fields: ResponseFields): void;
   onNotification(notification: Notification): void;

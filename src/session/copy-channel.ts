@@ -7,7 +7,10 @@ export interface CopyFormat {
   readonly columns: number;
 }
 
-/** A COPY under way. It has the session to itself; `finish()`, `abort()`, reading to the end or an error ends it. */
+/**
+ * A COPY under way, as its user sees it; the session sees an `Exchange`. It has the session to itself: `finish()`, `abort()`, reading to
+ * the end or an error ends it.
+ */
 export interface CopyChannel extends CopyFormat {
   /** The tag, such as `COPY 3`, once the COPY has been completed. */
   readonly tag: string | null;

@@ -4,7 +4,10 @@ import type { StatementEntry } from './queue.js';
 import type { StatementResult } from './statement.js';
 import type { Transport } from './transport.js';
 
-/** Hears of how statements have ended, before their callers do. */
+/**
+ * Hears of how statements have ended, before their callers do. An interface, since the connection that implements it stands above
+ * the session.
+ */
 export interface StatementObserver {
   onStatementDone(results: readonly StatementResult[], text: string): void;
   /** `results`: of the statements of its text before the one that has failed. */

@@ -662,7 +662,7 @@ describe('what can not be done with a server-side cursor', () => {
   });
 
   it.each(['', 'wat', 'create table ssc ()', 'select 1; select 2', 'insert into x values (1) returning 1'])(
-    'the statement «%s»',
+    'the statement %s',
     async (statement) => {
       const connection = await connect();
       await using cursor = connection.cursor({ name: 'c' });

@@ -257,12 +257,12 @@ describe('an error of the server', () => {
 describe('ConcurrentCursorUse', () => {
   it('names both queries on a line, shortened, and says what to do', () => {
     const error = new errors.ConcurrentCursorUse('select\n  1', `select '${'x'.repeat(500)}'`);
-    expect(error.message).toContain('«select 1»');
-    expect(error.message).toContain(`«select '${'x'.repeat(91)}…»`);
+    expect(error.message).toContain('"select 1"');
+    expect(error.message).toContain(`"select '${'x'.repeat(91)}…"`);
     expect(error.message).toContain('conn.cursor()');
     expect(error.query).toBe(`select '${'x'.repeat(500)}'`);
     expect(new errors.ConcurrentCursorUse(null, 'select 2').message).toMatch(
-      /busy with another operation.*«select 2»/,
+      /busy with another operation.*"select 2"/,
     );
   });
 });

@@ -427,7 +427,7 @@ describe('composables', () => {
     const running = cur.execute(sql`SELECT pg_sleep(${0.05}), ${sql.Literal('secret')}`);
     const error: unknown = await cur.execute(sql`SELECT ${'b'}`).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(errors.ConcurrentCursorUse);
-    expect((error as Error).message).toMatch(/«SELECT pg_sleep\(\$1\), …».*«SELECT \$1»/);
+    expect((error as Error).message).toMatch(/"SELECT pg_sleep\(\$1\), …".*"SELECT \$1"/);
     await running;
   });
 });
