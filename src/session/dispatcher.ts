@@ -63,9 +63,7 @@ export class Dispatcher {
       const { foreignEncoding } = this.#parts.settings;
       if (foreignEncoding !== null)
         checkReadable(bytes, start, end, foreignEncoding, reply.entry.request.text);
-      const { rows } = reply;
-      // Not by push(), whose compiled code is thrown away at the first object in an array that had none before.
-      rows[rows.length] = decoder.decode(bytes, start, end);
+      reply.rows.push(decoder.decode(bytes, start, end));
       reply.rowBytes += end - start;
       if (reply.rowBytes >= BATCH_BYTES) this.#handOver(reply);
     } catch (cause) {
