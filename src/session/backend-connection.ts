@@ -35,20 +35,20 @@ export interface SessionUser extends StatementObserver {
   onNotification(notification: Notification): void;
 }
 
-/** What is called once a connection is open, or when it can't be opened. */
+/** The callbacks of a connection that is being opened: one for success, one for failure. */
 interface Opening {
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
 }
 
 /**
- * One physical connection to a backend, from its startup to its end: its parts, what is known of it, and where the messages of the
- * server go. It lives as long as its socket. @internal
+ * One physical connection to a backend, from its startup to its end. It owns the parts (transport, dispatcher, sender), keeps what is
+ * known of the connection and routes the server's messages. It lives as long as its socket. @internal
  */
 export class BackendConnection implements MessageSink {
   readonly address: ServerAddress;
   readonly login: Login;
-  /** The name of the pool that it belongs to, for those who watch; null if it belongs to none. */
+  /** The name of the pool that the connection belongs to, for diagnostics; null if it belongs to none. */
   readonly pool: string | null;
 
   protected readonly transport: Transport;
@@ -134,7 +134,7 @@ export class BackendConnection implements MessageSink {
     return isActive ? TransactionStatus.ACTIVE : this.inFlight.status;
   }
 
-  /** Nothing is running, nothing waits. */
+  /** Whether no statement is running and none waits. */
   get quiet(): boolean {
     return !this.isBusy && !this.sender.owesSync && !this.queue.locked && !this.cancellation.underway;
   }
@@ -153,7 +153,7 @@ export class BackendConnection implements MessageSink {
     return this.transport.lost !== null;
   }
 
-  /** What the last statement failed with, or the connection; '' if it did not. */
+  /** The message of the error that the last statement, or the connection, failed with; '' if it did not fail. */
   get errorMessage(): string {
     return this.transport.lost?.message ?? this.outcomes.errorMessage;
   }
@@ -162,24 +162,24 @@ export class BackendConnection implements MessageSink {
     return this.transport.key.pid;
   }
 
-  /** What errors say of where they arose. */
+  /** The location that errors of this connection carry. */
   get location(): ErrorConnection {
     return this.transport.location;
   }
 
-  /** What messages of the diagnostics channels say of it. */
+  /** The description that messages of the diagnostics channels carry. */
   get described(): ConnectionMessage {
     const { host, port, dbname, user } = this.transport.location;
     return { pool: this.pool, host, port, dbname, user, backendPid: this.backendPid };
   }
 
-  /** The connection that the session is used by: another one after each checkout from a pool. */
+  /** The connection that uses the session: another one after each checkout from a pool. */
   set user(user: SessionUser) {
     this.#user = user;
     this.outcomes.observer = user;
   }
 
-  /** The encoding that somebody has set, in which texts beyond ASCII can't be exchanged; else null. */
+  /** A client_encoding other than UTF8, in which texts beyond ASCII can't be exchanged; else null. */
   get foreignEncoding(): string | null {
     return this.#settings.foreignEncoding;
   }
@@ -194,18 +194,18 @@ export class BackendConnection implements MessageSink {
     return this.#settings.reported;
   }
 
-  /** The same for those who load values: without what a statement may have changed since they were reported. */
+  /** The settings that loaders may rely on: without those that a statement may have changed since they were reported. */
   get certainParameters(): ReadonlyMap<string, string> {
     return this.#settings.certain;
   }
 
-  /** Lets the process exit although the connection is open, or not. */
+  /** Sets whether the open connection keeps the process alive. */
   setKeepsProcessAlive(keeps: boolean): void {
     if (keeps) this.transport.socket.ref();
     else this.transport.socket.unref();
   }
 
-  /** Calls `listener` once if the connection is lost, not if it is closed. Returns what takes the listener off again. */
+  /** Calls `listener` once if the connection is lost, not if it is closed. Returns a function that removes the listener. */
   onLost(listener: (error: Error) => void): () => void {
     return this.#lost.listen(listener);
   }
@@ -246,7 +246,7 @@ export class BackendConnection implements MessageSink {
       case Backend.ParameterStatus: {
         const [name, value] = readParameterStatus(bytes, start, end);
         this.#settings.set(name, value);
-        // Every byte of a row has to tell whether it is ASCII.
+        // The row decoder has to know of every byte whether it is ASCII.
         if (name === 'client_encoding') this.extended.textOnly = this.foreignEncoding !== null;
         return;
       }
@@ -278,14 +278,14 @@ export class BackendConnection implements MessageSink {
     for (const resolve of this.#waitingForQuiet.splice(0)) resolve();
   }
 
-  /** Closes the socket at once. What runs or waits rejects, and the server is left to find out. */
+  /** Closes the socket at once, without telling the server. Statements that run or wait reject. */
   drop(): void {
     if (this.transport.phase === 'open') this.transport.phase = 'closing';
     this.transport.socket.destroy();
     this.#onClosed();
   }
 
-  /** Why the session can't be used any more: what the server said last, where it said something. */
+  /** The error of a session that can't be used any more: the server's last error, if it sent one. */
   unusable(text: string | null = null): Error {
     return this.transport.unusable(text);
   }
@@ -307,7 +307,7 @@ export class BackendConnection implements MessageSink {
     this.ending.tell();
   }
 
-  /** The connection is gone: everything rejects, what was being answered with its own error if it has one. */
+  /** The connection is gone: all statements reject. The one that was being answered rejects with its own error, if it has one. */
   #rejectAll(): void {
     this.cancellation.stop();
     for (const reply of this.inFlight.drain()) {

@@ -3,26 +3,26 @@ import type { InFlight } from './in-flight.js';
 import type { Reply } from './reply.js';
 import { connectionError, type Transport } from './transport.js';
 
-/** Who waits until a request to cancel `reply` has been dealt with. */
+/** A caller that waits until a request to cancel `reply` has been dealt with. */
 interface Waiter {
   readonly reply: Reply;
   readonly resolve: () => void;
 }
 
 /**
- * The cancel requests of a session, which are connections of their own: at most one at a time. It is idle, or a request has been made
- * and nothing may be sent until the server has dealt with it, or the statement's answer is awaited. What else is to be cancelled
- * waits for its turn: a request hits what the server runs at that moment, so one is made only for the statement that is being
- * answered, and only if all that has been sent behind it is to be cancelled too, or would be skipped.
+ * The state machine of a session's cancel requests: idle, requested (nothing may be sent until the server has dealt with the request),
+ * or awaiting the statement's answer. A cancel request is a connection of its own, and at most one is open at a time; other
+ * statements that are to be cancelled wait for their turn. A request hits what the server runs at that moment. So a request is made
+ * only for the statement that is being answered, and only if everything sent behind it is to be cancelled too, or would be skipped.
  */
 export class Cancellation {
   readonly #transport: Transport;
   readonly #inFlight: InFlight;
   readonly #onDealtWith: () => void;
   #state: 'idle' | 'requested' | 'awaiting answer' = 'idle';
-  /** What the last request was made for, until it is answered. */
+  /** The reply that the last request was made for, until it is answered. */
   #target: Reply | null = null;
-  /** Which reply has to come within a limit of time, and the limit. */
+  /** The reply that has to come within a time limit, and the limit's timer. */
   #deadline: { readonly reply: Reply; readonly timer: NodeJS.Timeout } | null = null;
   #repetition: NodeJS.Timeout | null = null;
   #silence: NodeJS.Timeout | null = null;
@@ -38,18 +38,18 @@ export class Cancellation {
     this.#onDealtWith = onDealtWith;
   }
 
-  /** Whether a request has been made that may hit whatever the server is sent. */
+  /** Whether a request is open that may hit any statement the server is sent. */
   get underway(): boolean {
     return this.#state === 'requested';
   }
 
-  /** Has a statement in flight cancelled, as soon as nothing else can be hit. */
+  /** Has a statement in flight cancelled as soon as the request can hit nothing else. */
   want(reply: Reply): void {
     reply.cancelWanted = true;
     this.advance();
   }
 
-  /** Has a statement cancelled although others may have been sent behind it. Resolves when the request has been dealt with. */
+  /** Has a statement cancelled even if others were sent behind it. Resolves when the request has been dealt with. */
   wantNow(reply: Reply): Promise<void> {
     if (reply.kind === 'statement') reply.cancelAnyway = true;
     return new Promise((resolve) => {
@@ -58,7 +58,7 @@ export class Cancellation {
     });
   }
 
-  /** Makes the next request, if there is one to be made: called whenever another statement is being answered. */
+  /** Makes the next request, if one is due. Called whenever another statement begins to be answered. */
   advance(): void {
     if (this.#state === 'requested' || this.#stopped) return;
     const { head } = this.#inFlight;
@@ -87,7 +87,7 @@ export class Cancellation {
     const { limits, address, key } = this.#transport;
     const request = new AbortController();
     this.#request = request;
-    // Late, it could hit a successor.
+    // A late request could hit the next statement.
     const limit = setTimeout(() => {
       this.#giveUp();
     }, limits.cancel * 1000);
@@ -95,7 +95,7 @@ export class Cancellation {
       if (reply.kind === 'statement') reply.onSilence?.();
     }, limits.signOfLife * 1000);
     void sendCancelRequest(address, key, request.signal)
-      // Not delivered: the statement may still end by itself before the limit.
+      // The request was not delivered; the statement may still end by itself before the limit.
       .catch(() => undefined)
       .then(() => {
         clearTimeout(limit);
@@ -115,7 +115,7 @@ export class Cancellation {
     this.#onDealtWith();
   }
 
-  /** A request that arrives before its statement does nothing, so another is made if there is still no answer. */
+  /** A request that arrives before its statement does nothing, so it is repeated while there is no answer. */
   #repeatLater(reply: Reply): void {
     const patience = this.#patience;
     this.#patience = 2 * patience;
@@ -126,7 +126,7 @@ export class Cancellation {
     }, patience * 1000);
   }
 
-  /** A reply has been asked to end: there is a limit for its answer. */
+  /** Sets a limit for the answer of a reply that was asked to end. */
   expectAnswer(reply: Reply): void {
     if (this.#stopped || this.#deadline?.reply === reply) return;
     this.#clearDeadline();
@@ -136,7 +136,7 @@ export class Cancellation {
     this.#deadline = { reply, timer };
   }
 
-  /** A reply has been answered, and is not in flight any more. */
+  /** Notes that a reply has been answered and is not in flight any more. */
   answered(reply: Reply): void {
     if (this.#deadline?.reply === reply) this.#clearDeadline();
     if (this.#target === reply) {
@@ -146,7 +146,7 @@ export class Cancellation {
     if (this.#waiters.length > 0) this.#tellWaiters();
   }
 
-  /** Waiters whose reply has been answered, or been the target of a request that is over, need not wait any more. */
+  /** Resolves the waiters whose reply has been answered, or whose request is over. */
   #tellWaiters(): void {
     if (this.#state === 'requested') return;
     const waiters = this.#waiters;
@@ -166,7 +166,7 @@ export class Cancellation {
     );
   }
 
-  /** The session is over: so are its requests. */
+  /** Ends the requests of a session that is over. */
   stop(): void {
     this.#stopped = true;
     this.#clearDeadline();

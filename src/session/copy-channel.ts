@@ -14,9 +14,9 @@ export interface CopyFormat {
 export interface CopyChannel extends CopyFormat {
   /** The tag, such as `COPY 3`, once the COPY has been completed. */
   readonly tag: string | null;
-  /** Whether it has ended, well or not: nothing more is to be written or read. */
+  /** Whether the COPY has ended, with success or without: nothing more can be written or read. */
   readonly ended: boolean;
-  /** Whether it was ended before its time from this side: by its user, or with whatever it was part of. */
+  /** Whether the client ended the COPY early: its user did, or the scope or block that it belongs to was left. */
   readonly abandoned: boolean;
 
   /**
@@ -29,12 +29,12 @@ export interface CopyChannel extends CopyFormat {
   finish(): Promise<string>;
 
   /**
-   * COPY OUT: the next piece of data, which is whole rows; null at the end. It is the reader's own. Rejects with the server's
-   * error. The server is held up while nobody reads.
+   * COPY OUT: the next piece of data, which is whole rows; null at the end. The reader owns the buffer. Rejects with the server's
+   * error. Unread data holds up the server.
    */
   read(): Promise<Buffer | null>;
 
-  /** Calls `tell` with what it fails with, as soon as that is known: nobody may be writing or reading at that time. */
+  /** Calls `tell` with the COPY's error as soon as it is known, also while no call is writing or reading. */
   onFailure(tell: (error: unknown) => void): void;
 
   /**

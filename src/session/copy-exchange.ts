@@ -5,12 +5,12 @@ import { Fifo } from './fifo.js';
 
 /** Pieces of data are gathered into blocks of this size, bytes. */
 const BLOCK = 65_536;
-/** How much may wait to be read before the server is held up, bytes, and when it may go on. */
+/** Unread bytes at which the server is held up; it goes on when less is unread. */
 const HIGH_WATER = 4 * BLOCK;
 const LOW_WATER = BLOCK;
 /**
- * How long one may write without a turn of the event loop, in milliseconds. A network that takes everything at once would else let
- * nobody in: not the server's error, nor a timer that is to abort the COPY.
+ * Milliseconds of writing without a turn of the event loop. A network that takes everything at once would otherwise keep the
+ * server's error, and a timer that aborts the COPY, from being handled.
  */
 const TURN = 10;
 
@@ -39,9 +39,9 @@ export class CopyExchange implements Exchange, CopyChannel {
   #filled = 0;
   #paused = false;
   #wake: (() => void) | null = null;
-  /** Those who wait for the network to take what they have written, in order. */
+  /** The callbacks of writers that wait for the network, in order. */
   readonly #writing = new Fifo<() => void>();
-  /** When the event loop had its last turn, as far as is known. */
+  /** The last known turn of the event loop. */
   #turn = performance.now();
 
   /**
@@ -117,7 +117,7 @@ export class CopyExchange implements Exchange, CopyChannel {
     return performance.now() - this.#turn < TURN ? null : this.#nextTurn();
   }
 
-  /** The network has taken the first of what it was still to take. */
+  /** The network has taken the oldest piece that was pending. */
   readonly #onTaken = (): void => {
     this.#turn = performance.now();
     this.#writing.shift()?.();
@@ -205,11 +205,11 @@ export class CopyExchange implements Exchange, CopyChannel {
   }
 
   onSuspended(): void {
-    // All rows of a statement that is not a COPY come at once, to nobody.
+    // A statement that is not a COPY sends all its rows at once; they are discarded.
   }
 
   onRows(): void {
-    // Nor does anybody want the first of them.
+    // The first rows are discarded too.
   }
 
   onComplete(): void {
@@ -239,7 +239,7 @@ export class CopyExchange implements Exchange, CopyChannel {
     link.cancel();
   }
 
-  /** Somebody else is ending it, and why is known once the server has answered. */
+  /** Whether the COPY is being ended by another caller; the reason is known once the server has answered. */
   get #isOnItsWayOut(): boolean {
     return this.#left && !this.#ended;
   }
@@ -264,7 +264,7 @@ export class CopyExchange implements Exchange, CopyChannel {
     }
   }
 
-  /** What has been gathered so far. */
+  /** Takes the block gathered so far. */
   #takeBlock(): Buffer | null {
     if (this.#filled === 0) return null;
     const taken = this.#block.subarray(0, this.#filled);

@@ -31,7 +31,7 @@ const QUERY_CANCELED = '57014';
 /** What a dispatcher works with. */
 export interface DispatcherParts extends SenderParts {
   readonly sender: Sender;
-  /** A reply is complete, and what waits may be sent. */
+  /** A reply is complete, so that waiting entries may be sent. */
   onAnswered(): void;
   /** The server reports an error that answers nothing. */
   onStrayError(fields: ResponseFields): void;
@@ -42,7 +42,7 @@ export class Dispatcher {
   readonly #parts: DispatcherParts;
   /** Whether the open transaction has done something to tables or types that its end may undo. */
   #schemaMayChange = false;
-  /** Whether it may have made a table, which may go with its end. */
+  /** Whether the open transaction may have made a table, which its end may undo. */
   #mayHaveMadeTable = false;
 
   constructor(parts: DispatcherParts) {
@@ -73,7 +73,7 @@ export class Dispatcher {
     }
   }
 
-  /** Many bytes of a stream's rows are there: its reader is to have them, and to hold up the server if they are too many. */
+  /** Hands the rows of a stream on when they have many bytes, so that its reader can hold up the server. */
   #handOver(reply: StatementReply): void {
     const { exchange } = reply.entry.request;
     if (exchange !== undefined) exchange.onRows(reply.takeBatch());
@@ -135,7 +135,7 @@ export class Dispatcher {
       case Backend.PortalSuspended:
         checkEmpty(start, end);
         reply.onSuspended();
-        // A row that could not be loaded ends it.
+        // A row that could not be loaded ends the exchange.
         if (reply.error === null) exchange?.onSuspended(reply.takeBatch());
         else if (!reply.synced) this.#parts.extended.closePortal(reply);
         break;
@@ -182,7 +182,7 @@ export class Dispatcher {
     this.#parts.outcomes.settle(reply.entry, error, reply.results);
   }
 
-  /** A reply is not in flight any more. */
+  /** Notes that a reply is not in flight any more. */
   #ends(reply: Reply): void {
     this.#parts.inFlight.shift();
     if (reply.kind === 'statement') this.#parts.extended.answered(reply);
@@ -198,7 +198,7 @@ export class Dispatcher {
       exchange.onCopy(format);
       return;
     }
-    // The server's own error is going to tell of our refusal.
+    // The server's own error will report the refusal.
     reply.error ??= copyRefused(text);
     reply.refused = true;
     if (direction === 'in') this.#parts.extended.refuseCopy(reply);
@@ -222,7 +222,7 @@ export class Dispatcher {
     reply.onComplete(tag);
   }
 
-  /** The server refuses or gives up what it is at, or everything if the error is a fatal one. */
+  /** Handles an ErrorResponse: the server refused or ended one statement, or, with a fatal error, the session. */
   onError(bytes: Buffer, start: number, end: number): void {
     const fields = readErrorFields(bytes, start, end);
     const severity = fields.get('V') ?? fields.get('S');
@@ -237,7 +237,7 @@ export class Dispatcher {
       reply.error ??= errors.errorFromResponse(fields);
       return;
     }
-    // What the server says comes before what a loader has thrown: it says what has become of the transaction.
+    // The server's error takes precedence over a loader's: it says what has become of the transaction.
     if (!reply.refused) reply.error = errors.errorFromResponse(fields, reply.entry.request.text);
     reply.refused = true;
     if (isFatal) return;
@@ -250,14 +250,14 @@ export class Dispatcher {
     else this.#parts.extended.sync(reply);
   }
 
-  /** The server skips everything up to the next Sync. */
+  /** The server skips everything up to the next Sync after an error. */
   #onErrorInSegment(reply: StatementReply): void {
     const { inFlight, extended } = this.#parts;
     const segment = reply.segment!;
     segment.failed = true;
     const reason = outdated(reply);
     if (reason !== null) {
-      // Sent again, it would come behind what was sent after it; the next pipeline finds it prepared anew.
+      // Sent again, it would run behind statements that were sent after it; the next pipeline prepares it anew.
       extended.discardPrepared();
       reply.error = outdatedInTransaction(reason);
     }
@@ -282,7 +282,7 @@ export class Dispatcher {
       return;
     }
     if (reply.kind === 'statement') reply.expectEnd();
-    // Not before: until here, whatever goes wrong is the end of this statement, too.
+    // The reply ends only here: an error before ReadyForQuery still belongs to this statement.
     this.#ends(reply);
     inFlight.status = status;
     settings.trustDates();
@@ -292,7 +292,7 @@ export class Dispatcher {
     else this.#endStatement(reply, bytes.subarray(start - 5, end));
   }
 
-  /** What has changed of the encoding has been reported, unless something is in flight that may change it again. */
+  /** Trusts the reported encoding again, unless a statement in flight may change it. */
   #trustEncoding(): void {
     const { inFlight, settings, extended } = this.#parts;
     settings.encodingInDoubt = false;
@@ -329,7 +329,7 @@ export class Dispatcher {
     this.#parts.onAnswered();
   }
 
-  /** Whether it has failed in a transaction that had been open before it. */
+  /** Whether the statement failed in a transaction that was open before it. */
   #isWithinTransaction(reply: StatementReply): boolean {
     return this.#parts.inFlight.status !== TransactionStatus.IDLE && !reply.hasBegun;
   }

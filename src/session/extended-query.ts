@@ -10,9 +10,9 @@ const NO_PARAMS: readonly SentParam[] = [];
 /** To close a statement that does not exist is no error. */
 const NO_STATEMENT = '_pg3_none';
 const ONE_WITHOUT_PARAMS = [NO_PARAMS];
-/** How much of a pipeline is written at once, bytes. */
+/** Bytes of a pipeline that are written at once. */
 const PACKET = 32_768;
-/** A piece of a COPY of so many bytes goes as it is: to copy it would take longer than to write it by itself. */
+/** Pieces of a COPY of at least this many bytes are written without being copied: copying would take longer than a write of their own. */
 const LARGE = 8192;
 
 /**
@@ -71,7 +71,7 @@ export class ExtendedQuery {
     for (const params of executions) {
       let statement = this.#prepared.choose(request.text, params, prepare, request.policy);
       if (used.length === 0) {
-        // One that fails to be parsed would fail its successors in another way than on their own: it is not there.
+        // If the shared Parse failed, this statement would get another error than it would get on its own.
         if (reply.segment === null && statement !== null && this.#parsing.has(statement)) return false;
         if (begin !== null) this.#writeBegin(reply, begin);
       }
@@ -88,7 +88,7 @@ export class ExtendedQuery {
     return true;
   }
 
-  /** How far the server is has to be known where a cancel request may be made: how long a silence means that it is gone. */
+  /** Writes a message that the server answers at once, where a cancel request may be made: silence then means that the server is gone. */
   #writePing(reply: StatementReply): void {
     this.#writer.closeStatement(NO_STATEMENT);
     this.#writer.flush();
@@ -108,13 +108,13 @@ export class ExtendedQuery {
     this.flush();
   }
 
-  /** Has the server send what it has of a segment's answers. */
+  /** Has the server send the answers of a segment that it has so far. */
   flushSegment(): void {
     this.#writer.flush();
     this.flush();
   }
 
-  /** Has the server send the answers to what is before, once it has them; leaves with what comes next. */
+  /** Has the server send the answers to everything before; written together with the next messages. */
   writeFlush(): void {
     this.#writer.flush();
   }
@@ -135,7 +135,7 @@ export class ExtendedQuery {
     const plan =
       fields != null && shortcuts.taken && !this.textOnly ? (request.rows?.planFor?.(fields) ?? null) : null;
     this.#writer.bind(statement.name, params, plan?.formats);
-    // As long as no answer is in, the columns are not known: whoever is sent before that asks for them as well.
+    // Until the first answer the columns are unknown: executions sent before that ask for them as well.
     const described = fields === undefined && !(again && statement.fixed);
     if (described) this.#writer.describePortal();
     this.#writer.execute(request.exchange?.rowsAtATime);
@@ -161,7 +161,7 @@ export class ExtendedQuery {
     reply.executions.push({ statement, described: false, isBegin: true, plan: null });
   }
 
-  /** The server is done with a statement: what it did not confirm is not prepared, or not closed. */
+  /** The server is done with a statement. Statements that it did not confirm are not prepared, or not closed. */
   answered(reply: StatementReply): void {
     if (reply.closing.length > 0) this.#prepared.closeAgain(reply.unclosed);
     for (const statement of reply.parsing) {
@@ -170,7 +170,7 @@ export class ExtendedQuery {
     }
   }
 
-  /** Tables or types that prepared statements use may have changed, or did: one that met it is hardly the only one. */
+  /** Discards all prepared statements: a changed table or type that failed one of them hardly concerns only one. */
   discardPrepared(): void {
     this.#prepared.discardAll();
   }
@@ -185,7 +185,7 @@ export class ExtendedQuery {
     this.#prepared.clear();
   }
 
-  /** Ends a COPY FROM STDIN that nobody has data for. */
+  /** Ends a COPY FROM STDIN that has no data source. */
   refuseCopy(reply: StatementReply): void {
     this.#writer.copyFail('COPY is not possible with execute()');
     // The Sync of an extended statement has been swallowed by the copy.
@@ -240,15 +240,15 @@ export class ExtendedQuery {
     this.flush();
   }
 
-  /** Everything written in one turn of the event loop leaves in one packet, if it fits. */
+  /** Schedules a flush, so that everything written in one turn of the event loop leaves in one packet, if it fits. */
   #scheduleFlush(): void {
     if (this.#flushScheduled) return;
     this.#flushScheduled = true;
-    // Half of what queueMicrotask() takes, which makes a resource to be watched of each.
+    // A resolved promise costs half of queueMicrotask(), which creates an async resource for each call.
     void RESOLVED.then(this.#flush);
   }
 
-  /** Nobody waits for a statement of a pipeline yet: it leaves with those that come in the same turn of the event loop. */
+  /** Schedules a later flush: no caller waits for a pipelined statement yet, so it leaves with others of the same turn of the event loop. */
   #flushLater(): void {
     if (this.#writer.length >= PACKET) {
       this.flush();
@@ -265,7 +265,7 @@ export class ExtendedQuery {
     this.flush();
   };
 
-  /** What has been written leaves now, ahead of what others write. */
+  /** Sends the written messages now, ahead of what others write. */
   flush(): void {
     this.#flushScheduled = false;
     if (!this.#writer.empty) this.#transport.write(this.#writer.take());

@@ -8,11 +8,11 @@ import { TransactionStatus } from './status.js';
 export class InFlight {
   /** The transaction status of the last ReadyForQuery. */
   status: TransactionStatus = TransactionStatus.UNKNOWN;
-  /** How many replies nothing may be sent behind. */
+  /** How many replies in flight forbid sending anything behind them. */
   blocking = 0;
   readonly #replies = new Fifo<Reply>();
   #bytes = 0;
-  /** Whether there has been too much, and is more than half of it. */
+  /** Whether a limit was reached, and more than half of it is still in flight. */
   #full = false;
   /** Segments with a BEGIN in them that `status` does not tell of. */
   #begunSegments = 0;

@@ -1,8 +1,8 @@
-/** Something that happens once at most, and who is to hear of it. */
+/** An event that happens at most once, and its listeners. */
 export class OneTimeEvent<Details extends readonly unknown[] = []> {
   readonly #listeners = new Set<{ readonly call: (...details: Details) => void }>();
 
-  /** Calls `listener` when it happens. Returns what takes the listener off again. */
+  /** Calls `listener` when the event happens. Returns a function that removes the listener. */
   listen(listener: (...details: Details) => void): () => void {
     const entry = { call: listener };
     this.#listeners.add(entry);
@@ -11,10 +11,10 @@ export class OneTimeEvent<Details extends readonly unknown[] = []> {
     };
   }
 
-  /** It has happened. */
+  /** Calls the listeners: the event has happened. */
   tell(...details: Details): void {
     for (const entry of this.#listeners) {
-      // One that is called may take another off.
+      // A listener may remove another one.
       if (this.#listeners.delete(entry)) entry.call(...details);
     }
   }

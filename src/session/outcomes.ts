@@ -12,16 +12,16 @@ export interface StatementObserver {
   onStatementDone(results: readonly StatementResult[], text: string): void;
   /** `results`: of the statements of its text before the one that has failed. */
   onStatementError(error: unknown, results: readonly StatementResult[]): void;
-  /** A Sync that no caller waits for has failed. */
+  /** A Sync has failed that no caller waits for. */
   onSyncError(error: unknown): void;
 }
 
 const NONE: readonly StatementResult[] = [];
 
-/** How statements end: each is settled once, and whoever has to hears of it. */
+/** Settles statements, each once, and tells the observer of each. */
 export class Outcomes {
   observer: StatementObserver | null = null;
-  /** What the last statement failed with; '' if it did not. */
+  /** The message of the error that the last statement failed with; '' if it did not fail. */
   errorMessage = '';
   readonly #transport: Transport;
 
@@ -29,13 +29,13 @@ export class Outcomes {
     this.#transport = transport;
   }
 
-  /** Ends a statement: with its results, with `error`, or with the reason for which its caller gave up. */
+  /** Settles a statement: with its results, with `error`, or with the reason for which its caller gave up. */
   settle(entry: StatementEntry, error: unknown, results: readonly StatementResult[] = NONE): void {
     if (entry.settled) return;
     entry.settled = true;
     this.errorMessage = error instanceof Error ? error.message : '';
     if (error !== null) this.observer?.onStatementError(error, results);
-    // The tag of a COPY does not say in which direction it went, which its user knows.
+    // The tag of a COPY does not tell its direction; the COPY's user does.
     else if (entry.request.exchange?.kind !== 'copy')
       this.observer?.onStatementDone(results, entry.request.text);
     entry.tellSettled();

@@ -14,7 +14,7 @@ export interface ServerStatement {
   readonly fixed: boolean;
   /** Its result's columns; null for a statement without rows, undefined as long as they have to be asked for. */
   fields: readonly Field[] | null | undefined;
-  /** Whether it may make tables, or call a function that does; undefined as long as nobody has asked. */
+  /** Whether it may make tables, or call a function that does; undefined until that has been determined. */
   mayMakeTable?: boolean;
 }
 
@@ -45,7 +45,7 @@ interface Known {
   sameColumns: number;
 }
 
-/** How many texts are counted before they are prepared, and how many characters they have together, at most. */
+/** The limits of the texts counted before they are prepared: their number, and their characters together. */
 const MOST_COUNTED = 1000;
 const MOST_COUNTED_LENGTH = 500_000;
 
@@ -61,8 +61,8 @@ export class PreparedStatements {
   #young: Known[] = [];
   #evicted: string[] = [];
   /**
-   * No other session's: behind a pooler that hands server connections around, a name that two sessions shared would execute the
-   * statement of the other one. A name that is not known there can but fail.
+   * A prefix that differs between sessions. Behind a pooler that shares server connections, a name common to two sessions would
+   * execute the other session's statement; an unknown name can only fail.
    */
   readonly #prefix = `_pg3_${randomBytes(6).toString('hex')}_`;
   #lastName = 0;
@@ -134,7 +134,7 @@ export class PreparedStatements {
     return known.statement;
   }
 
-  /** The names that the server has to close before it is sent anything else. */
+  /** The names that the server has to close before it is sent anything else; each is returned once. */
   takeEvicted(): readonly string[] {
     if (this.#evicted.length === 0) return this.#evicted;
     const names = this.#evicted;
@@ -142,7 +142,7 @@ export class PreparedStatements {
     return names;
   }
 
-  /** The server has not closed what it was asked to. */
+  /** The server has not closed these names: they are to be closed again. */
   closeAgain(names: readonly string[]): void {
     this.#evicted.push(...names);
   }
@@ -174,7 +174,7 @@ export class PreparedStatements {
     this.#keepCounted(known);
   }
 
-  /** What the server has prepared may not be valid any more. */
+  /** The server's prepared statements may not be valid any more. */
   discardAll(): void {
     for (let known = this.#kept.shift(); known !== undefined; known = this.#kept.shift()) {
       this.#evicted.push(known.statement!.name);
@@ -182,7 +182,7 @@ export class PreparedStatements {
     }
   }
 
-  /** The server has dropped all it had. */
+  /** The server has dropped all its prepared statements. */
   clear(): void {
     this.discardAll();
     while (this.#counted.shift() !== undefined);
@@ -215,7 +215,7 @@ export class PreparedStatements {
     return known;
   }
 
-  /** Forgets what is in no list any more. */
+  /** Forgets a text that is in neither list any more. */
   #drop(known: Known): void {
     known.statement = null;
     const variants = this.#known.get(known.text)!;

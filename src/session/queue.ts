@@ -20,7 +20,7 @@ export class StatementEntry {
   isSent = false;
   /** Whether its transaction has been begun for it, ahead of it. */
   begunAhead = false;
-  /** Whether it has been sent twice, which is not done again. */
+  /** Whether it has been sent a second time; there is no third. */
   sentAgain = false;
   #listeners: (() => void)[] | null = null;
 
@@ -115,7 +115,7 @@ export class StatementQueue {
     return (this.#lock = new ExclusiveLock());
   }
 
-  /** Whoever had the lock has ended; should he have left something, it is the next to be taken. */
+  /** Ends the lock. Entries that its holder has left are taken next. */
   unlock(): void {
     const left = this.#lock?.waiting.drain() ?? [];
     this.#lock = null;

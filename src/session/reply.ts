@@ -13,7 +13,7 @@ export type Protocol = 'extended' | 'simple';
 export interface Execution {
   readonly statement: ServerStatement;
   readonly described: boolean;
-  /** A BEGIN that rides along: its result is nobody's. */
+  /** Whether this is a BEGIN that rides along, whose result is discarded. */
   readonly isBegin: boolean;
   /** How its rows were asked for, where the columns were known; null: as text. */
   readonly plan: RowPlan | null;
@@ -36,7 +36,7 @@ export type Reply = StatementReply | SyncReply;
 export class SyncReply {
   readonly kind = 'sync';
   readonly segment: Segment;
-  /** Who waits for it; null: the segment was ended by what came behind it. */
+  /** The entry that waits for the Sync; null if the segment was ended by what came behind it. */
   readonly entry: SyncEntry | null;
   readonly bytes = 5;
   error: Error | null = null;
@@ -63,7 +63,7 @@ export class StatementReply {
   /** Whether the Sync behind it has been written: from then on nothing more may be sent for it. */
   synced = false;
 
-  /** Why it has failed. The server's own error comes before that of a loader. */
+  /** The statement's error. The server's own takes precedence over that of a loader. */
   error: Error | null = null;
   /** Whether the server has refused it, or we have: no other error is to take the place of `error`. */
   refused = false;
@@ -84,7 +84,7 @@ export class StatementReply {
   pingedAt: number | null = null;
   /** Statements the server is yet to confirm, in the order they were sent. */
   parsing: readonly ServerStatement[] = NONE;
-  /** The statements that are closed on the server on its way, in this order. */
+  /** Prepared statements that are closed on the server along with this one, in this order. */
   closing: readonly string[] = NONE;
   executions: Execution[] = [];
   #closed = 0;
@@ -114,7 +114,7 @@ export class StatementReply {
     this.#closed++;
   }
 
-  /** What the server has not closed: it skips what comes behind an error. */
+  /** The names that the server has not closed, since it skips everything behind an error. */
   get unclosed(): readonly string[] {
     return this.closing.slice(this.#closed);
   }
@@ -177,7 +177,7 @@ export class StatementReply {
   /** A statement is complete; `tag` is null if it was empty. */
   onComplete(tag: string | null): void {
     const execution = this.executions[this.#executed];
-    // What was not described, or is not complete, would pass for a result without columns, or rows.
+    // Accepting an undescribed or incomplete result would pass it off as one without columns, or rows.
     const isExpected =
       this.protocol === 'simple' ||
       (execution !== undefined && (this.#isDescribed || this.#copying !== null));
@@ -198,7 +198,7 @@ export class StatementReply {
     this.decoder = null;
   }
 
-  /** The server is ready for the next: it has failed, or was left, or there is all of its answer. */
+  /** The server is ready for the next statement: this one has failed, was left, or its answer is complete. */
   expectEnd(): void {
     const { portal, exchange } = this.entry.request;
     if (this.error !== null || exchange?.left === true) return;
@@ -213,7 +213,7 @@ export class StatementReply {
   get mayMakeTable(): boolean {
     const { text } = this.entry.request;
     const statement = this.executions[this.#executed]?.statement;
-    // A prepared statement has to be looked at once only.
+    // The result is kept with a prepared statement, so that its text is scanned only once.
     return statement === undefined ? mayMakeTable(text) : (statement.mayMakeTable ??= mayMakeTable(text));
   }
 
@@ -235,7 +235,7 @@ export class StatementReply {
     return batch;
   }
 
-  /** It has failed: what there is of its rows is still somebody's. */
+  /** Hands over the rows that came before the statement failed. */
   handOver(): void {
     if (this.rows.length > 0) this.entry.request.exchange?.onRows(this.takeBatch());
   }

@@ -4,7 +4,7 @@ import { Fifo } from './fifo.js';
 import { BATCH_BYTES, MOST_UNREAD_BYTES } from './limits.js';
 import type { StatementRequest, StatementResult } from './statement.js';
 
-/** How many rows the first batch has, and any batch at most, where its user has not said. */
+/** The rows of the first batch, and the most rows of any batch, where the user gives no size. */
 const FIRST_BATCH = 16;
 const MOST_ROWS = 8192;
 
@@ -25,7 +25,7 @@ export class RowStream implements Exchange {
   #error: unknown = null;
   #left = false;
   #suspended = false;
-  /** Whether the server has made all rows that it was asked for: nothing can fail but the commit. */
+  /** Whether the server has made all rows that it was asked for, so that only the commit can fail. */
   #atRest = false;
   readonly #unread = new Fifo<RowBatch>();
   #unreadBytes = 0;
@@ -35,7 +35,7 @@ export class RowStream implements Exchange {
   /** How many rows the next batch is to have. */
   #size: number;
   #rowsBefore = 0;
-  /** What the batch that arrives has so far. */
+  /** The rows of the arriving batch so far. */
   #rows = 0;
   #bytes = 0;
   #patience: NodeJS.Timeout | null = null;
@@ -97,9 +97,9 @@ export class RowStream implements Exchange {
   }
 
   /**
-   * Ends it before its last row. A batch that is on its way in a transaction may take its time, within a limit, since to cancel it
-   * would fail the transaction. Resolves when the session is free for others: with what the server says if nothing was left to be
-   * done but to commit, and that has failed; else with null, since what fails among rows that nobody wants is nobody's.
+   * Ends the stream before its last row. Within a transaction the batch under way may take its time, within a limit, since a cancel
+   * request would fail the transaction. Resolves when the session is free for others: with the server's error if only the commit was
+   * left and failed; else with null, since errors among unread rows concern no caller.
    */
   async stop(): Promise<Error | null> {
     if (!this.#ended) this.#leave(true);
@@ -158,7 +158,7 @@ export class RowStream implements Exchange {
   #leave(mayTakeItsTime: boolean): void {
     if (this.#ended) return;
     if (this.#left) {
-      // Whoever waits no longer does not want it to take its time either.
+      // A caller that stops waiting has no use for the rest of the batch either.
       if (!mayTakeItsTime && this.#patience !== null) this.#cancelSoon(false);
       return;
     }
@@ -176,7 +176,7 @@ export class RowStream implements Exchange {
     else this.#cancelSoon(mayTakeItsTime && link.inTransaction);
   }
 
-  /** The server is at work on rows: it gets a moment to finish them. */
+  /** The server is making rows: gives it a moment to finish, then cancels. */
   #cancelSoon(mayTakeItsTime: boolean): void {
     const link = this.#link!;
     if (this.#patience !== null) clearTimeout(this.#patience);
@@ -189,7 +189,7 @@ export class RowStream implements Exchange {
     );
   }
 
-  /** Grows slowly and shrinks at once, since rows may be of any size. */
+  /** The size of the next batch: it grows slowly and shrinks at once, since rows may be of any size. */
   #nextSize(): number {
     if (this.#fixedSize !== null) return this.#fixedSize;
     const rowBytes = Math.max(1, this.#bytes / Math.max(1, this.#rows));
@@ -211,7 +211,7 @@ export class RowStream implements Exchange {
 
   #over(): void {
     this.#ended = true;
-    // Whoever comes next has the network, although rows may still wait to be read.
+    // The next statement needs the network, although rows may still be unread.
     this.#resume();
     if (this.#patience !== null) clearTimeout(this.#patience);
     this.#wakeUp();

@@ -1,13 +1,13 @@
 import * as errors from '../errors/index.js';
 import type { StatementRequest } from './statement.js';
 
-// The library speaks UTF-8. A session whose client_encoding somebody has changed goes on for as long as nothing is said beyond ASCII,
-// which all encodings of a client have in common; the rest would be read, and stored, as something else.
+// The library speaks UTF-8. A session with another client_encoding may go on as long as all texts are ASCII, which is the same in every
+// client encoding. Any other text would be read, and stored, as something else.
 
 const NULL = -1;
 const ASCII = /^[\x00-\x7f]*$/; // eslint-disable-line no-control-regex -- that is what ASCII is
 
-/** What dates in another style than ISO can't be read without. */
+/** The settings that dates in another style than ISO are read by. */
 const FOR_DATES = ['DateStyle', 'TimeZone'];
 
 /** The settings of a session that the server reports, such as `server_version`, and what is in doubt until it reports again. */
@@ -48,14 +48,14 @@ export class ServerSettings {
     this.foreignEncoding = isForeign ? encoding : this.#encodingInDoubt ? IN_DOUBT : null;
   }
 
-  /** A statement has been done that may have changed any setting, which the server reports before its next ReadyForQuery. */
+  /** A statement has ended that may have changed any setting; the server reports changes before its next ReadyForQuery. */
   doubtDates(): void {
     if (this.#datesInDoubt) return;
     this.#datesInDoubt = true;
     for (const name of FOR_DATES) this.certain.delete(name);
   }
 
-  /** ReadyForQuery: what has changed has been reported. */
+  /** ReadyForQuery has come: all changes have been reported. */
   trustDates(): void {
     if (!this.#datesInDoubt) return;
     this.#datesInDoubt = false;

@@ -74,14 +74,14 @@ export class Session extends BackendConnection {
 
   /**
    * Executes a statement when its turn comes. Resolves with its results, one for each statement in its text. It is queued before
-   * this returns. Whoever has the session exclusively passes the lock.
+   * this returns. The holder of the exclusive lock passes `lock`.
    */
   submit(request: StatementRequest, lock?: ExclusiveLock): Promise<readonly StatementResult[]> {
     if (!tracers.query.watched || this.#isNeedless(request)) return this.#submit(request, lock);
     return traceQuery(request, this.described, () => this.#submit(request, lock));
   }
 
-  /** Whether it is known already that there is nothing to be done, such as a commit without a transaction. */
+  /** Whether there is certainly nothing to do, such as a commit without a transaction. */
   #isNeedless({ onlyIf }: StatementRequest): boolean {
     if (onlyIf === undefined || !this.quiet) return false;
     return (this.transactionStatus === TransactionStatus.IDLE) === (onlyIf === 'in transaction');
@@ -116,8 +116,8 @@ export class Session extends BackendConnection {
   }
 
   /**
-   * Null if more statements may be submitted; else as much waits or is in flight as there are limits for, and the promise resolves when
-   * half of it is done with.
+   * Null if more statements may be submitted. If a limit of waiting or sent statements has been reached, a promise that resolves when
+   * half of them are done.
    */
   room(): Promise<void> | null {
     return this.sender.room();
@@ -130,7 +130,7 @@ export class Session extends BackendConnection {
 
   /**
    * Executes a COPY when its turn comes. Resolves when the server is ready for the data, or has some. Until it has ended, other
-   * statements are refused: one that waited for it, in the loop that feeds it say, would wait for ever.
+   * statements are refused: a statement in the loop that feeds the COPY, for example, would wait for ever.
    */
   copy(request: StatementRequest, lock?: ExclusiveLock): Promise<CopyChannel> {
     return new Promise((resolve, reject) => {
@@ -152,8 +152,8 @@ export class Session extends BackendConnection {
   }
 
   /**
-   * Executes a statement when its turn comes, and fetches its rows as they are wanted, `size` at a time. Until it has ended,
-   * other statements are refused, as during a COPY.
+   * Executes a statement when its turn comes, and fetches its rows on demand, `size` at a time. Until it has ended, other
+   * statements are refused, as during a COPY.
    */
   stream(request: StatementRequest, size: number | null): RowStream {
     return new RowStream(size, { ...request, executions: request.executions ?? [[]] }, (sent) =>
@@ -161,12 +161,12 @@ export class Session extends BackendConnection {
     );
   }
 
-  /** Why nothing can be executed now; null if it can. */
+  /** The error for a statement that can't be executed now; null if it can. */
   #refusal(text: string | null): Error | null {
     return this.transport.phase === 'open' ? this.#refusalInExchange(text) : this.unusable(text);
   }
 
-  /** Raises `ProgrammingError` if a COPY or a stream has the session to itself: what was to wait for its end could wait for ever. */
+  /** Raises `ProgrammingError` if a COPY or a stream has the session to itself: a call that waited for its end could wait for ever. */
   checkNoExchange(): void {
     const refusal = this.#refusalInExchange(null);
     if (refusal !== null) throw refusal;
@@ -174,7 +174,7 @@ export class Session extends BackendConnection {
 
   #refusalInExchange(text: string | null): Error | null {
     const request = this.#exchanging?.request;
-    // To wait for one that is on its way out is safe.
+    // Waiting for an exchange that is ending is safe.
     if (request?.exchange?.left !== false) return null;
     return busyWithExchange(request, text);
   }
@@ -280,8 +280,8 @@ export class Session extends BackendConnection {
   // --- giving up
 
   /**
-   * Ends one statement, which rejects with `reason`: it is dropped if it waits, and cancelled if it runs and nothing else can be hit.
-   * Resolves when it has been answered, or has not been within the limit for a cancel request.
+   * Ends one statement, which rejects with `reason`: a waiting one is dropped, a running one is cancelled if the request can hit nothing
+   * else. Resolves when it has been answered, or the limit for a cancel request has passed.
    */
   async abandon(request: StatementRequest, reason: Error): Promise<void> {
     const entry = this.#find(request);
@@ -313,8 +313,8 @@ export class Session extends BackendConnection {
   }
 
   /**
-   * Ends everything submitted so far: what waits is never sent, what runs is cancelled. Each rejects with `reason`. Resolves
-   * when the server has answered, or the session has been given up.
+   * Ends everything submitted so far: waiting statements are never sent, running ones are cancelled. Each rejects with `reason`.
+   * Resolves when the server has answered, or the session has been given up.
    */
   async abandonAll(reason: Error): Promise<void> {
     for (const entry of this.queue.drain()) {
@@ -322,7 +322,7 @@ export class Session extends BackendConnection {
       else entry.reject(reason);
     }
     this.sender.endSegment();
-    // Whoever waits for room need not.
+    // Callers that wait for room are released.
     this.sender.pump();
     if (this.inFlight.length === 0) return;
     for (const reply of this.inFlight) {
@@ -336,8 +336,8 @@ export class Session extends BackendConnection {
   }
 
   /**
-   * Asks the server to cancel what is running, if anything is. Resolves when the request has been dealt with; for a COPY or a stream,
-   * of which a server that waits for its user's next step would not hear, when that has been ended by its own means.
+   * Asks the server to cancel the running statement, if there is one. Resolves when the request has been dealt with. A COPY or a
+   * stream is ended by its own messages instead, since a server that waits for its user's next step does not notice a cancel request.
    */
   async cancelRunning(): Promise<void> {
     const { head } = this.inFlight;
@@ -386,8 +386,8 @@ export class Session extends BackendConnection {
   // --- the end
 
   /**
-   * Says goodbye and closes the socket. What still runs is cancelled, so that the server does not go on with it, and rejects
-   * like everything that waits. Resolves when the socket is closed, a few seconds later at most.
+   * Sends Terminate and closes the socket. A running statement is cancelled, so that the server does not go on with it, and rejects,
+   * as waiting ones do. Resolves when the socket is closed, a few seconds later at most.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();

@@ -9,12 +9,12 @@ import { SCRAM, SCRAM_PLUS, ScramClient, type ChannelBinding } from '../wire/scr
 /** How long connecting may take, in seconds, where neither the caller nor `connect_timeout` says. Psycopg's own limit. */
 export const DEFAULT_CONNECT_TIMEOUT = 130;
 
-/** What a sign-in needs of its connection. */
+/** The parts of a connection that a sign-in uses. */
 export interface SignInChannel {
   /** The server's certificate, in DER; null if the connection is not encrypted. */
   readonly certificate: Buffer | null;
   send(message: Buffer): void;
-  /** The connection is to be given up. */
+  /** Gives the connection up. */
   refuse(error: errors.DatabaseError): void;
 }
 
@@ -24,12 +24,12 @@ const METHODS: ReadonlyMap<number, AuthMethod> = new Map([
   [Auth.Sasl, 'scram-sha-256'],
 ]);
 
-/** How far a sign-in is. A password that has been sent is all there is to it: 'proven' as well. */
+/** The progress of a sign-in. A password that has been sent completes it: such a sign-in counts as 'proven'. */
 type Step = 'begun' | 'asked' | 'answering' | 'answered' | 'proven' | 'done';
 
 /**
- * Answers what the server asks for until it lets us in, and refuses a server that asks for something that is not allowed, or
- * that does not prove itself where it has to.
+ * Answers the server's authentication requests. Refuses a request that the settings do not allow, and a server that does not
+ * prove itself where it has to.
  */
 export class SignIn {
   readonly #login: Login;
@@ -44,7 +44,7 @@ export class SignIn {
     this.#channel = channel;
   }
 
-  /** Whether the server has let us in. */
+  /** Whether the server has accepted the sign-in. */
   get done(): boolean {
     return this.#step === 'done';
   }
@@ -194,7 +194,7 @@ export class SignIn {
   }
 }
 
-/** Before the server has let us in, it can only ask for a proof, or refuse. */
+/** Whether a message may come before the server has accepted the sign-in: a request for a proof, or a refusal. */
 export function mayComeBeforeSignIn(type: number): boolean {
   return type === Backend.Authentication || type === Backend.ErrorResponse || type === Backend.NoticeResponse;
 }

@@ -15,7 +15,7 @@ import type { ServerSettings } from './server-settings.js';
 import { statusFromByte, type TransactionStatus } from './status.js';
 import type { ResponseFields, Transport } from './transport.js';
 
-/** From the first message of the server to its being ready: the sign-in, its settings, and the key of its cancel requests. */
+/** The start of a session, from the server's first message to ReadyForQuery: the sign-in, its settings, and the key of its cancel requests. */
 export class Startup {
   readonly #transport: Transport;
   readonly #engine: Engine;
@@ -58,7 +58,7 @@ export class Startup {
     }
     let ready: TransactionStatus | null = null;
     switch (type) {
-      // Nobody listens yet who could hear of it; a trigger on login may send either.
+      // No listener exists yet; a login trigger may send either message.
       case Backend.NoticeResponse:
       case Backend.NotificationResponse:
         return;
@@ -67,7 +67,7 @@ export class Startup {
         return;
       case Backend.Authentication: {
         this.#signIn.onRequest(bytes.subarray(start, end));
-        // postgres.js hears only that we are in.
+        // postgres.js is told only that the sign-in has succeeded.
         if (!this.#signIn.done) return;
         break;
       }
@@ -97,7 +97,7 @@ export class Startup {
     this.#transport.violation(detail, 'the connection was being started');
   }
 
-  /** The server does not let us in; before it knows who we are, it might in another way. */
+  /** The server refuses the sign-in; before it knows the user, it may accept another encryption. */
   #onRefusal(fields: ResponseFields): void {
     const error = refusal(errors.errorFromResponse(fields), describeAddress(this.#transport.address));
     if (!this.#signIn.done) {

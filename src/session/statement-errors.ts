@@ -21,7 +21,7 @@ export function canceled({ request }: StatementEntry): Error {
   });
 }
 
-/** A statement that a COPY or a stream, which has the connection to itself, does not let through. */
+/** The error of a statement during a COPY or a stream, which has the connection to itself. */
 export function busyWithExchange(running: StatementRequest, query: string | null): Error {
   return new errors.ProgrammingError(
     `the connection is busy with '${running.text.slice(0, 100)}', which has it to itself until it has been read or written to` +
@@ -64,14 +64,14 @@ export function outdatedInTransaction(error: errors.Error): Error {
   );
 }
 
-/** A row that could not be made of what the server sent. */
+/** The error of a result whose loader failed on a value. */
 export function loadError(cause: unknown, text: string): Error {
   if (cause instanceof errors.Error) return cause;
   const detail = cause instanceof Error ? cause.message : thrownText(cause);
   return new errors.DataError(`a loader failed on a value of the result: ${detail}`, { cause, query: text });
 }
 
-/** A COPY where nobody has, or wants, its data. */
+/** The error of a COPY that was executed without a source or receiver of its data. */
 export function copyRefused(text: string): Error {
   return new errors.ProgrammingError('COPY cannot be used with execute(); use copy() instead', {
     query: text,

@@ -19,19 +19,19 @@ export class Transport {
   readonly socket: Socket;
   readonly address: ServerAddress;
   readonly login: Login;
-  /** What cancel requests show. */
+  /** The key that cancel requests present. */
   key: BackendKey = { pid: 0, secret: 0 };
   phase: Phase = 'starting';
-  /** The fields of a FATAL error: what the server said last is what everybody hears. */
+  /** The fields of a FATAL error: the last error of the server, which all statements reject with. */
   fatal: ResponseFields | null = null;
-  /** What it was lost by; null as long as it is there, or if it was closed. */
+  /** Why the connection was lost; null while it is open, or if it was closed. */
   lost: Error | null = null;
   /** Resolves when the socket is closed. */
   readonly closed: Promise<void>;
   readonly #onClosed: () => void;
   #limits: TimeLimits = limitsFor(0);
   #socketError: Error | null = null;
-  /** What a write has failed with, where the server's last words are still to be read. */
+  /** The error of a failed write, while the server's earlier messages are still to be read. */
   #writeError: Error | null = null;
   #location: ErrorConnection | null = null;
 
@@ -69,12 +69,12 @@ export class Transport {
     }));
   }
 
-  /** How long the session's waits last at most. */
+  /** The longest waits of the session. */
   get limits(): TimeLimits {
     return this.#limits;
   }
 
-  /** How long a message of the server's takes to answer one of ours, in seconds. */
+  /** The time in which the server answers a message, in seconds. */
   set roundTrip(seconds: number) {
     this.#limits = limitsFor(seconds);
   }
@@ -104,7 +104,7 @@ export class Transport {
     if (!this.socket.destroyed) this.socket.resume();
   }
 
-  /** Gives it up: `error` is what everybody hears. */
+  /** Gives the connection up: all statements reject with `error`. */
   fail(error: Error): void {
     if (this.phase === 'closed') return;
     this.lost ??= error;
@@ -112,7 +112,7 @@ export class Transport {
     this.#onClosed();
   }
 
-  /** Gives it up, since the server has sent what it can't have. `awaited` says what was in flight. */
+  /** Gives the connection up after a message that the protocol does not allow. `awaited` says what was in flight. */
   violation(detail: string, awaited: string): void {
     this.fail(
       connectionError(
@@ -123,13 +123,13 @@ export class Transport {
     );
   }
 
-  /** Names what the socket was closed by, unless that is known. */
+  /** Notes why the socket was closed, unless that is known. */
   explainLoss(duringStartup: boolean): void {
     this.lost ??= this.#explanation(duringStartup);
   }
 
   #explanation(duringStartup: boolean): Error {
-    // What the server said comes before what became of the socket.
+    // The server's error says more than the socket's.
     if (this.fatal !== null) return errors.errorFromResponse(this.fatal);
     const cause = this.#socketError ?? this.#writeError;
     if (cause !== null) {
@@ -137,7 +137,7 @@ export class Transport {
         `the connection to the server at ${describeAddress(this.address)} was lost: ${cause.message}`,
         cause,
       );
-      // One that ended TLS has said why: it is not unreachable.
+      // A TLS alert names its reason; the server is reachable.
       return isTlsAlert(cause) ? lost : failedAs('unreachable', lost);
     }
     if (!duringStartup) return connectionError('the server closed the connection unexpectedly');
@@ -147,7 +147,7 @@ export class Transport {
     );
   }
 
-  /** Why the session can't be used any more: what the server said last, where it said something. */
+  /** The error of a session that can't be used any more: the server's last error, if it sent one. */
   unusable(query: string | null = null): Error {
     const error = this.#unusable(query);
     locate(error, this.location);
@@ -169,8 +169,8 @@ export class Transport {
   }
 
   /**
-   * Node destroys a socket whose write has failed, and with it what the server has said before, unread: why it ended the connection.
-   * So the socket is destroyed only when that has been read.
+   * Delays the destruction of a socket whose write has failed. Node would destroy it at once, and with it the unread message in
+   * which the server says why it ended the connection.
    */
   #keepLastWords(): void {
     const { socket } = this;
@@ -182,24 +182,24 @@ export class Transport {
         if (timer !== null) clearTimeout(timer);
         return destroy(error);
       }
-      // All that is written before the first failure is told of fails, too.
+      // Writes made before the first failure is reported fail as well.
       if (this.#writeError !== null) return socket;
       this.#writeError = error;
-      // What TLS has decrypted would be dropped behind an error.
+      // TLS would drop decrypted data behind an error.
       socket.push = (bytes: Buffer | null) => {
         if (bytes === null) socket.destroy();
         else socket.emit('data', bytes);
         return true;
       };
       timer = setTimeout(() => {
-        // Behind a turn of the event loop that was late, what has arrived is read first.
+        // After a late turn of the event loop, arrived data is read first.
         setImmediate(() => destroy(error));
       }, this.limits.lastWords * 1000);
       return socket;
     };
   }
 
-  /** The server has said why it ends the connection: there is nothing more to be waited for. */
+  /** The server has said why it ends the connection: no further message is awaited. */
   onFatal(fields: ResponseFields): void {
     this.fatal = fields;
     if (this.#writeError !== null) this.socket.destroy();
