@@ -6,14 +6,14 @@ import { CORE, type ConnectionCore } from './connection-core.js';
 import { runInTransaction, AsyncTransaction } from './transaction.js';
 import { runUnit } from './unit-of-work.js';
 
-/** How long the server may take to answer the ROLLBACK of a connection that comes back, in seconds, before that is given up. */
+/** The limit for the answer to the ROLLBACK of a returned connection, in seconds; after it the connection is given up. */
 const ROLLBACK_LIMIT = 5;
 
 /** How a checkout ended. */
 export interface CheckoutEnd {
   /** Whether the session is alive and idle, fit for the next borrower. */
   readonly usable: boolean;
-  /** Whether writes were rolled back that nobody had committed. */
+  /** Whether uncommitted writes were rolled back. */
   readonly uncommittedWrites: boolean;
   /** Why it is not usable. */
   readonly error?: unknown;

@@ -44,9 +44,9 @@ export interface CoreParts {
 }
 
 /**
- * What stands behind an `AsyncConnection` and its cursors: the borrowed session, how its transactions begin, and whether
- * it may still be used. The pool makes a fresh one for each checkout and cuts it off on return. The session knows it, which must
- * not keep a connection from being collected that its user has lost: so it knows nothing of that. @internal
+ * The internals of an `AsyncConnection` and its cursors: the borrowed session, how its transactions begin, and whether it may still be
+ * used. The pool makes a fresh core for each checkout and cuts it off on return. The session refers to the core, and must not keep
+ * a lost connection from being garbage-collected; so the core does not refer to the connection. @internal
  */
 export class ConnectionCore implements SessionUser {
   readonly session: Session;
@@ -91,7 +91,7 @@ export class ConnectionCore implements SessionUser {
     return (this.#blocks ??= []);
   }
 
-  /** Who is called with each notice of the server. */
+  /** The handlers that are called with each notice of the server. */
   get noticeHandlers(): Handlers<errors.Diagnostic> {
     return (this.#noticeHandlers ??= new Handlers('notice', this.#parts.noticeHandlers));
   }
@@ -102,7 +102,7 @@ export class ConnectionCore implements SessionUser {
 
   /** @internal */
   onNotice(fields: ResponseFields): void {
-    // What the pool does with the session afterwards is not its borrower's.
+    // Notices that come after the return belong to the pool, not to the borrower.
     const handlers = this.#returned ? this.#parts.noticeHandlers : this.noticeHandlers;
     tellNotice(this.session, handlers, fields);
   }
@@ -151,8 +151,8 @@ export class ConnectionCore implements SessionUser {
   }
 
   /**
-   * Whether it was alive until its user closed it or gave it back: what was not committed by then was not meant to be. One that
-   * was lost, or closed by its pool, was not ended by its user, whatever he does afterwards.
+   * Whether it was alive until its user closed it or gave it back, so that uncommitted work was left uncommitted on purpose. A
+   * connection that was lost, or closed by its pool, was not ended by its user, even if the user closes it afterwards.
    */
   get endedByUser(): boolean {
     return this.#endedByUser;
@@ -165,7 +165,7 @@ export class ConnectionCore implements SessionUser {
     return isOpen && this.record.wrote;
   }
 
-  /** Whether it was closed with writes that nobody had committed. */
+  /** Whether it was closed with uncommitted writes. */
   get leftWrites(): boolean {
     return this.#leftWrites;
   }
@@ -179,8 +179,8 @@ export class ConnectionCore implements SessionUser {
   }
 
   /**
-   * Calls `listener` once when the connection can't be used any more: it is returned, closed or lost. Returns what takes the listener
-   * off again.
+   * Calls `listener` once when the connection can't be used any more: it is returned, closed or lost. Returns a function that removes
+   * the listener.
    */
   onEnd(listener: () => void): () => void {
     const fromHere = (this.#cutOff ??= new OneTimeEvent()).listen(listener);
@@ -191,7 +191,7 @@ export class ConnectionCore implements SessionUser {
     };
   }
 
-  /** Closes the session. Resolves with whether writes were left that nobody had committed, which is told once. */
+  /** Closes the session. Resolves with whether there were uncommitted writes; only the first call reports them. */
   async close(): Promise<boolean> {
     this.#endedByUser ||= !this.session.closed;
     const wrote = this.hasUncommittedWrites;
@@ -212,7 +212,7 @@ export class ConnectionCore implements SessionUser {
     }
   }
 
-  /** Raises what a use of the connection would if it has been returned, closed or lost. */
+  /** Raises the error of a use after the connection was returned, closed or lost. */
   checkUsable(): void {
     this.checkNotReturned();
     if (this.session.closed) throw this.session.unusable();
@@ -231,7 +231,7 @@ export class ConnectionCore implements SessionUser {
   request(statement: CoreStatement): StatementRequest {
     const { settings } = this;
     const block = this.#blocks?.at(-1);
-    // A text that has values in it is not for messages.
+    // Messages must not show a text that has values in it.
     if (block !== undefined) block.lastStatement = statement.shown === undefined ? statement.text : null;
     const begin = settings.autocommit && statement.inTransaction !== true ? null : beginStatement(settings);
     return {

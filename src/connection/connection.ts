@@ -70,7 +70,7 @@ export interface ConnectOptions<R = TupleRow> {
 /** Options of the calls of a connection that wait, and have no other option. */
 export interface WaitOptions {
   /**
-   * Ends the wait when it is aborted, which rejects with its reason: what waits for its turn is never sent, what runs is
+   * Ends the wait when it is aborted; the call rejects with its reason. A statement that waits is never sent, a running one is
    * cancelled. The connection stays usable.
    */
   signal?: AbortSignal | undefined;

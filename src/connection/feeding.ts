@@ -4,7 +4,7 @@ import type { ConnectionCore } from './connection-core.js';
 
 const feedings = new AsyncLocalStorage<Feeding>();
 const DONE = Promise.resolve({ done: true as const, value: undefined });
-/** How many there are: mostly none, and every use of a connection asks. */
+/** The number of sources in use: usually 0, and checked at every use of a connection. */
 let count = 0;
 
 /**

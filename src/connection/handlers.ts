@@ -26,7 +26,7 @@ export class Handlers<Event> {
     this.#added = [...this.#added, { handler, call: AsyncResource.bind(handler, 'usingpg.handler') }];
   }
 
-  /** Takes off the handler, once if it was added several times. Returns whether there was one. */
+  /** Removes the handler, once if it was added several times. Returns whether there was one. */
   remove(handler: (event: Event) => void): boolean {
     const index = this.#added.findIndex((added) => added.handler === handler);
     if (index < 0) return false;
@@ -34,7 +34,7 @@ export class Handlers<Event> {
     return true;
   }
 
-  /** Calls each of them; one that throws is warned of, and harms nobody. */
+  /** Calls each handler. A handler that throws raises a process warning; the others are called all the same. */
   tell(event: Event): void {
     for (const { call } of this.#added) {
       try {

@@ -4,10 +4,10 @@ import type { ResponseFields } from '../session/transport.js';
 import type { Session } from '../session/session.js';
 import type { Handlers } from './handlers.js';
 
-/** Hears of a notice of the server. */
+/** A function that is called with each notice of the server. */
 export type NoticeHandler = (notice: errors.Diagnostic) => void;
 
-/** Tells handlers, and those who watch, of a notice on this session. */
+/** Passes a notice to the handlers, and to the diagnostics channel. */
 export function tellNotice(
   session: Session,
   handlers: Handlers<errors.Diagnostic>,

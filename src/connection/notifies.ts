@@ -21,7 +21,7 @@ export class Notify {
   }
 }
 
-/** Hears of a notification. */
+/** A function that is called with each notification. */
 export type NotifyHandler = (notify: Notify) => void;
 
 /** Options of `notifies()`. */
@@ -43,12 +43,12 @@ export class Notifications {
   readonly handlers: Handlers<Notify>;
   readonly #core: ConnectionCore;
   readonly #kept = new Fifo<Notify>();
-  /** How many have come behind those that are kept, and were too many. */
+  /** How many notifications have been dropped, since too many were kept. */
   #dropped = 0;
-  /** Whether `notifies()` has been called: somebody is going to fetch what is kept. */
+  /** Whether `notifies()` has been called, so that kept notifications are going to be fetched. */
   #fetched = false;
   #looping = false;
-  /** Has the loop that waits look again. */
+  /** Makes the waiting loop look again. */
   #wake: (() => void) | null = null;
 
   constructor(core: ConnectionCore, handlers: Handlers<Notify>) {
@@ -58,13 +58,13 @@ export class Notifications {
 
   receive(notify: Notify): void {
     if (this.#core.returned) return;
-    // With a handler, and without a loop to come, nobody would ever fetch it.
+    // With a handler, and without a call of notifies(), kept notifications would never be fetched.
     if (this.#fetched || this.handlers.isEmpty) this.#keep(notify);
     this.handlers.tell(notify);
   }
 
   #keep(notify: Notify): void {
-    // Once one is missing, those behind it are too, so that a loop can tell where.
+    // Once one is dropped, all later ones are, so that the loop can report where the gap is.
     if (this.#dropped > 0 || this.#kept.length >= MOST_KEPT) this.#dropped++;
     else this.#kept.push(notify);
     this.#wake?.();
@@ -115,7 +115,7 @@ export class Notifications {
         this.#core.checkNotReturned();
         if (!isLastRound && systemClock.now() >= deadline) {
           await whatHasArrived();
-          // What comes from now on is for the next loop.
+          // Notifications that come from now on are for the next loop.
           isLastRound = true;
           left = Math.min(left, this.#kept.length + (this.#dropped > 0 ? 1 : 0));
           continue;
@@ -123,7 +123,7 @@ export class Notifications {
         const notify = this.#kept.shift();
         if (notify !== undefined) {
           left--;
-          // Whoever takes the last one by next() has no reason to come back for the end.
+          // A caller that takes the last one by next() may not come back for the end.
           if (left === 0) end();
           yield notify;
         } else if (this.#dropped > 0) {
@@ -148,8 +148,8 @@ export class Notifications {
   }
 
   /**
-   * Waits for whatever a loop has to look at: a notification, the deadline, an abort, the end of the connection. Only meanwhile is
-   * there anything of the loop that anybody else knows of: one that is left unfinished is simply forgotten.
+   * Waits for anything that the loop has to look at: a notification, the deadline, an abort, the end of the connection. The loop is
+   * registered elsewhere only during this wait, so that an unfinished loop leaves nothing behind.
    */
   async #arrival(deadline: number, signal: AbortSignal | undefined): Promise<void> {
     const undo: (() => void)[] = [];
@@ -172,7 +172,7 @@ export class Notifications {
   }
 }
 
-/** Resolves when what has reached this machine by now has been read: the sockets have had their turn. */
+/** Resolves when everything that has reached this machine so far has been read: the sockets have had their turn. */
 async function whatHasArrived(): Promise<void> {
   await sleep(0);
   await tick();

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import * as errors from '../errors/index.js';
 
-/** The innermost block whose callback the code that runs was called from, of whatever connection. */
+/** The innermost block, of any connection, whose callback has called the running code. */
 const enclosing = new AsyncLocalStorage<Block>();
 
 /** What a block can be: on its way, open, on its way out, or over; one that `could not be opened` stays, as in Psycopg. */
@@ -28,8 +28,8 @@ export const SHOWN_STATE: Readonly<Record<BlockState, string>> = {
 };
 
 /**
- * A transaction block as its connection knows it, and as the asynchronous context of its callback does. Both may outlive the
- * connection that its user holds, so it knows nothing of that.
+ * A transaction block as its connection and the asynchronous context of its callback know it. Both may outlive the `AsyncConnection`,
+ * so a block does not refer to it.
  */
 export class Block {
   state: BlockState = 'opening';
@@ -37,7 +37,7 @@ export class Block {
   savepointName: string | null;
   /** The last statement that was executed on the connection while this was its innermost block. */
   lastStatement: string | null = null;
-  /** Whether it has a callback, so that it is known who is inside: what the callback calls, whenever and however. */
+  /** Whether the block has a callback: then all code that the callback calls, however late, is inside the block. */
   hasCallback = false;
   /** The block around its callback. */
   #outer: Block | null = null;
@@ -53,14 +53,14 @@ export class Block {
 
   /** Runs its callback: whatever that calls is inside. */
   run<T>(callback: () => T): T {
-    // Those that are over are passed by, so that a task that begins another from within itself for ever makes no endless chain.
+    // Ended blocks are skipped, so that a task that keeps starting tasks from within itself builds no endless chain.
     let outer = enclosing.getStore() ?? null;
     while (outer !== null && !outer.isOpen) outer = outer.#outer;
     this.#outer = outer;
     return enclosing.run(this, callback);
   }
 
-  /** Whether the code that runs was called from its callback. */
+  /** Whether this block's callback has called the running code. */
   get isAround(): boolean {
     let block = enclosing.getStore() ?? null;
     while (block !== null && block !== this) block = block.#outer;
@@ -76,11 +76,11 @@ export class Block {
 }
 
 /**
- * Refuses `block` if it would become part of another task's: `blocks` are those of the connection, from the outermost to the
- * innermost. `parent` is the one that it is expressly to be nested in; null: in the innermost, if the caller is inside that.
+ * Refuses `block` if it would become part of another task's block. `blocks` are those of the connection, from the outermost to the
+ * innermost. `parent` is the block that the caller names; null: the innermost block, if the caller is inside it.
  *
- * Who is inside a block with a callback is known. One without a callback belongs to whoever holds the connection, since its opener
- * goes on in no context of his own; but nobody is inside one that is being opened or ended.
+ * The asynchronous context tells whether a caller is inside a block with a callback. A block without one belongs to the holder of the
+ * connection, since its opener goes on in an unchanged context; but no caller is inside a block that is being opened or ended.
  */
 export function checkNesting(blocks: readonly Block[], block: Block, parent: Block | null): void {
   const open = blocks.filter(({ isOpen }) => isOpen);

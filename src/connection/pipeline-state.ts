@@ -27,9 +27,9 @@ export class PipelineState {
   readonly #owner: PipelineOwner;
   #depth = 0;
   #segment = new Segment();
-  /** Statements that have been sent, and whose outcome nobody has waited for. */
+  /** Statements that have been sent and whose outcome no caller awaits. */
   #sent: Set<Promise<unknown>> | null = null;
-  /** The first failure that nobody has been told of. */
+  /** The first failure that has not been reported to a caller. */
   #untold: { readonly error: unknown } | null = null;
 
   constructor(owner: PipelineOwner) {
@@ -56,7 +56,7 @@ export class PipelineState {
     }
   }
 
-  /** Looks after a statement that has been sent: should it fail and nobody be told, `sync()` tells. */
+  /** Watches a statement that has been sent: `sync()` reports its failure if no other call does. */
   watch(statement: Promise<readonly StatementResult[]>, text: string): void {
     // The session ends the segment before it.
     if (controlsTransaction(text)) this.#segment = new Segment();
@@ -76,14 +76,14 @@ export class PipelineState {
     sent.add(watched);
   }
 
-  /** Something has failed that no statement of the pipeline stands for: `sync()` tells. */
+  /** Notes a failure that belongs to no statement of the pipeline: `sync()` reports it. */
   failed(error: unknown): void {
-    // What has been skipped is not worth more words than what it was skipped for.
+    // The cause of a skip is worth more than the skip itself.
     if (this.#untold === null || this.#untold.error instanceof errors.PipelineAborted)
       this.#untold = { error };
   }
 
-  /** Somebody has been told of the failure. */
+  /** Notes that the failure has been reported. */
   told(error: unknown): void {
     if (this.#untold?.error === error || error instanceof errors.PipelineAborted) this.#untold = null;
   }

@@ -35,7 +35,7 @@ export class AsyncPipeline implements AsyncDisposable {
     this.#state.enter();
   }
 
-  /** Ends what has been sent so far, and waits for its answers. Rejects with the first error that nobody has been told of. */
+  /** Ends what has been sent so far, and waits for its answers. Rejects with the first error that has not been reported to a caller. */
   async sync(options: PipelineOptions = {}): Promise<void> {
     if (this.#left) throw new errors.ProgrammingError('the pipeline has been left');
     await this.#state.sync(options.signal);
@@ -54,7 +54,7 @@ export class AsyncPipeline implements AsyncDisposable {
   }
 }
 
-/** Runs `fn` in a pipeline. Its own error, if it throws, comes before what else has failed in the pipeline. */
+/** Runs `fn` in a pipeline. An error that `fn` throws takes precedence over other failures in the pipeline. */
 export async function runInPipeline<T>(
   connection: HasCore,
   fn: (pipeline: AsyncPipeline) => Promise<T>,

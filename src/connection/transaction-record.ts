@@ -16,17 +16,17 @@ export function wroteData({ tag, fields }: StatementResult): boolean {
   return !WRITES_NOTHING.test(tag) || (fields === null && tag.startsWith('SELECT'));
 }
 
-/** What the server's answers say of a connection's transactions: what the open one has done, and what has been committed. */
+/** The history of a connection's transactions, by the server's answers: what the open one has done, and whether any was committed. */
 export class TransactionRecord {
   /** Whether the open transaction has changed data, as far as is known. */
   wrote = false;
-  /** Whether the open transaction is that of a call which ends it itself, and tells its caller how: its writes are not the user's to commit. */
+  /** Whether the call that began the open transaction ends it and reports the outcome, so that its writes are not the user's to commit. */
   isOfCall = false;
   /** The error that the open transaction has failed with; null if it has not. */
   failure: errors.Error | null = null;
-  /** Whether something may have become permanent: by COMMIT, outside of transactions, or unknown to anybody. */
+  /** Whether something may have become permanent: by COMMIT, outside of transactions, or with unknown outcome. */
   committed = false;
-  /** The last statement was a COMMIT that the server answered with ROLLBACK: what the transaction had failed with, if that is known. */
+  /** Set if the last statement was a COMMIT that the server answered with ROLLBACK: the error that the transaction had failed with, if known. */
   #refusedCommit: { readonly failure: errors.Error | null } | null = null;
 
   /** A statement of this text has succeeded, which has left the session in `status`. */
@@ -61,7 +61,7 @@ export class TransactionRecord {
     else if (!WRITES_NOTHING.test(tag)) this.wrote = true;
   }
 
-  /** The refused COMMIT that was the last statement, told once; null if there was none. */
+  /** The refused COMMIT that was the last statement, returned once; null if there was none. */
   takeRefusedCommit(): { readonly failure: errors.Error | null } | null {
     const refused = this.#refusedCommit;
     this.#refusedCommit = null;
@@ -77,7 +77,7 @@ export class TransactionRecord {
         // Another transaction may have begun since.
         this.wrote = false;
       } else if (isOutside) {
-        // A SELECT counts, too: what the functions that it calls have done is not known.
+        // A SELECT counts as well, since its functions may have written.
         if (tag !== 'ROLLBACK') this.committed = true;
       } else if (!this.wrote && !this.isOfCall) {
         this.wrote = wroteData(result);

@@ -68,7 +68,7 @@ export class AsyncTransaction implements AsyncDisposable {
   #depth = 0;
   /** Whether the transaction had changed data before the block. */
   #wroteBefore = false;
-  /** The last end of the block that was asked for. */
+  /** The end of the block that was requested last. */
   #ending: Promise<void> | null = null;
 
   /** @internal Use `conn.transaction()` or `conn.withTransaction()`. */

@@ -28,7 +28,7 @@ export class Xid implements Iterable<number | string | null> {
   readonly bqual: string | null;
   /** When the transaction was prepared, if this comes from `tpcRecover()`. */
   readonly prepared: Date | null;
-  /** Who prepared it, if this comes from `tpcRecover()`. */
+  /** The role that prepared it, if this comes from `tpcRecover()`. */
   readonly owner: string | null;
   /** The database it was prepared in, if this comes from `tpcRecover()`. */
   readonly database: string | null;

@@ -1,10 +1,10 @@
 import { channels, type UncommittedMessage } from '../diagnostics.js';
 import type { ConnectionCore } from './connection-core.js';
 
-/** Connections without a pool share one warning, as those of a pool do. */
+/** All connections without a pool share one warning, as the connections of a pool do. */
 let warned = false;
 
-/** Tells of a connection without a pool that was closed with writes that nobody had committed. */
+/** Reports a connection without a pool that was closed with uncommitted writes. */
 export function reportUncommitted({ session }: ConnectionCore): void {
   const message: UncommittedMessage = { pool: null, backendPid: session.backendPid };
   channels.uncommitted.publish(message);
