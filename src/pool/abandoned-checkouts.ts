@@ -1,16 +1,16 @@
-/** What is told of if the object that stands for it is collected. */
+/** A checkout that is reported if the object given out for it is collected. */
 export interface Abandonable<H extends object> {
   /** @internal That object, until it is registered. */
   fresh: H | null;
-  /** @internal Where it stands among those not registered yet. */
+  /** @internal Its index among the checkouts that are not registered yet. */
   place: number;
 }
 
 /**
- * Hears of checkouts whose connection was garbage-collected, so that nobody can give it back any more.
+ * Reports checkouts whose connection was garbage-collected, so that no code can give it back any more.
  *
- * To register an object costs about as much as the rest of a checkout, most of it in later collections. So those that come back
- * within the turn of the event loop that gave them out are spared it: an object is registered when that turn is over.
+ * Registering an object costs about as much as the rest of a checkout, most of it in later collections. A checkout that comes back
+ * within the turn of the event loop that gave it out is spared this: objects are registered when that turn is over.
  */
 export class AbandonedCheckouts<H extends object, T extends Abandonable<H>> {
   readonly #registry: FinalizationRegistry<T>;
@@ -31,7 +31,7 @@ export class AbandonedCheckouts<H extends object, T extends Abandonable<H>> {
     setImmediate(this.#register);
   }
 
-  /** It has come back. */
+  /** The connection has come back. */
   forget(checkout: T): void {
     if (checkout.fresh === null) {
       this.#registry.unregister(checkout);

@@ -19,7 +19,7 @@ import type { PoolEvents } from './pool-events.js';
 import type { ResourcePool } from './resource-pool.js';
 import { Checkout } from './slot.js';
 
-/** Given to a checkout, it may last for as long as it likes: a pool's `leakThreshold` does not concern it. @internal */
+/** Lets a checkout last without limit: a pool's `leakThreshold` does not concern it. @internal */
 export const MAY_LAST: unique symbol = Symbol('usingpg.mayLast');
 
 /** How to wait for a connection of a pool. */
@@ -32,7 +32,7 @@ export interface CheckoutOptions {
   [MAY_LAST]?: boolean | undefined;
 }
 
-/** What of a pool's options says how it lends. */
+/** The options of a pool that concern lending. */
 export interface LendingOptions {
   /** The pool's name. */
   readonly name: string;
@@ -47,8 +47,8 @@ export interface LendingOptions {
 }
 
 /**
- * One checkout of a connection: what it has, since when, where it was asked for, and what the task that asks holds already. It does not
- * keep the connection that was given out from being collected.
+ * One checkout of a connection: the resource, when it was served, where it was asked for, and what the asking task holds already. It
+ * does not keep the connection that was given out from being collected.
  */
 class ConnectionCheckout<R>
   extends Checkout<AsyncConnection<R>>
@@ -57,7 +57,7 @@ class ConnectionCheckout<R>
   readonly checkouts: Checkouts<R>;
   readonly origin: Origin | null;
   readonly heldByTask: readonly WatchedCheckout[];
-  /** What stands behind the connection that was given out; null before that. */
+  /** The core of the connection that was given out; null before that. */
   core: ConnectionCore | null = null;
   hasEnded = false;
   fresh: AsyncConnection<R> | null = null;
@@ -129,7 +129,7 @@ export class Checkouts<R> {
     const { timeout = this.#options.timeout, signal } = options;
     if (options.timeout !== undefined) checkSeconds('timeout', timeout);
     if (signal !== undefined) checkSignal(signal);
-    // Before anything is awaited: here the stack still has the caller, and the context is the caller's.
+    // Taken before the first await: here the stack still has the caller, and the context is the caller's.
     const origin = this.#leaks.isOn ? new Origin(this.checkout) : null;
     const checkout = new ConnectionCheckout(this, origin, this.#leaks.isOn ? this.#leaks.held : NONE);
     const acquired = this.#pool.acquire({ timeout, signal }, checkout);
@@ -179,7 +179,7 @@ export class Checkouts<R> {
     return checkout === null ? task() : this.#leaks.holding(checkout, task);
   }
 
-  /** What the message of a timeout says besides the counts, to `asker`, of what is lent out. */
+  /** The part of a timeout's message, for `asker`, that explains what is lent out. */
   explain(
     lent: readonly Checkout<AsyncConnection<R>>[],
     asker: Checkout<AsyncConnection<R>>,
@@ -192,7 +192,7 @@ export class Checkouts<R> {
     const parts = explainWait(known, held);
     const unused = lent.filter(({ resource }) => !isBusy(resource)).length;
     if (lent.length > 0 && unused === lent.length) parts.push('nothing is running on those lent out');
-    // Which task holds what is known only where leaks are watched for; but who waits for itself leaves its connection unused.
+    // Only a pool that watches for leaks knows which task holds which connection. A task that waits for itself leaves its connection unused.
     const isNamed = known.some((checkout) => held.includes(checkout));
     if (stuck && unused > 0 && !isNamed) parts.push(explainStuck(lent.length, unused));
     return parts.join('; ');
@@ -209,14 +209,14 @@ export class Checkouts<R> {
   /** All that can become of a connection that comes back, or that its user has lost. Resolves when the next may have it. */
   #takeBack(checkout: ConnectionCheckout<R>, how: HowItEnds): Promise<void> {
     const core = checkout.core!;
-    // It comes back once.
+    // A connection comes back only once.
     core.checkout = null;
     checkout.hasEnded = true;
     if (how !== 'collected') this.#abandoned.forget(checkout);
     if (checkout.origin !== null || how === 'collected') this.#leaks.end(checkout, how === 'collected');
-    // Its borrower can do nothing with it any more. What still runs is cancelled, what was not committed is rolled back.
+    // The borrower can't use it any more. Running statements are cancelled, uncommitted work is rolled back.
     const ended = endCheckout(core);
-    // Mostly there is nothing to be done about it: then the next has it at once.
+    // Mostly nothing has to be awaited: then the next waiter is served at once.
     if (!(ended instanceof Promise) && !this.#source.resets) {
       this.#finish(checkout, ended.usable);
       return DONE;
@@ -224,19 +224,19 @@ export class Checkouts<R> {
     return this.#takeBackLater(checkout, how, ended);
   }
 
-  /** The second half of it, where something has to be waited for. */
+  /** The rest of `#takeBack()`, where something has to be awaited. */
   async #takeBackLater(
     checkout: ConnectionCheckout<R>,
     how: HowItEnds,
     ended: CheckoutEnd | Promise<CheckoutEnd>,
   ): Promise<void> {
     const { usable, uncommittedWrites } = await ended;
-    // An error tells its user that nothing was committed.
+    // A user whose code has failed already knows that nothing was committed.
     if (uncommittedWrites && how !== 'failed') {
       this.#pool.counters.returnsUncommitted++;
       this.#events.uncommitted(checkout.resource);
     }
-    // What the pool would not keep is not cleaned up.
+    // A connection that the pool would not keep is not cleaned up.
     const isClean = usable && (!this.#pool.keepsReturned || (await this.#reset(checkout.resource)));
     this.#finish(checkout, isClean);
   }
@@ -253,7 +253,7 @@ export class Checkouts<R> {
     }
   }
 
-  /** The pool has it again: to lend it to the next, or to end it. */
+  /** Returns the connection to the pool, which lends it on or ends it. */
   #finish(checkout: ConnectionCheckout<R>, usable: boolean): void {
     if (this.#options.allowExitOnIdle) setKeepsProcessAlive(checkout.resource, false);
     if (usable) {

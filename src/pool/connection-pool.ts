@@ -56,8 +56,8 @@ const OPEN_TIMEOUT = 30;
 const CLOSE_TIMEOUT = 5;
 
 /**
- * A pool of connections (psycopg_pool: `AsyncConnectionPool`). Each checkout hands out a fresh handle; when it comes back, what
- * was not committed is rolled back and the handle is dead.
+ * A pool of connections (psycopg_pool: `AsyncConnectionPool`). Each checkout gives out a fresh `AsyncConnection`. When it comes back,
+ * uncommitted work is rolled back, and every later use of that object raises `InterfaceError`.
  *
  * @example
  * await using pool = new AsyncConnectionPool('postgresql://localhost/app', { minSize: 1, maxSize: 10 });
@@ -108,7 +108,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     return keepingStrategy;
   }
 
-  /** How the pool is called in messages. */
+  /** The pool's name in messages. */
   get name(): string {
     return this.#options.name;
   }
@@ -129,7 +129,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     return this.#options.timeout;
   }
 
-  /** How many may wait for a connection at most; 0: no limit. */
+  /** How many requests may wait for a connection at most; 0: no limit. */
   get maxWaiting(): number {
     return this.#options.maxWaiting;
   }
@@ -149,7 +149,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     return this.#options.checkTimeout;
   }
 
-  /** How long a server that can't be connected to is tried, in seconds. */
+  /** How long connecting to a server that does not answer is retried, in seconds. */
   get reconnectTimeout(): number {
     return this.#options.reconnectTimeout;
   }
@@ -209,8 +209,8 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   }
 
   /**
-   * Closes the pool: whoever waits or comes is refused with `PoolClosed`, idle connections are closed. Those lent out are closed
-   * when they come back, or after `timeout` seconds. Resolves when all are.
+   * Closes the pool: waiting and new requests are refused with `PoolClosed`, idle connections are closed. Lent connections are closed
+   * when they come back, or after `timeout` seconds. Resolves when all are closed.
    */
   async close(timeout: number = CLOSE_TIMEOUT): Promise<void> {
     checkSeconds('timeout', timeout);
@@ -225,8 +225,8 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   // --- lending
 
   /**
-   * A connection for the current scope, which gives it back; what was not committed by then is rolled back. Raises `PoolTimeout`
-   * after `timeout` seconds, `TooManyRequests`, `PoolClosed`.
+   * Takes a connection for the current scope, which gives it back; uncommitted work is rolled back then. Raises `PoolTimeout` after
+   * `timeout` seconds, `TooManyRequests` if `maxWaiting` requests wait already, and `PoolClosed`.
    */
   connection(options: CheckoutOptions = {}): Promise<AsyncConnection<R>> {
     return this.#checkouts.checkout(options);
@@ -320,12 +320,12 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
         options.signal,
       );
     } finally {
-      // Whatever was not committed was meant not to be.
+      // Work that is uncommitted by now was left uncommitted on purpose.
       await this.#checkouts.giveBack(connection, true);
     }
   }
 
-  /** A connection that has to be given back with `putconn()`, on every path. */
+  /** Takes a connection that has to be given back with `putconn()`, on every path. Raises what `connection()` raises. */
   getconn(options: CheckoutOptions | number = {}): Promise<AsyncConnection<R>> {
     return this.#checkouts.checkout(typeof options === 'number' ? { timeout: options } : options);
   }
@@ -423,8 +423,8 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   }
 
   /**
-   * Checks all idle connections and replaces those that are lost; where connecting was given up, it is tried again. An abort of the
-   * `signal` ends the wait, not what has begun.
+   * Checks all idle connections and replaces the lost ones. If the pool had given up connecting, it tries again. An abort of the
+   * `signal` ends the wait, not the checks that have begun.
    */
   async check(options: WaitOptions = {}): Promise<void> {
     checkSignal(options.signal);
@@ -463,7 +463,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     return `${this.constructor.name} '${this.name}' ${inspect(shown, options)}`;
   }
 
-  /** Whether a connection works, which it shows by answering an empty query; to be used as a pool's `check`. */
+  /** Sends an empty query, and raises the connection's error if it is not answered; for use as a pool's `check`. */
   static async checkConnection<T>(connection: AsyncConnection<T>): Promise<void> {
     if (connection.autocommit) {
       await connection.execute('');

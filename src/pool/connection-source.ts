@@ -8,20 +8,20 @@ import { TransactionStatus } from '../session/status.js';
 import { waitFor } from '../waiting.js';
 import type { ResourceSource } from './resources.js';
 
-/** Connection parameters, or what gives them anew for each connection: for credentials that change. */
+/** Connection parameters, or a function that gives them anew for each connection, for credentials that change. */
 export type ConninfoSource =
   string | ConninfoParams | (() => string | ConninfoParams | Promise<string | ConninfoParams>);
 
-/** How connections are made, or what gives it anew for each connection. */
+/** The options that connections are made with, or a function that gives them anew for each connection. */
 export type ConnectOptionsSource<R> =
   PoolConnectOptions<R> | (() => PoolConnectOptions<R> | Promise<PoolConnectOptions<R>>);
 
 type PoolConnectOptions<R> = Omit<ConnectOptions<R>, 'signal'>;
 
-/** What a pool's user wants done with a connection. */
+/** A callback of the pool's user that is given a connection. */
 export type ConnectionHook<R> = (connection: AsyncConnection<R>) => Promise<void> | void;
 
-/** What of a pool's options its connections are made by, and cared for. */
+/** The options of a pool by which its connections are made and cared for. */
 export interface ConnectionSourceOptions<R> {
   /** The pool's name. */
   readonly name: string;
@@ -37,12 +37,12 @@ export interface ConnectionSourceOptions<R> {
 }
 
 /**
- * Makes the connections of a pool, and ends them; calls its user's `configure`, `check` and `reset`, none of which may take for ever, or
- * leave a transaction to the next who has the connection.
+ * Makes and ends the connections of a pool, and calls its user's `configure`, `check` and `reset`. None of these may run without a time
+ * limit, or leave a transaction open for the next borrower.
  */
 export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
   readonly isAlive = isAlive<R>;
-  /** Asks whether a connection works; null: nobody asks. Whoever calls it keeps the time. */
+  /** Asks whether a connection works; null: connections are not checked. The caller limits the time. */
   readonly check: ((connection: AsyncConnection<R>) => Promise<void>) | null;
   /** Whether connections are cleaned up when they come back. */
   readonly resets: boolean;
@@ -50,7 +50,7 @@ export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
   readonly #options: ConnectionSourceOptions<R>;
   readonly #lost: (connection: AsyncConnection<R>) => void;
 
-  /** `lost` hears of each connection that is lost, in use or not, once it was ready. */
+  /** `lost` is called for each connection that is lost after it was ready, lent out or not. */
   constructor(
     conninfo: ConninfoSource,
     options: ConnectionSourceOptions<R>,
@@ -109,13 +109,13 @@ export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
     dropConnection(connection);
   }
 
-  /** Has `reset` clean a connection up, which somebody waits for: whoever gives it back. */
+  /** Has `reset` clean a connection up, while its return is awaited. */
   async reset(connection: AsyncConnection<R>): Promise<void> {
     const { reset, checkTimeout } = this.#options;
     await waitFor(Promise.resolve(reset?.(connection)), {
       seconds: checkTimeout === 0 ? Infinity : checkTimeout,
       late: () => {
-        // What does not answer would not answer a goodbye.
+        // A server that does not answer would not answer a Terminate either.
         dropConnection(connection);
         throw new errors.OperationalError(
           `it took longer than ${String(checkTimeout)} seconds (checkTimeout)`,
@@ -126,7 +126,7 @@ export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
   }
 }
 
-/** Its borrower's transactions must be their own: a block within one that the hook has left would be a savepoint, and go with it. */
+/** Adds a check that the hook has left no transaction open: the borrower's blocks would be savepoints in it, and be rolled back with it. */
 function withoutTransaction<R>(hook: ConnectionHook<R>): (connection: AsyncConnection<R>) => Promise<void> {
   return async (connection) => {
     await hook(connection);
@@ -150,7 +150,7 @@ export function checkSource(conninfo: unknown): void {
   else conninfoToDict('', conninfo);
 }
 
-/** Refuses what is neither a connection string nor parameters: the server that is there by default would not be the one meant. */
+/** Refuses a value that is neither a connection string nor parameters: it would silently mean the default server. */
 function checkParameters(conninfo: unknown): asserts conninfo is string | ConninfoParams {
   if (typeof conninfo === 'string') return;
   if (typeof conninfo === 'object' && conninfo !== null && !Array.isArray(conninfo)) return;

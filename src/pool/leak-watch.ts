@@ -14,12 +14,12 @@ export interface WatchedCheckout {
   readonly hasEnded: boolean;
 }
 
-/** The call that has asked for a connection, as far as it is of interest until the connection comes back. */
+/** The call that has asked for a connection, kept until the connection comes back. */
 export class Origin {
   /** Whether the checkout has been reported, and when it is to be. */
   isReported = false;
   timer: Timer | null = null;
-  /** V8 makes a text of it only when somebody wants to see it, which is what costs. */
+  /** V8 makes its text only when it is read, which is the costly part. */
   readonly #trace: { stack?: string } = {};
 
   /** The stack begins with the caller of `below`. */
@@ -38,7 +38,7 @@ export class Origin {
     const home = ownDirectory();
     return (
       frames.find((frame) => !frame.includes(home)) ??
-      // Where a bundler has put all code into one file, names have to do.
+      // Where a bundler has put all code into one file, only function names tell the library's frames.
       frames.find((frame) => !POOL_FRAME.test(frame)) ??
       'an unknown place'
     );
@@ -65,7 +65,7 @@ export class LeakWatch {
   readonly #clock: Clock;
   readonly #tasks = new AsyncLocalStorage<readonly WatchedCheckout[]>();
 
-  /** `pool` is its name, `threshold` in seconds; 0 or Infinity: nothing is watched but what is collected. */
+  /** `pool` is its name, `threshold` in seconds; 0 or Infinity: only collected connections are reported. */
   constructor(pool: string, threshold: number, clock: Clock) {
     this.isOn = threshold > 0 && Number.isFinite(threshold);
     this.#pool = pool;
@@ -82,7 +82,7 @@ export class LeakWatch {
     origin.timer = this.#clock.after(this.#threshold, due, false);
   }
 
-  /** The connection has come back; `collected`: by itself, as nobody could have given it back any more. */
+  /** The connection has come back; `collected`: because it was garbage-collected, so that no code could give it back. */
   end(checkout: WatchedCheckout, collected: boolean): void {
     const { origin } = checkout;
     origin?.timer?.cancel();
@@ -111,7 +111,7 @@ export class LeakWatch {
   }
 }
 
-/** Tells the world of a leak. */
+/** Publishes a leak and raises the process warning. */
 function reportLeak(message: LeakMessage): void {
   const { pool, backendPid, seconds, stack, collected } = message;
   channels.leak.publish(message);
@@ -125,7 +125,7 @@ function reportLeak(message: LeakMessage): void {
   );
 }
 
-/** What a task that waits in vain should know of those that are lent out, and of those among them that it holds itself. */
+/** Explains a wait that has timed out: what is lent out, and what of it the waiting task holds itself. */
 export function explainWait(lent: readonly WatchedCheckout[], held: readonly WatchedCheckout[]): string[] {
   const own = lent.filter((checkout) => held.includes(checkout));
   const parts: string[] = [];
@@ -142,7 +142,7 @@ export function explainWait(lent: readonly WatchedCheckout[], held: readonly Wat
   return parts;
 }
 
-/** What to do about a wait during which none of the `lent` connections came back, and nothing runs on `unused` of them. */
+/** Explains a wait during which none of the `lent` connections came back, and nothing runs on `unused` of them. */
 export function explainStuck(lent: number, unused: number): string {
   const all = lent === 1 ? 'the only connection' : `all ${String(lent)} connections`;
   const which = lent === 1 ? 'it' : unused === lent ? 'one' : 'one of those on which nothing is running';

@@ -42,7 +42,7 @@ export type ListenerEvent =
 
 type Gap = Extract<ListenerEvent, { type: 'gap' }>;
 
-/** What a listener needs of a pool: any `AsyncConnectionPool` will do, whatever the rows of its connections are. */
+/** The part of a pool that a listener uses: any `AsyncConnectionPool` will do, whatever its rows are. */
 export interface ListenerPool {
   readonly name?: string;
   connection(options: { signal: AbortSignal; [MAY_LAST]?: boolean }): Promise<ListenerConnection>;
@@ -56,7 +56,7 @@ const DEFAULT_KEEPALIVE = 5;
  * `gap`, on which its user looks up what the notifications would have told. One loop is possible; leaving it, aborting the
  * `signal` or `close()` gives the connection back, listening no more.
  *
- * Events that nobody fetches wait in memory.
+ * Events that no loop fetches wait in memory.
  *
  * @example
  * for await (const event of new Listener(pool, ['jobs'])) {
@@ -79,10 +79,10 @@ export class Listener implements AsyncIterable<ListenerEvent>, AsyncDisposable {
   #looping = false;
   #listening: Promise<void> | null = null;
   #work: Promise<void> = Promise.resolve();
-  /** Why there is nothing more to come; null as an error: it was closed. */
+  /** The end of the listener, with its error; the error is null if it was closed. */
   #end: { readonly error: Error | null } | null = null;
 
-  /** When the connection was known to work. */
+  /** When the connection last worked. */
   #alive = new Date();
 
   /** Raises `ProgrammingError` for channels or options that can't be. Nothing happens before `listen()`, or the loop. */
@@ -110,7 +110,7 @@ export class Listener implements AsyncIterable<ListenerEvent>, AsyncDisposable {
   listen(): Promise<void> {
     if (this.#listening === null) {
       this.#listening = this.#begin();
-      // Whoever does not wait for it hears of it in the loop.
+      // A caller that does not await it gets the error in the loop.
       this.#listening.catch(() => undefined);
     }
     return this.#listening;
@@ -183,7 +183,7 @@ export class Listener implements AsyncIterable<ListenerEvent>, AsyncDisposable {
         })
         .then(() => {
           off?.();
-          // If it has listened before, this is not heard any more.
+          // If it has listened before, this rejection has no effect.
           reject(
             this.#end?.error ?? new errors.InterfaceError('the Listener was closed before it could listen'),
           );
@@ -199,7 +199,7 @@ export class Listener implements AsyncIterable<ListenerEvent>, AsyncDisposable {
     let attempts = 0;
     while (!signal.aborted) {
       try {
-        // It is held for as long as the listener lives, which is no leak.
+        // A listener holds its connection for as long as it lives, which is no leak.
         const connection = await this.#pool.connection({ signal, [MAY_LAST]: true });
         await listenOn(connection, this.channels, {
           keepalive: this.keepalive,
@@ -222,7 +222,7 @@ export class Listener implements AsyncIterable<ListenerEvent>, AsyncDisposable {
         if (isAborted(signal)) return;
         if (!hasListened || error instanceof errors.PoolClosed) throw error;
         gap ??= { type: 'gap', since: this.#alive, error };
-        // The pool has its own pace for a server that can't be connected to.
+        // The pool limits the attempts to connect by itself.
         const seconds = Math.min(FIRST_PAUSE * 2 ** attempts++, LONGEST_PAUSE);
         await pause(seconds, { signal }).catch(() => undefined);
       }

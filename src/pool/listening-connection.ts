@@ -3,7 +3,7 @@ import * as errors from '../errors/index.js';
 import { quoteIdentifier } from '../query/identifier.js';
 import { onAbort, pause, waitFor } from '../waiting.js';
 
-/** What a listener needs of a connection. */
+/** The part of a connection that a listener uses. */
 export interface ListenerConnection extends AsyncDisposable {
   readonly closed: boolean;
   setAutocommit(value: boolean): Promise<void>;
@@ -12,7 +12,7 @@ export interface ListenerConnection extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** How to listen on a connection, and what is told of it. */
+/** How to listen on a connection, and the callbacks for what happens there. */
 export interface ListeningOptions {
   /** Every so many seconds the connection has to answer, within as many again. */
   readonly keepalive: number;
@@ -75,7 +75,7 @@ export async function listenOn(
     options.listening();
     void keepAsking();
     for await (const notify of connection.notifies({ signal: over.signal })) {
-      // Another user of the connection may have left it listening.
+      // An earlier user of the connection may have left it listening to other channels.
       if (channels.includes(notify.channel)) options.notified(notify);
     }
   } finally {
@@ -86,7 +86,7 @@ export async function listenOn(
       await forEach('UNLISTEN').catch(() => connection.close());
     }
     const returned = connection[Symbol.asyncDispose]();
-    // One that does not answer is given up by its session after a while, and nobody has to wait for it.
+    // The session gives up a connection that does not answer; its return need not be awaited.
     if (!isSilent) await returned;
   }
 }

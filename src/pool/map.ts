@@ -5,9 +5,10 @@ import { onAbort } from '../waiting.js';
 import { checkSignal, checkWhole } from './arguments.js';
 
 /**
- * Applies `fn` to each item, at most `concurrency` at once, taking no more items from their source than are being worked on. The
+ * Applies `fn` to each item, at most `concurrency` at once, and takes no more items from their source than are being worked on. The
  * results are in the items' order. The first error, or an abort of `signal`, ends it: no more is taken from the source, which is not
- * waited for; what has begun is, then the error is thrown. `fn` is given a signal that tells of either, to which all may listen at once.
+ * awaited; jobs that have begun are, then the error is thrown. `fn` is given a signal that tells of either; any number of listeners may
+ * use it.
  */
 export async function boundedMap<I, O>(
   items: Iterable<I> | AsyncIterable<I>,
@@ -36,7 +37,7 @@ export async function boundedMap<I, O>(
         });
   const run = async (item: I, index: number): Promise<void> => {
     try {
-      // One that had to wait for its place may be too late.
+      // The job may have waited for its place until after the end.
       stop.signal.throwIfAborted();
       results[index] = await fn(item, index, stop.signal);
     } catch (error) {

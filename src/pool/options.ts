@@ -15,11 +15,11 @@ export interface PoolOptions<R = TupleRow> {
   maxSize?: number | undefined;
   /** Whether the pool starts connecting at once, in the background. @default true */
   open?: boolean | undefined;
-  /** How its connections are made; or what gives that anew for each connection (psycopg_pool: `kwargs`). */
+  /** The options that connections are made with, or a function that gives them anew for each connection (psycopg_pool: `kwargs`). */
   connectOptions?: ConnectOptionsSource<R> | undefined;
   /** The class of its connections, a subclass of `AsyncConnection`. */
   connectionClass?: typeof AsyncConnection<R> | undefined;
-  /** How the pool is called in messages. @default pool-1, pool-2 … */
+  /** The pool's name in messages. @default pool-1, pool-2 … */
   name?: string | undefined;
   /**
    * Prepares a connection after it was made, within as long as each of its hosts has to answer (`connect_timeout`). It has to leave it
@@ -27,8 +27,8 @@ export interface PoolOptions<R = TupleRow> {
    */
   configure?: ((connection: AsyncConnection<R>) => Promise<void> | void) | undefined;
   /**
-   * Tells, by throwing, that a connection is not to be lent out. Not called within half a second of when the connection was made, came
-   * back or was checked, however long ago its last statement was by then. A transaction that it leaves open is rolled back.
+   * Tells, by throwing, that a connection is not to be lent out. It is not called within half a second after the connection was made,
+   * came back or was checked, however long ago its last statement was by then. A transaction that it leaves open is rolled back.
    */
   check?: ((connection: AsyncConnection<R>) => Promise<void> | void) | undefined;
   /**
@@ -42,22 +42,21 @@ export interface PoolOptions<R = TupleRow> {
   closeReturns?: boolean | undefined;
   /** How long to wait for a connection. @default 30 */
   timeout?: number | undefined;
-  /** How many may wait for a connection at most; 0: no limit. @default 0 */
+  /** How many requests may wait for a connection at most; 0: no limit. @default 0 */
   maxWaiting?: number | undefined;
   /** How long a connection lives, less up to 10 % at random; 0 or Infinity: for ever. @default 3600 */
   maxLifetime?: number | undefined;
   /** How long a connection above `minSize` may be idle; 0 or Infinity: for ever. @default 600 */
   maxIdle?: number | undefined;
   /**
-   * How long a server that can't be connected to is tried before `reconnectFailed` is called: after 1, 2, 4 … seconds, and each
-   * second while somebody waits for a connection. 0: it is tried once, and who waits is refused with a `PoolTimeout` whose `cause` says
-   * why.
+   * How long connecting to a server that does not answer is retried before `reconnectFailed` is called: after 1, 2, 4 … seconds, and
+   * each second while a request waits for a connection. 0: one attempt is made, and waiting requests are refused with a `PoolTimeout`
+   * whose `cause` says why.
    * @default 300
    */
   reconnectTimeout?: number | undefined;
   /**
-   * Hears that `reconnectTimeout` is over, once until the server answers. The pool goes on trying as soon as somebody wants a
-   * connection.
+   * Called when `reconnectTimeout` is over, once until the server answers. The pool tries again as soon as a connection is asked for.
    */
   reconnectFailed?: ((pool: AsyncConnectionPool<R>) => void | Promise<void>) | undefined;
   /** How many connections are made at once. @default 3 */
@@ -66,8 +65,9 @@ export interface PoolOptions<R = TupleRow> {
   allowExitOnIdle?: boolean | undefined;
   /**
    * How long a connection may be lent out before there is a process warning (code `USINGPG_LEAK`) with the stack of the call that
-   * took it, once; 0 or Infinity: for ever, at no cost. That of a `Listener` may last. When it comes back after that, `usingpg:leak-returned` is published. A
-   * timeout then also says where those lent out were taken, and which of them the waiting task holds itself.
+   * took it, once; 0 or Infinity: without limit, at no cost. The connection of a `Listener` is exempt. When a reported connection comes
+   * back, `usingpg:leak-returned` is published. A timeout then also says where the lent connections were taken, and which of them the
+   * waiting task holds itself.
    * @default 0
    */
   leakThreshold?: number | undefined;
@@ -187,7 +187,7 @@ export function resolvePoolOptions<R>(
     name: options.name ?? `pool-${String(++pools)}`,
     ...resolveSizes(strategy, options.minSize, options.maxSize),
   };
-  // What is closed by its user is of no use to a pool that would close it.
+  // A pool that closes what comes back can't use a connection that its user has closed.
   if (!strategy.keepsReturned) resolved.closeReturns = false;
   checkWhole('maxWaiting', resolved.maxWaiting, 0);
   checkWhole('numWorkers', resolved.numWorkers, 1);

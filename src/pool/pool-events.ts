@@ -9,7 +9,7 @@ import {
 } from '../diagnostics.js';
 import { thrownText } from '../errors/thrown.js';
 
-/** What a pool tells of itself, on diagnostics channels and by process warnings. */
+/** Publishes a pool's events, on diagnostics channels and by process warnings. */
 export class PoolEvents<R> {
   readonly #pool: string;
   #warned = false;
@@ -26,19 +26,19 @@ export class PoolEvents<R> {
     channels.evict.publish(message);
   }
 
-  /** An attempt to connect has failed; the next comes in so many seconds, or, if it is null, not before somebody asks. */
+  /** An attempt to connect has failed. The next one follows in `delay` seconds; null: when a connection is asked for. */
   reconnecting(error: unknown, delay: number | null): void {
     const message: ReconnectMessage = { pool: this.#pool, error, delay };
     channels.reconnect.publish(message);
   }
 
-  /** A transaction has failed, and is run again in so many seconds. */
+  /** A transaction has failed, and is run again in `delay` seconds. */
   retrying(error: unknown, retry: number, delay: number): void {
     const message: RetryMessage = { pool: this.#pool, error, retry, delay };
     channels.retry.publish(message);
   }
 
-  /** A connection came back with writes that nobody had committed. */
+  /** A connection came back with uncommitted writes. */
   uncommitted(connection: AsyncConnection<R>): void {
     const message: UncommittedMessage = { pool: this.#pool, backendPid: connection.info.backendPid };
     channels.uncommitted.publish(message);

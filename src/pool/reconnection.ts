@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../waiting.js';
 
-/** How a server is tried again that does not answer. */
+/** How connecting is retried while a server does not answer. */
 export interface ReconnectionOptions {
   /** For how long, in seconds; 0: not at all. */
   readonly reconnectTimeout: number;
@@ -8,17 +8,17 @@ export interface ReconnectionOptions {
   readonly keepAlive: boolean;
   /** Called when the time is over, once until the server answers. */
   readonly reconnectFailed: () => void;
-  /** Hears of each failed attempt and of how soon another follows; null: not before somebody asks. */
+  /** Called after each failed attempt, with the seconds until the next; null: when a connection is asked for. */
   readonly retrying?: (error: unknown, delay: number | null) => void;
   readonly clock: Clock;
   readonly random: () => number;
 }
 
-/** Those who wait for a server to answer. */
+/** The requests that wait for the server to answer. */
 export interface Awaiting {
   /** Whether there are any. */
   isAwaited(): boolean;
-  /** Refuses them: no other attempt is made. */
+  /** Refuses them: no further attempt is made. */
   refuse(): void;
 }
 
@@ -26,12 +26,12 @@ export interface Awaiting {
 const FIRST_DELAY = 1;
 const FACTOR = 2;
 const JITTER = 0.1;
-/** An attempt to come so many seconds after the last is not brought forward. */
+/** An attempt due within this many seconds after the last one is not brought forward. */
 const SOON = 1.2;
 
 /**
- * When a server that does not answer is tried again: after 1, 2, 4 … seconds, give or take a tenth, and each second while somebody
- * waits, until `reconnectTimeout` is over. From the first failure to the next success, one attempt is to come at most.
+ * Decides when a server that does not answer is tried again: after 1, 2, 4 … seconds, give or take a tenth, and each second while a
+ * request waits, until `reconnectTimeout` is over. From the first failure to the next success at most one attempt is pending.
  */
 export class Reconnection {
   readonly #options: ReconnectionOptions;
@@ -57,12 +57,12 @@ export class Reconnection {
     return this.#giveUpAt !== null || this.#gaveUp;
   }
 
-  /** Whether an attempt is to come, before which there should be no other. */
+  /** Whether an attempt is pending, before which no other should be made. */
   get isPending(): boolean {
     return this.#timer !== null;
   }
 
-  /** Whether the time is over, and none is to come before somebody asks. */
+  /** Whether the time is over, so that the next attempt is made when a connection is asked for. */
   get gaveUp(): boolean {
     return this.#gaveUp;
   }
@@ -74,13 +74,13 @@ export class Reconnection {
     const now = clock.now();
     this.#giveUpAt ??= now + reconnectTimeout;
     if (now >= this.#giveUpAt) {
-      // The outcome of the others decides.
+      // The outcome of the other attempts decides.
       if (others > 0) return;
       this.#giveUp();
       if (!this.#told) reconnectFailed();
       this.#told = true;
       if (reconnectTimeout === 0) awaiting.refuse();
-      // Whoever waits keeps an attempt alive; else the next to ask makes one.
+      // A waiting request keeps an attempt pending; without one, the next request makes an attempt.
       if (!awaiting.isAwaited()) {
         retrying?.(error, null);
         return;
@@ -90,11 +90,11 @@ export class Reconnection {
     retrying?.(error, delay);
   }
 
-  /** Has the next attempt come; returns in how many seconds, which are fewer if somebody waits for it. */
+  /** Schedules the next attempt. Returns the seconds until it, which are fewer if a request waits. */
   #schedule(isAwaited: boolean, now: number): number {
     this.#gaveUp = false;
     this.#giveUpAt ??= now + this.#options.reconnectTimeout;
-    // Those to come after it are not put off by one that is awaited.
+    // An attempt that a request waits for does not lengthen the later pauses.
     if (!isAwaited) this.#delay = this.#delay === 0 ? this.#first() : this.#delay * FACTOR;
     const delay = this.#atMost(isAwaited ? this.#first() : this.#delay, now);
     this.#failedAt = now;
@@ -102,7 +102,7 @@ export class Reconnection {
     return delay;
   }
 
-  /** Somebody has come to wait, for whom the next attempt may be too far. */
+  /** A request has begun to wait, for which the next attempt may be too late. */
   hurry(): void {
     if (this.#timer === null || this.#comesAt - this.#failedAt <= SOON) return;
     this.#timer.cancel();
@@ -111,18 +111,18 @@ export class Reconnection {
     this.#comeIn(Math.max(0, at - now), now);
   }
 
-  /** No attempt is to come before somebody asks. */
+  /** Stops trying until a connection is asked for. */
   #giveUp(): void {
     this.#stop();
     this.#gaveUp = true;
   }
 
-  /** From here on the pool may try by itself again. */
+  /** Lets the pool try again by itself. */
   resume(): void {
     this.#gaveUp = false;
   }
 
-  /** The server has answered, or is of no interest any more. The next failure is a first one. */
+  /** The server has answered, or is not needed any more. The next failure is a first one. */
   end(): void {
     this.#stop();
     this.#gaveUp = false;

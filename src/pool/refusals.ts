@@ -1,7 +1,7 @@
 import * as errors from '../errors/index.js';
 import { thrownText } from '../errors/thrown.js';
 
-/** Why a pool that is not open, `isNew` or closed, gives nothing. */
+/** The error of a pool that is closed, or, if `isNew`, not open yet. */
 export function notOpen(pool: errors.ErrorPool, isNew: boolean): errors.PoolClosed {
   return new errors.PoolClosed(
     isNew
@@ -11,7 +11,7 @@ export function notOpen(pool: errors.ErrorPool, isNew: boolean): errors.PoolClos
   );
 }
 
-/** Why nobody else may wait. */
+/** The error of a request beyond `maxWaiting`. */
 export function tooMany(pool: errors.ErrorPool, waiting: number): errors.TooManyRequests {
   return new errors.TooManyRequests(
     `the pool '${pool.name}' has ${String(waiting)} requests waiting already (maxWaiting)`,
@@ -19,7 +19,7 @@ export function tooMany(pool: errors.ErrorPool, waiting: number): errors.TooMany
   );
 }
 
-/** Why a wait of so many seconds for the pool to be ready is over. */
+/** The error of a wait for the pool to be ready, after `timeout` seconds. */
 export function notReady(pool: errors.ErrorPool, timeout: number, lastError: unknown): errors.PoolTimeout {
   const there = pool.idle + pool.lentOut;
   return new errors.PoolTimeout(
@@ -49,7 +49,7 @@ export function tooLate(
   );
 }
 
-/** Why a request gets nothing although its time is not over: no other attempt to connect is made. */
+/** The error of a request before its timeout, since no further attempt to connect is made. */
 export function gaveUp(pool: errors.ErrorPool, lastError: unknown): errors.PoolTimeout {
   return new errors.PoolTimeout(
     `couldn't get a connection from the pool '${pool.name}': it could not connect, and with reconnectTimeout 0 it does not try` +
@@ -58,7 +58,7 @@ export function gaveUp(pool: errors.ErrorPool, lastError: unknown): errors.PoolT
   );
 }
 
-/** Why a resource counts as lost that has not answered its check within so many seconds. */
+/** The error of a resource that has not answered its check within so many seconds. */
 export function checkTimedOut(seconds: number): errors.OperationalError {
   return new errors.OperationalError(`a connection did not pass its check within ${String(seconds)} seconds`);
 }

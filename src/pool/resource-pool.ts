@@ -23,11 +23,11 @@ export interface ResourcePoolOptions<T> extends ResourceOptions, ReconnectionOpt
   readonly maxWaiting: number;
   /** How many resources are made at once where workers make them, and how many are checked at once by `checkIdle()`. */
   readonly numWorkers: number;
-  /** Hears of each resource that is about to be ended. */
+  /** Called before each resource is ended. */
   readonly ending?: (resource: T, reason: EvictReason) => void;
   /**
-   * What else the message of a timeout should say, of what is lent out and of whoever asks; '' for nothing. `stuck`: that is all
-   * that there may be, and none of it has come back during the whole wait.
+   * Further explanation for the message of a timeout, from what is lent out and the request that has timed out; '' for none. `stuck`:
+   * the pool is at its maximum, and no resource came back during the whole wait.
    */
   readonly explain?: (lent: readonly Checkout<T>[], asker: Checkout<T>, stuck: boolean) => string;
 }
@@ -39,7 +39,7 @@ export interface AcquireOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A resource that has shown so many seconds ago at most that it works is not checked. */
+/** A resource that has worked within the last half second is not checked. */
 const CHECK_AFTER = 0.5;
 /** How long the very last resources may take to end, in seconds. */
 const LAST_MOMENTS = 0.1;
@@ -66,7 +66,7 @@ export class ResourcePool<T> {
   readonly #connectors: LimitFunction;
   readonly #checkers: LimitFunction;
   readonly #waiters: Waiters<T>;
-  /** Those that wait for `minSize` resources, and for the pool's end. */
+  /** The callers that wait for `minSize` resources, or for the pool's end. */
   readonly #readiness: Watchers;
   readonly #end: Watchers;
 
@@ -88,7 +88,7 @@ export class ResourcePool<T> {
     this.#sweep = new IdleSweep(this.#slots, resources, options, () => {
       this.#sweepIdle();
     });
-    // A timer keeps the context of whoever sets it: this one is the pool's own.
+    // A timer keeps the context of the code that sets it; here that is the pool's own context.
     const ownClock: Clock = {
       now: () => clock.now(),
       after: (...args) => resources.inOwnContext(() => clock.after(...args)),
@@ -120,7 +120,7 @@ export class ResourcePool<T> {
     return this.#slots.there + this.#slots.connecting;
   }
 
-  /** Whether what comes back now would stay, or go to somebody who waits, rather than be ended. */
+  /** Whether a resource that comes back now would stay, or serve a waiter, rather than be ended. */
   get keepsReturned(): boolean {
     return this.#state === 'open' && (this.#strategy.keepsReturned || this.#waiters.length > 0);
   }
@@ -145,7 +145,7 @@ export class ResourcePool<T> {
     if (signal?.aborted === true) return this.#refuse(signal.reason);
     let isQueued = this.#strategy.connectedBy === 'workers' || this.#size >= this.#maxSize;
     if (this.#waiters.length === 0 && this.#slots.idle > 0) {
-      // Asking for the time takes as long as all the rest of a checkout here, so it is done once.
+      // Reading the clock costs as much as the rest of a checkout, so it is read once.
       const now = this.#clock.now();
       const slot = this.#fitIdle(now);
       if (slot !== null && !this.#needsCheck(slot, now)) {
@@ -171,7 +171,7 @@ export class ResourcePool<T> {
     if (signal === undefined) return waiting;
     return waiting.then(() => {
       if (!signal.aborted) return checkout;
-      // Aborted after the hand-over, but before the caller could know of it.
+      // The abort came after the hand-over, but before the caller could know of the resource.
       this.release(checkout);
       return this.#refuse(signal.reason);
     });
@@ -182,7 +182,7 @@ export class ResourcePool<T> {
     return this.#takeBack(checkout, null);
   }
 
-  /** Ends a checkout and its resource, which is of no use any more. Returns false if the checkout had ended before. */
+  /** Ends a checkout and its resource, which can't be used any more. Returns false if the checkout had ended before. */
   discard(checkout: Checkout<T>, reason: EvictReason = 'unusable'): boolean {
     return this.#takeBack(checkout, reason);
   }
@@ -192,7 +192,7 @@ export class ResourcePool<T> {
     if (slot?.holder !== checkout) return false;
     const now = this.#clock.now();
     this.counters.usageMs += (now - checkout.since) * 1000;
-    // It has just been used: that is as good as a check.
+    // The resource has just been used, which proves as much as a check.
     slot.provenAt = now;
     this.#settle(slot, now, evict);
     return true;
@@ -205,7 +205,7 @@ export class ResourcePool<T> {
 
   // --- what becomes of a slot
 
-  /** Decides what follows from a change: who is served, what is ended, and what is made. */
+  /** Decides what follows from a change: which waiters are served, which resources are ended, and how many are made. */
   #rebalance(now = this.#clock.now()): void {
     for (let waiter; (waiter = this.#waiters.first) !== undefined;) {
       const slot = this.#fitIdle(now);
@@ -234,10 +234,10 @@ export class ResourcePool<T> {
   /** How many slots should be connecting. */
   #wanted(): number {
     if (this.#state !== 'open') return 0;
-    // Those that are being ended have their place until they are gone.
+    // A resource that is being ended keeps its slot until it is gone.
     const room = this.#maxSize - this.#slots.total + this.#slots.connecting;
     if (this.#strategy.onConnectFailure === 'refuse') {
-      // Whoever waits to see that it can connect has one attempt after another, and each request its own.
+      // A caller of wait() needs one attempt after another, and each request its own.
       const isTrying = this.#readiness.size > 0 && !this.#reconnection.isPending;
       return Math.min(room, this.#waiters.length + (isTrying ? 1 : 0));
     }
@@ -249,12 +249,12 @@ export class ResourcePool<T> {
     return Math.min(room, isOn ? 1 : Infinity, needed);
   }
 
-  /** Whether somebody waits for a connection to be made. */
+  /** Whether a caller waits for a connection to be made. */
   get #isAwaited(): boolean {
     return this.#waiters.length > 0 || this.#readiness.size > 0;
   }
 
-  /** What was made, has come back, or has been checked is free: it is ended if it is of no use, else idle. `evict`: why it is of none. */
+  /** A resource was made, has come back, or was checked: it becomes idle, or is ended for the reason `evict` or that of `#whyEnd()`. */
   #settle(slot: Slot<T>, now: number, evict: EvictReason | null = null): void {
     const reason = evict ?? this.#whyEnd(slot, now);
     if (reason === null) this.#rest(slot, now);
@@ -262,7 +262,7 @@ export class ResourcePool<T> {
     this.#rebalance(now);
   }
 
-  /** Why a free resource is of no use; null if it is. */
+  /** Why a free resource is to be ended; null if it is to stay. */
   #whyEnd(slot: Slot<T>, now: number): EvictReason | null {
     if (!this.#source.isAlive(slot.resource!)) return 'lost';
     if (this.#state === 'closed') return 'closed';
@@ -277,7 +277,7 @@ export class ResourcePool<T> {
     this.#sweep.schedule(slot, now);
   }
 
-  /** The most recently used idle slot that is of use; null if there is none. */
+  /** The most recently used idle slot that may be lent out; null if there is none. */
   #fitIdle(now: number): Slot<T> | null {
     for (let slot; (slot = this.#slots.lastIdle) !== undefined;) {
       const evict = this.#whyEnd(slot, now);
@@ -288,7 +288,7 @@ export class ResourcePool<T> {
     return null;
   }
 
-  /** Ends a resource; `reason` is null for one that was never ready. Until it has gone its slot counts. */
+  /** Ends a resource; `reason` is null for one that was never ready. Its slot counts until the resource is gone. */
   #close(slot: Slot<T>, reason: EvictReason | null): void {
     this.#slots.close(slot);
     if (reason !== null) {
@@ -310,14 +310,14 @@ export class ResourcePool<T> {
       this.#rebalance();
       return;
     }
-    // What is under way during a drain() may have been told what the drain was for: it is of before.
+    // An attempt under way during a drain() may use the parameters that the drain was meant to replace.
     slot.generation = this.#generation;
     const failure = await this.#resources.make(slot);
     if (failure === null) this.#reconnection.end();
-    // The pool was closed, and has not waited for it.
+    // The pool was closed, and has not waited for the attempt.
     if (isOver(slot)) return;
     if (failure === null) {
-      // Whoever has waited to see that it can be done wants no other attempt.
+      // A caller of wait() on a null pool needs no further attempt.
       if (!this.#strategy.keepsReturned) this.#readiness.look();
       this.#settle(slot, this.#clock.now());
       return;
@@ -331,7 +331,7 @@ export class ResourcePool<T> {
   #onConnectFailed(error: unknown): void {
     if (this.#strategy.onConnectFailure === 'refuse') {
       this.#waiters.first?.reject(error);
-      // Whoever waits to see that it can connect has others made.
+      // A caller of wait() needs further attempts.
       if (this.#readiness.size === 0) return;
     }
     this.#reconnection.fail(error, this.#resources.attempts, {
@@ -353,7 +353,7 @@ export class ResourcePool<T> {
     return this.#source.check !== null && now - slot.provenAt >= CHECK_AFTER;
   }
 
-  /** Checks a slot that `waiter` is to have, unless it has given up by then. */
+  /** Checks a slot for `waiter`, which is lent the resource unless it has given up by then. */
   async #checkFor(waiter: Waiter<T>, slot: Slot<T>): Promise<void> {
     this.#slots.check(slot);
     this.#waiters.awaitCheck(waiter, slot);
@@ -375,9 +375,9 @@ export class ResourcePool<T> {
   }
 
   /**
-   * Checks all idle resources with `check`, several at once; those that fail or are missing are replaced. Until its turn comes
-   * each stays idle, and one that is lent out by then is not asked: whoever has it will see. An abort of `signal` ends the wait,
-   * not the checks that have begun.
+   * Checks all idle resources with `check`, several at once, and replaces those that fail or are missing. A resource stays idle until
+   * its turn comes; one that is lent out by then is not checked, since its borrower will see whether it works. An abort of `signal`
+   * ends the wait, not the checks that have begun.
    */
   async checkIdle(check: (resource: T) => Promise<void>, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
@@ -450,8 +450,8 @@ export class ResourcePool<T> {
   }
 
   /**
-   * Refuses whoever waits and whoever comes, ends what is idle, and waits up to `timeout` seconds for what is lent out, which
-   * is ended then. Resolves when all has ended, or `timeout` is over and what does not end has been dropped.
+   * Refuses waiting and new requests, ends idle resources, and waits up to `timeout` seconds for lent ones, which are ended then.
+   * Resolves when all have ended, or when `timeout` is over and the remaining ones have been dropped.
    */
   async close(timeout: number): Promise<void> {
     const wasOpen = this.#state === 'open';
@@ -466,7 +466,7 @@ export class ResourcePool<T> {
     this.#rebalance();
   }
 
-  /** Ends all that is not lent out. */
+  /** Ends all resources that are not lent out. */
   #stop(): void {
     this.#reconnection.end();
     this.#sweep.stop();
@@ -482,7 +482,7 @@ export class ResourcePool<T> {
 
   // --- what is known
 
-  /** How many wait, without those for whom a resource is being made where each request has its own. */
+  /** How many requests wait, without those whose own resource is being made in a null pool. */
   get #waiting(): number {
     const { length } = this.#waiters;
     if (this.#strategy.connectedBy === 'workers') return length;
@@ -525,7 +525,7 @@ export class ResourcePool<T> {
     return refusals.notOpen(this.#counts(), this.#state === 'new');
   }
 
-  /** Whoever gives up has waited since `began`. */
+  /** The error of a request that has waited since `began`. */
   #tooLate({ timeout }: AcquireOptions, asker: Checkout<T>, began: number): Error {
     const lent = this.#slots.in('lent').map(({ holder }) => holder!);
     const since = Math.min(...lent.map((checkout) => checkout.since));
@@ -536,7 +536,7 @@ export class ResourcePool<T> {
   }
 }
 
-/** Whether the pool has ended what is in a slot, for whatever was awaited. */
+/** Whether the pool has ended the resource of a slot during an await. */
 function isOver({ state }: Slot<unknown>): boolean {
   return state === 'closing' || state === 'gone';
 }

@@ -4,19 +4,19 @@ import { checkTimedOut } from './refusals.js';
 import type { Slot } from './slot.js';
 import type { Counters } from './statistics.js';
 
-/** How resources come and go. */
+/** Makes and ends resources. */
 export interface ResourceSource<T> {
   /** Makes a resource; gives up when `signal` is aborted. */
   create(signal: AbortSignal): Promise<T>;
-  /** Makes a resource that is there ready to be lent out. If it rejects, the attempt has failed, and the resource is ended. */
+  /** Makes a created resource ready to be lent out. If it rejects, the attempt has failed, and the resource is ended. */
   prepare?(resource: T, signal: AbortSignal): Promise<void>;
   /** Ends a resource. A rejection is ignored. */
   destroy(resource: T): Promise<void>;
-  /** Drops a resource whose end takes too long; `destroy()` of it is to resolve then. */
+  /** Drops a resource whose end takes too long; its `destroy()` then resolves. */
   abandon?(resource: T): void;
   /** Whether it can be lent out, as far as is known without asking it. */
   isAlive(resource: T): boolean;
-  /** Asks a resource, before it is lent out, whether it works; null: nobody asks. */
+  /** Asks a resource, before it is lent out, whether it works; null: resources are not checked. */
   readonly check: ((resource: T) => Promise<void>) | null;
 }
 
@@ -39,8 +39,8 @@ export interface Failure {
 const LIFETIME_JITTER = 0.1;
 
 /**
- * Makes, checks and ends the resources in the slots of a pool, and counts that. Nothing here rejects, whatever the code does that
- * belongs to the pool's user, and all of it runs in the context that the pool was made in: no request's context outlives the request.
+ * Makes, checks and ends the resources in the slots of a pool, and counts this. No method rejects, whatever the code of the pool's
+ * user does. All of it runs in the asynchronous context that the pool was made in, so that no request's context outlives the request.
  */
 export class Resources<T> {
   readonly #source: ResourceSource<T>;
@@ -49,7 +49,7 @@ export class Resources<T> {
   readonly #context = new AsyncResource('usingpg.pool');
   #attempts = 0;
   #made = 0;
-  /** Why the last attempt failed, or the last check, if no attempt has succeeded since. */
+  /** The error of the last attempt or check that failed, if no attempt has succeeded since. */
   #lastError: unknown = null;
 
   constructor(source: ResourceSource<T>, options: ResourceOptions, counters: Counters) {
@@ -72,12 +72,12 @@ export class Resources<T> {
     return this.#lastError;
   }
 
-  /** Runs what the pool does by itself. */
+  /** Runs `act` in the pool's own asynchronous context. */
   inOwnContext<V>(act: () => V): V {
     return this.#context.runInAsyncScope(act);
   }
 
-  /** Makes the resource of a slot that is connecting. If the slot has gone meanwhile, nothing is kept of it. */
+  /** Makes the resource of a connecting slot. If the slot has gone meanwhile, the resource is ended. */
   async make(slot: Slot<T>): Promise<Failure | null> {
     const { clock, maxLifetime, random } = this.#options;
     const began = clock.now();
@@ -86,7 +86,7 @@ export class Resources<T> {
     this.#attempts++;
     try {
       slot.resource = await this.#source.create(signal);
-      // One that comes although the pool was closed is ended as it is.
+      // The pool was closed meanwhile: the resource is ended without being prepared.
       if (!signal.aborted) await this.#source.prepare?.(slot.resource, signal);
     } catch (error) {
       this.#attempts--;
@@ -106,7 +106,7 @@ export class Resources<T> {
     return null;
   }
 
-  /** If nobody has waited for the attempt, nothing is kept of it. */
+  /** Ends what is left of an attempt that no caller has waited for. */
   #forget(slot: Slot<T>): void {
     if (slot.state !== 'gone' || slot.resource === null) return;
     void this.destroy(slot);
@@ -123,7 +123,7 @@ export class Resources<T> {
         {
           seconds: checkTimeout === 0 ? Infinity : checkTimeout,
           late: () => {
-            // What does not answer a check would not answer a goodbye.
+            // A resource that does not answer its check would not answer a Terminate either.
             this.abandon(slot);
             throw checkTimedOut(checkTimeout);
           },
@@ -147,7 +147,7 @@ export class Resources<T> {
     try {
       await this.#source.destroy(slot.resource!);
     } catch {
-      // It is gone, whatever it says.
+      // It is gone, even if it rejects.
     }
   }
 

@@ -77,7 +77,7 @@ export interface Pace {
   readonly signal: AbortSignal | undefined;
   readonly clock: Clock;
   readonly random: () => number;
-  /** Hears of each retry before the pause, of `delay` seconds. */
+  /** Called before the pause of each retry, which lasts `delay` seconds. */
   onRetry(error: unknown, retry: number, delay: number): void;
 }
 

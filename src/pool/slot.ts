@@ -1,18 +1,18 @@
 /**
- * What a slot is at:
+ * The state of a slot:
  *
  * - `connecting`: its resource is being made, or waits for a worker to make it
- * - `idle`: its resource is there, and nobody has it
+ * - `idle`: its resource is free
  * - `lent`: a checkout has it
  * - `checking`: the pool finds out whether its resource works
- * - `closing`: its resource is being ended, and may still count at the other end
- * - `gone`: it is in the pool no more
+ * - `closing`: its resource is being ended, and may still count on the server
+ * - `gone`: it is not in the pool any more
  */
 export type SlotState = 'connecting' | 'idle' | 'lent' | 'checking' | 'closing' | 'gone';
 
-/** One checkout, from the call that asks for a resource until it has been given back. Whoever lends on adds what he knows of it. */
+/** One checkout, from the request for a resource until it has been given back. Subclasses add what they know of it. */
 export class Checkout<T> {
-  /** What it has; null before it was served. A checkout that has ended is not its slot's any more. */
+  /** The slot that it has; null before it was served. After its end the slot may belong to another checkout. */
   slot: Slot<T> | null = null;
   /** When it was served, by the pool's clock. */
   since = 0;
@@ -29,7 +29,7 @@ export class Slot<T> {
   state: SlotState = 'connecting';
   /** null until it has been made. */
   resource: T | null = null;
-  /** Who has it; null unless it is lent. */
+  /** The checkout that has it; null unless it is lent. */
   holder: Checkout<T> | null = null;
   /** Ends the attempt to connect, or the check, that is under way. */
   aborter: AbortController | null = null;
@@ -52,7 +52,7 @@ export class Slots<T> {
   #lent = 0;
   #checking = 0;
 
-  /** How many slots there are, whatever they are at. */
+  /** The number of slots, in any state. */
   get total(): number {
     return this.#all.size;
   }
@@ -73,12 +73,12 @@ export class Slots<T> {
     return this.#checking;
   }
 
-  /** How many slots have a resource that is of use: idle, lent, or being checked. */
+  /** The number of slots whose resource can be used: idle, lent, or being checked. */
   get there(): number {
     return this.#idle.length + this.#lent + this.#checking;
   }
 
-  /** The slots in a state, those of this moment. */
+  /** A snapshot of the slots in a state. */
   in(state: SlotState): Slot<T>[] {
     return state === 'idle' ? [...this.#idle] : [...this.#all].filter((slot) => slot.state === state);
   }
@@ -101,7 +101,7 @@ export class Slots<T> {
     return slot;
   }
 
-  /** Its resource was made, has come back, or has passed a check, and nobody has it. */
+  /** Its resource was made, has come back, or has passed a check: it becomes idle. */
   rest(slot: Slot<T>): void {
     if (slot.state === 'lent') this.#lent--;
     else if (slot.state === 'connecting') this.#connecting--;
@@ -143,7 +143,7 @@ export class Slots<T> {
     slot.holder = null;
   }
 
-  /** There is nothing in it any more. */
+  /** The resource has gone: removes the slot. */
   remove(slot: Slot<T>): void {
     if (slot.state === 'connecting') this.#connecting--;
     else if (slot.state !== 'closing') refuse(slot, 'gone');

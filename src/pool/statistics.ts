@@ -8,17 +8,17 @@ export interface PoolStats {
   poolSize: number;
   /** Connections idle in the pool. */
   poolAvailable: number;
-  /** How many wait for a connection. */
+  /** Requests that wait for a connection now. */
   requestsWaiting: number;
   /** For how long connections were lent out. */
   usageMs: number;
-  /** How often a connection was asked for. */
+  /** Requests for a connection. */
   requestsNum: number;
-  /** How often one had to be waited for. */
+  /** Requests that had to wait. */
   requestsQueued: number;
-  /** For how long those had to wait. */
+  /** For how long those waited. */
   requestsWaitMs: number;
-  /** How often none could be given. */
+  /** Requests that were refused, or timed out. */
   requestsErrors: number;
   /** Connections that came back unusable. */
   returnsBad: number;
@@ -30,11 +30,11 @@ export interface PoolStats {
   connectionsErrors: number;
   /** Idle connections found lost. */
   connectionsLost: number;
-  /** Connections that came back with writes that nobody had committed. */
+  /** Connections that came back with uncommitted writes. */
   returnsUncommitted: number;
 }
 
-/** The part of the statistics that counts, and that `popStats()` sets back. */
+/** The counters among the statistics, which `popStats()` resets. */
 export type Counters = Omit<
   PoolStats,
   'poolMin' | 'poolMax' | 'poolSize' | 'poolAvailable' | 'requestsWaiting'

@@ -1,9 +1,9 @@
 /**
- * What distinguishes a pool that keeps its resources from one that keeps none: the answers to three questions. Whoever decides
- * something asks for an answer, not for the kind of pool.
+ * The three answers by which a pool that keeps its resources differs from one that keeps none. Code asks for an answer, not for the
+ * kind of pool.
  */
 export interface PoolStrategy {
-  /** Whether what comes back is kept although nobody waits for it. */
+  /** Whether a resource that comes back is kept although no request waits for it. */
   readonly keepsReturned: boolean;
   /**
    * Who connects. `workers`: the pool, `numWorkers` at a time, up to `minSize` and for those who wait, one at a time while the

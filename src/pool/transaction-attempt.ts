@@ -13,7 +13,7 @@ export async function attemptTransaction<R, T>(
   { isolationLevel, readOnly, deferrable }: OwnSettings,
   signal: AbortSignal | undefined,
 ): Promise<T | MayRetry> {
-  // They are the lent connection's, and end with it.
+  // These settings are the lent connection's, and end with it.
   if (isolationLevel !== undefined) await connection.setIsolationLevel(isolationLevel);
   if (readOnly !== undefined) await connection.setReadOnly(readOnly);
   if (deferrable !== undefined) await connection.setDeferrable(deferrable);

@@ -9,9 +9,9 @@ export interface Wait<T> {
   /** Seconds. */
   readonly timeout: number;
   readonly signal: AbortSignal | undefined;
-  /** Whether it waits for something to come back, as far as is known, rather than for what is made for it. */
+  /** Whether it waits, as far as is known, for a resource to come back rather than for its own to be made. */
   readonly isQueued: boolean;
-  /** What to say when the time is over, of a wait that began at `since`. */
+  /** Makes the error of a timeout, for a wait that began at `since`. */
   readonly late: (since: number) => Error;
 }
 
@@ -25,7 +25,7 @@ export interface Waiter<T> {
 }
 
 interface Queued<T> extends Waiter<T> {
-  /** The lower, the sooner it is served. */
+  /** Waiters are served in ascending order of tickets. */
   readonly ticket: number;
   checked: Slot<T> | null;
   isServed: boolean;
@@ -35,7 +35,7 @@ interface Queued<T> extends Waiter<T> {
   since: number;
 }
 
-/** The requests that wait for a resource, served strictly in the order of coming. One leaves the queue before its promise settles. */
+/** The requests that wait for a resource, served strictly in the order of their coming. A waiter leaves the queue before its promise settles. */
 export class Waiters<T> {
   readonly #clock: Clock;
   readonly #counters: Counters;
@@ -52,7 +52,7 @@ export class Waiters<T> {
     return this.#queue.length;
   }
 
-  /** Who is to be served next. */
+  /** The waiter that is served next. */
   get first(): Waiter<T> | undefined {
     return this.#queue.first;
   }
@@ -95,19 +95,19 @@ export class Waiters<T> {
     );
   }
 
-  /** It has been lent something. */
+  /** A waiter has been lent a resource. */
   serve(waiter: Waiter<T>): void {
     (waiter as Queued<T>).isServed = true;
     waiter.resolve(waiter.checkout);
   }
 
-  /** It leaves the queue: if the slot passes a check, it is to have it. */
+  /** Takes a waiter out of the queue while a slot is checked for it. */
   awaitCheck(waiter: Waiter<T>, slot: Slot<T>): void {
     this.#leaveQueue(waiter as Queued<T>);
     (waiter as Queued<T>).checked = slot;
   }
 
-  /** The slot that was checked for it is of no use: it waits again, where it would be if it had never left the queue. */
+  /** The slot that was checked for it can't be used: the waiter returns to its former place in the queue. */
   waitOn(waiter: Waiter<T>): void {
     const again = waiter as Queued<T>;
     again.checked = null;
@@ -115,7 +115,7 @@ export class Waiters<T> {
     again.place = this.#queue.insert(again, ({ ticket }) => ticket < again.ticket);
   }
 
-  /** If it is in the queue, it waits for something to come back. */
+  /** Counts a waiter in the queue as one that waits for a resource to come back. */
   countQueued(waiter: Waiter<T>): void {
     const { place, isQueued } = waiter as Queued<T>;
     if (place === null || isQueued) return;
@@ -137,14 +137,14 @@ export class Waiters<T> {
   }
 }
 
-/** Something of the pool that is waited for. */
+/** A caller that waits for a condition of the pool. */
 interface Watcher {
   readonly isOver: () => boolean;
   readonly resolve: (inTime: boolean) => void;
   readonly reject: (reason: unknown) => void;
 }
 
-/** Those who wait for the pool to be as they want it: a condition variable. */
+/** The callers that wait for a condition of the pool: a condition variable. */
 export class Watchers {
   readonly #clock: Clock;
   readonly #watchers = new Set<Watcher>();
@@ -177,13 +177,13 @@ export class Watchers {
     );
   }
 
-  /** Something has changed. */
+  /** The pool has changed: tests all conditions. */
   look(): void {
     if (this.#watchers.size === 0) return;
     for (const { isOver, resolve } of [...this.#watchers]) if (isOver()) resolve(true);
   }
 
-  /** What they wait for will not be. */
+  /** The conditions will never hold: rejects all waits. */
   refuseAll(reason: () => unknown): void {
     for (const { reject } of [...this.#watchers]) reject(reason());
   }
