@@ -13,7 +13,7 @@ export class Block extends ByteWriter {
     super(BLOCK + SPARE);
   }
 
-  /** Starts afresh in other memory: what has been written is somebody else's from here on. */
+  /** Continues in new memory: the written block belongs to its receiver from here on. */
   handOver(): void {
     this.length = 0;
     this.bytes = Buffer.allocUnsafeSlow(BLOCK + SPARE);

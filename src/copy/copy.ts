@@ -316,7 +316,7 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
       this.#release();
     }
     await this.#channel.abort(reason);
-    // Somebody may be waiting for its end, and hear of it first.
+    // A call may be waiting for the end of the COPY, and gets its error first.
     await this.#finishing?.catch(() => undefined);
     this.#writable?.destroy();
     this.#readable?.destroy();
@@ -333,7 +333,7 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
    * The COPY … FROM STDIN as a stream, for `pipeline()` of `node:stream/promises`: its end is `finish()`; if it is destroyed, or its
    * source fails, the COPY is aborted. If the COPY fails, or the connection is lost, it is destroyed at once, with that error. Once
    * the COPY was aborted, or its scope, block, cursor or connection was left, it is destroyed without an 'error' event. The reason of
-   * an aborted `signal` is emitted if somebody listens to 'error', as `pipeline()` does.
+   * an aborted `signal` is emitted if there is a listener for 'error', as `pipeline()` adds one.
    *
    * @example
    * await pipeline(createReadStream('city.csv'), copy.writable());

@@ -5,7 +5,7 @@ import type { StatementRequest, StatementResult } from '../session/statement.js'
 export class Arrivals {
   readonly #handle: ConnectionCore;
   readonly #answers = new Set<Promise<void>>();
-  /** The first failure that the cursor's user has not been told of. */
+  /** The first failure that has not been reported to the cursor's user. */
   #failure: { readonly error: unknown } | null = null;
 
   constructor(handle: ConnectionCore) {
@@ -34,7 +34,7 @@ export class Arrivals {
     this.#answers.add(arrival);
   }
 
-  /** Waits for all that has been sent. Rejects with the first failure, unless somebody has been told of it. */
+  /** Waits for all that has been sent. Rejects with the first failure that has not been reported. */
   async all(): Promise<void> {
     this.#handle.session.flush();
     await Promise.all(this.#answers);

@@ -47,7 +47,7 @@ export class Batches<I, O> {
     return batch.length > 0 ? batch : null;
   }
 
-  /** No more is wanted. */
+  /** Ends the batches: no further item is taken. */
   leave(): void {
     this.#iteration.leave();
   }

@@ -6,14 +6,14 @@ import * as errors from '../errors/index.js';
 import type { BoundQuery } from '../query/binding.js';
 import type { StatementRequest } from '../session/statement.js';
 
-/** Hears of a COPY: the cursor that serves it. */
+/** The callbacks of a COPY: those of the cursor that serves it. */
 export interface CopyListener {
   begun(copy: AsyncCopy, columns: number): void;
   /** With its tag, or null if it has not been completed. */
   ended(copy: AsyncCopy, direction: 'in' | 'out', tag: string | null): void;
 }
 
-/** A COPY on its way to the server. Of several statements only the first is sent: that there are more, the end of the COPY says. */
+/** A COPY on its way to the server. Of several statements only the first is sent; the end of the COPY reports that there are more. */
 export class CopyStatement {
   readonly request: StatementRequest;
   readonly #handle: ConnectionCore;
@@ -24,7 +24,7 @@ export class CopyStatement {
   constructor(handle: ConnectionCore, { text, shown }: BoundQuery, signal: AbortSignal | undefined) {
     const first = firstOfSeveral(text);
     if (first !== null && handle.settings.autocommit) {
-      // It would be stored by the time that its end says so.
+      // The data would be stored before the end of the COPY reports the mistake.
       throw new errors.ProgrammingError("COPY can't be mixed with other statements", { query: text });
     }
     this.#handle = handle;

@@ -198,13 +198,13 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
 
   /**
    * Executes a query and gives its rows as they come, however many there are, in a bounded amount of memory (Psycopg: `stream()`).
-   * Until it ends the connection is the stream's: a statement on it raises `ProgrammingError` at once, since to wait for the stream
-   * inside of its own loop would be to wait for ever; use another connection, or a server-side cursor.
+   * Until the stream ends it has the connection to itself: a statement on it raises `ProgrammingError` at once, since a statement inside
+   * the stream's own loop would wait for ever. Use another connection, or a server-side cursor.
    *
    * Leaving the loop (`break`, `return`, an exception) ends the query. Within a transaction, rows that the server is making at that moment
    * get some 2 seconds to be finished, and all that was done before is kept. A query that takes longer is cancelled, which fails the
    * transaction: nothing of it is kept, and `commit()` says so. An abort of the `signal` cancels at once, with the same effect. In
-   * autocommit nothing but the query itself can fail, so it is cancelled after a tenth of a second; a statement that changes data and has
+   * autocommit only the query itself can fail, so it is cancelled after a tenth of a second; a statement that changes data and has
    * made its first row (INSERT … RETURNING) is done, and kept.
    *
    * @param options.size rows that are fetched at a time; by default as many as take some 256 KiB
@@ -412,7 +412,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
 
   // --- for a cursor whose rows stay on the server
 
-  /** Raises if the cursor can't be used for `operation` now: it is closed, or busy, or its connection is somebody else's. @internal */
+  /** Raises if the cursor can't be used for `operation` now: it is closed, busy, or its connection has been returned. @internal */
   protected checkReady(operation: Query): void {
     if (this.#closed) throw new errors.InterfaceError('the cursor is closed');
     this.#operation.checkNone(operation);
@@ -507,7 +507,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     return this.#arrivals?.pending === true;
   }
 
-  /** Waits for what has been sent in a pipeline. Rejects with the error of it that nobody has been told of yet. */
+  /** Waits for what has been sent in a pipeline. Rejects with its first error that has not been reported. */
   async #arrived(operation: string): Promise<void> {
     this.#operation.checkNone(operation);
     this.#operation.begin(operation);

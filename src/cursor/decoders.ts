@@ -90,7 +90,7 @@ export function rowDecoders(adapters: AdaptersMap, factory: RowFactory<unknown>)
   return factory === dictRow ? made.objects : made.tuples;
 }
 
-/** Who fetches, and as what: both may change between two fetches. */
+/** The cursor that fetches and its row factory, which may change between two fetches. */
 interface Fetcher {
   readonly adapters: AdaptersMap;
   readonly rowFactory: RowFactory<unknown>;

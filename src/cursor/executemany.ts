@@ -23,11 +23,11 @@ export interface ExecutionsParts {
   readonly handle: ConnectionCore;
   /** Takes the query apart; called once there is something to be bound to it. */
   bindingOf(): QueryBinding;
-  /** What makes the rows of the next batch; null if nobody wants them. */
+  /** The decoders of the next batch's rows; null if the rows are discarded. */
   decoders(): RowDecoderSource | null;
-  /** These are the next to be sent. */
+  /** Called with the requests that are sent next. */
   readonly sending: (requests: readonly StatementRequest[]) => void;
-  /** Some have been executed; those that come before the one that fails, too. */
+  /** Called with the results of executions, including those before the one that fails. */
   readonly arrived: (results: readonly StatementResult[]) => void;
   readonly signal: AbortSignal | undefined;
 }
@@ -55,7 +55,7 @@ export class Executions {
     this.#paramsSeq = paramsSeq;
   }
 
-  /** Hands each request to `send`, which waits for no answer. */
+  /** Passes each request to `send`, which does not wait for its answer. */
   sendBy(send: (request: StatementRequest) => void): Promise<void> {
     const { handle } = this.#parts;
     return this.#untilStopped(async () => {
@@ -84,7 +84,7 @@ export class Executions {
     );
   }
 
-  /** Ends them: what has not been sent is not sent, and they reject with `reason`. Resolves when they have ended. */
+  /** Ends the executions: the rest is not sent, and they reject with `reason`. Resolves when they have ended. */
   async stop(reason: Error): Promise<void> {
     this.#stop.abort(reason);
     await this.#ended;
@@ -114,7 +114,7 @@ export class Executions {
     }
   }
 
-  /** A source that has its items at once needs nobody meanwhile, and so has the connection to itself. */
+  /** A synchronous source is never waited for, so its executions have the connection to themselves. */
   #runInOneTurn(source: Iterable<Params>): Promise<void> {
     const { session, settings } = this.#parts.handle;
     return session.exclusively(async (hold, status) => {
@@ -131,7 +131,7 @@ export class Executions {
     }, this.#stop.signal);
   }
 
-  /** Whoever has a slow source leaves the connection to others, unless that would draw them into a transaction of its own. */
+  /** An asynchronous source leaves the connection to other statements, unless these would become part of its own transaction. */
   async #runAsTheyCome(source: AsyncIterable<Params>): Promise<void> {
     const { handle } = this.#parts;
     // Its batches would end with that block, some of them perhaps.

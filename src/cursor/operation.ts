@@ -14,7 +14,7 @@ export type RunStatement = (
 
 const NO_REQUESTS: readonly StatementRequest[] = [];
 
-/** What a cursor is busy with, which is one operation at a time, or none: then the cursor is free. */
+/** The operation that a cursor is busy with, at most one at a time. */
 export class Operation {
   /** The query, or the call, that it is; null when there is none. */
   #query: Query | null = null;
@@ -26,17 +26,17 @@ export class Operation {
     this.#query = query;
   }
 
-  /** These are the statements that it runs. */
+  /** Notes the statements that it runs. */
   runs(requests: readonly StatementRequest[]): void {
     this.#requests = requests;
   }
 
-  /** These are the executions that it runs, which wait for other things than their statements as well. */
+  /** Notes the executions that it runs, which wait for other things than their statements as well. */
   executes(executions: Executions): void {
     this.#executions = executions;
   }
 
-  /** It lasts until this COPY has ended. */
+  /** Makes it last until this COPY has ended. */
   serves(copy: AsyncCopy): void {
     this.#copy = copy;
   }
@@ -71,7 +71,7 @@ export class Operation {
     return this.#copy === null ? 'busy' : 'COPY';
   }
 
-  /** Whether there is something to be ended. */
+  /** Whether it has statements, executions or a COPY to be ended. */
   get isRunning(): boolean {
     return this.#requests.length > 0 || this.#executions !== null;
   }

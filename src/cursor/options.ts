@@ -17,7 +17,7 @@ export interface WithRowFactory<R> {
   rowFactory: RowFactory<R>;
 }
 
-/** Options of which only the program's run tells whether they have a row factory. */
+/** Options whose row factory may be undefined, which is known only when the program runs. */
 export interface PerhapsWithRowFactory<R> {
   /** Makes the rows. @default the connection's row factory */
   rowFactory: RowFactory<R> | undefined;

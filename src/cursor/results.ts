@@ -8,7 +8,7 @@ import type { StatementResult } from '../session/statement.js';
 import { CursorResult, rowAsItIs } from './result.js';
 import type { StreamedBatch } from './streamed-rows.js';
 
-/** What statements have counted up that leave no result of their own. */
+/** The total of statements that leave no result of their own. */
 interface Total {
   rowcount: number;
   statusmessage: string | null;

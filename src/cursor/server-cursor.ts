@@ -223,7 +223,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
   override [Symbol.asyncIterator](): AsyncIterator<R> {
     return {
       next: async () => {
-        // Most rows are there already, and to claim the cursor for each would take longer than all the rest.
+        // Most rows are there already, and claiming the cursor for each would cost more than the rest.
         if (this.#at >= this.#page.length) await this.#turnPage();
         else this.checkReady('iteration');
         if (this.#at >= this.#page.length) return { done: true, value: undefined };

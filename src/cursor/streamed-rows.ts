@@ -17,18 +17,18 @@ export interface StreamSource<R> {
   ended(): void;
 }
 
-/** A statement that has its connection to itself as long as it is there. It knows nothing of its reader, who may be gone. */
+/** A statement that has its connection to itself. It does not refer to its reader, which may be gone. */
 interface HeldStream<R> {
   rows: RowStream | null;
   readonly source: StreamSource<R>;
 }
 
-/** Ends streams that were neither read to their end nor left: nobody could do it any more. */
+/** Ends streams that were neither read to their end nor left, once no code can do so any more. */
 const forgottenStreams = new FinalizationRegistry<HeldStream<unknown>>((held) => {
   if (held.rows !== null) end(held).catch(() => undefined);
 });
 
-/** Rejects if the statement was to be committed, and was not. */
+/** Ends a statement. Rejects if it was to be committed, and was not. */
 async function end(held: HeldStream<unknown>): Promise<void> {
   const failure = await held.rows!.stop();
   held.rows = null;

@@ -1,16 +1,16 @@
-/** What a common mistake looks like to the server, and what to write instead. */
+/** How the server reports a common mistake, and what to write instead. */
 export interface Advice {
   /** The SQLSTATE that the server answers with. */
   readonly sqlstate: string;
-  /** What the server's message has in it. */
+  /** A pattern that the server's message matches. */
   readonly message?: RegExp;
-  /** What the query has in it, as it was sent. */
+  /** A pattern that the query, as it was sent, matches. */
   readonly query?: RegExp;
   /** What to do. */
   readonly advice: string;
 }
 
-// Spaces are counted, so that no query makes the search go back and forth.
+// The number of spaces is bounded, so that no query makes the search backtrack.
 const IN_PARAMETER = /\bin\s{0,9}\(?\s{0,9}\$\d/i;
 const NEAR_PARAMETER = /at or near "\$\d+"/;
 const UTILITY =
@@ -23,7 +23,7 @@ const JSON_WRAPPER = 'wrap the value as new Jsonb(value), or new Json(value) for
 const POOLER =
   'prepared statements do not pass through a pooler that changes the server connection, as PgBouncer may: connect with `prepareThreshold: null`';
 
-/** The first that fits is given. */
+/** The first that fits is used. */
 export const ADVICE: readonly Advice[] = [
   { sqlstate: '42601', message: NEAR_PARAMETER, query: IN_PARAMETER, advice: ANY },
   { sqlstate: '42883', message: / = \S.*\[\]/, query: IN_PARAMETER, advice: ANY },

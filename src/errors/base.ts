@@ -61,7 +61,7 @@ class Error extends globalThis.Error {
   constructor(message: string, options: ErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     const sqlstate = options.sqlstate ?? new.target.sqlstate ?? options.diag?.sqlstate ?? null;
-    // Printing an error shows its message and its SQLSTATE, if it has one, not everything there is to know.
+    // Printing an error shows its message and its SQLSTATE, if it has one; other fields stay hidden.
     Object.defineProperty(this, 'sqlstate', {
       value: sqlstate,
       enumerable: sqlstate !== null,
@@ -74,7 +74,7 @@ class Error extends globalThis.Error {
     if (pool !== undefined) setHidden(this, 'pool', Object.freeze(pool));
   }
 
-  /** What a log should have of the error: no values of parameters, and no secrets. Absent is what there is none of. */
+  /** The fields of the error for a log: no values of parameters, and no secrets. Empty fields are left out. */
   toJSON(): Record<string, unknown> {
     return asJson(this, MOST_CAUSES);
   }
@@ -146,7 +146,7 @@ export class DataError extends DatabaseError {
   }
 }
 
-/** A problem with the operation of the database that the programmer need not have caused. */
+/** An error of the database's operation that is not necessarily the programmer's fault: a lost connection, a full disk … */
 export class OperationalError extends DatabaseError {
   static {
     brand(this, 'OperationalError');

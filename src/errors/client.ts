@@ -19,8 +19,8 @@ export class ConcurrentCursorUse extends InterfaceError {
 }
 
 /**
- * A transaction block that would have become part of another task's, on the same connection: it is refused, the block that is open
- * is unharmed.
+ * A transaction block begun from outside of the block that is open on the same connection, by another task for example. The new block is
+ * refused, the open one is unharmed.
  */
 export class ConcurrentTransaction extends ProgrammingError {
   static {
@@ -80,7 +80,7 @@ export class PoolTimeout extends OperationalError {
   }
 }
 
-/** Too many are waiting for a connection already (psycopg_pool: `TooManyRequests`). */
+/** `maxWaiting` requests are waiting for a connection already (psycopg_pool: `TooManyRequests`). */
 export class TooManyRequests extends OperationalError {
   static {
     brand(this, 'TooManyRequests');

@@ -23,7 +23,7 @@ export interface ErrorPool {
   readonly waiting: number;
 }
 
-/** Under which an error has the query to be shown in place of one that the client has put values into. */
+/** The property under which an error has the query to be shown instead of one that the client has put values into. */
 export const SHOWN_QUERY = Symbol.for('usingpg.shownQuery');
 
 /**
