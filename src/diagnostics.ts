@@ -48,7 +48,7 @@ export interface ConnectMessage extends TracedMessage {
   backendPid: number | null;
 }
 
-/** Somebody asks a pool for a connection: `usingpg:checkout`. */
+/** A connection is asked of a pool: `usingpg:checkout`. */
 export interface CheckoutMessage extends TracedMessage {
   /** The pool's name. */
   readonly pool: string;
@@ -84,7 +84,7 @@ export interface QueryMessage extends TracedMessage, ConnectionMessage {
 
 // --- what is told
 
-/** A connection came back to its pool, or was closed, with writes that nobody had committed: `usingpg:uncommitted`. */
+/** A connection came back to its pool, or was closed, with uncommitted writes: `usingpg:uncommitted`. */
 export interface UncommittedMessage {
   /** The pool's name; null for a connection without one. */
   readonly pool: string | null;
@@ -122,7 +122,7 @@ export interface RetryMessage {
 }
 
 /**
- * Why a pool ends a connection: it was 'lost', or closed by whoever had it, 'unusable' when it came back (not to be rolled back,
+ * Why a pool ends a connection: it was 'lost', or closed by its borrower, 'unusable' when it came back (not to be rolled back,
  * `reset` failed, taken away at the end of `close()`), did not pass a 'check', has reached `maxLifetime`, was 'idle' for `maxIdle`, is older than the last
  * `drain()` ('drained'), one too many ('surplus'), or without anybody to want it in a pool that keeps none ('unneeded'); or the
  * pool was 'closed'.
@@ -146,7 +146,7 @@ export interface ReconnectMessage {
   readonly pool: string;
   /** Why the last attempt failed. */
   readonly error: unknown;
-  /** When the next attempt is made, in seconds; null if `reconnectTimeout` is over and there is nobody to make one for. */
+  /** When the next attempt is made, in seconds; null if `reconnectTimeout` is over and no request waits. */
   readonly delay: number | null;
 }
 
@@ -170,7 +170,7 @@ export interface NoticeMessage extends ConnectionMessage {
 
 // --- the channels
 
-/** A tracing channel, whose messages are made only if somebody listens. */
+/** A tracing channel, whose messages are made only if it has a subscriber. */
 export class Tracer<M extends TracedMessage> {
   readonly #channel: TracingChannel<unknown, M>;
 

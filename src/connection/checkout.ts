@@ -124,7 +124,7 @@ export function isAlive<R>(base: AsyncConnection<R>): boolean {
   return !base[CORE].session.closed;
 }
 
-/** Whether nothing is left on the connection of whoever had it: no statement, and no transaction. */
+/** Whether the last user has left nothing on the connection: no statement, and no transaction. */
 export function isAtRest<R>(base: AsyncConnection<R>): boolean {
   const { session } = base[CORE];
   return session.quiet && session.transactionStatus === TransactionStatus.IDLE;

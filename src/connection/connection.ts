@@ -309,8 +309,8 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * `tx.commit()` rolls it back.
    *
    * Blocks nest, they do not interleave: `ConcurrentTransaction` is raised while another task's `withTransaction()` is under way on
-   * this connection, and while any block of it is being opened or ended. A block of this form belongs to whoever holds the
-   * connection: others that are begun meanwhile are nested in it, whoever begins them. Where several tasks share a connection, use
+   * this connection, and while any block of it is being opened or ended. A block of this form belongs to the holder of the
+   * connection: blocks that are begun meanwhile are nested in it, whichever task begins them. Where several tasks share a connection, use
    * `withTransaction()`.
    */
   async transaction(options?: TransactionOptions): Promise<AsyncTransaction> {
@@ -432,7 +432,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   }
 
   /**
-   * The first phase (Psycopg: `tpc_prepare`): from here on the transaction outlives the connection, until somebody ends it. Execute
+   * The first phase (Psycopg: `tpc_prepare`): from here on the transaction outlives the connection, until it is committed or rolled back. Execute
    * nothing before `tpcCommit()` or `tpcRollback()`: a statement begins a transaction of its own, in which they are not possible. Raises
    * `ProgrammingError` outside of a two-phase transaction, `NotSupportedError` if the server has `max_prepared_transactions = 0`,
    * the class of its SQLSTATE if it rolls back instead. An abort while it runs is as exact as that of `commit()`: it rejects with the

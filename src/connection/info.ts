@@ -110,7 +110,7 @@ export class ConnectionInfo {
     return 'PostgreSQL';
   }
 
-  /** The client's encoding: UTF8, unless somebody has set another, in which texts beyond ASCII are refused. */
+  /** The client's encoding: UTF8, unless it was set to another, in which texts beyond ASCII are refused. */
   get encoding(): string {
     return this.parameterStatus('client_encoding') ?? 'UTF8';
   }

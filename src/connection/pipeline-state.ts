@@ -128,7 +128,7 @@ export class PipelineState {
     this.#untold = null;
     if (untold !== null) throw untold.error as Error;
     if (session.closed) throw session.unusable();
-    // Whoever was told of the failure need not know that it has undone what was told to have succeeded.
+    // A caller that knows of the failure does not know that it has undone statements that were reported as done.
     const { failure, wrote } = segment;
     const isOver = settings.autocommit && session.transactionStatus === TransactionStatus.IDLE;
     if (failure !== null && wrote && isOver) throw nothingCommitted(session, failure);

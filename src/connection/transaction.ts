@@ -196,9 +196,9 @@ export class AsyncTransaction implements AsyncDisposable {
 
   /** Rolls back unless the block has been ended. A COPY or a stream that has been begun in it, and not been left, is ended before. */
   async [Symbol.asyncDispose](): Promise<void> {
-    // How an end that is under way goes, its caller is told.
+    // The caller of an end that is under way gets its outcome.
     if (this.#block.state === 'ending') await this.#ending?.catch(() => undefined);
-    // A connection that is gone has rolled back already, and its end is the business of whoever used it.
+    // A connection that is gone has rolled back already, and its last statement has reported the loss.
     this.closeIfGone();
     if (!this.#block.isOpen) return;
     await this.#core.session.abandonExchange(

@@ -65,7 +65,7 @@ export class Xid implements Iterable<number | string | null> {
     this.database = recovered.database ?? null;
   }
 
-  /** The identifier that the server knows by this text, whoever made it: `String(xid)` is the text again. */
+  /** The identifier that the server knows by this text, of any origin: `String(xid)` is the text again. */
   static fromString(text: string): Xid {
     if (typeof text !== 'string') {
       throw new errors.ProgrammingError(

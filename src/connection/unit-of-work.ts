@@ -39,7 +39,7 @@ export async function runUnit<T>(
 
 /** How a commit is sent. */
 export interface CommitOptions {
-  /** Of whoever has the session to himself. */
+  /** The lock of the caller, if it has the session exclusively. */
   readonly hold?: ExclusiveLock | undefined;
   readonly signal?: AbortSignal | undefined;
 }

@@ -29,7 +29,7 @@ export class IdleSweep<T> {
     this.#due = due;
   }
 
-  /** Those that have reached their lifetime, and up to `surplus` that nobody has used for long, each with the reason. */
+  /** Those that have reached their lifetime, and up to `surplus` that have been idle for too long, each with the reason. */
   overdue(surplus: number, now: number): [Slot<T>, EvictReason][] {
     const overdue: [Slot<T>, EvictReason][] = [];
     for (const slot of this.#slots.in('idle')) {
@@ -47,7 +47,7 @@ export class IdleSweep<T> {
     if (at >= this.#at) return;
     this.stop();
     this.#at = at;
-    // A timer keeps the context of whoever sets it: this one is the pool's own.
+    // A timer keeps the context of the code that sets it; here that is the pool's own context.
     this.#timer = this.#resources.inOwnContext(() =>
       this.#clock.after(Math.max(0, at - now), this.#due, false),
     );

@@ -6,7 +6,7 @@ export interface PoolStrategy {
   /** Whether a resource that comes back is kept although no request waits for it. */
   readonly keepsReturned: boolean;
   /**
-   * Who connects. `workers`: the pool, `numWorkers` at a time, up to `minSize` and for those who wait, one at a time while the
+   * Who connects. `workers`: the pool, `numWorkers` at a time, up to `minSize` and for waiting requests, one at a time while the
    * server does not answer. `requests`: each request for itself, at once; it takes what comes back in the meantime.
    */
   readonly connectedBy: 'workers' | 'requests';

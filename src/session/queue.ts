@@ -79,7 +79,7 @@ export class ExclusiveLock {
   readonly waiting = new Fifo<QueueEntry>();
 }
 
-/** What waits to be sent, in order. While somebody has the session exclusively, only what comes with that lock is taken. */
+/** What waits to be sent, in order. While a lock is held, only entries that come with it are taken. */
 export class StatementQueue {
   readonly #everybody = new ExclusiveLock();
   #lock: ExclusiveLock | null = null;

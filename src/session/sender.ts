@@ -39,7 +39,7 @@ export class Sender {
   #waitingForRoom: (() => void)[] = [];
   /** Whether the server has been told to send the answers that it holds back, since too much is in flight. */
   #hasAskedForAnswers = false;
-  /** Whether somebody waits for the answer of a statement of the pipeline that has still to be sent. */
+  /** Whether a caller waits for the answer of a pipelined statement that is still to be sent. */
   #mustFlush = false;
   #lastText = '';
   #lastMayChangeEncoding = false;
@@ -89,7 +89,7 @@ export class Sender {
     return new Promise((resolve) => this.#waitingForRoom.push(resolve));
   }
 
-  /** Nobody has to wait for room any more. */
+  /** Ends all waits for room. */
   endWaits(): void {
     const waiting = this.#waitingForRoom;
     this.#waitingForRoom = [];

@@ -10,7 +10,7 @@ export interface SentParam {
   readonly oid: number;
 }
 
-/** A query as it may be shown, or what makes a text of it, so that it costs nothing where nobody looks. */
+/** A query as it may be shown, or a function that makes its text, so that a text that is never shown costs nothing. */
 export type ShownQuery = string | (() => string);
 
 /** A statement to be executed. */
@@ -23,7 +23,7 @@ export interface StatementRequest {
   readonly begin: string | null;
   /** Do nothing unless a transaction is open, or unless none is, when the statement's turn comes. */
   readonly onlyIf?: 'in transaction' | 'idle';
-  /** How the rows are made as they arrive; null: nobody wants them. */
+  /** How the rows are made as they arrive; null: they are discarded. */
   readonly rows: RowDecoderSource | null;
   /** true: prepare now; false: don't; undefined: as `policy` says. */
   readonly prepare?: boolean | undefined;

@@ -95,7 +95,7 @@ function quotient(high: number, low: number, divisor: number): number | null {
   return least === first + second * (1 + 8 * HALF_ULP) ? least : null;
 }
 
-/** float4 and float8, as a number. Not asked for in binary, since their text depends on `extra_float_digits`, of which nobody is told. */
+/** float4 and float8, as a number. Not asked for in binary, since their text depends on `extra_float_digits`, which the server does not report. */
 function float(
   type: string,
   readBinary: Reader<number>,
