@@ -95,6 +95,14 @@ async function dataOf(query: string, format: string): Promise<Buffer> {
   return Buffer.concat(pieces);
 }
 
+function isOfWholeNumbers(type: string): boolean {
+  return /^(?:int[48]|date)(?:multi)?range/.test(type);
+}
+
+function isOfTexts(type: string): boolean {
+  return /^(?:text|varchar|bpchar|char|"char"|name)/.test(type);
+}
+
 /** What a SELECT loads of the data that the server has read as the type; null if it has refused them. */
 async function judged(data: Buffer, i: number, format: string): Promise<{ readonly value: unknown } | null> {
   try {
@@ -135,6 +143,10 @@ describe.each(['text', 'binary'])('in the %s format', (format) => {
             // What the server refuses of a text is its length, or what is in it.
             expect(TEXTS, `${where} is ${String(seen)}, but the server refuses it`).toContain(other);
           } else {
+            // A range of whole numbers has one form when the server writes it; a text that another has written may have another form.
+            if (isOfWholeNumbers(other) && isOfTexts(type)) continue;
+            // The server cuts a longer text off when it makes a name of it.
+            if (other === 'name' && String(seen).startsWith(String(right.value))) continue;
             // A float4 of more digits than it keeps is that number all the same.
             const kept = other === 'float4' ? Math.fround(seen as number) : seen;
             expect(kept, where).toEqual(
