@@ -206,7 +206,9 @@ describe.each(Object.entries(STREAMS))('%s', (name, { statement, open }) => {
     await expect.poll(() => stream.closed, { timeout: 5000 }).toBe(true);
     expect(stream.destroyed).toBe(true);
     expect(seen).toEqual([]);
-    expect(await admin('SELECT 1 FROM left_streams LIMIT 1')).toEqual([]);
+    // One that has been ended may be complete before it is left.
+    if (!name.endsWith('at its end')) expect(await admin('SELECT 1 FROM left_streams LIMIT 1')).toEqual([]);
+    await admin('TRUNCATE left_streams');
   });
 
   test.skipIf(isOver || name.endsWith('at its end'))(
