@@ -1,7 +1,7 @@
 import * as errors from '../errors/index.js';
 import { quoteIdentifier } from './identifier.js';
 import type { AdaptersMap, TypeEntry } from '../types/adapters-map.js';
-import { scanDecimal } from '../types/decimal-text.js';
+import { scanDecimal } from '../types/decimal.js';
 import { dumpParam } from '../types/dump.js';
 import { checkText } from '../types/check-text.js';
 import { Oids } from '../types/oids.js';

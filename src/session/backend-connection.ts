@@ -89,7 +89,7 @@ export class BackendConnection implements MessageSink {
     });
     this.transport = transport;
     this.#engine = engine;
-    this.extended = new ExtendedQuery(transport);
+    this.extended = new ExtendedQuery(transport, this.#settings);
     this.outcomes = new Outcomes(transport);
     this.cancellation = new Cancellation(transport, this.inFlight, () => {
       this.sender.pump();
@@ -120,7 +120,6 @@ export class BackendConnection implements MessageSink {
       this.#startup = null;
       this.inFlight.status = status;
       this.#reader.startupDone();
-      this.extended.textOnly = this.foreignEncoding !== null;
       opening.resolve();
     });
     engine.start();
@@ -246,8 +245,6 @@ export class BackendConnection implements MessageSink {
       case Backend.ParameterStatus: {
         const [name, value] = readParameterStatus(bytes, start, end);
         this.#settings.set(name, value);
-        // The row decoder has to know of every byte whether it is ASCII.
-        if (name === 'client_encoding') this.extended.textOnly = this.foreignEncoding !== null;
         return;
       }
       case Backend.ErrorResponse:

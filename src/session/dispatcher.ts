@@ -294,12 +294,11 @@ export class Dispatcher {
 
   /** Trusts the reported encoding again, unless a statement in flight may change it. */
   #trustEncoding(): void {
-    const { inFlight, settings, extended } = this.#parts;
+    const { inFlight, settings } = this.#parts;
     settings.encodingInDoubt = false;
     for (const reply of inFlight) {
       if (reply.kind === 'statement' && reply.changesEncoding) settings.encodingInDoubt = true;
     }
-    extended.textOnly = settings.foreignEncoding !== null;
   }
 
   #onTransactionEnd(): void {
@@ -348,15 +347,7 @@ export class Dispatcher {
     entry.isSent = false;
     queue.unshift(entry);
     if (inFlight.status !== TransactionStatus.IDLE) {
-      queue.unshift(
-        new StatementEntry(
-          ROLLBACK,
-          false,
-          false,
-          () => undefined,
-          () => undefined,
-        ),
-      );
+      queue.unshift(StatementEntry.internal(ROLLBACK));
     }
     this.#parts.onAnswered();
     return true;

@@ -3,6 +3,7 @@ import { haveTypes, PreparedStatements, oidsOf, type ServerStatement } from './p
 import { shortcuts } from './shortcuts.js';
 import { hasFixedColumns } from './statement-text.js';
 import type { StatementReply } from './reply.js';
+import type { ServerSettings } from './server-settings.js';
 import type { SentParam, StatementRequest } from './statement.js';
 import type { Transport } from './transport.js';
 
@@ -20,9 +21,8 @@ const LARGE = 8192;
  * is prepared or not.
  */
 export class ExtendedQuery {
-  /** Whether no result is to come in the binary format. */
-  textOnly = false;
   readonly #transport: Transport;
+  readonly #settings: ServerSettings;
   readonly #writer = new FrontendWriter();
   readonly #prepared = new PreparedStatements();
   /** Statements whose Parse is in flight. */
@@ -30,8 +30,9 @@ export class ExtendedQuery {
   #flushScheduled = false;
   #flushDelayed = false;
 
-  constructor(transport: Transport) {
+  constructor(transport: Transport, settings: ServerSettings) {
     this.#transport = transport;
+    this.#settings = settings;
   }
 
   /**
@@ -132,8 +133,9 @@ export class ExtendedQuery {
       if (statement.name !== '') this.#parsing.add(statement);
     }
     const { fields } = statement;
-    const plan =
-      fields != null && shortcuts.taken && !this.textOnly ? (request.rows?.planFor?.(fields) ?? null) : null;
+    // In a foreign encoding every byte of a row has to tell whether it is ASCII: then all of it comes as text.
+    const mayBeBinary = shortcuts.taken && this.#settings.foreignEncoding === null;
+    const plan = fields != null && mayBeBinary ? (request.rows?.planFor?.(fields) ?? null) : null;
     this.#writer.bind(statement.name, params, plan?.formats);
     // Until the first answer the columns are unknown: executions sent before that ask for them as well.
     const described = fields === undefined && !(again && statement.fixed);

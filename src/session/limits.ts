@@ -1,6 +1,8 @@
 /** How many statements, and bytes of statements, a session has on their way to the server and not answered, at most. */
 export const MOST_STATEMENTS = 1000;
 export const MOST_BYTES = 2 ** 20;
+/** How many entries may wait in the queue of a session before those who go on filling it have to wait. */
+export const MOST_WAITING = 1000;
 
 /** Bytes of rows that a stream hands on at a time, and unread bytes at which the server is held up. */
 export const BATCH_BYTES = 2 ** 18;

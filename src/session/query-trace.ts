@@ -21,7 +21,7 @@ export function traceQuery(
 }
 
 /** The message that a statement is traced with. */
-export function queryMessage(request: StatementRequest, connection: ConnectionMessage): QueryMessage {
+function queryMessage(request: StatementRequest, connection: ConnectionMessage): QueryMessage {
   const query = shownQuery(request) ?? request.text;
   return {
     query,

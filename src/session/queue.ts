@@ -2,6 +2,10 @@ import { Fifo } from './fifo.js';
 import type { StatementRequest, StatementResult } from './statement.js';
 import type { TransactionStatus } from './status.js';
 
+function ignore(): void {
+  // No caller waits.
+}
+
 /** A statement that waits for its turn, or has been sent: its caller waits until it is settled, once. */
 export class StatementEntry {
   readonly kind = 'statement';
@@ -36,6 +40,11 @@ export class StatementEntry {
     this.pipelined = pipelined;
     this.resolve = resolve;
     this.reject = reject;
+  }
+
+  /** A statement of the session's own, which no caller waits for. `failed` hears of an error. */
+  static internal(request: StatementRequest, failed: (reason: unknown) => void = ignore): StatementEntry {
+    return new StatementEntry(request, false, false, ignore, failed);
   }
 
   /** Calls `listener` once it is settled, before its caller hears of it. */

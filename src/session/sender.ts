@@ -3,6 +3,7 @@ import type { Cancellation } from './cancellation.js';
 import { ExchangeLink } from './exchange-link.js';
 import type { ExtendedQuery } from './extended-query.js';
 import type { InFlight } from './in-flight.js';
+import { MOST_WAITING } from './limits.js';
 import type { Outcomes } from './outcomes.js';
 import { StatementEntry, type StatementQueue, type SyncEntry } from './queue.js';
 import { Segment, StatementReply, SyncReply } from './reply.js';
@@ -238,7 +239,6 @@ export class Sender {
     if (this.#mayChangeEncoding(entry.request.text)) {
       reply.changesEncoding = true;
       settings.encodingInDoubt = true;
-      extended.textOnly = true;
     }
     const inTransaction = reply.hasBegun || inFlight.status !== TransactionStatus.IDLE;
     inFlight.push(reply);
@@ -267,17 +267,8 @@ export class Sender {
   /** A BEGIN ahead of `entry`, which stays at the head of the queue and is rejected if the BEGIN is. */
   #beginFor(entry: StatementEntry, begin: string): StatementEntry {
     entry.begunAhead = true;
-    return new StatementEntry(
-      command(begin),
-      false,
-      false,
-      () => undefined,
-      (reason) => {
-        this.#parts.outcomes.settle(entry, reason);
-      },
-    );
+    return StatementEntry.internal(command(begin), (reason) => {
+      this.#parts.outcomes.settle(entry, reason);
+    });
   }
 }
-
-/** How many entries may wait in the queue before those who go on filling it have to wait. */
-const MOST_WAITING = 1000;

@@ -1,7 +1,7 @@
 import { tracers } from '../diagnostics.js';
 import * as errors from '../errors/index.js';
 import { locate } from '../errors/location.js';
-import { onAbort } from '../waiting.js';
+import { onAbort, waitFor } from '../waiting.js';
 import type { Login } from '../wire/engine.js';
 import { actualAddress, openSocket, type Receiver, type ServerAddress } from '../wire/socket.js';
 import { BackendConnection } from './backend-connection.js';
@@ -12,7 +12,6 @@ import { StatementEntry, SyncEntry, type ExclusiveLock, type Turn } from './queu
 import type { StatementReply } from './reply.js';
 import { RowStream } from './row-stream.js';
 import { busyWithExchange, canceled, notInPipeline } from './statement-errors.js';
-import { canGoExtended } from './statement-text.js';
 import {
   canBePipelined,
   keepsTransactionStatus,
@@ -137,8 +136,7 @@ export class Session extends BackendConnection {
       const copy = new CopyExchange(
         request.text,
         async (exchange) => {
-          const executions = request.executions ?? (canGoExtended(request.text) ? [[]] : null);
-          const results = await this.submit({ ...request, executions, rows: null, exchange }, lock);
+          const results = await this.submit({ ...request, rows: null, exchange }, lock);
           return results.map(({ tag }) => tag);
         },
         resolve,
@@ -288,13 +286,14 @@ export class Session extends BackendConnection {
     if (entry === undefined) return;
     this.#giveUp(entry, reason, false);
     if (entry.settled) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, this.transport.limits.cancel * 1000);
-      entry.onSettled(() => {
-        clearTimeout(timer);
-        resolve();
-      });
-    });
+    await waitFor<undefined>(
+      (resolve) => {
+        entry.onSettled(() => {
+          resolve(undefined);
+        });
+      },
+      { seconds: this.transport.limits.cancel, late: () => undefined },
+    );
   }
 
   #find(request: StatementRequest): StatementEntry | undefined {

@@ -1,5 +1,5 @@
 import * as errors from '../errors/index.js';
-import { scanDecimal } from './decimal-text.js';
+import { scanDecimal } from './decimal.js';
 import { isDate } from './realm.js';
 
 /**

@@ -1,9 +1,14 @@
-/** A decimal number taken apart: its digits before and behind the point, and the power of ten that they are multiplied by. */
-export interface Decimal {
+/** The parts of the text of a decimal number, `-12.50e3`: offsets into it. */
+export interface DecimalText {
   readonly negative: boolean;
-  readonly integral: string;
-  readonly fraction: string;
+  /** Where the digits before the point begin, and end. */
+  readonly whole: readonly [start: number, end: number];
+  /** Where the digits behind the point begin, and end. */
+  readonly fraction: readonly [start: number, end: number];
+  /** The power of ten; ±Infinity if it is written with more digits than a number has. */
   readonly exponent: number;
+  /** Whether it has neither point nor exponent. */
+  readonly isInteger: boolean;
 }
 
 const ZERO = 0x30;
@@ -13,22 +18,22 @@ const MINUS = 0x2d;
 const LETTER_E = 0x65;
 const LOWER_CASE = 0x20;
 
-/** Takes a decimal number apart, in any form that the server reads. Null for what is none. Looks at each character once. */
-export function parseDecimal(text: string): Decimal | null {
-  const trimmed = text.trim();
-  const sign = trimmed.charCodeAt(0);
+/** Takes the text of a decimal number apart, in one pass; null if it is none. White space is not part of it. */
+export function scanDecimal(text: string): DecimalText | null {
+  const sign = text.charCodeAt(0);
   const start = sign === PLUS || sign === MINUS ? 1 : 0;
-  const point = endOfDigits(trimmed, start);
-  const from = trimmed.charCodeAt(point) === DOT ? point + 1 : point;
-  const end = from === point ? point : endOfDigits(trimmed, from);
-  if (point === start && end === from) return null;
-  const exponent = end === trimmed.length ? 0 : exponentOf(trimmed, end);
+  const point = endOfDigits(text, start);
+  const from = text.charCodeAt(point) === DOT ? point + 1 : point;
+  const end = from === point ? point : endOfDigits(text, from);
+  if (point - start + end - from === 0) return null;
+  const exponent = end === text.length ? 0 : exponentOf(text, end);
   if (exponent === null) return null;
   return {
     negative: sign === MINUS,
-    integral: trimmed.slice(start, point),
-    fraction: trimmed.slice(from, end),
+    whole: [start, point],
+    fraction: [from, end],
     exponent,
+    isInteger: from === point && end === text.length,
   };
 }
 

@@ -9,7 +9,7 @@ import {
   type Place,
   type Reader,
 } from './codec.js';
-import { isDecimal, parseDecimal, parseSpecial } from './decimal.js';
+import { isDecimal, parseSpecial, scanDecimal } from './decimal.js';
 
 const MINUS = 0x2d;
 const ZERO = 0x30;
@@ -117,7 +117,7 @@ function float(
     writeBinary: write,
     textToBinary: (text, out, place) => {
       const special = parseSpecial(text);
-      if (special === null && parseDecimal(text) === null) {
+      if (special === null && scanDecimal(text.trim()) === null) {
         throw refused(place, `${shown(text)} is not a number for ${type}`);
       }
       const value = special ?? Number(text);

@@ -1,6 +1,6 @@
 import type { ByteWriter } from './byte-writer.js';
 import { malformed, refused, shown, sized, wrongSize, type Codec, type Place } from './codec.js';
-import { parseDecimal, parseSpecial } from './decimal.js';
+import { parseSpecial, scanDecimal } from './decimal.js';
 
 const POSITIVE = 0x0000;
 const NEGATIVE = 0x4000;
@@ -17,10 +17,12 @@ function writeNumeric(text: string, out: ByteWriter, place: Place): void {
     writeHeader(0, 0, Number.isNaN(special) ? NAN : special < 0 ? MINUS_INFINITY : INFINITY, 0, out);
     return;
   }
-  const decimal = parseDecimal(text);
+  const trimmed = text.trim();
+  const decimal = scanDecimal(trimmed);
   if (decimal === null) throw refused(place, `${shown(text)} is not a decimal number for numeric`);
-  const { negative, integral, fraction, exponent } = decimal;
-  const all = integral + fraction;
+  const { negative, exponent } = decimal;
+  const fraction = trimmed.slice(...decimal.fraction);
+  const all = trimmed.slice(...decimal.whole) + fraction;
   const digits = all.replace(/^0+/, '');
   // How many digits stand before the point; negative if zeros follow it.
   const before = digits.length - fraction.length + exponent;

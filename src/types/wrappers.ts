@@ -2,7 +2,7 @@ import * as errors from '../errors/index.js';
 import { thrownText } from '../errors/thrown.js';
 import type { Adapters, DumpedParam } from './adaptation.js';
 import { checkText } from './check-text.js';
-import { scanDecimal } from './decimal-text.js';
+import { scanDecimal } from './decimal.js';
 import { dumpFloat } from './dump-scalars.js';
 import { Oids } from './oids.js';
 
