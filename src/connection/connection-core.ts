@@ -11,6 +11,7 @@ import type { SentParam, ShownQuery, StatementRequest, StatementResult } from '.
 import { TransactionStatus } from '../session/status.js';
 import type { Notification } from '../wire/backend-messages.js';
 import type { RowDecoderSource } from '../wire/row-decoder.js';
+import type { BatchRun } from './batch-run.js';
 import { Feeding } from './feeding.js';
 import { Handlers } from './handlers.js';
 import { tellNotice } from './notices.js';
@@ -52,6 +53,8 @@ export class ConnectionCore implements SessionUser {
   readonly session: Session;
   readonly settings: TransactionSettings;
   readonly policy: { threshold: number | null; max: number | null };
+  /** The executemany() under way that send their batches into an open transaction; mostly none. */
+  batchRuns: Set<BatchRun> | null = null;
   /** What its pool knows of the checkout that it serves. */
   checkout: unknown = null;
   // Made when they are first asked for: a checkout that executes nothing needs none of them.

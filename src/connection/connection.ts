@@ -20,6 +20,7 @@ import type { Query } from '../query/binding.js';
 import type { Params } from '../query/placeholders.js';
 import { tupleRow, type RowFactory, type TupleRow } from '../rows.js';
 import type { TransactionStatus } from '../session/status.js';
+import { BatchRun } from './batch-run.js';
 import { cancelWithin } from './cancel-safe.js';
 import { checkConnectOptions } from './connect-options.js';
 import { chosenParams, openSession } from './connect.js';
@@ -279,7 +280,8 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * Commits the open transaction, if there is one. Resolves only if the server has said so: raises `InFailedSqlTransaction` if it
    * has rolled back instead, since a statement of the transaction had failed (the error's `cause`), the connection's error if it
    * was lost before, and `TransactionOutcomeUnknown` if it was lost between the COMMIT and its answer. Whatever it raises, nothing is
-   * left of the transaction, unless it was refused before the COMMIT was sent.
+   * left of the transaction, unless it was refused before the COMMIT was sent: with `ProgrammingError` within a transaction block, and
+   * while an `executemany()` has stored a part of what its source is to give.
    *
    * What an aborted `signal` does is exact: before the COMMIT is sent, the transaction stays open; while it runs, it is cancelled,
    * and the call rejects with the reason if the server has rolled back, resolves if it had committed already, and raises
@@ -302,6 +304,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     const core = this[CORE];
     await core.command('ROLLBACK', { onlyIf: 'in transaction', signal: options.signal });
     core.record.takeRefusedCommit();
+    BatchRun.undo(core, null);
   }
 
   /**

@@ -6,6 +6,8 @@ import { TransactionStatus } from '../session/status.js';
 const WRITES_NOTHING =
   /^(?:SELECT|SHOW|EXPLAIN|FETCH|MOVE|DECLARE CURSOR|CLOSE CURSOR|BEGIN|START TRANSACTION|SAVEPOINT|RELEASE|ROLLBACK|COMMIT|SET|RESET|LISTEN|UNLISTEN|DISCARD|PREPARE$|DEALLOCATE|LOCK TABLE|CHECKPOINT|LOAD|INSERT 0 0$|(?:UPDATE|DELETE|MERGE|COPY) 0$)/;
 const MAKES_PERMANENT = /^(?:COMMIT|PREPARE TRANSACTION|COMMIT PREPARED)$/;
+/** Behind it the transaction, if one is open, is another than before. */
+const BOUNDARY = /^(?:BEGIN|START TRANSACTION|COMMIT|PREPARE TRANSACTION)$/;
 const COMMIT_TEXT = /^\s*(?:commit|end)\b/i;
 /** The transaction had failed already. */
 const IN_FAILED_TRANSACTION = '25P02';
@@ -24,6 +26,8 @@ export class TransactionRecord {
   isOfCall = false;
   /** The error that the open transaction has failed with; null if it has not. */
   failure: errors.Error | null = null;
+  /** Tells the transactions of the connection apart: the number is another in each. */
+  transaction = 0;
   /** Whether something may have become permanent: by COMMIT, outside of transactions, or with unknown outcome. */
   committed = false;
   /** Set if the last statement was a COMMIT that the server answered with ROLLBACK: the error that the transaction had failed with, if known. */
@@ -38,15 +42,19 @@ export class TransactionRecord {
       this.#count(results, idle);
       if (status !== TransactionStatus.ACTIVE) this.failure = null;
     }
-    if (idle) this.wrote = false;
+    if (!idle) return;
+    this.wrote = false;
+    this.transaction++;
   }
 
   /** A statement has failed, behind these results of the same text. */
   onError(error: unknown, results: readonly StatementResult[], status: TransactionStatus): void {
     this.#count(results, false);
     this.#refusedCommit = null;
-    if (status === TransactionStatus.IDLE) this.wrote = false;
-    else if (status === TransactionStatus.UNKNOWN) this.committed = true;
+    if (status === TransactionStatus.IDLE) {
+      this.wrote = false;
+      this.transaction++;
+    } else if (status === TransactionStatus.UNKNOWN) this.committed = true;
     else if (
       error instanceof errors.Error &&
       error.sqlstate !== null &&
@@ -72,6 +80,7 @@ export class TransactionRecord {
     for (const result of results) {
       const { tag } = result;
       if (tag === null) continue;
+      if (BOUNDARY.test(tag)) this.transaction++;
       if (MAKES_PERMANENT.test(tag)) {
         this.committed = true;
         // Another transaction may have begun since.

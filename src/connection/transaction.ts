@@ -2,6 +2,7 @@ import * as errors from '../errors/index.js';
 import { INSPECT } from '../inspect.js';
 import type { ExclusiveLock } from '../session/queue.js';
 import { TransactionStatus } from '../session/status.js';
+import { BatchRun } from './batch-run.js';
 import type { AsyncConnection } from './connection.js';
 import { CORE, type ConnectionCore } from './connection-core.js';
 import { Block, checkNesting, SHOWN_STATE, type BlockState } from './open-blocks.js';
@@ -240,6 +241,7 @@ export class AsyncTransaction implements AsyncDisposable {
     if (this.#block.state !== 'active') this.#refuse(`it can't ${action}`);
     // Refused like any statement, with the block as it was.
     core.session.checkNoExchange();
+    if (action === 'commit' && this.#outermost) BatchRun.checkNone(core);
     this.#checkOrder(action);
     this.#block.state = 'ending';
     this.#ending = this.#settle(action, signal);
@@ -313,6 +315,7 @@ export class AsyncTransaction implements AsyncDisposable {
       await core.command(this.#savepoint('RELEASE'), { hold, signal });
     }
     core.record.wrote = this.#wroteBefore;
+    BatchRun.undo(core, this.#outermost ? null : this.#block);
   }
 
   /** Rolls back what there may be of the block. What goes wrong with that has an error before it that is told. */

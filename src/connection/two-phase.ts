@@ -5,6 +5,7 @@ import { tupleRow } from '../rows.js';
 import type { ExclusiveLock } from '../session/queue.js';
 import type { StatementRequest } from '../session/statement.js';
 import { TransactionStatus } from '../session/status.js';
+import { BatchRun } from './batch-run.js';
 import type { ConnectionCore } from './connection-core.js';
 import { beginStatement } from './transaction-settings.js';
 import { commit, commitPrepared } from './unit-of-work.js';
@@ -171,6 +172,7 @@ export class TwoPhase {
           `tpcPrepare() can't be used on a two-phase transaction that ${state === 'prepared' ? 'is prepared already' : 'could not be prepared: call tpcRollback()'}`,
         );
       }
+      BatchRun.checkNone(this.#core);
       try {
         const request = this.#request(`PREPARE TRANSACTION ${quoteLiteral(xid.toString())}`, signal);
         const [result] = await this.#core.run({ ...request, outcomeMatters: true }, hold);

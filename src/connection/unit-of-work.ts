@@ -3,6 +3,7 @@ import { locate } from '../errors/location.js';
 import type { ExclusiveLock } from '../session/queue.js';
 import type { Session } from '../session/session.js';
 import { TransactionStatus } from '../session/status.js';
+import { BatchRun } from './batch-run.js';
 import type { ConnectionCore } from './connection-core.js';
 
 /** How a unit of work is ended. */
@@ -73,8 +74,11 @@ function commitNow(
   hold: ExclusiveLock | undefined,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  if (core.session.transactionStatus !== TransactionStatus.IDLE)
+  if (core.session.transactionStatus !== TransactionStatus.IDLE) {
+    const refusal = core.batchRuns === null ? null : BatchRun.refusal(core.batchRuns);
+    if (refusal !== null) return Promise.reject(refusal);
     return sendCommit(core, 'COMMIT', 'COMMIT', hold, signal);
+  }
   // A COMMIT in a text may have ended it, in vain.
   const refused = core.record.takeRefusedCommit();
   return refused === null

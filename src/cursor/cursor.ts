@@ -156,6 +156,10 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
    * free for others. In autocommit more than a thousand sets are a transaction of their own: until it has ended other statements wait,
    * and the source can't use the connection, which raises `ProgrammingError` there. Within a transaction block it can.
    *
+   * What an asynchronous source gives stays together: while a part of it is stored in an open transaction, `commit()` and its kin raise
+   * `ProgrammingError`, and once that transaction or block has been rolled back the call does. While another task's
+   * `withTransaction()` is under way on the connection, it raises `ConcurrentTransaction`.
+   *
    * An abort of the `signal`, the end of the connection (`OperationalError`, or `InterfaceError` if it was given back) and `close()`
    * (`InterfaceError`) end it whatever it waits for: no more is sent, and the source is told by `return()`, but not waited for.
    */

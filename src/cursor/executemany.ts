@@ -1,4 +1,5 @@
 import type { DumpedParam } from '../types/adapters-map.js';
+import { BatchRun } from '../connection/batch-run.js';
 import type { ConnectionCore } from '../connection/connection-core.js';
 import { Feeding } from '../connection/feeding.js';
 import { checkInside } from '../connection/open-blocks.js';
@@ -60,9 +61,12 @@ export class Executions {
     const { handle } = this.#parts;
     return this.#untilStopped(async () => {
       const batches = this.#batchesOf(this.#paramsSeq);
+      let run: BatchRun | null = null;
       try {
         for (let batch = await batches.next(); batch !== null; batch = await batches.next()) {
           handle.checkUsable();
+          // In autocommit each Sync of the pipeline ends a transaction, as in Psycopg.
+          if (!handle.settings.autocommit) (run ??= new BatchRun(handle)).next();
           for (const request of this.#requestsFor(batch, false)) {
             send(request);
             // While too much is in flight, nothing is sent.
@@ -70,7 +74,9 @@ export class Executions {
             if (room !== null) await waitFor(room, { signal: this.#stop.signal });
           }
         }
+        run?.checkWhole();
       } finally {
+        run?.end();
         batches.leave();
       }
     });
@@ -141,20 +147,56 @@ export class Executions {
     try {
       const beginning = await this.#begin(batches);
       if (beginning === null) return;
-      if (handle.settings.autocommit && !isOneTransaction(beginning)) {
-        const isDone = await handle.session.exclusively(async (hold, status) => {
-          if (status !== TransactionStatus.IDLE) return false;
-          await this.#runAll(beginning, batches, true, hold);
-          return true;
-        }, this.#stop.signal);
-        if (isDone) return;
-        checkInside(handle.blocks, WHAT);
-        feeding?.end();
+      if (isOneTransaction(beginning)) {
+        await this.#runBatch(beginning.first, false);
+        return;
       }
-      await this.#runAll(beginning, batches, false);
+      const run = await handle.session.exclusively(async (hold, status) => {
+        if (handle.settings.autocommit && status === TransactionStatus.IDLE) {
+          await this.#runAll(beginning, batches, true, hold);
+          return null;
+        }
+        // One may have been opened meanwhile.
+        checkInside(handle.blocks, WHAT);
+        return this.#beginRun(beginning.first, hold);
+      }, this.#stop.signal);
+      feeding?.end();
+      if (run !== null) await this.#goOn(run, beginning.second, batches);
     } finally {
       feeding?.end();
       batches.leave();
+    }
+  }
+
+  /** Runs the first batch in the transaction that is open, or, outside autocommit, begun by it. */
+  async #beginRun(first: readonly BoundQuery[], hold: ExclusiveLock): Promise<BatchRun> {
+    const run = new BatchRun(this.#parts.handle);
+    try {
+      run.next();
+      await this.#runBatch(first, false, hold);
+      run.begun();
+      return run;
+    } catch (error) {
+      run.end();
+      throw error;
+    }
+  }
+
+  /** Runs the other batches, each in its turn: between them the connection is free. */
+  async #goOn(run: BatchRun, second: readonly BoundQuery[] | null, batches: ParamsBatches): Promise<void> {
+    const { session } = this.#parts.handle;
+    try {
+      for (let batch = second; batch !== null; batch = await batches.next()) {
+        const requests = batch;
+        await session.exclusively(async (hold) => {
+          run.next();
+          await this.#runBatch(requests, false, hold);
+        }, this.#stop.signal);
+      }
+      this.#stop.signal.throwIfAborted();
+      run.checkWhole();
+    } finally {
+      run.end();
     }
   }
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { AsyncClientCursor, errors, type AsyncConnection, type Params } from '../../src/index.js';
+import { AsyncClientCursor, errors, Rollback, type AsyncConnection, type Params } from '../../src/index.js';
 import { admin, connect, dsn, makePool, rejection, terminate } from '../support/database.js';
 import { untilRunning } from '../support/until-running.js';
 
@@ -351,6 +351,187 @@ describe('executemany()', () => {
       expect(await closed).toBeInstanceOf(errors.InterfaceError);
     });
   });
+});
+
+describe('executemany() between two batches, in a transaction that others can end', () => {
+  /** One that has sent its first batches, and waits for its source until `open()`. */
+  async function halfway(
+    conn: AsyncConnection,
+  ): Promise<{ running: Promise<void>; failed: Promise<Error>; open: () => void }> {
+    const { reached, pass, open } = gate();
+    async function* source(): AsyncGenerator<Params> {
+      for (let i = 0; i < MANY; i++) yield [i];
+      await pass();
+      for (let i = 0; i < MANY; i++) yield [i];
+    }
+    const running = conn.cursor().executemany(INSERT, source());
+    const failed = running.then(
+      () => new Error('it was stored'),
+      (error: unknown) => error as Error,
+    );
+    await reached;
+    return { running, failed, open };
+  }
+
+  const SPLIT = /sent only a part of its rows/;
+  const ENDED = /ended between two of its batches/;
+  let begunIn: Awaited<ReturnType<typeof halfway>>;
+
+  it.each([false, true])(
+    'is not split by commit(), which is refused, and commits it afterwards (pipeline %s)',
+    async (inPipeline) => {
+      const conn = await connect();
+      const pipeline = inPipeline ? conn.pipeline() : null;
+      const { running, open } = await halfway(conn);
+      await expect(conn.commit()).rejects.toThrow(SPLIT);
+      expect(await count('many_batch')).toBe(0);
+      open();
+      await running;
+      await pipeline?.sync();
+      await conn.commit();
+      expect(await count('many_batch')).toBe(2 * MANY);
+      await pipeline?.[Symbol.asyncDispose]();
+    },
+  );
+
+  it('is not split by tpcPrepare() or tpcCommit()', async () => {
+    const conn = await connect();
+    await conn.tpcBegin('split');
+    const { running, open } = await halfway(conn);
+    await expect(conn.tpcPrepare()).rejects.toThrow(SPLIT);
+    open();
+    await running;
+    await conn.tpcCommit();
+    expect(await count('many_batch')).toBe(2 * MANY);
+  });
+
+  it.each([true, false])(
+    'is not split by the commit of its block, which stays open (autocommit %s)',
+    async (autocommit) => {
+      const conn = await connect({ autocommit });
+      await using tx = await conn.transaction();
+      const { running, open } = await halfway(conn);
+      await expect(tx.commit()).rejects.toThrow(SPLIT);
+      open();
+      await running;
+      await tx.commit();
+      expect(await count('many_batch')).toBe(2 * MANY);
+    },
+  );
+
+  it.each([true, false])(
+    'is rolled back with a callback that has not awaited it, and is told (autocommit %s)',
+    async (autocommit) => {
+      const conn = await connect({ autocommit });
+      const begun = await conn
+        .withTransaction(async () => {
+          begunIn = await halfway(conn);
+        })
+        .catch((error: unknown) => error);
+      expect(begun).toMatchObject({ message: expect.stringMatching(SPLIT) as string });
+      begunIn.open();
+      expect((await begunIn.failed).message).toMatch(ENDED);
+      expect(await count('many_batch')).toBe(0);
+      expect(conn.info.transactionStatus).toBe('IDLE');
+    },
+  );
+  it('is rolled back with a pool callback that has not awaited it', async () => {
+    const pool = makePool({ minSize: 1, maxSize: 1 });
+    await expect(
+      pool.withConnection(async (conn) => {
+        begunIn = await halfway(conn);
+      }),
+    ).rejects.toThrow(SPLIT);
+    begunIn.open();
+    expect(await begunIn.failed).toBeInstanceOf(errors.InterfaceError);
+    expect(await count('many_batch')).toBe(0);
+  });
+
+  it.each(['rollback()', 'a ROLLBACK', 'a COMMIT', 'a COMMIT and a BEGIN'])(
+    'is told of %s, and sends no more',
+    async (end) => {
+      const conn = await connect();
+      const { failed, open } = await halfway(conn);
+      if (end === 'rollback()') await conn.rollback();
+      else await conn.execute(end.replace(/an? /g, '').replace(' and ', '; '));
+      open();
+      expect((await failed).message).toMatch(ENDED);
+      await conn.rollback();
+      // Whole batches were sent, a thousand each.
+      expect(await count('many_batch')).toBe(end.includes('COMMIT') ? 2000 : 0);
+    },
+  );
+
+  it('is told of the rollback of a block that a batch of it was sent in', async () => {
+    const conn = await connect();
+    const [first, second] = [gate(), gate()];
+    async function* source(): AsyncGenerator<Params> {
+      for (const { pass } of [first, second]) {
+        for (let i = 0; i < MANY; i++) yield [i];
+        await pass();
+      }
+    }
+    const failed = rejection(conn.cursor().executemany(INSERT, source()));
+    await first.reached;
+    await conn.withTransaction(async (tx) => {
+      first.open();
+      await second.reached;
+      throw new Rollback(tx);
+    });
+    second.open();
+    expect((await failed).message).toMatch(ENDED);
+    await conn.rollback();
+  });
+
+  it('bears blocks of its source that are rolled back without a batch in them', async () => {
+    const conn = await connect({ autocommit: true });
+    await conn.withTransaction(async () => {
+      async function* source(): AsyncGenerator<Params> {
+        for (let i = 0; i < MANY; i++) {
+          if (i % 700 === 0) {
+            await conn.withTransaction(async (tx) => {
+              await conn.execute('INSERT INTO many_other VALUES (%s)', [i]);
+              throw new Rollback(tx);
+            });
+          }
+          yield [i];
+        }
+      }
+      await conn.cursor().executemany(INSERT, source());
+    });
+    expect([await count('many_batch'), await count('many_other')]).toEqual([MANY, 0]);
+  });
+
+  it("does not keep another transaction's commit once its own has been rolled back", async () => {
+    const conn = await connect();
+    const { failed, open } = await halfway(conn);
+    await conn.rollback();
+    await conn.execute('INSERT INTO many_other VALUES (1)');
+    await conn.commit();
+    open();
+    expect((await failed).message).toMatch(ENDED);
+    expect([await count('many_batch'), await count('many_other')]).toEqual([0, 1]);
+  });
+
+  it.each([true, false])(
+    "is refused where another task's block was opened while its source was waited for (autocommit %s)",
+    async (autocommit) => {
+      const conn = await connect({ autocommit });
+      const { reached, pass, open } = gate();
+      async function* source(): AsyncGenerator<Params> {
+        await pass();
+        for (let i = 0; i < MANY; i++) yield [i];
+      }
+      const refused = rejection(conn.cursor().executemany(INSERT, source()));
+      await reached;
+      await conn.withTransaction(async () => {
+        await conn.execute('INSERT INTO many_other VALUES (1)');
+        open();
+        expect(await refused).toBeInstanceOf(errors.ConcurrentTransaction);
+      });
+      expect([await count('many_batch'), await count('many_other')]).toEqual([0, 1]);
+    },
+  );
 });
 
 describe('after a failed executemany()', () => {
