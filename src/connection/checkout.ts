@@ -1,5 +1,6 @@
 import * as errors from '../errors/index.js';
 import { TransactionStatus } from '../session/status.js';
+import { systemClock } from '../waiting.js';
 import type { AsyncConnection } from './connection.js';
 import { LENT_PARTS } from './connection.js';
 import { CORE, type ConnectionCore } from './connection-core.js';
@@ -72,13 +73,17 @@ async function finishCheckout(core: ConnectionCore): Promise<CheckoutEnd> {
     if (!hadFailed && !session.closed && session.transactionStatus !== TransactionStatus.IDLE)
       uncommittedWrites ||= core.record.wrote;
     // Nothing runs any more, so this is answered at once by a server that is there.
-    const timer = setTimeout(() => {
-      session.drop();
-    }, ROLLBACK_LIMIT * 1000);
+    const timer = systemClock.after(
+      ROLLBACK_LIMIT,
+      () => {
+        session.drop();
+      },
+      true,
+    );
     try {
       await session.rollback();
     } finally {
-      clearTimeout(timer);
+      timer.cancel();
     }
     return { usable: !session.closed && !core.mustReplace, uncommittedWrites };
   } catch (error) {

@@ -6,7 +6,7 @@ import * as errors from '../errors/index.js';
 import { locate } from '../errors/location.js';
 import { Session } from '../session/session.js';
 import { DEFAULT_CONNECT_TIMEOUT } from '../session/sign-in.js';
-import { onAbort } from '../waiting.js';
+import { onAbort, systemClock, waitFor } from '../waiting.js';
 import { connectFailure, failedAs } from '../wire/connect-failure.js';
 import { describeAddress, type ServerAddress } from '../wire/socket.js';
 import type { Encryption } from '../wire/tls.js';
@@ -16,9 +16,6 @@ import { targetProblem, type Target } from './target-session.js';
 type Next = 'encryption' | 'address' | 'host' | 'nothing';
 
 const CANNOT_CONNECT_NOW = '57P03';
-
-/** Seconds that Node's timers can count; a longer one would end at once. */
-const LONGEST_TIMER = 2_147_483;
 
 /**
  * Connects to the first of the hosts that will do, as libpq: each of its addresses, each with its own `connect_timeout`, each in
@@ -251,19 +248,20 @@ class Search {
         limit.abort(signal.reason);
       });
     const seconds = this.#conninfo.connectTimeout ?? DEFAULT_CONNECT_TIMEOUT;
-    const timer = setTimeout(
+    const timer = systemClock.after(
+      seconds,
       () => {
         const error = new errors.ConnectionTimeout(
           `connection to server at ${describeAddress(address)} failed: no answer within ${String(seconds)} seconds`,
         );
         limit.abort(failedAs('unreachable', error));
       },
-      Math.min(seconds, LONGEST_TIMER) * 1000,
+      true,
     );
     try {
       return await step(limit.signal);
     } finally {
-      clearTimeout(timer);
+      timer.cancel();
       unlisten?.();
     }
   }
@@ -279,23 +277,20 @@ function plain(
 
 /** The addresses of a name, in the system's order. A look-up can't be stopped, but it need not be waited for. */
 async function lookUp(host: string, signal: AbortSignal): Promise<string[]> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => {
-      reject(signal.reason as Error);
-    };
-    if (signal.aborted) abort();
-    signal.addEventListener('abort', abort, { once: true });
-    dns.lookup(host, { all: true, verbatim: true }, (cause, addresses) => {
-      signal.removeEventListener('abort', abort);
-      if (cause === null) {
-        resolve(addresses.map(({ address }) => address));
-        return;
-      }
-      const error = new errors.OperationalError(
-        `the host name "${host}" could not be resolved: ${cause.message}`,
-        { cause },
-      );
-      reject(failedAs('unreachable', error));
-    });
-  });
+  return waitFor<string[]>(
+    (resolve, reject) => {
+      dns.lookup(host, { all: true, verbatim: true }, (cause, addresses) => {
+        if (cause === null) {
+          resolve(addresses.map(({ address }) => address));
+          return;
+        }
+        const error = new errors.OperationalError(
+          `the host name "${host}" could not be resolved: ${cause.message}`,
+          { cause },
+        );
+        reject(failedAs('unreachable', error));
+      });
+    },
+    { signal },
+  );
 }

@@ -1,4 +1,5 @@
 import type { BackendKey } from './backend-messages.js';
+import { waitFor } from '../waiting.js';
 import { openSocket, type ServerAddress } from './socket.js';
 
 const CANCEL_REQUEST_CODE = 80877102;
@@ -14,23 +15,18 @@ export async function sendCancelRequest(
   signal: AbortSignal,
 ): Promise<void> {
   const socket = await openSocket(address, signal, () => undefined);
-  await new Promise<void>((resolve, reject) => {
-    const abort = (): void => {
-      socket.destroy();
-      reject(signal.reason as Error);
-    };
-    signal.addEventListener('abort', abort, { once: true });
+  const closed = new Promise<void>((resolve) => {
     // A reset instead of an orderly close also means that the server is done with the request.
     socket.on('error', () => undefined);
     socket.once('close', () => {
-      signal.removeEventListener('abort', abort);
       resolve();
     });
-    const message = Buffer.alloc(16);
-    message.writeInt32BE(16, 0);
-    message.writeInt32BE(CANCEL_REQUEST_CODE, 4);
-    message.writeUInt32BE(key.pid, 8);
-    message.writeUInt32BE(key.secret, 12);
-    socket.write(message);
   });
+  const message = Buffer.alloc(16);
+  message.writeInt32BE(16, 0);
+  message.writeInt32BE(CANCEL_REQUEST_CODE, 4);
+  message.writeUInt32BE(key.pid, 8);
+  message.writeUInt32BE(key.secret, 12);
+  socket.write(message);
+  await waitFor(closed, { signal, ended: () => socket.destroy() });
 }

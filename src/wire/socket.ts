@@ -1,5 +1,6 @@
 import { Socket, type OnReadOpts, type SocketConstructorOpts } from 'node:net';
 import * as errors from '../errors/index.js';
+import { onAbort } from '../waiting.js';
 import { failedAs, type ConnectFailure } from './connect-failure.js';
 import { isEncrypted, startTls, type Encryption } from './tls.js';
 
@@ -141,18 +142,14 @@ function answerProblem(bytes: Buffer): string {
 class Setup {
   /** What it is if the socket is lost. */
   failure: ConnectFailure = 'unreachable';
-  readonly #signal: AbortSignal;
+  readonly #offAbort: () => void;
   readonly #lost: Promise<never>;
   #socket: Socket;
   #reject: (error: unknown) => void = () => undefined;
-  readonly #onAbort = (): void => {
-    this.#reject(this.#signal.reason);
-  };
   readonly #onEnd: () => void;
   readonly #onError: (cause: Error) => void;
 
   constructor(address: ServerAddress, socket: Socket, signal: AbortSignal) {
-    this.#signal = signal;
     this.#lost = new Promise((_, reject) => (this.#reject = reject));
     this.#lost.catch(() => undefined);
     this.#onEnd = () => {
@@ -164,8 +161,9 @@ class Setup {
     };
     this.#socket = socket;
     socket.on('end', this.#onEnd).on('close', this.#onEnd).on('error', this.#onError);
-    if (signal.aborted) this.#onAbort();
-    else signal.addEventListener('abort', this.#onAbort, { once: true });
+    this.#offAbort = onAbort(signal, () => {
+      this.#reject(signal.reason);
+    });
   }
 
   /** What `step` comes to, unless the socket is lost first. */
@@ -188,7 +186,7 @@ class Setup {
 
   done(): void {
     this.#unwatch();
-    this.#signal.removeEventListener('abort', this.#onAbort);
+    this.#offAbort();
   }
 
   #unwatch(): void {
@@ -218,7 +216,7 @@ function connectTo(address: ServerAddress, signal: AbortSignal, line: Line): Pro
     const options: SocketConstructorOpts & { onread: OnReadOpts } = { onread };
     const socket = new Socket(options);
     const settle = (): void => {
-      signal.removeEventListener('abort', abort);
+      offAbort();
       socket.removeListener('connect', connected);
       socket.removeListener('error', failed);
     };
@@ -243,7 +241,7 @@ function connectTo(address: ServerAddress, signal: AbortSignal, line: Line): Pro
       socket.destroy();
       reject(failedAs('unreachable', connectError(address, reasonOf(cause), cause)));
     };
-    signal.addEventListener('abort', abort, { once: true });
+    const offAbort = onAbort(signal, abort);
     socket.once('connect', connected);
     socket.once('error', failed);
     if (address.path !== null) socket.connect(address.path);
