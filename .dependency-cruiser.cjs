@@ -1,5 +1,6 @@
 // The layers, from the top. Each may import what stands below it, never what stands above.
 const LAYERS = [
+  '^src/listener',
   '^src/pool/',
   '^src/catalogue/',
   '^src/(connection|cursor)/',

@@ -93,7 +93,7 @@ export {
 } from './pool/connection-pool.js';
 export type { ConnectOptionsSource, ConninfoSource } from './pool/connection-source.js';
 export type { CheckoutOptions } from './pool/checkouts.js';
-export { Listener, type ListenerEvent, type ListenerOptions } from './pool/listener.js';
+export { Listener, type ListenerEvent, type ListenerOptions } from './listener.js';
 export { AsyncNullConnectionPool } from './pool/null-connection-pool.js';
 export type { PoolOptions } from './pool/options.js';
 export type { RetryOptions } from './pool/retry.js';

@@ -12,9 +12,9 @@ import {
 import { NOT_ENDED, tracers, type CheckoutMessage } from '../diagnostics.js';
 import { systemClock } from '../waiting.js';
 import { AbandonedCheckouts, type Abandonable } from './abandoned-checkouts.js';
-import { checkSeconds, checkSignal } from './arguments.js';
 import type { ConnectionSource } from './connection-source.js';
 import { explainStuck, explainWait, LeakWatch, Origin, type WatchedCheckout } from './leak-watch.js';
+import { checkSeconds, checkSignal } from './options.js';
 import type { PoolEvents } from './pool-events.js';
 import type { ResourcePool } from './resource-pool.js';
 import { Checkout } from './slot.js';

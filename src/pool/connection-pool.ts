@@ -13,14 +13,21 @@ import type {
 } from '../cursor/options.js';
 import type { TupleRow } from '../rows.js';
 import { systemClock } from '../waiting.js';
-import { checkSeconds, checkSignal } from './arguments.js';
 import { Checkouts, type CheckoutOptions } from './checkouts.js';
 import { checkSource, ConnectionSource, type ConninfoSource } from './connection-source.js';
 import { boundedMap } from './map.js';
-import { resolvePoolOptions, resolveSizes, type PoolOptions, type ResolvedPoolOptions } from './options.js';
+import {
+  checkSeconds,
+  checkSignal,
+  resolvePoolOptions,
+  resolveSizes,
+  type PoolOptions,
+  type ResolvedPoolOptions,
+} from './options.js';
 import { PoolEvents } from './pool-events.js';
 import { ResourcePool } from './resource-pool.js';
 import {
+  attemptTransaction,
   resolveRetryOptions,
   retrying,
   type MayRetry,
@@ -29,7 +36,6 @@ import {
 } from './retry.js';
 import type { PoolStats } from './statistics.js';
 import { keepingStrategy, STRATEGY, type PoolStrategy } from './strategy.js';
-import { attemptTransaction } from './transaction-attempt.js';
 
 /** Options of `pool.wait()`. */
 export interface ReadyOptions {

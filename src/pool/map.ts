@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 import pLimit from 'p-limit';
 import { Iteration } from '../iteration.js';
 import { onAbort } from '../waiting.js';
-import { checkSignal, checkWhole } from './arguments.js';
+import { checkSignal, checkWhole } from './options.js';
 
 /**
  * Applies `fn` to each item, at most `concurrency` at once, and takes no more items from their source than are being worked on. The

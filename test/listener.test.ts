@@ -9,12 +9,12 @@ import {
   scalarRow,
   type ListenerEvent,
   type ListenerOptions,
-} from '../../src/index.js';
-import type { LeakMessage } from '../../src/diagnostics.js';
-import { admin, applicationName, dsn } from '../support/database.js';
-import { heard } from '../support/diagnostics.js';
-import { FaultProxy } from '../support/fault-proxy.js';
-import { warningsOf } from '../support/warnings.js';
+} from '../src/index.js';
+import type { LeakMessage } from '../src/diagnostics.js';
+import { admin, applicationName, dsn } from './support/database.js';
+import { heard } from './support/diagnostics.js';
+import { FaultProxy } from './support/fault-proxy.js';
+import { warningsOf } from './support/warnings.js';
 
 async function notify(channel: string, payload: string | number): Promise<void> {
   await admin('select pg_notify($1, $2)', [channel, String(payload)]);
