@@ -1,61 +1,115 @@
 import * as errors from '../errors/index.js';
 import { thrownText } from '../errors/thrown.js';
+import type { Clock } from '../waiting.js';
+import type { Checkout, Slots } from './slot.js';
 
-/** The error of a pool that is closed, or, if `isNew`, not open yet. */
-export function notOpen(pool: errors.ErrorPool, isNew: boolean): errors.PoolClosed {
-  return new errors.PoolClosed(
-    isNew
-      ? `the pool '${pool.name}' is not open yet: await pool.open() first`
-      : `the pool '${pool.name}' is closed`,
-    { pool },
-  );
+/** The parts of a pool that its errors tell of. */
+export interface RefusalParts<T> {
+  /** How the pool is called. */
+  readonly name: string;
+  /** Its sizes as they are; Infinity: no limit. */
+  readonly pool: { readonly minSize: number; readonly maxSize: number };
+  readonly slots: Slots<T>;
+  readonly waiters: { readonly length: number };
+  /** Why the last attempt to connect has failed, if none has succeeded since; else null. */
+  readonly resources: { readonly lastError: unknown };
+  readonly clock: Clock;
+  /** What else there is to say to whoever asks, of what is lent out; '' for nothing. */
+  readonly explain?:
+    ((lent: readonly Checkout<T>[], asker: Checkout<T>, stuck: boolean) => string) | undefined;
 }
 
-/** The error of a request beyond `maxWaiting`. */
-export function tooMany(pool: errors.ErrorPool, waiting: number): errors.TooManyRequests {
-  return new errors.TooManyRequests(
-    `the pool '${pool.name}' has ${String(waiting)} requests waiting already (maxWaiting)`,
-    { pool },
-  );
-}
+/** The errors of requests that get nothing, each with the counts of the pool at that moment. */
+export class Refusals<T> {
+  readonly #parts: RefusalParts<T>;
 
-/** The error of a wait for the pool to be ready, after `timeout` seconds. */
-export function notReady(pool: errors.ErrorPool, timeout: number, lastError: unknown): errors.PoolTimeout {
-  const there = pool.idle + pool.lentOut;
-  return new errors.PoolTimeout(
-    `the pool '${pool.name}' was not ready after ${String(timeout)} seconds: ` +
-      `${String(there)} of ${String(Math.max(1, pool.minSize))} connections made${lastReason(lastError)}`,
-    { pool, cause: lastError ?? undefined },
-  );
-}
+  constructor(parts: RefusalParts<T>) {
+    this.#parts = parts;
+  }
 
-/**
- * Why a request that has waited so many seconds gets nothing. `longest`: for how long the one has been lent out that has been so
- * for longest, or null; `explained`: what else there is to say, or ''.
- */
-export function tooLate(
-  pool: errors.ErrorPool,
-  { timeout, longest, explained }: { timeout: number; longest: number | null; explained: string },
-  lastError: unknown,
-): errors.PoolTimeout {
-  const most = pool.maxSize === 0 ? 'no maxSize' : `maxSize ${String(pool.maxSize)}`;
-  const counts =
-    `${String(pool.lentOut)} lent out${longest === null ? '' : ` for up to ${longest.toFixed(1)} seconds`},` +
-    ` ${String(pool.idle)} idle, ${String(pool.connecting)} connecting, ${String(pool.waiting)} more waiting`;
-  return new errors.PoolTimeout(
-    `couldn't get a connection from the pool '${pool.name}' within ${String(timeout)} seconds` +
-      ` (${most}: ${counts})${explained === '' ? '' : `; ${explained}`}${lastReason(lastError)}`,
-    { pool, cause: lastError ?? undefined },
-  );
-}
+  /** The sizes and counts of the pool now. */
+  get #counts(): errors.ErrorPool {
+    const { name, pool, slots, waiters } = this.#parts;
+    return {
+      name,
+      minSize: pool.minSize,
+      maxSize: Number.isFinite(pool.maxSize) ? pool.maxSize : 0,
+      lentOut: slots.lent + slots.checking,
+      idle: slots.idle,
+      connecting: slots.connecting,
+      waiting: waiters.length,
+    };
+  }
 
-/** The error of a request before its timeout, since no further attempt to connect is made. */
-export function gaveUp(pool: errors.ErrorPool, lastError: unknown): errors.PoolTimeout {
-  return new errors.PoolTimeout(
-    `couldn't get a connection from the pool '${pool.name}': it could not connect, and with reconnectTimeout 0 it does not try` +
-      ` again before it is asked${lastReason(lastError)}`,
-    { pool, cause: lastError ?? undefined },
-  );
+  /** The error of a pool that is closed, or, if `isNew`, not open yet. */
+  notOpen(isNew: boolean): errors.PoolClosed {
+    const { name } = this.#parts;
+    return new errors.PoolClosed(
+      isNew ? `the pool '${name}' is not open yet: await pool.open() first` : `the pool '${name}' is closed`,
+      { pool: this.#counts },
+    );
+  }
+
+  /** The error of a request beyond `maxWaiting`. */
+  tooMany(waiting: number): errors.TooManyRequests {
+    return new errors.TooManyRequests(
+      `the pool '${this.#parts.name}' has ${String(waiting)} requests waiting already (maxWaiting)`,
+      { pool: this.#counts },
+    );
+  }
+
+  /** The error of a wait for the pool to be ready, after `timeout` seconds. */
+  notReady(timeout: number): errors.PoolTimeout {
+    const pool = this.#counts;
+    const there = pool.idle + pool.lentOut;
+    return this.#timeout(
+      pool,
+      `the pool '${pool.name}' was not ready after ${String(timeout)} seconds: ` +
+        `${String(there)} of ${String(Math.max(1, pool.minSize))} connections made`,
+    );
+  }
+
+  /** The error of a request by `asker` that has waited `timeout` seconds, since `began` by the clock. */
+  tooLate(timeout: number, asker: Checkout<T>, began: number): errors.PoolTimeout {
+    const { slots, clock, explain } = this.#parts;
+    const pool = this.#counts;
+    const lent = slots.in('lent').map(({ holder }) => holder!);
+    // All that there may be is lent out, and none of it has come back during the whole wait.
+    const stuck = lent.length >= this.#parts.pool.maxSize && lent.every(({ since }) => since <= began);
+    const explained = explain?.(lent, asker, stuck) ?? '';
+    const longest = clock.now() - Math.min(...lent.map(({ since }) => since));
+    const most = pool.maxSize === 0 ? 'no maxSize' : `maxSize ${String(pool.maxSize)}`;
+    const counts =
+      `${String(pool.lentOut)} lent out${lent.length === 0 ? '' : ` for up to ${longest.toFixed(1)} seconds`},` +
+      ` ${String(pool.idle)} idle, ${String(pool.connecting)} connecting, ${String(pool.waiting)} more waiting`;
+    return this.#timeout(
+      pool,
+      `couldn't get a connection from the pool '${pool.name}' within ${String(timeout)} seconds` +
+        ` (${most}: ${counts})${explained === '' ? '' : `; ${explained}`}`,
+    );
+  }
+
+  /** The error of a request before its timeout, since no further attempt to connect is made; the last one failed with `error`. */
+  gaveUp(error: unknown): errors.PoolTimeout {
+    const pool = this.#counts;
+    return this.#timeout(
+      pool,
+      `couldn't get a connection from the pool '${pool.name}': it could not connect, and with reconnectTimeout 0 it does not try` +
+        ' again before it is asked',
+      error,
+    );
+  }
+
+  #timeout(
+    pool: errors.ErrorPool,
+    message: string,
+    lastError = this.#parts.resources.lastError,
+  ): errors.PoolTimeout {
+    return new errors.PoolTimeout(`${message}${lastReason(lastError)}`, {
+      pool,
+      cause: lastError ?? undefined,
+    });
+  }
 }
 
 /** The error of a resource that has not answered its check within so many seconds. */

@@ -1,10 +1,10 @@
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { EvictReason } from '../diagnostics.js';
-import type { ErrorPool, PoolClosed } from '../errors/index.js';
+import type { PoolClosed } from '../errors/index.js';
 import { waitFor, type Clock } from '../waiting.js';
 import { IdleSweep, type IdleOptions } from './idle-sweep.js';
 import { Reconnection, type ReconnectionOptions } from './reconnection.js';
-import * as refusals from './refusals.js';
+import { Refusals } from './refusals.js';
 import { Resources, type ResourceOptions, type ResourceSource } from './resources.js';
 import { Checkout, Slots, type Slot } from './slot.js';
 import { roundedCounters, zeroCounters, type Counters, type PoolStats } from './statistics.js';
@@ -66,6 +66,7 @@ export class ResourcePool<T> {
   readonly #connectors: LimitFunction;
   readonly #checkers: LimitFunction;
   readonly #waiters: Waiters<T>;
+  readonly #refusals: Refusals<T>;
   /** The callers that wait for `minSize` resources, or for the pool's end. */
   readonly #readiness: Watchers;
   readonly #end: Watchers;
@@ -99,6 +100,15 @@ export class ResourcePool<T> {
     this.#connectors = pLimit(strategy.connectedBy === 'workers' ? numWorkers : Infinity);
     this.#checkers = pLimit(numWorkers);
     this.#waiters = new Waiters(clock, this.counters);
+    this.#refusals = new Refusals({
+      name: options.name,
+      pool: this,
+      slots: this.#slots,
+      waiters: this.#waiters,
+      resources,
+      clock,
+      explain: options.explain,
+    });
     this.#readiness = new Watchers(clock);
     this.#end = new Watchers(clock);
   }
@@ -156,14 +166,14 @@ export class ResourcePool<T> {
     }
     const { maxWaiting } = this.#options;
     if (isQueued && maxWaiting > 0 && this.#waiting >= maxWaiting) {
-      return this.#refuse(refusals.tooMany(this.#counts(), this.#waiting));
+      return this.#refuse(this.#refusals.tooMany(this.#waiting));
     }
     return this.#wait(options, checkout, isQueued);
   }
 
   #wait(options: AcquireOptions, checkout: Checkout<T>, isQueued: boolean): Promise<Checkout<T>> {
     const { timeout, signal } = options;
-    const late = (since: number): Error => this.#tooLate(options, checkout, since);
+    const late = (since: number): Error => this.#refusals.tooLate(timeout, checkout, since);
     const waiting = this.#waiters.wait({ checkout, timeout, signal, isQueued, late }, () => {
       this.#reconnection.hurry();
       this.#rebalance();
@@ -337,7 +347,7 @@ export class ResourcePool<T> {
     this.#reconnection.fail(error, this.#resources.attempts, {
       isAwaited: () => this.#isAwaited,
       refuse: () => {
-        this.#refuseAll(() => refusals.gaveUp(this.#counts(), error));
+        this.#refuseAll(() => this.#refusals.gaveUp(error));
       },
     });
   }
@@ -446,7 +456,7 @@ export class ResourcePool<T> {
     const isInTime = await this.#readiness.watch(isOver, timeout, signal, () => {
       this.#rebalance();
     });
-    if (!isInTime) throw refusals.notReady(this.#counts(), timeout, this.#resources.lastError);
+    if (!isInTime) throw this.#refusals.notReady(timeout);
   }
 
   /**
@@ -508,31 +518,8 @@ export class ResourcePool<T> {
     return stats;
   }
 
-  /** What errors say of the pool. */
-  #counts(): ErrorPool {
-    return {
-      name: this.#options.name,
-      minSize: this.#minSize,
-      maxSize: Number.isFinite(this.#maxSize) ? this.#maxSize : 0,
-      lentOut: this.#slots.lent + this.#slots.checking,
-      idle: this.#slots.idle,
-      connecting: this.#slots.connecting,
-      waiting: this.#waiters.length,
-    };
-  }
-
   #notOpen(): PoolClosed {
-    return refusals.notOpen(this.#counts(), this.#state === 'new');
-  }
-
-  /** The error of a request that has waited since `began`. */
-  #tooLate({ timeout }: AcquireOptions, asker: Checkout<T>, began: number): Error {
-    const lent = this.#slots.in('lent').map(({ holder }) => holder!);
-    const since = Math.min(...lent.map((checkout) => checkout.since));
-    const stuck = lent.length >= this.#maxSize && lent.every((one) => one.since <= began);
-    const explained = this.#options.explain?.(lent, asker, stuck) ?? '';
-    const longest = lent.length === 0 ? null : this.#clock.now() - since;
-    return refusals.tooLate(this.#counts(), { timeout, longest, explained }, this.#resources.lastError);
+    return this.#refusals.notOpen(this.#state === 'new');
   }
 }
 
