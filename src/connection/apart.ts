@@ -16,17 +16,17 @@ export async function runApart(
   core.check();
   signal?.throwIfAborted();
   if (core.pipeline.active) await core.pipeline.sync(signal);
-  return core.session.exclusively(async (hold, status) => {
+  return core.session.exclusively(async (lock, status) => {
     const request = { ...core.request(statement), begin: null };
-    if (status !== TransactionStatus.INTRANS) return core.run(request, hold);
-    await core.command(`SAVEPOINT ${SAVEPOINT}`, { hold });
+    if (status !== TransactionStatus.INTRANS) return core.run(request, lock);
+    await core.command(`SAVEPOINT ${SAVEPOINT}`, { lock });
     try {
-      return await core.run(request, hold);
+      return await core.run(request, lock);
     } catch (error) {
-      if (!core.session.closed) await core.command(`ROLLBACK TO ${SAVEPOINT}`, { hold });
+      if (!core.session.closed) await core.command(`ROLLBACK TO ${SAVEPOINT}`, { lock });
       throw error;
     } finally {
-      if (!core.session.closed) await core.command(`RELEASE ${SAVEPOINT}`, { hold });
+      if (!core.session.closed) await core.command(`RELEASE ${SAVEPOINT}`, { lock });
     }
   }, signal);
 }

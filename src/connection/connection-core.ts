@@ -250,9 +250,9 @@ export class ConnectionCore implements SessionUser {
   }
 
   /** Executes what `request()` made. */
-  run(request: StatementRequest, hold?: ExclusiveLock): Promise<readonly StatementResult[]> {
+  run(request: StatementRequest, lock?: ExclusiveLock): Promise<readonly StatementResult[]> {
     this.check();
-    return this.session.submit(request, hold);
+    return this.session.submit(request, lock);
   }
 
   /** Executes what `request()` made, and fetches its rows as they are wanted. */
@@ -274,10 +274,10 @@ export class ConnectionCore implements SessionUser {
 
   /** Opens a transaction if none is open, unless in autocommit. */
   async openTransaction(
-    options: { hold?: ExclusiveLock; signal?: AbortSignal | undefined } = {},
+    options: { lock?: ExclusiveLock; signal?: AbortSignal | undefined } = {},
   ): Promise<void> {
     // In a pipeline it comes with the next statement.
-    if (this.settings.autocommit || (this.pipeline.active && options.hold === undefined)) return;
+    if (this.settings.autocommit || (this.pipeline.active && options.lock === undefined)) return;
     await this.command(beginStatement(this.settings), { ...options, onlyIf: 'idle' });
   }
 
@@ -290,13 +290,13 @@ export class ConnectionCore implements SessionUser {
     text: string,
     options: {
       onlyIf?: 'in transaction' | 'idle';
-      hold?: ExclusiveLock | undefined;
+      lock?: ExclusiveLock | undefined;
       signal?: AbortSignal | undefined;
     } = {},
   ): Promise<readonly StatementResult[]> {
     this.check();
-    const { onlyIf, hold, signal } = options;
-    if (this.pipeline.active && hold === undefined) await this.pipeline.sync(signal);
+    const { onlyIf, lock, signal } = options;
+    if (this.pipeline.active && lock === undefined) await this.pipeline.sync(signal);
     const request: StatementRequest = {
       text,
       executions: [NO_PARAMS],
@@ -308,7 +308,7 @@ export class ConnectionCore implements SessionUser {
       signal,
       outcomeMatters: true,
     };
-    return this.run(request, hold);
+    return this.run(request, lock);
   }
 
   /** Calls `act` with the transaction status, after all statements so far. */

@@ -12,13 +12,13 @@ let count = 0;
  * that connection would wait for executemany(), which waits for the source. What the source does is known by its asynchronous context.
  */
 export class Feeding<T = unknown> implements AsyncIterable<T> {
-  readonly #handle: ConnectionCore;
+  readonly #core: ConnectionCore;
   readonly #items: AsyncIterable<T>;
   readonly #outer = feedings.getStore();
   #isOver = false;
 
-  constructor(handle: ConnectionCore, items: AsyncIterable<T>) {
-    this.#handle = handle;
+  constructor(core: ConnectionCore, items: AsyncIterable<T>) {
+    this.#core = core;
     this.#items = items;
     count++;
   }
@@ -40,10 +40,10 @@ export class Feeding<T = unknown> implements AsyncIterable<T> {
   }
 
   /** Raises `ProgrammingError` within a source that feeds an executemany() of this connection. */
-  static checkNone(handle: ConnectionCore): void {
+  static checkNone(core: ConnectionCore): void {
     if (count === 0) return;
     for (let feeding = feedings.getStore(); feeding !== undefined; feeding = feeding.#outer) {
-      if (feeding.#isOver || feeding.#handle !== handle) continue;
+      if (feeding.#isOver || feeding.#core !== core) continue;
       throw new errors.ProgrammingError(
         "in autocommit the source of executemany() can't use its connection, which executemany() has to itself until all is stored;" +
           ' give the source another connection, or run both within conn.withTransaction()',

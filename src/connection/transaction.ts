@@ -136,7 +136,7 @@ export class AsyncTransaction implements AsyncDisposable {
     this.#depth = core.blocks.push(this.#block) - 1;
     try {
       if (core.pipeline.active) await core.pipeline.sync(signal);
-      await core.session.exclusively((hold, status) => this.#begin(hold, status, signal), signal);
+      await core.session.exclusively((lock, status) => this.#begin(lock, status, signal), signal);
       return this;
     } catch (error) {
       // As in Psycopg, a savepoint that could not be made stays on the stack: the transaction can't be used for more.
@@ -152,7 +152,7 @@ export class AsyncTransaction implements AsyncDisposable {
   }
 
   async #begin(
-    hold: ExclusiveLock,
+    lock: ExclusiveLock,
     status: TransactionStatus,
     signal: AbortSignal | undefined,
   ): Promise<void> {
@@ -162,13 +162,13 @@ export class AsyncTransaction implements AsyncDisposable {
     if (!this.#outermost) block.savepointName ??= `_pg3_${String(this.#depth + 1)}`;
     this.#wroteBefore = core.record.wrote;
     try {
-      if (this.#outermost) await core.command(beginStatement(core.settings), { hold, signal });
+      if (this.#outermost) await core.command(beginStatement(core.settings), { lock, signal });
       if (block.savepointName !== null)
-        await core.command(`SAVEPOINT ${quoteIdentifier(block.savepointName)}`, { hold, signal });
+        await core.command(`SAVEPOINT ${quoteIdentifier(block.savepointName)}`, { lock, signal });
       signal?.throwIfAborted();
       block.state = 'active';
     } catch (error) {
-      if (signal?.aborted === true || this.#outermost) await this.#undo(hold);
+      if (signal?.aborted === true || this.#outermost) await this.#undo(lock);
       else if (core.usable) block.state = 'could not be opened';
       throw error;
     }
@@ -255,17 +255,17 @@ export class AsyncTransaction implements AsyncDisposable {
     try {
       if (action === 'commit') {
         if (core.pipeline.active) await this.#syncOrUndo(signal);
-        await core.session.exclusively((hold) => {
+        await core.session.exclusively((lock) => {
           begun = true;
-          return this.#commit(hold, signal);
+          return this.#commit(lock, signal);
         }, signal);
         this.#close('committed');
       } else {
         // A connection that is gone has rolled back.
         if (!core.session.closed) {
-          await core.session.exclusively((hold) => {
+          await core.session.exclusively((lock) => {
             begun = true;
-            return this.#rollback(hold, signal);
+            return this.#rollback(lock, signal);
           }, signal);
         }
         this.#close('rolled back');
@@ -286,41 +286,41 @@ export class AsyncTransaction implements AsyncDisposable {
     try {
       await pipeline.sync(signal);
     } catch (error) {
-      if (!session.closed) await session.exclusively((hold) => this.#undo(hold));
+      if (!session.closed) await session.exclusively((lock) => this.#undo(lock));
       this.#close('rolled back');
       throw error;
     }
   }
 
-  async #commit(hold: ExclusiveLock, signal: AbortSignal | undefined): Promise<void> {
+  async #commit(lock: ExclusiveLock, signal: AbortSignal | undefined): Promise<void> {
     const core = this.#core;
     try {
-      if (this.#outermost) await commit(core, { hold, signal });
+      if (this.#outermost) await commit(core, { lock, signal });
       else if (core.session.transactionStatus === TransactionStatus.INERROR)
         throw nothingCommitted(core.session, core.record.failure);
-      else await core.command(this.#savepoint('RELEASE'), { hold, signal });
+      else await core.command(this.#savepoint('RELEASE'), { lock, signal });
     } catch (error) {
       // The block is over: nothing of it may become part of what comes next.
-      await this.#undo(hold);
+      await this.#undo(lock);
       throw error;
     }
   }
 
-  async #rollback(hold: ExclusiveLock, signal?: AbortSignal): Promise<void> {
+  async #rollback(lock: ExclusiveLock, signal?: AbortSignal): Promise<void> {
     const core = this.#core;
     if (this.#outermost) {
-      await core.command('ROLLBACK', { onlyIf: 'in transaction', hold, signal });
+      await core.command('ROLLBACK', { onlyIf: 'in transaction', lock, signal });
     } else {
-      await core.command(this.#savepoint('ROLLBACK TO'), { hold, signal });
-      await core.command(this.#savepoint('RELEASE'), { hold, signal });
+      await core.command(this.#savepoint('ROLLBACK TO'), { lock, signal });
+      await core.command(this.#savepoint('RELEASE'), { lock, signal });
     }
     core.record.wrote = this.#wroteBefore;
     BatchRun.undo(core, this.#outermost ? null : this.#block);
   }
 
   /** Rolls back what there may be of the block. What goes wrong with that has an error before it that is told. */
-  async #undo(hold: ExclusiveLock): Promise<void> {
-    if (!this.#core.session.closed) await this.#rollback(hold).catch(() => undefined);
+  async #undo(lock: ExclusiveLock): Promise<void> {
+    if (!this.#core.session.closed) await this.#rollback(lock).catch(() => undefined);
   }
 
   #savepoint(verb: string): string {

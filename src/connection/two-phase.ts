@@ -138,7 +138,7 @@ export class TwoPhase {
         `the identifier of a two-phase transaction can have ${String(LONGEST_ID)} bytes at most, this one has ${String(bytes)}`,
       );
     }
-    return this.#exclusively(async (hold, status) => {
+    return this.#exclusively(async (lock, status) => {
       if (status !== TransactionStatus.IDLE || this.#transaction !== null) {
         throw new errors.ProgrammingError(
           `can't begin a two-phase transaction: connection in transaction status ${status}` +
@@ -148,9 +148,9 @@ export class TwoPhase {
       if (core.settings.autocommit) {
         throw new errors.ProgrammingError("two-phase transactions can't be used in autocommit mode");
       }
-      await core.command(beginStatement(core.settings), { hold, signal });
+      await core.command(beginStatement(core.settings), { lock, signal });
       if (signal?.aborted === true) {
-        await core.command('ROLLBACK', { hold });
+        await core.command('ROLLBACK', { lock });
         throw signal.reason as Error;
       }
       this.#transaction = { xid: parsed, state: 'begun' };
@@ -159,7 +159,7 @@ export class TwoPhase {
 
   prepare(signal?: AbortSignal): Promise<void> {
     this.#core.check();
-    return this.#exclusively(async (hold) => {
+    return this.#exclusively(async (lock) => {
       const transaction = this.#transaction;
       if (transaction === null) {
         throw new errors.ProgrammingError(
@@ -175,7 +175,7 @@ export class TwoPhase {
       BatchRun.checkNone(this.#core);
       try {
         const request = this.#request(`PREPARE TRANSACTION ${quoteLiteral(xid.toString())}`, signal);
-        const [result] = await this.#core.run({ ...request, outcomeMatters: true }, hold);
+        const [result] = await this.#core.run({ ...request, outcomeMatters: true }, lock);
         // In a failed transaction the server rolls back and is content, as it is with COMMIT.
         if (result?.tag !== 'PREPARE TRANSACTION') {
           throw new (errors.conditionClass('InFailedSqlTransaction'))(
@@ -200,7 +200,7 @@ export class TwoPhase {
     core.check();
     const name = action === 'COMMIT' ? 'tpcCommit()' : 'tpcRollback()';
     const given = xid === undefined ? null : asXid(xid);
-    return this.#exclusively(async (hold) => {
+    return this.#exclusively(async (lock) => {
       const transaction = this.#transaction;
       if (given !== null) {
         if (transaction !== null) {
@@ -208,7 +208,7 @@ export class TwoPhase {
             `${name} with an xid can't be used during a two-phase transaction of this connection`,
           );
         }
-        await this.#finishPrepared(action, given, hold, signal);
+        await this.#finishPrepared(action, given, lock, signal);
         return;
       }
       if (transaction === null) {
@@ -217,7 +217,7 @@ export class TwoPhase {
         );
       }
       if (transaction.state === 'prepared') {
-        await this.#finishPrepared(action, transaction.xid, hold, signal);
+        await this.#finishPrepared(action, transaction.xid, lock, signal);
       } else if (transaction.state === 'begun') {
         if (core.blocks.length > 0) {
           throw new errors.ProgrammingError(
@@ -225,10 +225,10 @@ export class TwoPhase {
           );
         }
         this.#transaction = null;
-        if (action === 'COMMIT') await commit(core, { hold, signal });
-        else await core.command('ROLLBACK', { hold, signal, onlyIf: 'in transaction' });
+        if (action === 'COMMIT') await commit(core, { lock, signal });
+        else await core.command('ROLLBACK', { lock, signal, onlyIf: 'in transaction' });
       } else if (action === 'ROLLBACK') {
-        await core.command('ROLLBACK', { hold, signal, onlyIf: 'in transaction' });
+        await core.command('ROLLBACK', { lock, signal, onlyIf: 'in transaction' });
       } else {
         throw new errors.ProgrammingError(
           'the two-phase transaction could not be prepared and was rolled back: there is nothing to commit; call tpcRollback()',
@@ -241,12 +241,12 @@ export class TwoPhase {
   async #finishPrepared(
     action: 'COMMIT' | 'ROLLBACK',
     xid: Xid,
-    hold: ExclusiveLock,
+    lock: ExclusiveLock,
     signal: AbortSignal | undefined,
   ): Promise<void> {
     const gid = quoteLiteral(xid.toString());
-    if (action === 'COMMIT') await commitPrepared(this.#core, gid, { hold, signal });
-    else await this.#core.command(`ROLLBACK PREPARED ${gid}`, { hold, signal });
+    if (action === 'COMMIT') await commitPrepared(this.#core, gid, { lock, signal });
+    else await this.#core.command(`ROLLBACK PREPARED ${gid}`, { lock, signal });
   }
 
   /** The transactions that are prepared on the server, in all its databases. Begins no transaction of its own. */
@@ -254,7 +254,7 @@ export class TwoPhase {
     const rows = rowDecoders(adapters, tupleRow);
     const query = 'SELECT gid, prepared, owner, database FROM pg_catalog.pg_prepared_xacts';
     const results = await this.#exclusively(
-      (hold) => this.#core.run({ ...this.#request(query, signal), rows }, hold),
+      (lock) => this.#core.run({ ...this.#request(query, signal), rows }, lock),
       signal,
     );
     return (results[0]!.rows as [string, unknown, string, string][]).map(
@@ -275,7 +275,7 @@ export class TwoPhase {
 
   /** Runs `steps` when everything before has been answered, a failure in a pipeline told. */
   async #exclusively<T>(
-    steps: (hold: ExclusiveLock, status: TransactionStatus) => Promise<T>,
+    steps: (lock: ExclusiveLock, status: TransactionStatus) => Promise<T>,
     signal: AbortSignal | undefined,
   ): Promise<T> {
     const core = this.#core;

@@ -41,7 +41,7 @@ export async function runUnit<T>(
 /** How a commit is sent. */
 export interface CommitOptions {
   /** The lock of the caller, if it has the session exclusively. */
-  readonly hold?: ExclusiveLock | undefined;
+  readonly lock?: ExclusiveLock | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -51,7 +51,7 @@ export interface CommitOptions {
  * the answer; with `InFailedSqlTransaction` if the server has rolled back instead, since a statement had failed; else with the
  * server's error, or, if the server has rolled back for an abort of `signal`, with its reason.
  */
-export function commit(core: ConnectionCore, { hold, signal }: CommitOptions = {}): Promise<void> {
+export function commit(core: ConnectionCore, { lock, signal }: CommitOptions = {}): Promise<void> {
   try {
     core.check();
   } catch (error) {
@@ -59,25 +59,25 @@ export function commit(core: ConnectionCore, { hold, signal }: CommitOptions = {
   }
   const { pipeline, session } = core;
   // In its turn, behind whatever was not awaited: what is lost by then was lost before the COMMIT.
-  const isTurn = hold !== undefined || (session.quiet && !pipeline.active);
-  return isTurn ? commitNow(core, hold, signal) : commitInTurn(core, signal);
+  const isTurn = lock !== undefined || (session.quiet && !pipeline.active);
+  return isTurn ? commitNow(core, lock, signal) : commitInTurn(core, signal);
 }
 
 async function commitInTurn(core: ConnectionCore, signal: AbortSignal | undefined): Promise<void> {
   const { pipeline, session } = core;
   if (pipeline.active) await pipeline.sync(signal);
-  await session.exclusively((hold) => commitNow(core, hold, signal), signal);
+  await session.exclusively((lock) => commitNow(core, lock, signal), signal);
 }
 
 function commitNow(
   core: ConnectionCore,
-  hold: ExclusiveLock | undefined,
+  lock: ExclusiveLock | undefined,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   if (core.session.transactionStatus !== TransactionStatus.IDLE) {
     const refusal = core.batchRuns === null ? null : BatchRun.refusal(core.batchRuns);
     if (refusal !== null) return Promise.reject(refusal);
-    return sendCommit(core, 'COMMIT', 'COMMIT', hold, signal);
+    return sendCommit(core, 'COMMIT', 'COMMIT', lock, signal);
   }
   // A COMMIT in a text may have ended it, in vain.
   const refused = core.record.takeRefusedCommit();
@@ -92,22 +92,22 @@ const NOTHING_TO_COMMIT = Promise.resolve();
 export function commitPrepared(
   core: ConnectionCore,
   gid: string,
-  { hold, signal }: { readonly hold: ExclusiveLock; readonly signal: AbortSignal | undefined },
+  { lock, signal }: { readonly lock: ExclusiveLock; readonly signal: AbortSignal | undefined },
 ): Promise<void> {
-  return sendCommit(core, `COMMIT PREPARED ${gid}`, 'COMMIT PREPARED', hold, signal);
+  return sendCommit(core, `COMMIT PREPARED ${gid}`, 'COMMIT PREPARED', lock, signal);
 }
 
 async function sendCommit(
   core: ConnectionCore,
   text: string,
   expected: string,
-  hold: ExclusiveLock | undefined,
+  lock: ExclusiveLock | undefined,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const wasClosed = core.session.closed;
   let tag: string | null | undefined;
   try {
-    const [result] = await core.command(text, { hold, signal });
+    const [result] = await core.command(text, { lock, signal });
     tag = result?.tag;
   } catch (error) {
     if (wasClosed || !core.session.closed || isAnswer(error)) throw error;

@@ -3,13 +3,13 @@ import type { StatementRequest, StatementResult } from '../session/statement.js'
 
 /** What a cursor has sent in a pipeline, and the pipeline has yet to answer. */
 export class Arrivals {
-  readonly #handle: ConnectionCore;
+  readonly #core: ConnectionCore;
   readonly #answers = new Set<Promise<void>>();
   /** The first failure that has not been reported to the cursor's user. */
   #failure: { readonly error: unknown } | null = null;
 
-  constructor(handle: ConnectionCore) {
-    this.#handle = handle;
+  constructor(core: ConnectionCore) {
+    this.#core = core;
   }
 
   /** Whether there is something to wait for, or to be told of. */
@@ -19,8 +19,8 @@ export class Arrivals {
 
   /** Sends without waiting. */
   send(request: StatementRequest, arrived: (results: readonly StatementResult[]) => void): void {
-    const answer = this.#handle.run(request);
-    this.#handle.pipeline.watch(answer, request.text);
+    const answer = this.#core.run(request);
+    this.#core.pipeline.watch(answer, request.text);
     const arrival = answer.then(
       (results) => {
         this.#answers.delete(arrival);
@@ -36,12 +36,12 @@ export class Arrivals {
 
   /** Waits for all that has been sent. Rejects with the first failure that has not been reported. */
   async all(): Promise<void> {
-    this.#handle.session.flush();
+    this.#core.session.flush();
     await Promise.all(this.#answers);
     const failure = this.#failure;
     this.#failure = null;
     if (failure === null) return;
-    this.#handle.pipeline.told(failure.error);
+    this.#core.pipeline.told(failure.error);
     throw failure.error as Error;
   }
 }

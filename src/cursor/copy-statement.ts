@@ -16,41 +16,41 @@ export interface CopyListener {
 /** A COPY on its way to the server. Of several statements only the first is sent; the end of the COPY reports that there are more. */
 export class CopyStatement {
   readonly request: StatementRequest;
-  readonly #handle: ConnectionCore;
+  readonly #core: ConnectionCore;
   readonly #text: string;
   readonly #alone: boolean;
 
   /** Raises `ProgrammingError` for several statements in autocommit. */
-  constructor(handle: ConnectionCore, { text, shown }: BoundQuery, signal: AbortSignal | undefined) {
+  constructor(core: ConnectionCore, { text, shown }: BoundQuery, signal: AbortSignal | undefined) {
     const first = firstOfSeveral(text);
-    if (first !== null && handle.settings.autocommit) {
+    if (first !== null && core.settings.autocommit) {
       // The data would be stored before the end of the COPY reports the mistake.
       throw new errors.ProgrammingError("COPY can't be mixed with other statements", { query: text });
     }
-    this.#handle = handle;
+    this.#core = core;
     this.#text = text;
     this.#alone = first === null;
-    this.request = handle.request({ text: first ?? text, executions: null, rows: null, shown, signal });
+    this.request = core.request({ text: first ?? text, executions: null, rows: null, shown, signal });
   }
 
   async begin(adapters: AdaptersMap, listener: CopyListener): Promise<AsyncCopy> {
-    const handle = this.#handle;
-    const channel = await handle.copy(this.request);
+    const core = this.#core;
+    const channel = await core.copy(this.request);
     const { direction, columns } = channel;
     const copy: AsyncCopy = new AsyncCopy({
       channel,
       adapters,
       statement: this.#text,
-      foreignEncoding: handle.session.foreignEncoding,
+      foreignEncoding: core.session.foreignEncoding,
       alone: this.#alone,
       signal: this.request.signal,
       check: () => {
-        handle.check();
+        core.check();
       },
-      isConnectionLeft: () => handle.returned || (handle.session.closed && !handle.session.broken),
-      onConnectionEnd: (listener) => handle.onEnd(listener),
+      isConnectionLeft: () => core.returned || (core.session.closed && !core.session.broken),
+      onConnectionEnd: (listener) => core.onEnd(listener),
       onEnd: ({ tag }) => {
-        handle.copied(direction, tag);
+        core.copied(direction, tag);
         listener.ended(copy, direction, tag);
       },
     });

@@ -53,7 +53,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   /** How many rows `fetchmany()` fetches where it is not told. */
   arraysize = 1;
 
-  readonly #handle: ConnectionCore;
+  readonly #core: ConnectionCore;
   readonly #operation = new Operation();
   readonly #results: Results<R>;
   /** Of a cursor that has been used in a pipeline. */
@@ -66,7 +66,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   constructor(connection: AsyncConnection<unknown>, options?: CursorOptions<R>);
   constructor(connection: AsyncConnection<unknown>, options: CursorOptions<R> = {}) {
     this.connection = connection;
-    this.#handle = connection[CORE];
+    this.#core = connection[CORE];
     this.adapters = connection.adapters.clone();
     const rowFactory = options.rowFactory ?? (connection.rowFactory as RowFactory<R> | undefined) ?? tupleRow;
     this.#results = new Results(this, this.adapters, rowFactory);
@@ -128,18 +128,18 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
         request = this.#requestFor(this.bind(query, params), this.honoured(options));
       } catch (error) {
         // As in Psycopg, a query that can't be sent opens a transaction like one that the server refuses.
-        await this.#handle.openTransaction();
+        await this.#core.openTransaction();
         throw error;
       }
       this.#query = request.text;
-      if (this.#handle.pipeline.active) {
+      if (this.#core.pipeline.active) {
         this.#sendInPipeline(request, true);
-        const room = this.#handle.session.room();
+        const room = this.#core.session.room();
         if (room !== null) await waitFor(room, { signal: options.signal });
         return this;
       }
       this.#operation.runs([request]);
-      const results = await this.#handle.run(request);
+      const results = await this.#core.run(request);
       if (!this.#closed) this.#results.set(results);
       return this;
     } finally {
@@ -173,7 +173,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       this.reset();
       const { returning = false, signal } = options;
       const executions = new Executions(paramsSeq, {
-        handle: this.#handle,
+        core: this.#core,
         bindingOf: () => this.bindingOf(query),
         decoders: () => (returning ? rowDecoders(this.adapters, this.#results.rowFactory) : null),
         sending: (requests) => {
@@ -187,7 +187,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       });
       this.#operation.executes(executions);
       if (!returning) this.#results.count([]);
-      if (this.#handle.pipeline.active) {
+      if (this.#core.pipeline.active) {
         await executions.sendBy((request) => {
           this.#query = request.text;
           this.#sendInPipeline(request, returning);
@@ -241,7 +241,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       const bound = this.bind(query, params);
       const request = this.#requestFor(bound, this.honoured(signal === undefined ? {} : { signal }));
       this.#query = bound.text;
-      const stream = this.#handle.stream(request, size ?? null);
+      const stream = this.#core.stream(request, size ?? null);
       this.#operation.runs([stream.request]);
       return stream;
     } catch (error) {
@@ -264,18 +264,18 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     this.#begin(query);
     try {
       this.reset();
-      if (this.#handle.pipeline.active) {
+      if (this.#core.pipeline.active) {
         throw new errors.NotSupportedError("COPY can't be used in a pipeline; leave it first");
       }
       let bound: BoundQuery;
       try {
         bound = bindOnce(new ClientBinding(query, this.literalContext()), params);
       } catch (error) {
-        await this.#handle.openTransaction();
+        await this.#core.openTransaction();
         throw error;
       }
       this.#query = bound.text;
-      const statement = new CopyStatement(this.#handle, bound, options.signal);
+      const statement = new CopyStatement(this.#core, bound, options.signal);
       this.#operation.runs([statement.request]);
       return await statement.begin(this.adapters, {
         begun: (copy, columns) => {
@@ -332,8 +332,8 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
 
   /** What literals within a query depend on. Raises `InterfaceError` if the connection has been returned. @internal */
   protected literalContext(): LiteralContext {
-    this.#handle.check();
-    return new SessionLiterals(this.adapters, this.#handle.session.parameters);
+    this.#core.check();
+    return new SessionLiterals(this.adapters, this.#core.session.parameters);
   }
 
   /** What is sent for a query and its parameters. @internal */
@@ -343,7 +343,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
 
   #requestFor({ text, params, shown }: BoundQuery, options: ExecuteOptions): StatementRequest {
     const isSimple = (params?.length ?? 0) === 0 && options.prepare !== true && options.binary !== true;
-    return this.#handle.request({
+    return this.#core.request({
       text,
       executions: isSimple ? null : [params ?? []],
       rows: rowDecoders(this.adapters, this.#results.rowFactory),
@@ -420,7 +420,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   protected checkReady(operation: Query): void {
     if (this.#closed) throw new errors.InterfaceError('the cursor is closed');
     this.#operation.checkNone(operation);
-    this.#handle.check();
+    this.#core.check();
   }
 
   /** Claims the cursor for `act`, whose statements `close()` is going to end. @internal */
@@ -429,9 +429,9 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     const requests: StatementRequest[] = [];
     this.#operation.runs(requests);
     try {
-      return await act((request, hold) => {
+      return await act((request, lock) => {
         requests.push(request);
-        return this.#handle.run(request, hold);
+        return this.#core.run(request, lock);
       });
     } finally {
       this.#operation.end();
@@ -464,7 +464,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   async close(): Promise<void> {
     this.#closed = true;
     this.reset(this.#query);
-    if (this.#operation.isRunning) await this.#operation.abandon(this.#handle);
+    if (this.#operation.isRunning) await this.#operation.abandon(this.#core);
   }
 
   /** Leaving the scope closes the cursor. */
@@ -501,7 +501,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
 
   /** Sends without waiting: what comes back is there when it is fetched, at the latest. */
   #sendInPipeline(request: StatementRequest, keep: boolean): void {
-    this.#arrivals ??= new Arrivals(this.#handle);
+    this.#arrivals ??= new Arrivals(this.#core);
     this.#arrivals.send(request, (results) => {
       this.#collect(results, keep);
     });

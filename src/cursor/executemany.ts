@@ -21,7 +21,7 @@ const WHAT = 'executemany() from an asynchronous source';
 
 /** What the executions need of their cursor. */
 export interface ExecutionsParts {
-  readonly handle: ConnectionCore;
+  readonly core: ConnectionCore;
   /** Takes the query apart; called once there is something to be bound to it. */
   bindingOf(): QueryBinding;
   /** The decoders of the next batch's rows; null if the rows are discarded. */
@@ -58,19 +58,19 @@ export class Executions {
 
   /** Passes each request to `send`, which does not wait for its answer. */
   sendBy(send: (request: StatementRequest) => void): Promise<void> {
-    const { handle } = this.#parts;
+    const { core } = this.#parts;
     return this.#untilStopped(async () => {
       const batches = this.#batchesOf(this.#paramsSeq);
       let run: BatchRun | null = null;
       try {
         for (let batch = await batches.next(); batch !== null; batch = await batches.next()) {
-          handle.checkUsable();
+          core.checkUsable();
           // In autocommit each Sync of the pipeline ends a transaction, as in Psycopg.
-          if (!handle.settings.autocommit) (run ??= new BatchRun(handle)).next();
+          if (!core.settings.autocommit) (run ??= new BatchRun(core)).next();
           for (const request of this.#requestsFor(batch, false)) {
             send(request);
             // While too much is in flight, nothing is sent.
-            const room = handle.session.room();
+            const room = core.session.room();
             if (room !== null) await waitFor(room, { signal: this.#stop.signal });
           }
         }
@@ -98,19 +98,19 @@ export class Executions {
 
   /** From here on an abort of the signal stops them, as does the end of the connection. */
   async #untilStopped(run: () => Promise<void>): Promise<void> {
-    const { handle, signal } = this.#parts;
+    const { core, signal } = this.#parts;
     const offAbort =
       signal === undefined ? null : onAbort(signal, () => void this.stop(signal.reason as Error));
-    const offEnd = handle.onEnd(() => {
+    const offEnd = core.onEnd(() => {
       try {
-        handle.checkUsable();
+        core.checkUsable();
       } catch (error) {
         void this.stop(error as Error);
       }
     });
     try {
       this.#stop.signal.throwIfAborted();
-      handle.checkUsable();
+      core.checkUsable();
       const running = run();
       this.#ended = running.catch(() => undefined);
       await running;
@@ -122,15 +122,15 @@ export class Executions {
 
   /** A synchronous source is never waited for, so its executions have the connection to themselves. */
   #runInOneTurn(source: Iterable<Params>): Promise<void> {
-    const { session, settings } = this.#parts.handle;
-    return session.exclusively(async (hold, status) => {
+    const { session, settings } = this.#parts.core;
+    return session.exclusively(async (lock, status) => {
       const batches = this.#batchesOf(source);
       try {
-        const beginning = await this.#begin(batches, hold);
+        const beginning = await this.#begin(batches, lock);
         if (beginning === null) return;
         const isOwn =
           settings.autocommit && status === TransactionStatus.IDLE && !isOneTransaction(beginning);
-        await this.#runAll(beginning, batches, isOwn, hold);
+        await this.#runAll(beginning, batches, isOwn, lock);
       } finally {
         batches.leave();
       }
@@ -139,10 +139,10 @@ export class Executions {
 
   /** An asynchronous source leaves the connection to other statements, unless these would become part of its own transaction. */
   async #runAsTheyCome(source: AsyncIterable<Params>): Promise<void> {
-    const { handle } = this.#parts;
+    const { core } = this.#parts;
     // Its batches would end with that block, some of them perhaps.
-    checkInside(handle.blocks, WHAT);
-    const feeding = mayBegin(handle) ? new Feeding(handle, source) : null;
+    checkInside(core.blocks, WHAT);
+    const feeding = mayBegin(core) ? new Feeding(core, source) : null;
     const batches = this.#batchesOf(feeding ?? source);
     try {
       const beginning = await this.#begin(batches);
@@ -151,14 +151,14 @@ export class Executions {
         await this.#runBatch(beginning.first, false);
         return;
       }
-      const run = await handle.session.exclusively(async (hold, status) => {
-        if (handle.settings.autocommit && status === TransactionStatus.IDLE) {
-          await this.#runAll(beginning, batches, true, hold);
+      const run = await core.session.exclusively(async (lock, status) => {
+        if (core.settings.autocommit && status === TransactionStatus.IDLE) {
+          await this.#runAll(beginning, batches, true, lock);
           return null;
         }
         // One may have been opened meanwhile.
-        checkInside(handle.blocks, WHAT);
-        return this.#beginRun(beginning.first, hold);
+        checkInside(core.blocks, WHAT);
+        return this.#beginRun(beginning.first, lock);
       }, this.#stop.signal);
       feeding?.end();
       if (run !== null) await this.#goOn(run, beginning.second, batches);
@@ -169,11 +169,11 @@ export class Executions {
   }
 
   /** Runs the first batch in the transaction that is open, or, outside autocommit, begun by it. */
-  async #beginRun(first: readonly BoundQuery[], hold: ExclusiveLock): Promise<BatchRun> {
-    const run = new BatchRun(this.#parts.handle);
+  async #beginRun(first: readonly BoundQuery[], lock: ExclusiveLock): Promise<BatchRun> {
+    const run = new BatchRun(this.#parts.core);
     try {
       run.next();
-      await this.#runBatch(first, false, hold);
+      await this.#runBatch(first, false, lock);
       run.begun();
       return run;
     } catch (error) {
@@ -184,13 +184,13 @@ export class Executions {
 
   /** Runs the other batches, each in its turn: between them the connection is free. */
   async #goOn(run: BatchRun, second: readonly BoundQuery[] | null, batches: ParamsBatches): Promise<void> {
-    const { session } = this.#parts.handle;
+    const { session } = this.#parts.core;
     try {
       for (let batch = second; batch !== null; batch = await batches.next()) {
         const requests = batch;
-        await session.exclusively(async (hold) => {
+        await session.exclusively(async (lock) => {
           run.next();
-          await this.#runBatch(requests, false, hold);
+          await this.#runBatch(requests, false, lock);
         }, this.#stop.signal);
       }
       this.#stop.signal.throwIfAborted();
@@ -201,19 +201,19 @@ export class Executions {
   }
 
   /** Takes the first batches from the source. Null if there are none: then it is done. */
-  async #begin(batches: ParamsBatches, hold?: ExclusiveLock): Promise<Beginning | null> {
-    const { handle } = this.#parts;
-    const held = hold === undefined ? {} : { hold };
+  async #begin(batches: ParamsBatches, lock?: ExclusiveLock): Promise<Beginning | null> {
+    const { core } = this.#parts;
+    const within = lock === undefined ? {} : { lock };
     try {
       const first = await batches.next();
       if (first !== null) return { first, second: await batches.next() };
       this.#parts.bindingOf().withoutParams();
     } catch (error) {
       // As in Psycopg, what can't be sent opens a transaction like what the server refuses.
-      if (!this.#stop.signal.aborted) await handle.openTransaction(held);
+      if (!this.#stop.signal.aborted) await core.openTransaction(within);
       throw error;
     }
-    await handle.openTransaction(held);
+    await core.openTransaction(within);
     return null;
   }
 
@@ -222,36 +222,36 @@ export class Executions {
     { first, second }: Beginning,
     batches: ParamsBatches,
     isOwn: boolean,
-    hold?: ExclusiveLock,
+    lock?: ExclusiveLock,
   ): Promise<void> {
-    const { handle, signal } = this.#parts;
-    const held = hold === undefined ? {} : { hold };
-    if (isOwn) handle.record.isOfCall = true;
+    const { core, signal } = this.#parts;
+    const within = lock === undefined ? {} : { lock };
+    if (isOwn) core.record.isOfCall = true;
     try {
-      await this.#runBatch(first, isOwn, hold);
+      await this.#runBatch(first, isOwn, lock);
       for (let batch = second; batch !== null; batch = await batches.next()) {
-        await this.#runBatch(batch, isOwn, hold);
+        await this.#runBatch(batch, isOwn, lock);
       }
       this.#stop.signal.throwIfAborted();
-      if (isOwn) await commit(handle, { ...held, signal });
+      if (isOwn) await commit(core, { ...within, signal });
     } catch (error) {
       // A connection that is gone, or has gone back, is rolled back without this.
-      const isThere = !handle.session.closed && !handle.returned;
-      if (isOwn && isThere) await handle.session.rollback(hold).catch(() => undefined);
+      const isThere = !core.session.closed && !core.returned;
+      if (isOwn && isThere) await core.session.rollback(lock).catch(() => undefined);
       throw error;
     } finally {
-      if (isOwn) handle.record.isOfCall = false;
+      if (isOwn) core.record.isOfCall = false;
     }
   }
 
   /** Runs requests one behind the other; without a signal, which is heard of by one at a time, they are sent at once. */
-  async #runBatch(batch: readonly BoundQuery[], isOwn: boolean, hold?: ExclusiveLock): Promise<void> {
-    const { handle, signal, sending, arrived } = this.#parts;
+  async #runBatch(batch: readonly BoundQuery[], isOwn: boolean, lock?: ExclusiveLock): Promise<void> {
+    const { core, signal, sending, arrived } = this.#parts;
     this.#stop.signal.throwIfAborted();
     const requests = this.#requestsFor(batch, isOwn);
     sending(requests);
     const run = async (request: StatementRequest): Promise<void> => {
-      arrived(await handle.run(request, hold));
+      arrived(await core.run(request, lock));
     };
     if (signal !== undefined) {
       for (const request of requests) await run(request);
@@ -273,17 +273,17 @@ export class Executions {
 
   /** One request for all executions of a text, or one for each text. */
   #requestsFor(batch: readonly BoundQuery[], inTransaction: boolean): StatementRequest[] {
-    const { handle, signal, arrived } = this.#parts;
+    const { core, signal, arrived } = this.#parts;
     const rows = this.#parts.decoders();
     const executions: (readonly DumpedParam[])[] = [];
     for (const { params } of batch) if (params !== null) executions.push(params);
     if (executions.length > 0) {
-      const all = handle.request({ text: batch[0]!.text, executions, rows, signal, inTransaction });
+      const all = core.request({ text: batch[0]!.text, executions, rows, signal, inTransaction });
       return [{ ...all, failedAfter: arrived }];
     }
     // What certainly is one statement goes by the extended protocol, where it need not wait for the answer to the one before.
     return batch.map(({ text, isSingle, shown }) => ({
-      ...handle.request({
+      ...core.request({
         text,
         executions: isSingle === true ? [NO_PARAMS] : null,
         rows,

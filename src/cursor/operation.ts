@@ -9,7 +9,7 @@ import type { Executions } from './executemany.js';
 /** Runs a statement of the operation that is under way. @internal */
 export type RunStatement = (
   request: StatementRequest,
-  hold?: ExclusiveLock,
+  lock?: ExclusiveLock,
 ) => Promise<readonly StatementResult[]>;
 
 const NO_REQUESTS: readonly StatementRequest[] = [];
@@ -77,17 +77,17 @@ export class Operation {
   }
 
   /** Ends its COPY, or its statements, on the server as well: resolves when they have ended. */
-  async abandon(handle: ConnectionCore): Promise<void> {
+  async abandon(core: ConnectionCore): Promise<void> {
     if (this.#copy !== null) {
       await this.#copy.abort('the cursor was closed');
       return;
     }
-    if (handle.returned) return;
+    if (core.returned) return;
     const reason = new errors.InterfaceError(
       'the cursor was closed while its statement was waiting or running',
     );
     const stopped = this.#executions?.stop(reason);
-    await Promise.all(this.#requests.map((request) => handle.session.abandon(request, reason)));
+    await Promise.all(this.#requests.map((request) => core.session.abandon(request, reason)));
     await stopped;
   }
 }

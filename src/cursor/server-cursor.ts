@@ -57,7 +57,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
   /** How many rows iteration fetches at a time. */
   itersize = DEFAULT_ITERSIZE;
 
-  readonly #handle: ConnectionCore;
+  readonly #core: ConnectionCore;
   readonly #name: string;
   readonly #quotedName: string;
   readonly #scrollable: boolean | null;
@@ -87,7 +87,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
   constructor(connection: AsyncConnection<unknown>, name: string, options?: ServerCursorOptions<R>);
   constructor(connection: AsyncConnection<unknown>, name: string, options: ServerCursorOptions<R> = {}) {
     super(connection, options);
-    this.#handle = connection[CORE];
+    this.#core = connection[CORE];
     this.#name = name;
     this.#quotedName = quoteName(name);
     this.#scrollable = options.scrollable ?? null;
@@ -164,7 +164,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
   ): Promise<StatementRequest> {
     try {
       const bound = this.bind(query, params);
-      return this.#handle.request({
+      return this.#core.request({
         text: `${this.#declaration()}${bound.text}`,
         executions: [bound.params ?? NO_PARAMS],
         rows: null,
@@ -173,7 +173,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
       });
     } catch (error) {
       // As in Psycopg, a query that can't be sent opens a transaction like one that the server refuses.
-      await this.#handle.openTransaction();
+      await this.#core.openTransaction();
       throw error;
     }
   }
@@ -291,13 +291,13 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
 
   async #close(): Promise<void> {
     await super.close();
-    const { session } = this.#handle;
-    if (this.#handle.returned || session.closed) return;
+    const { session } = this.#core;
+    if (this.#core.returned || session.closed) return;
     try {
-      await this.#closeOnServer((request) => this.#handle.run(request));
+      await this.#closeOnServer((request) => this.#core.run(request));
     } catch (error) {
       // With the connection, the cursor is gone.
-      if (!session.closed && !this.#handle.returned) throw error;
+      if (!session.closed && !this.#core.returned) throw error;
     }
   }
 
@@ -400,7 +400,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
 
   /** A command on the cursor, which begins no transaction. */
   #command(command: string): StatementRequest {
-    const request = this.#handle.request({
+    const request = this.#core.request({
       text: `${command} ${this.#quotedName}`,
       executions: [NO_PARAMS],
       rows: this.#decoders,
@@ -410,7 +410,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
   }
 
   #portal(act: 'describe' | 'close', signal?: AbortSignal): StatementRequest {
-    const request = this.#handle.request({
+    const request = this.#core.request({
       text: `${act} ${this.#quotedName}`,
       executions: [],
       rows: this.#decoders,
@@ -432,7 +432,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
   }
 
   #checkNoPipeline(): void {
-    if (!this.#handle.pipeline.active) return;
+    if (!this.#core.pipeline.active) return;
     throw new errors.NotSupportedError('a server-side cursor is not possible in a pipeline; leave it first');
   }
 }

@@ -127,10 +127,10 @@ describe('a pool that is asked for more than it has', () => {
     /** A job of one second. */
     const job = async (): Promise<void> => {
       try {
-        const lease = await pool.acquire({ timeout: 2 });
+        const checkout = await pool.acquire({ timeout: 2 });
         clock.after(1, () => {
           done++;
-          pool.release(lease);
+          pool.release(checkout);
         });
       } catch (error) {
         expect(error).toBeInstanceOf(errors.PoolTimeout);
@@ -264,9 +264,9 @@ describe('a pool whose server refuses connections', () => {
     expect(Math.max(...world.attempts)).toBeLessThanOrEqual(20.2);
     const { length } = world.attempts;
     world.refusing = false;
-    const lease = await world.pool.acquire({ timeout: 5 });
+    const checkout = await world.pool.acquire({ timeout: 5 });
     expect(world.attempts.length).toBeGreaterThan(length);
-    world.pool.release(lease);
+    world.pool.release(checkout);
     await settle();
     expect(world.pool.stats().poolSize).toBe(2);
     await world.pool.close(0);
@@ -337,16 +337,16 @@ describe('the lifetime of connections', () => {
     await settle();
     let leases: Checkout<Thing>[] = [];
     await world.pass(seconds, 0.1, () => {
-      for (const lease of leases) world.pool.release(lease);
+      for (const checkout of leases) world.pool.release(checkout);
       leases = [];
       for (;;) {
         if (world.pool.stats().poolAvailable === 0) break;
-        const lease = world.pool.acquire({ timeout: 1 });
-        if (lease instanceof Promise) break;
-        leases.push(lease);
+        const checkout = world.pool.acquire({ timeout: 1 });
+        if (checkout instanceof Promise) break;
+        leases.push(checkout);
       }
     });
-    for (const lease of leases) world.pool.release(lease);
+    for (const checkout of leases) world.pool.release(checkout);
     return world;
   };
 
@@ -373,10 +373,10 @@ describe('the lifetime of connections', () => {
     const world = await hot(maxLifetime, 20);
     world.clock.advance(1e9);
     await settle();
-    const lease = world.pool.acquire({ timeout: 1 });
-    expect(lease).not.toBeInstanceOf(Promise);
+    const checkout = world.pool.acquire({ timeout: 1 });
+    expect(checkout).not.toBeInstanceOf(Promise);
     expect(world.ages).toEqual([]);
-    world.pool.release(lease as Checkout<Thing>);
+    world.pool.release(checkout as Checkout<Thing>);
     await world.pool.close(0);
   });
 });
@@ -391,7 +391,7 @@ describe('closing a pool', () => {
     world.stuck = stuck;
     const { pool, clock } = world;
     await settle();
-    const [lease, other] = [await pool.acquire({ timeout: 9 }), await pool.acquire({ timeout: 9 })];
+    const [checkout, other] = [await pool.acquire({ timeout: 9 }), await pool.acquire({ timeout: 9 })];
     world.hanging = true;
     const waiting = Promise.allSettled([1, 2, 3].map(async () => pool.acquire({ timeout: 9 })));
     await settle();
@@ -411,16 +411,16 @@ describe('closing a pool', () => {
     expect(world.living).toBe(0);
     expect(clock.pending).toBe(0);
     expect(pool.stats()).toMatchObject({ poolSize: 0, poolAvailable: 0, requestsWaiting: 0 });
-    expect(pool.release(lease)).toBe(false);
+    expect(pool.release(checkout)).toBe(false);
   });
 
   it('is over as soon as everything has come back', async () => {
     const world = new World({ minSize: 2, maxSize: 2 });
     await settle();
-    const lease = await world.pool.acquire({ timeout: 9 });
+    const checkout = await world.pool.acquire({ timeout: 9 });
     const closing = world.pool.close(3);
     await world.pass(1, STEP);
-    world.pool.release(lease);
+    world.pool.release(checkout);
     await closing;
     expect(world.clock.time).toBe(1);
     expect([world.living, world.clock.pending]).toEqual([0, 0]);
@@ -434,10 +434,10 @@ describe('a checkout of an idle resource', () => {
     await settle();
     const { pending } = world.clock;
     for (let i = 0; i < 10_000; i++) {
-      const lease = world.pool.acquire({ timeout: 30 });
-      expect(lease).not.toBeInstanceOf(Promise);
+      const checkout = world.pool.acquire({ timeout: 30 });
+      expect(checkout).not.toBeInstanceOf(Promise);
       expect(world.clock.pending).toBe(pending);
-      world.pool.release(lease as Checkout<Thing>);
+      world.pool.release(checkout as Checkout<Thing>);
     }
     expect(world.attempts).toHaveLength(10);
     expect(world.pool.stats()).toMatchObject({ requestsNum: 10_000, requestsQueued: 0, poolAvailable: 10 });

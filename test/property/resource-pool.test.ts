@@ -26,9 +26,9 @@ interface Thing {
 
 interface Request {
   readonly controller: AbortController;
-  state: 'waiting' | 'leased' | 'refused';
+  state: 'waiting' | 'lentOut' | 'refused';
   settlements: number;
-  lease: Checkout<Thing> | null;
+  checkout: Checkout<Thing> | null;
   reason: unknown;
 }
 
@@ -168,22 +168,22 @@ class World {
       controller: new AbortController(),
       state: 'waiting',
       settlements: 0,
-      lease: null,
+      checkout: null,
       reason: null,
     };
     this.requests.push(request);
-    const settle = (lease: Checkout<Thing> | null, reason: unknown): void => {
+    const settle = (checkout: Checkout<Thing> | null, reason: unknown): void => {
       request.settlements++;
-      request.state = lease === null ? 'refused' : 'leased';
-      request.lease = lease;
+      request.state = checkout === null ? 'refused' : 'lentOut';
+      request.checkout = checkout;
       request.reason = reason;
     };
     const wasOpen = this.pool.state === 'open';
     const acquired = this.pool.acquire({ timeout, signal: request.controller.signal });
     if (acquired instanceof Promise) {
       acquired.then(
-        (lease) => {
-          settle(lease, null);
+        (checkout) => {
+          settle(checkout, null);
         },
         (reason: unknown) => {
           settle(null, reason);
@@ -204,13 +204,13 @@ class World {
     return from.length === 0 ? undefined : from[at % from.length];
   }
 
-  get leased(): Request[] {
-    return this.requests.filter(({ lease }) => lease !== null);
+  get lentOut(): Request[] {
+    return this.requests.filter(({ checkout }) => checkout !== null);
   }
 
   /** What is lent out, without what a closed pool has ended in its borrower's hands. */
   get held(): Thing[] {
-    return this.leased.map(({ lease }) => lease!.resource).filter(({ ending }) => ending === null);
+    return this.lentOut.map(({ checkout }) => checkout!.resource).filter(({ ending }) => ending === null);
   }
 
   /** What has not begun to end. */
@@ -343,14 +343,14 @@ const anyAct = fc.oneof(
     'give back',
     fc.record({ which: at, keep: fc.boolean(), twice: fc.boolean() }),
     (world, { which, keep, twice }) => {
-      const request = world.pick(world.leased, which);
-      if (request?.lease == null) return;
-      const { lease } = request;
-      request.lease = null;
-      const wasHeld = lease.resource.ending === null;
+      const request = world.pick(world.lentOut, which);
+      if (request?.checkout == null) return;
+      const { checkout } = request;
+      request.checkout = null;
+      const wasHeld = checkout.resource.ending === null;
       const { pool } = world;
-      expect(keep ? pool.release(lease) : pool.discard(lease)).toBe(wasHeld);
-      if (twice) expect(pool.release(lease) || pool.discard(lease)).toBe(false);
+      expect(keep ? pool.release(checkout) : pool.discard(checkout)).toBe(wasHeld);
+      if (twice) expect(pool.release(checkout) || pool.discard(checkout)).toBe(false);
     },
   ),
   act(50, 'connect', at, (world, which) => {
@@ -442,12 +442,12 @@ describe('the resource pool', () => {
           world.check();
           const closing = Promise.all([world.closing, world.pool.close(5)]);
           await world.settle();
-          for (const { lease } of world.leased) world.pool.release(lease!);
+          for (const { checkout } of world.lentOut) world.pool.release(checkout!);
           // Checks are given up, then what does not end is dropped.
           for (let i = 0; i < 4; i++) {
             world.clock.advance(8);
             await world.settle();
-            for (const { lease } of world.leased) world.pool.release(lease!);
+            for (const { checkout } of world.lentOut) world.pool.release(checkout!);
           }
           await closing;
           await world.settle();
@@ -496,9 +496,9 @@ describe('the resource pool', () => {
       world.finishMaking(0, true);
       await world.settle();
     }
-    expect(world.requests[0]!.state).toBe('leased');
+    expect(world.requests[0]!.state).toBe('lentOut');
     const closing = world.pool.close(1);
-    world.pool.release(world.leased[0]!.lease!);
+    world.pool.release(world.lentOut[0]!.checkout!);
     await closing;
   });
 
