@@ -1,17 +1,15 @@
-import type { DefaultTheme, MarkdownEnv, MarkdownRenderer } from 'vitepress';
-
-/** What is indexed of a page: its text, and under its title the questions it answers (`answers` of its frontmatter). */
-async function indexed(source: string, env: MarkdownEnv, md: MarkdownRenderer): Promise<string> {
-  const html = await md.renderAsync(source, env);
-  const { answers } = (env.frontmatter ?? {}) as { answers?: readonly string[] };
-  if (answers === undefined) return html;
-  return html.replace('</h1>', `</h1><p>${md.utils.escapeHtml(answers.join('. '))}</p>`);
-}
+import type { DefaultTheme } from 'vitepress';
 
 export const search: { provider: 'local'; options: DefaultTheme.LocalSearchOptions } = {
   provider: 'local',
   options: {
-    _render: indexed,
+    // A page is found by its text, and by the questions that it answers: `answers` of its frontmatter.
+    _render: (source, env, md) => {
+      const html = md.render(source, env);
+      const { answers } = (env.frontmatter ?? {}) as { answers?: readonly string[] };
+      if (answers === undefined) return html;
+      return html.replace('</h1>', `</h1><p>${md.utils.escapeHtml(answers.join('. '))}</p>`);
+    },
     miniSearch: {
       options: {
         // Chinese has no spaces between words.

@@ -43,5 +43,6 @@ function placeOf(code: string, names: Names): string | undefined {
   if (name === undefined) return undefined;
   const dot = name.lastIndexOf('.');
   const owner = VARIABLES[name.slice(0, Math.max(dot, 0))];
-  return names[owner === undefined ? name : `${owner}${name.slice(dot)}`];
+  const key = owner === undefined ? name : `${owner}${name.slice(dot)}`;
+  return Object.hasOwn(names, key) ? names[key] : undefined;
 }

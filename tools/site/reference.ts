@@ -8,8 +8,10 @@ import {
   Converter,
   DeclarationReflection,
   ReflectionKind,
+  Renderer,
   type ProjectReflection,
   type Reflection,
+  type Router,
 } from 'typedoc';
 import { conditionsPage } from './conditions-page.js';
 import { REPOSITORY_FILES } from './package-links.js';
@@ -21,9 +23,9 @@ export type Names = Readonly<Record<string, string>>;
 
 /** The exported names of one topic, as the sidebar lists them. */
 export interface Topic {
-  readonly text: string;
-  readonly collapsed: boolean;
-  readonly items: readonly { readonly text: string; readonly link: string }[];
+  text: string;
+  collapsed: boolean;
+  items: { text: string; link: string }[];
 }
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -50,7 +52,8 @@ const CONDITIONS = /errors\/conditions\.ts$/;
 export async function convertReference(): Promise<{ app: Application; project: ProjectReflection }> {
   const app = await Application.bootstrapWithPlugins({
     entryPoints: [`${root}src/index.ts`],
-    tsconfig: `${root}tsconfig.json`,
+    tsconfig: `${root}tools/site/tsconfig.json`,
+    skipErrorChecking: true,
     plugin: ['typedoc-plugin-markdown'],
     name: 'Reference',
     readme: 'none',
@@ -65,6 +68,7 @@ export async function convertReference(): Promise<{ app: Application; project: P
     sourceLinkTemplate: `${REPOSITORY_FILES}{path}#L{line}`,
     validation: { notExported: false, invalidLink: true, notDocumented: false },
     ...({
+      outputs: [{ name: 'markdown', path: OUT }],
       entryFileName: 'index',
       hidePageHeader: true,
       hideBreadcrumbs: true,
@@ -96,19 +100,22 @@ export async function convertReference(): Promise<{ app: Application; project: P
 export async function writeReference(): Promise<void> {
   const { app, project } = await convertReference();
   await rm(OUT, { recursive: true, force: true });
-  await app.generateDocs(project, OUT);
+  let router: Router | undefined;
+  app.renderer.on(Renderer.EVENT_BEGIN, () => {
+    router = app.renderer.router;
+  });
+  await app.generateOutputs(project);
   if (app.logger.hasErrors()) throw new Error('the reference can not be written, see above');
   await writeFile(`${OUT}sqlstates.md`, conditionsPage());
 
-  const router = app.renderer.router!;
   const linkOf = (reflection: Reflection): string =>
-    `/reference/${router.getFullUrl(reflection).replace(/\.md(?=#|$)/, '')}`;
+    `/reference/${router!.getFullUrl(reflection).replace(/\.md(?=#|$)/, '')}`;
   const names: Record<string, string> = {};
   const topics = new Map<string, { text: string; link: string }[]>(TOPICS.map(([, topic]) => [topic, []]));
   for (const exported of exportedNames(project)) {
     names[exported.getFriendlyFullName()] = linkOf(exported);
     for (const member of exported.children ?? []) {
-      if (router.hasUrl(member)) names[`${exported.name}.${member.name}`] ??= linkOf(member);
+      if (router!.hasUrl(member)) names[`${exported.name}.${member.name}`] ??= linkOf(member);
     }
     topics.get(topicOf(exported))!.push({ text: exported.name, link: linkOf(exported) });
   }
