@@ -96,7 +96,8 @@ await withDatabase(async (dsn) => {
     },
     'POST /load': async (request, response) => {
       const tasks: unknown = await json(request).catch(() => null);
-      const isValid = typeof tasks === 'number' && Number.isInteger(tasks) && tasks >= 0 && tasks <= MAX_TASKS;
+      const isValid =
+        typeof tasks === 'number' && Number.isInteger(tasks) && tasks >= 0 && tasks <= MAX_TASKS;
       if (isValid) void load.resize(tasks);
       response.writeHead(isValid ? 204 : 400).end();
     },

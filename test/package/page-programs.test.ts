@@ -6,9 +6,9 @@ import { fileURLToPath } from 'node:url';
 import { formatWithOptions } from 'node:util';
 import { compileFunction } from 'node:vm';
 import ts from 'typescript';
-import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
 import * as usingpg from '../../src/index.js';
-import { admin, connect, dsn } from '../support/database.js';
+import { admin, applicationName, connect, dsn } from '../support/database.js';
 import { warningsOf } from '../support/warnings.js';
 
 /*
@@ -60,7 +60,7 @@ describe.each(PAGES)('%s', (page) => {
   });
 
   it.each(samples)('line $line: prints what it says', async ({ code }) => {
-    const conninfo = dsn({ dbname });
+    const conninfo = urlOf(dbname);
     const conn = await connect({}, { dbname });
     const pool = new usingpg.AsyncConnectionPool(conninfo, { minSize: 1, maxSize: 4 });
     onTestFinished(() => pool.close());
@@ -80,6 +80,14 @@ describe.each(PAGES)('%s', (page) => {
     }
   });
 });
+
+/** A database as a URL, which every client takes. */
+function urlOf(dbname: string): string {
+  const url = new URL(inject('dsn'));
+  url.pathname = dbname;
+  url.searchParams.set('application_name', applicationName());
+  return url.href;
+}
 
 /** What a program says that it prints, and what it has printed, by the number of the call. */
 interface Outcome {
