@@ -14,7 +14,7 @@ const EXAMPLES: readonly [file: string, heading: string][] = [
   ['09-report.ts', 'Five million rows in flat memory'],
   ['10-opentelemetry.ts', 'Spans of OpenTelemetry'],
   ['11-prometheus.ts', 'Metrics for Prometheus'],
-  ['12-types-of-your-own.ts', 'Vectors and geometries by codecs of their own'],
+  ['13-types-of-your-own.ts', 'Vectors and geometries by codecs of their own'],
   ['06-real-data.ts', 'Real data, hundreds of tasks'],
 ];
 

@@ -92,6 +92,16 @@ export interface UncommittedMessage {
   readonly backendPid: number;
 }
 
+/** A connection was given back to its pool, which lends it on or ends it: `usingpg:return`. */
+export interface ReturnMessage {
+  /** The pool's name. */
+  readonly pool: string;
+  /** The process id of the backend. */
+  readonly backendPid: number;
+  /** How long it was lent out, its rollback included, in seconds. */
+  readonly seconds: number;
+}
+
 /**
  * A connection has been lent out for longer than the pool's `leakThreshold`, or was garbage-collected while it was lent out:
  * `usingpg:leak`; what was reported there has come back: `usingpg:leak-returned`.
@@ -245,6 +255,8 @@ export const tracers = {
 export const channels = {
   /** `UncommittedMessage`. */
   uncommitted: channel('usingpg:uncommitted'),
+  /** `ReturnMessage`. */
+  return: channel('usingpg:return'),
   /** `LeakMessage`. */
   leak: channel('usingpg:leak'),
   /** `LeakMessage`: what was reported on `usingpg:leak` has come back. */

@@ -81,6 +81,7 @@ export type {
   QueryMessage,
   ReconnectMessage,
   RetryMessage,
+  ReturnMessage,
   TracedMessage,
   UncommittedMessage,
 } from './diagnostics.js';

@@ -41,7 +41,10 @@ export default defineConfig({
     search,
     // Only some pages are there in Chinese.
     i18nRouting: false,
-    editLink: { pattern: `${REPOSITORY_FILES.replace('/blob/', '/edit/')}docs/:path`, text: 'Edit this page' },
+    editLink: {
+      pattern: `${REPOSITORY_FILES.replace('/blob/', '/edit/')}docs/:path`,
+      text: 'Edit this page',
+    },
     footer: { message: 'MIT licence' },
   },
 });

@@ -9,7 +9,7 @@ import {
   setKeepsProcessAlive,
   type CheckoutEnd,
 } from '../connection/checkout.js';
-import { NOT_ENDED, tracers, type CheckoutMessage } from '../diagnostics.js';
+import { channels, NOT_ENDED, tracers, type CheckoutMessage } from '../diagnostics.js';
 import { systemClock } from '../waiting.js';
 import { AbandonedCheckouts, type Abandonable } from './abandoned-checkouts.js';
 import type { ConnectionSource } from './connection-source.js';
@@ -256,6 +256,10 @@ export class Checkouts<R> {
   /** Returns the connection to the pool, which lends it on or ends it. */
   #finish(checkout: ConnectionCheckout<R>, usable: boolean): void {
     if (this.#options.allowExitOnIdle) setKeepsProcessAlive(checkout.resource, false);
+    // A checkout without a core has failed: nothing was given out that could come back.
+    if (channels.return.hasSubscribers && checkout.core !== null) {
+      this.#events.returned(checkout.backendPid, systemClock.now() - checkout.since);
+    }
     if (usable) {
       this.#pool.release(checkout);
     } else {

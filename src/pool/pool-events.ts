@@ -5,6 +5,7 @@ import {
   type EvictReason,
   type ReconnectMessage,
   type RetryMessage,
+  type ReturnMessage,
   type UncommittedMessage,
 } from '../diagnostics.js';
 import { thrownText } from '../errors/thrown.js';
@@ -17,6 +18,12 @@ export class PoolEvents<R> {
   /** `pool` is its name. */
   constructor(pool: string) {
     this.#pool = pool;
+  }
+
+  /** A connection was given back that had been lent out for so many seconds. */
+  returned(backendPid: number, seconds: number): void {
+    const message: ReturnMessage = { pool: this.#pool, backendPid, seconds };
+    channels.return.publish(message);
   }
 
   /** A connection is about to be ended. */

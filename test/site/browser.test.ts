@@ -33,7 +33,10 @@ const QUESTIONS: readonly [question: string, answers: readonly string[], locale?
   ['idle in transaction', ['guides/transactions']],
   ['date off by one day', ['guides/values', 'guides/rows']],
   ['PoolTimeout', ['guides/errors', 'guides/pools', 'guides/on-call']],
-  ['withConnection', ['reference/classes/AsyncConnectionPool', 'reference/classes/AsyncConnection', 'guides/pools', 'start']],
+  [
+    'withConnection',
+    ['reference/classes/AsyncConnectionPool', 'reference/classes/AsyncConnection', 'guides/pools', 'start'],
+  ],
   ['游标', ['zh/failure-and-cure', 'zh/start'], 'zh/start'],
 ];
 
@@ -46,7 +49,10 @@ describe.skipIf(mayLackChromium())('the site, in a browser', () => {
 
   beforeAll(async () => {
     built = await mkdtemp(join(tmpdir(), 'usingpg-site-'));
-    await run('npm', ['run', '--silent', 'docs:build', '--', '--outDir', built], { cwd: root, maxBuffer: 1e8 });
+    await run('npm', ['run', '--silent', 'docs:build', '--', '--outDir', built], {
+      cwd: root,
+      maxBuffer: 1e8,
+    });
     await rm(SCREENSHOTS, { recursive: true, force: true });
     await mkdir(SCREENSHOTS, { recursive: true });
     browser = await chromium.launch({
@@ -76,7 +82,11 @@ describe.skipIf(mayLackChromium())('the site, in a browser', () => {
   function fileOf(path: string): string | null {
     if (!path.startsWith(base)) return null;
     const name = join(built, decodeURIComponent(path.slice(base.length)));
-    return [name, `${name}.html`, join(name, 'index.html')].find((file) => /\.\w+$/.test(file) && existsSync(file)) ?? null;
+    return (
+      [name, `${name}.html`, join(name, 'index.html')].find(
+        (file) => /\.\w+$/.test(file) && existsSync(file),
+      ) ?? null
+    );
   }
 
   async function open(path: string, viewport = DESKTOP): Promise<Page> {
@@ -99,40 +109,48 @@ describe.skipIf(mayLackChromium())('the site, in a browser', () => {
       .sort();
   }
 
-  it('has a way to every page, and nothing that is wrong on any of them', { timeout: 10 * MINUTE }, async () => {
-    const all = await pages();
-    expect(all.length).toBeGreaterThan(100);
-    const page = await open('', PHONE);
-    const anchors = new Map<string, Set<string>>();
-    const wanted: { from: string; to: string; anchor: string }[] = [];
-    const faults: string[] = [];
-    const found = new Set(['']);
-    for (const path of found) {
-      await page.goto(base + path);
-      await page.waitForFunction('document.querySelector("#app").__vue_app__ !== undefined');
-      const seen = await page.evaluate<Seen>(LOOK);
-      anchors.set(path, new Set(seen.ids));
-      if (seen.width > PHONE.width) faults.push(`${path}: is ${String(seen.width)} px wide (${seen.widest})`);
-      faults.push(...seen.brokenImages.map((image) => `${path}: has no picture ${image}`));
-      for (const href of seen.links) {
-        const url = new URL(href);
-        if (url.origin !== new URL(SITE).origin || !url.pathname.startsWith(base)) continue;
-        const to = url.pathname.slice(base.length);
-        wanted.push({ from: path, to, anchor: decodeURIComponent(url.hash.slice(1)) });
-        found.add(to);
+  it(
+    'has a way to every page, and nothing that is wrong on any of them',
+    { timeout: 10 * MINUTE },
+    async () => {
+      const all = await pages();
+      expect(all.length).toBeGreaterThan(100);
+      const page = await open('', PHONE);
+      const anchors = new Map<string, Set<string>>();
+      const wanted: { from: string; to: string; anchor: string }[] = [];
+      const faults: string[] = [];
+      const found = new Set(['']);
+      for (const path of found) {
+        await page.goto(base + path);
+        await page.waitForFunction('document.querySelector("#app").__vue_app__ !== undefined');
+        const seen = await page.evaluate<Seen>(LOOK);
+        anchors.set(path, new Set(seen.ids));
+        if (seen.width > PHONE.width)
+          faults.push(`${path}: is ${String(seen.width)} px wide (${seen.widest})`);
+        faults.push(...seen.brokenImages.map((image) => `${path}: has no picture ${image}`));
+        for (const href of seen.links) {
+          const url = new URL(href);
+          if (url.origin !== new URL(SITE).origin || !url.pathname.startsWith(base)) continue;
+          const to = url.pathname.slice(base.length);
+          wanted.push({ from: path, to, anchor: decodeURIComponent(url.hash.slice(1)) });
+          found.add(to);
+        }
       }
-    }
-    for (const { from, to, anchor } of wanted) {
-      if (anchor !== '' && anchors.get(to)?.has(anchor) === false) faults.push(`${from}: ${to} has no #${anchor}`);
-    }
-    await page.close();
-    expect(faults).toEqual([]);
-    expect(complaints).toEqual([]);
-    expect([...found].sort()).toEqual(all);
-  });
+      for (const { from, to, anchor } of wanted) {
+        if (anchor !== '' && anchors.get(to)?.has(anchor) === false)
+          faults.push(`${from}: ${to} has no #${anchor}`);
+      }
+      await page.close();
+      expect(faults).toEqual([]);
+      expect(complaints).toEqual([]);
+      expect([...found].sort()).toEqual(all);
+    },
+  );
 
   it('can be read in both themes', { timeout: 10 * MINUTE }, async () => {
-    const written = (await pages()).filter((path) => !/^reference\/./.test(path) || /sqlstates|PoolOptions|AsyncCursor$/.test(path));
+    const written = (await pages()).filter(
+      (path) => !/^reference\/./.test(path) || /sqlstates|PoolOptions|AsyncCursor$/.test(path),
+    );
     const page = await open('');
     const faults: string[] = [];
     for (const path of written) {
@@ -147,7 +165,9 @@ describe.skipIf(mayLackChromium())('the site, in a browser', () => {
         );
         faults.push(
           ...violations.flatMap(({ id, nodes }) =>
-            nodes.slice(0, 3).map(({ html, failureSummary }) => `${path} (${theme}): ${id}: ${html}: ${failureSummary}`),
+            nodes
+              .slice(0, 3)
+              .map(({ html, failureSummary }) => `${path} (${theme}): ${id}: ${html}: ${failureSummary}`),
           ),
         );
       }
@@ -156,18 +176,27 @@ describe.skipIf(mayLackChromium())('the site, in a browser', () => {
     expect(faults).toEqual([]);
   });
 
-  it.each(QUESTIONS)('answers "%s" within its first three finds: %s', async (question, answers, locale = '') => {
-    const page = await open(locale);
-    await page.locator('.VPNavBarSearch button').first().click();
-    await page.locator('#localsearch-input').fill(question);
-    const results = page.locator('#localsearch-list .result');
-    const finds = async (): Promise<string[]> =>
-      (await results.evaluateAll('(links) => links.map((link) => link.getAttribute("href"))') as unknown as string[])
-        .slice(0, 3)
-        .map((href) => href.slice(base.length).replace(/#.*/, ''));
-    await expect.poll(finds).toEqual(expect.arrayContaining([expect.toSatisfy((path: string) => answers.includes(path))]));
-    await page.close();
-  });
+  it.each(QUESTIONS)(
+    'answers "%s" within its first three finds: %s',
+    async (question, answers, locale = '') => {
+      const page = await open(locale);
+      await page.locator('.VPNavBarSearch button').first().click();
+      await page.locator('#localsearch-input').fill(question);
+      const results = page.locator('#localsearch-list .result');
+      const finds = async (): Promise<string[]> =>
+        (
+          (await results.evaluateAll(
+            '(links) => links.map((link) => link.getAttribute("href"))',
+          )) as unknown as string[]
+        )
+          .slice(0, 3)
+          .map((href) => href.slice(base.length).replace(/#.*/, ''));
+      await expect
+        .poll(finds)
+        .toEqual(expect.arrayContaining([expect.toSatisfy((path: string) => answers.includes(path))]));
+      await page.close();
+    },
+  );
 });
 
 const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');

@@ -22,7 +22,9 @@ test('every exported name has a docstring, and so has each of its members', () =
   const documented = (reflection: DeclarationReflection): boolean =>
     [reflection, ...(reflection.signatures ?? []), reflection.getSignature, reflection.type].some(
       (each) =>
-        (each as DeclarationReflection | undefined)?.comment?.summary.some(({ text }) => text.trim() !== '') ?? false,
+        (each as DeclarationReflection | undefined)?.comment?.summary.some(
+          ({ text }) => text.trim() !== '',
+        ) ?? false,
     );
   const members = exported.flatMap((each) =>
     each.kindOf([ReflectionKind.Class, ReflectionKind.Interface]) ? (each.children ?? []) : [],

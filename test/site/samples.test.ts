@@ -1,135 +1,217 @@
-import { setImmediate as tick } from 'node:timers/promises';
-import { format } from 'node:util';
 import { readFileSync } from 'node:fs';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { formatWithOptions } from 'node:util';
 import pg from 'pg';
-import { afterAll, beforeAll, expect, inject, it, test } from 'vitest';
+import ts from 'typescript';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it, onTestFinished, test } from 'vitest';
 import { AsyncConnection, AsyncConnectionPool } from '../../src/index.js';
-import { admin, applicationName } from '../support/database.js';
-import { takeWarnings } from '../support/warnings.js';
-import { evaluate, files, mistakesIn, PAGES, root, samplesOfDocstrings, samplesOfPage } from './samples.js';
+import { admin, applicationName, connect, dsn } from '../support/database.js';
+import { warningsOf } from '../support/warnings.js';
+import {
+  evaluate,
+  files,
+  mistakesIn,
+  PAGES,
+  root,
+  samplesOfDocstrings,
+  samplesOfPage,
+  type Sample,
+} from './samples.js';
 
 const samples = PAGES.flatMap(samplesOfPage);
 const docstrings = files('src', '.ts').flatMap(samplesOfDocstrings);
 
 test('the samples compile, with nothing but what is exported', { timeout: 300_000 }, () => {
-  expect(samples.length).toBeGreaterThan(80);
+  expect(samples.length).toBeGreaterThan(120);
   expect(docstrings.length).toBeGreaterThan(40);
   expect(mistakesIn([...samples, ...docstrings])).toEqual([]);
 });
 
-const databases = { source: 'samples_source', target: 'samples_target' };
+/** The pages with programs to run. What CONTRIBUTING shows is a test. */
+const running = PAGES.filter(
+  (page) => page !== 'CONTRIBUTING.md' && samplesOfPage(page).some(({ onlyCompiled }) => !onlyCompiled),
+);
 
-beforeAll(async () => {
-  for (const name of Object.values(databases)) {
-    await admin(`DROP DATABASE IF EXISTS ${name}`);
-    await admin(`CREATE DATABASE ${name}`);
-  }
-});
-
-afterAll(async () => {
-  for (const name of Object.values(databases)) await admin(`DROP DATABASE ${name} WITH (FORCE)`);
-});
-
-/** The pages with something to run. The tutorial's samples are files of one program, which a test of its own puts together. */
-const running = PAGES.filter((page) => samplesOfPage(page).some(({ onlyCompiled }) => !onlyCompiled));
-
-it.each(running)('the samples of %s run in their order, and print what their comments say', async (page) => {
+/*
+ * Each sample of a page is run as it stands, in the order of the page, in a database with the tables of the page's SQL, or with some
+ * that samples take for granted if it neither has SQL nor makes its tables itself. 'postgresql://localhost/app' is that database. A
+ * comment behind console.log() says what it prints.
+ */
+describe.each(running)('%s', (page) => {
   const text = readFileSync(root + page, 'utf8');
-  await makeTables(text);
-  for (const { code, place, onlyCompiled } of samplesOfPage(page)) {
-    if (onlyCompiled) continue;
-    const printed = await run(code, place);
-    for (const told of code.matchAll(/^ *console\.log\(.*\); \/\/ (.*)$/gm)) expect(printed, place).toContain(told[1]);
-  }
-  await tick();
-  // A page may show what is warned of, if it says so.
-  const warnings = takeWarnings().filter((warning) => !text.includes(warning.split(':')[0]!));
-  expect(warnings).toEqual([]);
+  const source = `page_${page.toLowerCase().replace(/\W/g, '_')}`;
+  // Only some copy to another database.
+  const target = /\btarget\./.test(text) ? `${source}_target` : source;
+  const databases = new Set([source, target]);
+
+  beforeAll(async () => {
+    for (const dbname of databases) {
+      await admin(`DROP DATABASE IF EXISTS ${dbname}`);
+      await admin(`CREATE DATABASE ${dbname}`);
+      await AsyncConnection.withConnection(dsn({ dbname }), async (conn) => {
+        for (const code of dbname === source ? tablesOf(text) : [TABLES]) await conn.execute(code);
+      });
+    }
+  });
+
+  afterAll(async () => {
+    for (const dbname of databases) await admin(`DROP DATABASE ${dbname} WITH (FORCE)`);
+  });
+
+  afterEach(() => {
+    // A page defines it.
+    Reflect.deleteProperty(BigInt.prototype, 'toJSON');
+  });
+
+  const programs = samplesOfPage(page).filter(({ onlyCompiled }) => !onlyCompiled);
+  it.each(programs)('$place: prints what it says', async (sample) => {
+    const conn = await connect({}, { dbname: source });
+    const client = new pg.Client(urlOf(source));
+    await client.connect();
+    onTestFinished(() => client.end());
+    const pool = new AsyncConnectionPool(urlOf(source), { minSize: 1, maxSize: 4 });
+    onTestFinished(() => pool.close());
+    const servers: http.Server[] = [];
+    onTestFinished(() => {
+      for (const server of servers) server.close().closeAllConnections();
+    });
+    const world = {
+      client,
+      conn,
+      pool,
+      cur: conn.cursor(),
+      source: conn,
+      target: await connect({}, { dbname: target }),
+      dsn: urlOf(source),
+      ...VALUES,
+    };
+    const { expected, printed } = await run(sample, world, servers);
+    for (const [place, texts] of printed) expect(texts, sample.place).toContain(expected[place]);
+    expect([...printed.keys()].sort(), 'the calls that print').toEqual(Object.keys(expected).map(Number));
+    for (const server of servers) {
+      const response = await fetch(`http://127.0.0.1:${String((server.address() as AddressInfo).port)}/`);
+      expect(response.status).toBe(200);
+      const lines = (await response.text()).trimEnd().split('\n');
+      expect(lines.length).toBeGreaterThanOrEqual(10_000);
+      expect(lines.at(-1)).toContain('city 10000');
+    }
+  });
 });
 
-/** Runs a sample as it stands, where variables have the names that it uses. Resolves with the lines that it has printed. */
-async function run(code: string, place: string): Promise<string[]> {
-  const client = new pg.Client(urlOf('source'));
-  await client.connect();
-  const conn = await AsyncConnection.connect(urlOf('source'));
-  const target = await AsyncConnection.connect(urlOf('target'));
-  const pool = new AsyncConnectionPool(urlOf('source'), { minSize: 1, maxSize: 4 });
-  const printed: string[] = [];
-  /** What ends a loop that would go on as long as its program does. */
-  const enough = new Error('enough');
-  const print = (...values: unknown[]): void => {
-    printed.push(format(...values));
-    if (values.includes('the last job')) throw enough;
-  };
-  const notifying = /LISTEN|Listener/.test(code)
-    ? setInterval(() => void client.query("NOTIFY jobs, 'the last job'"), 50)
-    : undefined;
-  try {
-    await evaluate(
-      code
-        .replaceAll("'postgresql://localhost/app'", 'dsn')
-        .replaceAll(/'postgresql:\/\/app@localhost\/app[^']*'|(?<=AsyncConnection\.connect\()(?=\))/g, 'dsn'),
-      {
-        client,
-        conn,
-        pool,
-        cur: conn.cursor(),
-        source: conn,
-        target,
-        id: 1,
-        ids: [1, 2, 3],
-        table: 'city',
-        cities: [{ id: 11, name: 'Bergen' }],
-        rows: [
-          [21, 'Oslo'],
-          [22, 'Tromsø'],
-        ],
-        lookForJobs: () => Promise.resolve(),
-        runJob: async (payload: string) => {
-          await Promise.resolve();
-          print(payload);
-        },
-        console: { ...console, log: print },
-        dsn: urlOf('source'),
-      },
-    );
-  } catch (error) {
-    if (error !== enough) throw new Error(`${place}: ${format(error)}`, { cause: error });
-  } finally {
-    clearInterval(notifying);
-    await pool.close();
-    for (const connection of [conn, target]) await discard(connection);
-    await client.end();
-  }
-  return printed;
-}
-
-/** What a sample has left uncommitted it did not mean to keep. */
-async function discard(connection: AsyncConnection): Promise<void> {
-  await connection.rollback().catch(() => undefined);
-  await connection.close();
-}
-
-/** The tables that a page begins with: those of its SQL, none if its samples make them, else some that samples take for granted. */
-async function makeTables(page: string): Promise<void> {
-  const sql = [...page.matchAll(/^```sql\n(.*?)^```$/gms)].map(([, code]) => code!).filter((code) => /^CREATE/m.test(code));
-  const isEmpty = sql.length > 0 || /^```ts(?: compiled)?\n(?:(?!^```).)*CREATE TABLE/ms.test(page);
-  for (const name of ['source', 'target'] as const) {
-    const client = new pg.Client(urlOf(name));
-    await client.connect();
-    await client.query('DROP SCHEMA public CASCADE; CREATE SCHEMA public');
-    if (!isEmpty) await client.query(TABLES + (name === 'source' ? ROWS : ''));
-    else if (name === 'source') for (const code of sql) await client.query(code);
-    await client.end();
-  }
-}
-
-function urlOf(name: keyof typeof databases): string {
+/** A database as a URL, which every client takes. */
+function urlOf(dbname: string): string {
   const url = new URL(inject('dsn'));
-  url.pathname = databases[name];
+  url.pathname = dbname;
   url.searchParams.set('application_name', applicationName());
   return url.href;
 }
+
+function tablesOf(page: string): string[] {
+  const sql = [...page.matchAll(/^```sql\n(.*?)^```$/gms)].map(([, code]) => code!);
+  if (sql.length > 0) return sql;
+  return /^```ts\n(?:(?!^```).)*CREATE TABLE/ms.test(page) ? [] : [TABLES, ROWS];
+}
+
+/** What a program says that it prints, and what it has printed, by the number of the call. */
+interface Outcome {
+  readonly expected: readonly string[];
+  readonly printed: ReadonlyMap<number, readonly string[]>;
+}
+
+async function run(
+  { code }: Sample,
+  world: { readonly client: pg.Client },
+  servers: http.Server[],
+): Promise<Outcome> {
+  const { program, expected } = told(
+    code
+      .replaceAll(/'postgresql:\/\/(?:app@)?localhost\/app[^']*'/g, 'dsn')
+      .replaceAll('AsyncConnection.connect()', 'AsyncConnection.connect(dsn)'),
+  );
+  const printed = new Map<number, string[]>();
+  const print = (place: number, ...values: unknown[]): void => {
+    const line = formatWithOptions({ breakLength: Infinity }, ...values).replace(/\s+/g, ' ');
+    printed.set(place, [...(printed.get(place) ?? []), line]);
+  };
+  /** Ends a loop that would go on as long as its program does. */
+  const enough = new Error('enough');
+  const stopAt = (payload: unknown): void => {
+    if (payload === THE_LAST) throw enough;
+  };
+  const isListening = /LISTEN|new Listener/.test(code);
+  const notifying = isListening
+    ? setInterval(() => void world.client.query(`NOTIFY jobs, '${THE_LAST}'`), 50)
+    : undefined;
+  // A program listens on a port of its own choice; here it gets one that is free.
+  const createServer = (handler: http.RequestListener): http.Server => {
+    const server = http.createServer(handler);
+    const listen = server.listen.bind(server);
+    server.listen = () => listen(0, '127.0.0.1');
+    servers.push(server);
+    return server;
+  };
+  const globals = {
+    ...world,
+    told: print,
+    console: { log: stopAt, error: () => undefined },
+    lookForJobs: () => Promise.resolve(),
+    runJob: async (payload: string) => {
+      await Promise.resolve();
+      stopAt(payload);
+    },
+  };
+  try {
+    // A page shows what comes of a commit that was forgotten.
+    await warningsOf('USINGPG_UNCOMMITTED', () =>
+      evaluate(program, globals, { 'node:http': { ...http, createServer } }),
+    );
+  } catch (error) {
+    if (error !== enough) throw error;
+  } finally {
+    clearInterval(notifying);
+  }
+  return { expected, printed };
+}
+
+/** The program with `told(n, …)` for each `console.log(…); // what it prints`, and what those comments say. */
+function told(code: string): { program: string; expected: string[] } {
+  const source = ts.createSourceFile('sample.ts', code, ts.ScriptTarget.ES2022, true);
+  const calls: { start: number; end: number }[] = [];
+  const expected: string[] = [];
+  const visit = (node: ts.Node): void => {
+    if (ts.isExpressionStatement(node) && ts.isCallExpression(node.expression)) {
+      const { expression } = node.expression;
+      const [comment] = ts.getTrailingCommentRanges(code, node.end) ?? [];
+      if (expression.getText() === 'console.log' && comment !== undefined) {
+        calls.push({ start: expression.getStart(), end: expression.end });
+        expected.push(code.slice(comment.pos + 2, comment.end).trim());
+      }
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  let program = code;
+  for (const [n, { start, end }] of [...calls.entries()].reverse()) {
+    const open = program.indexOf('(', end);
+    program = `${program.slice(0, start)}told(${String(n)}, ${program.slice(open + 1)}`;
+  }
+  return { program, expected };
+}
+
+const THE_LAST = 'the last job';
+
+/** Variables of simple values that samples take for granted. */
+const VALUES = {
+  id: 1,
+  ids: [1, 2, 3],
+  table: 'city',
+  cities: [{ id: 11, name: 'Bergen' }],
+  rows: [
+    [21, 'Oslo'],
+    [22, 'Tromsø'],
+  ],
+};
 
 const TABLES = `
 CREATE TABLE city (id int PRIMARY KEY GENERATED BY DEFAULT AS IDENTITY (START 100), name text, country text DEFAULT 'FR', population int DEFAULT 0);

@@ -118,7 +118,9 @@ function asModule(code: string, prelude: string, parameters: readonly string[] =
     "import { createReadStream, createWriteStream } from 'node:fs';",
     "import { createGzip } from 'node:zlib';",
     "import { Temporal } from 'temporal-polyfill';",
-  ].filter((line) => !line.match(/\w+/g)!.some((name) => name !== 'import' && name !== 'from' && imported.has(name)));
+  ].filter(
+    (line) => !line.match(/\w+/g)!.some((name) => name !== 'import' && name !== 'from' && imported.has(name)),
+  );
   return `import { ${names.join(', ')} } from 'usingpg';
 ${modules.join('\n')}
 ${imports.join('')}
@@ -129,15 +131,23 @@ ${imports.reduce((rest, line) => rest.replace(line, ''), code)}
 `;
 }
 
-/** Runs a sample, with the values of `world` under their names. */
-export async function evaluate(code: string, world: object): Promise<void> {
+/** Runs a sample, with the values of `world` under their names, and `modules` in place of those of Node. */
+export async function evaluate(
+  code: string,
+  world: object,
+  modules: Readonly<Record<string, unknown>>,
+): Promise<void> {
   const { outputText } = ts.transpileModule(asModule(code, '', Object.keys(world)), {
-    compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022 },
+    compilerOptions: {
+      module: ts.ModuleKind.CommonJS,
+      target: ts.ScriptTarget.ES2022,
+      esModuleInterop: true,
+    },
   });
   const require = createRequire(import.meta.url);
   const exports: { default?: (world: object) => Promise<void> } = {};
   compileFunction(outputText, ['exports', 'require'])(exports, (name: string): unknown =>
-    name === 'usingpg' ? usingpg : require(name),
+    name === 'usingpg' ? usingpg : (modules[name] ?? require(name)),
   );
   await exports.default!(world);
 }

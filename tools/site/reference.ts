@@ -92,7 +92,8 @@ export async function convertReference(): Promise<{ app: Application; project: P
   const project = await app.convert();
   if (project === undefined) throw new Error('the declarations can not be read');
   app.validate(project);
-  if (app.logger.hasErrors() || app.logger.hasWarnings()) throw new Error('the docstrings have mistakes, see above');
+  if (app.logger.hasErrors() || app.logger.hasWarnings())
+    throw new Error('the docstrings have mistakes, see above');
   return { app, project };
 }
 
@@ -163,7 +164,8 @@ function complete(project: ProjectReflection): void {
 function tellPsycopgName(reflection: DeclarationReflection, names: ReadonlyMap<string, string>): void {
   const name = names.get(reflection.getFriendlyFullName());
   if (name === undefined) return;
-  const comment = reflection.signatures?.[0]?.comment ?? reflection.getSignature?.comment ?? reflection.comment;
+  const comment =
+    reflection.signatures?.[0]?.comment ?? reflection.getSignature?.comment ?? reflection.comment;
   if (comment === undefined) return;
   const told = comment.summary.map(({ text }) => text).join('');
   if (!/psycopg/i.test(told)) comment.summary.push({ kind: 'text', text: ` (Psycopg: \`${name}\`)` });
@@ -172,7 +174,8 @@ function tellPsycopgName(reflection: DeclarationReflection, names: ReadonlyMap<s
 function topicOf(reflection: DeclarationReflection): string {
   const file = fileOf(reflection);
   const [, topic] = TOPICS.find(([start]) => start.test(file)) ?? [];
-  if (topic === undefined) throw new Error(`${reflection.name} of ${file} belongs to no topic of the reference`);
+  if (topic === undefined)
+    throw new Error(`${reflection.name} of ${file} belongs to no topic of the reference`);
   return topic;
 }
 

@@ -19,7 +19,10 @@ export function hasExample(exported: DeclarationReflection): boolean {
  * An exported name whose example shows how another is used: one that has it in a signature, or that has one in a signature which has it, and
  * so on. null for a name that has an example of its own, and for one that no example leads to.
  */
-export function userOf(exported: DeclarationReflection, project: ProjectReflection): DeclarationReflection | null {
+export function userOf(
+  exported: DeclarationReflection,
+  project: ProjectReflection,
+): DeclarationReflection | null {
   if (hasExample(exported)) return null;
   const users = (project.children ?? []).filter((each) => !each.kindOf(ReflectionKind.Namespace));
   const seen = new Set<DeclarationReflection>([exported]);
