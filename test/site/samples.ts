@@ -28,7 +28,7 @@ declare const client: import('pg').Client, cur: AsyncCursor, source: AsyncConnec
 declare const conn: AsyncConnection, pool: AsyncConnectionPool, copy: AsyncCopy, card: CompositeInfo | null;
 declare const id: number, limit: number, ids: number[], table: string, columns: string[], name: string, founded: number | null;
 declare const cities: { id: number; name: string }[], rows: [number, string][];
-declare const lookForJobs: () => Promise<void>, runJob: (payload: string) => Promise<void>, stringify: (value: unknown) => string;
+declare const lookForJobs: () => Promise<void>, freshToken: () => Promise<string>, runJob: (payload: string) => Promise<void>, stringify: (value: unknown) => string;
 declare class Decimal { constructor(text: string); toFixed(): string }
 declare class Point { x: number; y: number }
 `;
@@ -110,17 +110,15 @@ export function mistakesIn(samples: readonly Sample[]): string[] {
 
 /** A module that does what a sample says, with all that the package exports, and what `prelude` declares, in its reach. */
 function asModule(code: string, prelude: string, parameters: readonly string[] = []): string {
-  const imports = [...code.matchAll(/^import .*;.*\n/gm)].map(([line]) => line);
-  const imported = new Set(imports.flatMap((line) => line.match(/\w+/g)!));
+  const imports = [...code.matchAll(/^import [^;]*;.*\n/gm)].map(([line]) => line);
+  const imported = new Set(imports.flatMap(namesOf));
   const names = Object.keys(usingpg).filter((name) => !imported.has(name));
   const modules = [
     "import { pipeline } from 'node:stream/promises';",
     "import { createReadStream, createWriteStream } from 'node:fs';",
     "import { createGzip } from 'node:zlib';",
     "import { Temporal } from 'temporal-polyfill';",
-  ].filter(
-    (line) => !line.match(/\w+/g)!.some((name) => name !== 'import' && name !== 'from' && imported.has(name)),
-  );
+  ].filter((line) => !namesOf(line).some((name) => imported.has(name)));
   return `import { ${names.join(', ')} } from 'usingpg';
 ${modules.join('\n')}
 ${imports.join('')}
@@ -129,6 +127,14 @@ export default async ({ ${parameters.join(', ')} }: any): Promise<void> => {{
 ${imports.reduce((rest, line) => rest.replace(line, ''), code)}
 }};
 `;
+}
+
+/** The names that an import declares. */
+function namesOf(line: string): string[] {
+  return line
+    .slice(0, line.lastIndexOf(' from '))
+    .match(/\w+/g)!
+    .filter((name) => name !== 'import');
 }
 
 /** Runs a sample, with the values of `world` under their names, and `modules` in place of those of Node. */

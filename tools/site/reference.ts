@@ -11,12 +11,12 @@ import {
   Renderer,
   type ProjectReflection,
   type Reflection,
-  type Router,
 } from 'typedoc';
+import { MemberRouter } from 'typedoc-plugin-markdown';
 import { conditionsPage } from './conditions-page.js';
 import { REPOSITORY_FILES } from './package-links.js';
 import { psycopgNames } from './psycopg-names.js';
-import { userOf } from './uses.js';
+import { guidesToName, userOf } from './uses.js';
 
 /** Where the reference has each exported name, and each of its members: `AsyncConnection.commit` → `/reference/…`. */
 export type Names = Readonly<Record<string, string>>;
@@ -48,6 +48,9 @@ const TOPICS: readonly [start: RegExp, topic: string][] = [
 /** The file of the classes that there is one of for each SQLSTATE: they have a page together. */
 const CONDITIONS = /errors\/conditions\.ts$/;
 
+/** Members by which Node prints a value, and by which errors know each other: nobody calls them. */
+const PROTOCOLS: ReadonlySet<string> = new Set(['[INSPECT]', '[custom]', '[hasInstance]']);
+
 /** Reads the docstrings of all that is exported. */
 export async function convertReference(): Promise<{ app: Application; project: ProjectReflection }> {
   const app = await Application.bootstrapWithPlugins({
@@ -55,6 +58,7 @@ export async function convertReference(): Promise<{ app: Application; project: P
     tsconfig: `${root}tools/site/tsconfig.json`,
     skipErrorChecking: true,
     plugin: ['typedoc-plugin-markdown'],
+    router: 'by-name',
     name: 'Reference',
     readme: 'none',
     logLevel: 'Warn',
@@ -63,9 +67,9 @@ export async function convertReference(): Promise<{ app: Application; project: P
     categorizeByGroup: false,
     categoryOrder: TOPICS.map(([, topic]) => topic),
     disableGit: true,
-    basePath: root,
+    sort: ['source-order'],
     gitRevision: 'main',
-    sourceLinkTemplate: `${REPOSITORY_FILES}{path}#L{line}`,
+    sourceLinkTemplate: `${REPOSITORY_FILES}src/{path}#L{line}`,
     validation: { notExported: false, invalidLink: true, notDocumented: false },
     ...({
       outputs: [{ name: 'markdown', path: OUT }],
@@ -83,9 +87,10 @@ export async function convertReference(): Promise<{ app: Application; project: P
       tableColumnSettings: { hideSources: true, hideInherited: true, hideModifiers: true },
       sanitizeComments: true,
       useHTMLEncodedBrackets: true,
-      pageTitleTemplates: { member: '{name}', index: 'Reference' },
+      pageTitleTemplates: { member: nameOf, module: nameOf, index: 'Reference' },
     } as object),
   });
+  app.renderer.defineRouter('by-name', Router);
   app.converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }) => {
     complete(project);
   });
@@ -97,11 +102,23 @@ export async function convertReference(): Promise<{ app: Application; project: P
   return { app, project };
 }
 
+/** Pages by name, those of the errors in a folder. */
+class Router extends MemberRouter {
+  override getIdealBaseName(reflection: Reflection): string {
+    return super.getIdealBaseName(reflection).replace(/^.*\/namespaces\//, '');
+  }
+}
+
+/** A page's title: the name without its type parameters. */
+function nameOf({ rawName }: { readonly rawName: string }): string {
+  return rawName.replace(/<.*/, '');
+}
+
 /** Writes docs/reference: a page for each exported name, one for all SQLSTATEs, and what the site's navigation needs of them. */
 export async function writeReference(): Promise<void> {
   const { app, project } = await convertReference();
   await rm(OUT, { recursive: true, force: true });
-  let router: Router | undefined;
+  let router = app.renderer.router;
   app.renderer.on(Renderer.EVENT_BEGIN, () => {
     router = app.renderer.router;
   });
@@ -142,6 +159,9 @@ export function exportedNames(project: ProjectReflection): DeclarationReflection
 function complete(project: ProjectReflection): void {
   for (const exported of exportedNames(project)) {
     if (CONDITIONS.test(fileOf(exported))) project.removeReflection(exported);
+    for (const member of exported.children ?? []) {
+      if (PROTOCOLS.has(member.name)) project.removeReflection(member);
+    }
   }
   const psycopg = psycopgNames(readFileSync(`${root}docs/coming-from/psycopg3.md`, 'utf8'));
   for (const exported of exportedNames(project)) {
@@ -149,12 +169,11 @@ function complete(project: ProjectReflection): void {
     comment.blockTags.push(new CommentTag('@category', [{ kind: 'text', text: topicOf(exported) }]));
     const user = userOf(exported, project);
     if (user !== null) {
-      comment.blockTags.push(
-        new CommentTag('@see', [
-          { kind: 'inline-tag', tag: '@link', text: user.name, target: user },
-          { kind: 'text', text: ', where it is used' },
-        ]),
-      );
+      const link = { kind: 'inline-tag', tag: '@link', text: user.name, target: user } as const;
+      comment.blockTags.push(new CommentTag('@see', [link, { kind: 'text', text: ', where it is used' }]));
+    }
+    for (const { title, link } of guidesToName(exported)) {
+      comment.blockTags.push(new CommentTag('@see', [{ kind: 'text', text: `[${title}](${link})` }]));
     }
     for (const documented of [exported, ...(exported.children ?? [])]) tellPsycopgName(documented, psycopg);
   }

@@ -1,11 +1,19 @@
 import {
+  DeclarationReflection,
   makeRecursiveVisitor,
   ReflectionKind,
-  type DeclarationReflection,
   type ProjectReflection,
   type Reflection,
   type SomeType,
 } from 'typedoc';
+import { allGuides, guidesTo, type Guide } from './guides.js';
+
+const guides = allGuides();
+
+/** The pages that show a name in use. */
+export function guidesToName(exported: DeclarationReflection): Guide[] {
+  return guidesTo(exported.getFriendlyFullName(), guides);
+}
 
 /** Whether its docstring, or that of one of its members, shows an example. */
 export function hasExample(exported: DeclarationReflection): boolean {
@@ -16,23 +24,29 @@ export function hasExample(exported: DeclarationReflection): boolean {
 }
 
 /**
- * An exported name whose example shows how another is used: one that has it in a signature, or that has one in a signature which has it, and
- * so on. null for a name that has an example of its own, and for one that no example leads to.
+ * An exported name that shows how another is used, by an example of its own or on a page: one that has it in a signature, or that has one in
+ * a signature which has it, and so on; of an error, the namespace. null for a name that needs none, and for one that nothing leads to.
  */
 export function userOf(
   exported: DeclarationReflection,
   project: ProjectReflection,
 ): DeclarationReflection | null {
-  if (hasExample(exported)) return null;
+  if (isShown(exported)) return null;
   const users = (project.children ?? []).filter((each) => !each.kindOf(ReflectionKind.Namespace));
   const seen = new Set<DeclarationReflection>([exported]);
   for (const used of seen) {
     const found = users.filter((user) => user !== used && namesIn(user).has(used.name));
-    const shown = found.find(hasExample);
+    const shown = found.find(isShown);
     if (shown !== undefined) return shown;
     for (const user of found) seen.add(user);
   }
-  return null;
+  const { parent } = exported;
+  return parent instanceof DeclarationReflection && isShown(parent) ? parent : null;
+}
+
+/** Whether a name has an example, or a page that shows it in use. */
+export function isShown(exported: DeclarationReflection): boolean {
+  return hasExample(exported) || guidesToName(exported).length > 0;
 }
 
 const known = new WeakMap<DeclarationReflection, Set<string>>();
