@@ -2,11 +2,9 @@ import type { Engine } from '../wire/engine.js';
 import type { Cancellation } from './cancellation.js';
 import { ExchangeLink } from './exchange-link.js';
 import type { ExtendedQuery } from './extended-query.js';
-import type { InFlight } from './in-flight.js';
 import { MOST_WAITING } from './limits.js';
-import type { Outcomes } from './outcomes.js';
-import { StatementEntry, type StatementQueue, type SyncEntry } from './queue.js';
-import { Segment, StatementReply, SyncReply } from './reply.js';
+import { StatementEntry, type Outcomes, type StatementQueue, type SyncEntry } from './queue.js';
+import { Segment, StatementReply, SyncReply, type InFlight } from './reply.js';
 import { whyNotSent, type ServerSettings } from './server-settings.js';
 import { shortcuts } from './shortcuts.js';
 import { pipelineAborted } from './statement-errors.js';
@@ -62,7 +60,7 @@ export class Sender {
   /** Sends what may be sent. */
   pump(): void {
     const { transport, queue, cancellation } = this.#parts;
-    while (transport.isOpen && !cancellation.underway) {
+    while (transport.isOpen && cancellation.state !== 'requested') {
       const entry = queue.head;
       if (entry === undefined) break;
       if (entry.kind === 'statement') {
@@ -238,7 +236,7 @@ export class Sender {
     entry.isSent = true;
     if (this.#mayChangeEncoding(entry.request.text)) {
       reply.changesEncoding = true;
-      settings.encodingInDoubt = true;
+      settings.doubtEncoding();
     }
     const inTransaction = reply.hasBegun || inFlight.status !== TransactionStatus.IDLE;
     inFlight.push(reply);
