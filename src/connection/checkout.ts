@@ -4,6 +4,7 @@ import { systemClock } from '../waiting.js';
 import type { AsyncConnection } from './connection.js';
 import { LENT_PARTS } from './connection.js';
 import { CORE, type ConnectionCore } from './connection-core.js';
+import { CONTEXTS_ARE_FREE } from './open-blocks.js';
 import { runInTransaction, AsyncTransaction } from './transaction.js';
 import { runUnit } from './unit-of-work.js';
 
@@ -113,14 +114,23 @@ export function runOnLent<R, T>(
   });
 }
 
-/** Runs `body` in a transaction block of `connection`. An abort of `signal` gives up opening it. */
+/** How a block on a lent connection is run. */
+export interface LentBlockOptions {
+  /** Gives up opening it when it is aborted. */
+  readonly signal: AbortSignal | undefined;
+  /** Whether contexts are in use anyway, so that one for the block costs little. */
+  readonly usesContexts: boolean;
+}
+
+/** Runs `body` in a transaction block of `connection`, which was lent for it alone. */
 export function runBlock<R, T>(
   connection: AsyncConnection<R>,
   body: (transaction: AsyncTransaction) => Promise<T> | T,
-  signal: AbortSignal | undefined,
+  { signal, usesContexts }: LentBlockOptions,
 ): Promise<T> {
   return runInTransaction(new AsyncTransaction(connection as AsyncConnection<never>), body, {
     opening: signal,
+    hasContext: CONTEXTS_ARE_FREE || usesContexts,
   });
 }
 

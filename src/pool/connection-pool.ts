@@ -323,7 +323,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
         connection,
         (transaction) => this.#checkouts.asHolder(connection, () => fn(connection, transaction)),
         settings,
-        options.signal,
+        { signal: options.signal, usesContexts: this.#checkouts.watchesTasks },
       );
     } finally {
       // Work that is uncommitted by now was left uncommitted on purpose.

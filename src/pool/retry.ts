@@ -1,5 +1,5 @@
 import type { AsyncConnection } from '../connection/connection.js';
-import { mayHaveCommitted, runBlock } from '../connection/checkout.js';
+import { mayHaveCommitted, runBlock, type LentBlockOptions } from '../connection/checkout.js';
 import type { AsyncTransaction } from '../connection/transaction.js';
 import { checkSetting } from '../connection/transaction-settings.js';
 import type { IsolationLevel } from '../connection/isolation-level.js';
@@ -82,14 +82,14 @@ export async function attemptTransaction<R, T>(
   connection: AsyncConnection<R>,
   body: (transaction: AsyncTransaction) => Promise<T> | T,
   { isolationLevel, readOnly, deferrable }: OwnSettings,
-  signal: AbortSignal | undefined,
+  options: LentBlockOptions,
 ): Promise<T | MayRetry> {
   // These settings are the lent connection's, and end with it.
   if (isolationLevel !== undefined) await connection.setIsolationLevel(isolationLevel);
   if (readOnly !== undefined) await connection.setReadOnly(readOnly);
   if (deferrable !== undefined) await connection.setDeferrable(deferrable);
   try {
-    return await runBlock(connection, body, signal);
+    return await runBlock(connection, body, options);
   } catch (error) {
     if (isTransient(error) && !mayHaveCommitted(connection)) return new MayRetry(error);
     throw error;
