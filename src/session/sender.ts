@@ -3,7 +3,7 @@ import type { Cancellation } from './cancellation.js';
 import { ExchangeLink } from './exchange-link.js';
 import type { ExtendedQuery } from './extended-query.js';
 import type { InFlight } from './in-flight.js';
-import { MOST_WAITING } from './limits.js';
+import { MOST_PIPELINED, MOST_STATEMENTS, MOST_WAITING } from './limits.js';
 import type { Outcomes } from './outcomes.js';
 import { StatementEntry, type StatementQueue, type SyncEntry } from './queue.js';
 import { Segment, StatementReply, SyncReply } from './reply.js';
@@ -99,7 +99,8 @@ export class Sender {
 
   get #isFull(): boolean {
     const { queue, inFlight } = this.#parts;
-    return this.#parts.transport.isOpen && (inFlight.full || queue.length >= MOST_WAITING);
+    const most = this.#segment === null ? MOST_STATEMENTS : MOST_PIPELINED;
+    return this.#parts.transport.isOpen && (inFlight.isFull(most) || queue.length >= MOST_WAITING);
   }
 
   /** Ends the segment of a pipeline for what comes now, which is not part of it. */
@@ -131,7 +132,7 @@ export class Sender {
     this.endSegment();
     if (inFlight.length === 0) return this.#send(entry);
     const mayFollow = inFlight.blocking === 0 && entry.keepsTransactionStatus && shortcuts.taken;
-    return mayFollow && !inFlight.full && this.#send(entry);
+    return mayFollow && !inFlight.isFull(MOST_STATEMENTS) && this.#send(entry);
   }
 
   /** Takes a statement of a pipeline, which does not wait for those before it. */
@@ -143,7 +144,7 @@ export class Sender {
       outcomes.settle(entry, pipelineAborted(entry));
       return true;
     }
-    if (inFlight.full) {
+    if (inFlight.isFull(MOST_PIPELINED)) {
       this.#askForAnswers();
       return false;
     }
