@@ -146,10 +146,11 @@ export class AsyncTransaction implements AsyncDisposable {
     }
   }
 
-  /** @internal Opens the block for `run()`: what its callback calls is inside, and nothing else. */
-  openForCallback(parent?: AsyncTransaction, signal?: AbortSignal): Promise<this> {
+  /** @internal Opens the block for `run()`. `hasContext`: what its callback calls is inside, and nothing else. */
+  openForCallback({ parent, opening, hasContext = true }: BlockOptions): Promise<this> {
     this.#block.hasCallback = true;
-    return this.open(parent, signal);
+    this.#block.hasContext = hasContext;
+    return this.open(parent, opening);
   }
 
   async #begin(
@@ -373,18 +374,20 @@ export interface BlockOptions {
   readonly opening: AbortSignal | undefined;
   /** Gives up committing it. */
   readonly commit?: AbortSignal | undefined;
+  /** Whether its callback needs an asynchronous context, since others hold the connection as well. @default true */
+  readonly hasContext?: boolean;
 }
 
 /** Runs `fn` in a block: committed when it returns, rolled back when it throws. */
 export async function runInTransaction<T>(
   transaction: AsyncTransaction,
   fn: (transaction: AsyncTransaction) => Promise<T> | T,
-  { parent, opening, commit: signal }: BlockOptions,
+  options: BlockOptions,
 ): Promise<T> {
-  await transaction.openForCallback(parent, opening);
+  await transaction.openForCallback(options);
   try {
     return await runUnit(transaction.connection[CORE], () => transaction.run(() => fn(transaction)), {
-      commit: () => transaction.finish(signal),
+      commit: () => transaction.finish(options.commit),
       undo: () => transaction.abandon(),
     });
   } catch (error) {

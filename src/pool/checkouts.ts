@@ -184,6 +184,11 @@ export class Checkouts<R> {
       : null;
   }
 
+  /** Whether it is known which task holds which connection: if the pool watches for leaks. */
+  get watchesTasks(): boolean {
+    return this.#leaks.isOn;
+  }
+
   /** Runs `task`, which holds `connection`. */
   asHolder<T>(connection: AsyncConnection<R>, task: () => T): T {
     const checkout = this.#leaks.isOn ? this.#checkoutOf(connection) : null;

@@ -1,5 +1,6 @@
 import type { AsyncConnection, WaitOptions } from '../connection/connection.js';
 import { CORE } from '../connection/connection-core.js';
+import { CONTEXTS_ARE_FREE } from '../connection/open-blocks.js';
 import { AsyncTransaction, runInTransaction } from '../connection/transaction.js';
 import { runUnit } from '../connection/unit-of-work.js';
 import * as errors from '../errors/index.js';
@@ -330,7 +331,8 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
       return await runInTransaction(
         new AsyncTransaction(connection as AsyncConnection<never>),
         (transaction) => this.#checkouts.asHolder(connection, () => fn(connection, transaction)),
-        { opening: options.signal },
+        // Whoever has the connection, which was lent for this callback alone, is inside the block.
+        { opening: options.signal, hasContext: CONTEXTS_ARE_FREE || this.#checkouts.watchesTasks },
       );
     } catch (error) {
       if (isTransient(error) && !connection[CORE].record.committed) return new MayRetry(error);

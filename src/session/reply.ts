@@ -2,7 +2,7 @@ import { ProtocolViolation, type Field } from '../wire/backend-messages.js';
 import type { RowDecoder, RowPlan } from '../wire/row-decoder.js';
 import { Fifo } from '../queues.js';
 import type { RowBatch } from './exchange.js';
-import { MOST_BYTES, MOST_STATEMENTS } from './limits.js';
+import { MOST_BYTES } from './limits.js';
 import type { ServerStatement } from './prepared-statements.js';
 import type { StatementEntry, SyncEntry } from './queue.js';
 import { mayMakeTable } from './statement-text.js';
@@ -278,12 +278,12 @@ export class InFlight {
     return this.#begunSegments > 0;
   }
 
-  /** Whether nothing more may be sent until half of what is in flight has been answered. */
-  get full(): boolean {
+  /** Whether nothing may be sent, if there are to be `most` statements in flight at most, until half of them have been answered. */
+  isFull(most: number): boolean {
     const { length } = this.#replies;
     if (length === 0) this.#full = false;
-    else if (this.#full) this.#full = length > MOST_STATEMENTS / 2 || this.#bytes > MOST_BYTES / 2;
-    else this.#full = length >= MOST_STATEMENTS || this.#bytes >= MOST_BYTES;
+    else if (this.#full) this.#full = length > most / 2 || this.#bytes > MOST_BYTES / 2;
+    else this.#full = length >= most || this.#bytes >= MOST_BYTES;
     return this.#full;
   }
 
