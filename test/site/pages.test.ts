@@ -84,6 +84,26 @@ it.each([...PAGES, 'CHANGELOG.md'])('the links of %s lead somewhere', (path) => 
   }
 });
 
+it.each(['architecture', 'session', 'pool', 'types'])(
+  'the files that the page on the %s names exist',
+  (name) => {
+    const page = textOf(`docs/why/${name}.md`);
+    // A page about one folder names its files without it.
+    const folders = [
+      '',
+      'src/',
+      `src/${name}/`,
+      ...['pool', 'connection', 'cursor', 'session', 'wire', 'errors'].map((folder) => `src/${folder}/`),
+    ];
+    const names = new Set(page.replaceAll('\\n', ' ').match(/(?<![\w*.-])[a-z-]+(?:\/[a-z-]+)*\.ts\b/g));
+    expect(names.size).toBeGreaterThan(0);
+    const missing = [...names].filter(
+      (file) => !folders.some((folder) => existsSync(`${root}${folder}${file}`)),
+    );
+    expect(missing).toEqual([]);
+  },
+);
+
 /** A value of each type that the guide to values has by its name. */
 const TEXTS: Readonly<Record<string, string>> = {
   int2: '1',
