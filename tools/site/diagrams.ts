@@ -6,7 +6,7 @@ const graphviz = await Graphviz.load();
 /** What every diagram is drawn with, unless it says otherwise. */
 const STYLE = `
   graph [fontname="Helvetica", fontsize=11, bgcolor="transparent", ranksep=0.35, nodesep=0.25, style="rounded", pad=0.1];
-  node [fontname="Helvetica", fontsize=11, shape=box, style="rounded", margin="0.12,0.07"];
+  node [fontname="Helvetica", fontsize=11, shape=box, style="rounded", margin="0.2,0.07"];
   edge [fontname="Helvetica", fontsize=10, arrowsize=0.7];`;
 
 /** Draws the code blocks that are in DOT: \`\`\`dot, a title, and the graph. */
