@@ -24,7 +24,7 @@ function drawing(source: string, title: string): string {
   const svg = graphviz
     .dot(source.replace('{', `{${STYLE}`))
     .replace(/^[^]*?(?=<svg)/, '')
-    .replaceAll(/<title>.*?<\/title>|<!--.*?-->/g, '')
+    .replaceAll(/<title>.*?<\/title>|<!--.*?-->| id="[^"]*"/g, '')
     .replaceAll(/(stroke|fill)="black"/g, '$1="currentColor"')
     .replace('<svg', `<svg role="img" aria-label="${title}"`)
     .replaceAll(/\n+/g, '\n');

@@ -127,7 +127,7 @@ export async function writeReference(): Promise<void> {
   await writeFile(`${OUT}sqlstates.md`, conditionsPage());
 
   const linkOf = (reflection: Reflection): string =>
-    `/reference/${router!.getFullUrl(reflection).replace(/\.md(?=#|$)/, '')}`;
+    `/reference/${router!.getFullUrl(reflection).replace(/(?:(?<=\/|^)index)?\.md(?=#|$)/, '')}`;
   const names: Record<string, string> = {};
   const topics = new Map<string, { text: string; link: string }[]>(TOPICS.map(([, topic]) => [topic, []]));
   for (const exported of exportedNames(project)) {
