@@ -1,4 +1,4 @@
-import { draw, THEMES } from '../../bench/charts.js';
+import { draw, type THEMES } from '../../bench/charts.js';
 import type { Packet, PoolRecording } from './scenes.js';
 
 type Theme = (typeof THEMES)['light'];
@@ -113,7 +113,15 @@ export function drawMessages(packets: readonly Packet[], theme: Theme): Promise<
   return draw(
     {
       data: { values },
-      facet: { row: { field: 'way', type: 'nominal', title: null, sort: ['one by one', 'in a pipeline'], header: { labelColor: theme.ink, labelFontSize: 13 } } },
+      facet: {
+        row: {
+          field: 'way',
+          type: 'nominal',
+          title: null,
+          sort: ['one by one', 'in a pipeline'],
+          header: { labelColor: theme.ink, labelFontSize: 13 },
+        },
+      },
       spec: {
         width: WIDTH,
         height: 110,

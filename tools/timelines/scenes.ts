@@ -1,5 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { AsyncConnection, AsyncConnectionPool, conninfoToDict, errors, makeConninfo } from '../../src/index.js';
+import {
+  AsyncConnection,
+  AsyncConnectionPool,
+  conninfoToDict,
+  errors,
+  makeConninfo,
+} from '../../src/index.js';
 import { FaultProxy, type Direction } from '../../test/support/fault-proxy.js';
 import { startOwnServer, type TestServer } from '../../test/support/server.js';
 import { startStandbyOf } from '../../test/support/standby.js';
