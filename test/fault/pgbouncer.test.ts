@@ -13,7 +13,7 @@ import { mayLackPgBouncer, pgBouncerProgram, startPgBouncer, type PgBouncer } fr
 
 const SERVERS = 2;
 const CLIENTS = 8;
-/** What docs/operations.md tells to set. */
+/** What docs/guides/pgbouncer.md tells to set. */
 const DOCUMENTED: ConnectOptions = { prepareThreshold: null };
 
 let bouncer: PgBouncer;

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import * as usingpg from '../../src/index.js';
 import { connect, dsn, rejection } from '../support/database.js';
 
-const page = readFileSync(new URL('../../docs/psycopg.md', import.meta.url), 'utf8');
+const page = readFileSync(new URL('../../docs/coming-from/psycopg3.md', import.meta.url), 'utf8');
 /** The names in the second column that are written as code, without what stands in parentheses. */
 const names = page
   .split('\n')
