@@ -1,10 +1,13 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { chromium, type Browser } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import type { PoolPicture } from '../../examples/pool-watch.js';
+import { chromiumProgram, mayLackChromium } from '../support/chromium.js';
 import { admin } from '../support/database.js';
 
 const LIMIT = 120_000;
@@ -121,6 +124,48 @@ test('a connection that is ended is replaced', { timeout: LIMIT }, async () => {
       picture.slots.filter(({ state }) => state === 'idle').length === 2,
   );
   expect(pids(latest!)).not.toEqual(pids(before));
+});
+
+describe.skipIf(mayLackChromium())('in a browser', () => {
+  let browser: Browser;
+
+  beforeAll(async () => {
+    // Root may not have a sandbox, and what is opened is our own.
+    browser = await chromium.launch({ executablePath: chromiumProgram()!, args: ['--no-sandbox'] });
+  });
+  afterAll(() => browser.close());
+
+  test.each([
+    { colorScheme: 'light', width: 1280 },
+    { colorScheme: 'dark', width: 375 },
+  ] as const)(
+    'it fits into $width px, is readable in the $colorScheme theme, and its slider moves the load',
+    { timeout: LIMIT },
+    async ({ colorScheme, width }) => {
+      await using context = await browser.newContext({ colorScheme, viewport: { width, height: 800 } });
+      const page = await context.newPage();
+      const complaints: string[] = [];
+      page.on('console', (message) => {
+        if (message.type() === 'error') complaints.push(message.text());
+      });
+      page.on('pageerror', (error) => complaints.push(String(error)));
+      await page.goto(address);
+      const slider = page.locator('#load');
+      await slider.fill('40');
+      await slider.dispatchEvent('change');
+      await untilSeen(({ tasks }) => tasks === 40);
+      await page.locator('.slot[data-state=lent]').first().waitFor();
+      await page.locator('#queue span').first().waitFor();
+      await page.locator('#statements tr').first().waitFor();
+      expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(width);
+      await page.addScriptTag({ path: createRequire(import.meta.url).resolve('axe-core/axe.min.js') });
+      const violations = await page.evaluate<string[]>(
+        'axe.run().then(({ violations }) => violations.map(({ id, nodes }) => `${id}: ${nodes[0].html}`))',
+      );
+      expect(violations).toEqual([]);
+      expect(complaints).toEqual([]);
+    },
+  );
 });
 
 test('Ctrl-C ends it, and nothing is left', { timeout: LIMIT }, async () => {
