@@ -28,6 +28,9 @@ await withDatabase(async (dsn) => {
       return;
     }
   }
+  console.log(
+    '\nTo watch a pool at work: npx tsx examples/12-pool-live.ts, and open the address that it prints.',
+  );
 });
 
 function run(file: string, dsn: string): Promise<number | null> {

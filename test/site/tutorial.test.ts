@@ -1,19 +1,19 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { admin, dsn } from '../support/database.js';
 import { freePort } from '../support/server.js';
+import { linkPackage } from './linked-package.js';
+import { root } from './samples.js';
 
 /*
  * The tutorial, done as its reader does it: each section's files are written into an empty folder, and its commands are run there.
  * What is installed is linked instead; usingpg is this checkout.
  */
-const root = fileURLToPath(new URL('../../', import.meta.url));
 const run = promisify(execFile);
 const DATABASE = 'tutorial';
 const LIMIT = 300_000;
@@ -54,7 +54,7 @@ test('section 1: what is installed is what the files need', { timeout: LIMIT }, 
   const installed = [...commands(1).matchAll(/^npm install (?:--save-dev )?(.*)$/gm)].flatMap(([, names]) =>
     names!.split(' '),
   );
-  for (const name of installed) await link(name);
+  for (const name of installed) await linkPackage(folder, name);
 });
 
 test('section 2: the first program makes the tables and prints the stock', { timeout: LIMIT }, async () => {
@@ -142,25 +142,6 @@ function textOf(section: number, kind: string): string {
   return sections[section]!.filter((block) => block.kind === kind)
     .map(({ text }) => text)
     .join('');
-}
-
-async function link(name: string): Promise<void> {
-  const target = name === 'usingpg' ? await checkout() : join(root, 'node_modules', name);
-  const path = join(folder, 'node_modules', name);
-  await mkdir(dirname(path), { recursive: true });
-  await symlink(target, path, 'dir');
-}
-
-/** A package of the source. */
-async function checkout(): Promise<string> {
-  const path = join(folder, '.usingpg');
-  await mkdir(path);
-  await writeFile(
-    join(path, 'package.json'),
-    JSON.stringify({ name: 'usingpg', type: 'module', exports: './src/index.ts' }),
-  );
-  await symlink(join(root, 'src'), join(path, 'src'), 'dir');
-  return path;
 }
 
 function environment(): NodeJS.ProcessEnv {

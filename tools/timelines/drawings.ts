@@ -1,5 +1,6 @@
-import { draw, THEMES } from '../../bench/charts.js';
-import type { Packet, PoolRecording } from './scenes.js';
+import { draw, type THEMES } from '../../bench/charts.js';
+import type { Interval } from './recorder.js';
+import type { Moment, Packet, PoolRecording } from './scenes.js';
 
 type Theme = (typeof THEMES)['light'];
 
@@ -7,129 +8,178 @@ const WIDTH = 640;
 const STATES = { connecting: '#e8a30c', idle: '#2f9e44', 'lent out': '#1c7ed6' };
 const OUTCOMES = { committed: '#1c7ed6', failed: '#e03131', 'outcome unknown': '#9c36b5' };
 
+/** Seconds that a bar of ended transactions stands for. */
+const BAR = 0.05;
+
 /** A row for each connection, coloured by its state; below it the queue, and the transactions that ended. */
 export function drawPool({ recorder, marks, ends }: PoolRecording, theme: Theme): Promise<string> {
-  const last = recorder.now;
-  const x = (title: string | null): object => ({
+  const last = Math.max(...recorder.intervals.map(({ to }) => to));
+  const x = (field: string, title: string | null = null): object => ({
+    field,
     type: 'quantitative',
     title,
-    scale: { domain: [0, Math.max(...recorder.intervals.map(({ to }) => to), 0.1)], nice: false },
+    scale: { domain: [0, last], nice: false },
+    axis: { tickCount: 8, format: '.1f', grid: false },
   });
-  const markLayers = [
-    {
-      data: { values: marks },
-      mark: { type: 'rule', strokeDash: [4, 3], color: theme.ink },
-      encoding: { x: { field: 'at', type: 'quantitative' } },
-    },
-  ];
-  const outcomes = (Object.keys(OUTCOMES) as (keyof typeof OUTCOMES)[]).filter((outcome) =>
-    ends.some(({ name }) => name === outcome),
+  const panel = (height: number | object, layer: object[]): object => ({
+    width: WIDTH,
+    height,
+    layer: [
+      ...layer,
+      {
+        data: { values: marks },
+        mark: { type: 'rule', strokeDash: [4, 3], color: theme.ink },
+        encoding: { x: x('at') },
+      },
+    ],
+  });
+  const color = (field: string, colours: Readonly<Record<string, string>>): object => {
+    const names = Object.keys(colours);
+    return {
+      field,
+      type: 'nominal',
+      title: null,
+      scale: { domain: names, range: names.map((name) => colours[name]) },
+    };
+  };
+  const outcomes = Object.fromEntries(
+    Object.entries(OUTCOMES).filter(([outcome]) => ends.some(({ name }) => name === outcome)),
   );
   return draw(
     {
       spacing: 14,
       resolve: { scale: { color: 'independent', x: 'shared' } },
       vconcat: [
-        {
-          width: WIDTH,
-          height: { step: 18 },
-          layer: [
-            {
-              data: { values: recorder.intervals },
-              mark: { type: 'bar', height: { band: 0.8 } },
-              encoding: {
-                x: { field: 'from', ...x(null) },
-                x2: { field: 'to' },
-                y: { field: 'row', type: 'ordinal', title: 'connection' },
-                color: {
-                  field: 'state',
-                  type: 'nominal',
-                  title: null,
-                  scale: { domain: Object.keys(STATES), range: Object.values(STATES) },
-                },
-              },
+        panel({ step: 18 }, [
+          {
+            data: { values: visible(recorder.intervals, last / WIDTH) },
+            mark: { type: 'bar', height: { band: 0.8 } },
+            encoding: {
+              x: x('from'),
+              x2: { field: 'to' },
+              y: { field: 'row', type: 'ordinal', title: 'connection' },
+              color: color('state', STATES),
             },
-            ...markLayers,
-            {
-              data: { values: marks },
-              mark: { type: 'text', align: 'left', dx: 4, y: -8, color: theme.ink },
-              encoding: { x: { field: 'at', type: 'quantitative' }, text: { field: 'name' } },
+          },
+          {
+            data: { values: marks },
+            mark: { type: 'text', align: 'left', dx: 4, y: -8, color: theme.ink },
+            encoding: { x: x('at'), text: { field: 'name' } },
+          },
+        ]),
+        panel(70, [
+          {
+            data: { values: recorder.queue },
+            mark: { type: 'area', interpolate: 'step-after', color: STATES.connecting, opacity: 0.7 },
+            encoding: { x: x('at'), y: { field: 'waiting', type: 'quantitative', title: 'waiting' } },
+          },
+        ]),
+        panel(70, [
+          {
+            data: { values: bars(ends) },
+            mark: { type: 'rect', clip: true },
+            encoding: {
+              x: x('from', 'seconds'),
+              x2: { field: 'to' },
+              y: { field: 'count', type: 'quantitative', title: 'ended' },
+              y2: { datum: 0 },
+              color: color('name', outcomes),
             },
-          ],
-        },
-        {
-          width: WIDTH,
-          height: 70,
-          layer: [
-            {
-              data: { values: [...recorder.queue, { at: last, waiting: recorder.queue.at(-1)!.waiting }] },
-              mark: { type: 'area', interpolate: 'step-after', color: STATES.connecting, opacity: 0.7 },
-              encoding: {
-                x: { field: 'at', ...x(null) },
-                y: { field: 'waiting', type: 'quantitative', title: 'waiting' },
-              },
-            },
-            ...markLayers,
-          ],
-        },
-        {
-          width: WIDTH,
-          height: 70,
-          layer: [
-            {
-              data: { values: ends },
-              mark: { type: 'bar' },
-              encoding: {
-                x: { field: 'at', bin: { step: 0.05 }, ...x('seconds') },
-                y: { aggregate: 'count', type: 'quantitative', title: 'ended' },
-                color: {
-                  field: 'name',
-                  type: 'nominal',
-                  title: null,
-                  scale: { domain: outcomes, range: outcomes.map((outcome) => OUTCOMES[outcome]) },
-                },
-              },
-            },
-            ...markLayers,
-          ],
-        },
+          },
+        ]),
       ],
     },
     theme,
   );
 }
 
-/** Two times client and server, and between them a line for each packet. */
+/** The intervals without those that are too short to be seen, which the one before covers; equal neighbours are one. */
+function visible(intervals: readonly Interval[], least: number): Interval[] {
+  const shown: Interval[] = [];
+  for (const next of [...intervals].sort((a, b) => a.row - b.row || a.from - b.from)) {
+    const before = shown.at(-1);
+    const isNext = before?.row === next.row && next.from - before.to < least;
+    if (isNext && (before.state === next.state || (next.state === 'idle' && next.to - next.from < least))) {
+      shown[shown.length - 1] = { ...before, to: next.to };
+    } else shown.push(next);
+  }
+  return shown;
+}
+
+/** How many transactions ended in each twentieth of a second, by their outcome. */
+function bars(ends: readonly Moment[]): { from: number; to: number; name: string; count: number }[] {
+  const counts = new Map<string, { from: number; to: number; name: string; count: number }>();
+  for (const { at, name } of ends) {
+    const from = Math.floor(at / BAR) * BAR;
+    const key = `${name} ${String(from)}`;
+    const bar = counts.get(key) ?? { from, to: from + BAR * 0.9, name, count: 0 };
+    bar.count++;
+    counts.set(key, bar);
+  }
+  return [...counts.values()];
+}
+
+/** Two times client and server, and between them a line for each packet, with the number of statements in it. */
 export function drawMessages(packets: readonly Packet[], theme: Theme): Promise<string> {
-  const values = packets.map(({ way, direction, sent, arrived }) => ({
+  const values = packets.map(({ way, direction, statements, sent, arrived }) => ({
     way,
     from: sent * 1000,
     to: arrived * 1000,
-    start: direction === 'up' ? 'client' : 'server',
-    end: direction === 'up' ? 'server' : 'client',
+    middle: (sent + arrived) * 500,
+    start: direction === 'up' ? 0 : 1,
+    end: direction === 'up' ? 1 : 0,
+    half: 0.5,
+    count: String(statements),
     what: direction === 'up' ? 'statements' : 'answers',
   }));
-  const y = { type: 'ordinal', title: null, scale: { domain: ['client', 'server'], padding: 0.05 } };
+  const x = { type: 'quantitative', title: 'milliseconds', axis: { grid: false } };
+  const y = {
+    type: 'quantitative',
+    title: null,
+    scale: { domain: [1, 0], nice: false },
+    axis: { values: [0, 1], labelExpr: "datum.value === 0 ? 'client' : 'server'" },
+  };
+  const color = {
+    field: 'what',
+    type: 'nominal',
+    title: null,
+    scale: { domain: ['statements', 'answers'], range: ['#1c7ed6', '#e8590c'] },
+  };
   return draw(
     {
       data: { values },
-      facet: { row: { field: 'way', type: 'nominal', title: null, sort: ['one by one', 'in a pipeline'], header: { labelColor: theme.ink, labelFontSize: 13 } } },
+      facet: {
+        row: {
+          field: 'way',
+          type: 'nominal',
+          title: null,
+          sort: ['one by one', 'in a pipeline'],
+          header: { labelColor: theme.ink, labelFontSize: 13 },
+        },
+      },
       spec: {
         width: WIDTH,
-        height: 110,
-        mark: { type: 'rule', strokeWidth: 2 },
-        encoding: {
-          x: { field: 'from', type: 'quantitative', title: 'milliseconds' },
-          x2: { field: 'to' },
-          y: { field: 'start', ...y },
-          y2: { field: 'end' },
-          color: {
-            field: 'what',
-            type: 'nominal',
-            title: null,
-            scale: { domain: ['statements', 'answers'], range: ['#1c7ed6', '#e8590c'] },
+        height: 90,
+        layer: [
+          {
+            mark: { type: 'rule', strokeWidth: 2 },
+            encoding: {
+              x: { field: 'from', ...x },
+              x2: { field: 'to' },
+              y: { field: 'start', ...y },
+              y2: { field: 'end' },
+              color,
+            },
           },
-        },
+          {
+            mark: { type: 'text', dx: 9, fontSize: 13, color: theme.ink },
+            encoding: {
+              x: { field: 'middle', ...x },
+              y: { field: 'half', ...y },
+              text: { field: 'count' },
+            },
+          },
+        ],
       },
     },
     theme,

@@ -1,6 +1,6 @@
 /**
  * Records three runs and draws them as timelines: a failover as a pool sees it, a burst that makes a pool grow, the messages of statements
- * with and without a pipeline. Writes docs/public/timelines/*.svg: `npm run timelines`. Needs no server: its own are started.
+ * with and without a pipeline. Writes docs/guides/timelines/*.svg: `npm run timelines`. Needs no server: its own are started.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +11,7 @@ import { recordBurst, recordFailover, recordMessages } from './scenes.js';
 
 type Draw = (theme: (typeof THEMES)['light']) => Promise<string>;
 
-const folder = fileURLToPath(new URL('../../docs/public/timelines/', import.meta.url));
+const folder = fileURLToPath(new URL('../../docs/guides/timelines/', import.meta.url));
 await mkdir(folder, { recursive: true });
 
 const drawings: Record<string, Draw> = {};

@@ -1,5 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { AsyncConnection, AsyncConnectionPool, conninfoToDict, errors, makeConninfo } from '../../src/index.js';
+import {
+  AsyncConnection,
+  AsyncConnectionPool,
+  conninfoToDict,
+  errors,
+  makeConninfo,
+} from '../../src/index.js';
 import { FaultProxy, type Direction } from '../../test/support/fault-proxy.js';
 import { startOwnServer, type TestServer } from '../../test/support/server.js';
 import { startStandbyOf } from '../../test/support/standby.js';
@@ -23,6 +29,8 @@ export interface PoolRecording {
 export interface Packet {
   readonly way: 'one by one' | 'in a pipeline';
   readonly direction: Direction;
+  /** How many statements it has, or answers to such. */
+  readonly statements: number;
   readonly sent: number;
   readonly arrived: number;
 }
@@ -121,9 +129,11 @@ export async function recordMessages({ dsn }: TestServer): Promise<Packet[]> {
   const during = async (way: Packet['way'], work: () => Promise<unknown>): Promise<void> => {
     proxy.latency = LATENCY;
     const began = performance.now();
-    proxy.onChunk = (direction) => {
+    proxy.onChunk = (direction, chunk) => {
       const sent = (performance.now() - began) / 1000;
-      packets.push({ way, direction, sent, arrived: sent + LATENCY });
+      // Execute, and CommandComplete.
+      const statements = messagesIn(chunk).filter((type) => type === (direction === 'up' ? 'E' : 'C')).length;
+      packets.push({ way, direction, statements, sent, arrived: sent + LATENCY });
     };
     await work();
     proxy.onChunk = null;
@@ -138,4 +148,13 @@ export async function recordMessages({ dsn }: TestServer): Promise<Packet[]> {
     }),
   );
   return packets;
+}
+
+/** The types of the protocol's messages in a chunk that begins and ends with one. */
+function messagesIn(chunk: Buffer): string[] {
+  const types: string[] = [];
+  for (let at = 0; at < chunk.length; at += 1 + chunk.readInt32BE(at + 1)) {
+    types.push(String.fromCharCode(chunk[at]!));
+  }
+  return types;
 }
