@@ -8,7 +8,7 @@ const LAYERS = [
   '^src/(query|types|rows\\.ts|column\\.ts)',
   '^src/session/',
   '^src/wire/',
-  '^src/(conninfo|errors|diagnostics|inspect|linked-list|waiting|iteration)',
+  '^src/(conninfo|errors|options|diagnostics|inspect|linked-list|waiting|iteration)',
 ];
 
 const upward = LAYERS.slice(1).map((layer, i) => ({
@@ -43,10 +43,11 @@ module.exports = {
     },
     {
       name: 'leaves-are-leaves',
-      comment: 'Errors, diagnostics, lists and waiting stand alone; conninfo needs errors only.',
+      comment:
+        'Errors, diagnostics, lists and waiting stand alone; conninfo and options need errors only, and one another.',
       severity: 'error',
-      from: { path: '^src/(errors|diagnostics|conninfo|inspect|linked-list|waiting|iteration)' },
-      to: { path: '^src/', pathNot: '^src/(errors/|conninfo/|waiting)' },
+      from: { path: '^src/(errors|options|diagnostics|conninfo|inspect|linked-list|waiting|iteration)' },
+      to: { path: '^src/', pathNot: '^src/(errors/|conninfo/|options/|waiting)' },
     },
     {
       name: 'resource-pool-knows-no-sql',

@@ -49,7 +49,13 @@ export {
   type TransactionOptions,
 } from './connection/transaction.js';
 export { Xid } from './connection/two-phase.js';
-export { conninfoToDict, makeConninfo, type ConninfoParams } from './conninfo/index.js';
+export {
+  conninfoToDict,
+  makeConninfo,
+  type ConninfoParams,
+  type PasswordFunction,
+  type PasswordRequest,
+} from './conninfo/index.js';
 export { AsyncClientCursor } from './cursor/client-cursor.js';
 export { AsyncCopy } from './copy/copy.js';
 export { AsyncCursor } from './cursor/cursor.js';

@@ -2,12 +2,13 @@ import { adapters as globalAdapters } from '../types/adapters.js';
 import type { AdaptersMap } from '../types/adapters-map.js';
 import { resolveConninfo, type ConninfoParams } from '../conninfo/index.js';
 import { AsyncCursor } from '../cursor/cursor.js';
-import type {
-  CursorOptions,
-  ExecuteOptions,
-  PerhapsWithRowFactory,
-  WithoutRowFactory,
-  WithRowFactory,
+import {
+  CONNECTION_EXECUTE,
+  type CursorOptions,
+  type ExecuteOptions,
+  type PerhapsWithRowFactory,
+  type WithoutRowFactory,
+  type WithRowFactory,
 } from '../cursor/options.js';
 import {
   AsyncServerCursor,
@@ -22,7 +23,6 @@ import { tupleRow, type RowFactory, type TupleRow } from '../rows.js';
 import type { TransactionStatus } from '../session/status.js';
 import { BatchRun } from './batch-run.js';
 import { cancelWithin } from './cancel-safe.js';
-import { checkConnectOptions } from './connect-options.js';
 import { chosenParams, openSession } from './connect.js';
 import { CORE, ConnectionCore, type CoreParts } from './connection-core.js';
 import { Handlers } from './handlers.js';
@@ -31,6 +31,17 @@ import { AsyncPipeline, runInPipeline, type PipelineOptions } from './pipeline.j
 import type { IsolationLevel } from './isolation-level.js';
 import type { NoticeHandler } from './notices.js';
 import type { NotifiesOptions, Notify, NotifyHandler } from './notifies.js';
+import {
+  CANCEL_SAFE,
+  CONNECT,
+  CURSOR,
+  NOTIFIES,
+  TRANSACTION,
+  WAITING,
+  WITH_CONNECTION,
+  WITH_PIPELINE,
+  WITH_TRANSACTION,
+} from './options.js';
 import { AsyncTransaction, runInTransaction, type TransactionOptions } from './transaction.js';
 import { checkSetting, DEFAULT_SETTINGS, type TransactionSettings } from './transaction-settings.js';
 import { TwoPhase, Xid } from './two-phase.js';
@@ -97,7 +108,6 @@ export const LENT_PARTS: unique symbol = Symbol('usingpg.lentParts');
 
 const DEFAULT_PREPARE_THRESHOLD = 5;
 const DEFAULT_PREPARED_MAX = 100;
-const NO_OPTIONS = { rowFactory: undefined };
 
 /**
  * A connection to a database (Psycopg: `AsyncConnection`). Unless in autocommit, its first statement opens a transaction that
@@ -131,7 +141,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     conninfo?: string | ConninfoParams,
     options: ConnectOptions<R> = {},
   ): Promise<AsyncConnection<R>> {
-    checkConnectOptions(options);
+    CONNECT.check(options);
     const { signal } = options;
     signal?.throwIfAborted();
     const resolved = await resolveConninfo(conninfo);
@@ -171,6 +181,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     fn: (connection: AsyncConnection<R>) => Promise<T> | T,
     options: ConnectOptions<R> = {},
   ): Promise<T> {
+    WITH_CONNECTION.checkCall(fn, options);
     const connection = await this.connect<R>(conninfo, options);
     const result = await runUnit(connection[CORE], () => fn(connection), {
       commit: () => connection.commit(),
@@ -234,14 +245,21 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   cursor<T extends R = R>(options?: CursorOptions<T> & WithoutRowFactory): AsyncCursor<T>;
   cursor<T>(options: CursorOptions<T> & WithRowFactory<T>): AsyncCursor<T>;
   cursor<T>(options: CursorOptions<T> & PerhapsWithRowFactory<T>): AsyncCursor<T | R>;
-  cursor<T>(options: ServerCursorOptions<T> & { name?: string } = {}): AsyncCursor<T> {
+  cursor<T>(options?: ServerCursorOptions<T> & { name?: string }): AsyncCursor<T> {
+    if (options !== undefined) CURSOR.check(options);
     const core = this[CORE];
     core.checkUsable();
     const self = this as unknown as AsyncConnection<unknown>;
-    const { name } = options;
-    return name === undefined
-      ? new this.cursorFactory<T>(self, options)
-      : new this.serverCursorFactory<T>(self, name, options);
+    if (options === undefined) return new this.cursorFactory<T>(self);
+    const { name, ...others } = options;
+    if (name !== undefined) return new this.serverCursorFactory<T>(self, name, others);
+    const { scrollable, withhold, ...plain } = others;
+    if (scrollable != null || withhold != null) {
+      throw new errors.ProgrammingError(
+        '`scrollable` and `withhold` are for a server-side cursor, which has a name; write `conn.cursor({ name: …, scrollable, withhold })`',
+      );
+    }
+    return new this.cursorFactory<T>(self, plain);
   }
 
   /** Executes a query with a cursor of its own, which it returns. A type of rows is given as to `cursor()`. */
@@ -263,12 +281,16 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   execute<T>(
     query: Query,
     params?: Params | null,
-    options: ExecuteOptions & CursorOptions<T> = NO_OPTIONS,
+    options?: ExecuteOptions & CursorOptions<T>,
   ): Promise<AsyncCursor<T | R>> {
     try {
-      const { rowFactory } = options;
-      const cursor = this.cursor<T>(rowFactory === undefined ? NO_OPTIONS : { rowFactory });
-      return cursor.execute(query, params, options);
+      if (options === undefined) return this.cursor().execute(query, params);
+      CONNECTION_EXECUTE.check(options);
+      if (!('rowFactory' in options))
+        return this.cursor().execute(query, params, options);
+      const { rowFactory, ...others } = options;
+      const cursor = rowFactory === undefined ? this.cursor() : this.cursor<T>({ rowFactory });
+      return (cursor as AsyncCursor<T | R>).execute(query, params, others);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -289,6 +311,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    */
   commit(options: WaitOptions = {}): Promise<void> {
     try {
+      WAITING.commit.check(options);
       this.#checkNoBlock('commit');
       this.#twoPhase?.checkNone('commit');
     } catch (error) {
@@ -299,6 +322,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
 
   /** Rolls back the open transaction, if there is one. A ROLLBACK that runs is not undone by an abort: then it resolves. */
   async rollback(options: WaitOptions = {}): Promise<void> {
+    WAITING.rollback.check(options);
     this.#checkNoBlock('rollback');
     this.#twoPhase?.checkNone('rollback');
     const core = this[CORE];
@@ -317,6 +341,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * `withTransaction()`.
    */
   async transaction(options?: TransactionOptions): Promise<AsyncTransaction> {
+    TRANSACTION.check(options);
     return new AsyncTransaction(this, options).open(undefined, options?.signal);
   }
 
@@ -343,6 +368,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     fn: (transaction: AsyncTransaction) => Promise<T> | T,
     options?: TransactionOptions,
   ): Promise<T> {
+    WITH_TRANSACTION.checkCall(fn, options);
     const signal = options?.signal;
     return runInTransaction(new AsyncTransaction(this, options), fn, { opening: signal, commit: signal });
   }
@@ -356,7 +382,11 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   }
 
   /** Runs `fn` in a pipeline. Rejects with the first error of it that `fn` has not been told of. */
-  withPipeline<T>(fn: (pipeline: AsyncPipeline) => Promise<T>, options: PipelineOptions = {}): Promise<T> {
+  async withPipeline<T>(
+    fn: (pipeline: AsyncPipeline) => Promise<T>,
+    options: PipelineOptions = {},
+  ): Promise<T> {
+    WITH_PIPELINE.checkCall(fn, options);
     return runInPipeline(this, fn, options);
   }
 
@@ -431,6 +461,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * `ProgrammingError` in autocommit, and if a transaction is open.
    */
   async tpcBegin(xid: Xid | string, options: WaitOptions = {}): Promise<void> {
+    WAITING.tpcBegin.check(options);
     await this.#xa.begin(xid, options.signal);
   }
 
@@ -442,6 +473,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * reason if nothing was prepared.
    */
   async tpcPrepare(options: WaitOptions = {}): Promise<void> {
+    WAITING.tpcPrepare.check(options);
     await this.#xa.prepare(options.signal);
   }
 
@@ -450,6 +482,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * `tpc_commit`). Raises `ProgrammingError` if there is none.
    */
   async tpcCommit(xid?: Xid | string, options: WaitOptions = {}): Promise<void> {
+    WAITING.tpcCommit.check(options);
     await this.#xa.finish('COMMIT', xid, options.signal);
   }
 
@@ -458,11 +491,13 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * (Psycopg: `tpc_rollback`). Raises `ProgrammingError` if there is none.
    */
   async tpcRollback(xid?: Xid | string, options: WaitOptions = {}): Promise<void> {
+    WAITING.tpcRollback.check(options);
     await this.#xa.finish('ROLLBACK', xid, options.signal);
   }
 
   /** The transactions that are prepared and wait for their end, in any database of the server (Psycopg: `tpc_recover`). */
   async tpcRecover(options: WaitOptions = {}): Promise<Xid[]> {
+    WAITING.tpcRecover.check(options);
     return this.#xa.recover(this.adapters, options.signal);
   }
 
@@ -486,6 +521,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * for await (const { payload } of conn.notifies()) console.log(payload);
    */
   notifies(options: NotifiesOptions = {}): AsyncGenerator<Notify, void, void> {
+    NOTIFIES.check(options);
     const loop = this[CORE].notifications.loop(options);
     loopsOf.set(loop, this as unknown as AsyncConnection<never>);
     return loop;
@@ -529,6 +565,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   async cancelSafe(
     options: { timeout?: number | undefined; signal?: AbortSignal | undefined } = {},
   ): Promise<void> {
+    CANCEL_SAFE.check(options);
     const core = this[CORE];
     core.check();
     if (core.session.closed) return;
@@ -595,14 +632,15 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   async #set<K extends keyof TransactionSettings>(
     name: K,
     value: TransactionSettings[K],
-    { signal }: WaitOptions,
+    options: WaitOptions,
   ): Promise<void> {
     checkSetting(name, value);
+    WAITING[name].check(options);
     const core = this[CORE];
     await core.inTurn((status: TransactionStatus) => {
       checkIdle(name, status, core);
       core.settings[name] = value;
-    }, signal);
+    }, options.signal);
   }
 }
 

@@ -14,7 +14,7 @@ import { systemClock } from '../waiting.js';
 import { AbandonedCheckouts, type Abandonable } from './abandoned-checkouts.js';
 import type { ConnectionSource } from './connection-source.js';
 import { explainStuck, explainWait, LeakWatch, Origin, type WatchedCheckout } from './leak-watch.js';
-import { checkSeconds, checkSignal } from './options.js';
+import type { KnownOptions } from '../options/known-options.js';
 import type { PoolEvents } from './pool-events.js';
 import type { ResourcePool } from './resource-pool.js';
 import { Checkout } from './slot.js';
@@ -109,26 +109,32 @@ export class Checkouts<R> {
   // --- out
 
   /** Gives out a connection. A property, as the stack of a leak is taken from below this function. */
-  readonly checkout = (options: CheckoutOptions): Promise<AsyncConnection<R>> => {
-    if (!tracers.checkout.watched) return this.#checkout(options, null);
+  readonly checkout = (
+    options: CheckoutOptions | undefined,
+    known: KnownOptions<CheckoutOptions>,
+  ): Promise<AsyncConnection<R>> => {
+    if (!tracers.checkout.watched) return this.#checkout(options, known, null);
     const message: CheckoutMessage = {
       pool: this.#options.name,
-      timeout: options.timeout ?? this.#options.timeout,
+      timeout: options?.timeout ?? this.#options.timeout,
       waited: false,
       backendPid: null,
       ...NOT_ENDED,
     };
     return tracers.checkout.trace(
       message,
-      () => this.#checkout(options, message),
+      () => this.#checkout(options, known, message),
       () => undefined,
     );
   };
 
-  async #checkout(options: CheckoutOptions, message: CheckoutMessage | null): Promise<AsyncConnection<R>> {
-    const { timeout = this.#options.timeout, signal } = options;
-    if (options.timeout !== undefined) checkSeconds('timeout', timeout);
-    if (signal !== undefined) checkSignal(signal);
+  async #checkout(
+    options: CheckoutOptions | undefined,
+    known: KnownOptions<CheckoutOptions>,
+    message: CheckoutMessage | null,
+  ): Promise<AsyncConnection<R>> {
+    known.check(options);
+    const { timeout = this.#options.timeout, signal } = options ?? {};
     // Taken before the first await: here the stack still has the caller, and the context is the caller's.
     const origin = this.#leaks.isOn ? new Origin(this.checkout) : null;
     const checkout = new ConnectionCheckout(this, origin, this.#leaks.isOn ? this.#leaks.held : NONE);
@@ -136,7 +142,7 @@ export class Checkouts<R> {
     if (message !== null) message.waited = acquired instanceof Promise;
     if (acquired instanceof Promise) await acquired;
     try {
-      const connection = this.#giveOut(checkout, options[MAY_LAST] === true);
+      const connection = this.#giveOut(checkout, options?.[MAY_LAST] === true);
       if (message !== null) message.backendPid = checkout.backendPid;
       return connection;
     } catch (error) {

@@ -2,7 +2,6 @@ import { setMaxListeners } from 'node:events';
 import pLimit from 'p-limit';
 import { Iteration } from '../iteration.js';
 import { onAbort } from '../waiting.js';
-import { checkSignal, checkWhole } from './options.js';
 
 /**
  * Applies `fn` to each item, at most `concurrency` at once, and takes no more items from their source than are being worked on. The
@@ -16,8 +15,6 @@ export async function boundedMap<I, O>(
   concurrency: number,
   signal: AbortSignal | undefined,
 ): Promise<O[]> {
-  checkWhole('concurrency', concurrency, 1);
-  checkSignal(signal);
   signal?.throwIfAborted();
   const limit = pLimit(concurrency);
   const results: O[] = [];
