@@ -286,8 +286,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     try {
       if (options === undefined) return this.cursor().execute(query, params);
       CONNECTION_EXECUTE.check(options);
-      if (!('rowFactory' in options))
-        return this.cursor().execute(query, params, options);
+      if (!('rowFactory' in options)) return this.cursor().execute(query, params, options);
       const { rowFactory, ...others } = options;
       const cursor = rowFactory === undefined ? this.cursor() : this.cursor<T>({ rowFactory });
       return (cursor as AsyncCursor<T | R>).execute(query, params, others);

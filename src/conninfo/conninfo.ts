@@ -1,5 +1,4 @@
 import * as errors from '../errors/index.js';
-import { describeKind } from '../options/kinds.js';
 import { checkName, storeParameter } from './parameter-names.js';
 import type { ParameterName } from './parameters.js';
 import { parseConninfo } from './parse.js';
@@ -79,7 +78,7 @@ function checkValue(name: string, value: unknown): string {
     throw new errors.ProgrammingError(
       name === 'password' && typeof value === 'function'
         ? 'a connection string has no place for a function: pass the parameters as an object where the password is a function'
-        : `expected the connection parameter ${name} to be a string, got ${describeKind(value)}`,
+        : `expected the connection parameter ${name} to be a string, got a ${typeof value}`,
     );
   }
   const text = String(value);

@@ -1,7 +1,6 @@
 import { dumpParam, type DumpedParam } from '../types/dump.js';
 import { literal, type LiteralContext } from './literal.js';
 import * as errors from '../errors/index.js';
-import { describeKind } from '../options/kinds.js';
 import type { ShownQuery } from '../session/statement.js';
 import { isSingleStatement } from '../session/statement-text.js';
 import { isComposable, partsOf, type Composable } from './composable.js';
@@ -137,7 +136,7 @@ export function bindOnce(binding: QueryBinding, params: Params | null | undefine
 export function checkQuery(query: unknown): void {
   if (typeof query === 'string' || isComposable(query)) return;
   throw new errors.ProgrammingError(
-    `expected the query to be a string or composed by sql, got ${describeKind(query)}${queryAdvice(query)}`,
+    `expected the query to be a string or composed by sql, got ${query === null ? 'null' : typeof query}${queryAdvice(query)}`,
   );
 }
 

@@ -127,7 +127,7 @@ describe('parameters beside the string', () => {
 
   it('are refused if unknown, of a wrong type, or with a NUL', () => {
     expect(refusal('', { nonsense: '1' } as ConninfoParams)).toMatch(/invalid connection option "nonsense"/);
-    expect(refusal('', { host: ['a'] as never })).toMatch(/parameter host to be a string, got an array/);
+    expect(refusal('', { host: ['a'] as never })).toMatch(/parameter host to be a string, got a object/);
     expect(refusal('', { host: 'a\0' })).toMatch(/host contains a NUL/);
   });
 });
