@@ -8,7 +8,7 @@ const LAYERS = [
   '^src/(query|types|rows\\.ts|column\\.ts)',
   '^src/session/',
   '^src/wire/',
-  '^src/(conninfo|errors|options|diagnostics|inspect|linked-list|waiting|iteration)',
+  '^src/(conninfo|errors|options|diagnostics|inspect|queues|waiting|iteration)',
 ];
 
 const upward = LAYERS.slice(1).map((layer, i) => ({
@@ -46,7 +46,7 @@ module.exports = {
       comment:
         'Errors, diagnostics, lists and waiting stand alone; conninfo and options need errors only, and one another.',
       severity: 'error',
-      from: { path: '^src/(errors|options|diagnostics|conninfo|inspect|linked-list|waiting|iteration)' },
+      from: { path: '^src/(errors|options|diagnostics|conninfo|inspect|queues|waiting|iteration)' },
       to: { path: '^src/', pathNot: '^src/(errors/|conninfo/|options/|waiting)' },
     },
     {

@@ -25,28 +25,21 @@ import { BatchRun } from './batch-run.js';
 import { cancelWithin } from './cancel-safe.js';
 import { chosenParams, openSession } from './connect.js';
 import { CORE, ConnectionCore, type CoreParts } from './connection-core.js';
-import { Handlers } from './handlers.js';
+import { Handlers, type NoticeHandler } from './handlers.js';
 import { checkIdle, ConnectionInfo } from './info.js';
 import { AsyncPipeline, runInPipeline, type PipelineOptions } from './pipeline.js';
-import type { IsolationLevel } from './isolation-level.js';
-import type { NoticeHandler } from './notices.js';
 import type { NotifiesOptions, Notify, NotifyHandler } from './notifies.js';
-import {
-  CANCEL_SAFE,
-  CONNECT,
-  CURSOR,
-  NOTIFIES,
-  TRANSACTION,
-  WAITING,
-  WITH_CONNECTION,
-  WITH_PIPELINE,
-  WITH_TRANSACTION,
-} from './options.js';
+import * as known from './options.js';
 import { AsyncTransaction, runInTransaction, type TransactionOptions } from './transaction.js';
-import { checkSetting, DEFAULT_SETTINGS, type TransactionSettings } from './transaction-settings.js';
+import {
+  checkSetting,
+  DEFAULT_SETTINGS,
+  type IsolationLevel,
+  type SettingName,
+  type TransactionSettings,
+} from './transaction-settings.js';
 import { TwoPhase, Xid } from './two-phase.js';
-import { reportUncommitted } from './uncommitted.js';
-import { commit, runUnit } from './unit-of-work.js';
+import { commit, reportUncommitted, runUnit } from './unit-of-work.js';
 
 /** Makes the cursors of a connection; a subclass of `AsyncCursor`. */
 export type CursorFactory = new <T>(
@@ -141,7 +134,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     conninfo?: string | ConninfoParams,
     options: ConnectOptions<R> = {},
   ): Promise<AsyncConnection<R>> {
-    CONNECT.check(options);
+    known.CONNECT.check(options);
     const { signal } = options;
     signal?.throwIfAborted();
     const resolved = await resolveConninfo(conninfo);
@@ -181,7 +174,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     fn: (connection: AsyncConnection<R>) => Promise<T> | T,
     options: ConnectOptions<R> = {},
   ): Promise<T> {
-    WITH_CONNECTION.checkCall(fn, options);
+    known.WITH_CONNECTION.checkCall(fn, options);
     const connection = await this.connect<R>(conninfo, options);
     const result = await runUnit(connection[CORE], () => fn(connection), {
       commit: () => connection.commit(),
@@ -246,20 +239,14 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   cursor<T>(options: CursorOptions<T> & WithRowFactory<T>): AsyncCursor<T>;
   cursor<T>(options: CursorOptions<T> & PerhapsWithRowFactory<T>): AsyncCursor<T | R>;
   cursor<T>(options?: ServerCursorOptions<T> & { name?: string }): AsyncCursor<T> {
-    if (options !== undefined) CURSOR.check(options);
+    if (options !== undefined) known.CURSOR.check(options);
     const core = this[CORE];
     core.checkUsable();
     const self = this as unknown as AsyncConnection<unknown>;
     if (options === undefined) return new this.cursorFactory<T>(self);
     const { name, ...others } = options;
     if (name !== undefined) return new this.serverCursorFactory<T>(self, name, others);
-    const { scrollable, withhold, ...plain } = others;
-    if (scrollable != null || withhold != null) {
-      throw new errors.ProgrammingError(
-        '`scrollable` and `withhold` are for a server-side cursor, which has a name; write `conn.cursor({ name: …, scrollable, withhold })`',
-      );
-    }
-    return new this.cursorFactory<T>(self, plain);
+    return new this.cursorFactory<T>(self, known.withoutName(others));
   }
 
   /** Executes a query with a cursor of its own, which it returns. A type of rows is given as to `cursor()`. */
@@ -308,20 +295,20 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * and the call rejects with the reason if the server has rolled back, resolves if it had committed already, and raises
    * `TransactionOutcomeUnknown` if the server does not say, within a few seconds.
    */
-  commit(options: WaitOptions = {}): Promise<void> {
+  commit(options?: WaitOptions): Promise<void> {
     try {
-      WAITING.commit.check(options);
+      if (options !== undefined) known.WAITING.commit.check(options);
       this.#checkNoBlock('commit');
       this.#twoPhase?.checkNone('commit');
     } catch (error) {
       return Promise.reject(error);
     }
-    return commit(this[CORE], { signal: options.signal });
+    return commit(this[CORE], { signal: options?.signal });
   }
 
   /** Rolls back the open transaction, if there is one. A ROLLBACK that runs is not undone by an abort: then it resolves. */
   async rollback(options: WaitOptions = {}): Promise<void> {
-    WAITING.rollback.check(options);
+    known.WAITING.rollback.check(options);
     this.#checkNoBlock('rollback');
     this.#twoPhase?.checkNone('rollback');
     const core = this[CORE];
@@ -340,7 +327,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * `withTransaction()`.
    */
   async transaction(options?: TransactionOptions): Promise<AsyncTransaction> {
-    TRANSACTION.check(options);
+    known.TRANSACTION.check(options);
     return new AsyncTransaction(this, options).open(undefined, options?.signal);
   }
 
@@ -367,7 +354,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     fn: (transaction: AsyncTransaction) => Promise<T> | T,
     options?: TransactionOptions,
   ): Promise<T> {
-    WITH_TRANSACTION.checkCall(fn, options);
+    known.WITH_TRANSACTION.checkCall(fn, options);
     const signal = options?.signal;
     return runInTransaction(new AsyncTransaction(this, options), fn, { opening: signal, commit: signal });
   }
@@ -385,7 +372,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     fn: (pipeline: AsyncPipeline) => Promise<T>,
     options: PipelineOptions = {},
   ): Promise<T> {
-    WITH_PIPELINE.checkCall(fn, options);
+    known.WITH_PIPELINE.checkCall(fn, options);
     return runInPipeline(this, fn, options);
   }
 
@@ -460,7 +447,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * `ProgrammingError` in autocommit, and if a transaction is open.
    */
   async tpcBegin(xid: Xid | string, options: WaitOptions = {}): Promise<void> {
-    WAITING.tpcBegin.check(options);
+    known.WAITING.tpcBegin.check(options);
     await this.#xa.begin(xid, options.signal);
   }
 
@@ -472,7 +459,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * reason if nothing was prepared.
    */
   async tpcPrepare(options: WaitOptions = {}): Promise<void> {
-    WAITING.tpcPrepare.check(options);
+    known.WAITING.tpcPrepare.check(options);
     await this.#xa.prepare(options.signal);
   }
 
@@ -481,7 +468,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * `tpc_commit`). Raises `ProgrammingError` if there is none.
    */
   async tpcCommit(xid?: Xid | string, options: WaitOptions = {}): Promise<void> {
-    WAITING.tpcCommit.check(options);
+    known.WAITING.tpcCommit.check(options);
     await this.#xa.finish('COMMIT', xid, options.signal);
   }
 
@@ -490,13 +477,13 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * (Psycopg: `tpc_rollback`). Raises `ProgrammingError` if there is none.
    */
   async tpcRollback(xid?: Xid | string, options: WaitOptions = {}): Promise<void> {
-    WAITING.tpcRollback.check(options);
+    known.WAITING.tpcRollback.check(options);
     await this.#xa.finish('ROLLBACK', xid, options.signal);
   }
 
   /** The transactions that are prepared and wait for their end, in any database of the server (Psycopg: `tpc_recover`). */
   async tpcRecover(options: WaitOptions = {}): Promise<Xid[]> {
-    WAITING.tpcRecover.check(options);
+    known.WAITING.tpcRecover.check(options);
     return this.#xa.recover(this.adapters, options.signal);
   }
 
@@ -520,7 +507,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * for await (const { payload } of conn.notifies()) console.log(payload);
    */
   notifies(options: NotifiesOptions = {}): AsyncGenerator<Notify, void, void> {
-    NOTIFIES.check(options);
+    known.NOTIFIES.check(options);
     const loop = this[CORE].notifications.loop(options);
     loopsOf.set(loop, this as unknown as AsyncConnection<never>);
     return loop;
@@ -564,7 +551,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   async cancelSafe(
     options: { timeout?: number | undefined; signal?: AbortSignal | undefined } = {},
   ): Promise<void> {
-    CANCEL_SAFE.check(options);
+    known.CANCEL_SAFE.check(options);
     const core = this[CORE];
     core.check();
     if (core.session.closed) return;
@@ -628,17 +615,17 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     }
   }
 
-  async #set<K extends keyof TransactionSettings>(
+  async #set<K extends SettingName>(
     name: K,
     value: TransactionSettings[K],
     options: WaitOptions,
   ): Promise<void> {
     checkSetting(name, value);
-    WAITING[name].check(options);
+    known.WAITING[name].check(options);
     const core = this[CORE];
     await core.inTurn((status: TransactionStatus) => {
       checkIdle(name, status, core);
-      core.settings[name] = value;
+      core.set(name, value);
     }, options.signal);
   }
 }

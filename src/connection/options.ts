@@ -1,4 +1,6 @@
-import type { NamedCursorOptions } from '../cursor/server-cursor.js';
+import type { CursorOptions } from '../cursor/options.js';
+import type { NamedCursorOptions, ServerCursorOptions } from '../cursor/server-cursor.js';
+import * as errors from '../errors/index.js';
 import {
   ADAPTERS_OR_NULL,
   BOOLEAN,
@@ -51,6 +53,18 @@ export const CURSOR = new KnownOptions<NamedCursorOptions<unknown>>('conn.cursor
   scrollable: BOOLEAN_OR_NULL,
   withhold: BOOLEAN_OR_NULL,
 });
+
+/** The options of a cursor that has no name: those that need one are refused. */
+export function withoutName<T>({
+  scrollable,
+  withhold,
+  ...others
+}: ServerCursorOptions<T>): CursorOptions<T> {
+  if (scrollable == null && withhold == null) return others;
+  throw new errors.ProgrammingError(
+    '`scrollable` and `withhold` are for a server-side cursor, which has a name; write `conn.cursor({ name: …, scrollable, withhold })`',
+  );
+}
 
 const TRANSACTION_KINDS: KindsOf<TransactionOptions> = {
   savepointName: TEXT,

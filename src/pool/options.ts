@@ -19,7 +19,7 @@ import type { CursorOptions } from '../cursor/options.js';
 import type { CheckoutOptions } from './checkouts.js';
 import type { AsyncConnectionPool, PoolTransactionOptions, ReadyOptions } from './connection-pool.js';
 import type { ConnectOptionsSource } from './connection-source.js';
-import type { PoolStrategy } from './strategy.js';
+import type { PoolStrategy } from './resources.js';
 
 /** Options of a pool, by psycopg_pool's names in camelCase; all durations are in seconds. */
 export interface PoolOptions<R = TupleRow> {
