@@ -1,3 +1,4 @@
+import './supported-node.js';
 export { adapters } from './types/adapters.js';
 export type {
   AdaptContext,
