@@ -1,4 +1,7 @@
+import type { AsyncConnection } from '../connection/connection.js';
 import type { RowFactory } from '../rows.js';
+import type { AsyncCursor } from './cursor.js';
+import type { AsyncServerCursor, ServerCursorOptions } from './server-cursor.js';
 
 /** Options of a cursor. */
 export interface CursorOptions<R> {
@@ -54,3 +57,16 @@ export interface CopyOptions {
   /** Ends the COPY when it is aborted; the connection stays usable. */
   signal?: AbortSignal | undefined;
 }
+
+/** Makes the cursors of a connection; a subclass of `AsyncCursor`. */
+export type CursorFactory = new <T>(
+  connection: AsyncConnection<unknown>,
+  options?: CursorOptions<T>,
+) => AsyncCursor<T>;
+
+/** Makes the server-side cursors of a connection; a subclass of `AsyncServerCursor`. */
+export type ServerCursorFactory = new <T>(
+  connection: AsyncConnection<unknown>,
+  name: string,
+  options?: ServerCursorOptions<T>,
+) => AsyncServerCursor<T>;
