@@ -8,7 +8,7 @@ const LAYERS = [
   '^src/(query|types|rows\\.ts|column\\.ts)',
   '^src/session/',
   '^src/wire/',
-  '^src/(conninfo|errors|diagnostics|inspect|linked-list|waiting|iteration|sql-scanner|sql-segments)',
+  '^src/(conninfo|errors|diagnostics|inspect|queues|waiting|iteration|sql-scanner|sql-segments)',
 ];
 
 const upward = LAYERS.slice(1).map((layer, i) => ({
@@ -47,7 +47,7 @@ module.exports = {
         'Errors, diagnostics, lists, waiting and the lexer of SQL stand alone; conninfo needs errors only.',
       severity: 'error',
       from: {
-        path: '^src/(errors|diagnostics|conninfo|inspect|linked-list|waiting|iteration|sql-scanner|sql-segments)',
+        path: '^src/(errors|diagnostics|conninfo|inspect|queues|waiting|iteration|sql-scanner|sql-segments)',
       },
       to: { path: '^src/', pathNot: '^src/(errors/|conninfo/|waiting|sql-scanner)' },
     },
