@@ -37,12 +37,12 @@ export function isDay(bytes: Buffer, at: number): boolean {
   );
 }
 
-/** Where a time of day ends that begins at `start`; -1 if there is none. */
-export function endOfClock(bytes: Buffer, start: number, end: number, mostHours: number): number {
+/** Where a time of day before 24:00 ends that begins at `start`; -1 if there is none. */
+export function endOfClock(bytes: Buffer, start: number, end: number): number {
   const at = start + CLOCK_LENGTH;
   const valid =
     at <= end &&
-    two(bytes, start) <= mostHours &&
+    two(bytes, start) <= 23 &&
     bytes[start + 2] === COLON &&
     two(bytes, start + 3) <= 59 &&
     bytes[start + 5] === COLON &&
