@@ -1,3 +1,4 @@
+import './supported-node.js';
 export { adapters } from './types/adapters.js';
 export type {
   AdaptContext,
@@ -43,7 +44,13 @@ export {
   type TransactionOptions,
 } from './connection/transaction.js';
 export { Xid } from './connection/two-phase.js';
-export { conninfoToDict, makeConninfo, type ConninfoParams } from './conninfo/index.js';
+export {
+  conninfoToDict,
+  makeConninfo,
+  type ConninfoParams,
+  type PasswordFunction,
+  type PasswordRequest,
+} from './conninfo/index.js';
 export { AsyncClientCursor } from './cursor/client-cursor.js';
 export { AsyncCopy } from './copy/copy.js';
 export { AsyncCursor } from './cursor/cursor.js';

@@ -25,6 +25,7 @@ export interface CoreStatement {
   readonly text: string;
   readonly executions: readonly (readonly SentParam[])[] | null;
   readonly rows: RowDecoderSource | null;
+  readonly parameterNames?: readonly string[] | null | undefined;
   readonly shown?: ShownQuery | undefined;
   readonly prepare?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -272,6 +273,7 @@ export class ConnectionCore implements SessionUser {
       executions: statement.executions,
       begin,
       rows: statement.rows,
+      parameterNames: statement.parameterNames,
       shown: statement.shown,
       prepare: statement.prepare,
       policy: this.policy,

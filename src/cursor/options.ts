@@ -1,4 +1,6 @@
 import type { AsyncConnection } from '../connection/connection.js';
+import { ANYTHING, BOOLEAN, FUNCTION_OR_NULL, SIGNAL } from '../options/kinds.js';
+import { KnownOptions } from '../options/known-options.js';
 import type { RowFactory } from '../rows.js';
 import type { AsyncCursor } from './cursor.js';
 import type { AsyncServerCursor, ServerCursorOptions } from './server-cursor.js';
@@ -70,3 +72,37 @@ export type ServerCursorFactory = new <T>(
   name: string,
   options?: ServerCursorOptions<T>,
 ) => AsyncServerCursor<T>;
+
+export const CURSOR = new KnownOptions<CursorOptions<unknown>>('new AsyncCursor(connection, options)', {
+  rowFactory: FUNCTION_OR_NULL,
+});
+
+export const EXECUTE = new KnownOptions<ExecuteOptions>('cursor.execute(query, params, options)', {
+  prepare: BOOLEAN,
+  binary: BOOLEAN,
+  signal: SIGNAL,
+});
+
+/** `conn.execute()` also takes the options of the cursor that it makes. */
+export const CONNECTION_EXECUTE = new KnownOptions<ExecuteOptions & CursorOptions<unknown>>(
+  'conn.execute(query, params, options)',
+  { rowFactory: FUNCTION_OR_NULL, prepare: BOOLEAN, binary: BOOLEAN, signal: SIGNAL },
+);
+
+export const EXECUTE_MANY = new KnownOptions<ExecuteManyOptions>(
+  'cursor.executemany(query, paramsSeq, options)',
+  { returning: BOOLEAN, signal: SIGNAL },
+);
+
+export const STREAM = new KnownOptions<StreamOptions>('cursor.stream(query, params, options)', {
+  // It is checked when the stream begins.
+  size: ANYTHING,
+  signal: SIGNAL,
+});
+
+export const COPY = new KnownOptions<CopyOptions>('cursor.copy(query, params, options)', { signal: SIGNAL });
+
+export const WITH_COPY = new KnownOptions<CopyOptions>(
+  'cursor.withCopy(query, async (copy) => { … }, params, options)',
+  { signal: SIGNAL },
+);
