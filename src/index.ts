@@ -31,13 +31,7 @@ export {
   type JsonOptions,
 } from './types/wrappers.js';
 export { Column } from './column.js';
-export {
-  AsyncConnection,
-  type ConnectOptions,
-  type WaitOptions,
-  type CursorFactory,
-  type ServerCursorFactory,
-} from './connection/connection.js';
+export { AsyncConnection, type ConnectOptions, type WaitOptions } from './connection/connection.js';
 export { ConnectionInfo, ConnStatus } from './connection/info.js';
 export { IsolationLevel } from './connection/transaction-settings.js';
 export { AsyncPipeline, type PipelineOptions } from './connection/pipeline.js';
@@ -62,9 +56,11 @@ export { AsyncCopy } from './copy/copy.js';
 export { AsyncCursor } from './cursor/cursor.js';
 export type {
   CopyOptions,
+  CursorFactory,
   CursorOptions,
   ExecuteManyOptions,
   ExecuteOptions,
+  ServerCursorFactory,
   StreamOptions,
 } from './cursor/options.js';
 export { AsyncRawCursor, AsyncRawServerCursor } from './cursor/raw-cursors.js';

@@ -4,9 +4,11 @@ import { resolveConninfo, type ConninfoParams } from '../conninfo/index.js';
 import { AsyncCursor } from '../cursor/cursor.js';
 import {
   CONNECTION_EXECUTE,
+  type CursorFactory,
   type CursorOptions,
   type ExecuteOptions,
   type PerhapsWithRowFactory,
+  type ServerCursorFactory,
   type WithoutRowFactory,
   type WithRowFactory,
 } from '../cursor/options.js';
@@ -26,7 +28,7 @@ import { cancelWithin } from './cancel-safe.js';
 import { chosenParams, openSession } from './connect.js';
 import { CORE, ConnectionCore, type CoreParts } from './connection-core.js';
 import { Handlers, type NoticeHandler } from './handlers.js';
-import { checkIdle, ConnectionInfo } from './info.js';
+import { checkIdle, ConnectionInfo, describeConnection } from './info.js';
 import { AsyncPipeline, runInPipeline, type PipelineOptions } from './pipeline.js';
 import type { NotifiesOptions, Notify, NotifyHandler } from './notifies.js';
 import * as known from './options.js';
@@ -40,19 +42,6 @@ import {
 } from './transaction-settings.js';
 import { TwoPhase, Xid } from './two-phase.js';
 import { commit, reportUncommitted, runUnit } from './unit-of-work.js';
-
-/** Makes the cursors of a connection; a subclass of `AsyncCursor`. */
-export type CursorFactory = new <T>(
-  connection: AsyncConnection<unknown>,
-  options?: CursorOptions<T>,
-) => AsyncCursor<T>;
-
-/** Makes the server-side cursors of a connection; a subclass of `AsyncServerCursor`. */
-export type ServerCursorFactory = new <T>(
-  connection: AsyncConnection<unknown>,
-  name: string,
-  options?: ServerCursorOptions<T>,
-) => AsyncServerCursor<T>;
 
 /** Options of `AsyncConnection.connect()`. */
 export interface ConnectOptions<R = TupleRow> {
@@ -298,7 +287,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   commit(options?: WaitOptions): Promise<void> {
     try {
       if (options !== undefined) known.WAITING.commit.check(options);
-      this.#checkNoBlock('commit');
+      this[CORE].checkNoBlock('commit');
       this.#twoPhase?.checkNone('commit');
     } catch (error) {
       return Promise.reject(error);
@@ -309,7 +298,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   /** Rolls back the open transaction, if there is one. A ROLLBACK that runs is not undone by an abort: then it resolves. */
   async rollback(options: WaitOptions = {}): Promise<void> {
     known.WAITING.rollback.check(options);
-    this.#checkNoBlock('rollback');
+    this[CORE].checkNoBlock('rollback');
     this.#twoPhase?.checkNone('rollback');
     const core = this[CORE];
     await core.command('ROLLBACK', { onlyIf: 'in transaction', signal: options.signal });
@@ -593,26 +582,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
 
   /** As `util.inspect()` prints it: what it is connected to, and its state; never a password. */
   [INSPECT](): string {
-    const { session, returned } = this[CORE];
-    const { host, port, dbname, user, pid } = session.location;
-    const state = returned
-      ? 'returned to its pool'
-      : session.broken
-        ? 'lost'
-        : session.closed
-          ? 'closed'
-          : session.transactionStatus;
-    const pool = session.pool === null ? '' : ` pool='${session.pool}'`;
-    return `<${this.constructor.name} [${state}] host=${host} port=${String(port)} dbname=${dbname} user=${user} pid=${String(pid)}${pool}>`;
-  }
-
-  #checkNoBlock(what: string): void {
-    this[CORE].check();
-    if (this[CORE].blocks.length > 0) {
-      throw new errors.ProgrammingError(
-        `${what}() is not possible inside a transaction block, which ends by itself: use the block's own ${what}()`,
-      );
-    }
+    return describeConnection(this.constructor.name, this[CORE]);
   }
 
   async #set<K extends SettingName>(

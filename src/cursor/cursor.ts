@@ -40,7 +40,7 @@ import {
   type StreamOptions,
 } from './options.js';
 import { Results } from './results.js';
-import { StreamedRows } from './streamed-rows.js';
+import { checkStreamSize, StreamedRows } from './streamed-rows.js';
 
 const NO_OPTIONS: ExecuteOptions = {};
 
@@ -193,7 +193,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
           this.#operation.runs(requests);
         },
         arrived: (results) => {
-          this.#collect(results, returning);
+          if (!this.#closed) this.#results.collect(results, returning);
         },
         signal,
       });
@@ -245,11 +245,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   #openStream(query: Query, params: Params | null | undefined, { size, signal }: StreamOptions): RowStream {
     this.#begin(query);
     try {
-      if (size !== undefined && !(Number.isInteger(size) && size > 0)) {
-        throw new errors.ProgrammingError(
-          `expected the size of stream() to be a positive number, got ${String(size)}`,
-        );
-      }
+      if (size !== undefined) checkStreamSize(size);
       this.reset();
       const bound = this.bind(query, params);
       const request = this.#requestFor(bound, this.honoured(signal === undefined ? {} : { signal }));
@@ -508,19 +504,13 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     this.#operation.begin(query);
   }
 
-  #collect(results: readonly StatementResult[], keep: boolean): void {
-    if (this.#closed) return;
-    if (keep) this.#results.add(results);
-    else this.#results.count(results);
-  }
-
   // --- in a pipeline
 
   /** Sends without waiting: what comes back is there when it is fetched, at the latest. */
   #sendInPipeline(request: StatementRequest, keep: boolean): void {
     this.#arrivals ??= new Arrivals(this.#core);
     this.#arrivals.send(request, (results) => {
-      this.#collect(results, keep);
+      if (!this.#closed) this.#results.collect(results, keep);
     });
   }
 

@@ -1,6 +1,9 @@
 import { ANYTHING, BOOLEAN, FUNCTION_OR_NULL, SIGNAL } from '../options/kinds.js';
 import { KnownOptions } from '../options/known-options.js';
+import type { AsyncConnection } from '../connection/connection.js';
 import type { RowFactory } from '../rows.js';
+import type { AsyncCursor } from './cursor.js';
+import type { AsyncServerCursor, ServerCursorOptions } from './server-cursor.js';
 
 /** Options of a cursor. */
 export interface CursorOptions<R> {
@@ -56,6 +59,19 @@ export interface CopyOptions {
   /** Ends the COPY when it is aborted; the connection stays usable. */
   signal?: AbortSignal | undefined;
 }
+
+/** Makes the cursors of a connection; a subclass of `AsyncCursor`. */
+export type CursorFactory = new <T>(
+  connection: AsyncConnection<unknown>,
+  options?: CursorOptions<T>,
+) => AsyncCursor<T>;
+
+/** Makes the server-side cursors of a connection; a subclass of `AsyncServerCursor`. */
+export type ServerCursorFactory = new <T>(
+  connection: AsyncConnection<unknown>,
+  name: string,
+  options?: ServerCursorOptions<T>,
+) => AsyncServerCursor<T>;
 
 export const CURSOR = new KnownOptions<CursorOptions<unknown>>('new AsyncCursor(connection, options)', {
   rowFactory: FUNCTION_OR_NULL,
