@@ -9,7 +9,7 @@ export default tseslint.config(
       'node_modules',
       'src/errors/sqlstate.ts',
       'src/errors/conditions.ts',
-      'test/package/fixtures',
+      'test/package/bundlers',
     ],
   },
   js.configs.recommended,
@@ -42,6 +42,26 @@ export default tseslint.config(
     },
   },
   {
+    files: ['src/**/*.ts'],
+    rules: {
+      'no-restricted-globals': [
+        'error',
+        ...[
+          'setTimeout',
+          'clearTimeout',
+          'setInterval',
+          'clearInterval',
+          'setImmediate',
+          'clearImmediate',
+        ].map((name) => ({
+          name,
+          message:
+            "Import it from 'node:timers': a sandbox has others (jsdom), or none, or one that stands still (fake timers).",
+        })),
+      ],
+    },
+  },
+  {
     files: ['test/**/*.ts', 'examples/**/*.ts', 'bench/**/*.ts'],
     rules: {
       // Rows without a declared type are `any`; tests look at them anyway.
@@ -60,7 +80,9 @@ export default tseslint.config(
   {
     files: ['**/*.mjs'],
     languageOptions: {
-      globals: { AbortSignal: 'readonly', Buffer: 'readonly', console: 'readonly', process: 'readonly' },
+      globals: Object.fromEntries(
+        ['AbortSignal', 'Buffer', 'console', 'process', 'Temporal', 'URL'].map((name) => [name, 'readonly']),
+      ),
     },
   },
   {

@@ -1,9 +1,8 @@
-import dns from 'node:dns';
-import { isIP } from 'node:net';
 import type { ResolvedConninfo, ResolvedHost } from '../conninfo/index.js';
 import { NOT_ENDED, tracers, type ConnectMessage } from '../diagnostics.js';
 import * as errors from '../errors/index.js';
 import { locate } from '../errors/location.js';
+import { node } from '../node-modules.js';
 import { Session } from '../session/session.js';
 import { DEFAULT_CONNECT_TIMEOUT } from '../session/sign-in.js';
 import { onAbort, systemClock, waitFor } from '../waiting.js';
@@ -224,7 +223,7 @@ class Search {
   async #addressesOf(host: ResolvedHost, signal: AbortSignal): Promise<readonly (string | null)[]> {
     if (host.path !== null) return [null];
     if (host.hostaddr !== null) return [host.hostaddr];
-    if (isIP(host.host) !== 0) return [host.host];
+    if (node.net.isIP(host.host) !== 0) return [host.host];
     return this.#inOrder(await lookUp(host.host, signal));
   }
 
@@ -279,7 +278,7 @@ function plain(
 async function lookUp(host: string, signal: AbortSignal): Promise<string[]> {
   return waitFor<string[]>(
     (resolve, reject) => {
-      dns.lookup(host, { all: true, verbatim: true }, (cause, addresses) => {
+      node.dns.lookup(host, { all: true, verbatim: true }, (cause, addresses) => {
         if (cause === null) {
           resolve(addresses.map(({ address }) => address));
           return;

@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers';
+
 /** A checkout that is reported if the object given out for it is collected. */
 export interface Abandonable<H extends object> {
   /** @internal That object, until it is registered. */

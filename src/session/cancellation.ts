@@ -1,3 +1,4 @@
+import { clearTimeout, setTimeout } from 'node:timers';
 import { sendCancelRequest } from '../wire/cancel-request.js';
 import type { InFlight } from './in-flight.js';
 import type { Reply } from './reply.js';
