@@ -17,8 +17,16 @@ export function oneInstance(index: string, version: string): Plugin {
       build.onLoad({ filter: /./, namespace: 'one-instance' }, () => ({
         resolveDir: process.cwd(),
         contents: `import * as own from './${index}';
-const instance = (globalThis[Symbol.for('usingpg ${version}')] ??= own);
+const instance = (globalThis[Symbol.for('usingpg ${version}')] ??= named(own));
 export const { ${exportedBy(index).join(', ')} } = instance;
+
+// A bundler that is given this file may rename classes, whose names are printed.
+function named(exported) {
+  for (const [name, value] of Object.entries(exported)) {
+    if (typeof value === 'function') Object.defineProperty(value, 'name', { value: name, configurable: true });
+  }
+  return exported;
+}
 `,
       }));
     },

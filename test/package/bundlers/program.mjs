@@ -1,5 +1,6 @@
 // What every bundler is given: a pool, a transaction, COPY, a cancelled statement, and whether classes are known by themselves.
-import { adapters, AsyncConnectionPool, errors, Jsonb, sql } from 'usingpg';
+import { inspect } from 'node:util';
+import { AsyncConnectionPool, errors, Jsonb, sql } from 'usingpg';
 
 export async function program(dsn) {
   const pool = new AsyncConnectionPool(dsn, { minSize: 1 });
@@ -24,7 +25,7 @@ export async function program(dsn) {
     const signal = AbortSignal.timeout(50);
     const stopped = await pool.execute('SELECT pg_sleep(60)', [], { signal }).catch((reason) => reason);
     done.push(String(stopped === signal.reason));
-    done.push(`${adapters.constructor.name} ${AsyncConnectionPool.name}`);
+    done.push(inspect(pool).split(' ')[0]);
   } finally {
     await pool.close();
   }
