@@ -8,7 +8,7 @@ const LAYERS = [
   '^src/(query|types|rows\\.ts|column\\.ts)',
   '^src/session/',
   '^src/wire/',
-  '^src/(conninfo|errors|diagnostics|inspect|linked-list|waiting|iteration|node-modules)',
+  '^src/(conninfo|errors|options|diagnostics|inspect|queues|waiting|iteration|sql-scanner|sql-segments|node-modules)',
 ];
 
 const upward = LAYERS.slice(1).map((layer, i) => ({
@@ -43,10 +43,13 @@ module.exports = {
     },
     {
       name: 'leaves-are-leaves',
-      comment: 'Errors, diagnostics, lists and waiting stand alone; conninfo needs errors only.',
+      comment:
+        'Errors, diagnostics, lists, waiting and the lexer of SQL stand alone; conninfo and options need errors only, and one another.',
       severity: 'error',
-      from: { path: '^src/(errors|diagnostics|conninfo|inspect|linked-list|waiting|iteration|node-modules)' },
-      to: { path: '^src/', pathNot: '^src/(errors/|conninfo/|waiting|node-modules)' },
+      from: {
+        path: '^src/(errors|options|diagnostics|conninfo|inspect|queues|waiting|iteration|sql-scanner|sql-segments|node-modules)',
+      },
+      to: { path: '^src/', pathNot: '^src/(errors/|conninfo/|options/|waiting|sql-scanner|node-modules)' },
     },
     {
       name: 'resource-pool-knows-no-sql',

@@ -1,3 +1,4 @@
+import './supported-node.js';
 export { adapters } from './types/adapters.js';
 export type {
   AdaptContext,
@@ -30,17 +31,11 @@ export {
   type JsonOptions,
 } from './types/wrappers.js';
 export { Column } from './column.js';
-export {
-  AsyncConnection,
-  type ConnectOptions,
-  type WaitOptions,
-  type CursorFactory,
-  type ServerCursorFactory,
-} from './connection/connection.js';
+export { AsyncConnection, type ConnectOptions, type WaitOptions } from './connection/connection.js';
 export { ConnectionInfo, ConnStatus } from './connection/info.js';
-export { IsolationLevel } from './connection/isolation-level.js';
+export { IsolationLevel } from './connection/transaction-settings.js';
 export { AsyncPipeline, type PipelineOptions } from './connection/pipeline.js';
-export type { NoticeHandler } from './connection/notices.js';
+export type { NoticeHandler } from './connection/handlers.js';
 export { Notify, type NotifiesOptions, type NotifyHandler } from './connection/notifies.js';
 export {
   AsyncTransaction,
@@ -49,19 +44,26 @@ export {
   type TransactionOptions,
 } from './connection/transaction.js';
 export { Xid } from './connection/two-phase.js';
-export { conninfoToDict, makeConninfo, type ConninfoParams } from './conninfo/index.js';
+export {
+  conninfoToDict,
+  makeConninfo,
+  type ConninfoParams,
+  type PasswordFunction,
+  type PasswordRequest,
+} from './conninfo/index.js';
 export { AsyncClientCursor } from './cursor/client-cursor.js';
 export { AsyncCopy } from './copy/copy.js';
 export { AsyncCursor } from './cursor/cursor.js';
 export type {
   CopyOptions,
+  CursorFactory,
   CursorOptions,
   ExecuteManyOptions,
   ExecuteOptions,
+  ServerCursorFactory,
   StreamOptions,
 } from './cursor/options.js';
-export { AsyncRawCursor } from './cursor/raw-cursor.js';
-export { AsyncRawServerCursor } from './cursor/raw-server-cursor.js';
+export { AsyncRawCursor, AsyncRawServerCursor } from './cursor/raw-cursors.js';
 export {
   AsyncServerCursor,
   type FetchOptions,
@@ -87,6 +89,7 @@ export type {
 export { errors } from './errors/namespace.js';
 export {
   AsyncConnectionPool,
+  AsyncNullConnectionPool,
   type ExecuteResult,
   type PoolTransactionOptions,
   type ReadyOptions,
@@ -94,7 +97,6 @@ export {
 export type { ConnectOptionsSource, ConninfoSource } from './pool/connection-source.js';
 export type { CheckoutOptions } from './pool/checkouts.js';
 export { Listener, type ListenerEvent, type ListenerOptions } from './listener.js';
-export { AsyncNullConnectionPool } from './pool/null-connection-pool.js';
 export type { PoolOptions } from './pool/options.js';
 export type { RetryOptions } from './pool/retry.js';
 export type { PoolStats } from './pool/statistics.js';

@@ -37,6 +37,8 @@ function named(exported) {
 function exportedBy(path: string): string[] {
   const { statements } = ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.ES2022);
   return statements.flatMap((statement) => {
+    // An import for what it does, such as the check of Node's version.
+    if (ts.isImportDeclaration(statement)) return [];
     if (!ts.isExportDeclaration(statement)) throw new Error(`${path} does more than re-export`);
     const { exportClause, isTypeOnly } = statement;
     if (isTypeOnly || exportClause === undefined || !ts.isNamedExports(exportClause)) return [];

@@ -4,6 +4,8 @@ import { Wrapper } from '../types/wrappers.js';
 import type { AsyncConnection, WaitOptions } from '../connection/connection.js';
 import * as errors from '../errors/index.js';
 import { thrownText } from '../errors/thrown.js';
+import { FUNCTION } from '../options/kinds.js';
+import { KnownOptions } from '../options/known-options.js';
 import type { Adapters, DumpedParam } from '../types/adaptation.js';
 import { compositeOf } from '../types/composite-codec.js';
 import { compositeText, fieldValues } from '../types/composite-fields.js';
@@ -14,7 +16,6 @@ import {
   TypeInfo,
   type TypeInfoOptions,
   type TypeName,
-  type TypeRow,
 } from './type-info.js';
 
 const COMPOSITE_QUERY = `
@@ -22,11 +23,11 @@ const COMPOSITE_QUERY = `
     array(
       SELECT attname::text FROM pg_attribute
       WHERE attrelid = t.typrelid AND attnum > 0 AND NOT attisdropped ORDER BY attnum
-    ) AS field_names,
+    ) AS "fieldNames",
     array(
       SELECT atttypid FROM pg_attribute
       WHERE attrelid = t.typrelid AND attnum > 0 AND NOT attisdropped ORDER BY attnum
-    ) AS field_types
+    ) AS "fieldTypes"
   FROM pg_type t
   WHERE t.oid = to_regtype(%s) AND t.typtype = 'c'`;
 
@@ -63,20 +64,9 @@ export class CompositeInfo extends TypeInfo {
     name: TypeName,
     options: WaitOptions = {},
   ): Promise<CompositeInfo | null> {
-    const row = await fetchType<TypeRow & { readonly field_names: string[]; readonly field_types: number[] }>(
-      conn,
-      name,
-      COMPOSITE_QUERY,
-      options,
-    );
-    if (row === null) return null;
-    const { oid, array_oid: arrayOid, regtype, delimiter } = row;
-    return new CompositeInfo(row.name, oid, arrayOid, {
-      regtype,
-      delimiter,
-      fieldNames: row.field_names,
-      fieldTypes: row.field_types,
-    });
+    type More = { readonly fieldNames: string[]; readonly fieldTypes: number[] };
+    const row = await fetchType<More>(conn, name, COMPOSITE_QUERY, options);
+    return row && new CompositeInfo(row.name, row.oid, row.arrayOid, row);
   }
 }
 
@@ -94,6 +84,12 @@ export interface CompositeOptions<T> {
   /** Gives the values of the fields, in order, of an object of the class `factory` (Psycopg: `make_sequence`). */
   makeSequence?: ((object: T, info: CompositeInfo) => readonly unknown[]) | undefined;
 }
+
+const OPTIONS = new KnownOptions<CompositeOptions<unknown>>('registerComposite(info, context, options)', {
+  factory: FUNCTION,
+  makeObject: FUNCTION,
+  makeSequence: FUNCTION,
+});
 
 /**
  * Loads a composite type as an object with a property for each field, or as `factory` makes it (Psycopg: `register_composite`):
@@ -115,6 +111,7 @@ export function registerComposite<T = Record<string, unknown>>(
   options: CompositeOptions<T> = {},
 ): void {
   const type = checkInfo(info, CompositeInfo, 'registerComposite', 'is there such a composite type?');
+  OPTIONS.check(options);
   const { factory, makeObject, makeSequence } = options;
   const factoryClass = isClass(factory) ? factory : null;
   if (factoryClass === null && makeSequence !== undefined) {

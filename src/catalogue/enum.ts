@@ -7,6 +7,8 @@ import { isPlainObject } from '../types/realm.js';
 import type { Loader } from '../wire/row-decoder.js';
 import type { AsyncConnection, WaitOptions } from '../connection/connection.js';
 import * as errors from '../errors/index.js';
+import { ANYTHING } from '../options/kinds.js';
+import { KnownOptions } from '../options/known-options.js';
 import {
   checkInfo,
   fetchType,
@@ -14,7 +16,6 @@ import {
   TypeInfo,
   type TypeInfoOptions,
   type TypeName,
-  type TypeRow,
 } from './type-info.js';
 
 const ENUM_QUERY = `
@@ -45,10 +46,8 @@ export class EnumInfo extends TypeInfo {
     name: TypeName,
     options: WaitOptions = {},
   ): Promise<EnumInfo | null> {
-    const row = await fetchType<TypeRow & { readonly labels: string[] }>(conn, name, ENUM_QUERY, options);
-    if (row === null) return null;
-    const { oid, array_oid: arrayOid, regtype, delimiter, labels } = row;
-    return new EnumInfo(row.name, oid, arrayOid, labels, { regtype, delimiter });
+    const row = await fetchType<{ readonly labels: string[] }>(conn, name, ENUM_QUERY, options);
+    return row && new EnumInfo(row.name, row.oid, row.arrayOid, row.labels, row);
   }
 
   /** As `TypeInfo.register()`. Labels are also read and written in the binary format. */
@@ -70,6 +69,11 @@ export interface EnumOptions<V> {
   mapping?: Iterable<readonly [value: V, label: string]> | undefined;
 }
 
+const OPTIONS = new KnownOptions<EnumOptions<unknown>>('registerEnum(info, context, options)', {
+  enum: ANYTHING,
+  mapping: ANYTHING,
+});
+
 /**
  * Loads an enum type, and arrays of it, as labels (Psycopg: `register_enum`): on a connection, on a cursor, or with no context on
  * all connections made from now on. Strings and arrays of them can be sent where the server expects the enum. With `enum` or
@@ -86,6 +90,7 @@ export function registerEnum<V>(
   context?: AdaptContext | null,
   options: EnumOptions<V> = {},
 ): void {
+  OPTIONS.check(options);
   const { name, oid, labels } = checkInfo(info, EnumInfo, 'registerEnum', 'is there such an enum type?');
   const adapters = adaptersOf(context);
   const { enum: members, mapping } = options;

@@ -1,5 +1,6 @@
 import * as errors from '../errors/index.js';
 import { CORE, type HasCore } from './connection-core.js';
+import { SYNC } from './options.js';
 import type { PipelineState } from './pipeline-state.js';
 
 /** Options of a pipeline's waits. */
@@ -17,7 +18,7 @@ export interface PipelineOptions {
  * the end of the scope, and so is its error. After a failure, statements up to the next `sync()` raise `PipelineAborted`. In
  * autocommit, those between two `sync()` are a transaction: all of them take effect, or none.
  *
- * What is in flight is bounded. Await `execute()`: when some 1,000 statements, or 1 MiB of them, have not been answered, it resolves
+ * What is in flight is bounded. Await `execute()`: when 1,024 statements, or 1 MiB of them, have not been answered, it resolves
  * only once half of them have been, so that a loop of any length takes a bounded amount of memory and lets others have their turn.
  *
  * @example
@@ -37,7 +38,9 @@ export class AsyncPipeline implements AsyncDisposable {
 
   /** Ends what has been sent so far, and waits for its answers. Rejects with the first error that has not been reported to a caller. */
   async sync(options: PipelineOptions = {}): Promise<void> {
-    if (this.#left) throw new errors.ProgrammingError('the pipeline has been left');
+    SYNC.check(options);
+    if (this.#left)
+      throw new errors.ProgrammingError('the pipeline has been left; begin another with conn.pipeline()');
     await this.#state.sync(options.signal);
   }
 

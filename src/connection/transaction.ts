@@ -1,12 +1,13 @@
 import * as errors from '../errors/index.js';
 import { INSPECT } from '../inspect.js';
+import type { KnownOptions } from '../options/known-options.js';
 import type { ExclusiveLock } from '../session/queue.js';
 import { TransactionStatus } from '../session/status.js';
 import { BatchRun } from './batch-run.js';
 import type { AsyncConnection } from './connection.js';
 import { CORE, type ConnectionCore } from './connection-core.js';
+import { TRANSACTION, TX_COMMIT, TX_ROLLBACK, WITH_TRANSACTION } from './options.js';
 import { Block, checkNesting, SHOWN_STATE, type BlockState } from './open-blocks.js';
-import { beginStatement } from './transaction-settings.js';
 import { commit, nothingCommitted, runUnit } from './unit-of-work.js';
 
 /** Options of a transaction block. */
@@ -49,6 +50,8 @@ export class Rollback extends Error {
     this.transaction = transaction ?? null;
   }
 }
+
+const DONE = Promise.resolve();
 
 /**
  * A transaction block, or a savepoint within one (Psycopg: `AsyncTransaction`). Leaving its scope without `commit()` rolls it
@@ -100,6 +103,7 @@ export class AsyncTransaction implements AsyncDisposable {
    * one. Raises `ConcurrentTransaction` while another block within this one is open.
    */
   async transaction(options?: TransactionOptions): Promise<AsyncTransaction> {
+    TRANSACTION.check(options);
     return new AsyncTransaction(this.connection, options).open(this, options?.signal);
   }
 
@@ -116,6 +120,7 @@ export class AsyncTransaction implements AsyncDisposable {
     fn: (transaction: AsyncTransaction) => Promise<T> | T,
     options?: TransactionOptions,
   ): Promise<T> {
+    WITH_TRANSACTION.checkCall(fn, options);
     return runInTransaction(new AsyncTransaction(this.connection, options), fn, {
       parent: this,
       opening: options?.signal,
@@ -135,7 +140,7 @@ export class AsyncTransaction implements AsyncDisposable {
     checkNesting(core.blocks, this.#block, parent === undefined ? null : parent.#block);
     this.#depth = core.blocks.push(this.#block) - 1;
     try {
-      if (core.pipeline.active) await core.pipeline.sync(signal);
+      if (core.inPipeline) await core.pipeline.sync(signal);
       await core.session.exclusively((lock, status) => this.#begin(lock, status, signal), signal);
       return this;
     } catch (error) {
@@ -145,10 +150,11 @@ export class AsyncTransaction implements AsyncDisposable {
     }
   }
 
-  /** @internal Opens the block for `run()`: what its callback calls is inside, and nothing else. */
-  openForCallback(parent?: AsyncTransaction, signal?: AbortSignal): Promise<this> {
+  /** @internal Opens the block for `run()`. `hasContext`: what its callback calls is inside, and nothing else. */
+  openForCallback({ parent, opening, hasContext = true }: BlockOptions): Promise<this> {
     this.#block.hasCallback = true;
-    return this.open(parent, signal);
+    this.#block.hasContext = hasContext;
+    return this.open(parent, opening);
   }
 
   async #begin(
@@ -162,7 +168,7 @@ export class AsyncTransaction implements AsyncDisposable {
     if (!this.#outermost) block.savepointName ??= `_pg3_${String(this.#depth + 1)}`;
     this.#wroteBefore = core.record.wrote;
     try {
-      if (this.#outermost) await core.command(beginStatement(core.settings), { lock, signal });
+      if (this.#outermost) await core.command(core.settings.begin, { lock, signal });
       if (block.savepointName !== null)
         await core.command(`SAVEPOINT ${quoteIdentifier(block.savepointName)}`, { lock, signal });
       signal?.throwIfAborted();
@@ -184,7 +190,7 @@ export class AsyncTransaction implements AsyncDisposable {
    * had committed already.
    */
   commit(options: TransactionEndOptions = {}): Promise<void> {
-    return this.#end(this.#forceRollback ? 'rollback' : 'commit', options);
+    return this.#end(this.#forceRollback ? 'rollback' : 'commit', options, TX_COMMIT);
   }
 
   /**
@@ -192,7 +198,7 @@ export class AsyncTransaction implements AsyncDisposable {
    * leaves the block open if its end has not been sent.
    */
   rollback(options: TransactionEndOptions = {}): Promise<void> {
-    return this.#end('rollback', options);
+    return this.#end('rollback', options, TX_ROLLBACK);
   }
 
   /** Rolls back unless the block has been ended. A COPY or a stream that has been begun in it, and not been left, is ended before. */
@@ -214,9 +220,9 @@ export class AsyncTransaction implements AsyncDisposable {
   }
 
   /** @internal Commits what the callback has left open, or waits for the end that it has begun. */
-  async finish(signal: AbortSignal | undefined): Promise<void> {
-    if (this.#block.state === 'ending') await this.#ending;
-    else if (this.#block.state === 'active') await this.commit(signal === undefined ? {} : { signal });
+  finish(signal: AbortSignal | undefined): Promise<void> {
+    if (this.#block.state === 'active') return this.commit({ signal });
+    return (this.#block.state === 'ending' ? this.#ending : null) ?? DONE;
   }
 
   /** @internal Rolls back what a callback that threw has left open. */
@@ -234,7 +240,22 @@ export class AsyncTransaction implements AsyncDisposable {
     if (this.#block.isOpen && !this.#core.usable) this.#close('rolled back');
   }
 
-  async #end(action: 'commit' | 'rollback', { signal }: TransactionEndOptions): Promise<void> {
+  #end(
+    action: 'commit' | 'rollback',
+    options: TransactionEndOptions,
+    known: KnownOptions<TransactionEndOptions>,
+  ): Promise<void> {
+    try {
+      known.check(options);
+      this.#checkMayEnd(action, options.signal);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    this.#block.state = 'ending';
+    return (this.#ending = this.#settle(action, options.signal));
+  }
+
+  #checkMayEnd(action: 'commit' | 'rollback', signal: AbortSignal | undefined): void {
     const core = this.#core;
     core.check();
     signal?.throwIfAborted();
@@ -243,9 +264,6 @@ export class AsyncTransaction implements AsyncDisposable {
     core.session.checkNoExchange();
     if (action === 'commit' && this.#outermost) BatchRun.checkNone(core);
     this.#checkOrder(action);
-    this.#block.state = 'ending';
-    this.#ending = this.#settle(action, signal);
-    await this.#ending;
   }
 
   /** Ends the block, whose state is what the server has answered. */
@@ -254,7 +272,7 @@ export class AsyncTransaction implements AsyncDisposable {
     let begun = false;
     try {
       if (action === 'commit') {
-        if (core.pipeline.active) await this.#syncOrUndo(signal);
+        if (core.inPipeline) await this.#syncOrUndo(signal);
         await core.session.exclusively((lock) => {
           begun = true;
           return this.#commit(lock, signal);
@@ -365,18 +383,20 @@ export interface BlockOptions {
   readonly opening: AbortSignal | undefined;
   /** Gives up committing it. */
   readonly commit?: AbortSignal | undefined;
+  /** Whether its callback needs an asynchronous context, since others hold the connection as well. @default true */
+  readonly hasContext?: boolean;
 }
 
 /** Runs `fn` in a block: committed when it returns, rolled back when it throws. */
 export async function runInTransaction<T>(
   transaction: AsyncTransaction,
   fn: (transaction: AsyncTransaction) => Promise<T> | T,
-  { parent, opening, commit: signal }: BlockOptions,
+  options: BlockOptions,
 ): Promise<T> {
-  await transaction.openForCallback(parent, opening);
+  await transaction.openForCallback(options);
   try {
     return await runUnit(transaction.connection[CORE], () => transaction.run(() => fn(transaction)), {
-      commit: () => transaction.finish(signal),
+      commit: () => transaction.finish(options.commit),
       undo: () => transaction.abandon(),
     });
   } catch (error) {

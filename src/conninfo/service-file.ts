@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import * as errors from '../errors/index.js';
 import { node } from '../node-modules.js';
-import { checkName } from './parameters.js';
+import { checkName } from './parameter-names.js';
 
 /**
  * The parameters of a service: from the file named in `file`, else from `~/.pg_service.conf`, else from `pg_service.conf` in the

@@ -1,8 +1,11 @@
 import type { AsyncConnection, WaitOptions } from '../connection/connection.js';
-import { runOnLent } from '../connection/checkout.js';
-import type { AsyncTransaction } from '../connection/transaction.js';
+import { CORE } from '../connection/connection-core.js';
+import { CONTEXTS_ARE_FREE } from '../connection/open-blocks.js';
+import { AsyncTransaction, runInTransaction } from '../connection/transaction.js';
+import { runUnit } from '../connection/unit-of-work.js';
 import * as errors from '../errors/index.js';
 import { INSPECT, type Inspect } from '../inspect.js';
+import { boundedMap } from '../iteration.js';
 import type { Query } from '../query/binding.js';
 import type { Params } from '../query/placeholders.js';
 import type {
@@ -15,10 +18,18 @@ import type { TupleRow } from '../rows.js';
 import { systemClock } from '../waiting.js';
 import { Checkouts, type CheckoutOptions } from './checkouts.js';
 import { checkSource, ConnectionSource, type ConninfoSource } from './connection-source.js';
-import { boundedMap } from './map.js';
+import { checkKind, SECONDS } from '../options/kinds.js';
+import type { KnownOptions } from '../options/known-options.js';
 import {
-  checkSeconds,
-  checkSignal,
+  CHECK,
+  CONNECTION,
+  EXECUTE,
+  GETCONN,
+  MAP,
+  OPEN,
+  WAIT,
+  WITH_CONNECTION,
+  WITH_TRANSACTION,
   resolvePoolOptions,
   resolveSizes,
   type PoolOptions,
@@ -26,16 +37,16 @@ import {
 } from './options.js';
 import { PoolEvents } from './pool-events.js';
 import { ResourcePool } from './resource-pool.js';
+import { keepingStrategy, nullStrategy, type PoolStrategy } from './resources.js';
 import {
-  attemptTransaction,
+  isTransient,
+  MayRetry,
   resolveRetryOptions,
   retrying,
-  type MayRetry,
   type OwnSettings,
   type RetryOptions,
 } from './retry.js';
 import type { PoolStats } from './statistics.js';
-import { keepingStrategy, STRATEGY, type PoolStrategy } from './strategy.js';
 
 /** Options of `pool.wait()`. */
 export interface ReadyOptions {
@@ -57,6 +68,9 @@ export interface ExecuteResult<T> {
 
 /** Options of `pool.withTransaction()`. */
 export interface PoolTransactionOptions extends CheckoutOptions, RetryOptions {}
+
+/** The strategy of a pool, by which a subclass has another. @internal */
+export const STRATEGY: unique symbol = Symbol('usingpg.poolStrategy');
 
 const OPEN_TIMEOUT = 30;
 const CLOSE_TIMEOUT = 5;
@@ -187,7 +201,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    * connections are there, or rejects like `wait()` after `timeout` seconds (30), or with the reason of `signal`.
    */
   async open(options: { wait?: boolean | undefined } & ReadyOptions = {}): Promise<void> {
-    checkSignal(options.signal);
+    OPEN.check(options);
     options.signal?.throwIfAborted();
     if (this.#pool.state === 'closed') {
       throw new errors.PoolClosed(
@@ -195,7 +209,8 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
       );
     }
     this.#pool.open();
-    if (options.wait === true) await this.wait(options);
+    const { wait, ...ready } = options;
+    if (wait === true) await this.wait(ready);
   }
 
   /**
@@ -203,9 +218,9 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    * last connection error as its cause; an abort of the `signal` rejects with its reason and leaves the pool as it is.
    */
   async wait(options: number | ReadyOptions = {}): Promise<void> {
-    const { timeout = OPEN_TIMEOUT, signal } = typeof options === 'number' ? { timeout: options } : options;
-    checkSeconds('timeout', timeout);
-    checkSignal(signal);
+    const ready = typeof options === 'number' ? { timeout: options } : options;
+    WAIT.check(ready);
+    const { timeout = OPEN_TIMEOUT, signal } = ready;
     try {
       await this.#pool.waitReady(timeout, signal);
     } catch (error) {
@@ -219,7 +234,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    * when they come back, or after `timeout` seconds. Resolves when all are closed.
    */
   async close(timeout: number = CLOSE_TIMEOUT): Promise<void> {
-    checkSeconds('timeout', timeout);
+    checkKind('timeout', timeout, SECONDS);
     await this.#pool.close(timeout);
   }
 
@@ -234,8 +249,9 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    * Takes a connection for the current scope, which gives it back; uncommitted work is rolled back then. Raises `PoolTimeout` after
    * `timeout` seconds, `TooManyRequests` if `maxWaiting` requests wait already, and `PoolClosed`.
    */
-  connection(options: CheckoutOptions = {}): Promise<AsyncConnection<R>> {
-    return this.#checkouts.checkout(options);
+  async connection(options?: CheckoutOptions): Promise<AsyncConnection<R>> {
+    CONNECTION.check(options);
+    return this.#checkouts.take(options);
   }
 
   /**
@@ -245,23 +261,25 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    */
   withConnection<T>(
     fn: (connection: AsyncConnection<R>) => Promise<T> | T,
-    options: CheckoutOptions = {},
+    options?: CheckoutOptions,
   ): Promise<T> {
-    return this.#using(fn, options, {});
+    return this.#using(WITH_CONNECTION, fn, options, undefined);
   }
 
   async #using<T>(
+    known: KnownOptions<CheckoutOptions>,
     fn: (connection: AsyncConnection<R>) => Promise<T> | T,
-    options: CheckoutOptions,
-    commit: WaitOptions,
+    options: CheckoutOptions | undefined,
+    commit: WaitOptions | undefined,
   ): Promise<T> {
-    const connection = await this.#checkouts.checkout(options);
-    return runOnLent(
-      connection,
-      () => this.#checkouts.asHolder(connection, () => fn(connection)),
-      () => connection.commit(commit),
-      (failed) => this.#checkouts.giveBack(connection, failed),
-    );
+    // The usual call asks nothing more.
+    if (typeof fn !== 'function' || options !== undefined) known.checkCall(fn, options);
+    const connection = await this.#checkouts.take(options);
+    return runUnit(connection[CORE], () => this.#checkouts.asHolder(connection, () => fn(connection)), {
+      commit: () => connection.commit(commit),
+      undo: () => this.#checkouts.giveBack(connection, true),
+      done: () => this.#checkouts.giveBack(connection),
+    });
   }
 
   /**
@@ -298,6 +316,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     fn: (connection: AsyncConnection<R>, transaction: AsyncTransaction) => Promise<T> | T,
     options: PoolTransactionOptions = {},
   ): Promise<T> {
+    WITH_TRANSACTION.checkCall(fn, options);
     const { retries, settings } = resolveRetryOptions(options);
     const { signal } = options;
     return retrying(() => this.#attempt(fn, settings, options), {
@@ -314,17 +333,24 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   /** One attempt of `withTransaction()`. */
   async #attempt<T>(
     fn: (connection: AsyncConnection<R>, transaction: AsyncTransaction) => Promise<T> | T,
-    settings: OwnSettings,
+    { isolationLevel, readOnly, deferrable }: OwnSettings,
     options: CheckoutOptions,
   ): Promise<T | MayRetry> {
-    const connection = await this.#checkouts.checkout(options);
+    const connection = await this.#checkouts.take(options);
     try {
-      return await attemptTransaction(
-        connection,
+      // These settings are the lent connection's, and end with it.
+      if (isolationLevel !== undefined) await connection.setIsolationLevel(isolationLevel);
+      if (readOnly !== undefined) await connection.setReadOnly(readOnly);
+      if (deferrable !== undefined) await connection.setDeferrable(deferrable);
+      return await runInTransaction(
+        new AsyncTransaction(connection as AsyncConnection<never>),
         (transaction) => this.#checkouts.asHolder(connection, () => fn(connection, transaction)),
-        settings,
-        options.signal,
+        // Whoever has the connection, which was lent for this callback alone, is inside the block.
+        { opening: options.signal, hasContext: CONTEXTS_ARE_FREE || this.#checkouts.watchesTasks },
       );
+    } catch (error) {
+      if (isTransient(error) && !connection[CORE].record.committed) return new MayRetry(error);
+      throw error;
     } finally {
       // Work that is uncommitted by now was left uncommitted on purpose.
       await this.#checkouts.giveBack(connection, true);
@@ -332,8 +358,10 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   }
 
   /** Takes a connection that has to be given back with `putconn()`, on every path. Raises what `connection()` raises. */
-  getconn(options: CheckoutOptions | number = {}): Promise<AsyncConnection<R>> {
-    return this.#checkouts.checkout(typeof options === 'number' ? { timeout: options } : options);
+  async getconn(options?: CheckoutOptions | number): Promise<AsyncConnection<R>> {
+    const given = typeof options === 'number' ? { timeout: options } : options;
+    GETCONN.check(given);
+    return this.#checkouts.take(given);
   }
 
   /** Gives a connection back. Raises `ProgrammingError` for one that is not lent out by this pool. */
@@ -372,16 +400,17 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   execute<T>(
     query: Query,
     params?: Params | null,
-    options: CheckoutOptions & CursorOptions<T> = {},
+    options?: CheckoutOptions & CursorOptions<T>,
   ): Promise<ExecuteResult<T | R>> {
-    const { rowFactory, ...checkout } = options;
-    const waiting: WaitOptions = checkout.signal === undefined ? {} : { signal: checkout.signal };
     const run = async (connection: AsyncConnection<R>): Promise<ExecuteResult<T | R>> => {
-      const cursor = await connection.execute(query, params, { rowFactory, ...waiting });
+      const { rowFactory, signal } = options ?? {};
+      const cursor = await (rowFactory === undefined
+        ? connection.execute(query, params, signal === undefined ? undefined : { signal })
+        : connection.execute<T>(query, params, { rowFactory, signal }));
       const { description, rowcount, statusmessage } = cursor;
       return { rows: description === null ? [] : await cursor.fetchall(), rowcount, statusmessage };
     };
-    return this.#using(run, checkout, waiting);
+    return this.#using(EXECUTE, run, options, { signal: options?.signal });
   }
 
   /**
@@ -398,17 +427,16 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    *   await conn.execute('UPDATE city SET name = %s WHERE id = %s', [await page.text(), id], { signal });
    * });
    */
-  map<I, O>(
+  async map<I, O>(
     items: Iterable<I> | AsyncIterable<I>,
     fn: (connection: AsyncConnection<R>, item: I, index: number, job: { signal: AbortSignal }) => Promise<O>,
     options: { concurrency?: number | undefined; signal?: AbortSignal | undefined } = {},
   ): Promise<O[]> {
+    MAP.checkCall(fn, options);
     const { concurrency = this.maxSize, signal } = options;
     if (options.concurrency === undefined && concurrency === 0) {
-      return Promise.reject(
-        new errors.ProgrammingError(
-          `the pool '${this.name}' has no maxSize, so map() has to be given a \`concurrency\``,
-        ),
+      throw new errors.ProgrammingError(
+        `the pool '${this.name}' has no maxSize, so map() has to be given a \`concurrency\``,
       );
     }
     return boundedMap(
@@ -433,7 +461,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    * `signal` ends the wait, not the checks that have begun.
    */
   async check(options: WaitOptions = {}): Promise<void> {
-    checkSignal(options.signal);
+    CHECK.check(options);
     await this.#pool.checkIdle(
       (connection) => AsyncConnectionPool.checkConnection(connection),
       options.signal,
@@ -491,5 +519,25 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     } catch (error) {
       this.#events.reconnectFailedFailed(error);
     }
+  }
+}
+
+/**
+ * A pool that keeps no idle connections (psycopg_pool: `AsyncNullConnectionPool`), as wanted before a pooler such
+ * as PgBouncer: it bounds how many there are at once, and has all that a pool has. Each checkout connects, and rejects with the
+ * error if that fails; a connection that comes back is given to a waiting request, else closed.
+ *
+ * `minSize` has to be 0, `maxSize` is unlimited if it is 0 or not given. `wait()` makes one connection to see that it can be
+ * made, `check()` has nothing to check, `closeReturns`, `maxIdle`,
+ * `numWorkers` have no effect, `reconnectTimeout` and `reconnectFailed` concern `wait()` only.
+ *
+ * @example
+ * await using pool = new AsyncNullConnectionPool('postgresql://pgbouncer:6432/app', { maxSize: 20 });
+ * await pool.wait();
+ */
+export class AsyncNullConnectionPool<R = TupleRow> extends AsyncConnectionPool<R> {
+  /** @internal */
+  override get [STRATEGY](): PoolStrategy {
+    return nullStrategy;
   }
 }

@@ -1,9 +1,10 @@
-import { checkConnectOptions, describeKind } from '../connection/connect-options.js';
+import { POOL_CONNECT } from '../connection/options.js';
 import { AsyncConnection, POOL_NAME, type ConnectOptions } from '../connection/connection.js';
-import { dropConnection, isAlive, onLost, setKeepsProcessAlive } from '../connection/checkout.js';
-import { conninfoToDict, connectTimeout, type ConninfoParams } from '../conninfo/index.js';
+import { CORE, isAlive } from '../connection/connection-core.js';
+import { connectTimeout, readConninfo, type ConninfoParams } from '../conninfo/index.js';
 import * as errors from '../errors/index.js';
 import { DEFAULT_CONNECT_TIMEOUT } from '../session/sign-in.js';
+import { describeKind } from '../options/kinds.js';
 import { TransactionStatus } from '../session/status.js';
 import { waitFor } from '../waiting.js';
 import type { ResourceSource } from './resources.js';
@@ -41,7 +42,7 @@ export interface ConnectionSourceOptions<R> {
  * limit, or leave a transaction open for the next borrower.
  */
 export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
-  readonly isAlive = isAlive<R>;
+  readonly isAlive = isAlive;
   /** Asks whether a connection works; null: connections are not checked. The caller limits the time. */
   readonly check: ((connection: AsyncConnection<R>) => Promise<void>) | null;
   /** Whether connections are cleaned up when they come back. */
@@ -73,7 +74,7 @@ export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
     let options = connectOptions;
     if (typeof options === 'function') {
       options = await waitFor(Promise.resolve(options()), { signal });
-      checkConnectOptions(options);
+      POOL_CONNECT.check(options);
     }
     return Class.connect<R>(conninfo, { ...options, signal, [POOL_NAME]: name });
   }
@@ -95,10 +96,11 @@ export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
       });
       checkLeft('configure', connection);
     }
-    onLost(connection, () => {
+    const { session } = connection[CORE];
+    session.onLost(() => {
       this.#lost(connection);
     });
-    if (allowExitOnIdle) setKeepsProcessAlive(connection, false);
+    if (allowExitOnIdle) session.setKeepsProcessAlive(false);
   }
 
   destroy(connection: AsyncConnection<R>): Promise<void> {
@@ -106,7 +108,7 @@ export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
   }
 
   abandon(connection: AsyncConnection<R>): void {
-    dropConnection(connection);
+    connection[CORE].session.drop();
   }
 
   /** Has `reset` clean a connection up, while its return is awaited. */
@@ -116,7 +118,7 @@ export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
       seconds: checkTimeout === 0 ? Infinity : checkTimeout,
       late: () => {
         // A server that does not answer would not answer a Terminate either.
-        dropConnection(connection);
+        connection[CORE].session.drop();
         throw new errors.OperationalError(
           `it took longer than ${String(checkTimeout)} seconds (checkTimeout)`,
         );
@@ -146,8 +148,7 @@ function checkLeft<R>(hook: string, connection: AsyncConnection<R>): void {
 export function checkSource(conninfo: unknown): void {
   if (typeof conninfo === 'function') return;
   checkParameters(conninfo);
-  if (typeof conninfo === 'string') conninfoToDict(conninfo);
-  else conninfoToDict('', conninfo);
+  readConninfo(conninfo);
 }
 
 /** Refuses a value that is neither a connection string nor parameters: it would silently mean the default server. */

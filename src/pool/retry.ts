@@ -1,11 +1,6 @@
-import type { AsyncConnection } from '../connection/connection.js';
-import { mayHaveCommitted, runBlock } from '../connection/checkout.js';
-import type { AsyncTransaction } from '../connection/transaction.js';
-import { checkSetting } from '../connection/transaction-settings.js';
-import type { IsolationLevel } from '../connection/isolation-level.js';
+import { checkSetting, type IsolationLevel } from '../connection/transaction-settings.js';
 import * as errors from '../errors/index.js';
 import { pause, type Clock } from '../waiting.js';
-import { checkWhole } from './options.js';
 
 /** How `pool.withTransaction()` runs its transaction. */
 export interface RetryOptions {
@@ -27,25 +22,9 @@ const DEFAULT_RETRIES = 5;
 const FIRST_PAUSE = 0.01;
 const LONGEST_PAUSE = 1;
 
-const KNOWN: ReadonlySet<string> = new Set([
-  'isolationLevel',
-  'readOnly',
-  'deferrable',
-  'retries',
-  'timeout',
-  'signal',
-]);
-
-/** Takes the options apart. Raises `ProgrammingError` for one that is unknown or has a value it can't have. */
+/** Takes the options apart. Raises `ProgrammingError` for an isolation level that there is not. */
 export function resolveRetryOptions(options: RetryOptions): { retries: number; settings: OwnSettings } {
-  for (const name of Object.keys(options)) {
-    if (KNOWN.has(name)) continue;
-    throw new errors.ProgrammingError(
-      `unknown option \`${name}\` of withTransaction(); the options are ${[...KNOWN].join(', ')}`,
-    );
-  }
   const { retries = DEFAULT_RETRIES } = options;
-  checkWhole('retries', retries, 0);
   const settings: OwnSettings = {};
   for (const name of ['isolationLevel', 'readOnly', 'deferrable'] as const) {
     const value = options[name];
@@ -71,28 +50,6 @@ export class MayRetry {
 
   constructor(error: unknown) {
     this.error = error;
-  }
-}
-
-/**
- * Runs `body` in a transaction block of `connection`, which was lent for it alone. Resolves as `conn.withTransaction()` does, and
- * with a `MayRetry` if the same again may succeed.
- */
-export async function attemptTransaction<R, T>(
-  connection: AsyncConnection<R>,
-  body: (transaction: AsyncTransaction) => Promise<T> | T,
-  { isolationLevel, readOnly, deferrable }: OwnSettings,
-  signal: AbortSignal | undefined,
-): Promise<T | MayRetry> {
-  // These settings are the lent connection's, and end with it.
-  if (isolationLevel !== undefined) await connection.setIsolationLevel(isolationLevel);
-  if (readOnly !== undefined) await connection.setReadOnly(readOnly);
-  if (deferrable !== undefined) await connection.setDeferrable(deferrable);
-  try {
-    return await runBlock(connection, body, signal);
-  } catch (error) {
-    if (isTransient(error) && !mayHaveCommitted(connection)) return new MayRetry(error);
-    throw error;
   }
 }
 

@@ -13,13 +13,7 @@ import { StatementEntry, SyncEntry, type ExclusiveLock, type Turn } from './queu
 import type { StatementReply } from './reply.js';
 import { RowStream } from './row-stream.js';
 import { busyWithExchange, canceled, notInPipeline } from './statement-errors.js';
-import {
-  canBePipelined,
-  keepsTransactionStatus,
-  ROLLBACK,
-  type StatementRequest,
-  type StatementResult,
-} from './statement.js';
+import { canBePipelined, ROLLBACK, type StatementRequest, type StatementResult } from './statement.js';
 import { PipelineStatus, TransactionStatus } from './status.js';
 
 export type { SessionUser } from './backend-connection.js';
@@ -98,7 +92,7 @@ export class Session extends BackendConnection {
     if (signal?.aborted === true) return Promise.reject(signal.reason as unknown);
     return new Promise((resolve, reject) => {
       const pipelined = this.#inPipeline && lock === undefined && canBePipelined(request);
-      const entry = new StatementEntry(request, keepsTransactionStatus(request), pipelined, resolve, reject);
+      const entry = new StatementEntry(request, pipelined, resolve, reject);
       if (signal !== undefined) {
         const unlisten = onAbort(signal, () => {
           this.#giveUp(entry, signal.reason);

@@ -2,7 +2,7 @@ import type { Field } from '../wire/backend-messages.js';
 import type { RowDecoder, RowDecoderSource } from '../wire/row-decoder.js';
 import type { Exchange } from './exchange.js';
 import type { PreparePolicy } from './prepared-statements.js';
-import { controlsTransaction, isSingleStatement, leavesTransactionAlone } from './statement-text.js';
+import { controlsTransaction } from './statement-text.js';
 
 /** A parameter as it is sent: its text (null for NULL) and the oid of its type (0: the server decides). */
 export interface SentParam {
@@ -36,6 +36,8 @@ export interface StatementRequest {
   readonly outcomeMatters?: boolean;
   /** No statement, but a portal to be described, in a result without a tag, or closed, which is no error if it is not there. */
   readonly portal?: { readonly act: 'describe' | 'close'; readonly name: string };
+  /** The placeholders of `$1` …, as the query of the caller has them, where they have names. */
+  readonly parameterNames?: readonly string[] | null | undefined;
   /** The text with `$1` … in place of values, or what makes it, where `text` has values in it that are for the server only. */
   readonly shown?: ShownQuery | undefined;
   /** Called just before it rejects, with the results of its executions before the one that it has failed at. */
@@ -55,11 +57,11 @@ export interface StatementResult {
   readonly tag: string | null;
 }
 
-/** Whether a statement certainly leaves the transaction as it is, so that others may be sent behind it before it is answered. */
-export function keepsTransactionStatus({ text, executions, signal }: StatementRequest): boolean {
-  // Behind one that may be cancelled nothing is sent that the request could hit.
-  if (signal !== undefined || !leavesTransactionAlone(text)) return false;
-  return executions === null ? isSingleStatement(text) : executions.length === 1;
+/** The number at the end of a tag such as `UPDATE 3`, or null if there is none. */
+export function affectedRows(tag: string | null): number | null {
+  if (tag === null) return null;
+  const last = tag.slice(tag.lastIndexOf(' ') + 1);
+  return /^\d+$/.test(last) ? Number(last) : null;
 }
 
 /** Whether a statement may be sent in a pipeline, without waiting for what is before it. */

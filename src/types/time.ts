@@ -1,12 +1,21 @@
 import { fixed, malformed, type Codec } from './codec.js';
 import { parseTime, zoneMissing } from './date-parse.js';
 import { DAY, offsetText, readInt64, timeText } from './date-text.js';
-import { endOfClock, readOffset } from './iso-bytes.js';
+import { endOfClock, endOfOffset } from './iso-bytes.js';
 
 function clockText(type: string, bytes: Buffer, start: number): string {
   const microseconds = readInt64(bytes, start);
   if (microseconds < 0 || microseconds > DAY) throw malformed(type, 'it is out of range');
   return timeText(Number(microseconds));
+}
+
+const MIDNIGHT = '24:00:00';
+
+function endOfTime(bytes: Buffer, start: number, end: number): number {
+  const at = endOfClock(bytes, start, end);
+  if (at >= 0) return at;
+  const last = start + MIDNIGHT.length;
+  return last <= end && bytes.latin1Slice(start, last) === MIDNIGHT ? last : -1;
 }
 
 const readText: Codec['readText'] = (bytes, start, end) => bytes.latin1Slice(start, end);
@@ -16,7 +25,7 @@ const readTime = fixed('time', 8, (bytes, start) => clockText('time', bytes, sta
 /** time, as ISO 8601 text. */
 export const time: Codec = {
   readText,
-  isText: (bytes, start, end) => endOfClock(bytes, start, end, 24) === end,
+  endOfText: endOfTime,
   readBinary: readTime,
   textToBinary: (text, out, place) => {
     out.int64(parseTime(text, 'time', place).microseconds);
@@ -36,10 +45,7 @@ const readTimetz = fixed('timetz', 12, (bytes, start) => {
 /** timetz, as ISO 8601 text. */
 export const timetz: Codec = {
   readText,
-  isText: (bytes, start, end) => {
-    const at = endOfClock(bytes, start, end, 24);
-    return at >= 0 && !Number.isNaN(readOffset(bytes, at, end));
-  },
+  endOfText: (bytes, start, end) => endOfOffset(bytes, endOfTime(bytes, start, end), end),
   readBinary: readTimetz,
   textToBinary: (text, out, place) => {
     const { microseconds, offset } = parseTime(text, 'timetz', place);

@@ -40,6 +40,8 @@ export class Engine {
   #instance: { readonly sql: EngineInstance; readonly stream: EngineStream } | null = null;
   #sent = 0;
   #written = 0;
+  /** Whether each query handed over has reached the socket: what is written to it now comes after them. A field, since each statement asks. */
+  allWritten = true;
   #closed = false;
 
   /** Loads postgres.js. To be awaited before the first engine is made. */
@@ -57,11 +59,6 @@ export class Engine {
     this.#onWritten = onWritten;
   }
 
-  /** Whether each query handed over has reached the socket: what is written to it now comes after them. */
-  get allWritten(): boolean {
-    return this.#written === this.#sent;
-  }
-
   /** Starts up. An empty query is what makes postgres.js connect; its stream answers it, so that it costs the session nothing. */
   start(): void {
     const instance = this.#make(false, () => {
@@ -77,6 +74,7 @@ export class Engine {
   query(text: string): void {
     if (this.#closed) return;
     this.#sent++;
+    this.allWritten = false;
     this.#instance ??= this.#make(true, () => undefined);
     run(this.#instance.sql, text);
   }
@@ -87,7 +85,8 @@ export class Engine {
       onBegun,
       onQueriesWritten: (count) => {
         this.#written += count;
-        if (this.#written === this.#sent) this.#onWritten();
+        this.allWritten = this.#written === this.#sent;
+        if (this.allWritten) this.#onWritten();
       },
     });
     const sql = makeInstance!(isolatedOptions(this.#login, stream)) as unknown as EngineInstance;

@@ -34,6 +34,7 @@ test.each<[string, Record<string, string> | null]>([
   ],
   ['/* from stdin (format csv) /* nested */ */ COPY t -- from stdin csv\n FROM STDIN', {}],
   ['COPY "to stdout csv" TO STDOUT', {}],
+  ['COPY "a"" to stdout csv" TO STDOUT (FORMAT csv) -- and no line break', { format: 'csv' }],
   ["COPY t FROM STDIN (NULL E'\\\\N')", { null: '\\N' }],
   ["COPY t FROM STDIN (FORMAT E'\\x63s\\166')", { format: 'csv' }],
   ["COPY t FROM STDIN (FORMAT E'\\u0063s\\U00000076')", { format: 'csv' }],
@@ -49,8 +50,18 @@ test.each<[string, Record<string, string> | null]>([
   ['COPY t FROM STDIN /* unfinished', null],
   ['', null],
 ])('the options of %s', (statement, options) => {
-  const found = copyOptions(statement);
+  const found = copyOptions(statement, false);
   expect(found === null ? null : Object.fromEntries(found)).toEqual(options);
+});
+
+test('strings have escapes where standard_conforming_strings is off', () => {
+  const statement = String.raw`COPY t FROM STDIN (FORMAT 'c\163v', NULL '\N', DELIMITER '\'')`;
+  expect([...copyOptions(statement, true)!]).toEqual([
+    ['format', 'csv'],
+    ['null', 'N'],
+    ['delimiter', "'"],
+  ]);
+  expect(copyOptions(statement, false)).toBeNull();
 });
 
 test.each([
@@ -60,7 +71,7 @@ test.each([
   ["COPY t FROM STDIN (DELIMITER ';') ; SELECT 1", "COPY t FROM STDIN (DELIMITER ';') "],
   ['SELECT 1; COPY t FROM STDIN', 'SELECT 1'],
 ])('the first of several statements in %s', (text, first) => {
-  expect(firstOfSeveral(text)).toBe(first);
+  expect(firstOfSeveral(text, false)).toBe(first);
 });
 
 test.each<[string, (mega: number) => string]>([
@@ -79,8 +90,8 @@ test.each<[string, (mega: number) => string]>([
   const cost = (size: number): number => {
     const statement = statementOf(size);
     const start = performance.now();
-    copyOptions(statement);
-    firstOfSeveral(statement);
+    copyOptions(statement, false);
+    firstOfSeveral(statement, false);
     return performance.now() - start;
   };
   cost(10_000);

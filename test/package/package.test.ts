@@ -341,6 +341,22 @@ for (const [, name] of (stack + settings).matchAll(/at (\\S+) \\(\\S+usingpg/g))
   );
 });
 
+test.each([
+  ['an ES module', 'module', "await import('usingpg')"],
+  ['a CommonJS module', 'commonjs', "require('usingpg')"],
+])('%s that imports it on a Node below 20 is told so', { timeout: 2 * MINUTE }, async (_kind, type, load) => {
+  const project = await install(`old-node-${type}`, { type });
+  await writeFile(
+    join(project, 'index.js'),
+    `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '18.20.8' } });
+${load};
+`,
+  );
+  await expect(node(project, 'index.js')).rejects.toThrow(
+    'Error: usingpg needs Node.js 20 or later, and this is Node.js 18.20.8',
+  );
+});
+
 // Measured, packed: the code 160 kB in each of two formats, as it can be read; its source maps 115 kB each; the source that they lead
 // to 315 kB; declarations and text 70 kB. A bundle takes 640 kB of it, or 330 kB minified.
 test('the package stays within 1,000 kB packed, of which two thirds are there for those who read and debug it', () => {
