@@ -89,7 +89,11 @@ export async function boundedMap<I, O>(
   const results: O[] = [];
   const running = new Set<Promise<void>>();
   const stop = new AbortController();
-  setMaxListeners(0, stop.signal);
+  try {
+    setMaxListeners(0, stop.signal);
+  } catch {
+    // Not a signal of Node's, but jsdom's, which warns of no number of listeners.
+  }
   let failure: { readonly error: unknown } | null = null;
   const fail = (error: unknown): void => {
     failure ??= { error };
