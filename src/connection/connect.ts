@@ -1,10 +1,9 @@
-import dns from 'node:dns';
-import { isIP } from 'node:net';
 import type { PasswordFunction, PasswordRequest, ResolvedConninfo, ResolvedHost } from '../conninfo/index.js';
 import { NOT_ENDED, tracers, type ConnectMessage } from '../diagnostics.js';
 import * as errors from '../errors/index.js';
 import { locate } from '../errors/location.js';
 import { thrownText } from '../errors/thrown.js';
+import { node } from '../node-modules.js';
 import { describeKind } from '../options/kinds.js';
 import { Session } from '../session/session.js';
 import { DEFAULT_CONNECT_TIMEOUT } from '../session/sign-in.js';
@@ -252,7 +251,7 @@ class Search {
   async #addressesOf(host: ResolvedHost, signal: AbortSignal): Promise<readonly (string | null)[]> {
     if (host.path !== null) return [null];
     if (host.hostaddr !== null) return [host.hostaddr];
-    if (isIP(host.host) !== 0) return [host.host];
+    if (node.net.isIP(host.host) !== 0) return [host.host];
     return this.#inOrder(await lookUp(host.host, signal));
   }
 
@@ -339,7 +338,7 @@ async function askPassword(
 async function lookUp(host: string, signal: AbortSignal): Promise<string[]> {
   return waitFor<string[]>(
     (resolve, reject) => {
-      dns.lookup(host, { all: true, verbatim: true }, (cause, addresses) => {
+      node.dns.lookup(host, { all: true, verbatim: true }, (cause, addresses) => {
         if (cause === null) {
           resolve(addresses.map(({ address }) => address));
           return;

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
-import { isIP } from 'node:net';
 import * as errors from '../errors/index.js';
+import { node } from '../node-modules.js';
 
 /** One of the places where a server may be. */
 export interface HostTarget {
@@ -48,7 +48,7 @@ function list(value: string | undefined): string[] {
 
 function target(host: string, address: string, port: number): HostTarget {
   if (address !== '') {
-    if (isIP(address) === 0) {
+    if (node.net.isIP(address) === 0) {
       throw new errors.OperationalError(
         `hostaddr "${address}" is not a network address; a name goes to host`,
       );

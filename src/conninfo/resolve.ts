@@ -1,5 +1,5 @@
-import { userInfo } from 'node:os';
 import * as errors from '../errors/index.js';
+import { node } from '../node-modules.js';
 import { readAuthentication, type AuthenticationSettings } from './authentication.js';
 import { readConninfo, type ConninfoParams, type PasswordFunction } from './conninfo.js';
 import { readHosts, SOCKET_DIRECTORY, type HostTarget } from './hosts.js';
@@ -134,7 +134,7 @@ function startupParameters(params: Readonly<Record<string, string>>): Record<str
 /** A user id without a name, as containers have, can't be a default. */
 function systemUser(): string {
   try {
-    return userInfo().username;
+    return node.os.userInfo().username;
   } catch (cause) {
     throw new errors.OperationalError('the system has no name for this user; set user or PGUSER', { cause });
   }

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers';
 import { LENT_PARTS, type AsyncConnection } from '../connection/connection.js';
 import { CORE, type ConnectionCore } from '../connection/connection-core.js';
 import { channels, NOT_ENDED, tracers, type CheckoutMessage } from '../diagnostics.js';
