@@ -2,7 +2,7 @@ import * as errors from '../errors/index.js';
 import { storeParameter } from './parameters.js';
 import { parseConninfo } from './parse.js';
 
-/** A connection parameter that is known by name here, for editors to offer; libpq's others are accepted as well. */
+/** The connection parameters that editors complete. libpq's other parameters are accepted as well. */
 type KnownParameter =
   | 'host'
   | 'hostaddr'
@@ -38,8 +38,14 @@ export type ConninfoParams = {
 };
 
 /**
- * The parameters in a connection string, changed and completed by `params` (Psycopg: `conninfo_to_dict`). A parameter of null or
- * undefined is as if it were not there. Raises `ProgrammingError`.
+ * Parses a connection string and merges `params` into it (Psycopg: `conninfo_to_dict`). Values in `params` win; null and
+ * undefined remove nothing and add nothing. Raises `ProgrammingError` for a malformed string, an unknown parameter or a value of
+ * the wrong type.
+ *
+ * ```ts
+ * conninfoToDict('host=db.example.com dbname=app', { port: 5433 });
+ * // { host: 'db.example.com', dbname: 'app', port: '5433' }
+ * ```
  */
 export function conninfoToDict(conninfo = '', params: ConninfoParams = {}): Record<string, string> {
   const dict = parseConninfo(conninfo);
@@ -51,8 +57,13 @@ export function conninfoToDict(conninfo = '', params: ConninfoParams = {}): Reco
 }
 
 /**
- * A connection string that says the same as `conninfo` with `params`; without any, `conninfo` as it is, once it is known to be
- * well-formed (Psycopg: `make_conninfo`). Raises `ProgrammingError`.
+ * Merges `params` into `conninfo` and writes the result as a connection string (Psycopg: `make_conninfo`). Without `params`,
+ * validates `conninfo` and returns it unchanged. Raises `ProgrammingError`.
+ *
+ * ```ts
+ * makeConninfo('postgresql://db.example.com/app', { application_name: 'worker 1' });
+ * // "host=db.example.com dbname=app application_name='worker 1'"
+ * ```
  */
 export function makeConninfo(conninfo = '', params: ConninfoParams = {}): string {
   if (Object.keys(params).length === 0) {
@@ -64,7 +75,7 @@ export function makeConninfo(conninfo = '', params: ConninfoParams = {}): string
     .join(' ');
 }
 
-/** A value as a connection string writes it. */
+/** Quotes a value for a connection string, if it needs quotes. */
 export function quoteValue(value: string): string {
   return /^[^\s'\\]+$/.test(value) ? value : `'${value.replace(/['\\]/g, '\\$&')}'`;
 }

@@ -5,8 +5,8 @@ import * as errors from '../errors/index.js';
 import { checkName } from './parameters.js';
 
 /**
- * The parameters of a service: from the file named in `file`, else from `~/.pg_service.conf`, else from `pg_service.conf` in the
- * directory PGSYSCONFDIR. Raises `OperationalError` if there is no such service.
+ * Reads the parameters of a service from `file` if given, else from `~/.pg_service.conf`, else from `pg_service.conf` in the
+ * directory PGSYSCONFDIR. Raises `OperationalError` if no file defines the service.
  */
 export async function readService(name: string, file: string | undefined): Promise<Record<string, string>> {
   const files = file === undefined ? [join(homedir(), '.pg_service.conf')] : [file];

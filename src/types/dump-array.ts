@@ -1,21 +1,21 @@
 import * as errors from '../errors/index.js';
 import type { Adapters, DumpedParam } from './adaptation.js';
-import { MOST_DIMENSIONS } from './array.js';
+import { MAX_DIMENSIONS } from './array.js';
 import { Oids } from './oids.js';
 
-/** Integers of different size make an array of the largest. */
-const WIDER: readonly number[] = [Oids.int2, Oids.int4, Oids.int8, Oids.numeric];
+/** Integer types by increasing width; mixed integers make an array of the widest. */
+const INTEGER_WIDTHS: readonly number[] = [Oids.int2, Oids.int4, Oids.int8, Oids.numeric];
 const FLOAT_TAKES: readonly number[] = [Oids.int2, Oids.int4, Oids.int8];
 
-/** Types whose elements need no quotes. */
-const BARE: ReadonlySet<number> = new Set([...WIDER, Oids.bool, Oids.float4, Oids.float8, Oids.oid]);
+/** Types whose elements never need quotes. */
+const UNQUOTED_TYPES: ReadonlySet<number> = new Set([...INTEGER_WIDTHS, Oids.bool, Oids.float4, Oids.float8, Oids.oid]);
 
-/** The empty string, the word NULL, and what means something within an array. */
+/** Matches the empty string, the word NULL, and the characters with a meaning in an array literal. */
 const NEEDS_QUOTES = /^(?:null)?$|["\\{},; \t\n\v\f\r]/i;
 
 /**
- * Dumps an array of any depth as an array of its elements' type; where the server decides on that, `delimiter` separates them.
- * Raises `DataError` if the elements are of different types, or if the parts of a nested array differ in length.
+ * Dumps an array of any depth as an array of its elements' type. If the server infers that type, `delimiter` separates the
+ * elements. Raises `DataError` for elements of different types, or for a nested array whose parts differ in length.
  */
 export function dumpArray(
   array: readonly unknown[],
@@ -25,16 +25,16 @@ export function dumpArray(
   delimiter = ',',
 ): DumpedParam {
   let oid: number | null = null;
-  // A float takes the integers of numbers in, which it holds exactly; of bigints it does not.
+  // A float array may include integers that are numbers, which a float holds exactly; a bigint it may not hold exactly.
   let numbers = true;
   let first: unknown = null;
   const shape: number[] = [];
   let leafDepth = -1;
 
   const dumpLevel = (level: readonly unknown[], depth: number, where: string): Parts => {
-    if (depth === MOST_DIMENSIONS) {
+    if (depth === MAX_DIMENSIONS) {
       throw new errors.DataError(
-        `${where}: an array can have ${String(MOST_DIMENSIONS)} dimensions at most, and can't contain itself`,
+        `${where}: an array can have ${String(MAX_DIMENSIONS)} dimensions at most, and can't contain itself`,
       );
     }
     if (shape.length === depth) shape.push(level.length);
@@ -60,7 +60,7 @@ export function dumpArray(
         oid = dumped.oid;
         first = value;
       } else if (oid !== dumped.oid) {
-        // As in Psycopg: of objects of one class, which ranges are, those whose type the server decides fit any other.
+        // As in Psycopg, an object (such as a range) whose type the server infers fits any other object of its class.
         oid =
           (oid === Oids.unknown || dumped.oid === Oids.unknown) && haveOneClass(first, value)
             ? oid || dumped.oid
@@ -68,13 +68,13 @@ export function dumpArray(
       }
       const { text } = dumped;
       if (text === null) parts.push('NULL');
-      else parts.push(BARE.has(dumped.oid) || standsBare(text, value, dumped.oid, map) ? text : quote(text));
+      else parts.push(UNQUOTED_TYPES.has(dumped.oid) || needsNoQuotes(text, value, dumped.oid, map) ? text : quote(text));
     }
     return parts;
   };
 
   const parts = dumpLevel(array, 0, place);
-  // As in Psycopg, an array without elements is left to the server.
+  // As in Psycopg, the server infers the type of an array without elements.
   if (oid === null) return { text: joined(parts, ',', shape.length), oid: Oids.unknown };
   const type = map.type(oid);
   return {
@@ -83,7 +83,7 @@ export function dumpArray(
   };
 }
 
-/** The elements of a level of an array: what separates them is known when all have been seen. */
+/** The elements of a level. They are joined last, since the delimiter depends on the types of all elements. */
 type Parts = readonly (string | Parts)[];
 
 function joined(parts: Parts, delimiter: string, dimensions: number): string {
@@ -102,8 +102,8 @@ function haveOneClass(first: unknown, second: unknown): boolean {
 }
 
 function commonType(known: number, other: number, numbers: boolean, place: string, map: Adapters): number {
-  const wide = Math.max(WIDER.indexOf(known), WIDER.indexOf(other));
-  if (WIDER.includes(known) && WIDER.includes(other)) return WIDER[wide]!;
+  const wide = Math.max(INTEGER_WIDTHS.indexOf(known), INTEGER_WIDTHS.indexOf(other));
+  if (INTEGER_WIDTHS.includes(known) && INTEGER_WIDTHS.includes(other)) return INTEGER_WIDTHS[wide]!;
   if (numbers && (known === Oids.float8 || other === Oids.float8)) {
     if (FLOAT_TAKES.includes(known) || FLOAT_TAKES.includes(other)) return Oids.float8;
   }
@@ -120,8 +120,8 @@ function ragged(place: string): Error {
   return new errors.DataError(`${place}: nested arrays must all have the same length and depth`);
 }
 
-/** As in Psycopg, quotes are only where they have to be; what the delimiter will be has to be known for that. */
-function standsBare(text: string, value: unknown, oid: number, map: Adapters): boolean {
+/** Whether an element needs no quotes. As in Psycopg, elements are quoted only if necessary, which depends on the delimiter. */
+function needsNoQuotes(text: string, value: unknown, oid: number, map: Adapters): boolean {
   if (NEEDS_QUOTES.test(text)) return false;
   if (typeof value === 'string' && oid === Oids.unknown) return true;
   const delimiter = map.type(oid)?.delimiter;

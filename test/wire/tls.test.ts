@@ -226,7 +226,7 @@ describe('the certificate of the server', () => {
       if (outcome === 'refused') {
         const error = await refusal(params);
         expect(error).toBeInstanceOf(errors.OperationalError);
-        expect(error.message).toMatch(hasRoot ? /signed by nobody/ : /root\.crt" does not exist/);
+        expect(error.message).toMatch(hasRoot ? /signed by no authority/ : /root\.crt" does not exist/);
       } else {
         expect((await connect(params)).info.sslInUse).toBe(outcome === 'encrypted');
       }
@@ -414,7 +414,7 @@ describe('the certificate of the server', () => {
   it('of somebody whom Node does not trust is refused with sslrootcert=system', async () => {
     const { port } = await front(forLocalhost);
     const error = await refusal({ host: 'localhost', hostaddr: '127.0.0.1', port, sslrootcert: 'system' });
-    expect(error.message).toMatch(/signed by nobody/);
+    expect(error.message).toMatch(/signed by no authority/);
   });
 
   it.each([
