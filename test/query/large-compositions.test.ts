@@ -87,7 +87,7 @@ describe('a query of very many parts', () => {
   it('is refused with as many values as the protocol has no number for', async () => {
     const conn = await connect();
     await expect(conn.execute(sql`VALUES ${sql.SQL(', ').join(fragments(100_000))}`)).rejects.toThrow(
-      /has 100000 parameters; PostgreSQL takes 65535/,
+      /has 100000 parameters; PostgreSQL accepts at most 65535/,
     );
   });
 
