@@ -3,17 +3,18 @@ import type { InFlight } from './in-flight.js';
 import type { Reply } from './reply.js';
 import { connectionError, type Transport } from './transport.js';
 
-/** A caller that waits until a request to cancel `reply` has been dealt with. */
+/** A caller that waits until the request to cancel `reply` is finished. */
 interface Waiter {
   readonly reply: Reply;
   readonly resolve: () => void;
 }
 
 /**
- * The state machine of a session's cancel requests: idle, requested (nothing may be sent until the server has dealt with the request),
- * or awaiting the statement's answer. A cancel request is a connection of its own, and at most one is open at a time; other
- * statements that are to be cancelled wait for their turn. A request hits what the server runs at that moment. So a request is made
- * only for the statement that is being answered, and only if everything sent behind it is to be cancelled too, or would be skipped.
+ * The state machine of a session's cancel requests: idle, requested (nothing may be sent until the server has handled the
+ * request), or awaiting the statement's answer. A cancel request needs a connection of its own, and at most one is open at a
+ * time; other statements to be cancelled wait for their turn. A request hits whatever the server is running at that moment.
+ * Therefore it is made only for the statement that is being answered, and only if everything sent after it is also to be
+ * cancelled, or would be skipped.
  */
 export class Cancellation {
   readonly #transport: Transport;
@@ -22,7 +23,7 @@ export class Cancellation {
   #state: 'idle' | 'requested' | 'awaiting answer' = 'idle';
   /** The reply that the last request was made for, until it is answered. */
   #target: Reply | null = null;
-  /** The reply that has to come within a time limit, and the limit's timer. */
+  /** The reply that must arrive within a time limit, and the limit's timer. */
   #deadline: { readonly reply: Reply; readonly timer: NodeJS.Timeout } | null = null;
   #repetition: NodeJS.Timeout | null = null;
   #silence: NodeJS.Timeout | null = null;
@@ -31,25 +32,25 @@ export class Cancellation {
   #waiters: Waiter[] = [];
   #stopped = false;
 
-  /** `onDealtWith` is called when the server has dealt with a request. */
+  /** `onDealtWith` is called when the server has handled a request. */
   constructor(transport: Transport, inFlight: InFlight, onDealtWith: () => void) {
     this.#transport = transport;
     this.#inFlight = inFlight;
     this.#onDealtWith = onDealtWith;
   }
 
-  /** Whether a request is open that may hit any statement the server is sent. */
+  /** Whether a request is open, which may hit any statement sent to the server. */
   get underway(): boolean {
     return this.#state === 'requested';
   }
 
-  /** Has a statement in flight cancelled as soon as the request can hit nothing else. */
+  /** Cancels a statement in flight as soon as the request cannot hit another one. */
   want(reply: Reply): void {
     reply.cancelWanted = true;
     this.advance();
   }
 
-  /** Has a statement cancelled even if others were sent behind it. Resolves when the request has been dealt with. */
+  /** Cancels a statement even if others were sent after it. Resolves when the request is finished. */
   wantNow(reply: Reply): Promise<void> {
     if (reply.kind === 'statement') reply.cancelAnyway = true;
     return new Promise((resolve) => {
@@ -58,7 +59,7 @@ export class Cancellation {
     });
   }
 
-  /** Makes the next request, if one is due. Called whenever another statement begins to be answered. */
+  /** Makes the next request, if one is due. Called whenever the server begins to answer another statement. */
   advance(): void {
     if (this.#state === 'requested' || this.#stopped) return;
     const { head } = this.#inFlight;
@@ -126,7 +127,7 @@ export class Cancellation {
     }, patience * 1000);
   }
 
-  /** Sets a limit for the answer of a reply that was asked to end. */
+  /** Sets a limit for the answer to a statement that was told to end. */
   expectAnswer(reply: Reply): void {
     if (this.#stopped || this.#deadline?.reply === reply) return;
     this.#clearDeadline();

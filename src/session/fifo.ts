@@ -15,7 +15,7 @@ export class Fifo<T> {
     this.#items.push(item);
   }
 
-  /** Puts an item before the first. */
+  /** Inserts an item at the front. */
   unshift(item: T): void {
     if (this.#head > 0) this.#items[--this.#head] = item;
     else this.#items.unshift(item);

@@ -4,24 +4,24 @@ import type { StatementEntry } from './queue.js';
 import type { Reply, Segment, StatementReply } from './reply.js';
 import { TransactionStatus } from './status.js';
 
-/** What the server owes, in the order in which it was asked, and the transaction status behind what it has answered. */
+/** The replies that the server owes, in order, and the transaction status after the last complete one. */
 export class InFlight {
   /** The transaction status of the last ReadyForQuery. */
   status: TransactionStatus = TransactionStatus.UNKNOWN;
-  /** How many replies in flight forbid sending anything behind them. */
+  /** The number of replies in flight that forbid sending anything after them. */
   blocking = 0;
   readonly #replies = new Fifo<Reply>();
   #bytes = 0;
-  /** Whether a limit was reached, and more than half of it is still in flight. */
+  /** Whether a limit was reached and more than half of it is still in flight. */
   #full = false;
-  /** Segments with a BEGIN in them that `status` does not tell of. */
+  /** The number of segments with a BEGIN that `status` does not reflect yet. */
   #begunSegments = 0;
 
   get length(): number {
     return this.#replies.length;
   }
 
-  /** The reply that the next message of the server belongs to. */
+  /** The reply that the server's next message belongs to. */
   get head(): Reply | undefined {
     return this.#replies.first;
   }
@@ -40,7 +40,7 @@ export class InFlight {
     return this.#full;
   }
 
-  /** What is owed for a statement that has been sent. */
+  /** The reply of a statement that has been sent. */
   replyTo(entry: StatementEntry): StatementReply | undefined {
     for (const reply of this.#replies) if (reply.kind === 'statement' && reply.entry === entry) return reply;
     return undefined;
@@ -52,7 +52,7 @@ export class InFlight {
     this.#replies.push(reply);
   }
 
-  /** The first has been answered. */
+  /** Removes the first reply, which is complete. */
   shift(): void {
     const reply = this.#replies.shift()!;
     this.#bytes -= reply.bytes;
@@ -60,14 +60,14 @@ export class InFlight {
     if (reply.kind === 'sync' && reply.segment.hasBegun) this.#begunSegments--;
   }
 
-  /** A statement of `segment` has been sent with a BEGIN. */
+  /** Records that a statement of `segment` was sent with a BEGIN. */
   begins(segment: Segment): void {
     if (segment.hasBegun) return;
     segment.hasBegun = true;
     this.#begunSegments++;
   }
 
-  /** Empties it and returns what was in it, in order. */
+  /** Empties the queue and returns its replies in order. */
   drain(): Reply[] {
     this.#bytes = 0;
     this.blocking = 0;
@@ -83,9 +83,9 @@ function blocks(reply: Reply): boolean {
   return reply.kind === 'sync' ? reply.segment.cancellable : reply.segment === null && !mayBeFollowed(reply);
 }
 
-/** Whether other statements may be sent behind it. */
+/** Whether other statements may be sent after this one. */
 function mayBeFollowed({ entry, executions, protocol }: StatementReply): boolean {
   if (!entry.keepsTransactionStatus || entry.request.exchange !== undefined) return false;
-  // Whatever comes with or after a BEGIN has to know that it succeeded.
+  // Later statements must know whether the BEGIN succeeded.
   return protocol === 'simple' || executions[0]?.isBegin !== true;
 }

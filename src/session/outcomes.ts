@@ -5,20 +5,20 @@ import type { StatementResult } from './statement.js';
 import type { Transport } from './transport.js';
 
 /**
- * Hears of how statements have ended, before their callers do. An interface, since the connection that implements it stands above
- * the session.
+ * Receives the outcomes of statements before their callers do. An interface, since the connection that implements it is in a
+ * layer above the session.
  */
 export interface StatementObserver {
   onStatementDone(results: readonly StatementResult[], text: string): void;
-  /** `results`: of the statements of its text before the one that has failed. */
+  /** `results`: those of the statements in the text before the failed one. */
   onStatementError(error: unknown, results: readonly StatementResult[]): void;
-  /** A Sync has failed that no caller waits for. */
+  /** A Sync failed for which no caller waits. */
   onSyncError(error: unknown): void;
 }
 
 const NONE: readonly StatementResult[] = [];
 
-/** Settles statements, each once, and tells the observer of each. */
+/** Settles each statement once and reports it to the observer. */
 export class Outcomes {
   observer: StatementObserver | null = null;
   /** The message of the error that the last statement failed with; '' if it did not fail. */
@@ -29,13 +29,13 @@ export class Outcomes {
     this.#transport = transport;
   }
 
-  /** Settles a statement: with its results, with `error`, or with the reason for which its caller gave up. */
+  /** Settles a statement: with its results, with `error`, or with the reason why its caller gave up. */
   settle(entry: StatementEntry, error: unknown, results: readonly StatementResult[] = NONE): void {
     if (entry.settled) return;
     entry.settled = true;
     this.errorMessage = error instanceof Error ? error.message : '';
     if (error !== null) this.observer?.onStatementError(error, results);
-    // The tag of a COPY does not tell its direction; the COPY's user does.
+    // The tag of a COPY does not contain its direction; the COPY's user reports it.
     else if (entry.request.exchange?.kind !== 'copy')
       this.observer?.onStatementDone(results, entry.request.text);
     entry.tellSettled();
@@ -51,7 +51,7 @@ export class Outcomes {
     }
   }
 
-  /** The Sync of a pipeline's segment has been answered. `isAwaited`: a caller hears of `error`. */
+  /** Handles the answer to the Sync of a pipeline's segment. `isAwaited`: a caller receives `error`. */
   settleSync(error: Error | null, isAwaited: boolean): void {
     if (error === null) {
       this.observer?.onStatementDone(NONE, '');
@@ -63,7 +63,7 @@ export class Outcomes {
     if (!isAwaited) this.observer?.onSyncError(error);
   }
 
-  /** Whether the caller who gave up has to know how it ended: it was done nevertheless, or it isn't known whether it was. */
+  /** Whether a caller that gave up must learn the outcome: the statement took effect nevertheless, or that is unknown. */
   #mustBeTold({ request, isSent }: StatementEntry, error: unknown): boolean {
     return request.outcomeMatters === true && isSent && (error === null || this.#transport.phase !== 'open');
   }

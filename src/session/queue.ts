@@ -6,23 +6,23 @@ function ignore(): void {
   // No caller waits.
 }
 
-/** A statement that waits for its turn, or has been sent: its caller waits until it is settled, once. */
+/** A statement that waits for its turn or has been sent. Its caller waits until it is settled, once. */
 export class StatementEntry {
   readonly kind = 'statement';
   readonly request: StatementRequest;
-  /** Whether others may be sent before it has been answered. */
+  /** Whether other statements may be sent before it has been answered. */
   readonly keepsTransactionStatus: boolean;
-  /** Whether it is sent in a pipeline, where one Sync ends several statements. */
+  /** Whether it is part of a pipeline, in which one Sync ends several statements. */
   readonly pipelined: boolean;
   readonly resolve: (results: readonly StatementResult[]) => void;
   readonly reject: (reason: unknown) => void;
 
   settled = false;
-  /** What its caller is told whatever the server answers, since the caller has given up. */
+  /** Set when the caller gave up: the reason it gets whatever the server answers. */
   abandoned: { readonly reason: unknown } | null = null;
-  /** Whether it has been sent, and need not be sent again. */
+  /** Whether it has been sent and will not be sent again. */
   isSent = false;
-  /** Whether its transaction has been begun for it, ahead of it. */
+  /** Whether a separate BEGIN was sent ahead of it. */
   begunAhead = false;
   /** Whether it has been sent a second time; there is no third. */
   sentAgain = false;
@@ -42,12 +42,12 @@ export class StatementEntry {
     this.reject = reject;
   }
 
-  /** A statement of the session's own, which no caller waits for. `failed` hears of an error. */
+  /** A statement of the session itself, without a waiting caller. `failed` is called with its error. */
   static internal(request: StatementRequest, failed: (reason: unknown) => void = ignore): StatementEntry {
     return new StatementEntry(request, false, false, ignore, failed);
   }
 
-  /** Calls `listener` once it is settled, before its caller hears of it. */
+  /** Calls `listener` once it is settled, before its caller is notified. */
   onSettled(listener: () => void): void {
     if (this.settled) listener();
     else (this.#listeners ??= []).push(listener);
@@ -58,7 +58,7 @@ export class StatementEntry {
   }
 }
 
-/** The end of a segment of a pipeline: a Sync is sent, if there is anything to be ended. */
+/** The end of a segment of a pipeline. A Sync is sent if the segment contains anything. */
 export class SyncEntry {
   readonly kind = 'sync';
   readonly resolve: () => void;
@@ -70,30 +70,30 @@ export class SyncEntry {
   }
 }
 
-/** Something to be done between statements, when all before it have been answered. */
+/** An action between statements, run once everything before it has been answered. */
 export interface Turn {
   readonly kind: 'turn';
   readonly run: (status: TransactionStatus) => void;
   readonly reject: (reason: unknown) => void;
-  /** The caller gave up: it is passed over. */
+  /** Whether the caller gave up, so that the entry is skipped. */
   dropped: boolean;
 }
 
-/** What waits to be sent, or done. */
+/** An entry of the queue. */
 export type QueueEntry = StatementEntry | SyncEntry | Turn;
 
-/** The right to be the only one whose statements are sent, for as long as `Session.exclusively()` lasts. @internal */
+/** Exclusive use of the session for the duration of `Session.exclusively()`. @internal */
 export class ExclusiveLock {
   /** @internal */
   readonly waiting = new Fifo<QueueEntry>();
 }
 
-/** What waits to be sent, in order. While a lock is held, only entries that come with it are taken. */
+/** The entries to be sent, in order. While a lock is held, only entries submitted with it are taken. */
 export class StatementQueue {
   readonly #everybody = new ExclusiveLock();
   #lock: ExclusiveLock | null = null;
 
-  /** How many wait, locked out or not. */
+  /** The number of waiting entries, including locked-out ones. */
   get length(): number {
     return this.#everybody.waiting.length + (this.#lock?.waiting.length ?? 0);
   }
@@ -102,7 +102,7 @@ export class StatementQueue {
     return this.#lock !== null;
   }
 
-  /** The entry to be taken next. */
+  /** The next entry to be taken. */
   get head(): QueueEntry | undefined {
     return this.#current.first;
   }
@@ -111,7 +111,7 @@ export class StatementQueue {
     lock.waiting.push(entry);
   }
 
-  /** Puts an entry before all others that may be taken. */
+  /** Inserts an entry before all others that may be taken. */
   unshift(entry: QueueEntry): void {
     this.#current.unshift(entry);
   }
@@ -124,14 +124,14 @@ export class StatementQueue {
     return (this.#lock = new ExclusiveLock());
   }
 
-  /** Ends the lock. Entries that its holder has left are taken next. */
+  /** Releases the lock. Entries that its holder has left are taken next. */
   unlock(): void {
     const left = this.#lock?.waiting.drain() ?? [];
     this.#lock = null;
     for (const entry of left.reverse()) this.#everybody.waiting.unshift(entry);
   }
 
-  /** Empties the queue and returns what was in it, what has the session exclusively first. */
+  /** Empties the queue and returns its entries, those of the lock's holder first. */
   drain(): QueueEntry[] {
     return [...(this.#lock?.waiting.drain() ?? []), ...this.#everybody.waiting.drain()];
   }
