@@ -1,15 +1,13 @@
-/**
- * What the server says of an error or a notice (Psycopg: `Diagnostic`). A field that the server did not send is null.
- */
+/** The fields of a server's error or notice (Psycopg: `Diagnostic`). A field that the server did not send is null. */
 export class Diagnostic {
   readonly #fields: ReadonlyMap<string, string>;
 
-  /** `fields` by the letter that the protocol gives them. */
+  /** `fields` are keyed by the protocol's letters. */
   constructor(fields: ReadonlyMap<string, string>) {
     this.#fields = fields;
   }
 
-  /** ERROR, FATAL, WARNING …, in the language of the server. */
+  /** ERROR, FATAL, WARNING …, in the server's language. */
   get severity(): string | null {
     return this.#field('S');
   }

@@ -1,16 +1,16 @@
-/** A checkout that is reported if the object given out for it is collected. */
+/** A checkout that is reported if its connection object is garbage-collected. */
 export interface Abandonable<H extends object> {
-  /** @internal That object, until it is registered. */
+  /** @internal The connection object, until it is registered. */
   fresh: H | null;
   /** @internal Its index among the checkouts that are not registered yet. */
   place: number;
 }
 
 /**
- * Reports checkouts whose connection was garbage-collected, so that no code can give it back any more.
+ * Reports checkouts whose connection object was garbage-collected, so that no code can return it any more.
  *
- * Registering an object costs about as much as the rest of a checkout, most of it in later collections. A checkout that comes back
- * within the turn of the event loop that gave it out is spared this: objects are registered when that turn is over.
+ * Registering an object costs about as much as the rest of a checkout, mostly in later collections. Objects are therefore
+ * registered at the end of the event loop's turn, which spares a checkout that is returned within its turn.
  */
 export class AbandonedCheckouts<H extends object, T extends Abandonable<H>> {
   readonly #registry: FinalizationRegistry<T>;
@@ -22,7 +22,7 @@ export class AbandonedCheckouts<H extends object, T extends Abandonable<H>> {
     this.#registry = new FinalizationRegistry(onAbandoned);
   }
 
-  /** The connection has been given out. `checkout` must not lead to it, but by `fresh`. */
+  /** Watches a connection object. `checkout` may refer to it only by `fresh`, since any other reference would keep it alive. */
   watch(connection: H, checkout: T): void {
     checkout.fresh = connection;
     checkout.place = this.#fresh.push(checkout) - 1;
@@ -31,7 +31,7 @@ export class AbandonedCheckouts<H extends object, T extends Abandonable<H>> {
     setImmediate(this.#register);
   }
 
-  /** The connection has come back. */
+  /** Stops watching a checkout that was returned. */
   forget(checkout: T): void {
     if (checkout.fresh === null) {
       this.#registry.unregister(checkout);

@@ -19,12 +19,12 @@ import type { PoolEvents } from './pool-events.js';
 import type { ResourcePool } from './resource-pool.js';
 import { Checkout } from './slot.js';
 
-/** Lets a checkout last without limit: a pool's `leakThreshold` does not concern it. @internal */
+/** Exempts a checkout from the pool's `leakThreshold`. @internal */
 export const MAY_LAST: unique symbol = Symbol('usingpg.mayLast');
 
-/** How to wait for a connection of a pool. */
+/** Options of a checkout. */
 export interface CheckoutOptions {
-  /** Seconds to wait. @default the pool's `timeout` */
+  /** Seconds to wait for a connection. @default the pool's `timeout` */
   timeout?: number | undefined;
   /** Stops waiting when it is aborted. */
   signal?: AbortSignal | undefined;
@@ -32,23 +32,23 @@ export interface CheckoutOptions {
   [MAY_LAST]?: boolean | undefined;
 }
 
-/** The options of a pool that concern lending. */
+/** The options of a pool that concern checkouts. */
 export interface LendingOptions {
   /** The pool's name. */
   readonly name: string;
-  /** How long to wait for a connection, in seconds. */
+  /** Seconds to wait for a connection. */
   readonly timeout: number;
-  /** Whether `close()` of a connection gives it back. */
+  /** Whether `close()` of a connection returns it to the pool. */
   readonly closeReturns: boolean;
-  /** Whether idle connections let the process end. */
+  /** Whether the process may exit while connections are idle. */
   readonly allowExitOnIdle: boolean;
-  /** How long a connection may be lent out before that is reported, in seconds; 0 or Infinity: for ever. */
+  /** Seconds after which a checkout is reported as a leak; 0 or Infinity: never. */
   readonly leakThreshold: number;
 }
 
 /**
- * One checkout of a connection: the resource, when it was served, where it was asked for, and what the asking task holds already. It
- * does not keep the connection that was given out from being collected.
+ * One checkout of a connection: its resource, when it was served, where it was requested, and what the requesting task already
+ * holds. It does not keep the connection object from being collected.
  */
 class ConnectionCheckout<R>
   extends Checkout<AsyncConnection<R>>
@@ -57,7 +57,7 @@ class ConnectionCheckout<R>
   readonly checkouts: Checkouts<R>;
   readonly origin: Origin | null;
   readonly heldByTask: readonly WatchedCheckout[];
-  /** The core of the connection that was given out; null before that. */
+  /** The core of the connection object; null before the checkout is served. */
   core: ConnectionCore | null = null;
   hasEnded = false;
   fresh: AsyncConnection<R> | null = null;
@@ -75,13 +75,13 @@ class ConnectionCheckout<R>
   }
 }
 
-/** How a checkout ends: its user gives it back, with an error or without, or has lost it. */
+/** How a checkout ends: the connection is returned, with or without an error, or was garbage-collected. */
 type HowItEnds = 'returned' | 'failed' | 'collected';
 
 const DONE = Promise.resolve();
 const NONE: readonly WatchedCheckout[] = [];
 
-/** Gives out the connections of a pool, under a fresh `AsyncConnection` each time, and takes them back. */
+/** Checks out the pool's connections, each time as a fresh `AsyncConnection`, and takes them back. */
 export class Checkouts<R> {
   readonly #pool: ResourcePool<AsyncConnection<R>>;
   readonly #source: ConnectionSource<R>;
@@ -106,9 +106,9 @@ export class Checkouts<R> {
     this.#leaks = new LeakWatch(options.name, options.leakThreshold, systemClock);
   }
 
-  // --- out
+  // --- checking out
 
-  /** Gives out a connection. A property, as the stack of a leak is taken from below this function. */
+  /** Checks out a connection. A property, since `Origin` cuts the stack at this function. */
   readonly checkout = (options: CheckoutOptions): Promise<AsyncConnection<R>> => {
     if (!tracers.checkout.watched) return this.#checkout(options, null);
     const message: CheckoutMessage = {
@@ -129,7 +129,7 @@ export class Checkouts<R> {
     const { timeout = this.#options.timeout, signal } = options;
     if (options.timeout !== undefined) checkSeconds('timeout', timeout);
     if (signal !== undefined) checkSignal(signal);
-    // Taken before the first await: here the stack still has the caller, and the context is the caller's.
+    // Before the first await, the stack and the asynchronous context are still the caller's.
     const origin = this.#leaks.isOn ? new Origin(this.checkout) : null;
     const checkout = new ConnectionCheckout(this, origin, this.#leaks.isOn ? this.#leaks.held : NONE);
     const acquired = this.#pool.acquire({ timeout, signal }, checkout);
@@ -140,7 +140,7 @@ export class Checkouts<R> {
       if (message !== null) message.backendPid = checkout.backendPid;
       return connection;
     } catch (error) {
-      // The constructor of the user's `connectionClass` has thrown: that costs no connection.
+      // The constructor of the user's `connectionClass` has thrown, which leaves the connection itself usable.
       this.#finish(checkout, isAtRest(checkout.resource));
       throw error;
     }
@@ -158,14 +158,14 @@ export class Checkouts<R> {
     return connection;
   }
 
-  // --- who has what
+  // --- the current checkouts
 
-  /** Whether a connection is lent out by this pool, and has not come back. */
+  /** Whether this pool has checked out a connection that is not returned yet. */
   isLent(connection: AsyncConnection<R>): boolean {
     return this.#checkoutOf(connection) !== null;
   }
 
-  /** The checkout of a connection that this pool has lent out; null of any other, and of what is none. */
+  /** The checkout of a connection of this pool; null for any other value. */
   #checkoutOf(connection: AsyncConnection<R>): ConnectionCheckout<R> | null {
     const checkout = connectionCore(connection)?.checkout;
     return checkout instanceof ConnectionCheckout && checkout.checkouts === this
@@ -179,7 +179,7 @@ export class Checkouts<R> {
     return checkout === null ? task() : this.#leaks.holding(checkout, task);
   }
 
-  /** The part of a timeout's message, for `asker`, that explains what is lent out. */
+  /** Explains the current checkouts in the error of a timeout of `asker`. */
   explain(
     lent: readonly Checkout<AsyncConnection<R>>[],
     asker: Checkout<AsyncConnection<R>>,
@@ -192,31 +192,32 @@ export class Checkouts<R> {
     const parts = explainWait(known, held);
     const unused = lent.filter(({ resource }) => !isBusy(resource)).length;
     if (lent.length > 0 && unused === lent.length) parts.push('nothing is running on those lent out');
-    // Only a pool that watches for leaks knows which task holds which connection. A task that waits for itself leaves its connection unused.
+    // Without `leakThreshold`, the pool does not know which task holds which connection. A task that waits for itself leaves its
+    // connection unused.
     const isNamed = known.some((checkout) => held.includes(checkout));
     if (stuck && unused > 0 && !isNamed) parts.push(explainStuck(lent.length, unused));
     return parts.join('; ');
   }
 
-  // --- back
+  // --- returning
 
-  /** Takes a connection back, if it is lent out. Never rejects. `failed`: its user's code has thrown. */
+  /** Takes back a connection, if it is checked out. Never rejects. `failed`: the borrower's code has thrown. */
   giveBack(connection: AsyncConnection<R>, failed = false): Promise<void> {
     const checkout = this.#checkoutOf(connection);
     return checkout === null ? DONE : this.#takeBack(checkout, failed ? 'failed' : 'returned');
   }
 
-  /** All that can become of a connection that comes back, or that its user has lost. Resolves when the next may have it. */
+  /** Decides what happens to a connection that is returned or lost by its borrower. Resolves when it may be lent again. */
   #takeBack(checkout: ConnectionCheckout<R>, how: HowItEnds): Promise<void> {
     const core = checkout.core!;
-    // A connection comes back only once.
+    // A connection is returned only once.
     core.checkout = null;
     checkout.hasEnded = true;
     if (how !== 'collected') this.#abandoned.forget(checkout);
     if (checkout.origin !== null || how === 'collected') this.#leaks.end(checkout, how === 'collected');
-    // The borrower can't use it any more. Running statements are cancelled, uncommitted work is rolled back.
+    // From here on the borrower cannot use it. Running statements are cancelled, uncommitted work is rolled back.
     const ended = endCheckout(core);
-    // Mostly nothing has to be awaited: then the next waiter is served at once.
+    // In most cases there is nothing to await, so the next waiter is served at once.
     if (!(ended instanceof Promise) && !this.#source.resets) {
       this.#finish(checkout, ended.usable);
       return DONE;
@@ -224,24 +225,24 @@ export class Checkouts<R> {
     return this.#takeBackLater(checkout, how, ended);
   }
 
-  /** The rest of `#takeBack()`, where something has to be awaited. */
+  /** Continues `#takeBack()` if something must be awaited. */
   async #takeBackLater(
     checkout: ConnectionCheckout<R>,
     how: HowItEnds,
     ended: CheckoutEnd | Promise<CheckoutEnd>,
   ): Promise<void> {
     const { usable, uncommittedWrites } = await ended;
-    // A user whose code has failed already knows that nothing was committed.
+    // A borrower whose code threw already knows that nothing was committed.
     if (uncommittedWrites && how !== 'failed') {
       this.#pool.counters.returnsUncommitted++;
       this.#events.uncommitted(checkout.resource);
     }
-    // A connection that the pool would not keep is not cleaned up.
+    // A connection that the pool would not keep is not reset.
     const isClean = usable && (!this.#pool.keepsReturned || (await this.#reset(checkout.resource)));
     this.#finish(checkout, isClean);
   }
 
-  /** Returns whether the user's `reset` has cleaned up a connection. */
+  /** Runs the user's `reset`; returns whether it succeeded. */
   async #reset(connection: AsyncConnection<R>): Promise<boolean> {
     if (!this.#source.resets) return true;
     try {
@@ -253,7 +254,7 @@ export class Checkouts<R> {
     }
   }
 
-  /** Returns the connection to the pool, which lends it on or ends it. */
+  /** Releases the connection to the pool, which lends it again or closes it. */
   #finish(checkout: ConnectionCheckout<R>, usable: boolean): void {
     if (this.#options.allowExitOnIdle) setKeepsProcessAlive(checkout.resource, false);
     if (usable) {

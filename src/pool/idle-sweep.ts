@@ -3,14 +3,14 @@ import type { Clock, Timer } from '../waiting.js';
 import type { Resources } from './resources.js';
 import type { Slot, Slots } from './slot.js';
 
-/** How long resources stay idle. */
+/** The limits on idle resources. */
 export interface IdleOptions {
-  /** How long a resource above `minSize` may be idle, in seconds; 0 or Infinity: for ever. */
+  /** The maximum idle time of a resource above `minSize`, in seconds; 0 or Infinity: no limit. */
   readonly maxIdle: number;
   readonly clock: Clock;
 }
 
-/** Knows which idle resources have outlived their time, and when the next will have: then it calls for a sweep. */
+/** Finds idle resources that have exceeded their time, and requests a sweep when the next one will. */
 export class IdleSweep<T> {
   readonly #slots: Slots<T>;
   readonly #resources: Resources<T>;
@@ -29,7 +29,10 @@ export class IdleSweep<T> {
     this.#due = due;
   }
 
-  /** Those that have reached their lifetime, and up to `surplus` that have been idle for too long, each with the reason. */
+  /**
+   * Returns the idle slots that have reached their lifetime, and up to `surplus` that exceeded their idle time, each with the
+   * reason.
+   */
   overdue(surplus: number, now: number): [Slot<T>, EvictReason][] {
     const overdue: [Slot<T>, EvictReason][] = [];
     for (const slot of this.#slots.in('idle')) {
@@ -39,27 +42,27 @@ export class IdleSweep<T> {
     return overdue;
   }
 
-  /** An idle slot is to be looked at in its time. */
+  /** Schedules a sweep for an idle slot. */
   schedule({ idleSince, expiresAt }: Slot<T>, now: number): void {
     const unusedAt = idleSince + this.#maxIdle;
-    // One that has been idle for longer already stays because the pool is at its smallest.
+    // A slot that has exceeded its idle time stays only because the pool is at its minimum.
     const at = unusedAt <= now ? expiresAt : Math.min(expiresAt, unusedAt);
     if (at >= this.#at) return;
     this.stop();
     this.#at = at;
-    // A timer keeps the context of the code that sets it; here that is the pool's own context.
+    // A timer keeps the asynchronous context of the code that sets it; this one belongs to the pool's context.
     this.#timer = this.#resources.inOwnContext(() =>
       this.#clock.after(Math.max(0, at - now), this.#due, false),
     );
   }
 
-  /** All idle slots are to be looked at anew. */
+  /** Schedules sweeps for all idle slots again. */
   reschedule(now: number): void {
     this.stop();
     for (const slot of this.#slots.in('idle')) this.schedule(slot, now);
   }
 
-  /** Calls for no more sweeps, until a slot is scheduled. */
+  /** Cancels the scheduled sweep. */
   stop(): void {
     this.#timer?.cancel();
     this.#timer = null;

@@ -5,10 +5,10 @@ import { onAbort } from '../waiting.js';
 import { checkSignal, checkWhole } from './options.js';
 
 /**
- * Applies `fn` to each item, at most `concurrency` at once, and takes no more items from their source than are being worked on. The
- * results are in the items' order. The first error, or an abort of `signal`, ends it: no more is taken from the source, which is not
- * awaited; jobs that have begun are, then the error is thrown. `fn` is given a signal that tells of either; any number of listeners may
- * use it.
+ * Applies `fn` to each item, at most `concurrency` at once, and takes items from their source only as they are processed. The
+ * results have the items' order. The first error, or an abort of `signal`, ends the operation: no more items are taken, and the
+ * source is not awaited. The error is thrown after the running calls have ended. `fn` receives a signal that is aborted in both
+ * cases; any number of listeners may use it.
  */
 export async function boundedMap<I, O>(
   items: Iterable<I> | AsyncIterable<I>,
@@ -37,7 +37,7 @@ export async function boundedMap<I, O>(
         });
   const run = async (item: I, index: number): Promise<void> => {
     try {
-      // The job may have waited for its place until after the end.
+      // The operation may have ended while the job waited for its turn.
       stop.signal.throwIfAborted();
       results[index] = await fn(item, index, stop.signal);
     } catch (error) {

@@ -1,52 +1,52 @@
 /**
  * The state of a slot:
  *
- * - `connecting`: its resource is being made, or waits for a worker to make it
+ * - `connecting`: its resource is being made, or waits for a worker
  * - `idle`: its resource is free
- * - `lent`: a checkout has it
- * - `checking`: the pool finds out whether its resource works
- * - `closing`: its resource is being ended, and may still count on the server
- * - `gone`: it is not in the pool any more
+ * - `lent`: a checkout uses it
+ * - `checking`: the pool is checking its resource
+ * - `closing`: its resource is being closed, and may still count as a connection on the server
+ * - `gone`: it has been removed from the pool
  */
 export type SlotState = 'connecting' | 'idle' | 'lent' | 'checking' | 'closing' | 'gone';
 
-/** One checkout, from the request for a resource until it has been given back. Subclasses add what they know of it. */
+/** One checkout, from the request until the resource is returned. Subclasses add further information. */
 export class Checkout<T> {
-  /** The slot that it has; null before it was served. After its end the slot may belong to another checkout. */
+  /** Its slot; null before it is served. After its end, the slot may belong to another checkout. */
   slot: Slot<T> | null = null;
   /** When it was served, by the pool's clock. */
   since = 0;
 
-  /** What is lent out, once it has been served. */
+  /** The resource, once the checkout is served. */
   get resource(): T {
     return this.slot!.resource!;
   }
 }
 
-/** A place in a pool, and what the pool knows of the resource in it. Moments are the clock's, in seconds. */
+/** A place in a pool, with its resource and state. Times are the clock's, in seconds. */
 export class Slot<T> {
-  /** Changed by `Slots` alone. */
+  /** Changed only by `Slots`. */
   state: SlotState = 'connecting';
-  /** null until it has been made. */
+  /** Null until it has been made. */
   resource: T | null = null;
-  /** The checkout that has it; null unless it is lent. */
+  /** The checkout that uses it; null unless it is lent. */
   holder: Checkout<T> | null = null;
-  /** Ends the attempt to connect, or the check, that is under way. */
+  /** Aborts the current attempt to connect, or the current check. */
   aborter: AbortController | null = null;
-  /** How many drains there had been when its making began. */
+  /** The number of drains before its making began. */
   generation = 0;
-  /** Its lifetime is drawn once, when it has been made. */
+  /** The end of its lifetime, which is drawn at random once it has been made. */
   expiresAt = Infinity;
-  /** When it came to be idle. */
+  /** When it became idle. */
   idleSince = 0;
-  /** When it was made, came back, or passed a check. */
+  /** When it was made, returned or successfully checked. */
   provenAt = 0;
 }
 
-/** The slots of a pool: one set, in which each slot is in one state. A transition that cannot be is refused. */
+/** The slots of a pool: one set, in which each slot has one state. An invalid transition throws. */
 export class Slots<T> {
   readonly #all = new Set<Slot<T>>();
-  /** The idle ones, the most recently used last. */
+  /** The idle slots; the last one was used most recently. */
   readonly #idle: Slot<T>[] = [];
   #connecting = 0;
   #lent = 0;
@@ -73,7 +73,7 @@ export class Slots<T> {
     return this.#checking;
   }
 
-  /** The number of slots whose resource can be used: idle, lent, or being checked. */
+  /** The number of slots with a usable resource: idle, lent, or being checked. */
   get there(): number {
     return this.#idle.length + this.#lent + this.#checking;
   }
@@ -88,12 +88,12 @@ export class Slots<T> {
     return this.#idle[this.#idle.length - 1];
   }
 
-  /** The idle slot that has not been used for longest. */
+  /** The idle slot that has been unused for longest. */
   get firstIdle(): Slot<T> | undefined {
     return this.#idle[0];
   }
 
-  /** A new slot, whose resource is to be made. */
+  /** Adds a slot whose resource is to be made. */
   add(): Slot<T> {
     const slot = new Slot<T>();
     this.#all.add(slot);
@@ -101,7 +101,7 @@ export class Slots<T> {
     return slot;
   }
 
-  /** Its resource was made, has come back, or has passed a check: it becomes idle. */
+  /** Makes a slot idle whose resource was made, returned or successfully checked. */
   rest(slot: Slot<T>): void {
     if (slot.state === 'lent') this.#lent--;
     else if (slot.state === 'connecting') this.#connecting--;
@@ -112,7 +112,7 @@ export class Slots<T> {
     this.#idle.push(slot);
   }
 
-  /** A checkout has it from here on. */
+  /** Lends a slot to a checkout. */
   lend(slot: Slot<T>, checkout: Checkout<T>, now: number): void {
     if (slot.state === 'idle') this.#leaveIdle(slot);
     else if (slot.state === 'checking') this.#checking--;
@@ -124,7 +124,7 @@ export class Slots<T> {
     checkout.since = now;
   }
 
-  /** The pool has it for a check. */
+  /** Marks a slot as being checked. */
   check(slot: Slot<T>): void {
     if (slot.state !== 'idle') refuse(slot, 'checking');
     this.#leaveIdle(slot);
@@ -132,7 +132,7 @@ export class Slots<T> {
     this.#checking++;
   }
 
-  /** Its resource is being ended. */
+  /** Marks a slot as being closed. */
   close(slot: Slot<T>): void {
     if (slot.state === 'idle') this.#leaveIdle(slot);
     else if (slot.state === 'lent') this.#lent--;
@@ -143,7 +143,7 @@ export class Slots<T> {
     slot.holder = null;
   }
 
-  /** The resource has gone: removes the slot. */
+  /** Removes a slot whose resource is gone. */
   remove(slot: Slot<T>): void {
     if (slot.state === 'connecting') this.#connecting--;
     else if (slot.state !== 'closing') refuse(slot, 'gone');

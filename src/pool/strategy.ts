@@ -1,18 +1,18 @@
 /**
- * The three answers by which a pool that keeps its resources differs from one that keeps none. Code asks for an answer, not for the
+ * The differences between a pool that keeps its resources and one that keeps none. Code tests one of these properties, never the
  * kind of pool.
  */
 export interface PoolStrategy {
-  /** Whether a resource that comes back is kept although no request waits for it. */
+  /** Whether a returned resource is kept if no request waits for it. */
   readonly keepsReturned: boolean;
   /**
-   * Who connects. `workers`: the pool, `numWorkers` at a time, up to `minSize` and for waiting requests, one at a time while the
-   * server does not answer. `requests`: each request for itself, at once; it takes what comes back in the meantime.
+   * Who connects. `workers`: the pool, `numWorkers` at a time, up to `minSize` and for waiting requests; one at a time while the
+   * server is unreachable. `requests`: each request for itself, immediately; it also accepts a resource returned in the meantime.
    */
   readonly connectedBy: 'workers' | 'requests';
   /**
-   * What a failure to connect means. `retry`: another attempt, after a while. `refuse`: the answer to the request that has waited
-   * longest.
+   * The consequence of a failed attempt. `retry`: another attempt, after a while. `refuse`: the request that has waited longest
+   * rejects with the error.
    */
   readonly onConnectFailure: 'retry' | 'refuse';
 }
@@ -31,5 +31,5 @@ export const nullStrategy: PoolStrategy = {
   onConnectFailure: 'refuse',
 };
 
-/** The strategy of a pool, by which a subclass has another. @internal */
+/** The strategy of a pool; a subclass overrides it. @internal */
 export const STRATEGY: unique symbol = Symbol('usingpg.poolStrategy');

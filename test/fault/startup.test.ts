@@ -295,7 +295,7 @@ describe('what the server says that nobody has asked for', () => {
     await expect.poll(() => conn.closed).toBe(true);
     await running;
     expect(conn.info.errorMessage).toContain(awaited);
-    expect(conn.info.errorMessage).toContain('a fault of its own');
+    expect(conn.info.errorMessage).toContain('which would be a bug');
   });
 
   it('ends a pipeline with what the server said last, each of its statements', async () => {
