@@ -7,12 +7,12 @@ import { CORE, type ConnectionCore } from './connection-core.js';
 import { runInTransaction, AsyncTransaction } from './transaction.js';
 import { runUnit } from './unit-of-work.js';
 
-/** The limit for the answer to the ROLLBACK of a returned connection, in seconds; after it the connection is given up. */
+/** Seconds allowed for the answer to the ROLLBACK of a returned connection; the connection is closed afterwards. */
 const ROLLBACK_LIMIT = 5;
 
 /** How a checkout ended. */
 export interface CheckoutEnd {
-  /** Whether the session is alive and idle, fit for the next borrower. */
+  /** Whether the session is alive and idle, and so usable for the next borrower. */
   readonly usable: boolean;
   /** Whether uncommitted writes were rolled back. */
   readonly uncommittedWrites: boolean;
@@ -21,8 +21,8 @@ export interface CheckoutEnd {
 }
 
 /**
- * A fresh connection over the session of `base`, with `base`'s settings, row factory, adapters and handlers as they are now.
- * `giveBack` is what leaving its scope calls, and with `closeReturns` its `close()` as well.
+ * Makes a fresh connection over the session of `base`, with the current settings, row factory, adapters and handlers of `base`.
+ * The end of its scope calls `giveBack`; with `closeReturns`, its `close()` does, too.
  */
 export function lendConnection<R>(
   base: AsyncConnection<R>,
@@ -34,17 +34,17 @@ export function lendConnection<R>(
 }
 
 /**
- * What of a lent connection has to be kept to end its checkout; undefined of what is no connection. It does not keep the connection
- * from being collected.
+ * Returns the core of a checked-out connection, which is all that ending its checkout needs; undefined for any other value. The
+ * core does not keep the connection object from being collected.
  */
 export function connectionCore<R>(connection: AsyncConnection<R>): ConnectionCore | undefined {
   return (connection as Partial<AsyncConnection<R>> | null | undefined)?.[CORE];
 }
 
 /**
- * Cuts the connection off at once: every later use of it and of its cursors raises `InterfaceError`. Cancels what still runs and
- * rolls back what was not committed. The result is there at once if nothing of that was needed, else when the server has
- * answered; it never rejects.
+ * Cuts the connection off at once: every later use of it and of its cursors raises `InterfaceError`. Cancels running statements
+ * and rolls back uncommitted work. The result is available at once if neither is necessary, else when the server has answered; it
+ * never rejects.
  */
 export function endCheckout(core: ConnectionCore): CheckoutEnd | Promise<CheckoutEnd> {
   const { session } = core;
@@ -69,10 +69,10 @@ async function finishCheckout(core: ConnectionCore): Promise<CheckoutEnd> {
         ),
       );
     }
-    // What was in flight may have been a write that is done, or the COMMIT.
+    // The statement in flight may have been a completed write, or the COMMIT.
     if (!hadFailed && !session.closed && session.transactionStatus !== TransactionStatus.IDLE)
       uncommittedWrites ||= core.record.wrote;
-    // Nothing runs any more, so this is answered at once by a server that is there.
+    // Nothing is running any more, so a reachable server answers at once.
     const timer = systemClock.after(
       ROLLBACK_LIMIT,
       () => {
@@ -91,14 +91,14 @@ async function finishCheckout(core: ConnectionCore): Promise<CheckoutEnd> {
   }
 }
 
-/** Whether the user of a lent connection may have committed something, as far as can be known. */
+/** Whether the borrower may have committed something. */
 export function mayHaveCommitted<R>(connection: AsyncConnection<R>): boolean {
   return connection[CORE].record.committed;
 }
 
 /**
- * Runs `body` with a lent connection: committed when it returns, given back in any case, by `giveBack`, which is told whether it
- * failed, and rolls back.
+ * Runs `body` with a checked-out connection and commits if it returns. Calls `giveBack` in any case, which is told of a failure
+ * and rolls back.
  */
 export function runOnLent<R, T>(
   connection: AsyncConnection<R>,
@@ -113,7 +113,7 @@ export function runOnLent<R, T>(
   });
 }
 
-/** Runs `body` in a transaction block of `connection`. An abort of `signal` gives up opening it. */
+/** Runs `body` in a transaction block of `connection`. An abort of `signal` ends the attempt to open it. */
 export function runBlock<R, T>(
   connection: AsyncConnection<R>,
   body: (transaction: AsyncTransaction) => Promise<T> | T,
@@ -124,33 +124,33 @@ export function runBlock<R, T>(
   });
 }
 
-/** Whether the session behind the connection can be used. */
+/** Whether the connection's session is usable. */
 export function isAlive<R>(base: AsyncConnection<R>): boolean {
   return !base[CORE].session.closed;
 }
 
-/** Whether the last user has left nothing on the connection: no statement, and no transaction. */
+/** Whether the last borrower has left no statement and no transaction on the connection. */
 export function isAtRest<R>(base: AsyncConnection<R>): boolean {
   const { session } = base[CORE];
   return session.quiet && session.transactionStatus === TransactionStatus.IDLE;
 }
 
-/** Whether a statement is running or waiting on the connection, or a block of several has it. */
+/** Whether a statement is running or waiting on the connection, or an operation has exclusive use of it. */
 export function isBusy<R>(base: AsyncConnection<R>): boolean {
   return !base[CORE].session.quiet;
 }
 
-/** Calls `listener` if the session is lost, idle or in use; not if it is closed. */
+/** Calls `listener` if the session is lost, whether idle or in use, but not if it is closed. */
 export function onLost<R>(base: AsyncConnection<R>, listener: (error: unknown) => void): void {
   base[CORE].session.onLost(listener);
 }
 
-/** Lets the process end although the session is open, or not. */
+/** Sets whether the open session keeps the process alive. */
 export function setKeepsProcessAlive<R>(base: AsyncConnection<R>, keeps: boolean): void {
   base[CORE].session.setKeepsProcessAlive(keeps);
 }
 
-/** Closes the session's socket without a word to the server, which does not answer. */
+/** Closes the session's socket without a Terminate message, since the server does not answer. */
 export function dropConnection<R>(base: AsyncConnection<R>): void {
   base[CORE].session.drop();
 }

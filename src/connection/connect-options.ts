@@ -1,9 +1,9 @@
 import * as errors from '../errors/index.js';
 import { checkSetting } from './transaction-settings.js';
 
-/** What `AsyncConnection.connect()` takes beside connection parameters, and what each has to be; null: anything. */
+/** The options of `AsyncConnection.connect()` and their checks; null: no check. */
 const OPTIONS: Readonly<Record<string, { readonly what: string; is(value: unknown): boolean } | null>> = {
-  // It has a check of its own.
+  // It is checked elsewhere.
   autocommit: null,
   rowFactory: { what: 'a function', is: isFunctionOrNull },
   cursorFactory: { what: 'a class of cursors', is: isFunctionOrNull },
@@ -12,7 +12,7 @@ const OPTIONS: Readonly<Record<string, { readonly what: string; is(value: unknow
   signal: { what: 'an AbortSignal', is: isAbortSignal },
 };
 
-/** Refuses options of `AsyncConnection.connect()` that are unknown, or have a value they can't have. */
+/** Raises `ProgrammingError` for an unknown option of `AsyncConnection.connect()` or an invalid value. */
 export function checkConnectOptions(options: unknown): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw new errors.ProgrammingError(
@@ -24,7 +24,7 @@ export function checkConnectOptions(options: unknown): void {
     if (option === undefined) {
       throw new errors.ProgrammingError(
         `unknown option \`${name}\` of a connection; the options are ${Object.keys(OPTIONS).join(', ')},` +
-          ' and what libpq knows as a connection parameter goes to the connection string or the parameters',
+          ' and connection parameters of libpq belong in the connection string or the parameters',
       );
     }
     if (value === undefined) continue;
@@ -37,7 +37,7 @@ export function checkConnectOptions(options: unknown): void {
   }
 }
 
-/** Whether a call that waits can be ended by it: an `AbortSignal`, of whatever origin, but not its controller. */
+/** Whether a value is an `AbortSignal`, of any realm; its controller is not. */
 export function isAbortSignal(value: unknown): value is AbortSignal {
   return (
     typeof value === 'object' &&
@@ -47,7 +47,7 @@ export function isAbortSignal(value: unknown): value is AbortSignal {
   );
 }
 
-/** What a value is, for a message. A string is not shown: where it should not be, it may have a password in it. */
+/** Describes a value in a message. A string is not shown, since a misplaced one may contain a password. */
 export function describeKind(value: unknown): string {
   if (typeof value === 'number' || typeof value === 'boolean' || value === null) return String(value);
   if (value === undefined) return 'undefined';

@@ -4,10 +4,10 @@ import type { ResponseFields } from '../session/transport.js';
 import type { Session } from '../session/session.js';
 import type { Handlers } from './handlers.js';
 
-/** A function that is called with each notice of the server. */
+/** A handler of the server's notices. */
 export type NoticeHandler = (notice: errors.Diagnostic) => void;
 
-/** Passes a notice to the handlers, and to the diagnostics channel. */
+/** Passes a notice to the handlers and publishes it on the diagnostics channel. */
 export function tellNotice(
   session: Session,
   handlers: Handlers<errors.Diagnostic>,

@@ -2,38 +2,43 @@ import * as errors from '../errors/index.js';
 import type { StatementResult } from '../session/statement.js';
 import { TransactionStatus } from '../session/status.js';
 
-/** Tags of statements that change no data; what counts rows has written nothing if the count is zero. */
+/** Tags of statements that change no data; a tag with a count writes nothing if the count is zero. */
 const WRITES_NOTHING =
   /^(?:SELECT|SHOW|EXPLAIN|FETCH|MOVE|DECLARE CURSOR|CLOSE CURSOR|BEGIN|START TRANSACTION|SAVEPOINT|RELEASE|ROLLBACK|COMMIT|SET|RESET|LISTEN|UNLISTEN|DISCARD|PREPARE$|DEALLOCATE|LOCK TABLE|CHECKPOINT|LOAD|INSERT 0 0$|(?:UPDATE|DELETE|MERGE|COPY) 0$)/;
 const MAKES_PERMANENT = /^(?:COMMIT|PREPARE TRANSACTION|COMMIT PREPARED)$/;
-/** Behind it the transaction, if one is open, is another than before. */
+/** Tags after which an open transaction is another one than before. */
 const BOUNDARY = /^(?:BEGIN|START TRANSACTION|COMMIT|PREPARE TRANSACTION)$/;
 const COMMIT_TEXT = /^\s*(?:commit|end)\b/i;
-/** The transaction had failed already. */
+/** The SQLSTATE of a statement in a transaction that had already failed. */
 const IN_FAILED_TRANSACTION = '25P02';
 
-/** Whether a result's statement has changed data. CREATE TABLE AS has the tag of its SELECT, but no rows. */
+/** Whether a result's statement has changed data. CREATE TABLE AS has the tag of its SELECT, but no columns. */
 export function wroteData({ tag, fields }: StatementResult): boolean {
   if (tag === null) return false;
   return !WRITES_NOTHING.test(tag) || (fields === null && tag.startsWith('SELECT'));
 }
 
-/** The history of a connection's transactions, by the server's answers: what the open one has done, and whether any was committed. */
+/**
+ * The history of a connection's transactions by the server's answers: the writes of the open one, and whether any was committed.
+ */
 export class TransactionRecord {
-  /** Whether the open transaction has changed data, as far as is known. */
+  /** Whether the open transaction is known to have changed data. */
   wrote = false;
-  /** Whether the call that began the open transaction ends it and reports the outcome, so that its writes are not the user's to commit. */
+  /**
+   * Whether the call that began the open transaction also ends it and reports the outcome, so that its writes are not the user's
+   * to commit.
+   */
   isOfCall = false;
-  /** The error that the open transaction has failed with; null if it has not. */
+  /** The error that failed the open transaction; null if it has not failed. */
   failure: errors.Error | null = null;
-  /** Tells the transactions of the connection apart: the number is another in each. */
+  /** The number of the connection's transaction, which differs for each. */
   transaction = 0;
-  /** Whether something may have become permanent: by COMMIT, outside of transactions, or with unknown outcome. */
+  /** Whether something may have become permanent: by COMMIT, outside of transactions, or with an unknown outcome. */
   committed = false;
-  /** Set if the last statement was a COMMIT that the server answered with ROLLBACK: the error that the transaction had failed with, if known. */
+  /** Set if the last statement was a COMMIT that the server answered with ROLLBACK; contains the transaction's error, if known. */
   #refusedCommit: { readonly failure: errors.Error | null } | null = null;
 
-  /** A statement of this text has succeeded, which has left the session in `status`. */
+  /** Handles a successful statement with this text, which left the session in `status`. */
   onDone(results: readonly StatementResult[], text: string, status: TransactionStatus): void {
     const idle = status === TransactionStatus.IDLE;
     if (results.length > 0) {
@@ -47,7 +52,7 @@ export class TransactionRecord {
     this.transaction++;
   }
 
-  /** A statement has failed, behind these results of the same text. */
+  /** Handles a failed statement, with the earlier results of the same text. */
   onError(error: unknown, results: readonly StatementResult[], status: TransactionStatus): void {
     this.#count(results, false);
     this.#refusedCommit = null;
@@ -63,13 +68,13 @@ export class TransactionRecord {
       this.failure ??= error;
   }
 
-  /** A COPY into a table is complete. */
+  /** Handles a completed COPY into a table. */
   onCopiedIn(tag: string, status: TransactionStatus): void {
     if (status === TransactionStatus.IDLE) this.committed = true;
     else if (!WRITES_NOTHING.test(tag)) this.wrote = true;
   }
 
-  /** The refused COMMIT that was the last statement, returned once; null if there was none. */
+  /** Returns the refused COMMIT, if that was the last statement, once; else null. */
   takeRefusedCommit(): { readonly failure: errors.Error | null } | null {
     const refused = this.#refusedCommit;
     this.#refusedCommit = null;

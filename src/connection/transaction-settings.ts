@@ -1,7 +1,7 @@
 import * as errors from '../errors/index.js';
 import { IsolationLevel } from './isolation-level.js';
 
-/** How a connection begins its transactions. null leaves a property to the server's default. */
+/** How a connection begins its transactions; null leaves a property to the server's default. */
 export interface TransactionSettings {
   autocommit: boolean;
   isolationLevel: IsolationLevel | null;
@@ -16,7 +16,7 @@ export const DEFAULT_SETTINGS: Readonly<TransactionSettings> = {
   deferrable: null,
 };
 
-/** The statement that begins a transaction with these settings. */
+/** The BEGIN statement for these settings. */
 export function beginStatement({ isolationLevel, readOnly, deferrable }: TransactionSettings): string {
   if (isolationLevel === null && readOnly === null && deferrable === null) return 'BEGIN';
   let text = 'BEGIN';
@@ -26,7 +26,7 @@ export function beginStatement({ isolationLevel, readOnly, deferrable }: Transac
   return text;
 }
 
-/** Refuses what is not a value of the setting `name`. */
+/** Raises `ProgrammingError` for an invalid value of the setting `name`. */
 export function checkSetting(name: keyof TransactionSettings, value: unknown): void {
   const valid =
     name === 'isolationLevel'

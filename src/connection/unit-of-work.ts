@@ -8,18 +8,18 @@ import type { ConnectionCore } from './connection-core.js';
 
 /** How a unit of work is ended. */
 export interface UnitEnd {
-  /** Commits: rejects unless the server has said COMMIT, or there was nothing to commit. */
+  /** Commits; rejects unless the server has confirmed the COMMIT, or there was nothing to commit. */
   readonly commit: () => Promise<void>;
-  /** Rolls back what there is left of it, after an error. What it rejects with itself takes the place of that. */
+  /** Rolls back the remains of the unit after an error. If it rejects, its error replaces that error. */
   readonly undo: () => Promise<void>;
-  /** What is to be done once it has ended well. */
+  /** Called once the unit has ended successfully. */
   readonly done?: () => Promise<void>;
 }
 
 /**
- * Runs `body` as a unit of work on a connection, and resolves with what it returned once that is committed. If `body` throws, or
- * the commit fails, the unit is undone and the error is thrown. A connection that its user has closed or given back within `body`
- * has nothing left to commit, and the unit ends well.
+ * Runs `body` as a unit of work on a connection, and resolves with its result once that is committed. If `body` throws or the
+ * commit fails, the unit is undone and the error is thrown. If the user closed or returned the connection within `body`, there is
+ * nothing to commit, and the unit succeeds.
  */
 export async function runUnit<T>(
   core: ConnectionCore,
@@ -40,16 +40,16 @@ export async function runUnit<T>(
 
 /** How a commit is sent. */
 export interface CommitOptions {
-  /** The lock of the caller, if it has the session exclusively. */
+  /** The caller's lock, if it has exclusive use of the session. */
   readonly lock?: ExclusiveLock | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Commits the open transaction, if there is one. Resolves only if the server has said COMMIT, or no transaction was open. Rejects with
- * the error of the connection if it was lost before the COMMIT was sent; with `TransactionOutcomeUnknown` if it was lost before
- * the answer; with `InFailedSqlTransaction` if the server has rolled back instead, since a statement had failed; else with the
- * server's error, or, if the server has rolled back for an abort of `signal`, with its reason.
+ * Commits the open transaction, if any. Resolves only if the server has confirmed the COMMIT, or no transaction was open. Rejects
+ * with the connection's error if it was lost before the COMMIT was sent; with `TransactionOutcomeUnknown` if it was lost before
+ * the answer; with `InFailedSqlTransaction` if the server rolled back because a statement had failed; with the reason of `signal`
+ * if the server rolled back because of its abort; else with the server's error.
  */
 export function commit(core: ConnectionCore, { lock, signal }: CommitOptions = {}): Promise<void> {
   try {
@@ -58,7 +58,7 @@ export function commit(core: ConnectionCore, { lock, signal }: CommitOptions = {
     return Promise.reject(error);
   }
   const { pipeline, session } = core;
-  // In its turn, behind whatever was not awaited: what is lost by then was lost before the COMMIT.
+  // The commit waits for statements that were not awaited: a connection lost by then was lost before the COMMIT.
   const isTurn = lock !== undefined || (session.quiet && !pipeline.active);
   return isTurn ? commitNow(core, lock, signal) : commitInTurn(core, signal);
 }
@@ -79,7 +79,7 @@ function commitNow(
     if (refusal !== null) return Promise.reject(refusal);
     return sendCommit(core, 'COMMIT', 'COMMIT', lock, signal);
   }
-  // A COMMIT in a text may have ended it, in vain.
+  // A COMMIT within an earlier text may have ended the transaction without success.
   const refused = core.record.takeRefusedCommit();
   return refused === null
     ? NOTHING_TO_COMMIT
@@ -88,7 +88,7 @@ function commitNow(
 
 const NOTHING_TO_COMMIT = Promise.resolve();
 
-/** Commits a prepared transaction, `gid` in quotes; rejects as `commit()` does. */
+/** Commits a prepared transaction; `gid` is quoted. Rejects like `commit()`. */
 export function commitPrepared(
   core: ConnectionCore,
   gid: string,
@@ -118,12 +118,12 @@ async function sendCommit(
     throw nothingCommitted(core.session, core.record.takeRefusedCommit()?.failure ?? null);
 }
 
-/** Whether the server has answered with an error, rather than with the end of the session, which leaves open what came before. */
+/** Whether an error is the server's answer, rather than the end of the session, which leaves the outcome open. */
 function isAnswer(error: unknown): boolean {
   return error instanceof errors.Error && error.diag.severityNonlocalized === 'ERROR';
 }
 
-/** The server has rolled back, or could do nothing else; `failure` is what a statement of the transaction has failed with. */
+/** The error of a commit that the server rolled back; `failure` is the error of the transaction's failed statement. */
 export function nothingCommitted(session: Session, failure: errors.Error | null): errors.Error {
   const why = failure === null ? '' : ` (${failure.message})`;
   const error = new (errors.conditionClass('InFailedSqlTransaction'))(

@@ -1,25 +1,25 @@
 /** Encodes the rows of a COPY … FROM. */
 export interface RowWriter {
-  /** How many rows have been encoded. */
+  /** The number of encoded rows. */
   readonly rows: number;
-  /** Appends a row; if it raises, nothing has been appended. */
+  /** Appends a row; if it throws, nothing has been appended. */
   write(row: readonly unknown[]): void;
-  /** From here on the columns are of these types. */
+  /** Sets the columns' types for the following rows. */
   setTypes(oids: readonly number[]): void;
-  /** Says that data has been, or is going to be, written past the writer. */
+  /** Tells the writer that bytes are written without it. */
   passed(): void;
-  /** Appends what the format ends with. */
+  /** Appends the end of the format. */
   end(): void;
 }
 
 /** Decodes the rows of a COPY … TO. */
 export interface RowReader {
-  /** The next piece of data, whole rows. To be called when `next()` has given null. */
+  /** Adds the next piece of data, which consists of whole rows. Called after `next()` has returned null. */
   feed(piece: Buffer): void;
-  /** The next row; null if another piece is needed. If it raises, the next call goes on with the row behind. */
+  /** Returns the next row; null if another piece is needed. If it throws, the next call continues with the following row. */
   next(): unknown[] | null;
-  /** What has been fed and not been decoded; from here on it counts as read. Null if there is nothing. */
+  /** Returns data that was fed and not decoded, which counts as read from then on; null if there is none. */
   rest(): Buffer | null;
-  /** From here on the columns are of these types. */
+  /** Sets the columns' types for the following rows. */
   setTypes(oids: readonly number[]): void;
 }

@@ -1,10 +1,13 @@
 import type { Place } from '../types/codec.js';
 
-/** Where in the data a value stands, for error messages. One object for a whole COPY: a text for each value would cost more. */
+/**
+ * The position of a value in the data, for error messages. One mutable object serves a whole COPY, since a text per value would
+ * be expensive.
+ */
 export class RowPlace implements Place {
-  /** Counted from 0. */
+  /** From 0. */
   row = 0;
-  /** Counted from 0. */
+  /** From 0. */
   column = 0;
 
   toString(): string {

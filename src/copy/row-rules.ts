@@ -3,8 +3,8 @@ import { copyOptions } from './statement-options.js';
 const UTF8 = /^utf_?-?8$/i;
 
 /**
- * Why rows can't be encoded or decoded for this statement, as far as it can be made out; null if they can. What would be read or
- * stored as something else without a word is refused.
+ * Why rows cannot be encoded or decoded for this statement, as far as its text shows; null if they can. Options under which data
+ * would silently be read or stored as something else are refused.
  */
 export function whyNotRows(statement: string): string | null {
   const options = copyOptions(statement);
@@ -31,14 +31,14 @@ export function whyNotRows(statement: string): string | null {
 
 const OFF: ReadonlySet<string> = new Set(['false', 'off', '0']);
 
-/** Why the columns of a COPY … TO can't be loaded as types; null if they can. */
+/** Why the columns of a COPY … TO cannot be loaded as types; null if they can. */
 export function whyNotTypes(statement: string): string | null {
   const header = copyOptions(statement)?.get('header');
   if (header === undefined || OFF.has(header.toLowerCase())) return null;
   return "the header of the COPY can't be loaded as values of the columns' types: copy without HEADER to use setTypes()";
 }
 
-/** Why texts can't be copied in the encoding that the session has been set to, if it is a foreign one; null if they can. */
+/** Why texts cannot be copied in the session's foreign encoding; null if they can. */
 export function whyNotTexts(statement: string, foreignEncoding: string | null): string | null {
   if (foreignEncoding === null || UTF8.test(copyOptions(statement)?.get('encoding') ?? '')) return null;
   return (

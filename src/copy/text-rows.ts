@@ -27,7 +27,7 @@ export class TextRowWriter implements RowWriter {
   readonly #shortcuts: TextShortcuts;
   readonly #place = new RowPlace();
   #types: readonly number[] | null = null;
-  /** For each column whether its codec, or that of its elements, writes text; null if none does. */
+  /** For each column whether its codec, or its elements' codec, writes text; null if none does. */
   #typed: readonly boolean[] | null = null;
 
   constructor(out: Block, map: AdaptersMap, columns: number) {
@@ -83,7 +83,7 @@ export class TextRowWriter implements RowWriter {
     out.bytes[out.length++] = byte;
   }
 
-  /** A value other than null. */
+  /** Writes a value other than null. */
   #value(value: unknown, column: number): void {
     const native = this.#native;
     const out = this.#out;
@@ -136,7 +136,7 @@ export class TextRowWriter implements RowWriter {
     else writeEscaped(text, this.#out, this.#place);
   }
 
-  /** \x and hexadecimal digits, whose backslash the format doubles. */
+  /** Writes bytes as \x and hexadecimal digits; the format doubles the backslash. */
   #bytes(value: Uint8Array): void {
     const out = this.#out;
     out.room(3 + 2 * value.length);
@@ -155,7 +155,7 @@ export class TextRowWriter implements RowWriter {
 
 const HEX_DIGITS = Buffer.from('0123456789abcdef', 'latin1');
 
-/** What stands for the letter behind a backslash: the letters that the server writes, any other for itself. */
+/** The character for each letter after a backslash; letters that the server does not use stand for themselves. */
 const UNESCAPED = Uint8Array.from({ length: 256 }, (_, byte) => byte);
 for (const [letter, byte] of [
   ['b', 8],
@@ -174,9 +174,9 @@ export class TextRowReader implements RowReader {
   #loaders: readonly Loader[];
   #piece: Buffer = Buffer.alloc(0);
   #at = 0;
-  /** How many rows have been met, for error messages. */
+  /** The number of rows so far, for error messages. */
   #rows = 0;
-  /** A field that had to be changed to be read. */
+  /** The buffer for a field with escapes removed. */
   #plain = Buffer.allocUnsafe(256);
 
   constructor(map: AdaptersMap, columns: number) {
@@ -220,7 +220,7 @@ export class TextRowReader implements RowReader {
         let escapes = 0;
         let byte = bytes[at]!;
         for (;;) {
-          // Nothing else below a newline ends a field, but most bytes are above it.
+          // Below a newline, only a tab ends a field; most bytes are above it.
           while (byte > NEWLINE && byte !== BACKSLASH) byte = bytes[++at]!;
           if (byte === TAB || byte === NEWLINE) break;
           if (at >= bytes.length) throw this.#malformed('its end is missing');
@@ -230,7 +230,7 @@ export class TextRowReader implements RowReader {
           }
           byte = bytes[++at]!;
         }
-        // Past the field before it is loaded, so that a loader that fails leaves the reader at the next one.
+        // The position advances before the field is loaded, so that after a loader's error reading continues at the next field.
         this.#at = at + 1;
         if (column === width) throw this.#malformed('it has more columns than the COPY announced');
         row[column] =
@@ -264,7 +264,7 @@ export class TextRowReader implements RowReader {
     return loader(plain, 0, length);
   }
 
-  /** Goes to the next row, unless the one that failed had been read to its end. */
+  /** Skips the rest of a row that failed, unless it was read to its end. */
   #skipRow(): void {
     const bytes = this.#piece;
     if (this.#at > 0 && bytes[this.#at - 1] === NEWLINE) return;
@@ -277,7 +277,7 @@ export class TextRowReader implements RowReader {
   }
 }
 
-/** Says where in the data a loader failed. */
+/** Adds the position in the data to a loader's error. */
 export function loadFailed(error: unknown, row: number, column: number): Error {
   const detail = error instanceof Error ? error.message : thrownText(error);
   return new errors.DataError(`row ${String(row)}, column ${String(column + 1)}: ${detail}`, {
@@ -285,7 +285,9 @@ export function loadFailed(error: unknown, row: number, column: number): Error {
   });
 }
 
-/** How many values a row has. Raises for what is no row, or one with another number of columns than the COPY. */
+/**
+ * Returns the number of a row's values. Raises an error for a value that is no row, or for a row with a wrong number of columns.
+ */
 export function checkedWidth(row: unknown, columns: number, place: RowPlace): number {
   if (!Array.isArray(row)) {
     throw new errors.ProgrammingError(

@@ -3,8 +3,8 @@ import type { TupleRow } from '../rows.js';
 import { AsyncCursor } from './cursor.js';
 
 /**
- * A cursor whose queries have the server's own placeholders, `$1`, `$2` …, and are sent as they are (Psycopg: `AsyncRawCursor`).
- * Parameters are an array; a percent sign means nothing.
+ * A cursor whose queries have the server's own placeholders, `$1`, `$2` …, and are sent unchanged (Psycopg: `AsyncRawCursor`).
+ * Parameters are an array; a percent sign has no special meaning.
  *
  * @example
  * await using cur = new AsyncRawCursor(conn);

@@ -3,8 +3,8 @@ import type { TupleRow } from '../rows.js';
 import { AsyncServerCursor } from './server-cursor.js';
 
 /**
- * A server-side cursor whose queries have the server's own placeholders, `$1`, `$2` … (Psycopg: `AsyncRawServerCursor`). Choose it
- * by `serverCursorFactory`, or make one of a connection.
+ * A server-side cursor whose queries have the server's own placeholders, `$1`, `$2` … (Psycopg: `AsyncRawServerCursor`). Select
+ * it by `serverCursorFactory`, or construct one with a connection.
  *
  * @example
  * conn.serverCursorFactory = AsyncRawServerCursor;

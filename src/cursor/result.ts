@@ -4,12 +4,12 @@ import { affectedRows } from '../session/command-tag.js';
 import type { StatementResult } from '../session/statement.js';
 import { ObjectDecoder } from '../wire/row-decoder.js';
 
-/** What makes a row of one that is as it should be. */
+/** Returns a decoded row unchanged. */
 export const rowAsItIs = (row: unknown): never => row as never;
 
-/** One result of a cursor, with its columns described when they are asked for. */
+/** One result of a cursor. Its columns are described on demand. */
 export class CursorResult {
-  /** The rows as they were decoded; `rowMaker()` makes of them what is fetched. */
+  /** The rows as decoded; `rowMaker()` converts them when they are fetched. */
   readonly rows: readonly unknown[];
   readonly statusmessage: string | null;
   readonly #result: StatementResult;
@@ -23,12 +23,12 @@ export class CursorResult {
     this.statusmessage = result.tag;
   }
 
-  /** Whether it has rows, be it none: `false` for an INSERT without RETURNING. */
+  /** Whether the result has rows, possibly zero; false for an INSERT without RETURNING. */
   get hasRows(): boolean {
     return this.#result.fields !== null;
   }
 
-  /** What makes the rows to be fetched, as `factory` wants them, of the decoded ones; null if there are none. */
+  /** Returns the function that converts decoded rows for `factory`; null without rows. */
   rowMaker<R>(factory: RowFactory<R>, source: RowSource): ((row: unknown) => R) | null {
     if (!this.hasRows) return null;
     const { decoder } = this.#result;
@@ -41,7 +41,7 @@ export class CursorResult {
     return factory(source) as (row: unknown) => R;
   }
 
-  /** Whether the rows of `other` were made by what made these. */
+  /** Whether the rows of `other` were made by the same decoder. */
   isDecodedAs(other: CursorResult): boolean {
     return this.#result.decoder !== null && this.#result.decoder === other.#result.decoder;
   }
@@ -51,7 +51,7 @@ export class CursorResult {
       this.#result.fields?.map((field) => describeField(field, this.#types)) ?? null);
   }
 
-  /** How many rows it has or affected; -1 where that has no meaning. */
+  /** The number of rows returned or affected; -1 if not applicable. */
   get rowcount(): number {
     return this.hasRows ? this.rows.length : (affectedRows(this.statusmessage) ?? -1);
   }
