@@ -4,8 +4,8 @@ import { tokensOf, type Token } from './statement-tokens.js';
 export type CopyOptions = ReadonlyMap<string, string>;
 
 /**
- * The options of a COPY … FROM STDIN or COPY … TO STDOUT, in the syntax with parentheses or in the older one: `format`,
- * `delimiter`, `null`, `header`, `encoding` and others, with their values unquoted. Null if the statement can't be made out.
+ * Parses the options of a COPY … FROM STDIN or COPY … TO STDOUT, in the syntax with parentheses or in the older one: `format`,
+ * `delimiter`, `null`, `header`, `encoding` and others, with unquoted values. Null if the statement cannot be parsed.
  */
 export function copyOptions(statement: string): CopyOptions | null {
   const tokens = tokensOf(statement);

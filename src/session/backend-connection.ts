@@ -120,7 +120,7 @@ export class BackendConnection implements MessageSink {
       this.#startup = null;
       this.inFlight.status = status;
       this.#reader.startupDone();
-      opening.resolve();
+      openCallbacks.resolve();
     });
     engine.start();
   }
@@ -299,7 +299,8 @@ export class BackendConnection implements MessageSink {
     if (phase !== 'closing') this.transport.explainLoss(phase === 'starting');
     const { lost } = this.transport;
     this.#rejectAll();
-    if (phase === 'starting') this.#openCallbacks.reject(lost ?? connectionError('the connection was closed'));
+    if (phase === 'starting')
+      this.#openCallbacks.reject(lost ?? connectionError('the connection was closed'));
     else if (phase === 'open' && lost !== null) {
       locate(lost, this.transport.location);
       this.#lost.tell(lost);

@@ -8,7 +8,13 @@ const INTEGER_WIDTHS: readonly number[] = [Oids.int2, Oids.int4, Oids.int8, Oids
 const FLOAT_TAKES: readonly number[] = [Oids.int2, Oids.int4, Oids.int8];
 
 /** Types whose elements never need quotes. */
-const UNQUOTED_TYPES: ReadonlySet<number> = new Set([...INTEGER_WIDTHS, Oids.bool, Oids.float4, Oids.float8, Oids.oid]);
+const UNQUOTED_TYPES: ReadonlySet<number> = new Set([
+  ...INTEGER_WIDTHS,
+  Oids.bool,
+  Oids.float4,
+  Oids.float8,
+  Oids.oid,
+]);
 
 /** Matches the empty string, the word NULL, and the characters with a meaning in an array literal. */
 const NEEDS_QUOTES = /^(?:null)?$|["\\{},; \t\n\v\f\r]/i;
@@ -68,7 +74,10 @@ export function dumpArray(
       }
       const { text } = dumped;
       if (text === null) parts.push('NULL');
-      else parts.push(UNQUOTED_TYPES.has(dumped.oid) || needsNoQuotes(text, value, dumped.oid, map) ? text : quote(text));
+      else
+        parts.push(
+          UNQUOTED_TYPES.has(dumped.oid) || needsNoQuotes(text, value, dumped.oid, map) ? text : quote(text),
+        );
     }
     return parts;
   };

@@ -1,4 +1,4 @@
-// What the package is used for, in short, for runtimes that the tests themselves do not run on: prints what it has done.
+// A short program with the package's main features, for runtimes on which the tests do not run. Prints what it has done.
 import assert from 'node:assert/strict';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { Readable } from 'node:stream';
@@ -15,7 +15,7 @@ const parts = {
     const values = [1, 2n ** 40n, 'née 😀', Buffer.from([0, 255]), new Date(-1), 1.5, true, [1, null, 3]];
     const query = `SELECT %s::int4, %s::int8, %s::text, %s::bytea, %s::timestamptz, %s::float8, %s::bool, %s::int4[],
       %s::jsonb, int4range(1, 5), date '2024-02-29'`;
-    // Often enough to be prepared, and asked for in the binary format.
+    // Often enough for the statement to be prepared and its results to be binary.
     for (let i = 0; i < 8; i++) {
       assert.deepEqual(await fetchone(query, [...values, new Jsonb({ a: [1] })]), [
         ...values,

@@ -27,7 +27,7 @@ let tarball: string;
 
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'usingpg-package-'));
-  // Built and packed aside, so that whoever uses dist meanwhile is not disturbed.
+  // Built and packed in a separate directory, so that users of dist are not disturbed.
   source = join(home, 'package');
   await mkdir(source);
   for (const name of ['package.json', 'README.md', 'CHANGELOG.md', 'LICENSE']) {
@@ -44,7 +44,7 @@ beforeAll(async () => {
 
 afterAll(() => rm(home, { recursive: true, force: true }));
 
-test('the package holds what is built and what is to be read, nothing else', async () => {
+test('the package contains the build and the documents, nothing else', async () => {
   const paths = packed.files.map(({ path }) => path);
   expect(paths).toEqual(
     expect.arrayContaining([
@@ -73,7 +73,7 @@ test('attw finds every way of importing it typed', { timeout: 2 * MINUTE }, asyn
   expect(problems ?? {}).toEqual({});
 });
 
-test('publint has nothing to say', { timeout: 2 * MINUTE }, async () => {
+test('publint has no complaints', { timeout: 2 * MINUTE }, async () => {
   const { stdout } = await run(bin('publint'), ['run', source, '--strict', '--pack', 'false'], {
     cwd: home,
     env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0' },
@@ -105,7 +105,7 @@ test(
       module: 'NodeNext',
       strict: true,
       exactOptionalPropertyTypes: true,
-      // The declarations of the package are compiled, too.
+      // The package's declarations are compiled, too.
       skipLibCheck: false,
       types: ['node'],
       typeRoots: [join(root, 'node_modules/@types')],
@@ -139,7 +139,7 @@ console.log(pool.getStats().poolAvailable);
   },
 );
 
-test('the ES module and the CommonJS module are one', { timeout: 2 * MINUTE }, async () => {
+test('the ES module and the CommonJS module share one state', { timeout: 2 * MINUTE }, async () => {
   const project = await install('both', { type: 'module' });
   await writeFile(
     join(project, 'index.js'),
@@ -182,15 +182,15 @@ console.log(
   },
 );
 
-/** Commands to put a file's name behind: `RUNTIMES='npx -y bun, npx -y deno run -A'` adds two. */
+/** Commands that run a file: `RUNTIMES='npx -y bun, npx -y deno run -A'` adds two. */
 const runtimes = [
   process.execPath,
-  // As in Bun, require() is given the ES module of postgres.js.
+  // As in Bun, require() gets the ES module of postgres.js.
   ...(process.features.require_module ? [`${process.execPath} --conditions=bun`] : []),
   ...(process.env['RUNTIMES'] ?? '').split(',').map((command) => command.trim()),
 ].filter((command) => command !== '');
 
-test.each(runtimes)('%s runs it, and all that it is used for', { timeout: 4 * MINUTE }, async (command) => {
+test.each(runtimes)('%s runs it with its main features', { timeout: 4 * MINUTE }, async (command) => {
   const name = `runtime-${String(runtimes.indexOf(command))}`;
   const project = await install(name, { type: 'module' });
   await copyFile(join(root, 'test/package/in-short.mjs'), join(project, 'in-short.mjs'));
@@ -204,11 +204,14 @@ test.each(runtimes)('%s runs it, and all that it is used for', { timeout: 4 * MI
   expect(stdout.trim().split('\n').at(-1)).toBe('a lost connection');
 });
 
-test('what a connection needs is loaded with the first one', { timeout: 2 * MINUTE }, async () => {
-  const project = await install('loading', { type: 'module' });
-  await writeFile(
-    join(project, 'index.js'),
-    `import { createRequire } from 'node:module';
+test(
+  'the modules of a connection are loaded with the first connection',
+  { timeout: 2 * MINUTE },
+  async () => {
+    const project = await install('loading', { type: 'module' });
+    await writeFile(
+      join(project, 'index.js'),
+      `import { createRequire } from 'node:module';
 import { AsyncConnection } from 'usingpg';
 const { cache } = createRequire(import.meta.url);
 const loaded = () =>
@@ -222,11 +225,12 @@ const conn = await AsyncConnection.connect(process.env.DSN);
 console.log(loaded().join());
 await conn.close();
 `,
-  );
-  expect(await node(project, 'index.js')).toBe('none\ncrypto,net,postgres,tls');
-});
+    );
+    expect(await node(project, 'index.js')).toBe('none\ncrypto,net,postgres,tls');
+  },
+);
 
-test('classes have the names that they are exported by', { timeout: 2 * MINUTE }, async () => {
+test('classes have the names of their exports', { timeout: 2 * MINUTE }, async () => {
   const project = await install('classes', { type: 'module' });
   await writeFile(
     join(project, 'index.js'),
@@ -242,7 +246,7 @@ console.log([usingpg.sql\`\`, usingpg.adapters, new usingpg.Range(1, 2)].map((va
   expect(await node(project, 'index.js')).toBe('true \nError Error\nTemplate,AdaptersMap,Range');
 });
 
-/** A program that a bundler makes one file of. */
+/** A program that a bundler makes into one file. */
 const BUNDLED = `import { AsyncConnection, AsyncConnectionPool, errors, sql } from 'usingpg';
 import * as viaRequire from './required.cjs';
 const pool = new AsyncConnectionPool(process.env.DSN, { minSize: 1 });
@@ -277,7 +281,7 @@ test.each([
       logLevel: 'silent',
     });
     expect([...errors, ...warnings]).toEqual([]);
-    // Nothing of the project is to be found from there.
+    // The project's modules cannot be found from there.
     expect(await node(home, bundle)).toBe('42 true true');
   },
 );
@@ -308,12 +312,12 @@ for (const [, name] of (stack + settings).matchAll(/at (\\S+) \\(\\S+usingpg/g))
   expect(Math.max(...code.split('\n').map((line) => line.length))).toBeLessThan(10_000);
 });
 
-test('the package stays small: no more than 195 kB packed, of which a third is its declarations and its text', () => {
+test('the package stays small: no more than 195 kB packed, a third of which is declarations and documents', () => {
   expect(packed.size).toBeLessThanOrEqual(195_000);
   expect(packed.unpackedSize).toBeLessThanOrEqual(660_000);
 });
 
-/** What the JavaScript projects do, in syntax that Node 20 has. */
+/** The program of the JavaScript projects, in the syntax of Node 20. */
 const USE = `const pool = new AsyncConnectionPool(process.env.DSN, { minSize: 1, open: false });
 await pool.open({ wait: true });
 const row = await pool.withConnection(async (conn) => {
@@ -324,7 +328,7 @@ await pool.close();
 console.log(row);
 `;
 
-/** A project that has the package and its dependencies, and nothing else. */
+/** Makes a project that contains only the package and its dependencies. */
 async function install(name: string, manifest: object): Promise<string> {
   const project = join(home, name);
   await mkdir(project);
