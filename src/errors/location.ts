@@ -2,8 +2,11 @@
 export interface ErrorConnection {
   /** The host's name, or the directory of the Unix socket. */
   readonly host: string;
+  /** The server's port. */
   readonly port: number;
+  /** The database's name. */
   readonly dbname: string;
+  /** The role that signed in. */
   readonly user: string;
   /** The process id of the backend; null before it is known. */
   readonly pid: number | null;
@@ -13,11 +16,15 @@ export interface ErrorConnection {
 export interface ErrorPool {
   /** The pool's name. */
   readonly name: string;
+  /** The number of connections that the pool keeps open. */
   readonly minSize: number;
   /** The maximum number of connections; 0: no limit. */
   readonly maxSize: number;
+  /** Connections that are checked out. */
   readonly lentOut: number;
+  /** Connections that are idle. */
   readonly idle: number;
+  /** Connections that are being made. */
   readonly connecting: number;
   /** Waiting requests, without the one that failed. */
   readonly waiting: number;

@@ -21,12 +21,14 @@ export class ByteWriter {
     this.bytes = larger;
   }
 
+  /** Appends bytes. */
   append(data: Uint8Array): void {
     this.room(data.length);
     this.bytes.set(data, this.length);
     this.length += data.length;
   }
 
+  /** Appends one byte. */
   int8(value: number): void {
     this.room(1);
     this.bytes[this.length++] = value;
