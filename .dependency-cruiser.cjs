@@ -8,7 +8,7 @@ const LAYERS = [
   '^src/(query|types|rows\\.ts|column\\.ts)',
   '^src/session/',
   '^src/wire/',
-  '^src/(conninfo|errors|diagnostics|inspect|linked-list|waiting|iteration)',
+  '^src/(conninfo|errors|diagnostics|inspect|queues|waiting|iteration)',
 ];
 
 const upward = LAYERS.slice(1).map((layer, i) => ({
@@ -45,7 +45,7 @@ module.exports = {
       name: 'leaves-are-leaves',
       comment: 'Errors, diagnostics, lists and waiting stand alone; conninfo needs errors only.',
       severity: 'error',
-      from: { path: '^src/(errors|diagnostics|conninfo|inspect|linked-list|waiting|iteration)' },
+      from: { path: '^src/(errors|diagnostics|conninfo|inspect|queues|waiting|iteration)' },
       to: { path: '^src/', pathNot: '^src/(errors/|conninfo/|waiting)' },
     },
     {

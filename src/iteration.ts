@@ -1,4 +1,5 @@
-import { waitFor } from './waiting.js';
+import { setMaxListeners } from 'node:events';
+import { onAbort, waitFor } from './waiting.js';
 
 /**
  * One pass over a user's synchronous or asynchronous iterable. Each wait for the source ends with the abort of a signal, even if
@@ -70,4 +71,63 @@ async function itemOf<T>(promise: PromiseLike<unknown>): Promise<IteratorResult<
 
 function isPromise<V>(value: V | PromiseLike<V>): value is PromiseLike<V> {
   return typeof (value as PromiseLike<V> | null | undefined)?.then === 'function';
+}
+
+/**
+ * Applies `fn` to each item, at most `concurrency` at once, and takes items from their source only as they are processed. The
+ * results have the items' order. The first error, or an abort of `signal`, ends the operation: no more items are taken, and the
+ * source is not awaited. The error is thrown after the running calls have ended. `fn` receives a signal that is aborted in both
+ * cases; any number of listeners may use it.
+ */
+export async function boundedMap<I, O>(
+  items: Iterable<I> | AsyncIterable<I>,
+  fn: (item: I, index: number, signal: AbortSignal) => Promise<O>,
+  concurrency: number,
+  signal: AbortSignal | undefined,
+): Promise<O[]> {
+  signal?.throwIfAborted();
+  const results: O[] = [];
+  const running = new Set<Promise<void>>();
+  const stop = new AbortController();
+  setMaxListeners(0, stop.signal);
+  let failure: { readonly error: unknown } | null = null;
+  const fail = (error: unknown): void => {
+    failure ??= { error };
+    stop.abort(error);
+  };
+  const off =
+    signal === undefined
+      ? null
+      : onAbort(signal, () => {
+          fail(signal.reason);
+        });
+  const run = async (item: I, index: number): Promise<void> => {
+    try {
+      results[index] = await fn(item, index, stop.signal);
+    } catch (error) {
+      fail(error);
+    }
+  };
+  const source = new Iteration(items, stop.signal);
+  try {
+    for (let index = 0; !stop.signal.aborted; index++) {
+      const next = source.next();
+      const { done, value } = next instanceof Promise ? await next : next;
+      if (done === true) break;
+      const job: Promise<void> = run(value, index).then(() => {
+        running.delete(job);
+      });
+      running.add(job);
+      if (running.size >= concurrency) await Promise.race(running);
+    }
+  } catch (error) {
+    fail(error);
+  } finally {
+    source.leave();
+    await Promise.all(running);
+    off?.();
+  }
+  const failed = failure as { readonly error: unknown } | null;
+  if (failed !== null) throw failed.error;
+  return results;
 }

@@ -4,7 +4,7 @@ import type { TypeEntry } from '../types/adaptation.js';
 import { runApart } from '../connection/apart.js';
 import { AsyncConnection, type WaitOptions } from '../connection/connection.js';
 import { CORE } from '../connection/connection-core.js';
-import { rowDecoders } from '../cursor/decoders.js';
+import { rowDecoders } from '../types/decoders.js';
 import * as errors from '../errors/index.js';
 import { dictRow } from '../rows.js';
 

@@ -25,17 +25,20 @@ import { cancelWithin } from './cancel-safe.js';
 import { checkConnectOptions } from './connect-options.js';
 import { chosenParams, openSession } from './connect.js';
 import { CORE, ConnectionCore, type CoreParts } from './connection-core.js';
-import { Handlers } from './handlers.js';
+import { Handlers, type NoticeHandler } from './handlers.js';
 import { checkIdle, ConnectionInfo } from './info.js';
 import { AsyncPipeline, runInPipeline, type PipelineOptions } from './pipeline.js';
-import type { IsolationLevel } from './isolation-level.js';
-import type { NoticeHandler } from './notices.js';
 import type { NotifiesOptions, Notify, NotifyHandler } from './notifies.js';
 import { AsyncTransaction, runInTransaction, type TransactionOptions } from './transaction.js';
-import { checkSetting, DEFAULT_SETTINGS, type TransactionSettings } from './transaction-settings.js';
+import {
+  checkSetting,
+  DEFAULT_SETTINGS,
+  type IsolationLevel,
+  type SettingName,
+  type TransactionSettings,
+} from './transaction-settings.js';
 import { TwoPhase, Xid } from './two-phase.js';
-import { reportUncommitted } from './uncommitted.js';
-import { commit, runUnit } from './unit-of-work.js';
+import { commit, reportUncommitted, runUnit } from './unit-of-work.js';
 
 /** The class of a connection's cursors: `AsyncCursor` or a subclass. */
 export type CursorFactory = new <T>(
@@ -575,7 +578,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     await cancelWithin(core.session, options.timeout, options.signal);
   }
 
-  // --- the end
+  // --- ending
 
   /** Whether the connection is unusable: closed, lost or returned (Psycopg: `closed`). */
   get closed(): boolean {
@@ -632,7 +635,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     }
   }
 
-  async #set<K extends keyof TransactionSettings>(
+  async #set<K extends SettingName>(
     name: K,
     value: TransactionSettings[K],
     { signal }: WaitOptions,
@@ -641,7 +644,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     const core = this[CORE];
     await core.inTurn((status: TransactionStatus) => {
       checkIdle(name, status, core);
-      core.settings[name] = value;
+      core.set(name, value);
     }, signal);
   }
 }

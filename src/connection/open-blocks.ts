@@ -4,6 +4,12 @@ import * as errors from '../errors/index.js';
 /** The innermost block, of any connection, whose callback started the running code. */
 const enclosing = new AsyncLocalStorage<Block>();
 
+/**
+ * Whether asynchronous contexts cost nothing. Before Node 24 the first use of one makes every promise of the process slower, so a block
+ * that can do without a context has none there.
+ */
+export const CONTEXTS_ARE_FREE = Number.parseInt(process.versions.node, 10) >= 24;
+
 /** The states of a block. One that `could not be opened` stays on the stack, as in Psycopg. */
 export type BlockState =
   | 'opening'
@@ -37,8 +43,9 @@ export class Block {
   savepointName: string | null;
   /** The last statement executed on the connection while this was its innermost block. */
   lastStatement: string | null = null;
-  /** Whether the block has a callback; all code started by the callback is then inside the block, however late it runs. */
   hasCallback = false;
+  /** Whether its callback has an asynchronous context: then all code that the callback calls, however late, is inside the block. */
+  hasContext = false;
   /** The block around its callback. */
   #outer: Block | null = null;
 
@@ -51,8 +58,9 @@ export class Block {
     return this.state === 'active' || this.state === 'ending' || this.state === 'opening';
   }
 
-  /** Runs the callback; all code that it starts is inside the block. */
+  /** Runs its callback. */
   run<T>(callback: () => T): T {
+    if (!this.hasContext) return callback();
     // Ended blocks are skipped, so that a task that keeps starting tasks does not build an endless chain.
     let outer = enclosing.getStore() ?? null;
     while (outer !== null && !outer.isOpen) outer = outer.#outer;
@@ -76,13 +84,12 @@ export class Block {
 }
 
 /**
- * Raises `ConcurrentTransaction` if `block` would become part of another task's block. `blocks` are the connection's blocks, from
- * the outermost to the innermost. `parent` is the block named by the caller; null: the innermost block, if the caller is inside
- * it.
+ * Refuses `block` if it would become part of another task's block. `blocks` are those of the connection, from the outermost to the
+ * innermost. `parent` is the block that the caller names; null: the innermost block, if the caller is inside it.
  *
- * The asynchronous context determines whether a caller is inside a block with a callback. A block without a callback belongs to
- * the holder of the connection, since its opener continues in an unchanged context. No caller is inside a block that is being
- * opened or ended.
+ * The asynchronous context tells whether a caller is inside a block that has one. Any other block belongs to whoever holds the connection:
+ * the opener of `transaction()` goes on in an unchanged context, and the connection of `pool.withTransaction()` was lent for its callback
+ * alone. But no caller is inside a block that is being opened or ended.
  */
 export function checkNesting(blocks: readonly Block[], block: Block, parent: Block | null): void {
   const open = blocks.filter(({ isOpen }) => isOpen);
@@ -90,8 +97,8 @@ export function checkNesting(blocks: readonly Block[], block: Block, parent: Blo
   if (innermost === undefined) return;
   if (innermost.state === 'active') {
     if (parent === innermost) return;
-    const callback = open.findLast(({ hasCallback }) => hasCallback);
-    if (parent === null && (callback === undefined || callback.isAround)) return;
+    const known = open.findLast(({ hasContext }) => hasContext);
+    if (parent === null && (known === undefined || known.isAround)) return;
   }
   throw new errors.ConcurrentTransaction(innermost.describe(), block.describe(), innermost.lastStatement);
 }
@@ -102,8 +109,8 @@ export function checkNesting(blocks: readonly Block[], block: Block, parent: Blo
  */
 export function checkInside(blocks: readonly Block[], what: string): void {
   const open = blocks.filter(({ isOpen }) => isOpen);
-  const callback = open.findLast(({ hasCallback }) => hasCallback);
-  if (callback === undefined || callback.isAround) return;
+  const known = open.findLast(({ hasContext }) => hasContext);
+  if (known === undefined || known.isAround) return;
   const innermost = open.at(-1)!;
   throw new errors.ConcurrentTransaction(innermost.describe(), what, innermost.lastStatement);
 }

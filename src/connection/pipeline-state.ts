@@ -4,8 +4,7 @@ import { controlsTransaction } from '../session/statement-text.js';
 import type { StatementResult } from '../session/statement.js';
 import { TransactionStatus } from '../session/status.js';
 import { onAbort } from '../waiting.js';
-import { wroteData } from './transaction-record.js';
-import { nothingCommitted } from './unit-of-work.js';
+import { nothingCommitted, wroteData } from './unit-of-work.js';
 
 /** The connection of a pipeline. */
 interface PipelineOwner {
@@ -117,7 +116,7 @@ export class PipelineState {
   }
 
   async #sync(): Promise<void> {
-    const { session, settings } = this.#owner;
+    const { session } = this.#owner;
     const segment = this.#segment;
     this.#segment = new Segment();
     // Statements sent after this Sync are answered only after a Sync of their own.
@@ -130,7 +129,7 @@ export class PipelineState {
     if (session.closed) throw session.unusable();
     // A caller that received the failure does not know that it undid statements reported as successful.
     const { failure, wrote } = segment;
-    const isOver = settings.autocommit && session.transactionStatus === TransactionStatus.IDLE;
+    const isOver = this.#owner.settings.autocommit && session.transactionStatus === TransactionStatus.IDLE;
     if (failure !== null && wrote && isOver) throw nothingCommitted(session, failure);
   }
 }

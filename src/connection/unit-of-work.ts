@@ -1,10 +1,14 @@
+import { channels, type UncommittedMessage } from '../diagnostics.js';
 import * as errors from '../errors/index.js';
 import { locate } from '../errors/location.js';
 import type { ExclusiveLock } from '../session/queue.js';
 import type { Session } from '../session/session.js';
+import type { StatementResult } from '../session/statement.js';
 import { TransactionStatus } from '../session/status.js';
 import { BatchRun } from './batch-run.js';
 import type { ConnectionCore } from './connection-core.js';
+
+// A unit of work: how it is run and ended, what counts as a commit, and what a transaction has done so far.
 
 /** How a unit of work is ended. */
 export interface UnitEnd {
@@ -57,16 +61,15 @@ export function commit(core: ConnectionCore, { lock, signal }: CommitOptions = {
   } catch (error) {
     return Promise.reject(error);
   }
-  const { pipeline, session } = core;
+  const { session } = core;
   // The commit waits for statements that were not awaited: a connection lost by then was lost before the COMMIT.
-  const isTurn = lock !== undefined || (session.quiet && !pipeline.active);
+  const isTurn = lock !== undefined || (session.quiet && !core.inPipeline);
   return isTurn ? commitNow(core, lock, signal) : commitInTurn(core, signal);
 }
 
 async function commitInTurn(core: ConnectionCore, signal: AbortSignal | undefined): Promise<void> {
-  const { pipeline, session } = core;
-  if (pipeline.active) await pipeline.sync(signal);
-  await session.exclusively((lock) => commitNow(core, lock, signal), signal);
+  if (core.inPipeline) await core.pipeline.sync(signal);
+  await core.session.exclusively((lock) => commitNow(core, lock, signal), signal);
 }
 
 function commitNow(
@@ -133,4 +136,118 @@ export function nothingCommitted(session: Session, failure: errors.Error | null)
   );
   locate(error, session.location);
   return error;
+}
+
+/** Tags of statements that change no data; a tag with a count writes nothing if the count is zero. */
+const WRITES_NOTHING =
+  /^(?:SELECT|SHOW|EXPLAIN|FETCH|MOVE|DECLARE CURSOR|CLOSE CURSOR|BEGIN|START TRANSACTION|SAVEPOINT|RELEASE|ROLLBACK|COMMIT|SET|RESET|LISTEN|UNLISTEN|DISCARD|PREPARE$|DEALLOCATE|LOCK TABLE|CHECKPOINT|LOAD|INSERT 0 0$|(?:UPDATE|DELETE|MERGE|COPY) 0$)/;
+const MAKES_PERMANENT = /^(?:COMMIT|PREPARE TRANSACTION|COMMIT PREPARED)$/;
+/** Tags after which an open transaction is another one than before. */
+const BOUNDARY = /^(?:BEGIN|START TRANSACTION|COMMIT|PREPARE TRANSACTION)$/;
+const COMMIT_TEXT = /^\s*(?:commit|end)\b/i;
+/** The SQLSTATE of a statement in a transaction that had already failed. */
+const IN_FAILED_TRANSACTION = '25P02';
+
+/** Whether a result's statement has changed data. CREATE TABLE AS has the tag of its SELECT, but no columns. */
+export function wroteData({ tag, fields }: StatementResult): boolean {
+  if (tag === null) return false;
+  return !WRITES_NOTHING.test(tag) || (fields === null && tag.startsWith('SELECT'));
+}
+
+/**
+ * The history of a connection's transactions by the server's answers: the writes of the open one, and whether any was committed.
+ */
+export class TransactionRecord {
+  /** Whether the open transaction is known to have changed data. */
+  wrote = false;
+  /**
+   * Whether the call that began the open transaction also ends it and reports the outcome, so that its writes are not the user's
+   * to commit.
+   */
+  isOfCall = false;
+  /** The error that failed the open transaction; null if it has not failed. */
+  failure: errors.Error | null = null;
+  /** The number of the connection's transaction, which differs for each. */
+  transaction = 0;
+  /** Whether something may have become permanent: by COMMIT, outside of transactions, or with an unknown outcome. */
+  committed = false;
+  /** Set if the last statement was a COMMIT that the server answered with ROLLBACK; contains the transaction's error, if known. */
+  #refusedCommit: { readonly failure: errors.Error | null } | null = null;
+
+  /** Handles a successful statement with this text, which left the session in `status`. */
+  onDone(results: readonly StatementResult[], text: string, status: TransactionStatus): void {
+    const idle = status === TransactionStatus.IDLE;
+    if (results.length > 0) {
+      const refused = idle && results.at(-1)!.tag === 'ROLLBACK' && COMMIT_TEXT.test(text);
+      this.#refusedCommit = refused ? { failure: this.failure } : null;
+      this.#count(results, idle);
+      if (status !== TransactionStatus.ACTIVE) this.failure = null;
+    }
+    if (!idle) return;
+    this.wrote = false;
+    this.transaction++;
+  }
+
+  /** Handles a failed statement, with the earlier results of the same text. */
+  onError(error: unknown, results: readonly StatementResult[], status: TransactionStatus): void {
+    this.#count(results, false);
+    this.#refusedCommit = null;
+    if (status === TransactionStatus.IDLE) {
+      this.wrote = false;
+      this.transaction++;
+    } else if (status === TransactionStatus.UNKNOWN) this.committed = true;
+    else if (
+      error instanceof errors.Error &&
+      error.sqlstate !== null &&
+      error.sqlstate !== IN_FAILED_TRANSACTION
+    )
+      this.failure ??= error;
+  }
+
+  /** Handles a completed COPY into a table. */
+  onCopiedIn(tag: string, status: TransactionStatus): void {
+    if (status === TransactionStatus.IDLE) this.committed = true;
+    else if (!WRITES_NOTHING.test(tag)) this.wrote = true;
+  }
+
+  /** Returns the refused COMMIT, if that was the last statement, once; else null. */
+  takeRefusedCommit(): { readonly failure: errors.Error | null } | null {
+    const refused = this.#refusedCommit;
+    this.#refusedCommit = null;
+    return refused;
+  }
+
+  #count(results: readonly StatementResult[], isOutside: boolean): void {
+    for (const result of results) {
+      const { tag } = result;
+      if (tag === null) continue;
+      if (BOUNDARY.test(tag)) this.transaction++;
+      if (MAKES_PERMANENT.test(tag)) {
+        this.committed = true;
+        // Another transaction may have begun since.
+        this.wrote = false;
+      } else if (isOutside) {
+        // A SELECT counts as well, since its functions may have written.
+        if (tag !== 'ROLLBACK') this.committed = true;
+      } else if (!this.wrote && !this.isOfCall) {
+        this.wrote = wroteData(result);
+      }
+    }
+  }
+}
+
+/** All connections without a pool share one warning, as the connections of a pool do. */
+let warned = false;
+
+/** Reports a connection without a pool that was closed with uncommitted writes. */
+export function reportUncommitted({ session }: ConnectionCore): void {
+  const message: UncommittedMessage = { pool: null, backendPid: session.backendPid };
+  channels.uncommitted.publish(message);
+  if (warned) return;
+  warned = true;
+  process.emitWarning(
+    `a connection (backend ${String(session.backendPid)}) was closed with writes that were not committed; they were rolled back.` +
+      ' Leaving a scope never commits: await conn.commit() first, or use AsyncConnection.withConnection()',
+    { code: 'USINGPG_UNCOMMITTED' },
+  );
 }

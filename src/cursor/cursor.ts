@@ -23,7 +23,7 @@ import type { StatementRequest, StatementResult } from '../session/statement.js'
 import { waitFor } from '../waiting.js';
 import { Arrivals } from './arrivals.js';
 import { CopyStatement } from './copy-statement.js';
-import { rowDecoders } from './decoders.js';
+import { rowDecoders } from '../types/decoders.js';
 import { Executions } from './executemany.js';
 import { Operation, type RunStatement } from './operation.js';
 import type {
@@ -138,7 +138,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
         throw error;
       }
       this.#query = request.text;
-      if (this.#core.pipeline.active) {
+      if (this.#core.inPipeline) {
         this.#sendInPipeline(request, true);
         const room = this.#core.session.room();
         if (room !== null) await waitFor(room, { signal: options.signal });
@@ -197,7 +197,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       });
       this.#operation.executes(executions);
       if (!returning) this.#results.count([]);
-      if (this.#core.pipeline.active) {
+      if (this.#core.inPipeline) {
         await executions.sendBy((request) => {
           this.#query = request.text;
           this.#sendInPipeline(request, returning);
@@ -278,7 +278,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     this.#begin(query);
     try {
       this.reset();
-      if (this.#core.pipeline.active) {
+      if (this.#core.inPipeline) {
         throw new errors.NotSupportedError("COPY can't be used in a pipeline; leave it first");
       }
       let bound: BoundQuery;
@@ -487,7 +487,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     return this.#results.make(row);
   }
 
-  // --- the end
+  // --- ending
 
   /**
    * Closes the cursor and drops its results (Psycopg: `close`). A running or waiting operation rejects with `InterfaceError`; its

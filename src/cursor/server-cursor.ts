@@ -8,7 +8,7 @@ import type { TupleRow } from '../rows.js';
 import type { SentParam, StatementRequest, StatementResult } from '../session/statement.js';
 import type { RowDecoderSource } from '../wire/row-decoder.js';
 import { AsyncCursor } from './cursor.js';
-import { SameDecoder } from './decoders.js';
+import { SameDecoder } from '../types/decoders.js';
 import type { RunStatement } from './operation.js';
 import type { CursorOptions, ExecuteOptions } from './options.js';
 import { checkScrollMode } from './results.js';
@@ -283,7 +283,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
     });
   }
 
-  // --- the end
+  // --- ending
 
   /**
    * Closes the cursor, on the server as well (Psycopg: `close`). A second call does nothing, nor does a call on a closed or lost
@@ -436,7 +436,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
   }
 
   #checkNoPipeline(): void {
-    if (!this.#core.pipeline.active) return;
+    if (!this.#core.inPipeline) return;
     throw new errors.NotSupportedError('a server-side cursor is not possible in a pipeline; leave it first');
   }
 }

@@ -1,8 +1,11 @@
 import type { AsyncConnection, WaitOptions } from '../connection/connection.js';
-import { runOnLent } from '../connection/checkout.js';
-import type { AsyncTransaction } from '../connection/transaction.js';
+import { CORE } from '../connection/connection-core.js';
+import { CONTEXTS_ARE_FREE } from '../connection/open-blocks.js';
+import { AsyncTransaction, runInTransaction } from '../connection/transaction.js';
+import { runUnit } from '../connection/unit-of-work.js';
 import * as errors from '../errors/index.js';
 import { INSPECT, type Inspect } from '../inspect.js';
+import { boundedMap } from '../iteration.js';
 import type { Query } from '../query/binding.js';
 import type { Params } from '../query/placeholders.js';
 import type {
@@ -15,10 +18,10 @@ import type { TupleRow } from '../rows.js';
 import { systemClock } from '../waiting.js';
 import { Checkouts, type CheckoutOptions } from './checkouts.js';
 import { checkSource, ConnectionSource, type ConninfoSource } from './connection-source.js';
-import { boundedMap } from './map.js';
 import {
   checkSeconds,
   checkSignal,
+  checkWhole,
   resolvePoolOptions,
   resolveSizes,
   type PoolOptions,
@@ -26,16 +29,16 @@ import {
 } from './options.js';
 import { PoolEvents } from './pool-events.js';
 import { ResourcePool } from './resource-pool.js';
+import { keepingStrategy, nullStrategy, type PoolStrategy } from './resources.js';
 import {
-  attemptTransaction,
+  isTransient,
+  MayRetry,
   resolveRetryOptions,
   retrying,
-  type MayRetry,
   type OwnSettings,
   type RetryOptions,
 } from './retry.js';
 import type { PoolStats } from './statistics.js';
-import { keepingStrategy, STRATEGY, type PoolStrategy } from './strategy.js';
 
 /** Options of `pool.wait()`. */
 export interface ReadyOptions {
@@ -58,12 +61,15 @@ export interface ExecuteResult<T> {
 /** Options of `pool.withTransaction()`. */
 export interface PoolTransactionOptions extends CheckoutOptions, RetryOptions {}
 
+/** The strategy of a pool; a subclass overrides it. @internal */
+export const STRATEGY: unique symbol = Symbol('usingpg.poolStrategy');
+
 const OPEN_TIMEOUT = 30;
 const CLOSE_TIMEOUT = 5;
 
 /**
- * A pool of connections (psycopg_pool: `AsyncConnectionPool`). Each checkout provides a fresh `AsyncConnection`. When it is returned,
- * uncommitted work is rolled back, and every later use of that object raises `InterfaceError`.
+ * A pool of connections (psycopg_pool: `AsyncConnectionPool`). Each checkout provides a fresh `AsyncConnection`. When it is
+ * returned, uncommitted work is rolled back, and every later use of that object raises `InterfaceError`.
  *
  * @example
  * await using pool = new AsyncConnectionPool('postgresql://localhost/app', { minSize: 1, maxSize: 10 });
@@ -242,8 +248,8 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    * await conn.execute('UPDATE city SET name = %s WHERE id = %s', ['Roma', 1]);
    * await conn.commit();
    */
-  connection(options: CheckoutOptions = {}): Promise<AsyncConnection<R>> {
-    return this.#checkouts.checkout(options);
+  async connection(options: CheckoutOptions = {}): Promise<AsyncConnection<R>> {
+    return this.#checkouts.take(options);
   }
 
   /**
@@ -270,13 +276,12 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     options: CheckoutOptions,
     commit: WaitOptions,
   ): Promise<T> {
-    const connection = await this.#checkouts.checkout(options);
-    return runOnLent(
-      connection,
-      () => this.#checkouts.asHolder(connection, () => fn(connection)),
-      () => connection.commit(commit),
-      (failed) => this.#checkouts.giveBack(connection, failed),
-    );
+    const connection = await this.#checkouts.take(options);
+    return runUnit(connection[CORE], () => this.#checkouts.asHolder(connection, () => fn(connection)), {
+      commit: () => connection.commit(commit),
+      undo: () => this.#checkouts.giveBack(connection, true),
+      done: () => this.#checkouts.giveBack(connection),
+    });
   }
 
   /**
@@ -329,17 +334,24 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   /** One attempt of `withTransaction()`. */
   async #attempt<T>(
     fn: (connection: AsyncConnection<R>, transaction: AsyncTransaction) => Promise<T> | T,
-    settings: OwnSettings,
+    { isolationLevel, readOnly, deferrable }: OwnSettings,
     options: CheckoutOptions,
   ): Promise<T | MayRetry> {
-    const connection = await this.#checkouts.checkout(options);
+    const connection = await this.#checkouts.take(options);
     try {
-      return await attemptTransaction(
-        connection,
+      // These settings belong to the checked-out connection object and end with it.
+      if (isolationLevel !== undefined) await connection.setIsolationLevel(isolationLevel);
+      if (readOnly !== undefined) await connection.setReadOnly(readOnly);
+      if (deferrable !== undefined) await connection.setDeferrable(deferrable);
+      return await runInTransaction(
+        new AsyncTransaction(connection as AsyncConnection<never>),
         (transaction) => this.#checkouts.asHolder(connection, () => fn(connection, transaction)),
-        settings,
-        options.signal,
+        // Whoever has the connection, which was lent for this callback alone, is inside the block.
+        { opening: options.signal, hasContext: CONTEXTS_ARE_FREE || this.#checkouts.watchesTasks },
       );
+    } catch (error) {
+      if (isTransient(error) && !connection[CORE].record.committed) return new MayRetry(error);
+      throw error;
     } finally {
       // Uncommitted work needs no warning here: the attempt has failed or ended with a rollback.
       await this.#checkouts.giveBack(connection, true);
@@ -350,8 +362,8 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    * Checks out a connection that must be returned with `putconn()` on every path (psycopg_pool: `getconn`). Raises the errors of
    * `connection()`.
    */
-  getconn(options: CheckoutOptions | number = {}): Promise<AsyncConnection<R>> {
-    return this.#checkouts.checkout(typeof options === 'number' ? { timeout: options } : options);
+  async getconn(options: CheckoutOptions | number = {}): Promise<AsyncConnection<R>> {
+    return this.#checkouts.take(typeof options === 'number' ? { timeout: options } : options);
   }
 
   /** Returns a connection (psycopg_pool: `putconn`). Raises `ProgrammingError` for one that is not checked out from this pool. */
@@ -419,19 +431,19 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    *   await conn.execute('UPDATE city SET name = %s WHERE id = %s', [await page.text(), id], { signal });
    * });
    */
-  map<I, O>(
+  async map<I, O>(
     items: Iterable<I> | AsyncIterable<I>,
     fn: (connection: AsyncConnection<R>, item: I, index: number, job: { signal: AbortSignal }) => Promise<O>,
     options: { concurrency?: number | undefined; signal?: AbortSignal | undefined } = {},
   ): Promise<O[]> {
     const { concurrency = this.maxSize, signal } = options;
     if (options.concurrency === undefined && concurrency === 0) {
-      return Promise.reject(
-        new errors.ProgrammingError(
-          `the pool '${this.name}' has no maxSize, so map() has to be given a \`concurrency\``,
-        ),
+      throw new errors.ProgrammingError(
+        `the pool '${this.name}' has no maxSize, so map() has to be given a \`concurrency\``,
       );
     }
+    checkWhole('concurrency', concurrency, 1);
+    checkSignal(signal);
     return boundedMap(
       items,
       (item, index, each) =>
@@ -510,7 +522,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     }
   }
 
-  // --- inside
+  // --- internals
 
   async #reconnectFailed(): Promise<void> {
     try {
@@ -518,5 +530,25 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     } catch (error) {
       this.#events.reconnectFailedFailed(error);
     }
+  }
+}
+
+/**
+ * A pool that keeps no idle connections (psycopg_pool: `AsyncNullConnectionPool`), for use in front of a pooler such as
+ * PgBouncer. It limits the number of concurrent connections and has all methods of a pool. Each checkout connects, and rejects
+ * with the error if that fails. A returned connection serves a waiting request, or is closed.
+ *
+ * `minSize` must be 0; without `maxSize`, or with 0, the size is unlimited. `wait()` makes one connection as a test, and
+ * `check()` has nothing to check. `closeReturns`, `maxIdle` and `numWorkers` have no effect; `reconnectTimeout` and
+ * `reconnectFailed` concern `wait()` only.
+ *
+ * @example
+ * await using pool = new AsyncNullConnectionPool('postgresql://pgbouncer:6432/app', { maxSize: 20 });
+ * await pool.wait();
+ */
+export class AsyncNullConnectionPool<R = TupleRow> extends AsyncConnectionPool<R> {
+  /** @internal */
+  override get [STRATEGY](): PoolStrategy {
+    return nullStrategy;
   }
 }

@@ -1,7 +1,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import { waitFor, type Clock } from '../waiting.js';
 import { checkTimedOut } from './refusals.js';
-import type { Slot } from './slot.js';
+import type { Slot } from './slots.js';
 import type { Counters } from './statistics.js';
 
 /** Makes and closes resources. */
@@ -19,6 +19,39 @@ export interface ResourceSource<T> {
   /** Checks a resource before it is lent; null: resources are not checked. */
   readonly check: ((resource: T) => Promise<void>) | null;
 }
+
+/**
+ * The differences between a pool that keeps its resources and one that keeps none. Code tests one of these properties, never the
+ * kind of pool.
+ */
+export interface PoolStrategy {
+  /** Whether a returned resource is kept if no request waits for it. */
+  readonly keepsReturned: boolean;
+  /**
+   * Who connects. `workers`: the pool, `numWorkers` at a time, up to `minSize` and for waiting requests; one at a time while the
+   * server is unreachable. `requests`: each request for itself, immediately; it also accepts a resource returned in the meantime.
+   */
+  readonly connectedBy: 'workers' | 'requests';
+  /**
+   * The consequence of a failed attempt. `retry`: another attempt, after a while. `refuse`: the request that has waited longest
+   * rejects with the error.
+   */
+  readonly onConnectFailure: 'retry' | 'refuse';
+}
+
+/** The strategy of `AsyncConnectionPool`. */
+export const keepingStrategy: PoolStrategy = {
+  keepsReturned: true,
+  connectedBy: 'workers',
+  onConnectFailure: 'retry',
+};
+
+/** The strategy of `AsyncNullConnectionPool`. */
+export const nullStrategy: PoolStrategy = {
+  keepsReturned: false,
+  connectedBy: 'requests',
+  onConnectFailure: 'refuse',
+};
 
 /** How resources are made and checked. Times are in seconds. */
 export interface ResourceOptions {

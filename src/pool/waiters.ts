@@ -1,6 +1,6 @@
-import { LinkedList, type Link } from '../linked-list.js';
+import { LinkedList, type Link } from '../queues.js';
 import { waitFor, type Clock } from '../waiting.js';
-import type { Checkout, Slot } from './slot.js';
+import type { Checkout, Slot } from './slots.js';
 import type { Counters } from './statistics.js';
 
 /** The options of a waiting request. */
@@ -44,15 +44,12 @@ export class Waiters<T> {
   readonly #counters: Counters;
   readonly #queue = new LinkedList<Queued<T>>();
   #tickets = 0;
+  /** How many are in the queue. A field, since each checkout asks. */
+  length = 0;
 
   constructor(clock: Clock, counters: Counters) {
     this.#clock = clock;
     this.#counters = counters;
-  }
-
-  /** The number of waiters in the queue. */
-  get length(): number {
-    return this.#queue.length;
   }
 
   /** The waiter that is served next. */
@@ -80,6 +77,7 @@ export class Waiters<T> {
           since,
         };
         waiter.place = this.#queue.push(waiter);
+        this.length++;
         begun();
       },
       {
@@ -116,6 +114,7 @@ export class Waiters<T> {
     again.checked = null;
     again.since = this.#clock.now();
     again.place = this.#queue.insert(again, ({ ticket }) => ticket < again.ticket);
+    this.length++;
   }
 
   /** Counts a waiter as waiting for a resource to be returned. */
@@ -136,6 +135,7 @@ export class Waiters<T> {
     if (place === null) return;
     waiter.place = null;
     this.#queue.remove(place);
+    this.length--;
     if (isQueued) this.#counters.requestsWaitMs += (this.#clock.now() - since) * 1000;
   }
 }
@@ -151,13 +151,11 @@ interface Watcher {
 export class Watchers {
   readonly #clock: Clock;
   readonly #watchers = new Set<Watcher>();
+  /** How many there are. A field, since each checkout asks. */
+  size = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
-  }
-
-  get size(): number {
-    return this.#watchers.size;
   }
 
   /** Resolves with true as soon as `isOver()`, or with false after `timeout` seconds. `begun` is called once it is registered. */
@@ -168,13 +166,16 @@ export class Watchers {
       (resolve, reject) => {
         watcher = { isOver, resolve, reject };
         this.#watchers.add(watcher);
+        this.size++;
         begun?.();
       },
       {
         seconds: timeout,
         late: () => false,
         signal,
-        ended: () => this.#watchers.delete(watcher),
+        ended: () => {
+          if (this.#watchers.delete(watcher)) this.size--;
+        },
         clock: this.#clock,
       },
     );
@@ -182,7 +183,6 @@ export class Watchers {
 
   /** Tests all conditions after a change of the pool. */
   look(): void {
-    if (this.#watchers.size === 0) return;
     for (const { isOver, resolve } of [...this.#watchers]) if (isOver()) resolve(true);
   }
 

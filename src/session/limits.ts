@@ -1,5 +1,11 @@
-/** The maximum number of statements in flight, and of their bytes. */
-export const MOST_STATEMENTS = 1000;
+/**
+ * How many statements a session has on their way to the server and not answered, at most. Each has a Sync of its own, so the server sends
+ * its answer at once: where statements are sent while answers come in, the client reads a few bytes at a time.
+ */
+export const MOST_STATEMENTS = 4096;
+/** The same for a pipeline, whose answers come in large pieces: the server answers one half while the client sends the other. */
+export const MOST_PIPELINED = 1024;
+/** How many bytes of statements are on their way and not answered, at most. */
 export const MOST_BYTES = 2 ** 20;
 /** The number of entries in a session's queue from which callers that add more have to wait. */
 export const MOST_WAITING = 1000;

@@ -5,8 +5,7 @@ import {
   type QueryKind,
   type QueryMessage,
 } from '../diagnostics.js';
-import { affectedRows } from './command-tag.js';
-import type { StatementRequest, StatementResult } from './statement.js';
+import { affectedRows, type StatementRequest, type StatementResult } from './statement.js';
 
 /** Runs a statement and publishes its message on the diagnostics channel. */
 export function traceQuery(

@@ -1,6 +1,12 @@
-import { Fifo } from './fifo.js';
+import { locate } from '../errors/location.js';
+import { Fifo } from '../queues.js';
+import { shownQuery } from './query-trace.js';
 import type { StatementRequest, StatementResult } from './statement.js';
+import { isSingleStatement, leavesTransactionAlone } from './statement-text.js';
 import type { TransactionStatus } from './status.js';
+import type { Transport } from './transport.js';
+
+// What has been submitted to a session: the entries, the queue in which they wait, and how they are settled.
 
 function ignore(): void {
   // No caller waits.
@@ -30,13 +36,12 @@ export class StatementEntry {
 
   constructor(
     request: StatementRequest,
-    keepsTransactionStatus: boolean,
     pipelined: boolean,
     resolve: (results: readonly StatementResult[]) => void,
     reject: (reason: unknown) => void,
   ) {
     this.request = request;
-    this.keepsTransactionStatus = keepsTransactionStatus;
+    this.keepsTransactionStatus = keepsTransactionStatus(request);
     this.pipelined = pipelined;
     this.resolve = resolve;
     this.reject = reject;
@@ -44,7 +49,7 @@ export class StatementEntry {
 
   /** A statement of the session itself, without a waiting caller. `failed` is called with its error. */
   static internal(request: StatementRequest, failed: (reason: unknown) => void = ignore): StatementEntry {
-    return new StatementEntry(request, false, false, ignore, failed);
+    return new StatementEntry(request, false, ignore, failed);
   }
 
   /** Calls `listener` once it is settled, before its caller is notified. */
@@ -56,6 +61,13 @@ export class StatementEntry {
   tellSettled(): void {
     if (this.#listeners !== null) for (const listener of this.#listeners) listener();
   }
+}
+
+/** Whether a statement certainly keeps the transaction status, so that others may be sent before it is answered. */
+function keepsTransactionStatus({ text, executions, signal }: StatementRequest): boolean {
+  // Nothing is sent after a statement that may be cancelled, since the request could hit it.
+  if (signal !== undefined || !leavesTransactionAlone(text)) return false;
+  return executions === null ? isSingleStatement(text) : executions.length === 1;
 }
 
 /** The end of a segment of a pipeline. A Sync is sent if the segment contains anything. */
@@ -143,5 +155,70 @@ export class StatementQueue {
 
   get #current(): Fifo<QueueEntry> {
     return (this.#lock ?? this.#everybody).waiting;
+  }
+}
+
+/**
+ * Receives the outcomes of statements before their callers do. An interface, since the connection that implements it is in a
+ * layer above the session.
+ */
+export interface StatementObserver {
+  onStatementDone(results: readonly StatementResult[], text: string): void;
+  /** `results`: those of the statements in the text before the failed one. */
+  onStatementError(error: unknown, results: readonly StatementResult[]): void;
+  /** A Sync failed for which no caller waits. */
+  onSyncError(error: unknown): void;
+}
+
+const NONE: readonly StatementResult[] = [];
+
+/** Settles each statement once and reports it to the observer. */
+export class Outcomes {
+  observer: StatementObserver | null = null;
+  /** The message of the error that the last statement failed with; '' if it did not fail. */
+  errorMessage = '';
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  /** Settles a statement: with its results, with `error`, or with the reason why its caller gave up. */
+  settle(entry: StatementEntry, error: unknown, results: readonly StatementResult[] = NONE): void {
+    if (entry.settled) return;
+    entry.settled = true;
+    this.errorMessage = error instanceof Error ? error.message : '';
+    if (error !== null) this.observer?.onStatementError(error, results);
+    // The tag of a COPY does not contain its direction; the COPY's user reports it.
+    else if (entry.request.exchange?.kind !== 'copy')
+      this.observer?.onStatementDone(results, entry.request.text);
+    entry.tellSettled();
+    const isAbandoned = entry.abandoned !== null && !this.#mustBeTold(entry, error);
+    if (isAbandoned || error !== null) entry.request.failedAfter?.(results);
+    if (isAbandoned) {
+      entry.reject(entry.abandoned!.reason);
+    } else if (error !== null) {
+      locate(error, this.#transport.location, shownQuery(entry.request));
+      entry.reject(error);
+    } else {
+      entry.resolve(results);
+    }
+  }
+
+  /** Handles the answer to the Sync of a pipeline's segment. `isAwaited`: a caller receives `error`. */
+  settleSync(error: Error | null, isAwaited: boolean): void {
+    if (error === null) {
+      this.observer?.onStatementDone(NONE, '');
+      return;
+    }
+    this.errorMessage = error.message;
+    locate(error, this.#transport.location);
+    this.observer?.onStatementError(error, NONE);
+    if (!isAwaited) this.observer?.onSyncError(error);
+  }
+
+  /** Whether a caller that gave up must learn the outcome: the statement took effect nevertheless, or that is unknown. */
+  #mustBeTold({ request, isSent }: StatementEntry, error: unknown): boolean {
+    return request.outcomeMatters === true && isSent && (error === null || this.#transport.phase !== 'open');
   }
 }

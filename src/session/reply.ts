@@ -1,10 +1,13 @@
 import { ProtocolViolation, type Field } from '../wire/backend-messages.js';
 import type { RowDecoder, RowPlan } from '../wire/row-decoder.js';
+import { Fifo } from '../queues.js';
 import type { RowBatch } from './exchange.js';
+import { MOST_BYTES } from './limits.js';
 import type { ServerStatement } from './prepared-statements.js';
 import type { StatementEntry, SyncEntry } from './queue.js';
 import { mayMakeTable } from './statement-text.js';
 import type { StatementResult } from './statement.js';
+import { TransactionStatus } from './status.js';
 
 /**
  * The protocol of a statement: the extended protocol with messages of our own, or the simple protocol for a text of several
@@ -249,6 +252,92 @@ export class StatementReply {
     this.decoder =
       fields === null ? null : (plan?.decoder ?? this.entry.request.rows?.decoderFor(fields) ?? null);
   }
+}
+
+/** The replies that the server owes, in order, and the transaction status after the last complete one. */
+export class InFlight {
+  /** The transaction status of the last ReadyForQuery. */
+  status: TransactionStatus = TransactionStatus.UNKNOWN;
+  /** The number of replies in flight that forbid sending anything after them. */
+  blocking = 0;
+  readonly #replies = new Fifo<Reply>();
+  #bytes = 0;
+  /** Whether a limit was reached and more than half of it is still in flight. */
+  #full = false;
+  /** The number of segments with a BEGIN that `status` does not reflect yet. */
+  #begunSegments = 0;
+
+  get length(): number {
+    return this.#replies.length;
+  }
+
+  /** The reply that the server's next message belongs to. */
+  get head(): Reply | undefined {
+    return this.#replies.first;
+  }
+
+  /** Whether a segment in flight has begun a transaction. */
+  get hasBegun(): boolean {
+    return this.#begunSegments > 0;
+  }
+
+  /** Whether nothing may be sent, if there are to be `most` statements in flight at most, until half of them have been answered. */
+  isFull(most: number): boolean {
+    const { length } = this.#replies;
+    if (length === 0) this.#full = false;
+    else if (this.#full) this.#full = length > most / 2 || this.#bytes > MOST_BYTES / 2;
+    else this.#full = length >= most || this.#bytes >= MOST_BYTES;
+    return this.#full;
+  }
+
+  /** The reply of a statement that has been sent. */
+  replyTo(entry: StatementEntry): StatementReply | undefined {
+    for (const reply of this.#replies) if (reply.kind === 'statement' && reply.entry === entry) return reply;
+    return undefined;
+  }
+
+  push(reply: Reply): void {
+    this.#bytes += reply.bytes;
+    if (blocks(reply)) this.blocking++;
+    this.#replies.push(reply);
+  }
+
+  /** Removes the first reply, which is complete. */
+  shift(): void {
+    const reply = this.#replies.shift()!;
+    this.#bytes -= reply.bytes;
+    if (blocks(reply)) this.blocking--;
+    if (reply.kind === 'sync' && reply.segment.hasBegun) this.#begunSegments--;
+  }
+
+  /** Records that a statement of `segment` was sent with a BEGIN. */
+  begins(segment: Segment): void {
+    if (segment.hasBegun) return;
+    segment.hasBegun = true;
+    this.#begunSegments++;
+  }
+
+  /** Empties the queue and returns its replies in order. */
+  drain(): Reply[] {
+    this.#bytes = 0;
+    this.blocking = 0;
+    return this.#replies.drain();
+  }
+
+  [Symbol.iterator](): IterableIterator<Reply> {
+    return this.#replies[Symbol.iterator]();
+  }
+}
+
+function blocks(reply: Reply): boolean {
+  return reply.kind === 'sync' ? reply.segment.cancellable : reply.segment === null && !mayBeFollowed(reply);
+}
+
+/** Whether other statements may be sent after this one. */
+function mayBeFollowed({ entry, executions, protocol }: StatementReply): boolean {
+  if (!entry.keepsTransactionStatus || entry.request.exchange !== undefined) return false;
+  // Later statements must know whether the BEGIN succeeded.
+  return protocol === 'simple' || executions[0]?.isBegin !== true;
 }
 
 function outOfOrder(what: string): ProtocolViolation {

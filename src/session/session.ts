@@ -12,13 +12,7 @@ import { StatementEntry, SyncEntry, type ExclusiveLock, type Turn } from './queu
 import type { StatementReply } from './reply.js';
 import { RowStream } from './row-stream.js';
 import { busyWithExchange, canceled, notInPipeline } from './statement-errors.js';
-import {
-  canBePipelined,
-  keepsTransactionStatus,
-  ROLLBACK,
-  type StatementRequest,
-  type StatementResult,
-} from './statement.js';
+import { canBePipelined, ROLLBACK, type StatementRequest, type StatementResult } from './statement.js';
 import { PipelineStatus, TransactionStatus } from './status.js';
 
 export type { SessionUser } from './backend-connection.js';
@@ -96,7 +90,7 @@ export class Session extends BackendConnection {
     if (signal?.aborted === true) return Promise.reject(signal.reason as unknown);
     return new Promise((resolve, reject) => {
       const pipelined = this.#inPipeline && lock === undefined && canBePipelined(request);
-      const entry = new StatementEntry(request, keepsTransactionStatus(request), pipelined, resolve, reject);
+      const entry = new StatementEntry(request, pipelined, resolve, reject);
       if (signal !== undefined) {
         const unlisten = onAbort(signal, () => {
           this.#giveUp(entry, signal.reason);
@@ -385,7 +379,7 @@ export class Session extends BackendConnection {
     else exchange.leave('it was given up');
   }
 
-  // --- the end
+  // --- ending
 
   /**
    * Sends Terminate and closes the socket. A running statement is cancelled, so that the server does not continue it. Running and

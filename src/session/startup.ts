@@ -12,7 +12,7 @@ import { describeAddress } from '../wire/socket.js';
 import { isEncrypted, serverCertificate } from '../wire/tls.js';
 import { mayComeBeforeSignIn, notConnected, refusal, SignIn } from './sign-in.js';
 import type { ServerSettings } from './server-settings.js';
-import { statusFromByte, type TransactionStatus } from './status.js';
+import { STATUS_OF_BYTE, type TransactionStatus } from './status.js';
 import type { ResponseFields, Transport } from './transport.js';
 
 /**
@@ -82,7 +82,7 @@ export class Startup {
         this.#transport.key = readBackendKey(bytes, start, end);
         break;
       case Backend.ReadyForQuery:
-        ready = statusFromByte(readStatusByte(bytes, start, end));
+        ready = STATUS_OF_BYTE[readStatusByte(bytes, start, end)]!;
         break;
       default:
         this.#violation(`a message of type '${String.fromCharCode(type)}' before it was ready`);

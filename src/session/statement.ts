@@ -2,7 +2,7 @@ import type { Field } from '../wire/backend-messages.js';
 import type { RowDecoder, RowDecoderSource } from '../wire/row-decoder.js';
 import type { Exchange } from './exchange.js';
 import type { PreparePolicy } from './prepared-statements.js';
-import { controlsTransaction, isSingleStatement, leavesTransactionAlone } from './statement-text.js';
+import { controlsTransaction } from './statement-text.js';
 
 /** A parameter as it is sent: its text (null for NULL) and the oid of its type (0: the server infers it). */
 export interface SentParam {
@@ -58,11 +58,11 @@ export interface StatementResult {
   readonly tag: string | null;
 }
 
-/** Whether a statement certainly keeps the transaction status, so that others may be sent before it is answered. */
-export function keepsTransactionStatus({ text, executions, signal }: StatementRequest): boolean {
-  // Nothing is sent after a statement that may be cancelled, since the request could hit it.
-  if (signal !== undefined || !leavesTransactionAlone(text)) return false;
-  return executions === null ? isSingleStatement(text) : executions.length === 1;
+/** The number at the end of a tag such as `UPDATE 3`, or null if there is none. */
+export function affectedRows(tag: string | null): number | null {
+  if (tag === null) return null;
+  const last = tag.slice(tag.lastIndexOf(' ') + 1);
+  return /^\d+$/.test(last) ? Number(last) : null;
 }
 
 /** Whether a statement may be part of a pipeline, in which it does not wait for earlier answers. */

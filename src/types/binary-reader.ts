@@ -1,4 +1,4 @@
-import { readInt32 } from '../wire/integers.js';
+import { readInt32 } from '../wire/backend-messages.js';
 import { malformed, type Reader } from './codec.js';
 
 /** Reads the parts of a compound value in the binary format, with bounds checks. */

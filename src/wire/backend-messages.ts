@@ -146,3 +146,8 @@ function readTwoStrings(bytes: Buffer, start: number, end: number, what: string)
   checkThat(middle > start && stop === end - 1, what);
   return [bytes.utf8Slice(start, middle), bytes.utf8Slice(middle + 1, stop)];
 }
+
+/** Reads a signed 32-bit integer. The caller has checked that four bytes are there. */
+export function readInt32(bytes: Buffer, at: number): number {
+  return (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
+}

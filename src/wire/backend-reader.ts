@@ -1,4 +1,4 @@
-import { readInt32 } from './integers.js';
+import { readInt32 } from './backend-messages.js';
 import { Backend, isBackendMessage } from './protocol.js';
 
 /** Receives the messages. A body is `bytes[start..end)` and is valid only during the call. */

@@ -1,5 +1,4 @@
-import { ProtocolViolation, type Field } from './backend-messages.js';
-import { readInt32 } from './integers.js';
+import { ProtocolViolation, readInt32, type Field } from './backend-messages.js';
 
 /**
  * Reads one value from `bytes[start..end)`, in text format unless the loader is made for another. The buffer belongs to the
