@@ -7,7 +7,6 @@ export const PACKAGE = process.env['BENCH_PACKAGE'] ?? fileURLToPath(new URL('..
 
 // The package is measured as users get it, so `npm run bench` builds it first. Run from source, many functions would carry code
 // that assigns their names.
-// carry what is needed to give it its name.
 
 export const { AsyncConnection, AsyncConnectionPool, Jsonb, dictRow, scalarRow, sql } = (await import(
   pathToFileURL(resolve(PACKAGE, 'dist/index.js')).href
