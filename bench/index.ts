@@ -72,7 +72,7 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 if (globalThis.gc === undefined)
-  console.error('without --expose-gc everybody pays for the garbage of others');
+  console.error('without --expose-gc, each contender pays for the garbage of others');
 if (quick) beQuick();
 // pg warns of calls that are measured on purpose.
 process.noDeprecation = true;

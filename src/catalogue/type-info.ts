@@ -21,17 +21,17 @@ export interface TypeInfoOptions {
   baseOid?: number | undefined;
 }
 
-/** A row of the catalogue query. */
+/** A row of the catalogue query, with the properties of `TypeInfoOptions`. */
 export interface TypeRow {
   readonly name: string;
   readonly oid: number;
-  readonly array_oid: number;
+  readonly arrayOid: number;
   readonly regtype: string;
   readonly delimiter: string;
 }
 
 /** @internal The columns of a `TypeRow`, for a query of `pg_type t`. */
-export const TYPE_COLUMNS = `t.typname::text AS name, t.oid, t.typarray AS array_oid, t.oid::regtype::text AS regtype,
+export const TYPE_COLUMNS = `t.typname::text AS name, t.oid, t.typarray AS "arrayOid", t.oid::regtype::text AS regtype,
     t.typdelim::text AS delimiter`;
 
 const TYPE_QUERY = `
@@ -40,7 +40,7 @@ const TYPE_QUERY = `
     UNION ALL
     SELECT t.oid, t.typbasetype FROM base JOIN pg_type t ON t.oid = base.restricts
   )
-  SELECT ${TYPE_COLUMNS}, (SELECT oid FROM base WHERE restricts = 0) AS base_oid
+  SELECT ${TYPE_COLUMNS}, (SELECT nullif(oid, t.oid) FROM base WHERE restricts = 0) AS "baseOid"
   FROM pg_type t
   WHERE t.oid = to_regtype(%s)`;
 
@@ -85,14 +85,10 @@ export class TypeInfo {
     name: TypeName,
     options: WaitOptions = {},
   ): Promise<TypeInfo | null> {
-    const row = await fetchType<TypeRow & { readonly base_oid: number }>(conn, name, TYPE_QUERY, options);
-    if (row === null) return null;
-    const { oid, array_oid: arrayOid, regtype, delimiter, base_oid: baseOid } = row;
-    return new TypeInfo(row.name, oid, arrayOid, {
-      regtype,
-      delimiter,
-      ...(baseOid === oid ? {} : { baseOid }),
-    });
+    const row = await fetchType<{ readonly baseOid: number | null }>(conn, name, TYPE_QUERY, options);
+    return (
+      row && new TypeInfo(row.name, row.oid, row.arrayOid, { ...row, baseOid: row.baseOid ?? undefined })
+    );
   }
 
   /**
@@ -114,12 +110,12 @@ export class TypeInfo {
 const UNKNOWN = 0;
 
 /** @internal Runs a query whose placeholders all stand for the type's name, and returns its row; null if there is none. */
-export async function fetchType<Row extends TypeRow>(
+export async function fetchType<More extends object>(
   conn: object,
   name: TypeName,
   query: string,
   { signal }: WaitOptions,
-): Promise<Row | null> {
+): Promise<(TypeRow & More) | null> {
   if (!(conn instanceof AsyncConnection)) {
     throw new errors.ProgrammingError('fetch() needs an AsyncConnection to read the type from');
   }
@@ -139,7 +135,7 @@ export async function fetchType<Row extends TypeRow>(
       prepare: false,
       signal,
     });
-    return (result?.rows[0] as Row | undefined) ?? null;
+    return (result?.rows[0] as (TypeRow & More) | undefined) ?? null;
   } catch (error) {
     if (error instanceof errors.conditionClass('UndefinedObject')) return null;
     throw error;

@@ -32,9 +32,9 @@ export interface CoreStatement {
   readonly inTransaction?: boolean;
 }
 
-/** How a command of the library's own is executed. */
+/** How a command of the library is executed. */
 interface CommandOptions {
-  /** Do nothing unless a transaction is open, or unless none is. */
+  /** Skip the command unless a transaction is open, or unless none is. */
   readonly onlyIf?: 'in transaction' | 'idle';
   /** The caller's lock, if it has exclusive use of the session. */
   readonly lock?: ExclusiveLock | undefined;
@@ -63,7 +63,7 @@ export class ConnectionCore implements SessionUser {
   readonly policy: { threshold: number | null; max: number | null };
   /** The runs of executemany() that are sending batches into an open transaction; usually none. */
   batchRuns: Set<BatchRun> | null = null;
-  /** The number of sources that an executemany() under way waits for; mostly none. */
+  /** The number of sources that running executemany() calls wait for; usually 0. */
   feedings = 0;
   /** The pool's record of the checkout. */
   checkout: unknown = null;
@@ -94,7 +94,7 @@ export class ConnectionCore implements SessionUser {
     return (this.#pipeline ??= new PipelineState(this));
   }
 
-  /** Whether it is in pipeline mode. */
+  /** Whether the connection is in pipeline mode. */
   get inPipeline(): boolean {
     return this.#pipeline?.active === true;
   }
@@ -245,7 +245,7 @@ export class ConnectionCore implements SessionUser {
     if (this.feedings > 0) Feeding.checkNone(this);
   }
 
-  /** Changes a setting of the transactions to come. */
+  /** Changes a setting of future transactions. */
   set<K extends SettingName>(name: K, value: TransactionSettings[K]): void {
     this.settings = withSetting(this.settings, name, value);
   }
@@ -362,7 +362,7 @@ export interface HasCore {
   readonly adapters: AdaptersMap;
 }
 
-/** Whether the session behind a connection can be used. */
+/** Whether the connection's session is usable. */
 export function isAlive(connection: HasCore): boolean {
   return !connection[CORE].session.closed;
 }

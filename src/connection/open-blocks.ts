@@ -5,8 +5,8 @@ import * as errors from '../errors/index.js';
 const enclosing = new AsyncLocalStorage<Block>();
 
 /**
- * Whether asynchronous contexts cost nothing. Before Node 24 the first use of one makes every promise of the process slower, so a block
- * that can do without a context has none there.
+ * Whether asynchronous contexts cost nothing. Before Node 24, the first use of one slows down every promise of the process, so
+ * blocks that do not need a context have none there.
  */
 export const CONTEXTS_ARE_FREE = Number.parseInt(process.versions.node, 10) >= 24;
 
@@ -44,7 +44,10 @@ export class Block {
   /** The last statement executed on the connection while this was its innermost block. */
   lastStatement: string | null = null;
   hasCallback = false;
-  /** Whether its callback has an asynchronous context: then all code that the callback calls, however late, is inside the block. */
+  /**
+   * Whether the block's callback has an asynchronous context; all code started by the callback is then inside the block, however
+   * late it runs.
+   */
   hasContext = false;
   /** The block around its callback. */
   #outer: Block | null = null;
@@ -58,7 +61,7 @@ export class Block {
     return this.state === 'active' || this.state === 'ending' || this.state === 'opening';
   }
 
-  /** Runs its callback. */
+  /** Runs the callback. */
   run<T>(callback: () => T): T {
     if (!this.hasContext) return callback();
     // Ended blocks are skipped, so that a task that keeps starting tasks does not build an endless chain.
@@ -84,12 +87,13 @@ export class Block {
 }
 
 /**
- * Refuses `block` if it would become part of another task's block. `blocks` are those of the connection, from the outermost to the
- * innermost. `parent` is the block that the caller names; null: the innermost block, if the caller is inside it.
+ * Raises `ConcurrentTransaction` if `block` would become part of another task's block. `blocks` are the connection's blocks, from
+ * the outermost to the innermost. `parent` is the block named by the caller; null: the innermost block, if the caller is inside
+ * it.
  *
- * The asynchronous context tells whether a caller is inside a block that has one. Any other block belongs to whoever holds the connection:
- * the opener of `transaction()` goes on in an unchanged context, and the connection of `pool.withTransaction()` was lent for its callback
- * alone. But no caller is inside a block that is being opened or ended.
+ * The asynchronous context determines whether a caller is inside a block that has one. Any other block belongs to the holder of
+ * the connection: the opener of `transaction()` continues in an unchanged context, and the connection of `pool.withTransaction()`
+ * was checked out for its callback alone. No caller is inside a block that is being opened or ended.
  */
 export function checkNesting(blocks: readonly Block[], block: Block, parent: Block | null): void {
   const open = blocks.filter(({ isOpen }) => isOpen);

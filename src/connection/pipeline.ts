@@ -12,13 +12,13 @@ export interface PipelineOptions {
 }
 
 /**
- * A pipeline (Psycopg: `AsyncPipeline`): until its scope is left, statements are sent without waiting for the answers of those
- * before them. `execute()` resolves when the statement is queued; what it returns is there at the first fetch, at `sync()` or at
- * the end of the scope, and so is its error. After a failure, statements up to the next `sync()` raise `PipelineAborted`. In
- * autocommit, those between two `sync()` are a transaction: all of them take effect, or none.
+ * A pipeline (Psycopg: `AsyncPipeline`): until the end of its scope, statements are sent without waiting for earlier answers.
+ * `execute()` resolves when the statement is queued. Its results and its error arrive at the first fetch, at `sync()` or at the
+ * end of the scope. After a failure, statements up to the next `sync()` raise `PipelineAborted`. In autocommit, the statements
+ * between two calls of `sync()` form a transaction: all of them take effect, or none.
  *
- * What is in flight is bounded. Await `execute()`: when 1,024 statements, or 1 MiB of them, have not been answered, it resolves
- * only once half of them have been, so that a loop of any length takes a bounded amount of memory and lets others have their turn.
+ * The statements in flight are bounded, so await `execute()`: after 1,024 unanswered statements, or 1 MiB of them, it resolves
+ * only once half of them have been answered. A loop of any length then needs a bounded amount of memory and lets other tasks run.
  *
  * @example
  * await using pipeline = conn.pipeline();

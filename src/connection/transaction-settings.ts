@@ -13,7 +13,7 @@ export const IsolationLevel = {
 } as const;
 export type IsolationLevel = (typeof IsolationLevel)[keyof typeof IsolationLevel];
 
-/** How a connection begins its transactions. null leaves a property to the server's default. Settings are changed by `withSetting()`. */
+/** How a connection begins its transactions; null leaves a property to the server's default. Use `withSetting()` to change one. */
 export interface TransactionSettings {
   readonly autocommit: boolean;
   readonly isolationLevel: IsolationLevel | null;
@@ -23,7 +23,7 @@ export interface TransactionSettings {
   readonly begin: string;
 }
 
-/** What may be set. */
+/** The names of the settings. */
 export type SettingName = Exclude<keyof TransactionSettings, 'begin'>;
 
 export const DEFAULT_SETTINGS: TransactionSettings = {
@@ -34,7 +34,7 @@ export const DEFAULT_SETTINGS: TransactionSettings = {
   begin: 'BEGIN',
 };
 
-/** The settings with one of them changed. */
+/** Returns the settings with one of them changed. */
 export function withSetting<K extends SettingName>(
   settings: TransactionSettings,
   name: K,

@@ -150,7 +150,7 @@ export class AsyncTransaction implements AsyncDisposable {
     }
   }
 
-  /** @internal Opens the block for `run()`. `hasContext`: what its callback calls is inside, and nothing else. */
+  /** @internal Opens the block for `run()`. `hasContext`: only code started by its callback is inside. */
   openForCallback({ parent, opening, hasContext = true }: BlockOptions): Promise<this> {
     this.#block.hasCallback = true;
     this.#block.hasContext = hasContext;
@@ -378,7 +378,7 @@ export interface BlockOptions {
   readonly opening: AbortSignal | undefined;
   /** Ends the attempt to commit it. */
   readonly commit?: AbortSignal | undefined;
-  /** Whether its callback needs an asynchronous context, since others hold the connection as well. @default true */
+  /** Whether its callback needs an asynchronous context, since other tasks hold the connection, too. @default true */
   readonly hasContext?: boolean;
 }
 

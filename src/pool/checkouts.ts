@@ -49,7 +49,10 @@ class ConnectionCheckout<R> extends Checkout<AsyncConnection<R>> implements Watc
   /** The core of the connection object; null before the checkout is served. */
   core: ConnectionCore | null = null;
   hasEnded = false;
-  /** The connection that was given out, until its collection is watched for, and the place of the checkout among those of which that is true. */
+  /**
+   * The connection object, until it is registered for garbage collection, and the index of the checkout among those not
+   * registered yet.
+   */
   fresh: AsyncConnection<R> | null = null;
   place = 0;
 
@@ -68,7 +71,7 @@ class ConnectionCheckout<R> extends Checkout<AsyncConnection<R>> implements Watc
 /** How a checkout ends: the connection is returned, with or without an error, or was garbage-collected. */
 type HowItEnds = 'returned' | 'failed' | 'collected';
 
-/** What is left of a checkout once its connection has been rolled back. */
+/** The result of rolling back a returned connection. */
 interface CheckoutEnd {
   /** Whether the session is alive and idle, and so usable for the next borrower. */
   readonly usable: boolean;
@@ -109,8 +112,8 @@ export class Checkouts<R> {
   // --- checking out
 
   /**
-   * Gives out a connection; at once, without a promise, if one is idle that needs no check. Raises, or rejects with, what
-   * `pool.connection()` rejects with. A property, as the stack of a leak is taken from below this function.
+   * Checks out a connection; without a promise if one is idle that needs no check. Throws or rejects with the errors of
+   * `pool.connection()`. A property, since `Origin` cuts the stack at this function.
    */
   readonly take = (options: CheckoutOptions): AsyncConnection<R> | Promise<AsyncConnection<R>> => {
     if (!tracers.checkout.watched) return this.#take(options, null);
@@ -184,7 +187,7 @@ export class Checkouts<R> {
       : null;
   }
 
-  /** Whether it is known which task holds which connection: if the pool watches for leaks. */
+  /** Whether the pool knows which task holds which connection, which it does if it watches for leaks. */
   get watchesTasks(): boolean {
     return this.#leaks.isOn;
   }
@@ -231,7 +234,7 @@ export class Checkouts<R> {
     checkout.hasEnded = true;
     if (how !== 'collected') this.#abandoned.forget(checkout);
     if (checkout.origin !== null || how === 'collected') this.#leaks.end(checkout, how === 'collected');
-    // The borrower can't use it any more.
+    // From here on the borrower cannot use it.
     core.cutOff();
     // In most cases there is nothing to await, so the next waiter is served at once.
     if (isAtRest(core) && !this.#source.resets) {
@@ -283,7 +286,7 @@ function isAtRest({ session }: ConnectionCore): boolean {
   return session.quiet && session.transactionStatus === TransactionStatus.IDLE;
 }
 
-/** Cancels what still runs on a connection that has come back, and rolls back what was not committed. */
+/** Cancels running statements of a returned connection, and rolls back uncommitted work. */
 async function rollBack(core: ConnectionCore): Promise<CheckoutEnd> {
   if (isAtRest(core)) return { usable: !core.mustReplace, uncommittedWrites: false };
   const { session } = core;

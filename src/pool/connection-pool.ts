@@ -346,7 +346,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
       return await runInTransaction(
         new AsyncTransaction(connection as AsyncConnection<never>),
         (transaction) => this.#checkouts.asHolder(connection, () => fn(connection, transaction)),
-        // Whoever has the connection, which was lent for this callback alone, is inside the block.
+        // The connection was checked out for this callback alone, so any code that has it is inside the block.
         { opening: options.signal, hasContext: CONTEXTS_ARE_FREE || this.#checkouts.watchesTasks },
       );
     } catch (error) {

@@ -44,7 +44,7 @@ export class Waiters<T> {
   readonly #counters: Counters;
   readonly #queue = new LinkedList<Queued<T>>();
   #tickets = 0;
-  /** How many are in the queue. A field, since each checkout asks. */
+  /** The number of waiters in the queue. A field instead of a getter, since each checkout reads it. */
   length = 0;
 
   constructor(clock: Clock, counters: Counters) {
@@ -151,7 +151,7 @@ interface Watcher {
 export class Watchers {
   readonly #clock: Clock;
   readonly #watchers = new Set<Watcher>();
-  /** How many there are. A field, since each checkout asks. */
+  /** The number of watchers. A field instead of a getter, since each checkout reads it. */
   size = 0;
 
   constructor(clock: Clock) {

@@ -137,7 +137,7 @@ export class BackendConnection implements MessageSink {
     return !this.isBusy && !this.sender.owesSync && !this.queue.locked && !this.#isCancelling;
   }
 
-  /** Whether a cancel request is open, which may hit any statement the server is sent. */
+  /** Whether a cancel request is open, which may hit any statement sent to the server. */
   get #isCancelling(): boolean {
     return this.cancellation.state === 'requested';
   }

@@ -9,16 +9,17 @@ interface Waiter {
 }
 
 /**
- * The state machine of a session's cancel requests: idle, waiting (something in flight may have to be cancelled later), requested (nothing
- * may be sent until the server has dealt with the request), or awaiting the statement's answer. A cancel request is a connection of its own, and at most one is open at a time; other
- * statements that are to be cancelled wait for their turn. A request hits what the server runs at that moment. So a request is made
- * only for the statement that is being answered, and only if everything sent behind it is to be cancelled too, or would be skipped.
+ * The state machine of a session's cancel requests: idle, waiting (a statement in flight may have to be cancelled later),
+ * requested (nothing may be sent until the server has handled the request), or awaiting the statement's answer. A cancel request
+ * needs a connection of its own, and at most one is open at a time; other statements to be cancelled wait for their turn. A
+ * request hits whatever the server is running at that moment. Therefore it is made only for the statement that is being answered,
+ * and only if everything sent after it is also to be cancelled, or would be skipped.
  */
 export class Cancellation {
   readonly #transport: Transport;
   readonly #inFlight: InFlight;
   readonly #onDealtWith: () => void;
-  /** Changed by this class alone. A field, since each statement and each answer asks. */
+  /** Changed only by this class. A field instead of a getter, since each statement and each answer reads it. */
   state: 'idle' | 'waiting' | 'requested' | 'awaiting answer' = 'idle';
   /** The reply that the last request was made for, until it is answered. */
   #target: Reply | null = null;
@@ -53,7 +54,10 @@ export class Cancellation {
     });
   }
 
-  /** Makes the next request, if one is due. Called whenever another statement begins to be answered, unless the state is idle. */
+  /**
+   * Makes the next request, if one is due. Called whenever the server begins to answer another statement, unless the state is
+   * idle.
+   */
   advance(): void {
     if (this.state === 'requested' || this.#stopped) return;
     const { head } = this.#inFlight;
@@ -132,7 +136,7 @@ export class Cancellation {
     this.#deadline = { reply, timer };
   }
 
-  /** Notes that a reply has been answered and is not in flight any more. Called unless the state is idle. */
+  /** Handles a reply that was answered and is no longer in flight. Called unless the state is idle. */
   answered(reply: Reply): void {
     if (this.#deadline?.reply === reply) this.#clearDeadline();
     if (this.#target === reply) {

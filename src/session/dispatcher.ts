@@ -322,7 +322,7 @@ export class Dispatcher {
     this.#parts.onAnswered();
   }
 
-  /** Sends a statement anew that has failed by no fault of its own, if that can be done. */
+  /** Sends a statement again that failed through no fault of its own, if possible. */
   #isSentAgain(reply: StatementReply): boolean {
     const reason = outdated(reply);
     if (reason !== null) this.#parts.extended.discardPrepared();

@@ -1,11 +1,13 @@
 /**
- * How many statements a session has on their way to the server and not answered, at most. Each has a Sync of its own, so the server sends
- * its answer at once: where statements are sent while answers come in, the client reads a few bytes at a time.
+ * The maximum number of statements in flight. Each has a Sync of its own, so the server sends its answer at once. If the client
+ * sends statements while answers arrive, it reads only a few bytes at a time.
  */
 export const MOST_STATEMENTS = 4096;
-/** The same for a pipeline, whose answers come in large pieces: the server answers one half while the client sends the other. */
+/**
+ * The maximum in a pipeline, whose answers arrive in large pieces: the server answers one half while the client sends the other.
+ */
 export const MOST_PIPELINED = 1024;
-/** How many bytes of statements are on their way and not answered, at most. */
+/** The maximum size of the statements in flight, in bytes. */
 export const MOST_BYTES = 2 ** 20;
 /** The number of entries in a session's queue from which callers that add more have to wait. */
 export const MOST_WAITING = 1000;
@@ -18,7 +20,7 @@ export const MOST_UNREAD_BYTES = 2 * BATCH_BYTES;
 export interface TimeLimits {
   /** From a cancel request to its answer and that of its statement; the session is discarded afterwards. */
   readonly cancel: number;
-  /** From a cancel request to the first sign that the network works; the caller's promise settles at once afterwards. */
+  /** From a cancel request to the first sign that the network works; without one, the caller stops waiting. */
   readonly signOfLife: number;
   /** Between two requests to cancel the same statement; doubled each time. */
   readonly cancelAgain: number;

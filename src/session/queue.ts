@@ -6,7 +6,7 @@ import { isSingleStatement, leavesTransactionAlone } from './statement-text.js';
 import type { TransactionStatus } from './status.js';
 import type { Transport } from './transport.js';
 
-// What has been submitted to a session: the entries, the queue in which they wait, and how they are settled.
+// The entries submitted to a session, the queue in which they wait, and how they are settled.
 
 function ignore(): void {
   // No caller waits.
@@ -102,12 +102,12 @@ export class ExclusiveLock {
 
 /** The entries to be sent, in order. While a lock is held, only entries submitted with it are taken. */
 export class StatementQueue {
-  readonly #everybody = new ExclusiveLock();
+  readonly #unlocked = new ExclusiveLock();
   #lock: ExclusiveLock | null = null;
 
   /** The number of waiting entries, including locked-out ones. */
   get length(): number {
-    return this.#everybody.waiting.length + (this.#lock?.waiting.length ?? 0);
+    return this.#unlocked.waiting.length + (this.#lock?.waiting.length ?? 0);
   }
 
   get locked(): boolean {
@@ -119,7 +119,7 @@ export class StatementQueue {
     return this.#current.first;
   }
 
-  push(entry: QueueEntry, lock: ExclusiveLock = this.#everybody): void {
+  push(entry: QueueEntry, lock: ExclusiveLock = this.#unlocked): void {
     lock.waiting.push(entry);
   }
 
@@ -140,21 +140,21 @@ export class StatementQueue {
   unlock(): void {
     const left = this.#lock?.waiting.drain() ?? [];
     this.#lock = null;
-    for (const entry of left.reverse()) this.#everybody.waiting.unshift(entry);
+    for (const entry of left.reverse()) this.#unlocked.waiting.unshift(entry);
   }
 
   /** Empties the queue and returns its entries, those of the lock's holder first. */
   drain(): QueueEntry[] {
-    return [...(this.#lock?.waiting.drain() ?? []), ...this.#everybody.waiting.drain()];
+    return [...(this.#lock?.waiting.drain() ?? []), ...this.#unlocked.waiting.drain()];
   }
 
   *[Symbol.iterator](): IterableIterator<QueueEntry> {
     if (this.#lock !== null) yield* this.#lock.waiting;
-    yield* this.#everybody.waiting;
+    yield* this.#unlocked.waiting;
   }
 
   get #current(): Fifo<QueueEntry> {
-    return (this.#lock ?? this.#everybody).waiting;
+    return (this.#lock ?? this.#unlocked).waiting;
   }
 }
 
@@ -175,7 +175,7 @@ const NONE: readonly StatementResult[] = [];
 /** Settles each statement once and reports it to the observer. */
 export class Outcomes {
   observer: StatementObserver | null = null;
-  /** The message of the error that the last statement failed with; '' if it did not fail. */
+  /** The error message of the last statement; '' if it did not fail. */
   errorMessage = '';
   readonly #transport: Transport;
 

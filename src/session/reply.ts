@@ -281,7 +281,10 @@ export class InFlight {
     return this.#begunSegments > 0;
   }
 
-  /** Whether nothing may be sent, if there are to be `most` statements in flight at most, until half of them have been answered. */
+  /**
+   * Whether the limit of `most` statements in flight has been reached; nothing may then be sent until half of them have been
+   * answered.
+   */
   isFull(most: number): boolean {
     const { length } = this.#replies;
     if (length === 0) this.#full = false;

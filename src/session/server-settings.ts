@@ -23,9 +23,9 @@ export class ServerSettings {
   foreignEncoding: string | null = null;
   /** Whether the server supports the simple protocol only, like PgBouncer's admin console. */
   speaksSimpleOnly = false;
-  /** Whether a statement has been sent that may change client_encoding. Fields, since each answer asks. */
+  /** Whether a statement was sent that may change client_encoding. A field instead of a getter, since each answer reads it. */
   encodingInDoubt = false;
-  /** Whether a statement has ended that may have changed what dates are read by. */
+  /** Whether a statement has ended that may have changed the settings for reading dates. */
   datesInDoubt = false;
 
   set(name: string, value: string): void {
@@ -35,13 +35,13 @@ export class ServerSettings {
     if (name === 'server_version') this.speaksSimpleOnly = value.endsWith('/bouncer');
   }
 
-  /** A statement is sent that may change client_encoding. */
+  /** A statement is being sent that may change client_encoding. */
   doubtEncoding(): void {
     this.encodingInDoubt = true;
     this.#seeEncoding();
   }
 
-  /** ReadyForQuery has come, and nothing is in flight that may change client_encoding. */
+  /** ReadyForQuery has arrived, and no statement in flight may change client_encoding. */
   trustEncoding(): void {
     this.encodingInDoubt = false;
     this.#seeEncoding();

@@ -58,7 +58,7 @@ export interface StatementResult {
   readonly tag: string | null;
 }
 
-/** The number at the end of a tag such as `UPDATE 3`, or null if there is none. */
+/** The number at the end of a tag such as `UPDATE 3`; null if there is none. */
 export function affectedRows(tag: string | null): number | null {
   if (tag === null) return null;
   const last = tag.slice(tag.lastIndexOf(' ') + 1);

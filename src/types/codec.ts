@@ -7,7 +7,6 @@ export type Reader<T> = (bytes: Buffer, start: number, end: number) => T;
 
 /** Names the value that an error is about: `$2`, or `row 1, column 3`. The text is built only for an error. */
 export interface Place {
-  /** The name of the value, for a message. */
   toString(): string;
 }
 
@@ -26,11 +25,12 @@ export interface Codec<T = unknown> {
   /** Reads the server's text. */
   readonly readText: Loader;
   /**
-   * Whether bytes are valid text of the type; for types whose `readText` does not check. It is called where the server does not
-   * guarantee the type: in a COPY, whose types the user names, and in a composite, whose type may have been altered since its
-   * registration.
+   * Returns the end of the valid text of a value that begins at `start`; another number if the text is invalid. For types whose
+   * `readText` does not check. It is called where the server does not guarantee the type: in a COPY, whose types the user names,
+   * and in a composite, whose type may have been altered. The following text may be anything with which no text of the type could
+   * continue. @internal
    */
-  readonly isText?: Reader<boolean> | undefined;
+  readonly endOfText?: Reader<number> | undefined;
   /** Reads the binary format. The result equals that of `readText` for the same value. */
   readonly readBinary?: Loader | undefined;
   /**
@@ -64,6 +64,21 @@ export interface Codec<T = unknown> {
  */
 export type ValueWriter = (value: unknown, out: ByteWriter, place: Place, named: boolean) => boolean;
 
+/** Appends a value preceded by its length, which is -1 for NULL. Returns false for NULL. */
+export function writeSized(
+  write: ValueWriter,
+  value: unknown,
+  out: ByteWriter,
+  place: Place,
+  named: boolean,
+): boolean {
+  const start = out.length;
+  out.int32(-1);
+  const isThere = write(value, out, place, named);
+  if (isThere) out.setInt32(start, out.length - start - 4);
+  return isThere;
+}
+
 /** A codec in use, combined with the loaders and dumpers that users have registered, which work on text. */
 export interface BoundCodec extends Codec {
   /** Writes any value that can be sent; undefined if the library does not know the type's binary format. */
@@ -88,7 +103,7 @@ export function sized<T>(type: string, size: number, read: Reader<T>): Reader<T>
   };
 }
 
-/** Makes the codec of a type whose values load as the server's text; writing and reading preserves it. */
+/** Makes the codec of a type whose values load as the server's text, which contains no blanks; writing and reading preserves it. */
 export function textual({
   textToBinary,
   binaryToText,
@@ -99,16 +114,18 @@ export function textual({
   return {
     // The server writes these types in ASCII.
     readText: (bytes, start, end) => bytes.latin1Slice(start, end),
-    isText: (bytes, start, end) => {
-      const text = bytes.latin1Slice(start, end);
+    endOfText: (bytes, start, end) => {
+      let at = start;
+      while (at < end && bytes[at]! > SPACE) at++;
+      const text = bytes.latin1Slice(start, at);
       if (scratch.bytes.length > LARGEST_KEPT) scratch = new ByteWriter();
       scratch.length = 0;
       try {
         textToBinary(text, scratch, 'text');
       } catch {
-        return false;
+        return -1;
       }
-      return binaryToText(scratch.bytes, 0, scratch.length) === text;
+      return binaryToText(scratch.bytes, 0, scratch.length) === text ? at : -1;
     },
     readBinary: binaryToText,
     textToBinary,
@@ -116,6 +133,7 @@ export function textual({
   };
 }
 
+const SPACE = 0x20;
 /** Receives values that are written only to validate them. */
 let scratch = new ByteWriter();
 const LARGEST_KEPT = 65_536;
@@ -175,7 +193,7 @@ export function withLoader(codec: Codec, loader: Loader): BoundCodec {
   return {
     ...codec,
     readText: loader,
-    isText: undefined,
+    endOfText: undefined,
     readCheckedText: undefined,
     readBinary:
       binaryToText &&

@@ -1,7 +1,8 @@
 import * as errors from '../errors/index.js';
 import type { Adapters, DumpedParam } from './adaptation.js';
-import { MAX_DIMENSIONS } from './array.js';
+import { flattened, subscripts } from './array-shape.js';
 import { Oids } from './oids.js';
+import { quoted } from './write-text.js';
 
 /** Integer types by increasing width; mixed integers make an array of the widest. */
 const INTEGER_WIDTHS: readonly number[] = [Oids.int2, Oids.int4, Oids.int8, Oids.numeric];
@@ -30,75 +31,58 @@ export function dumpArray(
   dumpElement: (value: unknown, place: string) => DumpedParam,
   delimiter = ',',
 ): DumpedParam {
+  const { shape, elements } = flattened(array, map, place);
   let oid: number | null = null;
   // A float array may include integers that are numbers, which a float holds exactly; a bigint it may not hold exactly.
   let numbers = true;
   let first: unknown = null;
-  const shape: number[] = [];
-  let leafDepth = -1;
-
-  const dumpLevel = (level: readonly unknown[], depth: number, where: string): Parts => {
-    if (depth === MAX_DIMENSIONS) {
-      throw new errors.DataError(
-        `${where}: an array can have ${String(MAX_DIMENSIONS)} dimensions at most, and can't contain itself`,
+  const texts: string[] = [];
+  for (let i = 0; i < elements.length; i++) {
+    const value = elements[i];
+    if (value === null) {
+      texts.push('NULL');
+      continue;
+    }
+    const here = place + subscripts(i, shape);
+    const dumped = dumpElement(value, here);
+    numbers &&= typeof value === 'number';
+    if (oid === null) {
+      oid = dumped.oid;
+      first = value;
+    } else if (oid !== dumped.oid) {
+      // As in Psycopg, an object (such as a range) whose type the server infers fits any other object of its class.
+      oid =
+        (oid === Oids.unknown || dumped.oid === Oids.unknown) && haveOneClass(first, value)
+          ? oid || dumped.oid
+          : commonType(oid, dumped.oid, numbers, here, map);
+    }
+    const { text } = dumped;
+    if (text === null) texts.push('NULL');
+    else
+      texts.push(
+        UNQUOTED_TYPES.has(dumped.oid) || needsNoQuotes(text, value, dumped.oid, map) ? text : quoted(text),
       );
-    }
-    if (shape.length === depth) shape.push(level.length);
-    else if (shape[depth] !== level.length) throw ragged(where);
-    const parts: (string | Parts)[] = [];
-    for (let i = 0; i < level.length; i++) {
-      const value = level[i];
-      const here = `${where}[${String(i)}]`;
-      if (Array.isArray(value) && map.dumperForObject(value) === undefined) {
-        if (depth === leafDepth) throw ragged(here);
-        parts.push(dumpLevel(value, depth + 1, here));
-        continue;
-      }
-      if (leafDepth < 0) leafDepth = shape.length - 1;
-      if (depth !== leafDepth) throw ragged(here);
-      if (value === null) {
-        parts.push('NULL');
-        continue;
-      }
-      const dumped = dumpElement(value, here);
-      numbers &&= typeof value === 'number';
-      if (oid === null) {
-        oid = dumped.oid;
-        first = value;
-      } else if (oid !== dumped.oid) {
-        // As in Psycopg, an object (such as a range) whose type the server infers fits any other object of its class.
-        oid =
-          (oid === Oids.unknown || dumped.oid === Oids.unknown) && haveOneClass(first, value)
-            ? oid || dumped.oid
-            : commonType(oid, dumped.oid, numbers, here, map);
-      }
-      const { text } = dumped;
-      if (text === null) parts.push('NULL');
-      else
-        parts.push(
-          UNQUOTED_TYPES.has(dumped.oid) || needsNoQuotes(text, value, dumped.oid, map) ? text : quote(text),
-        );
-    }
-    return parts;
-  };
-
-  const parts = dumpLevel(array, 0, place);
+  }
   // As in Psycopg, the server infers the type of an array without elements.
-  if (oid === null) return { text: joined(parts, ',', shape.length), oid: Oids.unknown };
+  if (oid === null) return { text: braced(texts, shape, ','), oid: Oids.unknown };
   const type = map.type(oid);
   return {
-    text: joined(parts, type?.delimiter ?? delimiter, shape.length),
+    text: braced(texts, shape, type?.delimiter ?? delimiter),
     oid: type?.arrayOid ?? Oids.unknown,
   };
 }
 
-/** The elements of a level. They are joined last, since the delimiter depends on the types of all elements. */
-type Parts = readonly (string | Parts)[];
-
-function joined(parts: Parts, delimiter: string, dimensions: number): string {
-  const texts =
-    dimensions === 1 ? parts : parts.map((part) => joined(part as Parts, delimiter, dimensions - 1));
-  return `{${texts.join(delimiter)}}`;
+function braced(
+  texts: readonly string[],
+  [length = 0, ...inner]: readonly number[],
+  delimiter: string,
+): string {
+  if (inner.length === 0) return `{${texts.join(delimiter)}}`;
+  const size = texts.length / length;
+  const parts = Array.from({ length }, (_, i) =>
+    braced(texts.slice(i * size, (i + 1) * size), inner, delimiter),
+  );
+  return `{${parts.join(delimiter)}}`;
 }
 
 function haveOneClass(first: unknown, second: unknown): boolean {
@@ -125,18 +109,10 @@ function typeName(oid: number, map: Adapters): string {
   return oid === Oids.unknown ? 'text' : (map.type(oid)?.name ?? `type ${String(oid)}`);
 }
 
-function ragged(place: string): Error {
-  return new errors.DataError(`${place}: nested arrays must all have the same length and depth`);
-}
-
 /** Whether an element needs no quotes. As in Psycopg, elements are quoted only if necessary, which depends on the delimiter. */
 function needsNoQuotes(text: string, value: unknown, oid: number, map: Adapters): boolean {
   if (NEEDS_QUOTES.test(text)) return false;
   if (typeof value === 'string' && oid === Oids.unknown) return true;
   const delimiter = map.type(oid)?.delimiter;
   return delimiter === ',' || delimiter === ';';
-}
-
-function quote(text: string): string {
-  return `"${text.replace(/["\\]/g, '\\$&')}"`;
 }

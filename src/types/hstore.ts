@@ -6,7 +6,7 @@ import { BinaryReader } from './binary-reader.js';
 import type { ByteWriter } from './byte-writer.js';
 import { checkText } from './check-text.js';
 import { readUtf8 } from './text.js';
-import { writeUtf8 } from './write-text.js';
+import { quoted, writeUtf8 } from './write-text.js';
 
 type Hstore = Readonly<Record<string, string | null>>;
 
@@ -49,7 +49,7 @@ export function isHstoreDumper(dumper: Dumper): boolean {
 /** The text of an hstore from a plain object. Raises `DataError` for values other than strings and null. */
 function hstoreText(object: Readonly<Record<string, unknown>>, place: string): string {
   const pairs = checkedEntries(object, place).map(
-    ([key, value]) => `${quote(key)}=>${value === null ? 'NULL' : quote(value)}`,
+    ([key, value]) => `${quoted(key)}=>${value === null ? 'NULL' : quoted(value)}`,
   );
   return pairs.join(',');
 }
@@ -70,10 +70,6 @@ function described(value: unknown): string {
     : Array.isArray(value)
       ? 'an array'
       : `a value of type ${typeof value}`;
-}
-
-function quote(text: string): string {
-  return `"${text.replace(/["\\]/g, '\\$&')}"`;
 }
 
 /** Writes the number of pairs, then each key and value with its length. */

@@ -36,7 +36,10 @@ export class Engine {
   #instance: { readonly sql: EngineInstance; readonly stream: EngineStream } | null = null;
   #sent = 0;
   #written = 0;
-  /** Whether each query handed over has reached the socket: what is written to it now comes after them. A field, since each statement asks. */
+  /**
+   * Whether every query passed to `query()` has reached the socket, so that bytes written now come after them. A field instead of
+   * a getter, since each statement reads it.
+   */
   allWritten = true;
   #closed = false;
 

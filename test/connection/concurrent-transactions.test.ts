@@ -354,7 +354,7 @@ describe('a block without a callback', () => {
 
 describe('the connection of pool.withTransaction()', () => {
   it.runIf(!CONTEXTS_ARE_FREE)(
-    'belongs to whoever has been handed it, whose open block can not be left behind unseen',
+    'belongs to the task that received it, whose open block cannot be left unnoticed',
     async () => {
       const pool = makePool();
       using elsewhere = new Elsewhere();

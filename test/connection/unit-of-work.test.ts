@@ -66,7 +66,7 @@ const DEATHS: Readonly<Record<string, Death>> = {
     before: ({ conn }) => swallow(conn.execute('SELECT 1/0')),
     raises: errors.InFailedSqlTransaction,
   },
-  'a failed statement that nobody waits for': {
+  'a failed statement that is not awaited': {
     before: ({ conn }) => {
       void swallow(conn.execute('SELECT 1/0'));
       return Promise.resolve();
@@ -89,7 +89,7 @@ const DEATHS: Readonly<Record<string, Death>> = {
     },
     raises: errors.AdminShutdown,
   },
-  'a backend that is killed, of which nobody has heard': {
+  'a backend that is killed unnoticed': {
     async before(victim) {
       await terminate(victim.conn.info.backendPid);
       await untilClosed(victim);
@@ -220,7 +220,7 @@ const CALLS: Readonly<Record<string, Committing>> = {
       await connection.withTransaction((outer) => outer.withTransaction(() => work(connection)));
     },
   },
-  'a block within a block that nobody heard of': {
+  'an unnoticed block within a block': {
     async commit(work, { conn }) {
       const connection = await conn();
       await connection.withTransaction(async () => {
@@ -318,7 +318,7 @@ const SKIPPED: Readonly<Record<string, readonly string[]>> = {
   ],
   // The text ends the outermost block.
   'a block within a block': ['a failed statement, and a COMMIT sent as text'],
-  'a block within a block that nobody heard of': ['a failed statement, and a COMMIT sent as text'],
+  'an unnoticed block within a block': ['a failed statement, and a COMMIT sent as text'],
 };
 
 describe('no call that commits resolves unless the server confirmed the COMMIT', () => {

@@ -386,12 +386,12 @@ describe('target_session_attrs', () => {
     ['standby', 'postgres', [PRIMARY, STANDBY], STANDBY],
     ['standby', 'reader', [PRIMARY], null],
     ['prefer-standby', 'postgres', [PRIMARY, STANDBY], STANDBY],
-    ['prefer-standby', 'postgres', [PRIMARY, 'nobody'], PRIMARY],
-    ['prefer-standby', 'postgres', ['nobody'], null],
+    ['prefer-standby', 'postgres', [PRIMARY, 'refusing'], PRIMARY],
+    ['prefer-standby', 'postgres', ['refusing'], null],
   ] as const)('=%s for the role %s, of %j, chooses %j', async (target, user, names, expected) => {
-    const nobody = await refusing();
+    const unreachable = await refusing();
     const places = names.map((name) =>
-      name === PRIMARY ? placeOf(primary) : name === STANDBY ? placeOf(standby) : nobody,
+      name === PRIMARY ? placeOf(primary) : name === STANDBY ? placeOf(standby) : unreachable,
     );
     const params = { ...lists(places), user, target_session_attrs: target };
     if (expected === null) {

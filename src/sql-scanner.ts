@@ -1,48 +1,43 @@
-/** What a piece of SQL has begun and not ended: within it, text is no SQL until something ends it. */
+// The part of PostgreSQL's lexer that finds quotes and comments, used by all modules: by compositions for what their pieces leave
+// open, by sessions to recognise a single statement, and by COPY for the options of its statement.
+
+/** An unfinished quote or comment at the end of a piece of SQL; text within it is no SQL until it ends. */
 export type Enclosure = 'string' | 'quoted identifier' | 'comment' | 'line comment' | 'dollar-quoted string';
 
-/** `plain`: two quotes are one; `escapes`: a backslash takes what follows it, too; `bits`: neither, as in B'01'. */
+/** `plain`: two quotes stand for one; `escapes`: a backslash also escapes the next character; `bits`: neither, as in B'01'. */
 type StringKind = 'plain' | 'escapes' | 'bits';
 
 type Mode =
-  /** Between tokens, or behind one that nothing can join. */
+  | Enclosure
+  /** Between tokens, or after a token that nothing can join. */
   | 'sql'
   /** In a name or a keyword, whose end may be the prefix of a string. */
   | 'word'
-  /** Behind U&. */
+  /** After U&. */
   | 'unicode'
   | 'number'
-  /** Behind a minus sign, which may be the first of a line comment. */
+  /** After a minus sign, which may begin a line comment. */
   | 'minus'
-  /** Behind a slash, which may be the first character of a comment. */
+  /** After a slash, which may begin a comment. */
   | 'slash'
-  /** Behind $ and what may be the tag of a dollar-quoted string. */
+  /** After $ and the possible start of a dollar quote's tag. */
   | 'dollar'
-  | 'string'
-  /** Behind a backslash in a string. */
+  /** After a backslash in a string. */
   | 'escape'
-  /** Behind the quote that ends a string, and white space: another quote may continue it. */
-  | 'string end'
-  | 'quoted identifier'
-  | 'comment'
-  /** Behind an asterisk, or a slash, in a comment. */
-  | 'comment asterisk'
-  | 'comment slash'
-  | 'line comment'
-  | 'dollar-quoted string';
+  /** After the closing quote of a string, and white space: another quote may continue the string. */
+  | 'string end';
 
+/** The enclosure of each mode that is not SQL. */
 const ENCLOSURES: Readonly<Partial<Record<Mode, Enclosure>>> = {
   string: 'string',
   escape: 'string',
   'quoted identifier': 'quoted identifier',
   comment: 'comment',
-  'comment asterisk': 'comment',
-  'comment slash': 'comment',
   'line comment': 'line comment',
   'dollar-quoted string': 'dollar-quoted string',
 };
 
-/** The kinds of strings by their prefix; the national string is of the kind that a string without a prefix is. */
+/** The kinds of strings by their prefix; a national string has the kind of a string without a prefix. */
 const PREFIXED: Readonly<Record<string, StringKind | 'unprefixed'>> = {
   e: 'escapes',
   b: 'bits',
@@ -50,72 +45,85 @@ const PREFIXED: Readonly<Record<string, StringKind | 'unprefixed'>> = {
   n: 'unprefixed',
 };
 
-/** A text without any of this, behind which there is nothing begun, begins nothing. */
+/** A text without any of these leaves nothing open if nothing was open before it. */
 const SIGNIFICANT = /['"$&]|--|\/\*/;
+const IS_WORD = /[\w$\x80-\uffff]/;
 const WORD = /[\w$\x80-\uffff]+/y;
 const TAG = /[\w\x80-\uffff]*/y;
 const DIGITS = /\d+/y;
 const UNREMARKABLE = /[^\w'"$\-/\x80-\uffff]+/y;
 
 /**
- * Reads SQL as PostgreSQL's lexer does, in pieces that may be cut anywhere: tells within what the next piece stands, and whether
- * it would become one token with what is before it.
+ * Scans SQL like PostgreSQL's lexer, in pieces that may be split anywhere. Reports the enclosure of the next piece, and whether
+ * the next piece would join the previous token.
  */
-export class LexerState {
+export class SqlScanner {
   readonly #unprefixed: StringKind;
   #mode: Mode = 'sql';
-  /** The character that the text ends with. */
+  /** The last character of the text. */
   #last = '';
-  /** The letter that the word consists of so far, in lower case; '' if it is longer. */
+  /** The word so far in lower case, if it is a single letter; '' if it is longer. */
   #letter = '';
   #string: StringKind = 'plain';
-  /** Since the end of a string that may be continued: nothing, white space, or white space with a line break. */
+  /** The text since the end of a string that may be continued: nothing, white space, or white space with a line break. */
   #since: 'nothing' | 'space' | 'line break' = 'nothing';
-  /** Whether the line comment, or the minus sign, stands behind a string that may be continued. */
+  /** Whether the line comment or the minus sign follows a string that may be continued. */
   #behindString = false;
+  /** The nesting depth of comments, and whether the last character may be the first half of a comment's delimiter. */
   #depth = 0;
+  #half = '';
   #tag = '';
-  /** How many characters of the tag the text ends with. */
+  /** The number of characters of the tag that the text ends with. */
   #matched = 0;
+  #hasParameter = false;
+  /**
+   * The number of characters that opened the current enclosure: a quote with its prefix, a tag, or the two characters of a
+   * comment.
+   */
+  opening = 0;
+  /** Whether the open string continues the previous one on another line. */
+  isContinued = false;
 
-  /** `backslashes`: strings without an E have escapes as well, as with `standard_conforming_strings` off. */
+  /** `backslashes`: strings without an E have escapes, too, as with `standard_conforming_strings` off. */
   constructor(backslashes: boolean) {
     this.#unprefixed = backslashes ? 'escapes' : 'plain';
   }
 
-  /** Within what the next piece stands; null if it is SQL. */
+  /** The enclosure of the next piece; null if it is SQL. */
   get open(): Enclosure | null {
     return ENCLOSURES[this.#mode] ?? null;
   }
 
-  /** Whether a name, or a keyword, may go on. */
+  /** Whether a `$` outside of quotes has been read, which is probably a parameter's. */
+  get hasParameter(): boolean {
+    return this.#hasParameter || this.#mode === 'dollar';
+  }
+
+  /** Whether a name or a keyword may continue. */
   get isInName(): boolean {
     return this.#mode === 'word';
   }
 
-  /** Whether SQL or a token may follow without a thought: nothing is begun, and no token could go on. */
+  /** Whether any SQL or token may follow without a check: nothing is open, and no token can continue. */
   get isNeutral(): boolean {
     return this.#mode === 'sql' && this.#last !== '"' && this.#last !== '.';
   }
 
-  /** Reads what comes next. */
+  /** Scans the next piece. */
   read(text: string): void {
     if (text === '') return;
     const mode = this.#mode;
     let at = 0;
     if ((mode === 'sql' || mode === 'word' || mode === 'number') && !SIGNIFICANT.test(text)) {
-      // Only what the text ends with matters, unless it goes on with a word.
+      // Only the text's last token matters, unless the text continues a word.
       at = lastTokenStart(text);
       if (at > 0) this.#mode = 'sql';
     }
-    while (at < text.length) at = this.#readSome(text, at);
+    while (at < text.length) at = this.step(text, at);
     this.#last = text[text.length - 1]!;
   }
 
-  /**
-   * Passes over a parameter, a literal or a name: tokens that are complete. What follows them starts anew, but may still join
-   * their end.
-   */
+  /** Skips a complete token: a parameter, a literal or a name. The following text may still join its end. */
   pass(token: string): void {
     const last = token[token.length - 1]!;
     this.#last = last;
@@ -130,7 +138,7 @@ export class LexerState {
     }
   }
 
-  /** Whether the text would not be read as it is by itself, since it would join a token that is before it. */
+  /** Whether the text would join the previous token, and so be read differently than by itself. */
   joins(text: string): boolean {
     const first = text[0]!;
     switch (this.#mode) {
@@ -155,17 +163,17 @@ export class LexerState {
     }
   }
 
-  /** Whether a comment would begin where the text meets what is before it. */
+  /** Whether the previous text and this one together begin a comment. */
   beginsComment(text: string): boolean {
     return (this.#mode === 'minus' && text[0] === '-') || (this.#mode === 'slash' && text[0] === '*');
   }
 
-  /** Whether a quote would continue the string that has ended before. */
+  /** Whether a quote would continue the previous string. */
   get continuesString(): boolean {
     return this.#mode === 'string end' && this.#since === 'line break';
   }
 
-  /** Whether the text can stand within what is open without ending it, or having another meaning there. */
+  /** Whether the text can be inserted in the current enclosure without ending it or changing its meaning. */
   admits(text: string): boolean {
     switch (this.open) {
       case null:
@@ -183,8 +191,8 @@ export class LexerState {
     }
   }
 
-  /** Reads at least a character, or changes the mode; gives where to go on. */
-  #readSome(text: string, at: number): number {
+  /** Scans at least one character, or records the end of a token; returns the position to continue from. */
+  step(text: string, at: number): number {
     const char = text[at]!;
     switch (this.#mode) {
       case 'sql':
@@ -192,18 +200,19 @@ export class LexerState {
       case 'word':
         return this.#readWord(text, at, char);
       case 'unicode':
-        if (char === "'") return this.#beginString('plain', at);
+        if (char === "'") return this.#beginString('plain', at, 2);
+        if (char === '"') return this.#begin('quoted identifier', at + 1, 3);
         return this.#become('sql', at);
       case 'number':
         return isDigit(char) ? endOf(DIGITS, text, at) : this.#become('sql', at);
       case 'minus':
-        if (char === '-') return this.#become('line comment', at + 1);
+        if (char === '-') return this.#begin('line comment', at + 1, 2);
         this.#behindString = false;
         return this.#become('sql', at);
       case 'slash':
         if (char !== '*') return this.#become('sql', at);
         this.#depth = 1;
-        return this.#become('comment', at + 1);
+        return this.#begin('comment', at + 1, 2);
       case 'dollar':
         return this.#readTag(text, at, char);
       case 'string':
@@ -214,11 +223,10 @@ export class LexerState {
         return this.#readStringEnd(at, char);
       case 'quoted identifier': {
         const end = text.indexOf('"', at);
-        return end < 0 ? text.length : this.#become('sql', end + 1);
+        if (end < 0) return text.length;
+        return text[end + 1] === '"' ? end + 2 : this.#become('sql', end + 1);
       }
       case 'comment':
-      case 'comment asterisk':
-      case 'comment slash':
         return this.#readComment(text, at, char);
       case 'line comment':
         return this.#readLineComment(text, at);
@@ -232,12 +240,18 @@ export class LexerState {
     return at;
   }
 
+  /** Enters the enclosure opened by the `opening` characters before `at`. */
+  #begin(mode: Mode, at: number, opening: number): number {
+    this.opening = opening;
+    return this.#become(mode, at);
+  }
+
   #readSql(text: string, at: number, char: string): number {
     switch (char) {
       case "'":
         return this.#beginString(this.#unprefixed, at);
       case '"':
-        return this.#become('quoted identifier', at + 1);
+        return this.#begin('quoted identifier', at + 1, 1);
       case '-':
         return this.#become('minus', at + 1);
       case '/':
@@ -258,7 +272,9 @@ export class LexerState {
       return endOf(WORD, text, at);
     }
     const kind = char === "'" ? PREFIXED[this.#letter] : undefined;
-    if (kind !== undefined) return this.#beginString(kind === 'unprefixed' ? this.#unprefixed : kind, at);
+    if (kind !== undefined) {
+      return this.#beginString(kind === 'unprefixed' ? this.#unprefixed : kind, at, 1);
+    }
     if (char === '&' && this.#letter === 'u') return this.#become('unicode', at + 1);
     return this.#become('sql', at);
   }
@@ -267,22 +283,27 @@ export class LexerState {
     if (char === '$') {
       this.#tag += '$';
       this.#matched = 0;
-      return this.#become('dollar-quoted string', at + 1);
+      return this.#begin('dollar-quoted string', at + 1, this.#tag.length);
     }
-    // A digit makes a parameter of it, unless it stands behind the first letter of the tag.
-    if (this.#tag === '$' && isDigit(char)) return this.#become('number', at);
+    // With a digit it is a parameter, except after the first letter of a tag.
+    if (this.#tag === '$' && isDigit(char)) {
+      this.#hasParameter = true;
+      return this.#become('number', at);
+    }
     const end = endOf(TAG, text, at);
     if (end > at) {
       this.#tag += text.slice(at, end);
       return end;
     }
     this.#letter = '';
+    this.#hasParameter = true;
     return this.#become('sql', at);
   }
 
-  #beginString(kind: StringKind, quote: number): number {
+  #beginString(kind: StringKind, quote: number, prefix = 0, isContinued = false): number {
     this.#string = kind;
-    return this.#become('string', quote + 1);
+    this.isContinued = isContinued;
+    return this.#begin('string', quote + 1, prefix + 1);
   }
 
   #readString(text: string, at: number): number {
@@ -294,6 +315,7 @@ export class LexerState {
     }
     if (end < 0 || end === text.length) return text.length;
     if (text[end] === '\\') return this.#become('escape', end + 1);
+    if (text[end + 1] === "'" && this.#string !== 'bits') return end + 2;
     this.#since = 'nothing';
     return this.#become('string end', end + 1);
   }
@@ -301,8 +323,10 @@ export class LexerState {
   #readStringEnd(at: number, char: string): number {
     switch (char) {
       case "'": {
-        const goesOn = this.#since === 'nothing' ? this.#string !== 'bits' : this.#since === 'line break';
-        return this.#beginString(goesOn ? this.#string : this.#unprefixed, at);
+        const isContinued = this.#since === 'line break';
+        const isDoubled = this.#since === 'nothing' && this.#string !== 'bits';
+        const kind = isContinued || isDoubled ? this.#string : this.#unprefixed;
+        return this.#beginString(kind, at, 0, isContinued);
       }
       case '\n':
       case '\r':
@@ -323,19 +347,16 @@ export class LexerState {
   }
 
   #readComment(text: string, at: number, char: string): number {
-    if (this.#mode === 'comment asterisk' && char === '/') {
+    const both = this.#half + char;
+    this.#half = '';
+    if (both === '*/') {
       this.#depth--;
       return this.#become(this.#depth === 0 ? 'sql' : 'comment', at + 1);
     }
-    if (this.#mode === 'comment slash' && char === '*') {
-      this.#depth++;
-      return this.#become('comment', at + 1);
-    }
-    this.#mode = char === '*' ? 'comment asterisk' : char === '/' ? 'comment slash' : 'comment';
+    if (both === '/*') this.#depth++;
+    else if (char === '*' || char === '/') this.#half = char;
     let end = at + 1;
-    if (this.#mode === 'comment') {
-      while (end < text.length && text[end] !== '*' && text[end] !== '/') end++;
-    }
+    if (this.#half === '') while (end < text.length && text[end] !== '*' && text[end] !== '/') end++;
     return end;
   }
 
@@ -363,14 +384,14 @@ export class LexerState {
     }
     const end = text.indexOf(tag, at);
     if (end >= 0) return this.#become('sql', end + tag.length);
-    // A dollar sign stands at both ends of a tag and nowhere else.
+    // A dollar sign occurs only at both ends of a tag.
     const dollar = text.lastIndexOf('$');
     if (dollar >= at && tag.startsWith(text.slice(dollar))) this.#matched = text.length - dollar;
     return text.length;
   }
 }
 
-/** Where the word or the run of other characters begins that ends the text. */
+/** The start of the word, or of the run of other characters, that ends the text. */
 function lastTokenStart(text: string): number {
   let start = text.length - 1;
   while (start > 0 && isWord(text[start]!) && isWord(text[start - 1]!)) start--;
@@ -381,16 +402,9 @@ function isDigit(char: string): boolean {
   return char >= '0' && char <= '9';
 }
 
-/** Whether a character can be in a name, or in what looks like one to the lexer. */
+/** Whether the lexer accepts a character in a name. */
 function isWord(char: string): boolean {
-  return (
-    (char >= 'a' && char <= 'z') ||
-    (char >= 'A' && char <= 'Z') ||
-    (char >= '0' && char <= '9') ||
-    char === '_' ||
-    char === '$' ||
-    char >= '\x80'
-  );
+  return IS_WORD.test(char);
 }
 
 function endOf(pattern: RegExp, text: string, at: number): number {
