@@ -42,10 +42,9 @@ export type ConninfoParams = {
  * undefined remove nothing and add nothing. Raises `ProgrammingError` for a malformed string, an unknown parameter or a value of
  * the wrong type.
  *
- * ```ts
+ * @example
  * conninfoToDict('host=db.example.com dbname=app', { port: 5433 });
  * // { host: 'db.example.com', dbname: 'app', port: '5433' }
- * ```
  */
 export function conninfoToDict(conninfo = '', params: ConninfoParams = {}): Record<string, string> {
   const dict = parseConninfo(conninfo);
@@ -60,10 +59,9 @@ export function conninfoToDict(conninfo = '', params: ConninfoParams = {}): Reco
  * Merges `params` into `conninfo` and writes the result as a connection string (Psycopg: `make_conninfo`). Without `params`,
  * validates `conninfo` and returns it unchanged. Raises `ProgrammingError`.
  *
- * ```ts
+ * @example
  * makeConninfo('postgresql://db.example.com/app', { application_name: 'worker 1' });
  * // "host=db.example.com dbname=app application_name='worker 1'"
- * ```
  */
 export function makeConninfo(conninfo = '', params: ConninfoParams = {}): string {
   if (Object.keys(params).length === 0) {
