@@ -8,7 +8,7 @@ const LAYERS = [
   '^src/(query|types|rows\\.ts|column\\.ts)',
   '^src/session/',
   '^src/wire/',
-  '^src/(conninfo|errors|diagnostics|inspect|queues|waiting|iteration|sql-scanner|sql-segments)',
+  '^src/(conninfo|errors|options|diagnostics|inspect|queues|waiting|iteration|sql-scanner|sql-segments)',
 ];
 
 const upward = LAYERS.slice(1).map((layer, i) => ({
@@ -44,12 +44,12 @@ module.exports = {
     {
       name: 'leaves-are-leaves',
       comment:
-        'Errors, diagnostics, lists, waiting and the lexer of SQL stand alone; conninfo needs errors only.',
+        'Errors, diagnostics, lists, waiting and the lexer of SQL stand alone; conninfo and options need errors only, and one another.',
       severity: 'error',
       from: {
-        path: '^src/(errors|diagnostics|conninfo|inspect|queues|waiting|iteration|sql-scanner|sql-segments)',
+        path: '^src/(errors|options|diagnostics|conninfo|inspect|queues|waiting|iteration|sql-scanner|sql-segments)',
       },
-      to: { path: '^src/', pathNot: '^src/(errors/|conninfo/|waiting|sql-scanner)' },
+      to: { path: '^src/', pathNot: '^src/(errors/|conninfo/|options/|waiting|sql-scanner)' },
     },
     {
       name: 'resource-pool-knows-no-sql',

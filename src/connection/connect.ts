@@ -1,9 +1,11 @@
 import dns from 'node:dns';
 import { isIP } from 'node:net';
-import type { ResolvedConninfo, ResolvedHost } from '../conninfo/index.js';
+import type { PasswordFunction, PasswordRequest, ResolvedConninfo, ResolvedHost } from '../conninfo/index.js';
 import { NOT_ENDED, tracers, type ConnectMessage } from '../diagnostics.js';
 import * as errors from '../errors/index.js';
 import { locate } from '../errors/location.js';
+import { thrownText } from '../errors/thrown.js';
+import { describeKind } from '../options/kinds.js';
 import { Session } from '../session/session.js';
 import { DEFAULT_CONNECT_TIMEOUT } from '../session/sign-in.js';
 import { onAbort, systemClock, waitFor } from '../waiting.js';
@@ -96,6 +98,7 @@ class Search {
   readonly #signal: AbortSignal | undefined;
   readonly #pool: string | null;
   readonly #hosts: readonly ResolvedHost[];
+  readonly #passwords = new Map<ResolvedHost, string>();
   #over = false;
 
   constructor(conninfo: ResolvedConninfo, signal: AbortSignal | undefined, pool: string | null) {
@@ -117,21 +120,46 @@ class Search {
 
   async #tryHost(host: ResolvedHost, target: Target): Promise<Session | null> {
     let addresses: readonly (string | null)[];
+    let password: string | null;
     const unresolved = plain(host, host.hostaddr, this.#conninfo);
     try {
-      addresses = await this.#withinLimit(unresolved, (signal) => this.#addressesOf(host, signal));
+      addresses = await this.#withinLimit((signal) => this.#addressesOf(host, signal), noAnswer(unresolved));
     } catch (error) {
       this.#fail(error, unresolved);
       return null;
     }
+    try {
+      password = await this.#passwordFor(host, unresolved);
+    } catch (error) {
+      this.#fail(error, unresolved);
+      // Another host would be asked for with the same function.
+      this.#over = true;
+      return null;
+    }
     for (const hostaddr of addresses) {
       const address = plain(host, hostaddr, this.#conninfo);
-      const result = await this.#tryAddress(address, host.password, target);
+      const result = await this.#tryAddress(address, password, target);
       if (result instanceof Session) return result;
       this.#over = result === 'nothing';
       if (result !== 'address') return null;
     }
     return null;
+  }
+
+  /** The password for a host, which is asked for once a search. */
+  async #passwordFor(host: ResolvedHost, address: ServerAddress): Promise<string | null> {
+    const { password } = host;
+    if (typeof password !== 'function') return password;
+    const known = this.#passwords.get(host);
+    if (known !== undefined) return known;
+    const { user, dbname } = this.#conninfo;
+    const given = await this.#withinLimit(
+      (signal) => askPassword(password, { host: host.host, port: host.port, user, dbname }, signal),
+      (seconds) =>
+        `the function \`password\` gave none for ${describeAddress(address)} within ${seconds} seconds`,
+    );
+    this.#passwords.set(host, given);
+    return given;
   }
 
   /** As in libpq, all encryptions of an address share one time limit. */
@@ -141,13 +169,13 @@ class Search {
     target: Target,
   ): Promise<Session | Next> {
     try {
-      return await this.#withinLimit(address, async (signal) => {
+      return await this.#withinLimit(async (signal) => {
         for (const encryption of this.#encryptions(address)) {
           const result = await this.#attempt({ ...address, encryption }, password, target, signal);
           if (result !== 'encryption') return result;
         }
         return 'nothing';
-      });
+      }, noAnswer(address));
     } catch (error) {
       return this.#fail(error, address);
     }
@@ -238,7 +266,10 @@ class Search {
     return shuffled;
   }
 
-  async #withinLimit<T>(address: ServerAddress, step: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async #withinLimit<T>(
+    step: (signal: AbortSignal) => Promise<T>,
+    late: (seconds: string) => string,
+  ): Promise<T> {
     this.#signal?.throwIfAborted();
     const limit = new AbortController();
     const signal = this.#signal;
@@ -251,10 +282,7 @@ class Search {
     const timer = systemClock.after(
       seconds,
       () => {
-        const error = new errors.ConnectionTimeout(
-          `connection to server at ${describeAddress(address)} failed: no answer within ${String(seconds)} seconds`,
-        );
-        limit.abort(failedAs('unreachable', error));
+        limit.abort(failedAs('unreachable', new errors.ConnectionTimeout(late(String(seconds)))));
       },
       true,
     );
@@ -273,6 +301,38 @@ function plain(
   { keepalives }: ResolvedConninfo,
 ): ServerAddress {
   return { host, hostaddr, port, path, keepalives, encryption: null };
+}
+
+function noAnswer(address: ServerAddress): (seconds: string) => string {
+  return (seconds) =>
+    `connection to server at ${describeAddress(address)} failed: no answer within ${seconds} seconds`;
+}
+
+/** Asks the user's function for a password. What it fails with is the cause of the error. */
+async function askPassword(
+  ask: PasswordFunction,
+  server: PasswordRequest,
+  signal: AbortSignal,
+): Promise<string> {
+  let given: unknown;
+  try {
+    given = await waitFor(
+      new Promise<unknown>((resolve) => {
+        resolve(ask(server));
+      }),
+      { signal },
+    );
+  } catch (cause) {
+    signal.throwIfAborted();
+    throw new errors.OperationalError(`the function \`password\` failed: ${thrownText(cause)}`, { cause });
+  }
+  if (typeof given !== 'string' || given === '') {
+    const got = given === '' ? 'an empty string' : describeKind(given);
+    throw new errors.ProgrammingError(`expected the function \`password\` to give a string, got ${got}`);
+  }
+  if (given.includes('\0'))
+    throw new errors.ProgrammingError('the function `password` gave a string with a NUL character');
+  return given;
 }
 
 /** Returns a name's addresses in the operating system's order. Node cannot stop a look-up, but an abort ends the wait for it. */

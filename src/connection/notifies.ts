@@ -39,6 +39,7 @@ const MOST_KEPT = 100_000;
 
 /** A connection's notifications: its handlers, and the notifications kept for a loop. */
 export class Notifications {
+  /** Called with each notification. */
   readonly handlers: Handlers<Notify>;
   readonly #core: ConnectionCore;
   readonly #kept = new Fifo<Notify>();
@@ -69,19 +70,8 @@ export class Notifications {
     this.#wake?.();
   }
 
-  /** Checks the options at once, and the connection when the loop begins. */
+  /** Checks the connection now, and again while the loop waits. */
   loop(options: NotifiesOptions): AsyncGenerator<Notify, void, void> {
-    const { timeout, stopAfter } = options;
-    if (timeout !== undefined && !(typeof timeout === 'number' && timeout >= 0)) {
-      throw new errors.ProgrammingError(
-        `expected the \`timeout\` of notifies() to be a number of seconds, 0 or more, got ${String(timeout)}`,
-      );
-    }
-    if (stopAfter !== undefined && !(Number.isInteger(stopAfter) && stopAfter > 0)) {
-      throw new errors.ProgrammingError(
-        `expected \`stopAfter\` of notifies() to be a whole number, 1 or more, got ${String(stopAfter)}`,
-      );
-    }
     this.#core.checkNotReturned();
     this.#fetched = true;
     return this.#loop(options);

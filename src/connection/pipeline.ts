@@ -1,5 +1,6 @@
 import * as errors from '../errors/index.js';
 import { CORE, type HasCore } from './connection-core.js';
+import { SYNC } from './options.js';
 import type { PipelineState } from './pipeline-state.js';
 
 /** Options of a pipeline's waits. */
@@ -40,7 +41,9 @@ export class AsyncPipeline implements AsyncDisposable {
    * caller.
    */
   async sync(options: PipelineOptions = {}): Promise<void> {
-    if (this.#left) throw new errors.ProgrammingError('the pipeline has been left');
+    SYNC.check(options);
+    if (this.#left)
+      throw new errors.ProgrammingError('the pipeline has been left; begin another with conn.pipeline()');
     await this.#state.sync(options.signal);
   }
 

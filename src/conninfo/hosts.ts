@@ -63,6 +63,12 @@ function target(host: string, address: string, port: number): HostTarget {
       'there is an "@" in the name of a host; special characters of user and password have to be percent-encoded in a URI',
     );
   }
+  if (!isDirectory && /\/\/|^[^:]+:\d+$/.test(name)) {
+    // It may be a whole URI, with a password in it.
+    throw new errors.OperationalError(
+      'a host has no port and no "//" in it: give the port as `port`, and a connection URI as the connection string',
+    );
+  }
   return {
     host: name,
     hostaddr: null,

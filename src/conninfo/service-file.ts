@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import * as errors from '../errors/index.js';
-import { checkName } from './parameters.js';
+import { checkName } from './parameter-names.js';
 
 /**
  * Reads the parameters of a service from `file` if given, else from `~/.pg_service.conf`, else from `pg_service.conf` in the

@@ -6,7 +6,6 @@ import { TransactionStatus } from '../session/status.js';
 import { systemClock } from '../waiting.js';
 import type { ConnectionSource } from './connection-source.js';
 import { explainStuck, explainWait, LeakWatch, Origin, type WatchedCheckout } from './leak-watch.js';
-import { checkSeconds, checkSignal } from './options.js';
 import type { PoolEvents } from './pool-events.js';
 import type { ResourcePool } from './resource-pool.js';
 import { Checkout } from './slots.js';
@@ -115,11 +114,13 @@ export class Checkouts<R> {
    * Checks out a connection; without a promise if one is idle that needs no check. Throws or rejects with the errors of
    * `pool.connection()`. A property, since `Origin` cuts the stack at this function.
    */
-  readonly take = (options: CheckoutOptions): AsyncConnection<R> | Promise<AsyncConnection<R>> => {
+  readonly take = (
+    options: CheckoutOptions | undefined,
+  ): AsyncConnection<R> | Promise<AsyncConnection<R>> => {
     if (!tracers.checkout.watched) return this.#take(options, null);
     const message: CheckoutMessage = {
       pool: this.#options.name,
-      timeout: options.timeout ?? this.#options.timeout,
+      timeout: options?.timeout ?? this.#options.timeout,
       waited: false,
       backendPid: null,
       ...NOT_ENDED,
@@ -132,12 +133,10 @@ export class Checkouts<R> {
   };
 
   #take(
-    options: CheckoutOptions,
+    options: CheckoutOptions | undefined,
     message: CheckoutMessage | null,
   ): AsyncConnection<R> | Promise<AsyncConnection<R>> {
-    const { timeout = this.#options.timeout, signal, [MAY_LAST]: mayLast = false } = options;
-    if (options.timeout !== undefined) checkSeconds('timeout', timeout);
-    if (signal !== undefined) checkSignal(signal);
+    const { timeout = this.#options.timeout, signal, [MAY_LAST]: mayLast = false } = options ?? {};
     // Before the first await, the stack and the asynchronous context are still the caller's.
     const origin = this.#leaks.isOn ? new Origin(this.take) : null;
     const checkout = new ConnectionCheckout(this, origin, this.#leaks.isOn ? this.#leaks.held : NONE);

@@ -18,10 +18,18 @@ import type { TupleRow } from '../rows.js';
 import { systemClock } from '../waiting.js';
 import { Checkouts, type CheckoutOptions } from './checkouts.js';
 import { checkSource, ConnectionSource, type ConninfoSource } from './connection-source.js';
+import { checkKind, SECONDS } from '../options/kinds.js';
+import type { KnownOptions } from '../options/known-options.js';
 import {
-  checkSeconds,
-  checkSignal,
-  checkWhole,
+  CHECK,
+  CONNECTION,
+  EXECUTE,
+  GETCONN,
+  MAP,
+  OPEN,
+  WAIT,
+  WITH_CONNECTION,
+  WITH_TRANSACTION,
   resolvePoolOptions,
   resolveSizes,
   type PoolOptions,
@@ -194,7 +202,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    * `PoolClosed` for a pool that was closed.
    */
   async open(options: { wait?: boolean | undefined } & ReadyOptions = {}): Promise<void> {
-    checkSignal(options.signal);
+    OPEN.check(options);
     options.signal?.throwIfAborted();
     if (this.#pool.state === 'closed') {
       throw new errors.PoolClosed(
@@ -202,7 +210,8 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
       );
     }
     this.#pool.open();
-    if (options.wait === true) await this.wait(options);
+    const { wait, ...ready } = options;
+    if (wait === true) await this.wait(ready);
   }
 
   /**
@@ -211,9 +220,9 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    * rejects with its reason and leaves the pool unchanged.
    */
   async wait(options: number | ReadyOptions = {}): Promise<void> {
-    const { timeout = OPEN_TIMEOUT, signal } = typeof options === 'number' ? { timeout: options } : options;
-    checkSeconds('timeout', timeout);
-    checkSignal(signal);
+    const ready = typeof options === 'number' ? { timeout: options } : options;
+    WAIT.check(ready);
+    const { timeout = OPEN_TIMEOUT, signal } = ready;
     try {
       await this.#pool.waitReady(timeout, signal);
     } catch (error) {
@@ -227,7 +236,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    * Checked-out connections are closed when they are returned, or after `timeout` seconds. Resolves when all are closed.
    */
   async close(timeout: number = CLOSE_TIMEOUT): Promise<void> {
-    checkSeconds('timeout', timeout);
+    checkKind('timeout', timeout, SECONDS);
     await this.#pool.close(timeout);
   }
 
@@ -248,7 +257,8 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    * await conn.execute('UPDATE city SET name = %s WHERE id = %s', ['Roma', 1]);
    * await conn.commit();
    */
-  async connection(options: CheckoutOptions = {}): Promise<AsyncConnection<R>> {
+  async connection(options?: CheckoutOptions): Promise<AsyncConnection<R>> {
+    CONNECTION.check(options);
     return this.#checkouts.take(options);
   }
 
@@ -266,16 +276,19 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    */
   withConnection<T>(
     fn: (connection: AsyncConnection<R>) => Promise<T> | T,
-    options: CheckoutOptions = {},
+    options?: CheckoutOptions,
   ): Promise<T> {
-    return this.#using(fn, options, {});
+    return this.#using(WITH_CONNECTION, fn, options, undefined);
   }
 
   async #using<T>(
+    known: KnownOptions<CheckoutOptions>,
     fn: (connection: AsyncConnection<R>) => Promise<T> | T,
-    options: CheckoutOptions,
-    commit: WaitOptions,
+    options: CheckoutOptions | undefined,
+    commit: WaitOptions | undefined,
   ): Promise<T> {
+    // The usual call asks nothing more.
+    if (typeof fn !== 'function' || options !== undefined) known.checkCall(fn, options);
     const connection = await this.#checkouts.take(options);
     return runUnit(connection[CORE], () => this.#checkouts.asHolder(connection, () => fn(connection)), {
       commit: () => connection.commit(commit),
@@ -318,6 +331,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     fn: (connection: AsyncConnection<R>, transaction: AsyncTransaction) => Promise<T> | T,
     options: PoolTransactionOptions = {},
   ): Promise<T> {
+    WITH_TRANSACTION.checkCall(fn, options);
     const { retries, settings } = resolveRetryOptions(options);
     const { signal } = options;
     return retrying(() => this.#attempt(fn, settings, options), {
@@ -362,8 +376,10 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    * Checks out a connection that must be returned with `putconn()` on every path (psycopg_pool: `getconn`). Raises the errors of
    * `connection()`.
    */
-  async getconn(options: CheckoutOptions | number = {}): Promise<AsyncConnection<R>> {
-    return this.#checkouts.take(typeof options === 'number' ? { timeout: options } : options);
+  async getconn(options?: CheckoutOptions | number): Promise<AsyncConnection<R>> {
+    const given = typeof options === 'number' ? { timeout: options } : options;
+    GETCONN.check(given);
+    return this.#checkouts.take(given);
   }
 
   /** Returns a connection (psycopg_pool: `putconn`). Raises `ProgrammingError` for one that is not checked out from this pool. */
@@ -405,16 +421,17 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   execute<T>(
     query: Query,
     params?: Params | null,
-    options: CheckoutOptions & CursorOptions<T> = {},
+    options?: CheckoutOptions & CursorOptions<T>,
   ): Promise<ExecuteResult<T | R>> {
-    const { rowFactory, ...checkout } = options;
-    const waiting: WaitOptions = checkout.signal === undefined ? {} : { signal: checkout.signal };
     const run = async (connection: AsyncConnection<R>): Promise<ExecuteResult<T | R>> => {
-      const cursor = await connection.execute(query, params, { rowFactory, ...waiting });
+      const { rowFactory, signal } = options ?? {};
+      const cursor = await (rowFactory === undefined
+        ? connection.execute(query, params, signal === undefined ? undefined : { signal })
+        : connection.execute<T>(query, params, { rowFactory, signal }));
       const { description, rowcount, statusmessage } = cursor;
       return { rows: description === null ? [] : await cursor.fetchall(), rowcount, statusmessage };
     };
-    return this.#using(run, checkout, waiting);
+    return this.#using(EXECUTE, run, options, { signal: options?.signal });
   }
 
   /**
@@ -436,14 +453,13 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     fn: (connection: AsyncConnection<R>, item: I, index: number, job: { signal: AbortSignal }) => Promise<O>,
     options: { concurrency?: number | undefined; signal?: AbortSignal | undefined } = {},
   ): Promise<O[]> {
+    MAP.checkCall(fn, options);
     const { concurrency = this.maxSize, signal } = options;
     if (options.concurrency === undefined && concurrency === 0) {
       throw new errors.ProgrammingError(
         `the pool '${this.name}' has no maxSize, so map() has to be given a \`concurrency\``,
       );
     }
-    checkWhole('concurrency', concurrency, 1);
-    checkSignal(signal);
     return boundedMap(
       items,
       (item, index, each) =>
@@ -466,7 +482,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    * again. An abort of `signal` ends the wait, but not the checks that have begun.
    */
   async check(options: WaitOptions = {}): Promise<void> {
-    checkSignal(options.signal);
+    CHECK.check(options);
     await this.#pool.checkIdle(
       (connection) => AsyncConnectionPool.checkConnection(connection),
       options.signal,

@@ -36,6 +36,8 @@ export interface StatementRequest {
   readonly outcomeMatters?: boolean;
   /** Describes or closes a portal in place of a statement. The description has no tag; closing an unknown portal is no error. */
   readonly portal?: { readonly act: 'describe' | 'close'; readonly name: string };
+  /** The placeholders of `$1` …, as the query of the caller has them, where they have names. */
+  readonly parameterNames?: readonly string[] | null | undefined;
   /**
    * The text with `$1` … in place of values, or a function that makes it; set if `text` contains values meant only for the
    * server.

@@ -265,7 +265,7 @@ const LONGEST_PATH = process.platform === 'linux' || process.platform === 'win32
 function pathTooLong(path: string): string | null {
   const length = Buffer.byteLength(path);
   if (length <= LONGEST_PATH) return null;
-  return `the path of the Unix socket is too long: it has ${String(length)} bytes, and the system takes ${String(LONGEST_PATH)} at most`;
+  return `the path of the Unix socket is too long: it has ${String(length)} bytes, and the system takes ${String(LONGEST_PATH)} at most; give a shorter directory as host`;
 }
 
 function reasonOf(error: Error & { code?: string; errors?: Error[] }): string {
@@ -278,6 +278,7 @@ function reasonOf(error: Error & { code?: string; errors?: Error[] }): string {
     case 'ENOENT':
       return 'there is no such socket; is the server running and listening there?';
     default:
-      return error.message || (error.code ?? 'unknown error');
+      // Node shows the name of an abstract socket with its NUL.
+      return error.message.replaceAll('\0', '@') || (error.code ?? 'unknown error');
   }
 }

@@ -53,7 +53,7 @@ export async function startTls(
     watch(secured);
     const onError = (cause: NodeJS.ErrnoException): void => {
       const failure = cause.code === 'ECONNRESET' ? 'handshake lost' : 'tls';
-      reject(failed(new errors.OperationalError(reasonOf(cause), { cause }), failure));
+      reject(failed(new errors.OperationalError(reasonOf(cause, settings), { cause }), failure));
     };
     secured.once('error', onError);
     secured.once('secureConnect', () => {
@@ -98,7 +98,10 @@ function mismatch(certificate: Buffer, host: string): errors.OperationalError {
 }
 
 /** Explains the common failures and what to do about them. */
-function reasonOf(error: NodeJS.ErrnoException & { reason?: string }): string {
+function reasonOf(
+  error: NodeJS.ErrnoException & { reason?: string },
+  { rootCert }: Pick<TlsSettings, 'rootCert'>,
+): string {
   switch (error.code) {
     case 'SELF_SIGNED_CERT_IN_CHAIN':
     case 'DEPTH_ZERO_SELF_SIGNED_CERT':
@@ -106,7 +109,10 @@ function reasonOf(error: NodeJS.ErrnoException & { reason?: string }): string {
     case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
     case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
     case 'CERT_SIGNATURE_FAILURE':
-      return `the server's certificate is signed by no authority in the root certificate file (${error.message}); set sslrootcert`;
+      return rootCert === 'system'
+        ? `the server's certificate is signed by nobody in the system's store, the certificates that Node trusts (${error.message});` +
+            " add its issuer's by NODE_EXTRA_CA_CERTS, or set sslrootcert to a file that has it in place of system"
+        : `the server's certificate is signed by no authority in the root certificate file (${error.message}); set sslrootcert`;
     case 'CERT_HAS_EXPIRED':
       return "the server's certificate has expired";
     case 'CERT_NOT_YET_VALID':

@@ -312,8 +312,24 @@ for (const [, name] of (stack + settings).matchAll(/at (\\S+) \\(\\S+usingpg/g))
   expect(Math.max(...code.split('\n').map((line) => line.length))).toBeLessThan(10_000);
 });
 
-test('the package stays small: no more than 195 kB packed, a third of which is declarations and documents', () => {
-  expect(packed.size).toBeLessThanOrEqual(195_000);
+test.each([
+  ['an ES module', 'module', "await import('usingpg')"],
+  ['a CommonJS module', 'commonjs', "require('usingpg')"],
+])('%s that imports it on a Node below 20 is told so', { timeout: 2 * MINUTE }, async (_kind, type, load) => {
+  const project = await install(`old-node-${type}`, { type });
+  await writeFile(
+    join(project, 'index.js'),
+    `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '18.20.8' } });
+${load};
+`,
+  );
+  await expect(node(project, 'index.js')).rejects.toThrow(
+    'Error: usingpg needs Node.js 20 or later, and this is Node.js 18.20.8',
+  );
+});
+
+test('the package stays small: no more than 205 kB packed, a third of which is declarations and documents', () => {
+  expect(packed.size).toBeLessThanOrEqual(205_000);
   expect(packed.unpackedSize).toBeLessThanOrEqual(660_000);
 });
 
