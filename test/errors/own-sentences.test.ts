@@ -142,7 +142,11 @@ describe('a call that makes no sense says what to write', () => {
       async (conn) => (await conn.withPipeline((pipeline) => Promise.resolve(pipeline))).sync(),
       /begin another with conn.pipeline\(\)/,
     ],
-    ['an identifier without a name', (conn) => conn.execute(sql.Identifier()), /at least one name/],
+    [
+      'an identifier without a name',
+      (conn) => conn.execute(sql.Identifier(...([] as unknown as [string]))),
+      /at least one name/,
+    ],
   ])('%s', async (_situation, call, message) => {
     const conn = await connect({ autocommit: true });
     let error: unknown;
