@@ -5,9 +5,13 @@ import { parseConninfo } from './parse.js';
 
 /** The server that a password is asked for. */
 export interface PasswordRequest {
+  /** The host's name, or the directory of the Unix socket. */
   readonly host: string;
+  /** The server's port. */
   readonly port: number;
+  /** The role that signs in. */
   readonly user: string;
+  /** The database's name. */
   readonly dbname: string;
 }
 

@@ -7,6 +7,7 @@ export type Reader<T> = (bytes: Buffer, start: number, end: number) => T;
 
 /** Names the value that an error is about: `$2`, or `row 1, column 3`. The text is built only for an error. */
 export interface Place {
+  /** The name of the value, for a message. */
   toString(): string;
 }
 
