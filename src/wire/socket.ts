@@ -73,7 +73,8 @@ export async function openSocket(
   receive: Receiver,
 ): Promise<Socket> {
   const { encryption } = address;
-  if (encryption === null || address.path !== null) return connectTo(address, signal, new CurrentReceiver(receive));
+  if (encryption === null || address.path !== null)
+    return connectTo(address, signal, new CurrentReceiver(receive));
   const current = new CurrentReceiver(() => undefined);
   const socket = await connectTo(address, signal, current);
   const setUp = new Setup(address, socket, signal);
