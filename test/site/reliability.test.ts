@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 
 const root = new URL('../../', import.meta.url);
-const page = readFileSync(new URL('docs/reliability.md', root), 'utf8');
+const page = readFileSync(new URL('docs/why/reliability.md', root), 'utf8');
 
 /** The rows of the table: number, promise, tests, measured value. */
 const promises = page
@@ -14,7 +14,7 @@ const promises = page
 function testsOf(cell: string): { file: string; name: string }[] {
   let file = '';
   const tests: { file: string; name: string }[] = [];
-  for (const [, link, code] of cell.matchAll(/\]\(\.\.\/([^)]+)\)|`([^`]+)`/g)) {
+  for (const [, link, code] of cell.matchAll(/\]\(\.\.\/\.\.\/([^)]+)\)|`([^`]+)`/g)) {
     if (link !== undefined) file = link;
     else tests.push({ file, name: code! });
   }

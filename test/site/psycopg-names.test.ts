@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import * as usingpg from '../../src/index.js';
 import { connect, dsn, rejection } from '../support/database.js';
 
-const page = readFileSync(new URL('../../docs/psycopg.md', import.meta.url), 'utf8');
-/** The names in the second column that are formatted as code, without text in parentheses. */
+const page = readFileSync(new URL('../../docs/coming-from/psycopg3.md', import.meta.url), 'utf8');
+/** The names in the second column that are written as code, without what stands in parentheses. */
 const names = page
   .split('\n')
   .map((line) => line.split('|')[2]?.trim() ?? '')
