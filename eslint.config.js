@@ -9,7 +9,7 @@ export default tseslint.config(
       'node_modules',
       'src/errors/sqlstate.ts',
       'src/errors/conditions.ts',
-      'test/package/fixtures',
+      'test/package/bundlers',
     ],
   },
   js.configs.recommended,
@@ -43,7 +43,24 @@ export default tseslint.config(
   },
   {
     files: ['src/**/*.ts'],
-    rules: { 'max-lines': ['error', { max: 400, skipBlankLines: true, skipComments: true }] },
+    rules: {
+      'max-lines': ['error', { max: 400, skipBlankLines: true, skipComments: true }],
+      'no-restricted-globals': [
+        'error',
+        ...[
+          'setTimeout',
+          'clearTimeout',
+          'setInterval',
+          'clearInterval',
+          'setImmediate',
+          'clearImmediate',
+        ].map((name) => ({
+          name,
+          message:
+            "Import it from 'node:timers': a sandbox has others (jsdom), or none, or one that stands still (fake timers).",
+        })),
+      ],
+    },
   },
   {
     files: ['test/**/*.ts', 'examples/**/*.ts', 'bench/**/*.ts'],
@@ -64,7 +81,9 @@ export default tseslint.config(
   {
     files: ['**/*.mjs'],
     languageOptions: {
-      globals: { AbortSignal: 'readonly', Buffer: 'readonly', console: 'readonly', process: 'readonly' },
+      globals: Object.fromEntries(
+        ['AbortSignal', 'Buffer', 'console', 'process', 'Temporal', 'URL'].map((name) => [name, 'readonly']),
+      ),
     },
   },
   {

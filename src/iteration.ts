@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import pLimit from 'p-limit';
 import { onAbort, waitFor } from './waiting.js';
 
 /**
@@ -84,10 +85,15 @@ export async function boundedMap<I, O>(
   signal: AbortSignal | undefined,
 ): Promise<O[]> {
   signal?.throwIfAborted();
+  const limit = pLimit(concurrency);
   const results: O[] = [];
   const running = new Set<Promise<void>>();
   const stop = new AbortController();
-  setMaxListeners(0, stop.signal);
+  try {
+    setMaxListeners(0, stop.signal);
+  } catch {
+    // Not a signal of Node's, but jsdom's, which warns of no number of listeners.
+  }
   let failure: { readonly error: unknown } | null = null;
   const fail = (error: unknown): void => {
     failure ??= { error };
@@ -101,6 +107,8 @@ export async function boundedMap<I, O>(
         });
   const run = async (item: I, index: number): Promise<void> => {
     try {
+      // The end may have come before the job's turn.
+      stop.signal.throwIfAborted();
       results[index] = await fn(item, index, stop.signal);
     } catch (error) {
       fail(error);
@@ -112,11 +120,11 @@ export async function boundedMap<I, O>(
       const next = source.next();
       const { done, value } = next instanceof Promise ? await next : next;
       if (done === true) break;
-      const job: Promise<void> = run(value, index).then(() => {
+      const job: Promise<void> = limit(run, value, index).then(() => {
         running.delete(job);
       });
       running.add(job);
-      if (running.size >= concurrency) await Promise.race(running);
+      if (limit.activeCount + limit.pendingCount >= concurrency) await Promise.race(running);
     }
   } catch (error) {
     fail(error);

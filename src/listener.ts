@@ -1,6 +1,8 @@
 import type { Notify } from './connection/notifies.js';
 import { channels as diagnostics, type GapMessage } from './diagnostics.js';
 import * as errors from './errors/index.js';
+import { SIGNAL } from './options/kinds.js';
+import { KnownOptions } from './options/known-options.js';
 import { quoteIdentifier } from './query/identifier.js';
 import { onAbort, pause, waitFor } from './waiting.js';
 import { MAY_LAST } from './pool/checkouts.js';
@@ -57,6 +59,14 @@ export interface ListenerPool {
 
 const DEFAULT_KEEPALIVE = 5;
 
+const OPTIONS = new KnownOptions<ListenerOptions>('new Listener(pool, channels, options)', {
+  signal: SIGNAL,
+  keepalive: {
+    what: 'a number of seconds above 0',
+    is: (value) => typeof value === 'number' && value > 0 && value <= LONGEST_TIMER,
+  },
+});
+
 /**
  * Listens to channels on a connection of a pool, for as long as it is iterated over, whatever becomes of the connection: if it is
  * lost, or falls silent, the listener takes another one and listens again. Before anything that comes after the loss it gives a
@@ -98,12 +108,8 @@ export class Listener implements AsyncIterable<ListenerEvent>, AsyncDisposable {
     if (!Array.isArray(names) || names.length === 0) {
       throw new errors.ProgrammingError('a Listener needs the name of one channel, or an array of names');
     }
+    OPTIONS.check(options);
     const { keepalive = DEFAULT_KEEPALIVE, signal } = options;
-    if (!(typeof keepalive === 'number' && keepalive > 0 && keepalive <= LONGEST_TIMER)) {
-      throw new errors.ProgrammingError(
-        `expected \`keepalive\` to be a number of seconds above 0, got ${String(keepalive)}`,
-      );
-    }
     this.#pool = pool;
     this.channels = [...new Set(names.map(checkChannel))];
     this.keepalive = keepalive;

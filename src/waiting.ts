@@ -1,3 +1,5 @@
+import { clearTimeout, setTimeout } from 'node:timers';
+
 /** Where waits and timers take their time from, in seconds; a test puts a clock of its own in its place. */
 export interface Clock {
   /** Seconds since some moment in the past; it never goes back. */

@@ -20,6 +20,8 @@ export default defineConfig({
   base: new URL(SITE).pathname,
   cleanUrls: true,
   lastUpdated: false,
+  // The index of the search is large, and loaded by who searches.
+  vite: { build: { chunkSizeWarningLimit: 4000 } },
   markdown: {
     anchor: { slugify: slug },
     theme: { light: 'github-light-high-contrast', dark: 'github-dark-high-contrast' },

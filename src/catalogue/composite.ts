@@ -4,6 +4,8 @@ import { Wrapper } from '../types/wrappers.js';
 import type { AsyncConnection, WaitOptions } from '../connection/connection.js';
 import * as errors from '../errors/index.js';
 import { thrownText } from '../errors/thrown.js';
+import { FUNCTION } from '../options/kinds.js';
+import { KnownOptions } from '../options/known-options.js';
 import type { Adapters, DumpedParam } from '../types/adaptation.js';
 import { compositeOf } from '../types/composite-codec.js';
 import { compositeText, fieldValues } from '../types/composite-fields.js';
@@ -83,6 +85,12 @@ export interface CompositeOptions<T> {
   makeSequence?: ((object: T, info: CompositeInfo) => readonly unknown[]) | undefined;
 }
 
+const OPTIONS = new KnownOptions<CompositeOptions<unknown>>('registerComposite(info, context, options)', {
+  factory: FUNCTION,
+  makeObject: FUNCTION,
+  makeSequence: FUNCTION,
+});
+
 /**
  * Loads a composite type as an object with a property for each field, or as `factory` makes it (Psycopg: `register_composite`):
  * on a connection, on a cursor, or with no context on all connections made from now on. Arrays of it and composites with fields of
@@ -103,6 +111,7 @@ export function registerComposite<T = Record<string, unknown>>(
   options: CompositeOptions<T> = {},
 ): void {
   const type = checkInfo(info, CompositeInfo, 'registerComposite', 'is there such a composite type?');
+  OPTIONS.check(options);
   const { factory, makeObject, makeSequence } = options;
   const factoryClass = isClass(factory) ? factory : null;
   if (factoryClass === null && makeSequence !== undefined) {

@@ -7,6 +7,8 @@ import { isPlainObject } from '../types/realm.js';
 import type { Loader } from '../wire/row-decoder.js';
 import type { AsyncConnection, WaitOptions } from '../connection/connection.js';
 import * as errors from '../errors/index.js';
+import { ANYTHING } from '../options/kinds.js';
+import { KnownOptions } from '../options/known-options.js';
 import {
   checkInfo,
   fetchType,
@@ -67,6 +69,11 @@ export interface EnumOptions<V> {
   mapping?: Iterable<readonly [value: V, label: string]> | undefined;
 }
 
+const OPTIONS = new KnownOptions<EnumOptions<unknown>>('registerEnum(info, context, options)', {
+  enum: ANYTHING,
+  mapping: ANYTHING,
+});
+
 /**
  * Loads an enum type, and arrays of it, as labels (Psycopg: `register_enum`): on a connection, on a cursor, or with no context on
  * all connections made from now on. Strings and arrays of them can be sent where the server expects the enum. With `enum` or
@@ -83,6 +90,7 @@ export function registerEnum<V>(
   context?: AdaptContext | null,
   options: EnumOptions<V> = {},
 ): void {
+  OPTIONS.check(options);
   const { name, oid, labels } = checkInfo(info, EnumInfo, 'registerEnum', 'is there such an enum type?');
   const adapters = adaptersOf(context);
   const { enum: members, mapping } = options;

@@ -6,6 +6,8 @@ import { AsyncConnection, type WaitOptions } from '../connection/connection.js';
 import { CORE } from '../connection/connection-core.js';
 import { rowDecoders } from '../types/decoders.js';
 import * as errors from '../errors/index.js';
+import { SIGNAL, TEXT, whole } from '../options/kinds.js';
+import { KnownOptions } from '../options/known-options.js';
 import { dictRow } from '../rows.js';
 
 /** The name of a type: as SQL writes it, with its schema or without, or an `sql.Identifier`. */
@@ -20,6 +22,13 @@ export interface TypeInfoOptions {
   /** Of a domain: oid of the type that it restricts. */
   baseOid?: number | undefined;
 }
+
+const OPTIONS = new KnownOptions<TypeInfoOptions>('new TypeInfo(name, oid, arrayOid, options)', {
+  regtype: TEXT,
+  delimiter: TEXT,
+  baseOid: whole(0),
+});
+const FETCH = new KnownOptions<WaitOptions>('TypeInfo.fetch(conn, name, options)', { signal: SIGNAL });
 
 /** A row of the catalogue, which has what the options of a `TypeInfo` have. */
 export interface TypeRow {
@@ -68,6 +77,7 @@ export class TypeInfo {
   readonly baseOid: number | null;
 
   constructor(name: string, oid: number, arrayOid: number, options: TypeInfoOptions = {}) {
+    if (new.target === TypeInfo) OPTIONS.check(options);
     this.name = name;
     this.oid = oid;
     this.arrayOid = arrayOid;
@@ -112,8 +122,10 @@ export async function fetchType<More extends object>(
   conn: object,
   name: TypeName,
   query: string,
-  { signal }: WaitOptions,
+  options: WaitOptions,
 ): Promise<(TypeRow & More) | null> {
+  FETCH.check(options);
+  const { signal } = options;
   if (!(conn instanceof AsyncConnection)) {
     throw new errors.ProgrammingError('fetch() needs an AsyncConnection to read the type from');
   }

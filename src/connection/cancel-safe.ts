@@ -10,11 +10,6 @@ export async function cancelWithin(
   timeout: number = DEFAULT_TIMEOUT,
   signal?: AbortSignal,
 ): Promise<void> {
-  if (!(typeof timeout === 'number' && timeout >= 0)) {
-    throw new errors.ProgrammingError(
-      `expected the \`timeout\` of cancelSafe() to be a number of seconds, 0 or more, got ${String(timeout)}`,
-    );
-  }
   signal?.throwIfAborted();
   await waitFor(session.cancelRunning(), {
     seconds: timeout,

@@ -1,9 +1,10 @@
-import dns from 'node:dns';
-import { isIP } from 'node:net';
-import type { ResolvedConninfo, ResolvedHost } from '../conninfo/index.js';
+import type { PasswordFunction, PasswordRequest, ResolvedConninfo, ResolvedHost } from '../conninfo/index.js';
 import { NOT_ENDED, tracers, type ConnectMessage } from '../diagnostics.js';
 import * as errors from '../errors/index.js';
 import { locate } from '../errors/location.js';
+import { thrownText } from '../errors/thrown.js';
+import { node } from '../node-modules.js';
+import { describeKind } from '../options/kinds.js';
 import { Session } from '../session/session.js';
 import { DEFAULT_CONNECT_TIMEOUT } from '../session/sign-in.js';
 import { onAbort, systemClock, waitFor } from '../waiting.js';
@@ -96,6 +97,7 @@ class Search {
   readonly #signal: AbortSignal | undefined;
   readonly #pool: string | null;
   readonly #hosts: readonly ResolvedHost[];
+  readonly #passwords = new Map<ResolvedHost, string>();
   #over = false;
 
   constructor(conninfo: ResolvedConninfo, signal: AbortSignal | undefined, pool: string | null) {
@@ -117,21 +119,46 @@ class Search {
 
   async #tryHost(host: ResolvedHost, target: Target): Promise<Session | null> {
     let addresses: readonly (string | null)[];
+    let password: string | null;
     const unresolved = plain(host, host.hostaddr, this.#conninfo);
     try {
-      addresses = await this.#withinLimit(unresolved, (signal) => this.#addressesOf(host, signal));
+      addresses = await this.#withinLimit((signal) => this.#addressesOf(host, signal), noAnswer(unresolved));
     } catch (error) {
       this.#fail(error, unresolved);
       return null;
     }
+    try {
+      password = await this.#passwordFor(host, unresolved);
+    } catch (error) {
+      this.#fail(error, unresolved);
+      // Another host would be asked for with the same function.
+      this.#over = true;
+      return null;
+    }
     for (const hostaddr of addresses) {
       const address = plain(host, hostaddr, this.#conninfo);
-      const result = await this.#tryAddress(address, host.password, target);
+      const result = await this.#tryAddress(address, password, target);
       if (result instanceof Session) return result;
       this.#over = result === 'nothing';
       if (result !== 'address') return null;
     }
     return null;
+  }
+
+  /** The password for a host, which is asked for once a search. */
+  async #passwordFor(host: ResolvedHost, address: ServerAddress): Promise<string | null> {
+    const { password } = host;
+    if (typeof password !== 'function') return password;
+    const known = this.#passwords.get(host);
+    if (known !== undefined) return known;
+    const { user, dbname } = this.#conninfo;
+    const given = await this.#withinLimit(
+      (signal) => askPassword(password, { host: host.host, port: host.port, user, dbname }, signal),
+      (seconds) =>
+        `the function \`password\` gave none for ${describeAddress(address)} within ${seconds} seconds`,
+    );
+    this.#passwords.set(host, given);
+    return given;
   }
 
   /** All ways of encryption share one limit of time, as in libpq. */
@@ -141,13 +168,13 @@ class Search {
     target: Target,
   ): Promise<Session | Next> {
     try {
-      return await this.#withinLimit(address, async (signal) => {
+      return await this.#withinLimit(async (signal) => {
         for (const encryption of this.#encryptions(address)) {
           const result = await this.#attempt({ ...address, encryption }, password, target, signal);
           if (result !== 'encryption') return result;
         }
         return 'nothing';
-      });
+      }, noAnswer(address));
     } catch (error) {
       return this.#fail(error, address);
     }
@@ -224,7 +251,7 @@ class Search {
   async #addressesOf(host: ResolvedHost, signal: AbortSignal): Promise<readonly (string | null)[]> {
     if (host.path !== null) return [null];
     if (host.hostaddr !== null) return [host.hostaddr];
-    if (isIP(host.host) !== 0) return [host.host];
+    if (node.net.isIP(host.host) !== 0) return [host.host];
     return this.#inOrder(await lookUp(host.host, signal));
   }
 
@@ -238,7 +265,10 @@ class Search {
     return shuffled;
   }
 
-  async #withinLimit<T>(address: ServerAddress, step: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async #withinLimit<T>(
+    step: (signal: AbortSignal) => Promise<T>,
+    late: (seconds: string) => string,
+  ): Promise<T> {
     this.#signal?.throwIfAborted();
     const limit = new AbortController();
     const signal = this.#signal;
@@ -251,10 +281,7 @@ class Search {
     const timer = systemClock.after(
       seconds,
       () => {
-        const error = new errors.ConnectionTimeout(
-          `connection to server at ${describeAddress(address)} failed: no answer within ${String(seconds)} seconds`,
-        );
-        limit.abort(failedAs('unreachable', error));
+        limit.abort(failedAs('unreachable', new errors.ConnectionTimeout(late(String(seconds)))));
       },
       true,
     );
@@ -275,11 +302,43 @@ function plain(
   return { host, hostaddr, port, path, keepalives, encryption: null };
 }
 
+function noAnswer(address: ServerAddress): (seconds: string) => string {
+  return (seconds) =>
+    `connection to server at ${describeAddress(address)} failed: no answer within ${seconds} seconds`;
+}
+
+/** Asks the user's function for a password. What it fails with is the cause of the error. */
+async function askPassword(
+  ask: PasswordFunction,
+  server: PasswordRequest,
+  signal: AbortSignal,
+): Promise<string> {
+  let given: unknown;
+  try {
+    given = await waitFor(
+      new Promise<unknown>((resolve) => {
+        resolve(ask(server));
+      }),
+      { signal },
+    );
+  } catch (cause) {
+    signal.throwIfAborted();
+    throw new errors.OperationalError(`the function \`password\` failed: ${thrownText(cause)}`, { cause });
+  }
+  if (typeof given !== 'string' || given === '') {
+    const got = given === '' ? 'an empty string' : describeKind(given);
+    throw new errors.ProgrammingError(`expected the function \`password\` to give a string, got ${got}`);
+  }
+  if (given.includes('\0'))
+    throw new errors.ProgrammingError('the function `password` gave a string with a NUL character');
+  return given;
+}
+
 /** The addresses of a name, in the system's order. A look-up can't be stopped, but it need not be waited for. */
 async function lookUp(host: string, signal: AbortSignal): Promise<string[]> {
   return waitFor<string[]>(
     (resolve, reject) => {
-      dns.lookup(host, { all: true, verbatim: true }, (cause, addresses) => {
+      node.dns.lookup(host, { all: true, verbatim: true }, (cause, addresses) => {
         if (cause === null) {
           resolve(addresses.map(({ address }) => address));
           return;

@@ -25,6 +25,7 @@ export interface CoreStatement {
   readonly text: string;
   readonly executions: readonly (readonly SentParam[])[] | null;
   readonly rows: RowDecoderSource | null;
+  readonly parameterNames?: readonly string[] | null | undefined;
   readonly shown?: ShownQuery | undefined;
   readonly prepare?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -245,6 +246,16 @@ export class ConnectionCore implements SessionUser {
     if (this.feedings > 0) Feeding.checkNone(this);
   }
 
+  /** Raises `ProgrammingError` for a call of `what`, such as `commit`, inside a transaction block, and what `check()` raises. */
+  checkNoBlock(what: string): void {
+    this.check();
+    if (this.#blocks !== null && this.#blocks.length > 0) {
+      throw new errors.ProgrammingError(
+        `${what}() is not possible inside a transaction block, which ends by itself: use the block's own ${what}()`,
+      );
+    }
+  }
+
   /** Changes a setting of the transactions to come. */
   set<K extends SettingName>(name: K, value: TransactionSettings[K]): void {
     this.settings = withSetting(this.settings, name, value);
@@ -262,6 +273,7 @@ export class ConnectionCore implements SessionUser {
       executions: statement.executions,
       begin,
       rows: statement.rows,
+      parameterNames: statement.parameterNames,
       shown: statement.shown,
       prepare: statement.prepare,
       policy: this.policy,

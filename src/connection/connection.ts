@@ -2,12 +2,15 @@ import { adapters as globalAdapters } from '../types/adapters.js';
 import type { AdaptersMap } from '../types/adapters-map.js';
 import { resolveConninfo, type ConninfoParams } from '../conninfo/index.js';
 import { AsyncCursor } from '../cursor/cursor.js';
-import type {
-  CursorOptions,
-  ExecuteOptions,
-  PerhapsWithRowFactory,
-  WithoutRowFactory,
-  WithRowFactory,
+import {
+  CONNECTION_EXECUTE,
+  type CursorFactory,
+  type CursorOptions,
+  type ExecuteOptions,
+  type PerhapsWithRowFactory,
+  type ServerCursorFactory,
+  type WithoutRowFactory,
+  type WithRowFactory,
 } from '../cursor/options.js';
 import {
   AsyncServerCursor,
@@ -22,13 +25,13 @@ import { tupleRow, type RowFactory, type TupleRow } from '../rows.js';
 import type { TransactionStatus } from '../session/status.js';
 import { BatchRun } from './batch-run.js';
 import { cancelWithin } from './cancel-safe.js';
-import { checkConnectOptions } from './connect-options.js';
 import { chosenParams, openSession } from './connect.js';
 import { CORE, ConnectionCore, type CoreParts } from './connection-core.js';
 import { Handlers, type NoticeHandler } from './handlers.js';
-import { checkIdle, ConnectionInfo } from './info.js';
+import { checkIdle, ConnectionInfo, describeConnection } from './info.js';
 import { AsyncPipeline, runInPipeline, type PipelineOptions } from './pipeline.js';
 import type { NotifiesOptions, Notify, NotifyHandler } from './notifies.js';
+import * as known from './options.js';
 import { AsyncTransaction, runInTransaction, type TransactionOptions } from './transaction.js';
 import {
   checkSetting,
@@ -39,19 +42,6 @@ import {
 } from './transaction-settings.js';
 import { TwoPhase, Xid } from './two-phase.js';
 import { commit, reportUncommitted, runUnit } from './unit-of-work.js';
-
-/** Makes the cursors of a connection; a subclass of `AsyncCursor`. */
-export type CursorFactory = new <T>(
-  connection: AsyncConnection<unknown>,
-  options?: CursorOptions<T>,
-) => AsyncCursor<T>;
-
-/** Makes the server-side cursors of a connection; a subclass of `AsyncServerCursor`. */
-export type ServerCursorFactory = new <T>(
-  connection: AsyncConnection<unknown>,
-  name: string,
-  options?: ServerCursorOptions<T>,
-) => AsyncServerCursor<T>;
 
 /** Options of `AsyncConnection.connect()`. */
 export interface ConnectOptions<R = TupleRow> {
@@ -100,7 +90,6 @@ export const LENT_PARTS: unique symbol = Symbol('usingpg.lentParts');
 
 const DEFAULT_PREPARE_THRESHOLD = 5;
 const DEFAULT_PREPARED_MAX = 100;
-const NO_OPTIONS = { rowFactory: undefined };
 
 /**
  * A connection to a database (Psycopg: `AsyncConnection`). Unless in autocommit, its first statement opens a transaction that
@@ -134,7 +123,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     conninfo?: string | ConninfoParams,
     options: ConnectOptions<R> = {},
   ): Promise<AsyncConnection<R>> {
-    checkConnectOptions(options);
+    known.CONNECT.check(options);
     const { signal } = options;
     signal?.throwIfAborted();
     const resolved = await resolveConninfo(conninfo);
@@ -174,6 +163,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     fn: (connection: AsyncConnection<R>) => Promise<T> | T,
     options: ConnectOptions<R> = {},
   ): Promise<T> {
+    known.WITH_CONNECTION.checkCall(fn, options);
     const connection = await this.connect<R>(conninfo, options);
     const result = await runUnit(connection[CORE], () => fn(connection), {
       commit: () => connection.commit(),
@@ -237,14 +227,15 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   cursor<T extends R = R>(options?: CursorOptions<T> & WithoutRowFactory): AsyncCursor<T>;
   cursor<T>(options: CursorOptions<T> & WithRowFactory<T>): AsyncCursor<T>;
   cursor<T>(options: CursorOptions<T> & PerhapsWithRowFactory<T>): AsyncCursor<T | R>;
-  cursor<T>(options: ServerCursorOptions<T> & { name?: string } = {}): AsyncCursor<T> {
+  cursor<T>(options?: ServerCursorOptions<T> & { name?: string }): AsyncCursor<T> {
+    if (options !== undefined) known.CURSOR.check(options);
     const core = this[CORE];
     core.checkUsable();
     const self = this as unknown as AsyncConnection<unknown>;
-    const { name } = options;
-    return name === undefined
-      ? new this.cursorFactory<T>(self, options)
-      : new this.serverCursorFactory<T>(self, name, options);
+    if (options === undefined) return new this.cursorFactory<T>(self);
+    const { name, ...others } = options;
+    if (name !== undefined) return new this.serverCursorFactory<T>(self, name, others);
+    return new this.cursorFactory<T>(self, known.withoutName(others));
   }
 
   /** Executes a query with a cursor of its own, which it returns. A type of rows is given as to `cursor()`. */
@@ -266,12 +257,15 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   execute<T>(
     query: Query,
     params?: Params | null,
-    options: ExecuteOptions & CursorOptions<T> = NO_OPTIONS,
+    options?: ExecuteOptions & CursorOptions<T>,
   ): Promise<AsyncCursor<T | R>> {
     try {
-      const { rowFactory } = options;
-      const cursor = this.cursor<T>(rowFactory === undefined ? NO_OPTIONS : { rowFactory });
-      return cursor.execute(query, params, options);
+      if (options === undefined) return this.cursor().execute(query, params);
+      CONNECTION_EXECUTE.check(options);
+      if (!('rowFactory' in options)) return this.cursor().execute(query, params, options);
+      const { rowFactory, ...others } = options;
+      const cursor = rowFactory === undefined ? this.cursor() : this.cursor<T>({ rowFactory });
+      return (cursor as AsyncCursor<T | R>).execute(query, params, others);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -290,19 +284,21 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * and the call rejects with the reason if the server has rolled back, resolves if it had committed already, and raises
    * `TransactionOutcomeUnknown` if the server does not say, within a few seconds.
    */
-  commit(options: WaitOptions = {}): Promise<void> {
+  commit(options?: WaitOptions): Promise<void> {
     try {
-      this.#checkNoBlock('commit');
+      if (options !== undefined) known.WAITING.commit.check(options);
+      this[CORE].checkNoBlock('commit');
       this.#twoPhase?.checkNone('commit');
     } catch (error) {
       return Promise.reject(error);
     }
-    return commit(this[CORE], { signal: options.signal });
+    return commit(this[CORE], { signal: options?.signal });
   }
 
   /** Rolls back the open transaction, if there is one. A ROLLBACK that runs is not undone by an abort: then it resolves. */
   async rollback(options: WaitOptions = {}): Promise<void> {
-    this.#checkNoBlock('rollback');
+    known.WAITING.rollback.check(options);
+    this[CORE].checkNoBlock('rollback');
     this.#twoPhase?.checkNone('rollback');
     const core = this[CORE];
     await core.command('ROLLBACK', { onlyIf: 'in transaction', signal: options.signal });
@@ -320,6 +316,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * `withTransaction()`.
    */
   async transaction(options?: TransactionOptions): Promise<AsyncTransaction> {
+    known.TRANSACTION.check(options);
     return new AsyncTransaction(this, options).open(undefined, options?.signal);
   }
 
@@ -346,6 +343,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     fn: (transaction: AsyncTransaction) => Promise<T> | T,
     options?: TransactionOptions,
   ): Promise<T> {
+    known.WITH_TRANSACTION.checkCall(fn, options);
     const signal = options?.signal;
     return runInTransaction(new AsyncTransaction(this, options), fn, { opening: signal, commit: signal });
   }
@@ -359,7 +357,11 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   }
 
   /** Runs `fn` in a pipeline. Rejects with the first error of it that `fn` has not been told of. */
-  withPipeline<T>(fn: (pipeline: AsyncPipeline) => Promise<T>, options: PipelineOptions = {}): Promise<T> {
+  async withPipeline<T>(
+    fn: (pipeline: AsyncPipeline) => Promise<T>,
+    options: PipelineOptions = {},
+  ): Promise<T> {
+    known.WITH_PIPELINE.checkCall(fn, options);
     return runInPipeline(this, fn, options);
   }
 
@@ -434,6 +436,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * `ProgrammingError` in autocommit, and if a transaction is open.
    */
   async tpcBegin(xid: Xid | string, options: WaitOptions = {}): Promise<void> {
+    known.WAITING.tpcBegin.check(options);
     await this.#xa.begin(xid, options.signal);
   }
 
@@ -445,6 +448,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * reason if nothing was prepared.
    */
   async tpcPrepare(options: WaitOptions = {}): Promise<void> {
+    known.WAITING.tpcPrepare.check(options);
     await this.#xa.prepare(options.signal);
   }
 
@@ -453,6 +457,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * `tpc_commit`). Raises `ProgrammingError` if there is none.
    */
   async tpcCommit(xid?: Xid | string, options: WaitOptions = {}): Promise<void> {
+    known.WAITING.tpcCommit.check(options);
     await this.#xa.finish('COMMIT', xid, options.signal);
   }
 
@@ -461,11 +466,13 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * (Psycopg: `tpc_rollback`). Raises `ProgrammingError` if there is none.
    */
   async tpcRollback(xid?: Xid | string, options: WaitOptions = {}): Promise<void> {
+    known.WAITING.tpcRollback.check(options);
     await this.#xa.finish('ROLLBACK', xid, options.signal);
   }
 
   /** The transactions that are prepared and wait for their end, in any database of the server (Psycopg: `tpc_recover`). */
   async tpcRecover(options: WaitOptions = {}): Promise<Xid[]> {
+    known.WAITING.tpcRecover.check(options);
     return this.#xa.recover(this.adapters, options.signal);
   }
 
@@ -489,6 +496,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * for await (const { payload } of conn.notifies()) console.log(payload);
    */
   notifies(options: NotifiesOptions = {}): AsyncGenerator<Notify, void, void> {
+    known.NOTIFIES.check(options);
     const loop = this[CORE].notifications.loop(options);
     loopsOf.set(loop, this as unknown as AsyncConnection<never>);
     return loop;
@@ -532,6 +540,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   async cancelSafe(
     options: { timeout?: number | undefined; signal?: AbortSignal | undefined } = {},
   ): Promise<void> {
+    known.CANCEL_SAFE.check(options);
     const core = this[CORE];
     core.check();
     if (core.session.closed) return;
@@ -573,39 +582,21 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
 
   /** As `util.inspect()` prints it: what it is connected to, and its state; never a password. */
   [INSPECT](): string {
-    const { session, returned } = this[CORE];
-    const { host, port, dbname, user, pid } = session.location;
-    const state = returned
-      ? 'returned to its pool'
-      : session.broken
-        ? 'lost'
-        : session.closed
-          ? 'closed'
-          : session.transactionStatus;
-    const pool = session.pool === null ? '' : ` pool='${session.pool}'`;
-    return `<${this.constructor.name} [${state}] host=${host} port=${String(port)} dbname=${dbname} user=${user} pid=${String(pid)}${pool}>`;
-  }
-
-  #checkNoBlock(what: string): void {
-    this[CORE].check();
-    if (this[CORE].blocks.length > 0) {
-      throw new errors.ProgrammingError(
-        `${what}() is not possible inside a transaction block, which ends by itself: use the block's own ${what}()`,
-      );
-    }
+    return describeConnection(this.constructor.name, this[CORE]);
   }
 
   async #set<K extends SettingName>(
     name: K,
     value: TransactionSettings[K],
-    { signal }: WaitOptions,
+    options: WaitOptions,
   ): Promise<void> {
     checkSetting(name, value);
+    known.WAITING[name].check(options);
     const core = this[CORE];
     await core.inTurn((status: TransactionStatus) => {
       checkIdle(name, status, core);
       core.set(name, value);
-    }, signal);
+    }, options.signal);
   }
 }
 

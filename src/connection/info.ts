@@ -131,6 +131,20 @@ export class ConnectionInfo {
   }
 }
 
+/** A connection of the class `name` as `util.inspect()` prints it: what it is connected to, and its state; never a password. */
+export function describeConnection(name: string, { session, returned }: ConnectionCore): string {
+  const { host, port, dbname, user, pid } = session.location;
+  const state = returned
+    ? 'returned to its pool'
+    : session.broken
+      ? 'lost'
+      : session.closed
+        ? 'closed'
+        : session.transactionStatus;
+  const pool = session.pool === null ? '' : ` pool='${session.pool}'`;
+  return `<${name} [${state}] host=${host} port=${String(port)} dbname=${dbname} user=${user} pid=${String(pid)}${pool}>`;
+}
+
 function quoteValue(value: string): string {
   return /^[^\s'\\=]+$/.test(value) ? value : `'${value.replace(/['\\]/g, '\\$&')}'`;
 }

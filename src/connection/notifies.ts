@@ -70,19 +70,8 @@ export class Notifications {
     this.#wake?.();
   }
 
-  /** Checks the options now, and the connection when the loop begins. */
+  /** Checks the connection now, and again while the loop waits. */
   loop(options: NotifiesOptions): AsyncGenerator<Notify, void, void> {
-    const { timeout, stopAfter } = options;
-    if (timeout !== undefined && !(typeof timeout === 'number' && timeout >= 0)) {
-      throw new errors.ProgrammingError(
-        `expected the \`timeout\` of notifies() to be a number of seconds, 0 or more, got ${String(timeout)}`,
-      );
-    }
-    if (stopAfter !== undefined && !(Number.isInteger(stopAfter) && stopAfter > 0)) {
-      throw new errors.ProgrammingError(
-        `expected \`stopAfter\` of notifies() to be a whole number, 1 or more, got ${String(stopAfter)}`,
-      );
-    }
     this.#core.checkNotReturned();
     this.#fetched = true;
     return this.#loop(options);

@@ -1,5 +1,6 @@
 import * as errors from '../errors/index.js';
 import { CORE, type HasCore } from './connection-core.js';
+import { SYNC } from './options.js';
 import type { PipelineState } from './pipeline-state.js';
 
 /** Options of a pipeline's waits. */
@@ -37,7 +38,9 @@ export class AsyncPipeline implements AsyncDisposable {
 
   /** Ends what has been sent so far, and waits for its answers. Rejects with the first error that has not been reported to a caller. */
   async sync(options: PipelineOptions = {}): Promise<void> {
-    if (this.#left) throw new errors.ProgrammingError('the pipeline has been left');
+    SYNC.check(options);
+    if (this.#left)
+      throw new errors.ProgrammingError('the pipeline has been left; begin another with conn.pipeline()');
     await this.#state.sync(options.signal);
   }
 

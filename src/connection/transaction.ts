@@ -1,10 +1,12 @@
 import * as errors from '../errors/index.js';
 import { INSPECT } from '../inspect.js';
+import type { KnownOptions } from '../options/known-options.js';
 import type { ExclusiveLock } from '../session/queue.js';
 import { TransactionStatus } from '../session/status.js';
 import { BatchRun } from './batch-run.js';
 import type { AsyncConnection } from './connection.js';
 import { CORE, type ConnectionCore } from './connection-core.js';
+import { TRANSACTION, TX_COMMIT, TX_ROLLBACK, WITH_TRANSACTION } from './options.js';
 import { Block, checkNesting, SHOWN_STATE, type BlockState } from './open-blocks.js';
 import { commit, nothingCommitted, runUnit } from './unit-of-work.js';
 
@@ -101,6 +103,7 @@ export class AsyncTransaction implements AsyncDisposable {
    * one. Raises `ConcurrentTransaction` while another block within this one is open.
    */
   async transaction(options?: TransactionOptions): Promise<AsyncTransaction> {
+    TRANSACTION.check(options);
     return new AsyncTransaction(this.connection, options).open(this, options?.signal);
   }
 
@@ -117,6 +120,7 @@ export class AsyncTransaction implements AsyncDisposable {
     fn: (transaction: AsyncTransaction) => Promise<T> | T,
     options?: TransactionOptions,
   ): Promise<T> {
+    WITH_TRANSACTION.checkCall(fn, options);
     return runInTransaction(new AsyncTransaction(this.connection, options), fn, {
       parent: this,
       opening: options?.signal,
@@ -186,7 +190,7 @@ export class AsyncTransaction implements AsyncDisposable {
    * had committed already.
    */
   commit(options: TransactionEndOptions = {}): Promise<void> {
-    return this.#end(this.#forceRollback ? 'rollback' : 'commit', options);
+    return this.#end(this.#forceRollback ? 'rollback' : 'commit', options, TX_COMMIT);
   }
 
   /**
@@ -194,7 +198,7 @@ export class AsyncTransaction implements AsyncDisposable {
    * leaves the block open if its end has not been sent.
    */
   rollback(options: TransactionEndOptions = {}): Promise<void> {
-    return this.#end('rollback', options);
+    return this.#end('rollback', options, TX_ROLLBACK);
   }
 
   /** Rolls back unless the block has been ended. A COPY or a stream that has been begun in it, and not been left, is ended before. */
@@ -236,14 +240,19 @@ export class AsyncTransaction implements AsyncDisposable {
     if (this.#block.isOpen && !this.#core.usable) this.#close('rolled back');
   }
 
-  #end(action: 'commit' | 'rollback', { signal }: TransactionEndOptions): Promise<void> {
+  #end(
+    action: 'commit' | 'rollback',
+    options: TransactionEndOptions,
+    known: KnownOptions<TransactionEndOptions>,
+  ): Promise<void> {
     try {
-      this.#checkMayEnd(action, signal);
+      known.check(options);
+      this.#checkMayEnd(action, options.signal);
     } catch (error) {
       return Promise.reject(error);
     }
     this.#block.state = 'ending';
-    return (this.#ending = this.#settle(action, signal));
+    return (this.#ending = this.#settle(action, options.signal));
   }
 
   #checkMayEnd(action: 'commit' | 'rollback', signal: AbortSignal | undefined): void {

@@ -1,41 +1,43 @@
 import * as errors from '../errors/index.js';
-import { storeParameter } from './parameters.js';
+import { checkName, storeParameter } from './parameter-names.js';
+import type { ParameterName } from './parameters.js';
 import { parseConninfo } from './parse.js';
 
-/** A connection parameter that is known by name here, for editors to offer; libpq's others are accepted as well. */
-type KnownParameter =
-  | 'host'
-  | 'hostaddr'
-  | 'port'
-  | 'dbname'
-  | 'user'
-  | 'password'
-  | 'passfile'
-  | 'service'
-  | 'connect_timeout'
-  | 'application_name'
-  | 'fallback_application_name'
-  | 'options'
-  | 'target_session_attrs'
-  | 'load_balance_hosts'
-  | 'require_auth'
-  | 'channel_binding'
-  | 'sslmode'
-  | 'sslnegotiation'
-  | 'sslrootcert'
-  | 'sslcert'
-  | 'sslkey'
-  | 'sslpassword'
-  | 'sslcrl'
-  | 'sslcrldir'
-  | 'sslsni'
-  | 'ssl_min_protocol_version'
-  | 'ssl_max_protocol_version';
+/** The server that a password is asked for. */
+export interface PasswordRequest {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly dbname: string;
+}
 
-/** Connection parameters by libpq's names; `connect_timeout` is in seconds. */
+/**
+ * Gives the password for a server, such as a token that is valid for some minutes. It is called at each connect, once for each host
+ * that is tried, within `connect_timeout`; what it gives is not kept for the next.
+ */
+export type PasswordFunction = (server: PasswordRequest) => string | Promise<string>;
+
+type ParameterValue = string | number | bigint | boolean | null | undefined;
+
+/** Connection parameters by libpq's names; `connect_timeout` is in seconds. `password` may be a function that is asked at each connect. */
 export type ConninfoParams = {
-  readonly [name in KnownParameter | (string & {})]?: string | number | bigint | boolean | null | undefined;
+  readonly [name in ParameterName | 'requiressl']?: name extends 'password'
+    ? ParameterValue | PasswordFunction
+    : ParameterValue;
 };
+
+/** The parameters of a connection string or an object, and the function that gives the password; null: there is none. */
+export function readConninfo(conninfo: string | ConninfoParams): {
+  readonly params: Record<string, string>;
+  readonly password: PasswordFunction | null;
+} {
+  if (typeof conninfo === 'string') return { params: conninfoToDict(conninfo), password: null };
+  const { password, ...params } = conninfo;
+  if (typeof password !== 'function') {
+    return { params: conninfoToDict('', { ...params, password }), password: null };
+  }
+  return { params: conninfoToDict('', params), password };
+}
 
 /**
  * The parameters in a connection string, changed and completed by `params` (Psycopg: `conninfo_to_dict`). A parameter of null or
@@ -43,8 +45,9 @@ export type ConninfoParams = {
  */
 export function conninfoToDict(conninfo = '', params: ConninfoParams = {}): Record<string, string> {
   const dict = parseConninfo(conninfo);
-  for (const [name, value] of Object.entries(params)) {
+  for (const [name, value] of Object.entries<unknown>(params)) {
     if (value === null || value === undefined) continue;
+    checkName(name, value);
     storeParameter(dict, name, checkValue(name, value));
   }
   return dict;
@@ -73,7 +76,9 @@ function checkValue(name: string, value: unknown): string {
   if (typeof value === 'boolean') return value ? '1' : '0';
   if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'bigint') {
     throw new errors.ProgrammingError(
-      `expected the connection parameter ${name} to be a string, got a ${typeof value}`,
+      name === 'password' && typeof value === 'function'
+        ? 'a connection string has no place for a function: pass the parameters as an object where the password is a function'
+        : `expected the connection parameter ${name} to be a string, got a ${typeof value}`,
     );
   }
   const text = String(value);

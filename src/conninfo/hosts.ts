@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
-import { isIP } from 'node:net';
 import * as errors from '../errors/index.js';
+import { node } from '../node-modules.js';
 
 /** One of the places where a server may be. */
 export interface HostTarget {
@@ -48,7 +48,7 @@ function list(value: string | undefined): string[] {
 
 function target(host: string, address: string, port: number): HostTarget {
   if (address !== '') {
-    if (isIP(address) === 0) {
+    if (node.net.isIP(address) === 0) {
       throw new errors.OperationalError(
         `hostaddr "${address}" is not a network address; a name goes to host`,
       );
@@ -61,6 +61,12 @@ function target(host: string, address: string, port: number): HostTarget {
     // In a URI, what stands before it is a piece of the password, most likely, so it is not shown.
     throw new errors.OperationalError(
       'there is an "@" in the name of a host; special characters of user and password have to be percent-encoded in a URI',
+    );
+  }
+  if (!isDirectory && /\/\/|^[^:]+:\d+$/.test(name)) {
+    // It may be a whole URI, with a password in it.
+    throw new errors.OperationalError(
+      'a host has no port and no "//" in it: give the port as `port`, and a connection URI as the connection string',
     );
   }
   return {

@@ -1,4 +1,5 @@
 import * as errors from '../errors/index.js';
+import { FOREIGN_VALUES } from '../options/foreign-names.js';
 
 /** How a parameter is treated when it comes to connecting. */
 export interface Parameter {
@@ -16,7 +17,7 @@ export interface Parameter {
 const OFF: readonly string[] = [''];
 
 /** The parameters that libpq knows. What is not `honoured` is refused by name, never ignored. */
-export const PARAMETERS: Readonly<Record<string, Parameter>> = {
+const TABLE = {
   service: { env: 'PGSERVICE' },
   servicefile: { env: 'PGSERVICEFILE' },
   user: { env: 'PGUSER' },
@@ -82,7 +83,12 @@ export const PARAMETERS: Readonly<Record<string, Parameter>> = {
   oauth_client_id: { honoured: OFF },
   oauth_client_secret: { honoured: OFF, secret: true },
   oauth_scope: { honoured: OFF },
-};
+} satisfies Readonly<Record<string, Parameter>>;
+
+/** The name of a parameter that libpq knows. */
+export type ParameterName = keyof typeof TABLE;
+
+export const PARAMETERS: Readonly<Record<string, Parameter>> = TABLE;
 
 /** Settings that are taken from the environment alone, by the names that the server has for them. */
 export const ENVIRONMENT_SETTINGS: Readonly<Record<string, string>> = {
@@ -90,28 +96,6 @@ export const ENVIRONMENT_SETTINGS: Readonly<Record<string, string>> = {
   PGTZ: 'timezone',
   PGGEQO: 'geqo',
 };
-
-/** Whether a connection string may have a parameter of this name. */
-export function isKnownName(name: string): boolean {
-  return Object.hasOwn(PARAMETERS, name) || name === 'requiressl';
-}
-
-/** Refuses a name that is not a parameter's. */
-export function checkName(name: string): void {
-  if (!Object.hasOwn(PARAMETERS, name)) {
-    throw new errors.ProgrammingError(`invalid connection option "${name}"`);
-  }
-}
-
-/** Sets a parameter of a connection string; its name has to be known. `requiressl` is an old way to say `sslmode`. */
-export function storeParameter(params: Record<string, string>, name: string, value: string): void {
-  if (name === 'requiressl') {
-    params['sslmode'] = requiredSslMode(value);
-    return;
-  }
-  checkName(name);
-  params[name] = value;
-}
 
 /** What `requiressl`, or PGREQUIRESSL, means today. */
 export function requiredSslMode(requiressl: string): string {
@@ -124,9 +108,10 @@ export function checkHonoured(params: Readonly<Record<string, string>>): void {
     const { honoured, refused, secret } = PARAMETERS[name] ?? {};
     if (honoured === undefined || honoured.includes(value)) continue;
     if (refused?.includes(value) === false) {
+      const meant = FOREIGN_VALUES[name]?.[value];
+      const known = [...honoured, ...refused].filter((candidate) => candidate !== '').join(', ');
       throw new errors.OperationalError(
-        `invalid value "${value}" of the connection parameter ${name}; it should be one of ` +
-          [...honoured, ...refused].filter((known) => known !== '').join(', '),
+        `invalid value "${value}" of the connection parameter ${name}; it should be ${meant ?? `one of ${known}`}`,
       );
     }
     const shown = secret === true ? name : `${name}=${value}`;

@@ -1,12 +1,39 @@
 import * as errors from '../errors/index.js';
-import { isKnownName, storeParameter } from './parameters.js';
+import { isKnownName, storeParameter } from './parameter-names.js';
 import { parseUri } from './uri.js';
 
 /** Reads a connection string of either kind. Raises `ProgrammingError`; no message has more of it than a parameter's name. */
 export function parseConninfo(conninfo: string): Record<string, string> {
   if (conninfo.includes('\0'))
     throw new errors.ProgrammingError('the connection string contains a NUL character');
-  return /^postgres(?:ql)?:\/\//.test(conninfo) ? parseUri(conninfo) : parseKeywords(conninfo);
+  if (/^postgres(?:ql)?:\/\//.test(conninfo)) return parseUri(conninfo);
+  checkForeign(conninfo);
+  return parseKeywords(conninfo);
+}
+
+/** Refuses the URL of another tool. Nothing of it but its scheme is shown. */
+function checkForeign(text: string): void {
+  const [, quote = '', jdbc, scheme = ''] = /^(["'\s]*)(jdbc:)?([a-z][\w+.-]*):(?=\/|$)/i.exec(text) ?? [];
+  if (scheme === '') return;
+  const shown = `${jdbc ?? ''}${scheme}:`;
+  if (jdbc !== undefined) {
+    throw new errors.ProgrammingError(
+      `"${shown}" begins a URL of JDBC: write postgresql://user:password@host/dbname, without "jdbc:" and with user and password` +
+        ' before the host',
+    );
+  }
+  if (quote !== '') {
+    throw new errors.ProgrammingError(
+      'the connection URI begins with a quote or a space, which is no part of it: take it off where the URI comes from',
+    );
+  }
+  const isSameServer =
+    /^(?:postgres|postgresql|postgis|pgsql|psql|pg|cockroachdb|timescaledb)(?:\+.*)?$/i.test(scheme);
+  throw new errors.ProgrammingError(
+    isSameServer
+      ? `the scheme "${shown}" is that of another client; a connection URI begins with postgresql://`
+      : `the scheme "${shown}" is not that of PostgreSQL; a connection URI begins with postgresql://`,
+  );
 }
 
 /** `host=localhost password='it\\'s'`. */

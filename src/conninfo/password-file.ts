@@ -1,6 +1,5 @@
-import { readFile, stat } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { node } from '../node-modules.js';
 
 /** What a line of a password file is matched with. */
 export interface PasswordQuery {
@@ -53,14 +52,14 @@ function unescaped(field: string): string {
 }
 
 async function readIfPrivate(path: string): Promise<string | null> {
-  const stats = await stat(path).catch(() => null);
+  const stats = await node.fs.stat(path).catch(() => null);
   if (stats === null) return null;
   const problem = !stats.isFile()
     ? 'is not a plain file'
     : process.platform !== 'win32' && (stats.mode & 0o077) !== 0
       ? 'has group or world access; its permissions should be u=rw (0600) or less'
       : null;
-  if (problem === null) return readFile(path, 'utf8').catch(() => null);
+  if (problem === null) return node.fs.readFile(path, 'utf8').catch(() => null);
   process.emitWarning(`the password file "${path}" is not used: it ${problem}`, {
     code: 'USINGPG_PASSFILE',
   });
@@ -69,6 +68,6 @@ async function readIfPrivate(path: string): Promise<string | null> {
 
 function defaultPath(): string {
   return process.platform === 'win32'
-    ? join(process.env['APPDATA'] ?? homedir(), 'postgresql', 'pgpass.conf')
-    : join(homedir(), '.pgpass');
+    ? join(process.env['APPDATA'] ?? node.os.homedir(), 'postgresql', 'pgpass.conf')
+    : join(node.os.homedir(), '.pgpass');
 }

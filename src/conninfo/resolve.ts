@@ -1,7 +1,7 @@
-import { userInfo } from 'node:os';
 import * as errors from '../errors/index.js';
+import { node } from '../node-modules.js';
 import { readAuthentication, type AuthenticationSettings } from './authentication.js';
-import { conninfoToDict, type ConninfoParams } from './conninfo.js';
+import { readConninfo, type ConninfoParams, type PasswordFunction } from './conninfo.js';
 import { readHosts, SOCKET_DIRECTORY, type HostTarget } from './hosts.js';
 import {
   checkHonoured,
@@ -14,9 +14,9 @@ import { readPasswordFile } from './password-file.js';
 import { readService } from './service-file.js';
 import { readTlsSettings, type TlsSettings } from './tls-settings.js';
 
-/** A host, and the password for it. */
+/** A host, and the password for it, or the function that gives it. */
 export interface ResolvedHost extends HostTarget {
-  readonly password: string | null;
+  readonly password: string | PasswordFunction | null;
 }
 
 /** Which servers will do (libpq: `target_session_attrs`). */
@@ -49,7 +49,7 @@ export interface ResolvedConninfo {
  * `OperationalError` for a value that is out of range.
  */
 export async function resolveConninfo(conninfo: string | ConninfoParams = ''): Promise<ResolvedConninfo> {
-  const given = typeof conninfo === 'string' ? conninfoToDict(conninfo) : conninfoToDict('', conninfo);
+  const { params: given, password: asked } = readConninfo(conninfo);
   const service = given['service'] ?? process.env['PGSERVICE'];
   const fromService =
     service === undefined
@@ -61,7 +61,8 @@ export async function resolveConninfo(conninfo: string | ConninfoParams = ''): P
   const dbname = nonEmpty(params['dbname']) ?? user;
   const hosts: ResolvedHost[] = [];
   for (const target of readHosts(params)) {
-    const password = nonEmpty(params['password']) ?? (await passwordFor(target, dbname, user, params));
+    const password =
+      asked ?? nonEmpty(params['password']) ?? (await passwordFor(target, dbname, user, params));
     hosts.push({ ...target, password });
   }
   return {
@@ -133,7 +134,7 @@ function startupParameters(params: Readonly<Record<string, string>>): Record<str
 /** A user id without a name, as containers have, can't be a default. */
 function systemUser(): string {
   try {
-    return userInfo().username;
+    return node.os.userInfo().username;
   } catch (cause) {
     throw new errors.OperationalError('the system has no name for this user; set user or PGUSER', { cause });
   }
@@ -147,7 +148,9 @@ function integer(name: string, value: string): number {
   const text = value.trim();
   // As libpq, which reads a C int.
   if (!/^[+-]?\d+$/.test(text) || Math.abs(Number(text)) > 2 ** 31 - 1) {
-    throw new errors.OperationalError(`invalid integer value "${value}" for connection option "${name}"`);
+    throw new errors.OperationalError(
+      `invalid integer value "${value}" for connection option "${name}", which is a whole number${name === 'keepalives' ? ', 0 or 1' : ' of seconds'}`,
+    );
   }
   return Number(text);
 }

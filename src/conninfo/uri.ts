@@ -1,5 +1,5 @@
 import * as errors from '../errors/index.js';
-import { storeParameter } from './parameters.js';
+import { storeParameter } from './parameter-names.js';
 
 const USER = /^postgres(?:ql)?:\/\/(?:(?<user>[^:@/]*)(?::(?<password>[^@/]*))?@)?/;
 const HOST = /(?:\[(?<ipv6>[^\]]+)\]|(?!\[)(?<host>[^:/?,]*))(?::(?<port>[^/?,]*))?(?=[,/?]|$)/y;
@@ -56,9 +56,7 @@ function readQuery(query: string, params: Record<string, string>): void {
     }
     const name = decode(pair.slice(0, equals), 'a parameter name');
     const value = decode(pair.slice(equals + 1), name);
-    // How JDBC writes it.
-    if (name === 'ssl' && value === 'true') params['sslmode'] = 'require';
-    else storeParameter(params, name, value);
+    storeParameter(params, name, value);
   }
 }
 

@@ -1,4 +1,5 @@
-import { Readable, Writable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
+import { node } from '../node-modules.js';
 
 /** How much a stream holds before it asks to wait, in bytes. */
 const HIGH_WATER = 65_536;
@@ -34,7 +35,7 @@ export function copyWritable(copy: StreamedCopy): Writable {
       },
     );
   };
-  const writable = new Writable({
+  const writable = new node.stream.Writable({
     highWaterMark: HIGH_WATER,
     decodeStrings: false,
     write(chunk: string | Uint8Array, encoding, callback) {
@@ -54,7 +55,7 @@ export function copyWritable(copy: StreamedCopy): Writable {
 
 /** The COPY … TO STDOUT as a stream: read as it is, cancelled if it is destroyed before its end; destroyed if the COPY ends before. */
 export function copyReadable(copy: StreamedCopy): Readable {
-  const readable = new Readable({
+  const readable = new node.stream.Readable({
     highWaterMark: HIGH_WATER,
     read() {
       copy.read().then(

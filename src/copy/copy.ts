@@ -8,6 +8,7 @@ import { copyReadable, copyWritable, type StreamedCopy } from './copy-streams.js
 import { isUint8Array } from '../types/realm.js';
 import { writeUtf8 } from '../types/write-text.js';
 import { RowPlace, type RowReader, type RowWriter } from './row-format.js';
+import type { CopyOptions } from './statement-options.js';
 import { whyNotRows, whyNotTexts, whyNotTypes } from './row-rules.js';
 import { TextRowReader, TextRowWriter } from './text-rows.js';
 
@@ -23,6 +24,8 @@ export interface CopyParts {
   readonly adapters: AdaptersMap;
   /** The statement as it was sent. */
   readonly statement: string;
+  /** What it says of the data; null if it can't be made out. */
+  readonly options: CopyOptions | null;
   /** The encoding that the session has been set to, if it is not the library's; else null. */
   readonly foreignEncoding: string | null;
   /** Whether it was given no other statements behind it. */
@@ -92,8 +95,8 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
   constructor(parts: CopyParts) {
     this.#parts = parts;
     this.#channel = parts.channel;
-    this.#noTexts = whyNotTexts(parts.statement, parts.foreignEncoding);
-    this.#noRows = this.#noTexts ?? (parts.channel.binary ? null : whyNotRows(parts.statement));
+    this.#noTexts = whyNotTexts(parts.options, parts.foreignEncoding);
+    this.#noRows = this.#noTexts ?? (parts.channel.binary ? null : whyNotRows(parts.options));
   }
 
   /** Whether it is over, well or not. @internal */
@@ -171,7 +174,7 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
     if (this.#noRows !== null) throw this.#misuse(this.#noRows);
     if (!Array.isArray(types))
       throw this.#misuse(`expected setTypes() to get an array, got ${describe(types)}`);
-    const problem = direction === 'out' ? whyNotTypes(this.#parts.statement) : null;
+    const problem = direction === 'out' ? whyNotTypes(this.#parts.options) : null;
     if (problem !== null) throw this.#misuse(problem);
     if (types.length !== columns) {
       const message = `setTypes() got ${String(types.length)} types, but the COPY has ${String(columns)} columns`;

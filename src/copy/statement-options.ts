@@ -5,10 +5,11 @@ export type CopyOptions = ReadonlyMap<string, string>;
 
 /**
  * The options of a COPY … FROM STDIN or COPY … TO STDOUT, in the syntax with parentheses or in the older one: `format`,
- * `delimiter`, `null`, `header`, `encoding` and others, with their values unquoted. Null if the statement can't be made out.
+ * `delimiter`, `null`, `header`, `encoding` and others, with their values unquoted. Null if the statement can't be made out. `backslashes` as
+ * for `tokensOf()`.
  */
-export function copyOptions(statement: string): CopyOptions | null {
-  const tokens = tokensOf(statement);
+export function copyOptions(statement: string, backslashes: boolean): CopyOptions | null {
+  const tokens = tokensOf(statement, backslashes);
   if (tokens === null) return null;
   let depth = 0;
   const end = tokens.findIndex((token, i) => {
@@ -26,8 +27,8 @@ export function copyOptions(statement: string): CopyOptions | null {
 }
 
 /** The first of several statements; null if there is but one. */
-export function firstOfSeveral(text: string): string | null {
-  const tokens = tokensOf(text) ?? [];
+export function firstOfSeveral(text: string, backslashes: boolean): string | null {
+  const tokens = tokensOf(text, backslashes) ?? [];
   const semicolon = tokens.findIndex((token) => isSymbol(token, ';'));
   const further = semicolon >= 0 && tokens.slice(semicolon).some((token) => !isSymbol(token, ';'));
   return further ? text.slice(0, tokens[semicolon]!.at) : null;

@@ -12,10 +12,13 @@ export interface Token {
 const WORD_OR_SYMBOL = /[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*|\d[\w.]*|[^ \t\n\r\f\v]/g;
 const IS_WORD = /^[\w\u0080-\uffff]/;
 
-/** Takes a statement apart, without its white space and comments. Null for a string or a comment that has no end. */
-export function tokensOf(text: string): Token[] | null {
+/**
+ * Takes a statement apart, without its white space and comments. Null for a string or a comment that has no end. `backslashes`: strings
+ * without an E have escapes as well, as with `standard_conforming_strings` off.
+ */
+export function tokensOf(text: string, backslashes: boolean): Token[] | null {
   const tokens: Token[] = [];
-  const scanner = new SqlScanner(false);
+  const scanner = new SqlScanner(backslashes);
   let escapes = '';
   for (const segment of segmentsOf(text, scanner)) {
     if (isComment(segment)) continue;
@@ -32,6 +35,7 @@ export function tokensOf(text: string): Token[] | null {
       const quote = kind === 'string' ? "'" : '"';
       const from = part.indexOf(quote);
       if (!isContinued) escapes = part.slice(0, from).toLowerCase();
+      if (escapes === '' && backslashes && kind === 'string') escapes = 'e';
       const value = unescaped(part.slice(from + 1, -1).replaceAll(quote + quote, quote), escapes);
       const before = isContinued ? tokens.pop() : undefined;
       tokens.push({

@@ -1,7 +1,7 @@
 import type { AdaptersMap } from '../types/adapters-map.js';
 import type { ConnectionCore } from '../connection/connection-core.js';
 import { AsyncCopy } from '../copy/copy.js';
-import { firstOfSeveral } from '../copy/statement-options.js';
+import { copyOptions, firstOfSeveral } from '../copy/statement-options.js';
 import * as errors from '../errors/index.js';
 import type { BoundQuery } from '../query/binding.js';
 import type { StatementRequest } from '../session/statement.js';
@@ -22,7 +22,7 @@ export class CopyStatement {
 
   /** Raises `ProgrammingError` for several statements in autocommit. */
   constructor(core: ConnectionCore, { text, shown }: BoundQuery, signal: AbortSignal | undefined) {
-    const first = firstOfSeveral(text);
+    const first = firstOfSeveral(text, hasBackslashes(core));
     if (first !== null && core.settings.autocommit) {
       // The data would be stored before the end of the COPY reports the mistake.
       throw new errors.ProgrammingError("COPY can't be mixed with other statements", { query: text });
@@ -41,6 +41,7 @@ export class CopyStatement {
       channel,
       adapters,
       statement: this.#text,
+      options: copyOptions(this.#text, hasBackslashes(core)),
       foreignEncoding: core.session.foreignEncoding,
       alone: this.#alone,
       signal: this.request.signal,
@@ -57,4 +58,9 @@ export class CopyStatement {
     listener.begun(copy, columns);
     return copy;
   }
+}
+
+/** Whether strings have escapes also without an E. */
+function hasBackslashes(core: ConnectionCore): boolean {
+  return core.session.parameters.get('standard_conforming_strings') === 'off';
 }

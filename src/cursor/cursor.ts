@@ -26,15 +26,23 @@ import { CopyStatement } from './copy-statement.js';
 import { rowDecoders } from '../types/decoders.js';
 import { Executions } from './executemany.js';
 import { Operation, type RunStatement } from './operation.js';
-import type {
-  CopyOptions,
-  CursorOptions,
-  ExecuteManyOptions,
-  ExecuteOptions,
-  StreamOptions,
+import {
+  COPY,
+  CURSOR,
+  EXECUTE,
+  EXECUTE_MANY,
+  STREAM,
+  WITH_COPY,
+  type CopyOptions,
+  type CursorOptions,
+  type ExecuteManyOptions,
+  type ExecuteOptions,
+  type StreamOptions,
 } from './options.js';
 import { Results } from './results.js';
-import { StreamedRows } from './streamed-rows.js';
+import { checkStreamSize, StreamedRows } from './streamed-rows.js';
+
+const NO_OPTIONS: ExecuteOptions = {};
 
 /**
  * Executes statements and holds their results (Psycopg: `AsyncCursor`). A cursor serves one task at a time: an operation begun
@@ -64,11 +72,13 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   /** A cursor is usually made by `conn.cursor()`. Its rows are the connection's, unless it has a row factory of its own. */
   constructor(connection: AsyncConnection<R>);
   constructor(connection: AsyncConnection<unknown>, options?: CursorOptions<R>);
-  constructor(connection: AsyncConnection<unknown>, options: CursorOptions<R> = {}) {
+  constructor(connection: AsyncConnection<unknown>, options?: CursorOptions<R>) {
+    if (options !== undefined) CURSOR.check(options);
     this.connection = connection;
     this.#core = connection[CORE];
     this.adapters = connection.adapters.clone();
-    const rowFactory = options.rowFactory ?? (connection.rowFactory as RowFactory<R> | undefined) ?? tupleRow;
+    const rowFactory =
+      options?.rowFactory ?? (connection.rowFactory as RowFactory<R> | undefined) ?? tupleRow;
     this.#results = new Results(this, this.adapters, rowFactory);
   }
 
@@ -119,7 +129,8 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
    * each giving a result (see `nextset()`). Raises the class of the server's SQLSTATE; `ProgrammingError` for parameters that
    * do not fit; `ConcurrentCursorUse` if the cursor is busy.
    */
-  async execute(query: Query, params?: Params | null, options: ExecuteOptions = {}): Promise<this> {
+  async execute(query: Query, params?: Params | null, options: ExecuteOptions = NO_OPTIONS): Promise<this> {
+    if (options !== NO_OPTIONS) EXECUTE.check(options);
     this.#begin(query);
     try {
       this.reset();
@@ -168,6 +179,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     paramsSeq: Iterable<Params> | AsyncIterable<Params>,
     options: ExecuteManyOptions = {},
   ): Promise<void> {
+    EXECUTE_MANY.check(options);
     this.#begin(query);
     try {
       this.reset();
@@ -181,7 +193,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
           this.#operation.runs(requests);
         },
         arrived: (results) => {
-          this.#collect(results, returning);
+          if (!this.#closed) this.#results.collect(results, returning);
         },
         signal,
       });
@@ -214,6 +226,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
    * @param options.size rows that are fetched at a time; by default as many as take some 256 KiB
    */
   stream(query: Query, params?: Params | null, options: StreamOptions = {}): AsyncGenerator<R, void, void> {
+    STREAM.check(options);
     return new StreamedRows<R>({
       open: () => this.#openStream(query, params, options),
       arrived: (batch) => {
@@ -232,11 +245,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   #openStream(query: Query, params: Params | null | undefined, { size, signal }: StreamOptions): RowStream {
     this.#begin(query);
     try {
-      if (size !== undefined && !(Number.isInteger(size) && size > 0)) {
-        throw new errors.ProgrammingError(
-          `expected the size of stream() to be a positive number, got ${String(size)}`,
-        );
-      }
+      if (size !== undefined) checkStreamSize(size);
       this.reset();
       const bound = this.bind(query, params);
       const request = this.#requestFor(bound, this.honoured(signal === undefined ? {} : { signal }));
@@ -261,6 +270,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
    * for await (const row of copy.rows()) console.log(row);
    */
   async copy(query: Query, params?: Params | null, options: CopyOptions = {}): Promise<AsyncCopy> {
+    COPY.check(options);
     this.#begin(query);
     try {
       this.reset();
@@ -308,6 +318,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     params?: Params | null,
     options: CopyOptions = {},
   ): Promise<T> {
+    WITH_COPY.checkCall(fn, options);
     const copy = await this.copy(query, params, options);
     let result: T;
     try {
@@ -341,12 +352,13 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     return bindOnce(this.bindingOf(query), params);
   }
 
-  #requestFor({ text, params, shown }: BoundQuery, options: ExecuteOptions): StatementRequest {
+  #requestFor({ text, params, names, shown }: BoundQuery, options: ExecuteOptions): StatementRequest {
     const isSimple = (params?.length ?? 0) === 0 && options.prepare !== true && options.binary !== true;
     return this.#core.request({
       text,
       executions: isSimple ? null : [params ?? []],
       rows: rowDecoders(this.adapters, this.#results.rowFactory),
+      parameterNames: names,
       shown,
       prepare: options.prepare,
       signal: options.signal,
@@ -418,7 +430,8 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
 
   /** Raises if the cursor can't be used for `operation` now: it is closed, busy, or its connection has been returned. @internal */
   protected checkReady(operation: Query): void {
-    if (this.#closed) throw new errors.InterfaceError('the cursor is closed');
+    if (this.#closed)
+      throw new errors.InterfaceError('the cursor is closed; make another with conn.cursor()');
     this.#operation.checkNone(operation);
     this.#core.check();
   }
@@ -491,19 +504,13 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     this.#operation.begin(query);
   }
 
-  #collect(results: readonly StatementResult[], keep: boolean): void {
-    if (this.#closed) return;
-    if (keep) this.#results.add(results);
-    else this.#results.count(results);
-  }
-
   // --- in a pipeline
 
   /** Sends without waiting: what comes back is there when it is fetched, at the latest. */
   #sendInPipeline(request: StatementRequest, keep: boolean): void {
     this.#arrivals ??= new Arrivals(this.#core);
     this.#arrivals.send(request, (results) => {
-      this.#collect(results, keep);
+      if (!this.#closed) this.#results.collect(results, keep);
     });
   }
 

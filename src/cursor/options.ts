@@ -1,4 +1,9 @@
+import { ANYTHING, BOOLEAN, FUNCTION_OR_NULL, SIGNAL } from '../options/kinds.js';
+import { KnownOptions } from '../options/known-options.js';
+import type { AsyncConnection } from '../connection/connection.js';
 import type { RowFactory } from '../rows.js';
+import type { AsyncCursor } from './cursor.js';
+import type { AsyncServerCursor, ServerCursorOptions } from './server-cursor.js';
 
 /** Options of a cursor. */
 export interface CursorOptions<R> {
@@ -54,3 +59,50 @@ export interface CopyOptions {
   /** Ends the COPY when it is aborted; the connection stays usable. */
   signal?: AbortSignal | undefined;
 }
+
+/** Makes the cursors of a connection; a subclass of `AsyncCursor`. */
+export type CursorFactory = new <T>(
+  connection: AsyncConnection<unknown>,
+  options?: CursorOptions<T>,
+) => AsyncCursor<T>;
+
+/** Makes the server-side cursors of a connection; a subclass of `AsyncServerCursor`. */
+export type ServerCursorFactory = new <T>(
+  connection: AsyncConnection<unknown>,
+  name: string,
+  options?: ServerCursorOptions<T>,
+) => AsyncServerCursor<T>;
+
+export const CURSOR = new KnownOptions<CursorOptions<unknown>>('new AsyncCursor(connection, options)', {
+  rowFactory: FUNCTION_OR_NULL,
+});
+
+export const EXECUTE = new KnownOptions<ExecuteOptions>('cursor.execute(query, params, options)', {
+  prepare: BOOLEAN,
+  binary: BOOLEAN,
+  signal: SIGNAL,
+});
+
+/** `conn.execute()` also takes the options of the cursor that it makes. */
+export const CONNECTION_EXECUTE = new KnownOptions<ExecuteOptions & CursorOptions<unknown>>(
+  'conn.execute(query, params, options)',
+  { rowFactory: FUNCTION_OR_NULL, prepare: BOOLEAN, binary: BOOLEAN, signal: SIGNAL },
+);
+
+export const EXECUTE_MANY = new KnownOptions<ExecuteManyOptions>(
+  'cursor.executemany(query, paramsSeq, options)',
+  { returning: BOOLEAN, signal: SIGNAL },
+);
+
+export const STREAM = new KnownOptions<StreamOptions>('cursor.stream(query, params, options)', {
+  // It is checked when the stream begins.
+  size: ANYTHING,
+  signal: SIGNAL,
+});
+
+export const COPY = new KnownOptions<CopyOptions>('cursor.copy(query, params, options)', { signal: SIGNAL });
+
+export const WITH_COPY = new KnownOptions<CopyOptions>(
+  'cursor.withCopy(query, async (copy) => { … }, params, options)',
+  { signal: SIGNAL },
+);

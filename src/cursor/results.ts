@@ -144,8 +144,14 @@ export class Results<R> {
     this.#go(0);
   }
 
+  /** Adds what a statement has left: its results, or, unless these are to be kept, only what it has affected. */
+  collect(results: readonly StatementResult[], keep: boolean): void {
+    if (keep) this.#add(results);
+    else this.count(results);
+  }
+
   /** Puts these behind the results that there are. */
-  add(results: readonly StatementResult[]): void {
+  #add(results: readonly StatementResult[]): void {
     if (this.#list.length === 0) {
       this.set(results);
       return;

@@ -10,7 +10,9 @@ import type { RowDecoderSource } from '../wire/row-decoder.js';
 import { AsyncCursor } from './cursor.js';
 import { SameDecoder } from '../types/decoders.js';
 import type { RunStatement } from './operation.js';
-import type { CursorOptions, ExecuteOptions } from './options.js';
+import { BOOLEAN_OR_NULL, FUNCTION_OR_NULL, SIGNAL } from '../options/kinds.js';
+import { KnownOptions } from '../options/known-options.js';
+import { EXECUTE, type CursorOptions, type ExecuteOptions } from './options.js';
 import { checkScrollMode } from './results.js';
 
 /** Options of a server-side cursor. */
@@ -35,6 +37,15 @@ export interface FetchOptions {
    */
   signal?: AbortSignal | undefined;
 }
+
+const OPTIONS = new KnownOptions<ServerCursorOptions<unknown>>(
+  'new AsyncServerCursor(connection, name, options)',
+  { rowFactory: FUNCTION_OR_NULL, scrollable: BOOLEAN_OR_NULL, withhold: BOOLEAN_OR_NULL },
+);
+const FETCHONE = new KnownOptions<FetchOptions>('cursor.fetchone(options)', { signal: SIGNAL });
+const FETCHMANY = new KnownOptions<FetchOptions>('cursor.fetchmany(size, options)', { signal: SIGNAL });
+const FETCHALL = new KnownOptions<FetchOptions>('cursor.fetchall(options)', { signal: SIGNAL });
+const SCROLL = new KnownOptions<FetchOptions>('cursor.scroll(value, mode, options)', { signal: SIGNAL });
 
 const DEFAULT_ITERSIZE = 100;
 /** What `FETCH` and `MOVE` can count to. */
@@ -86,18 +97,14 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
   );
   constructor(connection: AsyncConnection<unknown>, name: string, options?: ServerCursorOptions<R>);
   constructor(connection: AsyncConnection<unknown>, name: string, options: ServerCursorOptions<R> = {}) {
-    super(connection, options);
+    OPTIONS.check(options);
+    const { rowFactory } = options;
+    super(connection, rowFactory === undefined ? undefined : { rowFactory });
     this.#core = connection[CORE];
     this.#name = name;
     this.#quotedName = quoteName(name);
     this.#scrollable = options.scrollable ?? null;
     this.#withhold = options.withhold ?? false;
-    for (const key of ['scrollable', 'withhold'] as const) {
-      const value: unknown = options[key];
-      if (value != null && typeof value !== 'boolean') {
-        throw new errors.ProgrammingError(`expected \`${key}\` to be true or false, got ${typeof value}`);
-      }
-    }
     this.#decoders = new SameDecoder(this);
   }
 
@@ -134,6 +141,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
    */
   override execute(query: Query, params?: Params | null, options: ExecuteOptions = {}): Promise<this> {
     return this.operate(query, async (run) => {
+      EXECUTE.check(options);
       this.#checkNoPipeline();
       if (options.prepare !== undefined) {
         throw new errors.NotSupportedError('a server-side cursor is not prepared: execute without `prepare`');
@@ -196,7 +204,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
 
   /** The next row, or null at the end. */
   override async fetchone(options?: FetchOptions): Promise<R | null> {
-    const rows = await this.#fetch('fetchone()', () => 1, options);
+    const rows = await this.#fetch(FETCHONE, 'fetchone()', () => 1, options);
     return rows.length > 0 ? rows[0]! : null;
   }
 
@@ -208,12 +216,12 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
       checkCount('arraysize', this.arraysize, 1);
       return this.arraysize;
     };
-    return this.#fetch('fetchmany()', count, options);
+    return this.#fetch(FETCHMANY, 'fetchmany()', count, options);
   }
 
   /** All rows that have not been fetched. */
   override fetchall(options?: FetchOptions): Promise<R[]> {
-    return this.#fetch('fetchall()', () => null, options);
+    return this.#fetch(FETCHALL, 'fetchall()', () => null, options);
   }
 
   /**
@@ -253,9 +261,11 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
   override scroll(
     value: number,
     mode: 'relative' | 'absolute' = 'relative',
-    { signal }: FetchOptions = {},
+    options: FetchOptions = {},
   ): Promise<void> {
     return this.operate('scroll()', async (run) => {
+      SCROLL.check(options);
+      const { signal } = options;
       signal?.throwIfAborted();
       this.#checkNoPipeline();
       checkScrollMode(mode);
@@ -321,8 +331,15 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
   // --- inside
 
   /** Fetches as many rows as `count` says (null: all), those of the page first. */
-  #fetch(operation: string, count: () => number | null, { signal }: FetchOptions = {}): Promise<R[]> {
+  #fetch(
+    known: KnownOptions<FetchOptions>,
+    operation: string,
+    count: () => number | null,
+    options: FetchOptions = {},
+  ): Promise<R[]> {
     return this.operate(operation, async (run) => {
+      known.check(options);
+      const { signal } = options;
       signal?.throwIfAborted();
       const wanted = count();
       const left = this.#page.length - this.#at;

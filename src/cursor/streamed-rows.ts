@@ -1,3 +1,4 @@
+import * as errors from '../errors/index.js';
 import type { RowBatch } from '../session/exchange.js';
 import type { RowStream } from '../session/row-stream.js';
 import type { StatementResult } from '../session/statement.js';
@@ -157,4 +158,12 @@ export class StreamedRows<R> implements AsyncGenerator<R, void, void> {
     this.#at = 0;
     if (isOpen) await end(this.#held);
   }
+}
+
+/** Refuses what is no number of rows to be fetched at a time. */
+export function checkStreamSize(size: unknown): void {
+  if (Number.isInteger(size) && (size as number) > 0) return;
+  throw new errors.ProgrammingError(
+    `expected the size of stream() to be a positive number, got ${String(size)}`,
+  );
 }

@@ -48,10 +48,17 @@ export function lookup(sqlstateOrConstantName: string): DatabaseErrorClass {
   return conditionClass(name);
 }
 
+/** An advice about a parameter that has a name in the query, with that name. */
+function withName(advice: string, primary: string, names: readonly string[] | null): string {
+  const number = names === null ? undefined : /parameter \$(\d+)/.exec(primary)?.[1];
+  return number === undefined ? advice : advice.replaceAll('%s', names![Number(number) - 1] ?? '%s');
+}
+
 /** The error that an `ErrorResponse` with these fields, by the protocol's letter, stands for. */
 export function errorFromResponse(
   fields: ReadonlyMap<string, string>,
   query: string | null = null,
+  parameterNames: readonly string[] | null = null,
 ): DatabaseError {
   const sqlstate = fields.get('C') ?? '';
   const name = bySqlstate.get(sqlstate);
@@ -63,6 +70,6 @@ export function errorFromResponse(
   if (detail !== undefined) message += `\nDETAIL:  ${detail}`;
   if (hint !== undefined) message += `\nHINT:  ${hint}`;
   const advice = adviceFor(sqlstate, primary, query);
-  if (advice !== null) message += `\nADVICE:  ${advice}`;
+  if (advice !== null) message += `\nADVICE:  ${withName(advice, primary, parameterNames)}`;
   return new errorClass(message, { diag: new Diagnostic(fields), query });
 }

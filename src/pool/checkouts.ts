@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers';
 import { LENT_PARTS, type AsyncConnection } from '../connection/connection.js';
 import { CORE, type ConnectionCore } from '../connection/connection-core.js';
 import { channels, NOT_ENDED, tracers, type CheckoutMessage } from '../diagnostics.js';
@@ -6,7 +7,6 @@ import { TransactionStatus } from '../session/status.js';
 import { systemClock } from '../waiting.js';
 import type { ConnectionSource } from './connection-source.js';
 import { explainStuck, explainWait, LeakWatch, Origin, type WatchedCheckout } from './leak-watch.js';
-import { checkSeconds, checkSignal } from './options.js';
 import type { PoolEvents } from './pool-events.js';
 import type { ResourcePool } from './resource-pool.js';
 import { Checkout } from './slots.js';
@@ -112,11 +112,13 @@ export class Checkouts<R> {
    * Gives out a connection; at once, without a promise, if one is idle that needs no check. Raises, or rejects with, what
    * `pool.connection()` rejects with. A property, as the stack of a leak is taken from below this function.
    */
-  readonly take = (options: CheckoutOptions): AsyncConnection<R> | Promise<AsyncConnection<R>> => {
+  readonly take = (
+    options: CheckoutOptions | undefined,
+  ): AsyncConnection<R> | Promise<AsyncConnection<R>> => {
     if (!tracers.checkout.watched) return this.#take(options, null);
     const message: CheckoutMessage = {
       pool: this.#options.name,
-      timeout: options.timeout ?? this.#options.timeout,
+      timeout: options?.timeout ?? this.#options.timeout,
       waited: false,
       backendPid: null,
       ...NOT_ENDED,
@@ -129,12 +131,10 @@ export class Checkouts<R> {
   };
 
   #take(
-    options: CheckoutOptions,
+    options: CheckoutOptions | undefined,
     message: CheckoutMessage | null,
   ): AsyncConnection<R> | Promise<AsyncConnection<R>> {
-    const { timeout = this.#options.timeout, signal, [MAY_LAST]: mayLast = false } = options;
-    if (options.timeout !== undefined) checkSeconds('timeout', timeout);
-    if (signal !== undefined) checkSignal(signal);
+    const { timeout = this.#options.timeout, signal, [MAY_LAST]: mayLast = false } = options ?? {};
     // Taken before the first await: here the stack still has the caller, and the context is the caller's.
     const origin = this.#leaks.isOn ? new Origin(this.take) : null;
     const checkout = new ConnectionCheckout(this, origin, this.#leaks.isOn ? this.#leaks.held : NONE);

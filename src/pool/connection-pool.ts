@@ -18,10 +18,18 @@ import type { TupleRow } from '../rows.js';
 import { systemClock } from '../waiting.js';
 import { Checkouts, type CheckoutOptions } from './checkouts.js';
 import { checkSource, ConnectionSource, type ConninfoSource } from './connection-source.js';
+import { checkKind, SECONDS } from '../options/kinds.js';
+import type { KnownOptions } from '../options/known-options.js';
 import {
-  checkSeconds,
-  checkSignal,
-  checkWhole,
+  CHECK,
+  CONNECTION,
+  EXECUTE,
+  GETCONN,
+  MAP,
+  OPEN,
+  WAIT,
+  WITH_CONNECTION,
+  WITH_TRANSACTION,
   resolvePoolOptions,
   resolveSizes,
   type PoolOptions,
@@ -193,7 +201,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    * connections are there, or rejects like `wait()` after `timeout` seconds (30), or with the reason of `signal`.
    */
   async open(options: { wait?: boolean | undefined } & ReadyOptions = {}): Promise<void> {
-    checkSignal(options.signal);
+    OPEN.check(options);
     options.signal?.throwIfAborted();
     if (this.#pool.state === 'closed') {
       throw new errors.PoolClosed(
@@ -201,7 +209,8 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
       );
     }
     this.#pool.open();
-    if (options.wait === true) await this.wait(options);
+    const { wait, ...ready } = options;
+    if (wait === true) await this.wait(ready);
   }
 
   /**
@@ -209,9 +218,9 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    * last connection error as its cause; an abort of the `signal` rejects with its reason and leaves the pool as it is.
    */
   async wait(options: number | ReadyOptions = {}): Promise<void> {
-    const { timeout = OPEN_TIMEOUT, signal } = typeof options === 'number' ? { timeout: options } : options;
-    checkSeconds('timeout', timeout);
-    checkSignal(signal);
+    const ready = typeof options === 'number' ? { timeout: options } : options;
+    WAIT.check(ready);
+    const { timeout = OPEN_TIMEOUT, signal } = ready;
     try {
       await this.#pool.waitReady(timeout, signal);
     } catch (error) {
@@ -225,7 +234,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    * when they come back, or after `timeout` seconds. Resolves when all are closed.
    */
   async close(timeout: number = CLOSE_TIMEOUT): Promise<void> {
-    checkSeconds('timeout', timeout);
+    checkKind('timeout', timeout, SECONDS);
     await this.#pool.close(timeout);
   }
 
@@ -240,7 +249,8 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    * Takes a connection for the current scope, which gives it back; uncommitted work is rolled back then. Raises `PoolTimeout` after
    * `timeout` seconds, `TooManyRequests` if `maxWaiting` requests wait already, and `PoolClosed`.
    */
-  async connection(options: CheckoutOptions = {}): Promise<AsyncConnection<R>> {
+  async connection(options?: CheckoutOptions): Promise<AsyncConnection<R>> {
+    CONNECTION.check(options);
     return this.#checkouts.take(options);
   }
 
@@ -251,16 +261,19 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    */
   withConnection<T>(
     fn: (connection: AsyncConnection<R>) => Promise<T> | T,
-    options: CheckoutOptions = {},
+    options?: CheckoutOptions,
   ): Promise<T> {
-    return this.#using(fn, options, {});
+    return this.#using(WITH_CONNECTION, fn, options, undefined);
   }
 
   async #using<T>(
+    known: KnownOptions<CheckoutOptions>,
     fn: (connection: AsyncConnection<R>) => Promise<T> | T,
-    options: CheckoutOptions,
-    commit: WaitOptions,
+    options: CheckoutOptions | undefined,
+    commit: WaitOptions | undefined,
   ): Promise<T> {
+    // The usual call asks nothing more.
+    if (typeof fn !== 'function' || options !== undefined) known.checkCall(fn, options);
     const connection = await this.#checkouts.take(options);
     return runUnit(connection[CORE], () => this.#checkouts.asHolder(connection, () => fn(connection)), {
       commit: () => connection.commit(commit),
@@ -303,6 +316,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     fn: (connection: AsyncConnection<R>, transaction: AsyncTransaction) => Promise<T> | T,
     options: PoolTransactionOptions = {},
   ): Promise<T> {
+    WITH_TRANSACTION.checkCall(fn, options);
     const { retries, settings } = resolveRetryOptions(options);
     const { signal } = options;
     return retrying(() => this.#attempt(fn, settings, options), {
@@ -344,8 +358,10 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   }
 
   /** Takes a connection that has to be given back with `putconn()`, on every path. Raises what `connection()` raises. */
-  async getconn(options: CheckoutOptions | number = {}): Promise<AsyncConnection<R>> {
-    return this.#checkouts.take(typeof options === 'number' ? { timeout: options } : options);
+  async getconn(options?: CheckoutOptions | number): Promise<AsyncConnection<R>> {
+    const given = typeof options === 'number' ? { timeout: options } : options;
+    GETCONN.check(given);
+    return this.#checkouts.take(given);
   }
 
   /** Gives a connection back. Raises `ProgrammingError` for one that is not lent out by this pool. */
@@ -384,16 +400,17 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   execute<T>(
     query: Query,
     params?: Params | null,
-    options: CheckoutOptions & CursorOptions<T> = {},
+    options?: CheckoutOptions & CursorOptions<T>,
   ): Promise<ExecuteResult<T | R>> {
-    const { rowFactory, ...checkout } = options;
-    const waiting: WaitOptions = checkout.signal === undefined ? {} : { signal: checkout.signal };
     const run = async (connection: AsyncConnection<R>): Promise<ExecuteResult<T | R>> => {
-      const cursor = await connection.execute(query, params, { rowFactory, ...waiting });
+      const { rowFactory, signal } = options ?? {};
+      const cursor = await (rowFactory === undefined
+        ? connection.execute(query, params, signal === undefined ? undefined : { signal })
+        : connection.execute<T>(query, params, { rowFactory, signal }));
       const { description, rowcount, statusmessage } = cursor;
       return { rows: description === null ? [] : await cursor.fetchall(), rowcount, statusmessage };
     };
-    return this.#using(run, checkout, waiting);
+    return this.#using(EXECUTE, run, options, { signal: options?.signal });
   }
 
   /**
@@ -415,14 +432,13 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     fn: (connection: AsyncConnection<R>, item: I, index: number, job: { signal: AbortSignal }) => Promise<O>,
     options: { concurrency?: number | undefined; signal?: AbortSignal | undefined } = {},
   ): Promise<O[]> {
+    MAP.checkCall(fn, options);
     const { concurrency = this.maxSize, signal } = options;
     if (options.concurrency === undefined && concurrency === 0) {
       throw new errors.ProgrammingError(
         `the pool '${this.name}' has no maxSize, so map() has to be given a \`concurrency\``,
       );
     }
-    checkWhole('concurrency', concurrency, 1);
-    checkSignal(signal);
     return boundedMap(
       items,
       (item, index, each) =>
@@ -445,7 +461,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    * `signal` ends the wait, not the checks that have begun.
    */
   async check(options: WaitOptions = {}): Promise<void> {
-    checkSignal(options.signal);
+    CHECK.check(options);
     await this.#pool.checkIdle(
       (connection) => AsyncConnectionPool.checkConnection(connection),
       options.signal,

@@ -1,9 +1,10 @@
-import { checkConnectOptions, describeKind } from '../connection/connect-options.js';
+import { POOL_CONNECT } from '../connection/options.js';
 import { AsyncConnection, POOL_NAME, type ConnectOptions } from '../connection/connection.js';
 import { CORE, isAlive } from '../connection/connection-core.js';
-import { conninfoToDict, connectTimeout, type ConninfoParams } from '../conninfo/index.js';
+import { connectTimeout, readConninfo, type ConninfoParams } from '../conninfo/index.js';
 import * as errors from '../errors/index.js';
 import { DEFAULT_CONNECT_TIMEOUT } from '../session/sign-in.js';
+import { describeKind } from '../options/kinds.js';
 import { TransactionStatus } from '../session/status.js';
 import { waitFor } from '../waiting.js';
 import type { ResourceSource } from './resources.js';
@@ -73,7 +74,7 @@ export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
     let options = connectOptions;
     if (typeof options === 'function') {
       options = await waitFor(Promise.resolve(options()), { signal });
-      checkConnectOptions(options);
+      POOL_CONNECT.check(options);
     }
     return Class.connect<R>(conninfo, { ...options, signal, [POOL_NAME]: name });
   }
@@ -147,8 +148,7 @@ function checkLeft<R>(hook: string, connection: AsyncConnection<R>): void {
 export function checkSource(conninfo: unknown): void {
   if (typeof conninfo === 'function') return;
   checkParameters(conninfo);
-  if (typeof conninfo === 'string') conninfoToDict(conninfo);
-  else conninfoToDict('', conninfo);
+  readConninfo(conninfo);
 }
 
 /** Refuses a value that is neither a connection string nor parameters: it would silently mean the default server. */

@@ -14,6 +14,9 @@ export interface WatchedCheckout {
   readonly hasEnded: boolean;
 }
 
+/** In Bun's engine a function that ends with a call leaves the stack, and a stack that is to begin below it is empty. */
+const HAS_TAIL_CALLS = 'bun' in process.versions;
+
 /** The call that has asked for a connection, kept until the connection comes back. */
 export class Origin {
   /** Whether the checkout has been reported, and when it is to be. */
@@ -22,9 +25,9 @@ export class Origin {
   /** V8 makes its text only when it is read, which is the costly part. */
   readonly #trace: { stack?: string } = {};
 
-  /** The stack begins with the caller of `below`. */
+  /** The stack begins with the caller of `below`; in Bun there are frames of the library before it. */
   constructor(below: (...args: never[]) => unknown) {
-    Error.captureStackTrace(this.#trace, below);
+    Error.captureStackTrace(this.#trace, HAS_TAIL_CALLS ? Origin : below);
   }
 
   /** The stack of the call, a frame a line. */

@@ -1,8 +1,23 @@
-import { checkConnectOptions, describeKind, isAbortSignal } from '../connection/connect-options.js';
+import { POOL_CONNECT } from '../connection/options.js';
 import type { AsyncConnection } from '../connection/connection.js';
 import * as errors from '../errors/index.js';
+import {
+  ANYTHING,
+  BOOLEAN,
+  BOOLEAN_OR_NULL,
+  checkKind,
+  FUNCTION,
+  FUNCTION_OR_NULL,
+  SECONDS,
+  SIGNAL,
+  TEXT,
+  whole,
+} from '../options/kinds.js';
+import { KnownOptions, type KindsOf } from '../options/known-options.js';
 import type { TupleRow } from '../rows.js';
-import type { AsyncConnectionPool } from './connection-pool.js';
+import type { CursorOptions } from '../cursor/options.js';
+import type { CheckoutOptions } from './checkouts.js';
+import type { AsyncConnectionPool, PoolTransactionOptions, ReadyOptions } from './connection-pool.js';
 import type { ConnectOptionsSource } from './connection-source.js';
 import type { PoolStrategy } from './resources.js';
 
@@ -95,23 +110,65 @@ const DEFAULTS = {
   leakThreshold: 0,
 } as const;
 
-const FUNCTIONS = ['configure', 'check', 'reset', 'reconnectFailed', 'connectionClass'] as const;
-const KNOWN: ReadonlySet<string> = new Set([
-  ...Object.keys(DEFAULTS),
-  ...FUNCTIONS,
-  'maxSize',
-  'connectOptions',
-  'name',
-]);
+const LIMIT = whole(0);
+const OPTIONS = new KnownOptions<PoolOptions<unknown>>('new AsyncConnectionPool(conninfo, options)', {
+  // Sizes depend on the kind of the pool, and are checked together.
+  minSize: ANYTHING,
+  maxSize: ANYTHING,
+  open: BOOLEAN,
+  // They have a check of their own.
+  connectOptions: ANYTHING,
+  connectionClass: FUNCTION,
+  name: TEXT,
+  configure: FUNCTION,
+  check: FUNCTION,
+  checkTimeout: SECONDS,
+  reset: FUNCTION,
+  closeReturns: BOOLEAN,
+  timeout: SECONDS,
+  maxWaiting: LIMIT,
+  maxLifetime: SECONDS,
+  maxIdle: SECONDS,
+  reconnectTimeout: SECONDS,
+  reconnectFailed: FUNCTION,
+  numWorkers: whole(1),
+  allowExitOnIdle: BOOLEAN,
+  leakThreshold: SECONDS,
+});
 
-const DURATIONS = [
-  'timeout',
-  'maxLifetime',
-  'maxIdle',
-  'checkTimeout',
-  'reconnectTimeout',
-  'leakThreshold',
-] as const;
+const CHECKOUT: KindsOf<CheckoutOptions> = { timeout: SECONDS, signal: SIGNAL };
+
+export const CONNECTION = new KnownOptions<CheckoutOptions>('pool.connection(options)', CHECKOUT);
+export const GETCONN = new KnownOptions<CheckoutOptions>('pool.getconn(options)', CHECKOUT);
+export const WITH_CONNECTION = new KnownOptions<CheckoutOptions>(
+  'pool.withConnection(async (conn) => { … }, options)',
+  CHECKOUT,
+);
+export const EXECUTE = new KnownOptions<CheckoutOptions & CursorOptions<unknown>>(
+  'pool.execute(query, params, options)',
+  { rowFactory: FUNCTION_OR_NULL, ...CHECKOUT },
+);
+export const WITH_TRANSACTION = new KnownOptions<PoolTransactionOptions>(
+  'pool.withTransaction(async (conn, tx) => { … }, options)',
+  {
+    // The settings of the transaction are checked with their values.
+    isolationLevel: ANYTHING,
+    readOnly: BOOLEAN_OR_NULL,
+    deferrable: BOOLEAN_OR_NULL,
+    retries: LIMIT,
+    ...CHECKOUT,
+  },
+);
+export const MAP = new KnownOptions<{ concurrency: number; signal: AbortSignal }>(
+  'pool.map(items, async (conn, item) => { … }, options)',
+  { concurrency: whole(1), signal: SIGNAL },
+);
+export const OPEN = new KnownOptions<ReadyOptions & { wait: boolean }>('pool.open(options)', {
+  wait: BOOLEAN,
+  ...CHECKOUT,
+});
+export const WAIT = new KnownOptions<ReadyOptions>('pool.wait(options)', CHECKOUT);
+export const CHECK = new KnownOptions<{ signal: AbortSignal }>('pool.check(options)', { signal: SIGNAL });
 
 let pools = 0;
 
@@ -127,12 +184,16 @@ export function resolveSizes(
   return strategy.keepsReturned ? keptSizes(minSize, maxSize) : nullSizes(minSize, maxSize);
 }
 
-function keptSizes(minSize: number = DEFAULTS.minSize, maxSize: number = minSize) {
-  checkWhole('minSize', minSize, 0);
-  checkWhole('maxSize', maxSize, 1);
+function keptSizes(givenMinSize: number | undefined, givenMaxSize: number | undefined) {
+  const minSize = givenMinSize ?? DEFAULTS.minSize;
+  const maxSize = givenMaxSize ?? minSize;
+  checkKind('minSize', minSize, LIMIT);
+  checkKind('maxSize', maxSize, whole(1));
   if (maxSize < minSize) {
     throw new errors.ProgrammingError(
-      `expected \`maxSize\` to be at least \`minSize\` (${String(minSize)}), got ${String(maxSize)}`,
+      givenMinSize === undefined
+        ? `\`maxSize\` (${String(maxSize)}) is below the default of \`minSize\` (${String(minSize)}): give \`minSize\` as well`
+        : `expected \`maxSize\` to be at least \`minSize\` (${String(minSize)}), got ${String(maxSize)}`,
     );
   }
   return { minSize, maxSize };
@@ -144,7 +205,7 @@ function nullSizes(minSize = 0, maxSize = 0) {
       `expected \`minSize\` to be 0, as a null pool keeps no connections, got ${String(minSize)}`,
     );
   }
-  checkWhole('maxSize', maxSize, 0);
+  checkKind('maxSize', maxSize, LIMIT);
   return { minSize, maxSize: maxSize === 0 ? Infinity : maxSize };
 }
 
@@ -153,31 +214,10 @@ export function resolvePoolOptions<R>(
   options: PoolOptions<R>,
   strategy: PoolStrategy,
 ): ResolvedPoolOptions<R> {
-  const given: unknown = options;
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    throw new errors.ProgrammingError(
-      `expected the options of a pool to be an object, got ${describeKind(given)}`,
-    );
-  }
-  for (const name of Object.keys(options)) {
-    if (!KNOWN.has(name)) {
-      throw new errors.ProgrammingError(
-        `unknown pool option \`${name}\`; the options are ${[...KNOWN].join(', ')}`,
-      );
-    }
-  }
-  for (const name of FUNCTIONS) {
-    const value: unknown = options[name];
-    if (value !== undefined && typeof value !== 'function') throw expected(name, 'a function', value);
-  }
-  for (const name of ['open', 'closeReturns', 'allowExitOnIdle'] as const) {
-    const value: unknown = options[name];
-    if (value !== undefined && typeof value !== 'boolean') throw expected(name, 'true or false', value);
-  }
-  const { name, connectOptions }: { name?: unknown; connectOptions?: unknown } = options;
-  if (name !== undefined && typeof name !== 'string') throw expected('name', 'a string', name);
+  OPTIONS.check(options);
+  const { connectOptions }: { connectOptions?: unknown } = options;
   if (connectOptions !== undefined && typeof connectOptions !== 'function')
-    checkConnectOptions(connectOptions);
+    POOL_CONNECT.check(connectOptions as object);
   const defined = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   const resolved: ResolvedPoolOptions<R> = {
     ...DEFAULTS,
@@ -188,35 +228,5 @@ export function resolvePoolOptions<R>(
   };
   // A pool that closes what comes back can't use a connection that its user has closed.
   if (!strategy.keepsReturned) resolved.closeReturns = false;
-  checkWhole('maxWaiting', resolved.maxWaiting, 0);
-  checkWhole('numWorkers', resolved.numWorkers, 1);
-  for (const name of DURATIONS) {
-    checkSeconds(name, resolved[name]);
-  }
   return resolved;
-}
-
-/** Refuses what is not a duration. */
-export function checkSeconds(name: string, value: unknown): void {
-  if (typeof value !== 'number' || !(value >= 0)) {
-    throw expected(name, 'a number of seconds, 0 or more', value);
-  }
-}
-
-/** Refuses what does not tell of an abort, its controller say. */
-export function checkSignal(value: unknown): void {
-  if (value !== undefined && !isAbortSignal(value)) throw expected('signal', 'an AbortSignal', value);
-}
-
-/** Refuses what is not a whole number, or below `least`. */
-export function checkWhole(name: string, value: unknown, least: number): void {
-  if (!Number.isInteger(value) || (value as number) < least) {
-    throw expected(name, `a whole number, ${String(least)} or more`, value);
-  }
-}
-
-/** What to say of an argument that can't be. */
-function expected(name: string, what: string, got: unknown): errors.ProgrammingError {
-  const shown = typeof got === 'string' ? `the string ${JSON.stringify(got)}` : describeKind(got);
-  return new errors.ProgrammingError(`expected \`${name}\` to be ${what}, got ${shown}`);
 }

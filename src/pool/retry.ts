@@ -1,7 +1,6 @@
 import { checkSetting, type IsolationLevel } from '../connection/transaction-settings.js';
 import * as errors from '../errors/index.js';
 import { pause, type Clock } from '../waiting.js';
-import { checkWhole } from './options.js';
 
 /** How `pool.withTransaction()` runs its transaction. */
 export interface RetryOptions {
@@ -23,25 +22,9 @@ const DEFAULT_RETRIES = 5;
 const FIRST_PAUSE = 0.01;
 const LONGEST_PAUSE = 1;
 
-const KNOWN: ReadonlySet<string> = new Set([
-  'isolationLevel',
-  'readOnly',
-  'deferrable',
-  'retries',
-  'timeout',
-  'signal',
-]);
-
-/** Takes the options apart. Raises `ProgrammingError` for one that is unknown or has a value it can't have. */
+/** Takes the options apart. Raises `ProgrammingError` for an isolation level that there is not. */
 export function resolveRetryOptions(options: RetryOptions): { retries: number; settings: OwnSettings } {
-  for (const name of Object.keys(options)) {
-    if (KNOWN.has(name)) continue;
-    throw new errors.ProgrammingError(
-      `unknown option \`${name}\` of withTransaction(); the options are ${[...KNOWN].join(', ')}`,
-    );
-  }
   const { retries = DEFAULT_RETRIES } = options;
-  checkWhole('retries', retries, 0);
   const settings: OwnSettings = {};
   for (const name of ['isolationLevel', 'readOnly', 'deferrable'] as const) {
     const value = options[name];

@@ -24,6 +24,8 @@ export interface BoundQuery {
   readonly text: string;
   /** The values of `$1` …; null if the query came without parameters, and may hold several statements. */
   readonly params: readonly DumpedParam[] | null;
+  /** The placeholders of `$1` …, as the query has them, where they have names. */
+  readonly names?: readonly string[] | null;
   /** Whether the text certainly is a single statement, whatever the values in it look like. */
   readonly isSingle?: boolean;
   /** The query without values, if the text has them. */
@@ -70,7 +72,8 @@ export class ServerBinding extends QueryBinding {
   override withParams(params: Params, where: string): BoundQuery {
     this.#converted ??= convert(this.query, params, this.context);
     const values = this.#converted.values(params);
-    return { text: this.#converted.text, params: dumpAll(values, this.context, where) };
+    const { text, names } = this.#converted;
+    return { text, params: dumpAll(values, this.context, where, names), names };
   }
 }
 
@@ -88,9 +91,10 @@ export class ClientBinding extends QueryBinding {
 
   override withParams(params: Params, where: string): BoundQuery {
     this.#converted ??= convert(this.query, params, this.context);
+    const { names } = this.#converted;
     const literals = this.#converted
       .values(params)
-      .map((value, i) => literal(value, this.context, `${where}$${String(i + 1)}`));
+      .map((value, i) => literal(value, this.context, placeOf(i, where, names)));
     this.#isSingle ??= isSingleStatement(this.#converted.text);
     const text = this.#converted.fill(literals, hasBackslashes(this.context), where);
     return { text, params: null, isSingle: this.#isSingle, shown: this.#converted.text };
@@ -132,8 +136,15 @@ export function bindOnce(binding: QueryBinding, params: Params | null | undefine
 export function checkQuery(query: unknown): void {
   if (typeof query === 'string' || isComposable(query)) return;
   throw new errors.ProgrammingError(
-    `expected the query to be a string or composed by sql, got ${query === null ? 'null' : typeof query}`,
+    `expected the query to be a string or composed by sql, got ${query === null ? 'null' : typeof query}${queryAdvice(query)}`,
   );
+}
+
+/** What to write in place of a query as other clients take it. */
+function queryAdvice(query: unknown): string {
+  if (Array.isArray(query)) return '; a template has its tag within the parentheses: `execute(sql`…`)`';
+  const isConfig = typeof query === 'object' && query !== null && 'text' in query;
+  return isConfig ? '; pass its text as the query, and its values as the second argument' : '';
 }
 
 /** What an error message shows of a query, without the values it carries. */
@@ -159,20 +170,28 @@ function checked(text: string): string {
   return text;
 }
 
-function dumpAll(values: readonly unknown[], { adapters }: LiteralContext, where: string): DumpedParam[] {
+function dumpAll(
+  values: readonly unknown[],
+  { adapters }: LiteralContext,
+  where: string,
+  names: readonly string[] | null = null,
+): DumpedParam[] {
   if (values.length > MOST_PARAMETERS) {
     throw new errors.ProgrammingError(
       `the query has ${String(values.length)} parameters; PostgreSQL takes ${String(MOST_PARAMETERS)} at most`,
     );
   }
   const dumped = new Array<DumpedParam>(values.length);
-  for (let i = 0; i < values.length; i++) dumped[i] = dumpParam(values[i], adapters, placeOf(i + 1, where));
+  for (let i = 0; i < values.length; i++)
+    dumped[i] = dumpParam(values[i], adapters, placeOf(i, where, names));
   return dumped;
 }
 
 /** The places of the first parameters, which would else be put together for each value that is sent. */
 const PLACES = Array.from({ length: 100 }, (_, i) => `$${String(i)}`);
 
-function placeOf(number: number, where: string): string {
+function placeOf(index: number, where: string, names: readonly string[] | null): string {
+  if (names !== null) return where === '' ? names[index]! : `${where}${names[index]!}`;
+  const number = index + 1;
   return where === '' && number < PLACES.length ? PLACES[number]! : `${where}$${String(number)}`;
 }

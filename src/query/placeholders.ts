@@ -16,6 +16,8 @@ export interface ConvertedQuery {
   readonly query: string;
   /** The query as it is sent. */
   readonly text: string;
+  /** The placeholders of `$1` …, as the query has them; null if they have no names. */
+  readonly names: readonly string[] | null;
   /** The values for `$1` …; raises `ProgrammingError` if `params` do not fit the placeholders. */
   values(params: Params): readonly unknown[];
   /**
@@ -142,6 +144,8 @@ abstract class Converted implements ConvertedQuery {
     this.text = this.#withParameters();
   }
 
+  abstract get names(): readonly string[] | null;
+
   abstract values(params: Params): readonly unknown[];
 
   fill(literals: readonly SqlLiteral[], backslashes: boolean, where: string): string {
@@ -149,7 +153,7 @@ abstract class Converted implements ConvertedQuery {
     text.add(this.#texts[0]!);
     for (let i = 0; i < this.numbers.length; i++) {
       const number = this.numbers[i]!;
-      text.addLiteral(literals[number - 1]!, `${where}$${String(number)}`);
+      text.addLiteral(literals[number - 1]!, `${where}${this.names?.[number - 1] ?? `$${String(number)}`}`);
       text.add(this.#texts[i + 1]!);
     }
     return text.toString();
@@ -174,6 +178,8 @@ abstract class Converted implements ConvertedQuery {
 const JOINS = /[\w$\x80-\uffff]/;
 
 class PositionalQuery extends Converted {
+  readonly names = null;
+
   values(params: Params): readonly unknown[] {
     if (!checkKind(params)) {
       // An object may hold more than the query names, here all of it.
@@ -201,11 +207,13 @@ class PositionalQuery extends Converted {
 }
 
 class NamedQuery extends Converted {
+  readonly names: readonly string[];
   readonly #names: readonly string[];
 
   constructor(query: string, texts: readonly string[], numbers: readonly number[], names: readonly string[]) {
     super(query, texts, numbers);
     this.#names = names;
+    this.names = names.map((name) => `%(${name})s`);
   }
 
   values(params: Params): readonly unknown[] {
@@ -236,7 +244,8 @@ function checkKind(params: unknown): params is readonly unknown[] {
     isObject && !ArrayBuffer.isView(params) && !(Symbol.iterator in params) && !isPromise(params);
   if (isNamed) return false;
   throw new errors.ProgrammingError(
-    `expected the parameters to be an array or an object of named values, got ${describe(params)}`,
+    `expected the parameters to be an array or an object of named values, got ${describe(params)}` +
+      (isObject ? '' : '; a single value goes into an array: `[value]`'),
   );
 }
 

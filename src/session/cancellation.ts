@@ -1,3 +1,4 @@
+import { clearTimeout, setTimeout } from 'node:timers';
 import { sendCancelRequest } from '../wire/cancel-request.js';
 import type { InFlight, Reply } from './reply.js';
 import { connectionError, type Transport } from './transport.js';

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers';
 import * as errors from '../errors/index.js';
 import type { Exchange, ExchangeMessages } from './exchange.js';
 import type { CopyChannel, CopyFormat } from './copy-channel.js';

@@ -239,7 +239,10 @@ export class Dispatcher {
       return;
     }
     // The server's error takes precedence over a loader's: it says what has become of the transaction.
-    if (!reply.refused) reply.error = errors.errorFromResponse(fields, reply.entry.request.text);
+    if (!reply.refused) {
+      const { text, parameterNames } = reply.entry.request;
+      reply.error = errors.errorFromResponse(fields, text, parameterNames);
+    }
     reply.refused = true;
     if (isFatal) return;
     if (reply.segment !== null) {

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers';
 import { copyDataHead, FrontendWriter } from '../wire/frontend-writer.js';
 import { haveTypes, PreparedStatements, oidsOf, type ServerStatement } from './prepared-statements.js';
 import { shortcuts } from './shortcuts.js';

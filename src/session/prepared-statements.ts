@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { node } from '../node-modules.js';
 import { LinkedList, type Link } from '../queues.js';
 import type { Field } from '../wire/backend-messages.js';
 import { hasFixedColumns } from './statement-text.js';
@@ -64,7 +64,7 @@ export class PreparedStatements {
    * A prefix that differs between sessions. Behind a pooler that shares server connections, a name common to two sessions would
    * execute the other session's statement; an unknown name can only fail.
    */
-  readonly #prefix = `_pg3_${randomBytes(6).toString('hex')}_`;
+  readonly #prefix = `_pg3_${node.crypto.randomBytes(6).toString('hex')}_`;
   #lastName = 0;
 
   /** Counts an execution of a statement that is not prepared. */

@@ -1,3 +1,4 @@
+import { clearTimeout, setTimeout } from 'node:timers';
 import * as errors from '../errors/index.js';
 import type { Exchange, ExchangeMessages, RowBatch } from './exchange.js';
 import { Fifo } from '../queues.js';

@@ -1,8 +1,9 @@
+import { clearTimeout, setTimeout } from 'node:timers';
 import { tracers } from '../diagnostics.js';
 import * as errors from '../errors/index.js';
 import { locate } from '../errors/location.js';
 import { onAbort, waitFor } from '../waiting.js';
-import type { Login } from '../wire/engine.js';
+import { Engine, type Login } from '../wire/engine.js';
 import { actualAddress, openSocket, type Receiver, type ServerAddress } from '../wire/socket.js';
 import { BackendConnection } from './backend-connection.js';
 import type { CopyChannel } from './copy-channel.js';
@@ -38,6 +39,7 @@ export class Session extends BackendConnection {
     signal: AbortSignal,
     pool: string | null = null,
   ): Promise<Session> {
+    await Engine.load();
     let receive: Receiver = () => undefined;
     const socket = await openSocket(address, signal, (bytes) => {
       receive(bytes);

@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import type { AuthMethod } from '../conninfo/index.js';
 import * as errors from '../errors/index.js';
+import { node } from '../node-modules.js';
 import { endPointBinding } from '../wire/channel-binding.js';
 import type { Login } from '../wire/engine.js';
 import { Auth, Backend } from '../wire/protocol.js';
@@ -206,7 +206,7 @@ export function notConnected(reason: errors.DatabaseError, address: string): err
 }
 
 function md5(text: string, salt: Uint8Array = Buffer.alloc(0)): string {
-  return createHash('md5').update(text).update(salt).digest('hex');
+  return node.crypto.createHash('md5').update(text).update(salt).digest('hex');
 }
 
 /**

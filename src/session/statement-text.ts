@@ -40,9 +40,11 @@ function isSingleWith(backslashes: boolean, text: string): boolean {
 
 const NOT_AN_END = /[^; \t\n\r\f\v]/;
 
-/** The text from its first word on. */
+const BEGINS_WITH_WORD = /^[a-z]/i;
+
+/** The text from its first word on: mostly the text itself. */
 function fromFirstWord(text: string): string {
-  return text.slice(startOfFirstToken(text));
+  return BEGINS_WITH_WORD.test(text) ? text : text.slice(startOfFirstToken(text));
 }
 
 const CONTROLS_TRANSACTION =

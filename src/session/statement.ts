@@ -36,6 +36,8 @@ export interface StatementRequest {
   readonly outcomeMatters?: boolean;
   /** No statement, but a portal to be described, in a result without a tag, or closed, which is no error if it is not there. */
   readonly portal?: { readonly act: 'describe' | 'close'; readonly name: string };
+  /** The placeholders of `$1` …, as the query of the caller has them, where they have names. */
+  readonly parameterNames?: readonly string[] | null | undefined;
   /** The text with `$1` … in place of values, or what makes it, where `text` has values in it that are for the server only. */
   readonly shown?: ShownQuery | undefined;
   /** Called just before it rejects, with the results of its executions before the one that it has failed at. */

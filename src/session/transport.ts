@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { clearTimeout, setImmediate, setTimeout } from 'node:timers';
 import * as errors from '../errors/index.js';
 import { locate, type ErrorConnection } from '../errors/location.js';
 import type { BackendKey } from '../wire/backend-messages.js';

@@ -37,21 +37,26 @@ export function isDay(bytes: Buffer, at: number): boolean {
   );
 }
 
-/** Where a time of day ends that begins at `start`; -1 if there is none. */
-export function endOfClock(bytes: Buffer, start: number, end: number, mostHours: number): number {
-  let at = start + CLOCK_LENGTH;
+/** Where a time of day before 24:00 ends that begins at `start`; -1 if there is none. */
+export function endOfClock(bytes: Buffer, start: number, end: number): number {
+  const at = start + CLOCK_LENGTH;
   const valid =
     at <= end &&
-    two(bytes, start) <= mostHours &&
+    two(bytes, start) <= 23 &&
     bytes[start + 2] === COLON &&
     two(bytes, start + 3) <= 59 &&
     bytes[start + 5] === COLON &&
     two(bytes, start + 6) <= 59;
-  if (!valid) return -1;
-  if (at === end || bytes[at] !== DOT) return at;
-  const last = Math.min(end, at + 7);
-  for (at++; at < last; at++) if (!isDigit(bytes[at]!)) break;
-  return at > start + CLOCK_LENGTH + 1 ? at : -1;
+  return valid ? endOfFraction(bytes, at, end) : -1;
+}
+
+/** Where a fraction ends that may begin at `start`; -1 if there are no digits in it. */
+export function endOfFraction(bytes: Buffer, start: number, end: number): number {
+  if (start === end || bytes[start] !== DOT) return start;
+  const last = Math.min(end, start + 7);
+  let at = start + 1;
+  while (at < last && isDigit(bytes[at]!)) at++;
+  return at > start + 1 ? at : -1;
 }
 
 export function isDigit(byte: number): boolean {

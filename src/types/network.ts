@@ -1,4 +1,4 @@
-import { isIPv4, isIPv6 } from 'node:net';
+import { node } from '../node-modules.js';
 import { writeHex } from './bytea.js';
 import { fixed, malformed, refused, shown, sized, textual, wrongSize, type Codec } from './codec.js';
 
@@ -14,7 +14,11 @@ function address(type: 'inet' | 'cidr'): Codec {
   return textual({
     textToBinary: (text, out, place) => {
       const [host = '', mask, ...more] = text.length > LONGEST ? [] : text.trim().split('/');
-      const bytes = isIPv4(host) ? host.split('.').map(Number) : isIPv6(host) ? ipv6Bytes(host) : null;
+      const bytes = node.net.isIPv4(host)
+        ? host.split('.').map(Number)
+        : node.net.isIPv6(host)
+          ? ipv6Bytes(host)
+          : null;
       const most = 8 * (bytes?.length ?? 0);
       const masked = mask === undefined ? most : /^\d{1,3}$/.test(mask) ? Number(mask) : Infinity;
       if (bytes === null || more.length > 0 || masked > most) {

@@ -1,4 +1,6 @@
 import * as errors from '../errors/index.js';
+import { ANYTHING } from '../options/kinds.js';
+import { KnownOptions } from '../options/known-options.js';
 import { adaptersOf } from './adapters.js';
 import type { CodecSource, Dumper, SessionSettings } from './adaptation.js';
 import { withLoader } from './codec.js';
@@ -70,6 +72,9 @@ export interface TemporalOptions {
   Temporal?: TemporalApi | undefined;
 }
 
+const OPTIONS = new KnownOptions<TemporalOptions>('registerTemporal(context, options)', {
+  Temporal: ANYTHING,
+});
 const CLASSES = ['PlainDate', 'PlainTime', 'PlainDateTime', 'Instant', 'ZonedDateTime', 'Duration'] as const;
 
 /**
@@ -100,6 +105,7 @@ const CLASSES = ['PlainDate', 'PlainTime', 'PlainDateTime', 'Instant', 'ZonedDat
  * const [day] = (await cur.fetchone())!; // Temporal.PlainDate 2024-02-29
  */
 export function registerTemporal(context?: AdaptContext | null, options: TemporalOptions = {}): void {
+  OPTIONS.check(options);
   const adapters = adaptersOf(context);
   const temporal = checkTemporal(options.Temporal ?? (globalThis as { Temporal?: TemporalApi }).Temporal);
   const read = (oid: number, codec: CodecSource, reader: TextReader): void => {

@@ -1,7 +1,7 @@
 import * as errors from '../errors/index.js';
 import type { CodecContext, SessionSettings } from './adaptation.js';
 import type { ByteWriter } from './byte-writer.js';
-import { daysFromCivil } from './calendar.js';
+import { daysFromCivil, isCivil } from './calendar.js';
 import { fixed, malformed, refused, shown, type Codec, type Place, type Reader } from './codec.js';
 import { infinitySign, outOfRange, parseMoment, zoneMissing, type Moment } from './date-parse.js';
 import { endOfStyled, isoStyle } from './date-style.js';
@@ -17,15 +17,16 @@ import {
 } from './date-text.js';
 import {
   CLOCK_LENGTH,
+  COLON,
   DASH,
   DAY_LENGTH,
   DOT,
-  endOfClock,
+  endOfFraction,
   endOfOffset,
-  isDay,
   isDigit,
   readOffset,
   SPACE,
+  two,
   ZERO,
 } from './iso-bytes.js';
 import { isDate } from './realm.js';
@@ -39,8 +40,25 @@ const EXACT_DAYS = 100_000;
 
 /** Where the moment ends that begins at `start`; -1 if there is none in the commonest form, `2024-01-02 03:04:05.678`. */
 function endOfMoment(bytes: Buffer, start: number, end: number): number {
-  const isCommon = end - start >= MOMENT_LENGTH && bytes[start + DAY_LENGTH] === SPACE && isDay(bytes, start);
-  return isCommon ? endOfClock(bytes, start + DAY_LENGTH + 1, end, 23) : -1;
+  // Compared all at once, the marks between the numbers take a branch less each.
+  const isMarked =
+    end - start >= MOMENT_LENGTH &&
+    ((bytes[start + 4]! ^ DASH) |
+      (bytes[start + 7]! ^ DASH) |
+      (bytes[start + DAY_LENGTH]! ^ SPACE) |
+      (bytes[start + 13]! ^ COLON) |
+      (bytes[start + 16]! ^ COLON)) ===
+      0;
+  if (!isMarked) return -1;
+  const year = two(bytes, start) * 100 + two(bytes, start + 2);
+  const isMoment =
+    year >= 1 &&
+    year <= 9999 &&
+    isCivil(year, two(bytes, start + 5), two(bytes, start + 8)) &&
+    two(bytes, start + 11) <= 23 &&
+    two(bytes, start + 14) <= 59 &&
+    two(bytes, start + 17) <= 59;
+  return isMoment ? endOfFraction(bytes, start + MOMENT_LENGTH, end) : -1;
 }
 
 function binaryText(type: string, zone: string): Reader<string> {

@@ -1,4 +1,6 @@
 import * as errors from '../errors/index.js';
+import { FUNCTION_OR_NULL } from '../options/kinds.js';
+import { KnownOptions } from '../options/known-options.js';
 import { thrownText } from '../errors/thrown.js';
 import type { Adapters, DumpedParam } from './adaptation.js';
 import { checkText } from './check-text.js';
@@ -26,6 +28,8 @@ export interface JsonOptions {
   dumps?: JsonDumps | undefined;
 }
 
+const OPTIONS = new KnownOptions<JsonOptions>('new Json(value, options)', { dumps: FUNCTION_OR_NULL });
+
 /** Any value, sent as json (Psycopg: `Json`). */
 export class Json extends Wrapper {
   /** What becomes JSON when it is sent. */
@@ -33,10 +37,11 @@ export class Json extends Wrapper {
   readonly #dumps: JsonDumps | null;
   protected readonly oid: number = Oids.json;
 
-  constructor(value: unknown, options: JsonOptions = {}) {
+  constructor(value: unknown, options?: JsonOptions) {
     super();
+    OPTIONS.check(options);
     this.value = value;
-    this.#dumps = options.dumps ?? null;
+    this.#dumps = options?.dumps ?? null;
   }
 
   /** @internal */

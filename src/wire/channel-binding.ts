@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { node } from '../node-modules.js';
 
 /** The hash that goes with a signature algorithm, by the bytes of its object identifier in hexadecimal. */
 const HASHES: Readonly<Record<string, string>> = {
@@ -32,7 +32,7 @@ const PSS_HASHES: Readonly<Record<string, string>> = {
  */
 export function endPointBinding(certificate: Buffer): Buffer | null {
   const hash = signatureHash(certificate);
-  return hash === null ? null : createHash(hash).update(certificate).digest();
+  return hash === null ? null : node.crypto.createHash(hash).update(certificate).digest();
 }
 
 function signatureHash(certificate: Buffer): string | null {

@@ -1,7 +1,9 @@
-import postgres from 'postgres';
 import type { Socket } from 'node:net';
+import { clearImmediate, setImmediate } from 'node:timers';
+import type postgres from 'postgres';
 import type { AuthenticationSettings } from '../conninfo/index.js';
 import { EngineStream } from './engine-stream.js';
+import { loadPostgres } from './postgres.js';
 
 /** Who connects, as what, and with which settings. */
 export interface Login {
@@ -18,12 +20,14 @@ interface EngineInstance {
   unsafe(text: string, params: [], options: { simple: true }): Promise<unknown>;
 }
 
+let makeInstance: typeof postgres | null = null;
+
 /** An ErrorResponse that only says that there was an error: the session has read the real one. */
 const FAILED = errorResponse();
 
 /**
- * postgres.js, confined: it starts up and speaks the simple query protocol over a stream that is ours. This is the only
- * file that imports it.
+ * postgres.js, confined: it starts up and speaks the simple query protocol over a stream that is ours. No other file
+ * uses it.
  *
  * One instance serves one physical connection. Its own pool, reconnection, timers, type parsers and environment look-ups are all
  * kept out, so that nothing happens that the session did not ask for. Most sessions need it no more once they have started, so the
@@ -39,6 +43,14 @@ export class Engine {
   /** Whether each query handed over has reached the socket: what is written to it now comes after them. A field, since each statement asks. */
   allWritten = true;
   #closed = false;
+
+  /** Loads postgres.js. To be awaited before the first engine is made. */
+  static async load(): Promise<void> {
+    makeInstance ??= await loadPostgres();
+    // postgres.js writes by these, and a sandbox such as Jest's jsdom has taken them away.
+    globalThis.setImmediate ??= setImmediate;
+    globalThis.clearImmediate ??= clearImmediate;
+  }
 
   /** `onWritten` is called when every query given to `query()` so far has reached the socket. */
   constructor(socket: Socket, login: Login, onWritten: () => void) {
@@ -77,7 +89,7 @@ export class Engine {
         if (this.allWritten) this.#onWritten();
       },
     });
-    const sql = postgres(isolatedOptions(this.#login, stream)) as unknown as EngineInstance;
+    const sql = makeInstance!(isolatedOptions(this.#login, stream)) as unknown as EngineInstance;
     return { sql, stream };
   }
 

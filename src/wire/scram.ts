@@ -1,6 +1,6 @@
-import { createHash, createHmac, pbkdf2, randomBytes, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
 import * as errors from '../errors/index.js';
+import { node } from '../node-modules.js';
 import { saslprep } from './saslprep.js';
 
 export const SCRAM = 'SCRAM-SHA-256';
@@ -23,7 +23,7 @@ export class ScramClient {
   readonly #password: string;
   readonly #header: string;
   readonly #binding: Buffer;
-  readonly #nonce = randomBytes(18).toString('base64');
+  readonly #nonce = node.crypto.randomBytes(18).toString('base64');
   #serverSignature: Buffer | null = null;
 
   constructor(password: string, binding: ChannelBinding) {
@@ -49,12 +49,18 @@ export class ScramClient {
   /** The answer to the server's first message. The password is hashed in another thread. */
   async answer(serverFirst: string): Promise<string> {
     const { nonce, salt, iterations } = this.#read(serverFirst);
-    const salted = await promisify(pbkdf2)(saslprep(this.#password), salt, iterations, 32, 'sha256');
+    const salted = await promisify(node.crypto.pbkdf2)(
+      saslprep(this.#password),
+      salt,
+      iterations,
+      32,
+      'sha256',
+    );
     const channel = Buffer.concat([Buffer.from(this.#header), this.#binding]).toString('base64');
     const withoutProof = `c=${channel},r=${nonce}`;
     const messages = `${this.#firstBare},${serverFirst},${withoutProof}`;
     const clientKey = hmac(salted, 'Client Key');
-    const proof = hmac(createHash('sha256').update(clientKey).digest(), messages);
+    const proof = hmac(node.crypto.createHash('sha256').update(clientKey).digest(), messages);
     for (let i = 0; i < proof.length; i++) proof[i]! ^= clientKey[i]!;
     this.#serverSignature = hmac(hmac(salted, 'Server Key'), messages);
     return `${withoutProof},p=${proof.toString('base64')}`;
@@ -67,7 +73,11 @@ export class ScramClient {
       'base64',
     );
     const expected = this.#serverSignature;
-    if (expected === null || signature.length !== expected.length || !timingSafeEqual(signature, expected)) {
+    if (
+      expected === null ||
+      signature.length !== expected.length ||
+      !node.crypto.timingSafeEqual(signature, expected)
+    ) {
       throw new errors.OperationalError(
         'the server could not prove that it knows the password (SCRAM); it may be an impostor',
       );
@@ -96,5 +106,5 @@ export class ScramClient {
 }
 
 function hmac(key: Buffer, text: string): Buffer {
-  return createHmac('sha256', key).update(text).digest();
+  return node.crypto.createHmac('sha256', key).update(text).digest();
 }

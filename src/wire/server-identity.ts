@@ -1,5 +1,5 @@
-import { X509Certificate } from 'node:crypto';
-import { isIP } from 'node:net';
+import type { X509Certificate } from 'node:crypto';
+import { node } from '../node-modules.js';
 
 /**
  * Whether a certificate is for `host`, by libpq's rules: a name is compared with the names in it, where `*` may stand for the
@@ -7,8 +7,8 @@ import { isIP } from 'node:net';
  * been written down as a name, with those as well.
  */
 export function isCertificateFor(certificate: Buffer, host: string): boolean {
-  const parsed = new X509Certificate(certificate);
-  if (isIP(host) === 0) return matches(parsed, host, 'default');
+  const parsed = new node.crypto.X509Certificate(certificate);
+  if (node.net.isIP(host) === 0) return matches(parsed, host, 'default');
   if (parsed.checkIP(host) !== undefined) return true;
   const hasAddresses = /(?:^|, )IP Address:/.test(parsed.subjectAltName ?? '');
   return matches(parsed, host, hasAddresses ? 'never' : 'always');
@@ -16,7 +16,7 @@ export function isCertificateFor(certificate: Buffer, host: string): boolean {
 
 /** The names that a certificate is for, to be shown. */
 export function certificateNames(certificate: Buffer): string {
-  const { subject, subjectAltName } = new X509Certificate(certificate);
+  const { subject, subjectAltName } = new node.crypto.X509Certificate(certificate);
   return subjectAltName ?? subject.replaceAll('\n', ', ');
 }
 

@@ -1,5 +1,6 @@
-import { Socket, type OnReadOpts, type SocketConstructorOpts } from 'node:net';
+import type { OnReadOpts, Socket, SocketConstructorOpts } from 'node:net';
 import * as errors from '../errors/index.js';
+import { node } from '../node-modules.js';
 import { onAbort } from '../waiting.js';
 import { failedAs, type ConnectFailure } from './connect-failure.js';
 import { isEncrypted, startTls, type Encryption } from './tls.js';
@@ -42,9 +43,21 @@ const READ_SIZE = 65_536;
  */
 const sharedBuffer = process.platform === 'win32' ? null : Buffer.allocUnsafeSlow(READ_SIZE);
 
+/** In Deno, TLS never begins on a socket that was made with `onread`. */
+const TLS_NEEDS_EVENTS = 'deno' in process.versions;
+
 /** Who gets what a socket reads: somebody else while TLS is negotiated. */
-interface Line {
+class Line {
   receive: Receiver;
+
+  constructor(receive: Receiver) {
+    this.receive = receive;
+  }
+
+  /** The listener of a socket that reads by events. */
+  readonly onData = (bytes: Buffer): void => {
+    this.receive(bytes);
+  };
 }
 
 /**
@@ -57,8 +70,8 @@ export async function openSocket(
   receive: Receiver,
 ): Promise<Socket> {
   const { encryption } = address;
-  if (encryption === null || address.path !== null) return connectTo(address, signal, { receive });
-  const line: Line = { receive: () => undefined };
+  if (encryption === null || address.path !== null) return connectTo(address, signal, new Line(receive));
+  const line = new Line(() => undefined);
   const socket = await connectTo(address, signal, line);
   const setUp = new Setup(address, socket, signal);
   try {
@@ -76,6 +89,7 @@ export async function openSocket(
       return socket;
     }
     setUp.failure = 'handshake lost';
+    socket.off('data', line.onData);
     const secured = await setUp.whileOpen(
       startTls(socket, address.host, describeAddress(address), encryption.settings, (begun) => {
         setUp.replace(begun);
@@ -206,15 +220,7 @@ function connectTo(address: ServerAddress, signal: AbortSignal, line: Line): Pro
       reject(failedAs('unreachable', connectError(address, tooLong)));
       return;
     }
-    const onread: OnReadOpts = {
-      buffer: sharedBuffer ?? Buffer.allocUnsafeSlow(READ_SIZE),
-      callback: (length, buffer) => {
-        line.receive((buffer as Buffer).subarray(0, length));
-        return true;
-      },
-    };
-    const options: SocketConstructorOpts & { onread: OnReadOpts } = { onread };
-    const socket = new Socket(options);
+    const socket = socketFor(line, address.encryption !== null);
     const settle = (): void => {
       offAbort();
       socket.removeListener('connect', connected);
@@ -249,6 +255,20 @@ function connectTo(address: ServerAddress, signal: AbortSignal, line: Line): Pro
   });
 }
 
+/** A socket, not connected yet, whose bytes go to `line`; `mayEncrypt`: TLS may be begun on it. */
+function socketFor(line: Line, mayEncrypt: boolean): Socket {
+  if (mayEncrypt && TLS_NEEDS_EVENTS) return new node.net.Socket().on('data', line.onData);
+  const onread: OnReadOpts = {
+    buffer: sharedBuffer ?? Buffer.allocUnsafeSlow(READ_SIZE),
+    callback: (length, buffer) => {
+      line.receive((buffer as Buffer).subarray(0, length));
+      return true;
+    },
+  };
+  const options: SocketConstructorOpts & { onread: OnReadOpts } = { onread };
+  return new node.net.Socket(options);
+}
+
 function connectError(address: ServerAddress, reason: string, cause?: Error): errors.OperationalError {
   return new errors.OperationalError(
     `connection to server at ${describeAddress(address)} failed: ${reason}`,
@@ -262,7 +282,7 @@ const LONGEST_PATH = process.platform === 'linux' || process.platform === 'win32
 function pathTooLong(path: string): string | null {
   const length = Buffer.byteLength(path);
   if (length <= LONGEST_PATH) return null;
-  return `the path of the Unix socket is too long: it has ${String(length)} bytes, and the system takes ${String(LONGEST_PATH)} at most`;
+  return `the path of the Unix socket is too long: it has ${String(length)} bytes, and the system takes ${String(LONGEST_PATH)} at most; give a shorter directory as host`;
 }
 
 function reasonOf(error: Error & { code?: string; errors?: Error[] }): string {
@@ -275,6 +295,7 @@ function reasonOf(error: Error & { code?: string; errors?: Error[] }): string {
     case 'ENOENT':
       return 'there is no such socket; is the server running and listening there?';
     default:
-      return error.message || (error.code ?? 'unknown error');
+      // Node shows the name of an abstract socket with its NUL.
+      return error.message.replaceAll('\0', '@') || (error.code ?? 'unknown error');
   }
 }

@@ -1,10 +1,9 @@
-import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
-import { readdir, readFile, stat } from 'node:fs/promises';
-import { homedir } from 'node:os';
+import type { KeyObject } from 'node:crypto';
 import { join } from 'node:path';
-import { createSecureContext, type SecureContext } from 'node:tls';
+import type { SecureContext } from 'node:tls';
 import type { TlsSettings } from '../conninfo/index.js';
 import * as errors from '../errors/index.js';
+import { node } from '../node-modules.js';
 
 /** What TLS is begun with. */
 export interface TlsCredentials {
@@ -22,7 +21,7 @@ export async function loadCredentials(settings: TlsSettings): Promise<TlsCredent
   const crl = roots === null || roots === 'system' ? [] : await revocations(settings);
   const client = settings.sendsCert ? await clientCertificate(settings) : null;
   try {
-    const context = createSecureContext({
+    const context = node.tls.createSecureContext({
       // Without `ca` Node would load all the roots that it comes with.
       ...(roots === 'system' ? {} : { ca: roots ?? [] }),
       ...(crl.length === 0 ? {} : { crl }),
@@ -45,8 +44,8 @@ export async function loadCredentials(settings: TlsSettings): Promise<TlsCredent
 /** `~/.postgresql`, or what Windows has instead. */
 function defaultFile(name: string): string {
   return process.platform === 'win32'
-    ? join(process.env['APPDATA'] ?? homedir(), 'postgresql', name)
-    : join(homedir(), '.postgresql', name);
+    ? join(process.env['APPDATA'] ?? node.os.homedir(), 'postgresql', name)
+    : join(node.os.homedir(), '.postgresql', name);
 }
 
 async function rootCertificates({ rootCert, mode }: TlsSettings): Promise<string[] | 'system' | null> {
@@ -95,7 +94,7 @@ async function revocations({ crl, crlDirectory }: TlsSettings): Promise<string[]
 async function listsIn(directory: string): Promise<string[]> {
   let names: string[];
   try {
-    names = await readdir(directory);
+    names = await node.fs.readdir(directory);
   } catch (cause) {
     throw unreadable('directory of certificate revocation lists', directory, cause);
   }
@@ -124,7 +123,7 @@ async function clientCertificate(settings: TlsSettings): Promise<{ cert: string;
   for (const certificate of chain) checkCertificate(certificate, path);
   const keyPath = settings.key ?? defaultFile('postgresql.key');
   await checkKeyFile(keyPath, path);
-  const key = await readFile(keyPath).catch((cause: unknown) => {
+  const key = await node.fs.readFile(keyPath).catch((cause: unknown) => {
     throw unreadable('private key file', keyPath, cause);
   });
   return { cert, key: decrypted(key, keyPath, settings.password) };
@@ -132,7 +131,7 @@ async function clientCertificate(settings: TlsSettings): Promise<{ cert: string;
 
 /** Refuses a key that others could have read. */
 async function checkKeyFile(path: string, cert: string): Promise<void> {
-  const stats = await stat(path).catch((cause: unknown) => {
+  const stats = await node.fs.stat(path).catch((cause: unknown) => {
     throw isMissing(cause)
       ? new errors.OperationalError(
           `certificate "${cert}" is present, but not its private key file "${path}"`,
@@ -159,9 +158,9 @@ function decrypted(key: Buffer, path: string, password: string | null): string {
   let object: KeyObject | null = null;
   let failure: unknown = null;
   const attempts = key.includes('-----BEGIN')
-    ? [() => createPrivateKey({ key, format: 'pem', passphrase })]
+    ? [() => node.crypto.createPrivateKey({ key, format: 'pem', passphrase })]
     : (['pkcs8', 'pkcs1', 'sec1'] as const).map(
-        (type) => () => createPrivateKey({ key, format: 'der', type, passphrase }),
+        (type) => () => node.crypto.createPrivateKey({ key, format: 'der', type, passphrase }),
       );
   for (const attempt of attempts) {
     try {
@@ -181,7 +180,7 @@ function decrypted(key: Buffer, path: string, password: string | null): string {
 
 function checkCertificate(certificate: string, path: string): void {
   try {
-    new X509Certificate(certificate);
+    new node.crypto.X509Certificate(certificate);
   } catch (cause) {
     throw new errors.OperationalError(
       `a certificate in "${path}" could not be read: ${(cause as Error).message}`,
@@ -197,7 +196,7 @@ function blocks(text: string, kind: string): string[] {
 
 async function readIfThere(path: string, what: string): Promise<string | null> {
   try {
-    return await readFile(path, 'utf8');
+    return await node.fs.readFile(path, 'utf8');
   } catch (cause) {
     if (isMissing(cause)) return null;
     throw unreadable(what, path, cause);

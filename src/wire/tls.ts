@@ -1,7 +1,8 @@
-import { isIP, type Socket } from 'node:net';
-import { connect, TLSSocket } from 'node:tls';
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import type { TlsSettings } from '../conninfo/index.js';
 import * as errors from '../errors/index.js';
+import { node } from '../node-modules.js';
 import { failedAs, type ConnectFailure } from './connect-failure.js';
 import { certificateNames, isCertificateFor } from './server-identity.js';
 import { loadCredentials } from './tls-files.js';
@@ -40,7 +41,7 @@ export async function startTls(
   // The files were read while nobody was told that it is over.
   if (socket.destroyed) throw failed(new errors.OperationalError('the connection was closed'));
   return new Promise((resolve, reject) => {
-    const secured = connect({
+    const secured = node.tls.connect({
       socket,
       secureContext: context,
       ALPNProtocols: [ALPN],
@@ -48,12 +49,12 @@ export async function startTls(
       // Called only if the certificate is signed as it should be.
       checkServerIdentity: (_, { raw }) =>
         settings.mode === 'verify-full' && !isCertificateFor(raw, host) ? mismatch(raw, host) : undefined,
-      ...(settings.sni && isIP(host) === 0 ? { servername: host } : {}),
+      ...(settings.sni && node.net.isIP(host) === 0 ? { servername: host } : {}),
     });
     watch(secured);
     const onError = (cause: NodeJS.ErrnoException): void => {
       const failure = cause.code === 'ECONNRESET' ? 'handshake lost' : 'tls';
-      reject(failed(new errors.OperationalError(reasonOf(cause), { cause }), failure));
+      reject(failed(new errors.OperationalError(reasonOf(cause, settings), { cause }), failure));
     };
     secured.once('error', onError);
     secured.once('secureConnect', () => {
@@ -76,11 +77,11 @@ export async function startTls(
 
 /** The server's certificate, which a sign-in can be tied to; null for a connection that is not encrypted. */
 export function serverCertificate(socket: Socket): Buffer | null {
-  return socket instanceof TLSSocket ? (socket.getPeerX509Certificate()?.raw ?? null) : null;
+  return socket instanceof node.tls.TLSSocket ? (socket.getPeerX509Certificate()?.raw ?? null) : null;
 }
 
 export function isEncrypted(socket: Socket): boolean {
-  return socket instanceof TLSSocket;
+  return socket instanceof node.tls.TLSSocket;
 }
 
 /** Whether an error of a socket is the server's word that it ends TLS, for a certificate that it does not take, say. */
@@ -95,7 +96,10 @@ function mismatch(certificate: Buffer, host: string): errors.OperationalError {
 }
 
 /** What the user can do about the failures that are common. */
-function reasonOf(error: NodeJS.ErrnoException & { reason?: string }): string {
+function reasonOf(
+  error: NodeJS.ErrnoException & { reason?: string },
+  { rootCert }: Pick<TlsSettings, 'rootCert'>,
+): string {
   switch (error.code) {
     case 'SELF_SIGNED_CERT_IN_CHAIN':
     case 'DEPTH_ZERO_SELF_SIGNED_CERT':
@@ -103,7 +107,10 @@ function reasonOf(error: NodeJS.ErrnoException & { reason?: string }): string {
     case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
     case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
     case 'CERT_SIGNATURE_FAILURE':
-      return `the server's certificate is signed by nobody in the root certificate file (${error.message}); set sslrootcert`;
+      return rootCert === 'system'
+        ? `the server's certificate is signed by nobody in the system's store, the certificates that Node trusts (${error.message});` +
+            " add its issuer's by NODE_EXTRA_CA_CERTS, or set sslrootcert to a file that has it in place of system"
+        : `the server's certificate is signed by nobody in the root certificate file (${error.message}); set sslrootcert`;
     case 'CERT_HAS_EXPIRED':
       return "the server's certificate has expired";
     case 'CERT_NOT_YET_VALID':

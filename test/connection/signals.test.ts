@@ -15,6 +15,7 @@ import {
 } from '../../src/index.js';
 import { admin, connect, dsn, makePool } from '../support/database.js';
 import { FaultProxy } from '../support/fault-proxy.js';
+import { heldStatement } from '../support/held-statement.js';
 import { untilRunning } from '../support/until-running.js';
 
 const { IDLE, INTRANS, INERROR } = TransactionStatus;
@@ -83,7 +84,8 @@ describe.each(Object.entries(CALLS))('%s with a signal', (_, { call, within }) =
     await using proxy = await proxyToServer();
     const connection = await connect({}, { host: '127.0.0.1', port: proxy.port });
     if (within === true) await connection.execute('select 1');
-    const before = connection.execute('select pg_sleep(0.15)');
+    const held = await heldStatement();
+    const before = connection.execute(held.text);
     await untilRunning(dsn(), connection.info.backendPid);
     const sent = proxy.connections[0]!.bytes.up;
     const controller = new AbortController();
@@ -91,6 +93,7 @@ describe.each(Object.entries(CALLS))('%s with a signal', (_, { call, within }) =
     controller.abort('not wanted any more');
     await expect(waiting).rejects.toBe('not wanted any more');
     expect([proxy.connections.length, proxy.connections[0]!.bytes.up]).toEqual([1, sent]);
+    await held.release();
     await before;
     expect(connection.info.transactionStatus).toBe(INTRANS);
     expect(await (await connection.execute('select 2')).fetchone()).toEqual([2]);

@@ -89,7 +89,6 @@ describe('a URI', () => {
     ['postgresql://h?requiressl=1', { host: 'h', sslmode: 'require' }],
     ['postgresql://h?application_name=a+b', { host: 'h', application_name: 'a+b' }],
     ['postgresql://h/app?host=other&user=u', { host: 'other', dbname: 'app', user: 'u' }],
-    ['postgresql://h/app?ssl=true', { host: 'h', dbname: 'app', sslmode: 'require' }],
   ])('%j reads as libpq reads it', (uri, expected) => {
     expect(conninfoToDict(uri)).toEqual(expected);
   });
@@ -127,7 +126,7 @@ describe('parameters beside the string', () => {
   });
 
   it('are refused if unknown, of a wrong type, or with a NUL', () => {
-    expect(refusal('', { nonsense: '1' })).toMatch(/invalid connection option "nonsense"/);
+    expect(refusal('', { nonsense: '1' } as ConninfoParams)).toMatch(/invalid connection option "nonsense"/);
     expect(refusal('', { host: ['a'] as never })).toMatch(/parameter host to be a string, got a object/);
     expect(refusal('', { host: 'a\0' })).toMatch(/host contains a NUL/);
   });

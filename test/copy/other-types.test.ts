@@ -159,3 +159,23 @@ describe.each(['text', 'binary'])('in the %s format', (format) => {
     120_000,
   );
 });
+
+/** What begins like a value of the type as the server writes it, or has its form. */
+const NEARLY: Readonly<Record<string, readonly string[]>> = {
+  numeric: ['', '-', '1.', '.5', '1e5', '007', '-0', '-0.00', 'NaNx', 'Infinit', ' 1', '1 ', '1.2.3', '1\\2'],
+  date: ['', '2024-02-30', '0000-01-01', '2024-1-1', '2024-01-02x', '2024-01-02 03:04:05'],
+  time: ['', '24:00:01', '24:00:00.5', '23:60:00', '23:00:60', '01:02:03.', '01:02:03.1234567', '01:02'],
+  timetz: ['01:02:03', '24:00:01+00', '01:02:03+16', '01:02:03+01:60', '01:02:03+1', '01:02:03+01:0'],
+  timestamp: ['2024-01-02', '2024-01-02 24:00:01', '2024-02-30 00:00:00', '2024-01-02T03:04:05', '2024-01-02 03:04:05+00'],
+  timestamptz: ['2024-01-02 03:04:05', '2024-01-02 03:04:05+99', '2024-01-02 03:04:05+0', '2024-13-02 03:04:05+00'],
+  uuid: ['', '550e8400-e29b-41d4-a716-44665544000', '550e8400-e29b-41d4-a716-4466554400000', '550E8400-E29B-41D4-A716-446655440000'],
+  inet: ['', '10.0.0', '10.0.0.256', '10.0.0.01', '10.0.0.1x', '10.0.0.1/33', '10.0.0.1/', '10.0.0.1.2', ':'],
+}; // prettier-ignore
+
+test.each(Object.entries(NEARLY))('a text that is nearly a value of %s is refused', async (type, texts) => {
+  for (const text of texts) {
+    const seen = await loaded(`SELECT '${text}'::text, 'the next column'::text`, type, 'text');
+    expect(seen, `'${text}' as ${type}`).toBeInstanceOf(errors.DataError);
+    expect((seen as Error).message).toMatch(/^row 1, column 1: /);
+  }
+});

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { connect } from '../support/database.js';
+import { heldStatement } from '../support/held-statement.js';
 
 // What is kept of statements that have been sent: the heap behind a garbage collection, at the same moments of a short run and of
 // a long one. The tests of a file have a process to themselves.
@@ -110,3 +111,25 @@ test(
     expect(peak - before).toBeLessThan(16 * MEBIBYTE);
   },
 );
+
+test('the rows of a result are kept by nobody but who fetched them, once the next statement runs', async () => {
+  const conn = await connect({ autocommit: true });
+  const fetched = async (): Promise<WeakRef<object>> => {
+    const cur = await conn.execute("SELECT i, 'row ' || i FROM generate_series(1, 100) AS i");
+    return new WeakRef((await cur.fetchall())[50]!);
+  };
+  // As text, and in the binary format once the statement has been prepared.
+  for (let i = 0; i < 8; i++) {
+    const held = await heldStatement();
+    const row = await fetched();
+    const running = conn.execute(held.text);
+    await expect
+      .poll(() => {
+        globalThis.gc!();
+        return row.deref() === undefined;
+      })
+      .toBe(true);
+    await held.release();
+    await running;
+  }
+});

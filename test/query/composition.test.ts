@@ -355,7 +355,7 @@ describe('composables', () => {
     conn.adapters.registerDumper(Object, () => 'dumped');
     for (const params of [[sql.SQL('now()')], [[sql.SQL('now()')]], { a: sql`x` }] as Params[]) {
       const query = Array.isArray(params) ? 'SELECT %s' : 'SELECT %(a)s';
-      await expect(conn.execute(query, params)).rejects.toThrow(/\$1.*a composed query is not a value/);
+      await expect(conn.execute(query, params)).rejects.toThrow(/(?:\$1|%\(a\)s).*a composed query is not a value/);
     }
   });
 

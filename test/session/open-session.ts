@@ -20,7 +20,7 @@ export async function openSession(): Promise<{ session: Session; address: Addres
     {
       user: resolved.user,
       database: resolved.dbname,
-      password,
+      password: password as string | null,
       authentication: resolved.authentication,
       parameters: resolved.startupParameters,
     },

@@ -21,7 +21,7 @@ const DESKTOP = { width: 1280, height: 900 };
 
 /** What is looked for, where an answer is, and the language that it is asked in. */
 const QUESTIONS: readonly [question: string, answers: readonly string[], locale?: string][] = [
-  ['IN list', ['guides/parameters']],
+  ['IN list', ['guides/parameters', 'faq']],
   ['bigint json', ['start', 'guides/values', 'guides/rows']],
   ['commit forgotten', ['guides/transactions', 'start']],
   ['pgbouncer', ['guides/pgbouncer']],
@@ -32,7 +32,7 @@ const QUESTIONS: readonly [question: string, answers: readonly string[], locale?
   ['listen notify', ['guides/notifications']],
   ['idle in transaction', ['guides/transactions']],
   ['date off by one day', ['guides/values', 'guides/rows']],
-  ['PoolTimeout', ['guides/errors', 'guides/pools', 'guides/on-call']],
+  ['PoolTimeout', ['faq', 'guides/errors', 'reference/errors/classes/PoolTimeout']],
   [
     'withConnection',
     ['reference/classes/AsyncConnectionPool', 'reference/classes/AsyncConnection', 'guides/pools', 'start'],
@@ -131,7 +131,7 @@ describe.skipIf(mayLackChromium())('the site, in a browser', () => {
         for (const href of seen.links) {
           const url = new URL(href);
           if (url.origin !== new URL(SITE).origin || !url.pathname.startsWith(base)) continue;
-          const to = url.pathname.slice(base.length);
+          const to = url.pathname.slice(base.length).replace(/(?<=^|\/)index$/, '');
           wanted.push({ from: path, to, anchor: decodeURIComponent(url.hash.slice(1)) });
           found.add(to);
         }
@@ -182,15 +182,12 @@ describe.skipIf(mayLackChromium())('the site, in a browser', () => {
       const page = await open(locale);
       await page.locator('.VPNavBarSearch button').first().click();
       await page.locator('#localsearch-input').fill(question);
-      const results = page.locator('#localsearch-list .result');
-      const finds = async (): Promise<string[]> =>
-        (
-          (await results.evaluateAll(
-            '(links) => links.map((link) => link.getAttribute("href"))',
-          )) as unknown as string[]
-        )
-          .slice(0, 3)
-          .map((href) => href.slice(base.length).replace(/#.*/, ''));
+      const finds = async (): Promise<string[]> => {
+        const found = await page.evaluate<string[]>(
+          "[...document.querySelectorAll('#localsearch-list .result')].map((link) => link.getAttribute('href'))",
+        );
+        return found.slice(0, 3).map((href) => href.slice(base.length).replace(/#.*/, ''));
+      };
       await expect
         .poll(finds)
         .toEqual(expect.arrayContaining([expect.toSatisfy((path: string) => answers.includes(path))]));

@@ -28,13 +28,20 @@ declare const client: import('pg').Client, cur: AsyncCursor, source: AsyncConnec
 declare const conn: AsyncConnection, pool: AsyncConnectionPool, copy: AsyncCopy, card: CompositeInfo | null;
 declare const id: number, limit: number, ids: number[], table: string, columns: string[], name: string, founded: number | null;
 declare const cities: { id: number; name: string }[], rows: [number, string][];
-declare const lookForJobs: () => Promise<void>, freshToken: () => Promise<string>, runJob: (payload: string) => Promise<void>, stringify: (value: unknown) => string;
+declare const lookForJobs: () => Promise<void>, runJob: (payload: string) => Promise<void>, stringify: (value: unknown) => string;
 declare class Decimal { constructor(text: string); toFixed(): string }
 declare class Point { x: number; y: number }
 `;
 
-/** A module that an example imports, and that is not here. */
-const MODULES = `declare module 'lossless-json' { export function parse(text: string): unknown }`;
+/** Modules that samples import, and that are not here. */
+const MODULES = `
+declare module 'lossless-json' { export function parse(text: string): unknown }
+declare module '@aws-sdk/rds-signer' {
+  export class Signer {
+    constructor(options: { hostname: string; port: number; username: string; region: string });
+    getAuthToken(): Promise<string>;
+  }
+}`;
 
 export function files(folder: string, end: string): string[] {
   return readdirSync(`${root}${folder}`, { recursive: true, encoding: 'utf8' })

@@ -1,6 +1,6 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { existsSync, readFileSync, rmSync } from 'node:fs';
-import { chmod, chown, cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmod, chown, cp, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -97,14 +97,19 @@ export interface ServerPlace {
   /** The directory of its programs. */
   readonly bin: string;
   readonly identity: { uid?: number; gid?: number };
+  /** Until this is called, the place goes when this process ends. */
+  readonly keep: () => void;
 }
 
 /** A place for one more server, its directory of data still empty. */
 export async function makePlace(): Promise<ServerPlace> {
-  const home = await mkdtemp(join(tmpdir(), 'usingpg-'));
+  const home = mkdtempSync(join(tmpdir(), 'usingpg-'));
+  const keep = onProcessEnd(() => {
+    rmSync(home, { recursive: true, force: true, maxRetries: 20 });
+  });
   await chmod(home, 0o755);
   const identity = serverIdentity();
-  const place = { home, data: join(home, 'data'), sockets: join(home, 'sockets'), identity };
+  const place = { home, data: join(home, 'data'), sockets: join(home, 'sockets'), identity, keep };
   for (const directory of [place.data, place.sockets]) {
     await mkdir(directory, { mode: 0o700 });
     await giveAway(place, directory);
@@ -127,7 +132,7 @@ export async function giveAway({ identity }: Pick<ServerPlace, 'identity'>, path
 
 /** Starts the server of a place whose data is there; resolves when it has executed `sql`. */
 export async function runServer(
-  { home, data, sockets, bin, identity }: ServerPlace,
+  { home, data, sockets, bin, identity, keep }: ServerPlace,
   given: Readonly<Record<string, string | number>>,
   sql: string,
 ): Promise<OwnServer> {
@@ -164,6 +169,7 @@ export async function runServer(
     child.kill('SIGQUIT');
     rmSync(home, { recursive: true, force: true, maxRetries: 20 });
   };
+  keep();
   const removeHandlers = onProcessEnd(kill);
   const dsn = `postgresql://postgres@127.0.0.1:${String(port)}/postgres`;
   await untilReady(dsn, sql, child, () => log);

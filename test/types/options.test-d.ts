@@ -42,3 +42,19 @@ expectTypeOf<Lenient<usingpg.WaitOptions>>().toEqualTypeOf<true>();
 expectTypeOf<Lenient<usingpg.ConninfoParams>>().toEqualTypeOf<true>();
 // The check itself finds what it is to find.
 expectTypeOf<Lenient<{ signal?: AbortSignal }>>().toEqualTypeOf<false>();
+
+// What other clients call a connection parameter is none here; a password may come from a function, nothing else may.
+declare const pass: (params: usingpg.ConninfoParams) => void;
+pass({ host: 'h', port: 5432, dbname: 'app', password: ({ host, user }) => `${user}@${host}` });
+pass({ password: async () => Promise.resolve('token') });
+// @ts-expect-error libpq's name is `dbname`.
+pass({ database: 'app' });
+// @ts-expect-error An option of a pool.
+pass({ max: 10 });
+// @ts-expect-error Only the password may be a function.
+pass({ host: () => 'h' });
+// @ts-expect-error A password is a string.
+pass({ password: () => 5 });
+// What conninfoToDict() gives, and whatever else has texts by name, is taken as it is.
+declare const dict: ReturnType<typeof usingpg.conninfoToDict>;
+pass(dict);

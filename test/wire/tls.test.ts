@@ -414,7 +414,7 @@ describe('the certificate of the server', () => {
   it('of somebody whom Node does not trust is refused with sslrootcert=system', async () => {
     const { port } = await front(forLocalhost);
     const error = await refusal({ host: 'localhost', hostaddr: '127.0.0.1', port, sslrootcert: 'system' });
-    expect(error.message).toMatch(/signed by nobody/);
+    expect(error.message).toMatch(/signed by nobody in the system's store, .* NODE_EXTRA_CA_CERTS/);
   });
 
   it.each([
