@@ -1,4 +1,4 @@
-// The layers, from the top. Each may import what stands below it, never what stands above.
+// The layers, from the top. Each may import the layers below it, never those above.
 const LAYERS = [
   '^src/listener',
   '^src/pool/',

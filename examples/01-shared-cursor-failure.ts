@@ -8,7 +8,7 @@ import { withDatabase } from './database.js';
 import { wrapped } from './print.js';
 
 const TASKS = 20;
-/** Each fourth task finds its order wrong, and rolls back. */
+/** Every fourth task finds a mistake in its order, and rolls back. */
 const isWrong = (task: number): boolean => task % 4 === 0;
 const GOOD = Array.from({ length: TASKS }, (_, task) => task).filter((task) => !isWrong(task));
 

@@ -20,7 +20,7 @@ await withDatabase(async (dsn) => {
         await connection.commit();
         return row?.[0];
       } finally {
-        // Also rolls back what was not committed, and cuts `connection` off: its use from here on raises.
+        // Also rolls back uncommitted work and cuts `connection` off: any later use raises an error.
         await pool.putconn(connection);
       }
     };

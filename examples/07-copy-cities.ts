@@ -51,7 +51,7 @@ async function create(connection: AsyncConnection, table: Table): Promise<void> 
   );
 }
 
-/** In the binary format the values are sent as what the columns are, so that the server need not read text. */
+/** In the binary format the values are sent in the columns' types, so that the server need not parse text. */
 async function write(connection: AsyncConnection): Promise<void> {
   const bar = progressBar('writing', cities.length);
   await connection.cursor().withCopy('COPY example_cities FROM STDIN (FORMAT binary)', async (copy) => {
@@ -64,7 +64,7 @@ async function write(connection: AsyncConnection): Promise<void> {
   bar.stop();
 }
 
-/** Parameters are bound by the client, since COPY takes none. */
+/** The client inserts the parameters, since COPY accepts none. */
 async function exportTo(file: string, connection: AsyncConnection): Promise<void> {
   const bar = progressBar('exporting', cities.length);
   await using copy = await connection
@@ -82,7 +82,7 @@ async function exportTo(file: string, connection: AsyncConnection): Promise<void
   bar.stop();
 }
 
-/** The import is finished by the end of the stream. Had anything failed before, the COPY would have been aborted. */
+/** The end of the stream finishes the import. An earlier failure would have aborted the COPY. */
 async function importFrom(file: string, size: number, connection: AsyncConnection): Promise<void> {
   const bar = progressBar('importing', size);
   await using copy = await connection.cursor().copy('COPY example_imported FROM STDIN (FORMAT csv)');
@@ -102,7 +102,7 @@ async function copyAcross(dsn: string, target: AsyncConnection): Promise<void> {
   await pipeline(out.readable(), into.writable());
 }
 
-/** Passes data on, and shows how much has gone by. */
+/** Passes data on and shows the amount. */
 function counting(bar: Progress, count: (piece: Buffer) => number): Transform {
   return new Transform({
     transform(piece: Buffer, _encoding, callback) {

@@ -4,7 +4,7 @@ import { waitFor } from '../waiting.js';
 
 const DEFAULT_TIMEOUT = 30;
 
-/** Cancels what runs. Raises `CancellationTimeout` if the request has not been dealt with within `timeout` seconds. */
+/** Cancels the running statement. Raises `CancellationTimeout` if the request is not finished within `timeout` seconds. */
 export async function cancelWithin(
   session: Session,
   timeout: number = DEFAULT_TIMEOUT,

@@ -13,16 +13,16 @@ import { describeAddress, type ServerAddress } from '../wire/socket.js';
 import type { Encryption } from '../wire/tls.js';
 import { targetProblem, type Target } from './target-session.js';
 
-/** What is tried after an attempt that has failed. */
+/** What may be tried after a failed attempt. */
 type Next = 'encryption' | 'address' | 'host' | 'nothing';
 
 const CANNOT_CONNECT_NOW = '57P03';
 
 /**
- * Connects to the first of the hosts that will do, as libpq: each of its addresses, each with its own `connect_timeout`, each in
- * the ways that `sslmode` allows. A host that can't be reached, that is starting up, or whose sessions are not of the kind asked
- * for is passed over; one that refuses the login, or can't be trusted, ends the search. Rejects with one error for all of them,
- * or with what `signal` was aborted with; then no connection is left behind. `pool` is the name of the pool that it is for.
+ * Connects to the first suitable host, as libpq does: tries each of its addresses, each with its own `connect_timeout` and with
+ * each encryption that `sslmode` allows. A host that is unreachable, starting up, or has sessions of the wrong kind is skipped. A
+ * host that refuses the login or is not trusted ends the search. Rejects with one error for all attempts, or with the reason of
+ * `signal`; no connection is left open then. `pool` is the name of the pool that connects.
  */
 export function openSession(
   conninfo: ResolvedConninfo,
@@ -60,7 +60,7 @@ async function searchSession(
   return session;
 }
 
-/** The parameters of a connection, those of the chosen host where there are several (Psycopg does so, too). */
+/** The connection parameters, with those of the chosen host if there were several, as in Psycopg. */
 export function chosenParams(
   { hosts, params }: ResolvedConninfo,
   { host, hostaddr, port }: ServerAddress,
@@ -70,7 +70,7 @@ export function chosenParams(
   return { ...params, host, port: String(port), ...address };
 }
 
-/** The error for all attempts: of the last one's class, with all of them in its message and its cause. */
+/** The error for all attempts: an error of the last one's class, whose message and cause contain all of them. */
 function allFailed(failures: readonly errors.DatabaseError[]): errors.DatabaseError {
   const last = failures.at(-1)!;
   if (failures.length === 1) return last;
@@ -90,7 +90,7 @@ function allFailed(failures: readonly errors.DatabaseError[]): errors.DatabaseEr
   );
 }
 
-/** The attempts to connect, in their order, until one is good or all have failed. */
+/** The attempts to connect, in order, until one succeeds or all have failed. */
 class Search {
   readonly failures: errors.DatabaseError[] = [];
   readonly #conninfo: ResolvedConninfo;
@@ -107,7 +107,7 @@ class Search {
     this.#hosts = this.#inOrder(conninfo.hosts);
   }
 
-  /** The first session of the kind `target`; null if there is none. */
+  /** Returns the first session of the kind `target`; null if there is none. */
   async run(target: Target): Promise<Session | null> {
     for (const host of this.#hosts) {
       if (this.#over) return null;
@@ -161,7 +161,7 @@ class Search {
     return given;
   }
 
-  /** All ways of encryption share one limit of time, as in libpq. */
+  /** As in libpq, all encryptions of an address share one time limit. */
   async #tryAddress(
     address: ServerAddress,
     password: string | null,
@@ -215,7 +215,7 @@ class Search {
     return 'host';
   }
 
-  /** Notes an error, and says what may be tried after it. Throws what is no failure to connect. */
+  /** Records an error and returns what may be tried next. Throws an error that is no failure to connect. */
   #fail(error: unknown, { host, port, encryption }: ServerAddress): Next {
     this.#signal?.throwIfAborted();
     if (!(error instanceof errors.DatabaseError)) throw error;
@@ -232,14 +232,14 @@ class Search {
       case 'refused over TLS':
         return 'encryption';
       case 'refused':
-        // A server without TLS has been asked for it already.
+        // The encrypted attempt has found out already that the server does not support TLS.
         return encryption === null ? 'encryption' : 'nothing';
       case null:
         return 'nothing';
     }
   }
 
-  /** How a connection to `address` may be encrypted, in libpq's order. */
+  /** The encryptions to try for `address`, in libpq's order. */
   #encryptions({ path }: ServerAddress): readonly (Encryption | null)[] {
     const settings = this.#conninfo.tls;
     if (path !== null || settings.mode === 'disable') return [null];
@@ -334,7 +334,7 @@ async function askPassword(
   return given;
 }
 
-/** The addresses of a name, in the system's order. A look-up can't be stopped, but it need not be waited for. */
+/** Returns a name's addresses in the operating system's order. Node cannot stop a look-up, but an abort ends the wait for it. */
 async function lookUp(host: string, signal: AbortSignal): Promise<string[]> {
   return waitFor<string[]>(
     (resolve, reject) => {

@@ -5,9 +5,13 @@ import { parseConninfo } from './parse.js';
 
 /** The server that a password is asked for. */
 export interface PasswordRequest {
+  /** The host's name, or the directory of the Unix socket. */
   readonly host: string;
+  /** The server's port. */
   readonly port: number;
+  /** The role that signs in. */
   readonly user: string;
+  /** The database's name. */
   readonly dbname: string;
 }
 
@@ -40,8 +44,13 @@ export function readConninfo(conninfo: string | ConninfoParams): {
 }
 
 /**
- * The parameters in a connection string, changed and completed by `params` (Psycopg: `conninfo_to_dict`). A parameter of null or
- * undefined is as if it were not there. Raises `ProgrammingError`.
+ * Parses a connection string and merges `params` into it (Psycopg: `conninfo_to_dict`). Values in `params` win; null and
+ * undefined remove nothing and add nothing. Raises `ProgrammingError` for a malformed string, an unknown parameter or a value of
+ * the wrong type.
+ *
+ * @example
+ * conninfoToDict('host=db.example.com dbname=app', { port: 5433 });
+ * // { host: 'db.example.com', dbname: 'app', port: '5433' }
  */
 export function conninfoToDict(conninfo = '', params: ConninfoParams = {}): Record<string, string> {
   const dict = parseConninfo(conninfo);
@@ -54,8 +63,12 @@ export function conninfoToDict(conninfo = '', params: ConninfoParams = {}): Reco
 }
 
 /**
- * A connection string that says the same as `conninfo` with `params`; without any, `conninfo` as it is, once it is known to be
- * well-formed (Psycopg: `make_conninfo`). Raises `ProgrammingError`.
+ * Merges `params` into `conninfo` and writes the result as a connection string (Psycopg: `make_conninfo`). Without `params`,
+ * validates `conninfo` and returns it unchanged. Raises `ProgrammingError`.
+ *
+ * @example
+ * makeConninfo('postgresql://db.example.com/app', { application_name: 'worker 1' });
+ * // "host=db.example.com dbname=app application_name='worker 1'"
  */
 export function makeConninfo(conninfo = '', params: ConninfoParams = {}): string {
   if (Object.keys(params).length === 0) {
@@ -67,7 +80,7 @@ export function makeConninfo(conninfo = '', params: ConninfoParams = {}): string
     .join(' ');
 }
 
-/** A value as a connection string writes it. */
+/** Quotes a value for a connection string, if it needs quotes. */
 export function quoteValue(value: string): string {
   return /^[^\s'\\]+$/.test(value) ? value : `'${value.replace(/['\\]/g, '\\$&')}'`;
 }

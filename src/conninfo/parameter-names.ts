@@ -9,7 +9,7 @@ const PLACE: Place = {
 };
 registerPlace(PLACE);
 
-/** Whether a connection string may have a parameter of this name. */
+/** Whether a connection string may contain a parameter of this name. */
 export function isKnownName(name: string): boolean {
   return PLACE.has(name) || name === 'requiressl';
 }
@@ -29,7 +29,7 @@ export function checkName(name: string, value?: unknown): void {
   );
 }
 
-/** Sets a parameter of a connection string; its name has to be known. `requiressl` is an old way to say `sslmode`. */
+/** Stores a parameter of a connection string under its known name. `requiressl` is the obsolete form of `sslmode`. */
 export function storeParameter(params: Record<string, string>, name: string, value: string): void {
   if (name === 'requiressl') {
     params['sslmode'] = requiredSslMode(value);

@@ -1,22 +1,22 @@
 import * as errors from '../errors/index.js';
 import { FOREIGN_VALUES } from '../options/foreign-names.js';
 
-/** How a parameter is treated when it comes to connecting. */
+/** How the library treats one connection parameter. */
 export interface Parameter {
-  /** The environment variable it is taken from, if it is not given. */
+  /** The environment variable that supplies the value if the parameter is not given. */
   readonly env?: string;
-  /** The values that can be honoured; undefined: any. */
+  /** The values that the library supports; undefined: any. */
   readonly honoured?: readonly string[];
-  /** The other values that libpq knows, where it knows only some; any further one is an error to libpq as well. */
+  /** The values that libpq accepts and the library does not. libpq rejects any further value, too. */
   readonly refused?: readonly string[];
-  /** Whether its value is not to be shown. */
+  /** Whether messages and `dsn` must leave the value out. */
   readonly secret?: boolean;
 }
 
-/** Of a parameter that can't be honoured at all: empty is as if it were not given. */
+/** For a parameter that is not supported at all; an empty value counts as not given. */
 const OFF: readonly string[] = [''];
 
-/** The parameters that libpq knows. What is not `honoured` is refused by name, never ignored. */
+/** libpq's connection parameters. A parameter or value that is not `honoured` is refused by name, never ignored. */
 const TABLE = {
   service: { env: 'PGSERVICE' },
   servicefile: { env: 'PGSERVICEFILE' },
@@ -40,7 +40,7 @@ const TABLE = {
   fallback_application_name: {},
   keepalives: {},
   keepalives_idle: {},
-  // Node has no way to set these; 0 leaves them to the system.
+  // Node cannot set these socket options; 0 leaves them to the operating system.
   keepalives_interval: { honoured: ['', '0'] },
   keepalives_count: { honoured: ['', '0'] },
   tcp_user_timeout: { honoured: ['', '0'] },
@@ -54,7 +54,7 @@ const TABLE = {
   sslcert: { env: 'PGSSLCERT' },
   sslkey: { env: 'PGSSLKEY' },
   sslpassword: { secret: true },
-  // Node does not tell whether the server has asked for a certificate.
+  // Node does not report whether the server requested a certificate.
   sslcertmode: { env: 'PGSSLCERTMODE', honoured: ['', 'disable', 'allow'], refused: ['require'] },
   sslrootcert: { env: 'PGSSLROOTCERT' },
   sslcrl: { env: 'PGSSLCRL' },
@@ -90,19 +90,19 @@ export type ParameterName = keyof typeof TABLE;
 
 export const PARAMETERS: Readonly<Record<string, Parameter>> = TABLE;
 
-/** Settings that are taken from the environment alone, by the names that the server has for them. */
+/** Server settings that only the environment supplies: environment variable to the server's name of the setting. */
 export const ENVIRONMENT_SETTINGS: Readonly<Record<string, string>> = {
   PGDATESTYLE: 'datestyle',
   PGTZ: 'timezone',
   PGGEQO: 'geqo',
 };
 
-/** What `requiressl`, or PGREQUIRESSL, means today. */
+/** The `sslmode` that the obsolete `requiressl` or PGREQUIRESSL stands for. */
 export function requiredSslMode(requiressl: string): string {
   return requiressl.startsWith('1') ? 'require' : 'prefer';
 }
 
-/** Refuses what can't be honoured, naming the parameter. */
+/** Raises an error that names the parameter if a value is not supported. */
 export function checkHonoured(params: Readonly<Record<string, string>>): void {
   for (const [name, value] of Object.entries(params)) {
     const { honoured, refused, secret } = PARAMETERS[name] ?? {};
@@ -119,7 +119,7 @@ export function checkHonoured(params: Readonly<Record<string, string>>): void {
   }
 }
 
-/** The parameters that may be shown. */
+/** The parameters without passwords and other secrets. */
 export function withoutSecrets(params: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(Object.entries(params).filter(([name]) => PARAMETERS[name]?.secret !== true));
 }

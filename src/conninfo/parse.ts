@@ -2,7 +2,10 @@ import * as errors from '../errors/index.js';
 import { isKnownName, storeParameter } from './parameter-names.js';
 import { parseUri } from './uri.js';
 
-/** Reads a connection string of either kind. Raises `ProgrammingError`; no message has more of it than a parameter's name. */
+/**
+ * Parses a connection string in either form, keywords or URI. Raises `ProgrammingError`; the message shows at most a parameter's
+ * name, since any other part of the string may be a password.
+ */
 export function parseConninfo(conninfo: string): Record<string, string> {
   if (conninfo.includes('\0'))
     throw new errors.ProgrammingError('the connection string contains a NUL character');
@@ -36,7 +39,7 @@ function checkForeign(text: string): void {
   );
 }
 
-/** `host=localhost password='it\\'s'`. */
+/** Parses the keyword form: `host=localhost password='it\\'s'`. */
 function parseKeywords(text: string): Record<string, string> {
   const params: Record<string, string> = {};
   let afterPassword = false;
@@ -56,7 +59,7 @@ function parseKeywords(text: string): Record<string, string> {
   return params;
 }
 
-/** A value up to its closing quote, and where what follows it begins. */
+/** Reads a value up to its closing quote. `end` is the position after the quote. */
 function readQuoted(text: string, start: number): { readonly value: string; readonly end: number } {
   const value = new Unescaped(text, start);
   for (let at = start; at < text.length; at++) {
@@ -66,7 +69,7 @@ function readQuoted(text: string, start: number): { readonly value: string; read
   throw new errors.ProgrammingError('unterminated quoted string in connection info string');
 }
 
-/** A value up to a space. */
+/** Reads an unquoted value up to the next space. */
 function readPlain(text: string, start: number): { readonly value: string; readonly end: number } {
   const value = new Unescaped(text, start);
   let at = start;
@@ -77,7 +80,7 @@ function readPlain(text: string, start: number): { readonly value: string; reado
   return { value: value.upTo(end), end };
 }
 
-/** A piece of a text without the backslashes that escape the character behind them. */
+/** Accumulates a value and removes the backslashes that escape characters. */
 class Unescaped {
   readonly #text: string;
   readonly #pieces: string[] = [];
@@ -111,20 +114,22 @@ function skipSpaces(text: string, from: number): number {
   return at;
 }
 
-/** Spaces are those of C: others, a no-break space say, are characters like any other, in a password too. */
+/**
+ * C's definition of white space. Other spaces, such as the no-break space, are ordinary characters and may be part of a password.
+ */
 function isSpace(char: string): boolean {
   return char === ' ' || (char >= '\t' && char <= '\r');
 }
 
 function malformed(word: string, afterPassword: boolean): Error {
   if (afterPassword && !isKnownName(word)) return splitPassword();
-  // A word that is no parameter's name may be a piece of a value that nobody is to see.
+  // A word that is no parameter's name may be a piece of a secret value, so the message must not show it.
   return new errors.ProgrammingError(
     `missing "=" after ${isKnownName(word) ? `"${word}"` : 'a word'} in connection info string; write name=value pairs or a postgresql:// URI`,
   );
 }
 
-/** What follows an unquoted password and makes no sense is most likely the rest of it: it is not shown. */
+/** Text after an unquoted password that is no parameter is probably the rest of the password, so the message does not show it. */
 function splitPassword(): Error {
   return new errors.ProgrammingError(
     'what follows the password in connection info string is not a connection option; a password with spaces needs quotes',

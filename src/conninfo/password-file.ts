@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { node } from '../node-modules.js';
 
-/** What a line of a password file is matched with. */
+/** The connection that the lines of a password file are matched against. */
 export interface PasswordQuery {
   readonly host: string;
   readonly port: number;
@@ -10,8 +10,8 @@ export interface PasswordQuery {
 }
 
 /**
- * The password that the first matching line of the password file has for a connection, or null. A file that others may read is not
- * used, as in libpq, which a process warning (code `USINGPG_PASSFILE`) says.
+ * Returns the password of the first matching line of the password file, or null. As in libpq, a file that the group or others can
+ * access is not used; a process warning (code `USINGPG_PASSFILE`) reports it.
  */
 export async function readPasswordFile(
   query: PasswordQuery,
@@ -30,7 +30,7 @@ export async function readPasswordFile(
   return null;
 }
 
-/** host:port:database:user:password, each with a backslash before any `:` or `\\` of its own; null if it is not that. */
+/** Splits a line into host:port:database:user:password, where a backslash escapes `:` and `\\`. Null for a line of another form. */
 function entryOf(line: string): string[] | null {
   let end = line.length;
   while (line[end - 1] === '\r') end--;

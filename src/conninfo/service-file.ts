@@ -4,8 +4,8 @@ import { node } from '../node-modules.js';
 import { checkName } from './parameter-names.js';
 
 /**
- * The parameters of a service: from the file named in `file`, else from `~/.pg_service.conf`, else from `pg_service.conf` in the
- * directory PGSYSCONFDIR. Raises `OperationalError` if there is no such service.
+ * Reads the parameters of a service from `file` if given, else from `~/.pg_service.conf`, else from `pg_service.conf` in the
+ * directory PGSYSCONFDIR. Raises `OperationalError` if no file defines the service.
  */
 export async function readService(name: string, file: string | undefined): Promise<Record<string, string>> {
   const files = file === undefined ? [join(node.os.homedir(), '.pg_service.conf')] : [file];

@@ -30,14 +30,14 @@ export function whyNotRows(options: CopyOptions | null): string | null {
 
 const OFF: ReadonlySet<string> = new Set(['false', 'off', '0']);
 
-/** Why the columns of a COPY … TO can't be loaded as types; null if they can. */
+/** Why the columns of a COPY … TO cannot be loaded as types; null if they can. */
 export function whyNotTypes(options: CopyOptions | null): string | null {
   const header = options?.get('header');
   if (header === undefined || OFF.has(header.toLowerCase())) return null;
   return "the header of the COPY can't be loaded as values of the columns' types: copy without HEADER to use setTypes()";
 }
 
-/** Why texts can't be copied in the encoding that the session has been set to, if it is a foreign one; null if they can. */
+/** Why texts cannot be copied in the session's foreign encoding; null if they can. */
 export function whyNotTexts(options: CopyOptions | null, foreignEncoding: string | null): string | null {
   if (foreignEncoding === null || UTF8.test(options?.get('encoding') ?? '')) return null;
   return (

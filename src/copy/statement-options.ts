@@ -1,6 +1,6 @@
 import { tokensOf, type Token } from './statement-tokens.js';
 
-/** What a COPY statement says of its data, as far as it matters to who encodes rows. Names of options are in lower case. */
+/** The options of a COPY statement that matter for encoding rows. Names are in lower case. */
 export type CopyOptions = ReadonlyMap<string, string>;
 
 /**
@@ -26,7 +26,7 @@ export function copyOptions(statement: string, backslashes: boolean): CopyOption
     : inOldSyntax(tokens, at, options);
 }
 
-/** The first of several statements; null if there is but one. */
+/** Returns the first of several statements; null if there is only one. */
 export function firstOfSeveral(text: string, backslashes: boolean): string | null {
   const tokens = tokensOf(text, backslashes) ?? [];
   const semicolon = tokens.findIndex((token) => isSymbol(token, ';'));
@@ -53,7 +53,7 @@ function isSymbol(token: Token | undefined, symbol: string): boolean {
   return token?.kind === 'symbol' && token.value === symbol;
 }
 
-/** Name and value, with commas between; a value may be left out. */
+/** Parses names and values separated by commas; a value is optional. */
 function inParentheses(tokens: readonly Token[], start: number, options: Map<string, string>): CopyOptions {
   let at = start;
   while (at < tokens.length && !isSymbol(tokens[at], ')')) {
@@ -66,7 +66,7 @@ function inParentheses(tokens: readonly Token[], start: number, options: Map<str
       if (isSymbol(token, '(')) depth++;
       else if (isSymbol(token, ')')) depth--;
       values.push(token.value);
-      // Its escapes are other ones then. No option has a value like that.
+      // UESCAPE changes the escapes in the value. No valid option has such a value.
       if (isWord(token, UESCAPE)) values.push('…');
     }
     options.set(name, values.join(''));

@@ -1,11 +1,11 @@
 import { SqlScanner } from '../sql-scanner.js';
 import { isComment, segmentsOf } from '../sql-segments.js';
 
-/** A word, a quoted name, a string, or a single character of a statement, and where it begins. */
+/** A word, a quoted name, a string, or a single character of a statement, with its position. */
 export interface Token {
   readonly at: number;
   readonly kind: 'word' | 'name' | 'string' | 'symbol';
-  /** What it stands for: without quotes, its escapes resolved. */
+  /** Its value, without quotes and with escapes resolved. */
   readonly value: string;
 }
 
@@ -52,7 +52,7 @@ const C_ESCAPE = /\\(?:([0-7]{1,3})|x([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{4})|U([0-9
 const LETTERS: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' };
 const UNICODE_ESCAPE = /\\(?:([0-9a-fA-F]{4})|\+([0-9a-fA-F]{6})|(\\))/g;
 
-/** Resolves the escapes of a string, or a name, of this prefix. */
+/** Resolves the escapes of a string or a name with this prefix. */
 function unescaped(text: string, prefix: string): string {
   if (prefix === 'u&') {
     return text.replace(
@@ -68,7 +68,7 @@ function unescaped(text: string, prefix: string): string {
   });
 }
 
-/** The character of a number; what is none stays no letter of any option. */
+/** The character with this number; an invalid number gives a character that occurs in no option. */
 function character(digits: string, base: number): string {
   const code = Number.parseInt(digits, base);
   return code <= 0x10_ffff ? String.fromCodePoint(code) : '\ufffd';

@@ -6,14 +6,14 @@ import * as errors from '../errors/index.js';
 import type { BoundQuery } from '../query/binding.js';
 import type { StatementRequest } from '../session/statement.js';
 
-/** The callbacks of a COPY: those of the cursor that serves it. */
+/** The callbacks of a COPY to its cursor. */
 export interface CopyListener {
   begun(copy: AsyncCopy, columns: number): void;
-  /** With its tag, or null if it has not been completed. */
+  /** Called with the tag, or null if the COPY was not completed. */
   ended(copy: AsyncCopy, direction: 'in' | 'out', tag: string | null): void;
 }
 
-/** A COPY on its way to the server. Of several statements only the first is sent; the end of the COPY reports that there are more. */
+/** A COPY before its start. Of several statements only the first is sent; the end of the COPY reports that there are more. */
 export class CopyStatement {
   readonly request: StatementRequest;
   readonly #core: ConnectionCore;
@@ -24,7 +24,7 @@ export class CopyStatement {
   constructor(core: ConnectionCore, { text, shown }: BoundQuery, signal: AbortSignal | undefined) {
     const first = firstOfSeveral(text, hasBackslashes(core));
     if (first !== null && core.settings.autocommit) {
-      // The data would be stored before the end of the COPY reports the mistake.
+      // In autocommit, the data would be stored before the end of the COPY reports the mistake.
       throw new errors.ProgrammingError("COPY can't be mixed with other statements", { query: text });
     }
     this.#core = core;
@@ -60,7 +60,7 @@ export class CopyStatement {
   }
 }
 
-/** Whether strings have escapes also without an E. */
+/** Whether backslashes escape in strings without an E (standard_conforming_strings is off). */
 function hasBackslashes(core: ConnectionCore): boolean {
   return core.session.parameters.get('standard_conforming_strings') === 'off';
 }

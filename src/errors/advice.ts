@@ -1,16 +1,16 @@
-/** How the server reports a common mistake, and what to write instead. */
+/** A common mistake, recognised by the server's error, with advice on what to write instead. */
 export interface Advice {
-  /** The SQLSTATE that the server answers with. */
+  /** The SQLSTATE of the server's error. */
   readonly sqlstate: string;
-  /** A pattern that the server's message matches. */
+  /** Matches the server's message. */
   readonly message?: RegExp;
-  /** A pattern that the query, as it was sent, matches. */
+  /** Matches the query as it was sent. */
   readonly query?: RegExp;
-  /** What to do. */
+  /** The advice. */
   readonly advice: string;
 }
 
-// The number of spaces is bounded, so that no query makes the search backtrack.
+// The number of spaces is bounded, so that no query causes excessive backtracking.
 const IN_PARAMETER = /\bin\s{0,9}\(?\s{0,9}\$\d/i;
 const NEAR_PARAMETER = /at or near "\$\d+"/;
 const UTILITY =
@@ -23,7 +23,7 @@ const JSON_WRAPPER = 'wrap the value as new Jsonb(value), or new Json(value) for
 const POOLER =
   'prepared statements do not pass through a pooler that changes the server connection, as PgBouncer may: connect with `prepareThreshold: null`';
 
-/** The first that fits is used. */
+/** The first matching entry applies. */
 export const ADVICE: readonly Advice[] = [
   { sqlstate: '42601', message: NEAR_PARAMETER, query: IN_PARAMETER, advice: ANY },
   { sqlstate: '42883', message: / = \S.*\[\]/, query: IN_PARAMETER, advice: ANY },
@@ -62,12 +62,12 @@ export const ADVICE: readonly Advice[] = [
     sqlstate: '22003',
     message: /smallint out of range/,
     advice:
-      'a small number is sent as smallint, and so is what is reckoned of two: cast one to the type meant, `%s::int`',
+      'a small number is sent as smallint, and two smallints give a smallint: cast one of them to a wider type, `%s::int`',
   },
   {
     sqlstate: '22P03',
     message: /binary data/,
-    advice: 'tell a binary COPY the types of the columns: `copy.setTypes([…])`',
+    advice: 'a binary COPY needs the types of its columns: `copy.setTypes([…])`',
   },
   {
     sqlstate: '53300',
@@ -76,7 +76,7 @@ export const ADVICE: readonly Advice[] = [
   },
 ];
 
-/** What to do about an error of the server; null for one that is no common mistake. */
+/** Returns the advice for a server error; null if it matches no common mistake. */
 export function adviceFor(sqlstate: string, message: string, query: string | null): string | null {
   const found = ADVICE.find(
     (advice) =>

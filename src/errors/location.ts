@@ -1,34 +1,41 @@
-/** The connection that an error arose on, without its secrets. */
+/** The connection on which an error occurred, without its secrets. */
 export interface ErrorConnection {
-  /** The host's name, or the directory of the unix socket. */
+  /** The host's name, or the directory of the Unix socket. */
   readonly host: string;
+  /** The server's port. */
   readonly port: number;
+  /** The database's name. */
   readonly dbname: string;
+  /** The role that signed in. */
   readonly user: string;
-  /** The process id of the backend; null if it was not connected yet. */
+  /** The process id of the backend; null before it is known. */
   readonly pid: number | null;
 }
 
-/** The state of a pool that could not give a connection, in numbers of connections where nothing else is said. */
+/** The state of a pool that could not provide a connection; numbers of connections unless stated otherwise. */
 export interface ErrorPool {
   /** The pool's name. */
   readonly name: string;
+  /** The number of connections that the pool keeps open. */
   readonly minSize: number;
-  /** 0: no limit. */
+  /** The maximum number of connections; 0: no limit. */
   readonly maxSize: number;
+  /** Connections that are checked out. */
   readonly lentOut: number;
+  /** Connections that are idle. */
   readonly idle: number;
+  /** Connections that are being made. */
   readonly connecting: number;
-  /** Requests that wait, without the one that has failed. */
+  /** Waiting requests, without the one that failed. */
   readonly waiting: number;
 }
 
-/** The property under which an error has the query to be shown instead of one that the client has put values into. */
+/** The property for the query to show, if the client inserted values into the query that was sent. */
 export const SHOWN_QUERY = Symbol.for('usingpg.shownQuery');
 
 /**
- * Notes where an error of this library arose, unless it knows already, and the query to be shown of it if the one that was sent
- * has values in it.
+ * Records where an error of this library occurred, unless it is already recorded, and the query to show if the query that was
+ * sent contains values.
  */
 export function locate(error: unknown, connection: ErrorConnection, shownQuery: string | null = null): void {
   if (typeof error !== 'object' || error === null || !('connection' in error)) return;
@@ -36,7 +43,7 @@ export function locate(error: unknown, connection: ErrorConnection, shownQuery: 
   if (shownQuery !== null) setHidden(error, SHOWN_QUERY, shownQuery);
 }
 
-/** Sets what printing the object does not show. */
+/** Sets a property that printing the object does not show. */
 export function setHidden(target: object, name: PropertyKey, value: unknown): void {
   Object.defineProperty(target, name, { value, configurable: true });
 }

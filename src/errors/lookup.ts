@@ -4,7 +4,7 @@ import { Diagnostic } from './diagnostic.js';
 import { baseOf, constantNameOf } from './sqlstate-bases.js';
 import { SQLSTATES } from './sqlstate.js';
 
-/** The class of an error of the server. */
+/** The class of a server error. */
 export type DatabaseErrorClass = new (message: string, options?: ErrorOptions) => DatabaseError;
 
 /** The name of a class in conditions.ts. */
@@ -15,13 +15,13 @@ for (const name in SQLSTATES) bySqlstate.set(SQLSTATES[name as Condition], name 
 let byConstantName: ReadonlyMap<string, Condition> | undefined;
 const made = new Map<Condition, DatabaseErrorClass>();
 
-/** The class with this name. It is made when it is first asked for: few programs meet many of them. */
+/** Returns the class with this name. It is created at the first request, since few programs need many of them. */
 export function conditionClass(name: Condition): DatabaseErrorClass {
   let found = made.get(name);
   if (found === undefined) {
     const sqlstate = SQLSTATES[name];
     const base = baseOf(sqlstate);
-    // A class takes the name of the property that it is the value of.
+    // A class expression takes the name of its property.
     const holder = {
       [name]: class extends base {
         static override readonly sqlstate = sqlstate;
@@ -35,8 +35,8 @@ export function conditionClass(name: Condition): DatabaseErrorClass {
 }
 
 /**
- * The class for an SQLSTATE (`'23505'`) or its constant name (`'UNIQUE_VIOLATION'`), in upper or lower case. Raises a
- * `RangeError` if there is none (Psycopg: `errors.lookup`).
+ * Returns the error class for an SQLSTATE (`'23505'`) or its constant name (`'UNIQUE_VIOLATION'`), in upper or lower case
+ * (Psycopg: `errors.lookup`). Raises `RangeError` for an unknown one.
  */
 export function lookup(sqlstateOrConstantName: string): DatabaseErrorClass {
   const key = sqlstateOrConstantName.toUpperCase();
@@ -54,7 +54,7 @@ function withName(advice: string, primary: string, names: readonly string[] | nu
   return number === undefined ? advice : advice.replaceAll('%s', names![Number(number) - 1] ?? '%s');
 }
 
-/** The error that an `ErrorResponse` with these fields, by the protocol's letter, stands for. */
+/** Makes the error for an `ErrorResponse`; `fields` are keyed by the protocol's letters. */
 export function errorFromResponse(
   fields: ReadonlyMap<string, string>,
   query: string | null = null,

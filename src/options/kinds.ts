@@ -49,7 +49,7 @@ export function expected(name: string, what: string, got: unknown): errors.Progr
   return new errors.ProgrammingError(`expected \`${name}\` to be ${what}, got ${shown}`);
 }
 
-/** What a value is, for a message. A string is not shown: where it should not be, it may have a password in it. */
+/** Describes a value in a message. A string is not shown, since a misplaced one may contain a password. */
 export function describeKind(value: unknown): string {
   if (typeof value === 'number' || typeof value === 'boolean' || value === null) return String(value);
   if (value === undefined) return 'undefined';
@@ -59,7 +59,7 @@ export function describeKind(value: unknown): string {
   return typeof constructor === 'function' && constructor !== Object ? constructor.name : 'an object';
 }
 
-/** Whether a call that waits can be ended by it: an `AbortSignal`, of whatever origin, but not its controller. */
+/** Whether a value is an `AbortSignal`, of any realm; its controller is not. */
 export function isAbortSignal(value: unknown): value is AbortSignal {
   return (
     typeof value === 'object' &&

@@ -21,67 +21,66 @@ import type { AsyncConnectionPool, PoolTransactionOptions, ReadyOptions } from '
 import type { ConnectOptionsSource } from './connection-source.js';
 import type { PoolStrategy } from './resources.js';
 
-/** Options of a pool, by psycopg_pool's names in camelCase; all durations are in seconds. */
+/** Options of a pool, by psycopg_pool's names in camelCase. All durations are in seconds. */
 export interface PoolOptions<R = TupleRow> {
-  /** How many connections are kept open. @default 4 */
+  /** The number of connections that the pool keeps open. @default 4 */
   minSize?: number | undefined;
-  /** How many connections are opened at most. @default minSize */
+  /** The maximum number of connections. @default minSize */
   maxSize?: number | undefined;
   /** Whether the pool starts connecting at once, in the background. @default true */
   open?: boolean | undefined;
-  /** The options that connections are made with, or a function that gives them anew for each connection (psycopg_pool: `kwargs`). */
+  /** The options of new connections, or a function that provides them for each one (psycopg_pool: `kwargs`). */
   connectOptions?: ConnectOptionsSource<R> | undefined;
-  /** The class of its connections, a subclass of `AsyncConnection`. */
+  /** The class of the connections: `AsyncConnection` or a subclass. @default AsyncConnection */
   connectionClass?: typeof AsyncConnection<R> | undefined;
   /** The pool's name in messages. @default pool-1, pool-2 … */
   name?: string | undefined;
-  /**
-   * Prepares a connection after it was made, within as long as each of its hosts has to answer (`connect_timeout`). It has to leave it
-   * without a transaction.
-   */
+  /** Prepares a new connection, within `connect_timeout` seconds for each of its hosts. It must not leave a transaction open. */
   configure?: ((connection: AsyncConnection<R>) => Promise<void> | void) | undefined;
   /**
-   * Tells, by throwing, that a connection is not to be lent out. It is not called within half a second after the connection was made,
-   * came back or was checked, however long ago its last statement was by then. A transaction that it leaves open is rolled back.
+   * Checks a connection before it is lent; throwing discards the connection. It is not called within half a second after the
+   * connection was made, returned or checked, however long ago its last statement was. A transaction that it leaves open is
+   * rolled back.
    */
   check?: ((connection: AsyncConnection<R>) => Promise<void> | void) | undefined;
   /**
-   * How long `check`, `reset` or `pool.check()` may wait for a connection before it counts as lost; 0 or Infinity: for ever.
+   * Seconds that `check`, `reset` or `pool.check()` may take before the connection counts as lost; 0 or Infinity: no limit.
    * @default 5
    */
   checkTimeout?: number | undefined;
-  /** Cleans a connection up after it came back. It has to leave it without a transaction. */
+  /** Resets a returned connection. It must not leave a transaction open. */
   reset?: ((connection: AsyncConnection<R>) => Promise<void> | void) | undefined;
-  /** Whether `close()` of a connection gives it back instead; an `AsyncNullConnectionPool` ignores it. @default false */
+  /** Whether `close()` of a connection returns it to the pool; an `AsyncNullConnectionPool` ignores it. @default false */
   closeReturns?: boolean | undefined;
-  /** How long to wait for a connection. @default 30 */
+  /** Seconds to wait for a connection. @default 30 */
   timeout?: number | undefined;
-  /** How many requests may wait for a connection at most; 0: no limit. @default 0 */
+  /** The maximum number of waiting requests; 0: no limit. @default 0 */
   maxWaiting?: number | undefined;
-  /** How long a connection lives, less up to 10 % at random; 0 or Infinity: for ever. @default 3600 */
+  /** The maximum age of a connection in seconds, reduced by up to 10 % at random; 0 or Infinity: no limit. @default 3600 */
   maxLifetime?: number | undefined;
-  /** How long a connection above `minSize` may be idle; 0 or Infinity: for ever. @default 600 */
+  /** The maximum idle time of a connection above `minSize`, in seconds; 0 or Infinity: no limit. @default 600 */
   maxIdle?: number | undefined;
   /**
-   * How long connecting to a server that does not answer is retried before `reconnectFailed` is called: after 1, 2, 4 … seconds, and
-   * each second while a request waits for a connection. 0: one attempt is made, and waiting requests are refused with a `PoolTimeout`
-   * whose `cause` says why.
+   * Seconds for which connecting to an unreachable server is retried before `reconnectFailed` is called. Attempts follow after 1,
+   * 2, 4 … seconds, and every second while a request waits. With 0, one attempt is made, and waiting requests reject with a
+   * `PoolTimeout` whose `cause` is the connection error.
    * @default 300
    */
   reconnectTimeout?: number | undefined;
   /**
-   * Called when `reconnectTimeout` is over, once until the server answers. The pool tries again as soon as a connection is asked for.
+   * Called once when `reconnectTimeout` has passed, until the server answers again. The pool's next attempt follows the next
+   * request.
    */
   reconnectFailed?: ((pool: AsyncConnectionPool<R>) => void | Promise<void>) | undefined;
-  /** How many connections are made at once. @default 3 */
+  /** The maximum number of concurrent attempts to connect. @default 3 */
   numWorkers?: number | undefined;
-  /** Let the process end although idle connections are open. @default false */
+  /** Whether the process may exit while connections are idle. @default false */
   allowExitOnIdle?: boolean | undefined;
   /**
-   * How long a connection may be lent out before there is a process warning (code `USINGPG_LEAK`) with the stack of the call that
-   * took it, once; 0 or Infinity: without limit, at no cost. The connection of a `Listener` is exempt. When a reported connection comes
-   * back, `usingpg:leak-returned` is published. A timeout then also says where the lent connections were taken, and which of them the
-   * waiting task holds itself.
+   * Seconds after which a checkout causes a process warning (code `USINGPG_LEAK`), once, with the stack of the call that took the
+   * connection; 0 or Infinity: off, at no cost. The connection of a `Listener` is exempt. When a reported connection is returned,
+   * `usingpg:leak-returned` is published. A timeout then also reports where the checked-out connections were taken, and which of
+   * them the waiting task holds itself.
    * @default 0
    */
   leakThreshold?: number | undefined;
@@ -89,7 +88,7 @@ export interface PoolOptions<R = TupleRow> {
 
 type Defined<T> = { [K in keyof T]-?: Exclude<T[K], undefined> };
 
-/** The options with their defaults in place. */
+/** The options with their defaults. */
 export type ResolvedPoolOptions<R> = Defined<
   Omit<PoolOptions<R>, 'configure' | 'check' | 'reset' | 'reconnectFailed' | 'connectionClass'>
 > &
@@ -173,8 +172,8 @@ export const CHECK = new KnownOptions<{ signal: AbortSignal }>('pool.check(optio
 let pools = 0;
 
 /**
- * Completes the sizes of a pool; a `maxSize` of Infinity is none. Raises `ProgrammingError` for sizes that a pool of this strategy can't
- * have.
+ * Completes a pool's sizes; a `maxSize` of Infinity means no limit. Raises `ProgrammingError` for sizes that a pool of this
+ * strategy cannot have.
  */
 export function resolveSizes(
   strategy: PoolStrategy,
@@ -209,7 +208,7 @@ function nullSizes(minSize = 0, maxSize = 0) {
   return { minSize, maxSize: maxSize === 0 ? Infinity : maxSize };
 }
 
-/** Completes the options. Raises `ProgrammingError` for one that is unknown or has a value it can't have. */
+/** Completes the options. Raises `ProgrammingError` for an unknown option or an invalid value. */
 export function resolvePoolOptions<R>(
   options: PoolOptions<R>,
   strategy: PoolStrategy,
@@ -226,7 +225,7 @@ export function resolvePoolOptions<R>(
     name: options.name ?? `pool-${String(++pools)}`,
     ...resolveSizes(strategy, options.minSize, options.maxSize),
   };
-  // A pool that closes what comes back can't use a connection that its user has closed.
+  // A pool that keeps no connections cannot use one that its borrower closed.
   if (!strategy.keepsReturned) resolved.closeReturns = false;
   return resolved;
 }

@@ -33,7 +33,7 @@ export const time: Codec = {
   binaryToText: readTime,
 };
 
-/** The server takes offsets of less than 16 hours, of which it counts the seconds west of UTC. */
+/** The server accepts offsets below 16 hours. The binary format has seconds west of UTC. */
 const MOST_OFFSET = 16 * 3600;
 
 const readTimetz = fixed('timetz', 12, (bytes, start) => {

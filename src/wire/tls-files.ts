@@ -5,16 +5,16 @@ import type { TlsSettings } from '../conninfo/index.js';
 import * as errors from '../errors/index.js';
 import { node } from '../node-modules.js';
 
-/** What TLS is begun with. */
+/** The TLS context and policy for a connection. */
 export interface TlsCredentials {
   readonly context: SecureContext;
-  /** Whether the server's certificate has to be signed by somebody known. */
+  /** Whether a known authority must have signed the server's certificate. */
   readonly verify: boolean;
 }
 
 /**
- * Reads the files that TLS is set up with. As in libpq, a root certificate that is there is used whatever `sslmode` says, and a
- * client certificate is sent if there is one. Raises `OperationalError` for a file that can't be used.
+ * Reads the certificate and key files of the TLS settings. As in libpq, a root certificate file that exists is used whatever
+ * `sslmode` says, and a client certificate is sent if the file exists. Raises `OperationalError` for an unusable file.
  */
 export async function loadCredentials(settings: TlsSettings): Promise<TlsCredentials> {
   const roots = await rootCertificates(settings);
@@ -41,7 +41,7 @@ export async function loadCredentials(settings: TlsSettings): Promise<TlsCredent
   }
 }
 
-/** `~/.postgresql`, or what Windows has instead. */
+/** The path of a file in `~/.postgresql`, or in its counterpart on Windows. */
 function defaultFile(name: string): string {
   return process.platform === 'win32'
     ? join(process.env['APPDATA'] ?? node.os.homedir(), 'postgresql', name)
@@ -90,7 +90,7 @@ async function revocations({ crl, crlDirectory }: TlsSettings): Promise<string[]
   return lists;
 }
 
-/** The files of a directory made for OpenSSL: their names are hashes, with `.r` and a number. */
+/** The files of a directory prepared for OpenSSL, which are named by a hash, `.r` and a number. */
 async function listsIn(directory: string): Promise<string[]> {
   let names: string[];
   try {
@@ -114,7 +114,7 @@ function certPath(settings: TlsSettings): string {
 async function clientCertificate(settings: TlsSettings): Promise<{ cert: string; key: string } | null> {
   const path = certPath(settings);
   const cert = await readIfThere(path, 'certificate file');
-  // As in libpq, even one that is named need not exist.
+  // As in libpq, a file that sslcert names need not exist.
   if (cert === null) return null;
   const chain = blocks(cert, 'CERTIFICATE');
   if (chain.length === 0) {
@@ -129,7 +129,7 @@ async function clientCertificate(settings: TlsSettings): Promise<{ cert: string;
   return { cert, key: decrypted(key, keyPath, settings.password) };
 }
 
-/** Refuses a key that others could have read. */
+/** Raises `OperationalError` if the key file's permissions let other users read it. */
 async function checkKeyFile(path: string, cert: string): Promise<void> {
   const stats = await node.fs.stat(path).catch((cause: unknown) => {
     throw isMissing(cause)
@@ -142,7 +142,7 @@ async function checkKeyFile(path: string, cert: string): Promise<void> {
     throw new errors.OperationalError(`private key file "${path}" is not a regular file`);
   }
   if (process.platform === 'win32') return;
-  // That of root may be readable for a group, which is how a system shares one.
+  // A key that belongs to root may be readable by its group, since systems share keys that way.
   const forbidden = stats.uid === 0 ? 0o037 : 0o077;
   if ((stats.mode & forbidden) !== 0) {
     throw new errors.OperationalError(
@@ -152,7 +152,7 @@ async function checkKeyFile(path: string, cert: string): Promise<void> {
   }
 }
 
-/** The key in PEM, which may be in DER, and encrypted, in its file. */
+/** Returns the key as unencrypted PEM. The file may contain PEM or DER, and may be encrypted. */
 function decrypted(key: Buffer, path: string, password: string | null): string {
   const passphrase = password ?? '';
   let object: KeyObject | null = null;

@@ -109,8 +109,8 @@ describe('a URI', () => {
   });
 });
 
-describe('parameters beside the string', () => {
-  it('change and complete it, and count for nothing if null or undefined', () => {
+describe('parameters in addition to the string', () => {
+  it('override and complete it, and are ignored if null or undefined', () => {
     expect(conninfoToDict('host=a user=u', { host: 'b', port: 5433, dbname: undefined, user: null })).toEqual(
       {
         host: 'b',
@@ -168,7 +168,7 @@ describe('makeConninfo', () => {
   });
 });
 
-it('no message about a malformed string has the password in it', () => {
+it('no message about a malformed string contains the password', () => {
   for (const malformed of [
     'host=h password=hunter2 nonsense=1',
     "password='hunter2",

@@ -96,7 +96,7 @@ test(
       module: 'NodeNext',
       strict: true,
       exactOptionalPropertyTypes: true,
-      // The declarations of the package are compiled, too.
+      // The package's declarations are compiled, too.
       skipLibCheck: false,
       types: ['node'],
       typeRoots: [join(root, 'node_modules/@types')],
@@ -301,7 +301,7 @@ test(
   },
 );
 
-test('classes have the names that they are exported by', { timeout: 2 * MINUTE }, async () => {
+test('classes have the names of their exports', { timeout: 2 * MINUTE }, async () => {
   const project = await install('classes', { type: 'module' });
   await writeFile(
     join(project, 'index.js'),
@@ -364,7 +364,7 @@ test('the package stays within 1,000 kB packed, of which two thirds are there fo
   expect(packed.unpackedSize).toBeLessThanOrEqual(3_900_000);
 });
 
-/** What the JavaScript projects do, in syntax that Node 20 has. */
+/** The program of the JavaScript projects, in the syntax of Node 20. */
 const USE = `const pool = new AsyncConnectionPool(process.env.DSN, { minSize: 1, open: false });
 await pool.open({ wait: true });
 const row = await pool.withConnection(async (conn) => {

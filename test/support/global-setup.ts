@@ -4,11 +4,11 @@ import { packedPlace } from './packed.js';
 import { startServer } from './server.js';
 
 declare module 'vitest' {
-  // The name of vitest's own interface, which this adds to.
+  // Extends vitest's interface of this name.
   export interface ProvidedContext {
     /** The connection string of the run's server, as its superuser. */
     dsn: string;
-    /** The directory of the server's unix socket, if it was started here. */
+    /** The directory of the server's Unix socket, if the run has started it. */
     socketDirectory: string | null;
   }
 }
