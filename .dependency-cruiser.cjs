@@ -43,10 +43,10 @@ module.exports = {
     },
     {
       name: 'leaves-are-leaves',
-      comment: 'Errors, diagnostics, lists and waiting stand alone; conninfo needs errors only.',
+      comment: 'Errors, diagnostics, lists and waiting need each other at most; conninfo needs errors only.',
       severity: 'error',
       from: { path: '^src/(errors|diagnostics|conninfo|inspect|linked-list|waiting|iteration)' },
-      to: { path: '^src/', pathNot: '^src/(errors/|conninfo/|waiting)' },
+      to: { path: '^src/', pathNot: '^src/(errors/|conninfo/|waiting|inspect)' },
     },
     {
       name: 'resource-pool-knows-no-sql',

@@ -1,3 +1,4 @@
+import { keepStack } from './errors/callers-stack.js';
 import { waitFor } from './waiting.js';
 
 /**
@@ -29,7 +30,7 @@ export class Iteration<T> {
       return step;
     } catch (error) {
       this.#isOver = true;
-      throw error;
+      throw keepStack(error);
     }
   }
 
@@ -53,7 +54,7 @@ export class Iteration<T> {
       return result;
     } catch (error) {
       this.#isOver = true;
-      throw error;
+      throw keepStack(error);
     }
   }
 

@@ -1,5 +1,6 @@
 import type { Notify } from './connection/notifies.js';
 import { channels as diagnostics, type GapMessage } from './diagnostics.js';
+import { callSite, continuedStack } from './errors/callers-stack.js';
 import * as errors from './errors/index.js';
 import { quoteIdentifier } from './query/identifier.js';
 import { onAbort, pause, waitFor } from './waiting.js';
@@ -116,7 +117,10 @@ export class Listener implements AsyncIterable<ListenerEvent>, AsyncDisposable {
    */
   listen(): Promise<void> {
     if (this.#listening === null) {
-      this.#listening = this.#begin();
+      const call = callSite(Listener.prototype, 'listen');
+      this.#listening = this.#begin().catch((error: unknown) => {
+        throw continuedStack(error, call);
+      });
       // A caller that does not await it gets the error in the loop.
       this.#listening.catch(() => undefined);
     }
@@ -147,6 +151,8 @@ export class Listener implements AsyncIterable<ListenerEvent>, AsyncDisposable {
           });
         }
       }
+    } catch (error) {
+      throw continuedStack(error);
     } finally {
       this.#looping = false;
       await this.close();

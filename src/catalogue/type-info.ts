@@ -5,6 +5,7 @@ import { runApart } from '../connection/apart.js';
 import { AsyncConnection, type WaitOptions } from '../connection/connection.js';
 import { CORE } from '../connection/connection-core.js';
 import { rowDecoders } from '../cursor/decoders.js';
+import { callersStack } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
 import { dictRow } from '../rows.js';
 
@@ -140,7 +141,7 @@ export async function fetchType<Row extends TypeRow>(
     return (result?.rows[0] as Row | undefined) ?? null;
   } catch (error) {
     if (error instanceof errors.conditionClass('UndefinedObject')) return null;
-    throw error;
+    throw callersStack(error);
   }
 }
 

@@ -64,9 +64,10 @@ async function finishCheckout(core: ConnectionCore): Promise<CheckoutEnd> {
     const hadFailed = session.transactionStatus === TransactionStatus.INERROR;
     if (!session.quiet) {
       await session.abandonAll(
-        new errors.InterfaceError(
-          'the connection was returned to its pool while the statement was waiting or running',
-        ),
+        () =>
+          new errors.InterfaceError(
+            'the connection was returned to its pool while the statement was waiting or running',
+          ),
       );
     }
     // What was in flight may have been a write that is done, or the COMMIT.

@@ -1,6 +1,6 @@
 import { adapters as globalAdapters } from '../types/adapters.js';
 import type { AdaptersMap } from '../types/adapters-map.js';
-import { resolveConninfo, type ConninfoParams } from '../conninfo/index.js';
+import { resolveConninfo, type ConninfoParams, type ResolvedConninfo } from '../conninfo/index.js';
 import { AsyncCursor } from '../cursor/cursor.js';
 import type {
   CursorOptions,
@@ -14,11 +14,13 @@ import {
   type NamedCursorOptions,
   type ServerCursorOptions,
 } from '../cursor/server-cursor.js';
+import { callersStack } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
 import { INSPECT } from '../inspect.js';
 import type { Query } from '../query/binding.js';
 import type { Params } from '../query/placeholders.js';
 import { tupleRow, type RowFactory, type TupleRow } from '../rows.js';
+import type { Session } from '../session/session.js';
 import type { TransactionStatus } from '../session/status.js';
 import { BatchRun } from './batch-run.js';
 import { cancelWithin } from './cancel-safe.js';
@@ -132,10 +134,8 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     options: ConnectOptions<R> = {},
   ): Promise<AsyncConnection<R>> {
     checkConnectOptions(options);
-    const { signal } = options;
-    signal?.throwIfAborted();
-    const resolved = await resolveConninfo(conninfo);
-    const session = await openSession(resolved, signal, options[POOL_NAME]);
+    options.signal?.throwIfAborted();
+    const { resolved, session } = await opened(conninfo, options);
     return new this<R>({
       session,
       params: chosenParams(resolved, session.address),
@@ -287,14 +287,14 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * and the call rejects with the reason if the server has rolled back, resolves if it had committed already, and raises
    * `TransactionOutcomeUnknown` if the server does not say, within a few seconds.
    */
-  commit(options: WaitOptions = {}): Promise<void> {
+  async commit(options: WaitOptions = {}): Promise<void> {
+    this.#checkNoBlock('commit');
+    this.#twoPhase?.checkNone('commit');
     try {
-      this.#checkNoBlock('commit');
-      this.#twoPhase?.checkNone('commit');
+      await commit(this[CORE], { signal: options.signal });
     } catch (error) {
-      return Promise.reject(error);
+      throw callersStack(error);
     }
-    return commit(this[CORE], { signal: options.signal });
   }
 
   /** Rolls back the open transaction, if there is one. A ROLLBACK that runs is not undone by an abort: then it resolves. */
@@ -302,7 +302,11 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     this.#checkNoBlock('rollback');
     this.#twoPhase?.checkNone('rollback');
     const core = this[CORE];
-    await core.command('ROLLBACK', { onlyIf: 'in transaction', signal: options.signal });
+    try {
+      await core.command('ROLLBACK', { onlyIf: 'in transaction', signal: options.signal });
+    } catch (error) {
+      throw callersStack(error);
+    }
     core.record.takeRefusedCommit();
     BatchRun.undo(core, null);
   }
@@ -533,7 +537,11 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     core.check();
     if (core.session.closed) return;
     this.#twoPhase?.checkNotPrepared('cancelSafe');
-    await cancelWithin(core.session, options.timeout, options.signal);
+    try {
+      await cancelWithin(core.session, options.timeout, options.signal);
+    } catch (error) {
+      throw callersStack(error);
+    }
   }
 
   // --- the end
@@ -599,10 +607,27 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   ): Promise<void> {
     checkSetting(name, value);
     const core = this[CORE];
-    await core.inTurn((status: TransactionStatus) => {
-      checkIdle(name, status, core);
-      core.settings[name] = value;
-    }, signal);
+    try {
+      await core.inTurn((status: TransactionStatus) => {
+        checkIdle(name, status, core);
+        core.settings[name] = value;
+      }, signal);
+    } catch (error) {
+      throw callersStack(error);
+    }
+  }
+}
+
+async function opened(
+  conninfo: string | ConninfoParams | undefined,
+  options: Pick<ConnectOptions, 'signal' | typeof POOL_NAME>,
+): Promise<{ resolved: ResolvedConninfo; session: Session }> {
+  try {
+    const resolved = await resolveConninfo(conninfo);
+    return { resolved, session: await openSession(resolved, options.signal, options[POOL_NAME]) };
+  } catch (error) {
+    // What a pool's own attempt fails with has its caller where a connection is asked for.
+    throw options[POOL_NAME] === undefined ? callersStack(error) : error;
   }
 }
 

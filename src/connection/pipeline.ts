@@ -1,3 +1,4 @@
+import { callersStack, keepStack } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
 import { CORE, type HasCore } from './connection-core.js';
 import type { PipelineState } from './pipeline-state.js';
@@ -38,7 +39,11 @@ export class AsyncPipeline implements AsyncDisposable {
   /** Ends what has been sent so far, and waits for its answers. Rejects with the first error that has not been reported to a caller. */
   async sync(options: PipelineOptions = {}): Promise<void> {
     if (this.#left) throw new errors.ProgrammingError('the pipeline has been left');
-    await this.#state.sync(options.signal);
+    try {
+      await this.#state.sync(options.signal);
+    } catch (error) {
+      throw callersStack(error);
+    }
   }
 
   /** Leaving the scope does what `sync()` does. Nested pipelines go on. */
@@ -50,7 +55,11 @@ export class AsyncPipeline implements AsyncDisposable {
   async leave(signal?: AbortSignal): Promise<void> {
     if (this.#left) return;
     this.#left = true;
-    await this.#state.leave(signal);
+    try {
+      await this.#state.leave(signal);
+    } catch (error) {
+      throw callersStack(error);
+    }
   }
 }
 
@@ -66,6 +75,7 @@ export async function runInPipeline<T>(
   try {
     result = await fn(pipeline);
   } catch (error) {
+    keepStack(error);
     await pipeline[Symbol.asyncDispose]().catch(() => undefined);
     throw error;
   }

@@ -1,3 +1,4 @@
+import { callersStack } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
 import { INSPECT } from '../inspect.js';
 import type { ExclusiveLock } from '../session/queue.js';
@@ -141,7 +142,7 @@ export class AsyncTransaction implements AsyncDisposable {
     } catch (error) {
       // As in Psycopg, a savepoint that could not be made stays on the stack: the transaction can't be used for more.
       if (this.#block.state !== 'could not be opened') this.#close('rolled back');
-      throw error;
+      throw callersStack(error);
     }
   }
 
@@ -245,7 +246,11 @@ export class AsyncTransaction implements AsyncDisposable {
     this.#checkOrder(action);
     this.#block.state = 'ending';
     this.#ending = this.#settle(action, signal);
-    await this.#ending;
+    try {
+      await this.#ending;
+    } catch (error) {
+      throw callersStack(error);
+    }
   }
 
   /** Ends the block, whose state is what the server has answered. */

@@ -1,10 +1,13 @@
 import { Readable, Writable } from 'node:stream';
+import { continuedStack, type CallSite } from '../errors/callers-stack.js';
 
 /** How much a stream holds before it asks to wait, in bytes. */
 const HIGH_WATER = 65_536;
 
 /** A COPY as its streams see it. */
 export interface StreamedCopy {
+  /** The call that has made the stream, which no one who gets its 'error' has awaited. */
+  readonly call: CallSite | null;
   write(data: string | Uint8Array): Promise<void>;
   finish(): Promise<void>;
   read(): Promise<Buffer>;
@@ -93,6 +96,6 @@ function end(stream: Readable | Writable, copy: StreamedCopy, error: unknown): v
  * a listener ends the process. The reason of a cancellation is for who does listen, as pipeline() does.
  */
 function toldOf(error: unknown, copy: StreamedCopy, stream: Readable | Writable): Error | null {
-  if (!copy.wasLeft()) return error as Error;
-  return copy.isCancellation(error) && stream.listenerCount('error') > 0 ? (error as Error) : null;
+  const isTold = !copy.wasLeft() || (copy.isCancellation(error) && stream.listenerCount('error') > 0);
+  return isTold ? (continuedStack(error, copy.call) as Error) : null;
 }

@@ -1,4 +1,5 @@
 import { describeField, type Column, type KnownTypes } from '../column.js';
+import { keepStack } from '../errors/callers-stack.js';
 import { dictRow, tupleRow, type RowFactory, type RowSource } from '../rows.js';
 import { affectedRows } from '../session/command-tag.js';
 import type { StatementResult } from '../session/statement.js';
@@ -6,6 +7,14 @@ import { ObjectDecoder } from '../wire/row-decoder.js';
 
 /** What makes a row of one that is as it should be. */
 export const rowAsItIs = (row: unknown): never => row as never;
+
+function made<R>(factory: RowFactory<R>, source: RowSource): ReturnType<RowFactory<R>> {
+  try {
+    return factory(source);
+  } catch (error) {
+    throw keepStack(error);
+  }
+}
 
 /** One result of a cursor, with its columns described when they are asked for. */
 export class CursorResult {
@@ -34,11 +43,11 @@ export class CursorResult {
     const { decoder } = this.#result;
     if (decoder instanceof ObjectDecoder) {
       if ((factory as unknown) === dictRow) return rowAsItIs;
-      const make = factory(source);
+      const make = made(factory, source);
       return (row) => make(decoder.valuesOf(row as Record<string, unknown>));
     }
     if ((factory as unknown) === tupleRow) return rowAsItIs;
-    return factory(source) as (row: unknown) => R;
+    return made(factory, source) as (row: unknown) => R;
   }
 
   /** Whether the rows of `other` were made by what made these. */

@@ -1,5 +1,6 @@
 import type { AsyncConnection } from '../connection/connection.js';
 import { CORE, type ConnectionCore } from '../connection/connection-core.js';
+import { callersStack } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
 import type { Query } from '../query/binding.js';
 import { quoteIdentifier } from '../query/identifier.js';
@@ -297,7 +298,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
       await this.#closeOnServer((request) => this.#core.run(request));
     } catch (error) {
       // With the connection, the cursor is gone.
-      if (!session.closed && !this.#core.returned) throw error;
+      if (!session.closed && !this.#core.returned) throw callersStack(error);
     }
   }
 

@@ -23,17 +23,15 @@ export interface ErrorPool {
   readonly waiting: number;
 }
 
-/** The property under which an error has the query to be shown instead of one that the client has put values into. */
-export const SHOWN_QUERY = Symbol.for('usingpg.shownQuery');
-
-/**
- * Notes where an error of this library arose, unless it knows already, and the query to be shown of it if the one that was sent
- * has values in it.
- */
-export function locate(error: unknown, connection: ErrorConnection, shownQuery: string | null = null): void {
+/** Notes where an error of this library arose, unless it knows already. */
+export function locate(error: unknown, connection: ErrorConnection): void {
   if (typeof error !== 'object' || error === null || !('connection' in error)) return;
-  if (error.connection === null) setHidden(error, 'connection', connection);
-  if (shownQuery !== null) setHidden(error, SHOWN_QUERY, shownQuery);
+  if (error.connection === null) setShown(error, 'connection', connection);
+}
+
+/** Sets what printing the object shows, and what loggers copy, unless there is nothing: null. */
+export function setShown(target: object, name: PropertyKey, value: unknown): void {
+  Object.defineProperty(target, name, { value, enumerable: value !== null, configurable: true });
 }
 
 /** Sets what printing the object does not show. */

@@ -1,7 +1,9 @@
 import { adviceFor } from './advice.js';
 import { brand, type DatabaseError, type ErrorOptions } from './base.js';
+import { reportInStack } from './callers-stack.js';
 import { Diagnostic } from './diagnostic.js';
 import { baseOf, constantNameOf } from './sqlstate-bases.js';
+import { ADVICE_LABEL } from './server-report.js';
 import { SQLSTATES } from './sqlstate.js';
 
 /** The class of an error of the server. */
@@ -48,21 +50,27 @@ export function lookup(sqlstateOrConstantName: string): DatabaseErrorClass {
   return conditionClass(name);
 }
 
-/** The error that an `ErrorResponse` with these fields, by the protocol's letter, stands for. */
+/**
+ * The error that an `ErrorResponse` with these fields, by the protocol's letter, stands for. `position` gives the server's position in
+ * `query`, where that is not the text that was sent.
+ */
 export function errorFromResponse(
   fields: ReadonlyMap<string, string>,
   query: string | null = null,
+  position?: (sent: number) => number | null,
 ): DatabaseError {
   const sqlstate = fields.get('C') ?? '';
   const name = bySqlstate.get(sqlstate);
   const errorClass = name === undefined ? baseOf(sqlstate) : conditionClass(name);
   const primary = fields.get('M') ?? 'the server reported an error without a message';
-  let message = primary;
-  const detail = fields.get('D');
-  const hint = fields.get('H');
-  if (detail !== undefined) message += `\nDETAIL:  ${detail}`;
-  if (hint !== undefined) message += `\nHINT:  ${hint}`;
   const advice = adviceFor(sqlstate, primary, query);
-  if (advice !== null) message += `\nADVICE:  ${advice}`;
-  return new errorClass(message, { diag: new Diagnostic(fields), query });
+  const message = advice === null ? primary : primary + ADVICE_LABEL + advice;
+  const sent = fields.get('P');
+  const error = new errorClass(message, {
+    diag: new Diagnostic(fields),
+    query,
+    position: sent === undefined ? undefined : position?.(Number(sent)),
+  });
+  reportInStack(error);
+  return error;
 }

@@ -9,6 +9,7 @@ import {
   setKeepsProcessAlive,
   type CheckoutEnd,
 } from '../connection/checkout.js';
+import { callersStack } from '../errors/callers-stack.js';
 import { NOT_ENDED, tracers, type CheckoutMessage } from '../diagnostics.js';
 import { systemClock } from '../waiting.js';
 import { AbandonedCheckouts, type Abandonable } from './abandoned-checkouts.js';
@@ -134,7 +135,11 @@ export class Checkouts<R> {
     const checkout = new ConnectionCheckout(this, origin, this.#leaks.isOn ? this.#leaks.held : NONE);
     const acquired = this.#pool.acquire({ timeout, signal }, checkout);
     if (message !== null) message.waited = acquired instanceof Promise;
-    if (acquired instanceof Promise) await acquired;
+    try {
+      if (acquired instanceof Promise) await acquired;
+    } catch (error) {
+      throw callersStack(error);
+    }
     try {
       const connection = this.#giveOut(checkout, options[MAY_LAST] === true);
       if (message !== null) message.backendPid = checkout.backendPid;

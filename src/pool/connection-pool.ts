@@ -1,6 +1,7 @@
 import type { AsyncConnection, WaitOptions } from '../connection/connection.js';
 import { runOnLent } from '../connection/checkout.js';
 import type { AsyncTransaction } from '../connection/transaction.js';
+import { callersStack } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
 import { INSPECT, type Inspect } from '../inspect.js';
 import type { Query } from '../query/binding.js';
@@ -210,7 +211,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
       await this.#pool.waitReady(timeout, signal);
     } catch (error) {
       if (error instanceof errors.PoolTimeout) await this.close();
-      throw error;
+      throw callersStack(error);
     }
   }
 
@@ -434,10 +435,14 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    */
   async check(options: WaitOptions = {}): Promise<void> {
     checkSignal(options.signal);
-    await this.#pool.checkIdle(
-      (connection) => AsyncConnectionPool.checkConnection(connection),
-      options.signal,
-    );
+    try {
+      await this.#pool.checkIdle(
+        (connection) => AsyncConnectionPool.checkConnection(connection),
+        options.signal,
+      );
+    } catch (error) {
+      throw callersStack(error);
+    }
   }
 
   /** Replaces all connections: the idle ones now, those lent out when they come back. */

@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import pLimit from 'p-limit';
+import { continuedStack } from '../errors/callers-stack.js';
 import { Iteration } from '../iteration.js';
 import { onAbort } from '../waiting.js';
 import { checkSignal, checkWhole } from './options.js';
@@ -64,6 +65,6 @@ export async function boundedMap<I, O>(
     off?.();
   }
   const failed = failure as { readonly error: unknown } | null;
-  if (failed !== null) throw failed.error;
+  if (failed !== null) throw continuedStack(failed.error);
   return results;
 }

@@ -1,5 +1,4 @@
 import { locate } from '../errors/location.js';
-import { shownQuery } from './query-trace.js';
 import type { StatementEntry } from './queue.js';
 import type { StatementResult } from './statement.js';
 import type { Transport } from './transport.js';
@@ -44,7 +43,7 @@ export class Outcomes {
     if (isAbandoned) {
       entry.reject(entry.abandoned!.reason);
     } else if (error !== null) {
-      locate(error, this.#transport.location, shownQuery(entry.request));
+      locate(error, this.#transport.location);
       entry.reject(error);
     } else {
       entry.resolve(results);

@@ -6,7 +6,7 @@ import {
   type QueryMessage,
 } from '../diagnostics.js';
 import { affectedRows } from './command-tag.js';
-import type { StatementRequest, StatementResult } from './statement.js';
+import { shownText, type StatementRequest, type StatementResult } from './statement.js';
 
 /** Runs a statement whose message those who watch queries get. */
 export function traceQuery(
@@ -22,7 +22,7 @@ export function traceQuery(
 
 /** The message that a statement is traced with. */
 function queryMessage(request: StatementRequest, connection: ConnectionMessage): QueryMessage {
-  const query = shownQuery(request) ?? request.text;
+  const query = shownText(request);
   return {
     query,
     operation: operationOf(query),
@@ -45,12 +45,6 @@ function completeMessage(
   const counts = results.map(({ tag }) => affectedRows(tag));
   if (exchange?.kind === 'rows') counts.push(exchange.rowsBefore);
   for (const count of counts) if (count !== null) message.rowcount = (message.rowcount ?? 0) + count;
-}
-
-/** The query to be shown, where the text that is sent has values in it; else null. */
-export function shownQuery({ shown }: StatementRequest): string | null {
-  if (shown === undefined) return null;
-  return typeof shown === 'string' ? shown : shown();
 }
 
 function kindOf({ exchange, executions, portal }: StatementRequest): QueryKind {

@@ -55,6 +55,12 @@ export interface StatementResult {
   readonly tag: string | null;
 }
 
+/** The text of a statement as it may be shown: without values, be it the client that has put them into the text. */
+export function shownText({ text, shown }: Pick<StatementRequest, 'text' | 'shown'>): string {
+  if (shown === undefined) return text;
+  return typeof shown === 'string' ? shown : shown();
+}
+
 /** Whether a statement certainly leaves the transaction as it is, so that others may be sent behind it before it is answered. */
 export function keepsTransactionStatus({ text, executions, signal }: StatementRequest): boolean {
   // Behind one that may be cancelled nothing is sent that the request could hit.
