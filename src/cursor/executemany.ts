@@ -278,7 +278,8 @@ export class Executions {
     const executions: (readonly DumpedParam[])[] = [];
     for (const { params } of batch) if (params !== null) executions.push(params);
     if (executions.length > 0) {
-      const all = core.request({ text: batch[0]!.text, executions, rows, signal, inTransaction });
+      const { text, shown } = batch[0]!;
+      const all = core.request({ text, executions, rows, shown, signal, inTransaction });
       return [{ ...all, failedAfter: arrived }];
     }
     // What certainly is one statement goes by the extended protocol, where it need not wait for the answer to the one before.

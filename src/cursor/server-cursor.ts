@@ -6,7 +6,12 @@ import type { Query } from '../query/binding.js';
 import { quoteIdentifier } from '../query/identifier.js';
 import type { Params } from '../query/placeholders.js';
 import type { TupleRow } from '../rows.js';
-import type { SentParam, StatementRequest, StatementResult } from '../session/statement.js';
+import {
+  shownText,
+  type SentParam,
+  type StatementRequest,
+  type StatementResult,
+} from '../session/statement.js';
 import type { RowDecoderSource } from '../wire/row-decoder.js';
 import { AsyncCursor } from './cursor.js';
 import { SameDecoder } from './decoders.js';
@@ -165,8 +170,10 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
   ): Promise<StatementRequest> {
     try {
       const bound = this.bind(query, params);
+      const declaration = this.#declaration();
       return this.#core.request({
-        text: `${this.#declaration()}${bound.text}`,
+        text: `${declaration}${bound.text}`,
+        shown: bound.shown === undefined ? undefined : () => `${declaration}${shownText(bound)}`,
         executions: [bound.params ?? NO_PARAMS],
         rows: null,
         prepare: false,

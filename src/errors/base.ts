@@ -111,8 +111,11 @@ function inspected(this: Error): Error {
   const { query } = this;
   if (query === null || query.length <= LONGEST_QUERY) return this;
   const value = `${query.slice(0, LONGEST_QUERY)}… (${String(query.length)} characters)`;
-  const fields = { ...Object.getOwnPropertyDescriptors(this), query: { value, enumerable: true } };
-  return Object.create(Object.getPrototypeOf(this) as object, fields) as Error;
+  return Object.create(Object.getPrototypeOf(this) as object, {
+    ...Object.getOwnPropertyDescriptors(this),
+    query: { value, enumerable: true },
+    [INSPECT]: { value: undefined },
+  }) as Error;
 }
 
 /** How many causes of causes are shown. */

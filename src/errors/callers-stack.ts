@@ -61,8 +61,8 @@ function headOf(error: LibraryError): string {
 }
 
 function replace(error: LibraryError, here: CallSite | null, state: 'begun' | 'complete' | 'kept'): void {
-  if (here === null) return;
-  const { stack } = here;
+  const stack = here?.stack;
+  if (here === null || stack === undefined) return;
   const frames = framesIn(stack, here);
   // Whoever has set `Error.prepareStackTrace` to make something else of stacks gets that.
   setStack(error, frames === null ? stack : headOf(error) + frames);

@@ -6,6 +6,7 @@ import { isSingleStatement } from '../session/statement-text.js';
 import { isComposable, partsOf, type Composable } from './composable.js';
 import {
   hasBackslashes,
+  hasLiterals,
   hasPlaceholders,
   outline,
   textWithLiterals,
@@ -53,6 +54,7 @@ export abstract class QueryBinding {
     return {
       text: plain === null ? checked(text) : text,
       params: values.length === 0 ? null : dumpAll(values, this.context, ''),
+      ...(plain === null ? shownIfLiterals(this.query) : {}),
     };
   }
 
@@ -70,7 +72,11 @@ export class ServerBinding extends QueryBinding {
   override withParams(params: Params, where: string): BoundQuery {
     this.#converted ??= convert(this.query, params, this.context);
     const values = this.#converted.values(params);
-    return { text: this.#converted.text, params: dumpAll(values, this.context, where) };
+    return {
+      text: this.#converted.text,
+      params: dumpAll(values, this.context, where),
+      ...shownIfLiterals(this.query),
+    };
   }
 }
 
@@ -93,7 +99,13 @@ export class ClientBinding extends QueryBinding {
       .map((value, i) => literal(value, this.context, `${where}$${String(i + 1)}`));
     this.#isSingle ??= isSingleStatement(this.#converted.text);
     const text = this.#converted.fill(literals, hasBackslashes(this.context), where);
-    return { text, params: null, isSingle: this.#isSingle, shown: this.#converted.text };
+    return {
+      text,
+      params: null,
+      isSingle: this.#isSingle,
+      shown: this.#converted.text,
+      ...shownIfLiterals(this.query),
+    };
   }
 }
 
@@ -119,7 +131,7 @@ export class RawBinding extends QueryBinding {
         `the query has no $${String(params.length)}, but ${String(params.length)} parameters were passed`,
       );
     }
-    return { text: this.#text, params: dumpAll(params, this.context, where) };
+    return { text: this.#text, params: dumpAll(params, this.context, where), ...shownIfLiterals(this.query) };
   }
 }
 
@@ -134,6 +146,12 @@ export function checkQuery(query: unknown): void {
   throw new errors.ProgrammingError(
     `expected the query to be a string or composed by sql, got ${query === null ? 'null' : typeof query}`,
   );
+}
+
+/** What is shown of a query that has literals of its own, which may be secrets. */
+function shownIfLiterals(query: Query): Pick<BoundQuery, 'shown'> {
+  if (typeof query === 'string' || !hasLiterals(partsOf(query))) return {};
+  return { shown: () => describeQuery(query) };
 }
 
 /** What an error message shows of a query, without the values it carries. */

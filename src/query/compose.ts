@@ -116,6 +116,11 @@ export function textWithoutValues(parts: readonly Part[], context: LiteralContex
   return text;
 }
 
+/** Whether it has values that become part of the text, however it is bound. */
+export function hasLiterals(parts: readonly Part[]): boolean {
+  return parts.some(({ kind }) => kind === 'literal');
+}
+
 /** What an error message shows of a query: its text, without values. */
 export function outline(parts: readonly Part[]): string {
   let count = 0;
