@@ -8,7 +8,7 @@ const LAYERS = [
   '^src/(query|types|rows\\.ts|column\\.ts)',
   '^src/session/',
   '^src/wire/',
-  '^src/(conninfo|errors|diagnostics|inspect|linked-list|waiting|iteration)',
+  '^src/(conninfo|errors|diagnostics|inspect|queues|waiting|iteration|sql-scanner|sql-segments)',
 ];
 
 const upward = LAYERS.slice(1).map((layer, i) => ({
@@ -43,10 +43,13 @@ module.exports = {
     },
     {
       name: 'leaves-are-leaves',
-      comment: 'Errors, diagnostics, lists and waiting need each other at most; conninfo needs errors only.',
+      comment:
+        'Errors, diagnostics, lists, waiting and the lexer of SQL need each other at most; conninfo needs errors only.',
       severity: 'error',
-      from: { path: '^src/(errors|diagnostics|conninfo|inspect|linked-list|waiting|iteration)' },
-      to: { path: '^src/', pathNot: '^src/(errors/|conninfo/|waiting|inspect)' },
+      from: {
+        path: '^src/(errors|diagnostics|conninfo|inspect|queues|waiting|iteration|sql-scanner|sql-segments)',
+      },
+      to: { path: '^src/', pathNot: '^src/(errors/|conninfo/|waiting|inspect|sql-scanner)' },
     },
     {
       name: 'resource-pool-knows-no-sql',

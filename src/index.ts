@@ -38,9 +38,9 @@ export {
   type ServerCursorFactory,
 } from './connection/connection.js';
 export { ConnectionInfo, ConnStatus } from './connection/info.js';
-export { IsolationLevel } from './connection/isolation-level.js';
+export { IsolationLevel } from './connection/transaction-settings.js';
 export { AsyncPipeline, type PipelineOptions } from './connection/pipeline.js';
-export type { NoticeHandler } from './connection/notices.js';
+export type { NoticeHandler } from './connection/handlers.js';
 export { Notify, type NotifiesOptions, type NotifyHandler } from './connection/notifies.js';
 export {
   AsyncTransaction,
@@ -60,8 +60,7 @@ export type {
   ExecuteOptions,
   StreamOptions,
 } from './cursor/options.js';
-export { AsyncRawCursor } from './cursor/raw-cursor.js';
-export { AsyncRawServerCursor } from './cursor/raw-server-cursor.js';
+export { AsyncRawCursor, AsyncRawServerCursor } from './cursor/raw-cursors.js';
 export {
   AsyncServerCursor,
   type FetchOptions,
@@ -87,6 +86,7 @@ export type {
 export { errors } from './errors/namespace.js';
 export {
   AsyncConnectionPool,
+  AsyncNullConnectionPool,
   type ExecuteResult,
   type PoolTransactionOptions,
   type ReadyOptions,
@@ -94,7 +94,6 @@ export {
 export type { ConnectOptionsSource, ConninfoSource } from './pool/connection-source.js';
 export type { CheckoutOptions } from './pool/checkouts.js';
 export { Listener, type ListenerEvent, type ListenerOptions } from './listener.js';
-export { AsyncNullConnectionPool } from './pool/null-connection-pool.js';
 export type { PoolOptions } from './pool/options.js';
 export type { RetryOptions } from './pool/retry.js';
 export type { PoolStats } from './pool/statistics.js';

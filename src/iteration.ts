@@ -1,5 +1,6 @@
-import { keepStack } from './errors/callers-stack.js';
-import { waitFor } from './waiting.js';
+import { setMaxListeners } from 'node:events';
+import { continuedStack, keepStack } from './errors/callers-stack.js';
+import { onAbort, waitFor } from './waiting.js';
 
 /**
  * One pass over what a user has given to iterate over, be it synchronous or not. The library waits for a user's source as for
@@ -69,4 +70,63 @@ async function itemOf<T>(promise: PromiseLike<unknown>): Promise<IteratorResult<
 
 function isPromise<V>(value: V | PromiseLike<V>): value is PromiseLike<V> {
   return typeof (value as PromiseLike<V> | null | undefined)?.then === 'function';
+}
+
+/**
+ * Applies `fn` to each item, at most `concurrency` at once, and takes no more items from their source than are being worked on. The
+ * results are in the items' order. The first error, or an abort of `signal`, ends it: no more is taken from the source, which is not
+ * awaited; jobs that have begun are, then the error is thrown. `fn` is given a signal that tells of either; any number of listeners may
+ * use it.
+ */
+export async function boundedMap<I, O>(
+  items: Iterable<I> | AsyncIterable<I>,
+  fn: (item: I, index: number, signal: AbortSignal) => Promise<O>,
+  concurrency: number,
+  signal: AbortSignal | undefined,
+): Promise<O[]> {
+  signal?.throwIfAborted();
+  const results: O[] = [];
+  const running = new Set<Promise<void>>();
+  const stop = new AbortController();
+  setMaxListeners(0, stop.signal);
+  let failure: { readonly error: unknown } | null = null;
+  const fail = (error: unknown): void => {
+    failure ??= { error };
+    stop.abort(error);
+  };
+  const off =
+    signal === undefined
+      ? null
+      : onAbort(signal, () => {
+          fail(signal.reason);
+        });
+  const run = async (item: I, index: number): Promise<void> => {
+    try {
+      results[index] = await fn(item, index, stop.signal);
+    } catch (error) {
+      fail(error);
+    }
+  };
+  const source = new Iteration(items, stop.signal);
+  try {
+    for (let index = 0; !stop.signal.aborted; index++) {
+      const next = source.next();
+      const { done, value } = next instanceof Promise ? await next : next;
+      if (done === true) break;
+      const job: Promise<void> = run(value, index).then(() => {
+        running.delete(job);
+      });
+      running.add(job);
+      if (running.size >= concurrency) await Promise.race(running);
+    }
+  } catch (error) {
+    fail(error);
+  } finally {
+    source.leave();
+    await Promise.all(running);
+    off?.();
+  }
+  const failed = failure as { readonly error: unknown } | null;
+  if (failed !== null) throw continuedStack(failed.error);
+  return results;
 }

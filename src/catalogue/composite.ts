@@ -15,7 +15,6 @@ import {
   TypeInfo,
   type TypeInfoOptions,
   type TypeName,
-  type TypeRow,
 } from './type-info.js';
 
 const COMPOSITE_QUERY = `
@@ -23,11 +22,11 @@ const COMPOSITE_QUERY = `
     array(
       SELECT attname::text FROM pg_attribute
       WHERE attrelid = t.typrelid AND attnum > 0 AND NOT attisdropped ORDER BY attnum
-    ) AS field_names,
+    ) AS "fieldNames",
     array(
       SELECT atttypid FROM pg_attribute
       WHERE attrelid = t.typrelid AND attnum > 0 AND NOT attisdropped ORDER BY attnum
-    ) AS field_types
+    ) AS "fieldTypes"
   FROM pg_type t
   WHERE t.oid = to_regtype(%s) AND t.typtype = 'c'`;
 
@@ -64,20 +63,9 @@ export class CompositeInfo extends TypeInfo {
     name: TypeName,
     options: WaitOptions = {},
   ): Promise<CompositeInfo | null> {
-    const row = await fetchType<TypeRow & { readonly field_names: string[]; readonly field_types: number[] }>(
-      conn,
-      name,
-      COMPOSITE_QUERY,
-      options,
-    );
-    if (row === null) return null;
-    const { oid, array_oid: arrayOid, regtype, delimiter } = row;
-    return new CompositeInfo(row.name, oid, arrayOid, {
-      regtype,
-      delimiter,
-      fieldNames: row.field_names,
-      fieldTypes: row.field_types,
-    });
+    type More = { readonly fieldNames: string[]; readonly fieldTypes: number[] };
+    const row = await fetchType<More>(conn, name, COMPOSITE_QUERY, options);
+    return row && new CompositeInfo(row.name, row.oid, row.arrayOid, row);
   }
 }
 

@@ -14,7 +14,6 @@ import {
   TypeInfo,
   type TypeInfoOptions,
   type TypeName,
-  type TypeRow,
 } from './type-info.js';
 
 const ENUM_QUERY = `
@@ -45,10 +44,8 @@ export class EnumInfo extends TypeInfo {
     name: TypeName,
     options: WaitOptions = {},
   ): Promise<EnumInfo | null> {
-    const row = await fetchType<TypeRow & { readonly labels: string[] }>(conn, name, ENUM_QUERY, options);
-    if (row === null) return null;
-    const { oid, array_oid: arrayOid, regtype, delimiter, labels } = row;
-    return new EnumInfo(row.name, oid, arrayOid, labels, { regtype, delimiter });
+    const row = await fetchType<{ readonly labels: string[] }>(conn, name, ENUM_QUERY, options);
+    return row && new EnumInfo(row.name, row.oid, row.arrayOid, row.labels, row);
   }
 
   /** As `TypeInfo.register()`. Labels are also read and written in the binary format. */

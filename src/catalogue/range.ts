@@ -11,16 +11,15 @@ import {
   TypeInfo,
   type TypeInfoOptions,
   type TypeName,
-  type TypeRow,
 } from './type-info.js';
 
 const RANGE_QUERY = `
-  SELECT ${TYPE_COLUMNS}, r.rngsubtype AS subtype_oid
+  SELECT ${TYPE_COLUMNS}, r.rngsubtype AS "subtypeOid"
   FROM pg_type t JOIN pg_range r ON r.rngtypid = t.oid
   WHERE t.oid = to_regtype(%s)`;
 
 const MULTIRANGE_QUERY = `
-  SELECT ${TYPE_COLUMNS}, r.rngtypid AS range_oid, r.rngsubtype AS subtype_oid
+  SELECT ${TYPE_COLUMNS}, r.rngtypid AS "rangeOid", r.rngsubtype AS "subtypeOid"
   FROM pg_type t JOIN pg_range r ON r.rngmultitypid = t.oid
   WHERE t.oid = to_regtype(%s)`;
 
@@ -47,10 +46,8 @@ export class RangeInfo extends TypeInfo {
     name: TypeName,
     options: WaitOptions = {},
   ): Promise<RangeInfo | null> {
-    const row = await fetchType<TypeRow & { readonly subtype_oid: number }>(conn, name, RANGE_QUERY, options);
-    if (row === null) return null;
-    const { oid, array_oid: arrayOid, regtype, delimiter, subtype_oid: subtypeOid } = row;
-    return new RangeInfo(row.name, oid, arrayOid, { regtype, delimiter, subtypeOid });
+    const row = await fetchType<{ readonly subtypeOid: number }>(conn, name, RANGE_QUERY, options);
+    return row && new RangeInfo(row.name, row.oid, row.arrayOid, row);
   }
 
   /** @internal */
@@ -86,22 +83,9 @@ export class MultirangeInfo extends TypeInfo {
     if (conn.info.serverVersion < FIRST_WITH_MULTIRANGES) {
       throw new errors.NotSupportedError('PostgreSQL has multirange types from version 14 on');
     }
-    const row = await fetchType<TypeRow & { readonly range_oid: number; readonly subtype_oid: number }>(
-      conn,
-      name,
-      MULTIRANGE_QUERY,
-      options,
-    );
-    if (row === null) return null;
-    const {
-      oid,
-      array_oid: arrayOid,
-      regtype,
-      delimiter,
-      range_oid: rangeOid,
-      subtype_oid: subtypeOid,
-    } = row;
-    return new MultirangeInfo(row.name, oid, arrayOid, { regtype, delimiter, rangeOid, subtypeOid });
+    type More = { readonly rangeOid: number; readonly subtypeOid: number };
+    const row = await fetchType<More>(conn, name, MULTIRANGE_QUERY, options);
+    return row && new MultirangeInfo(row.name, row.oid, row.arrayOid, row);
   }
 
   /** @internal */

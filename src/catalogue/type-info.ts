@@ -4,7 +4,7 @@ import type { TypeEntry } from '../types/adaptation.js';
 import { runApart } from '../connection/apart.js';
 import { AsyncConnection, type WaitOptions } from '../connection/connection.js';
 import { CORE } from '../connection/connection-core.js';
-import { rowDecoders } from '../cursor/decoders.js';
+import { rowDecoders } from '../types/decoders.js';
 import { callersStack } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
 import { dictRow } from '../rows.js';
@@ -22,17 +22,17 @@ export interface TypeInfoOptions {
   baseOid?: number | undefined;
 }
 
-/** A row of the catalogue. */
+/** A row of the catalogue, which has what the options of a `TypeInfo` have. */
 export interface TypeRow {
   readonly name: string;
   readonly oid: number;
-  readonly array_oid: number;
+  readonly arrayOid: number;
   readonly regtype: string;
   readonly delimiter: string;
 }
 
 /** @internal What gives a `TypeRow` of `pg_type t`. */
-export const TYPE_COLUMNS = `t.typname::text AS name, t.oid, t.typarray AS array_oid, t.oid::regtype::text AS regtype,
+export const TYPE_COLUMNS = `t.typname::text AS name, t.oid, t.typarray AS "arrayOid", t.oid::regtype::text AS regtype,
     t.typdelim::text AS delimiter`;
 
 const TYPE_QUERY = `
@@ -41,7 +41,7 @@ const TYPE_QUERY = `
     UNION ALL
     SELECT t.oid, t.typbasetype FROM base JOIN pg_type t ON t.oid = base.restricts
   )
-  SELECT ${TYPE_COLUMNS}, (SELECT oid FROM base WHERE restricts = 0) AS base_oid
+  SELECT ${TYPE_COLUMNS}, (SELECT nullif(oid, t.oid) FROM base WHERE restricts = 0) AS "baseOid"
   FROM pg_type t
   WHERE t.oid = to_regtype(%s)`;
 
@@ -87,14 +87,10 @@ export class TypeInfo {
     name: TypeName,
     options: WaitOptions = {},
   ): Promise<TypeInfo | null> {
-    const row = await fetchType<TypeRow & { readonly base_oid: number }>(conn, name, TYPE_QUERY, options);
-    if (row === null) return null;
-    const { oid, array_oid: arrayOid, regtype, delimiter, base_oid: baseOid } = row;
-    return new TypeInfo(row.name, oid, arrayOid, {
-      regtype,
-      delimiter,
-      ...(baseOid === oid ? {} : { baseOid }),
-    });
+    const row = await fetchType<{ readonly baseOid: number | null }>(conn, name, TYPE_QUERY, options);
+    return (
+      row && new TypeInfo(row.name, row.oid, row.arrayOid, { ...row, baseOid: row.baseOid ?? undefined })
+    );
   }
 
   /** Makes the type known on a connection, on a cursor, or with no context on all connections made from now on. */
@@ -113,12 +109,12 @@ export class TypeInfo {
 const UNKNOWN = 0;
 
 /** @internal The row of a query whose every placeholder stands for the name of a type; null if there is none. */
-export async function fetchType<Row extends TypeRow>(
+export async function fetchType<More extends object>(
   conn: object,
   name: TypeName,
   query: string,
   { signal }: WaitOptions,
-): Promise<Row | null> {
+): Promise<(TypeRow & More) | null> {
   if (!(conn instanceof AsyncConnection)) {
     throw new errors.ProgrammingError('fetch() needs an AsyncConnection to read the type from');
   }
@@ -138,7 +134,7 @@ export async function fetchType<Row extends TypeRow>(
       prepare: false,
       signal,
     });
-    return (result?.rows[0] as Row | undefined) ?? null;
+    return (result?.rows[0] as (TypeRow & More) | undefined) ?? null;
   } catch (error) {
     if (error instanceof errors.conditionClass('UndefinedObject')) return null;
     throw callersStack(error);

@@ -15,7 +15,7 @@ export async function runApart(
   const { signal } = statement;
   core.check();
   signal?.throwIfAborted();
-  if (core.pipeline.active) await core.pipeline.sync(signal);
+  if (core.inPipeline) await core.pipeline.sync(signal);
   return core.session.exclusively(async (lock, status) => {
     const request = { ...core.request(statement), begin: null };
     if (status !== TransactionStatus.INTRANS) return core.run(request, lock);

@@ -13,13 +13,12 @@ import type { Notification } from '../wire/backend-messages.js';
 import type { RowDecoderSource } from '../wire/row-decoder.js';
 import type { BatchRun } from './batch-run.js';
 import { Feeding } from './feeding.js';
-import { Handlers } from './handlers.js';
-import { tellNotice } from './notices.js';
+import { Handlers, tellNotice } from './handlers.js';
 import { Notifications, Notify } from './notifies.js';
 import { PipelineState } from './pipeline-state.js';
 import type { Block } from './open-blocks.js';
-import { TransactionRecord } from './transaction-record.js';
-import { beginStatement, type TransactionSettings } from './transaction-settings.js';
+import { withSetting, type SettingName, type TransactionSettings } from './transaction-settings.js';
+import { TransactionRecord } from './unit-of-work.js';
 
 /** A statement as a cursor hands it over. */
 export interface CoreStatement {
@@ -31,6 +30,15 @@ export interface CoreStatement {
   readonly signal?: AbortSignal | undefined;
   /** Begin a transaction also in autocommit, if none is open. */
   readonly inTransaction?: boolean;
+}
+
+/** How a command of the library's own is executed. */
+interface CommandOptions {
+  /** Do nothing unless a transaction is open, or unless none is. */
+  readonly onlyIf?: 'in transaction' | 'idle';
+  /** The lock of the caller, if it has the session exclusively. */
+  readonly lock?: ExclusiveLock | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What a connection core is made of. */
@@ -51,10 +59,12 @@ export interface CoreParts {
  */
 export class ConnectionCore implements SessionUser {
   readonly session: Session;
-  readonly settings: TransactionSettings;
+  settings: TransactionSettings;
   readonly policy: { threshold: number | null; max: number | null };
   /** The executemany() under way that send their batches into an open transaction; mostly none. */
   batchRuns: Set<BatchRun> | null = null;
+  /** The number of sources that an executemany() under way waits for; mostly none. */
+  feedings = 0;
   /** What its pool knows of the checkout that it serves. */
   checkout: unknown = null;
   // Made when they are first asked for: a checkout that executes nothing needs none of them.
@@ -73,7 +83,7 @@ export class ConnectionCore implements SessionUser {
   constructor(parts: CoreParts) {
     const { session, settings, policy } = parts;
     this.session = session;
-    this.settings = { ...settings };
+    this.settings = settings;
     this.policy = { ...policy };
     this.#parts = parts;
     session.user = this;
@@ -82,6 +92,11 @@ export class ConnectionCore implements SessionUser {
   /** What the statements of a pipeline have in common. */
   get pipeline(): PipelineState {
     return (this.#pipeline ??= new PipelineState(this));
+  }
+
+  /** Whether it is in pipeline mode. */
+  get inPipeline(): boolean {
+    return this.#pipeline?.active === true;
   }
 
   /** What the open transaction has done, and what has been committed. */
@@ -227,7 +242,12 @@ export class ConnectionCore implements SessionUser {
    */
   check(): void {
     this.checkNotReturned();
-    Feeding.checkNone(this);
+    if (this.feedings > 0) Feeding.checkNone(this);
+  }
+
+  /** Changes a setting of the transactions to come. */
+  set<K extends SettingName>(name: K, value: TransactionSettings[K]): void {
+    this.settings = withSetting(this.settings, name, value);
   }
 
   /** The statement as the session takes it: in a transaction unless in autocommit. */
@@ -236,7 +256,7 @@ export class ConnectionCore implements SessionUser {
     const block = this.#blocks?.at(-1);
     // Messages must not show a text that has values in it.
     if (block !== undefined) block.lastStatement = statement.shown === undefined ? statement.text : null;
-    const begin = settings.autocommit && statement.inTransaction !== true ? null : beginStatement(settings);
+    const begin = settings.autocommit && statement.inTransaction !== true ? null : settings.begin;
     return {
       text: statement.text,
       executions: statement.executions,
@@ -277,8 +297,8 @@ export class ConnectionCore implements SessionUser {
     options: { lock?: ExclusiveLock; signal?: AbortSignal | undefined } = {},
   ): Promise<void> {
     // In a pipeline it comes with the next statement.
-    if (this.settings.autocommit || (this.pipeline.active && options.lock === undefined)) return;
-    await this.command(beginStatement(this.settings), { ...options, onlyIf: 'idle' });
+    if (this.settings.autocommit || (this.inPipeline && options.lock === undefined)) return;
+    await this.command(this.settings.begin, { ...options, onlyIf: 'idle' });
   }
 
   /**
@@ -286,17 +306,22 @@ export class ConnectionCore implements SessionUser {
    * `signal` rejects with its reason only if the command was not done, and it resolves if it was. If the connection is lost before
    * the server has said which, that is the error.
    */
-  async command(
-    text: string,
-    options: {
-      onlyIf?: 'in transaction' | 'idle';
-      lock?: ExclusiveLock | undefined;
-      signal?: AbortSignal | undefined;
-    } = {},
-  ): Promise<readonly StatementResult[]> {
-    this.check();
-    const { onlyIf, lock, signal } = options;
-    if (this.pipeline.active && lock === undefined) await this.pipeline.sync(signal);
+  command(text: string, options: CommandOptions = {}): Promise<readonly StatementResult[]> {
+    try {
+      this.check();
+      if (this.inPipeline && options.lock === undefined) return this.#commandBehindPipeline(text, options);
+      return this.#command(text, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  async #commandBehindPipeline(text: string, options: CommandOptions): Promise<readonly StatementResult[]> {
+    await this.pipeline.sync(options.signal);
+    return this.#command(text, options);
+  }
+
+  #command(text: string, { onlyIf, lock, signal }: CommandOptions): Promise<readonly StatementResult[]> {
     const request: StatementRequest = {
       text,
       executions: [NO_PARAMS],
@@ -332,4 +357,9 @@ export const CORE: unique symbol = Symbol('usingpg.core');
 export interface HasCore {
   readonly [CORE]: ConnectionCore;
   readonly adapters: AdaptersMap;
+}
+
+/** Whether the session behind a connection can be used. */
+export function isAlive(connection: HasCore): boolean {
+  return !connection[CORE].session.closed;
 }

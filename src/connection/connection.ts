@@ -27,17 +27,20 @@ import { cancelWithin } from './cancel-safe.js';
 import { checkConnectOptions } from './connect-options.js';
 import { chosenParams, openSession } from './connect.js';
 import { CORE, ConnectionCore, type CoreParts } from './connection-core.js';
-import { Handlers } from './handlers.js';
+import { Handlers, type NoticeHandler } from './handlers.js';
 import { checkIdle, ConnectionInfo } from './info.js';
 import { AsyncPipeline, runInPipeline, type PipelineOptions } from './pipeline.js';
-import type { IsolationLevel } from './isolation-level.js';
-import type { NoticeHandler } from './notices.js';
 import type { NotifiesOptions, Notify, NotifyHandler } from './notifies.js';
 import { AsyncTransaction, runInTransaction, type TransactionOptions } from './transaction.js';
-import { checkSetting, DEFAULT_SETTINGS, type TransactionSettings } from './transaction-settings.js';
+import {
+  checkSetting,
+  DEFAULT_SETTINGS,
+  type IsolationLevel,
+  type SettingName,
+  type TransactionSettings,
+} from './transaction-settings.js';
 import { TwoPhase, Xid } from './two-phase.js';
-import { reportUncommitted } from './uncommitted.js';
-import { commit, runUnit } from './unit-of-work.js';
+import { commit, reportUncommitted, runUnit } from './unit-of-work.js';
 
 /** Makes the cursors of a connection; a subclass of `AsyncCursor`. */
 export type CursorFactory = new <T>(
@@ -600,7 +603,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     }
   }
 
-  async #set<K extends keyof TransactionSettings>(
+  async #set<K extends SettingName>(
     name: K,
     value: TransactionSettings[K],
     { signal }: WaitOptions,
@@ -610,7 +613,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     try {
       await core.inTurn((status: TransactionStatus) => {
         checkIdle(name, status, core);
-        core.settings[name] = value;
+        core.set(name, value);
       }, signal);
     } catch (error) {
       throw callersStack(error);

@@ -4,8 +4,6 @@ import type { ConnectionCore } from './connection-core.js';
 
 const feedings = new AsyncLocalStorage<Feeding>();
 const DONE = Promise.resolve({ done: true as const, value: undefined });
-/** The number of sources in use: usually 0, and checked at every use of a connection. */
-let count = 0;
 
 /**
  * The asynchronous source of an executemany() that has the connection to itself, or may come to have it: a statement of the source on
@@ -20,7 +18,7 @@ export class Feeding<T = unknown> implements AsyncIterable<T> {
   constructor(core: ConnectionCore, items: AsyncIterable<T>) {
     this.#core = core;
     this.#items = items;
-    count++;
+    core.feedings++;
   }
 
   [Symbol.asyncIterator](): AsyncIterator<T> {
@@ -36,12 +34,11 @@ export class Feeding<T = unknown> implements AsyncIterable<T> {
   end(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    count--;
+    this.#core.feedings--;
   }
 
   /** Raises `ProgrammingError` within a source that feeds an executemany() of this connection. */
   static checkNone(core: ConnectionCore): void {
-    if (count === 0) return;
     for (let feeding = feedings.getStore(); feeding !== undefined; feeding = feeding.#outer) {
       if (feeding.#isOver || feeding.#core !== core) continue;
       throw new errors.ProgrammingError(

@@ -1,5 +1,9 @@
 import { AsyncResource } from 'node:async_hooks';
+import { channels, type NoticeMessage } from '../diagnostics.js';
+import * as errors from '../errors/index.js';
 import { thrownText } from '../errors/thrown.js';
+import type { Session } from '../session/session.js';
+import type { ResponseFields } from '../session/transport.js';
 
 interface Added<Event> {
   readonly handler: (event: Event) => void;
@@ -44,4 +48,20 @@ export class Handlers<Event> {
       }
     }
   }
+}
+
+/** A function that is called with each notice of the server. */
+export type NoticeHandler = (notice: errors.Diagnostic) => void;
+
+/** Passes a notice to the handlers, and to the diagnostics channel. */
+export function tellNotice(
+  session: Session,
+  handlers: Handlers<errors.Diagnostic>,
+  fields: ResponseFields,
+): void {
+  if (channels.notice.hasSubscribers) {
+    const message: NoticeMessage = { ...session.described, diag: new errors.Diagnostic(fields) };
+    channels.notice.publish(message);
+  }
+  if (!handlers.isEmpty) handlers.tell(new errors.Diagnostic(fields));
 }

@@ -1,7 +1,7 @@
 import { setImmediate as tick, setTimeout as sleep } from 'node:timers/promises';
 import { callersStack } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
-import { Fifo } from '../session/fifo.js';
+import { Fifo } from '../queues.js';
 import { onAbort, systemClock } from '../waiting.js';
 import type { ConnectionCore } from './connection-core.js';
 import { Handlers } from './handlers.js';

@@ -4,6 +4,12 @@ import * as errors from '../errors/index.js';
 /** The innermost block, of any connection, whose callback has called the running code. */
 const enclosing = new AsyncLocalStorage<Block>();
 
+/**
+ * Whether asynchronous contexts cost nothing. Before Node 24 the first use of one makes every promise of the process slower, so a block
+ * that can do without a context has none there.
+ */
+export const CONTEXTS_ARE_FREE = Number.parseInt(process.versions.node, 10) >= 24;
+
 /** What a block can be: on its way, open, on its way out, or over; one that `could not be opened` stays, as in Psycopg. */
 export type BlockState =
   | 'opening'
@@ -37,8 +43,9 @@ export class Block {
   savepointName: string | null;
   /** The last statement that was executed on the connection while this was its innermost block. */
   lastStatement: string | null = null;
-  /** Whether the block has a callback: then all code that the callback calls, however late, is inside the block. */
   hasCallback = false;
+  /** Whether its callback has an asynchronous context: then all code that the callback calls, however late, is inside the block. */
+  hasContext = false;
   /** The block around its callback. */
   #outer: Block | null = null;
 
@@ -51,8 +58,9 @@ export class Block {
     return this.state === 'active' || this.state === 'ending' || this.state === 'opening';
   }
 
-  /** Runs its callback: whatever that calls is inside. */
+  /** Runs its callback. */
   run<T>(callback: () => T): T {
+    if (!this.hasContext) return callback();
     // Ended blocks are skipped, so that a task that keeps starting tasks from within itself builds no endless chain.
     let outer = enclosing.getStore() ?? null;
     while (outer !== null && !outer.isOpen) outer = outer.#outer;
@@ -79,8 +87,9 @@ export class Block {
  * Refuses `block` if it would become part of another task's block. `blocks` are those of the connection, from the outermost to the
  * innermost. `parent` is the block that the caller names; null: the innermost block, if the caller is inside it.
  *
- * The asynchronous context tells whether a caller is inside a block with a callback. A block without one belongs to the holder of the
- * connection, since its opener goes on in an unchanged context; but no caller is inside a block that is being opened or ended.
+ * The asynchronous context tells whether a caller is inside a block that has one. Any other block belongs to whoever holds the connection:
+ * the opener of `transaction()` goes on in an unchanged context, and the connection of `pool.withTransaction()` was lent for its callback
+ * alone. But no caller is inside a block that is being opened or ended.
  */
 export function checkNesting(blocks: readonly Block[], block: Block, parent: Block | null): void {
   const open = blocks.filter(({ isOpen }) => isOpen);
@@ -88,8 +97,8 @@ export function checkNesting(blocks: readonly Block[], block: Block, parent: Blo
   if (innermost === undefined) return;
   if (innermost.state === 'active') {
     if (parent === innermost) return;
-    const callback = open.findLast(({ hasCallback }) => hasCallback);
-    if (parent === null && (callback === undefined || callback.isAround)) return;
+    const known = open.findLast(({ hasContext }) => hasContext);
+    if (parent === null && (known === undefined || known.isAround)) return;
   }
   throw new errors.ConcurrentTransaction(innermost.describe(), block.describe(), innermost.lastStatement);
 }
@@ -100,8 +109,8 @@ export function checkNesting(blocks: readonly Block[], block: Block, parent: Blo
  */
 export function checkInside(blocks: readonly Block[], what: string): void {
   const open = blocks.filter(({ isOpen }) => isOpen);
-  const callback = open.findLast(({ hasCallback }) => hasCallback);
-  if (callback === undefined || callback.isAround) return;
+  const known = open.findLast(({ hasContext }) => hasContext);
+  if (known === undefined || known.isAround) return;
   const innermost = open.at(-1)!;
   throw new errors.ConcurrentTransaction(innermost.describe(), what, innermost.lastStatement);
 }

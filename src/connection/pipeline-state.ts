@@ -5,8 +5,7 @@ import { controlsTransaction } from '../session/statement-text.js';
 import type { StatementResult } from '../session/statement.js';
 import { TransactionStatus } from '../session/status.js';
 import { onAbort } from '../waiting.js';
-import { wroteData } from './transaction-record.js';
-import { nothingCommitted } from './unit-of-work.js';
+import { nothingCommitted, wroteData } from './unit-of-work.js';
 
 /** The connection whose pipeline it is. */
 interface PipelineOwner {
@@ -143,7 +142,7 @@ export class PipelineState {
   }
 
   async #sync(): Promise<void> {
-    const { session, settings } = this.#owner;
+    const { session } = this.#owner;
     const segment = this.#segment;
     this.#segment = new Segment();
     // What comes behind this Sync is answered only when it has a Sync of its own.
@@ -156,7 +155,7 @@ export class PipelineState {
     if (session.closed) throw session.unusable();
     // A caller that knows of the failure does not know that it has undone statements that were reported as done.
     const { failure, wrote } = segment;
-    const isOver = settings.autocommit && session.transactionStatus === TransactionStatus.IDLE;
+    const isOver = this.#owner.settings.autocommit && session.transactionStatus === TransactionStatus.IDLE;
     if (failure !== null && wrote && isOver) throw nothingCommitted(session, failure);
   }
 }

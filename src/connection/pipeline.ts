@@ -18,7 +18,7 @@ export interface PipelineOptions {
  * the end of the scope, and so is its error. After a failure, statements up to the next `sync()` raise `PipelineAborted`. In
  * autocommit, those between two `sync()` are a transaction: all of them take effect, or none.
  *
- * What is in flight is bounded. Await `execute()`: when some 1,000 statements, or 1 MiB of them, have not been answered, it resolves
+ * What is in flight is bounded. Await `execute()`: when 1,024 statements, or 1 MiB of them, have not been answered, it resolves
  * only once half of them have been, so that a loop of any length takes a bounded amount of memory and lets others have their turn.
  *
  * @example

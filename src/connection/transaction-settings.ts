@@ -1,24 +1,50 @@
 import * as errors from '../errors/index.js';
-import { IsolationLevel } from './isolation-level.js';
 
-/** How a connection begins its transactions. null leaves a property to the server's default. */
+/** The isolation level of a transaction (Psycopg: `IsolationLevel`). */
+export const IsolationLevel = {
+  /** To PostgreSQL the same as `READ_COMMITTED`. */
+  READ_UNCOMMITTED: 'READ_UNCOMMITTED',
+  /** Each statement sees what was committed before it began: the server's default. */
+  READ_COMMITTED: 'READ_COMMITTED',
+  /** All statements see what was committed before the first of them began. */
+  REPEATABLE_READ: 'REPEATABLE_READ',
+  /** As if transactions ran one after the other; one that can't is refused with `SerializationFailure`. */
+  SERIALIZABLE: 'SERIALIZABLE',
+} as const;
+export type IsolationLevel = (typeof IsolationLevel)[keyof typeof IsolationLevel];
+
+/** How a connection begins its transactions. null leaves a property to the server's default. Settings are changed by `withSetting()`. */
 export interface TransactionSettings {
-  autocommit: boolean;
-  isolationLevel: IsolationLevel | null;
-  readOnly: boolean | null;
-  deferrable: boolean | null;
+  readonly autocommit: boolean;
+  readonly isolationLevel: IsolationLevel | null;
+  readonly readOnly: boolean | null;
+  readonly deferrable: boolean | null;
+  /** The statement that begins a transaction with these settings. */
+  readonly begin: string;
 }
 
-export const DEFAULT_SETTINGS: Readonly<TransactionSettings> = {
+/** What may be set. */
+export type SettingName = Exclude<keyof TransactionSettings, 'begin'>;
+
+export const DEFAULT_SETTINGS: TransactionSettings = {
   autocommit: false,
   isolationLevel: null,
   readOnly: null,
   deferrable: null,
+  begin: 'BEGIN',
 };
 
-/** The statement that begins a transaction with these settings. */
-export function beginStatement({ isolationLevel, readOnly, deferrable }: TransactionSettings): string {
-  if (isolationLevel === null && readOnly === null && deferrable === null) return 'BEGIN';
+/** The settings with one of them changed. */
+export function withSetting<K extends SettingName>(
+  settings: TransactionSettings,
+  name: K,
+  value: TransactionSettings[K],
+): TransactionSettings {
+  const changed = { ...settings, [name]: value };
+  return { ...changed, begin: beginStatement(changed) };
+}
+
+function beginStatement({ isolationLevel, readOnly, deferrable }: TransactionSettings): string {
   let text = 'BEGIN';
   if (isolationLevel !== null) text += ` ISOLATION LEVEL ${isolationLevel.replace('_', ' ')}`;
   if (readOnly !== null) text += readOnly ? ' READ ONLY' : ' READ WRITE';
@@ -27,7 +53,7 @@ export function beginStatement({ isolationLevel, readOnly, deferrable }: Transac
 }
 
 /** Refuses what is not a value of the setting `name`. */
-export function checkSetting(name: keyof TransactionSettings, value: unknown): void {
+export function checkSetting(name: SettingName, value: unknown): void {
   const valid =
     name === 'isolationLevel'
       ? value === null || (typeof value === 'string' && Object.hasOwn(IsolationLevel, value))

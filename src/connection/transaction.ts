@@ -7,7 +7,6 @@ import { BatchRun } from './batch-run.js';
 import type { AsyncConnection } from './connection.js';
 import { CORE, type ConnectionCore } from './connection-core.js';
 import { Block, checkNesting, SHOWN_STATE, type BlockState } from './open-blocks.js';
-import { beginStatement } from './transaction-settings.js';
 import { commit, nothingCommitted, runUnit } from './unit-of-work.js';
 
 /** Options of a transaction block. */
@@ -50,6 +49,8 @@ export class Rollback extends Error {
     this.transaction = transaction ?? null;
   }
 }
+
+const DONE = Promise.resolve();
 
 /**
  * A transaction block, or a savepoint within one (Psycopg: `AsyncTransaction`). Leaving its scope without `commit()` rolls it
@@ -136,7 +137,7 @@ export class AsyncTransaction implements AsyncDisposable {
     checkNesting(core.blocks, this.#block, parent === undefined ? null : parent.#block);
     this.#depth = core.blocks.push(this.#block) - 1;
     try {
-      if (core.pipeline.active) await core.pipeline.sync(signal);
+      if (core.inPipeline) await core.pipeline.sync(signal);
       await core.session.exclusively((lock, status) => this.#begin(lock, status, signal), signal);
       return this;
     } catch (error) {
@@ -146,10 +147,11 @@ export class AsyncTransaction implements AsyncDisposable {
     }
   }
 
-  /** @internal Opens the block for `run()`: what its callback calls is inside, and nothing else. */
-  openForCallback(parent?: AsyncTransaction, signal?: AbortSignal): Promise<this> {
+  /** @internal Opens the block for `run()`. `hasContext`: what its callback calls is inside, and nothing else. */
+  openForCallback({ parent, opening, hasContext = true }: BlockOptions): Promise<this> {
     this.#block.hasCallback = true;
-    return this.open(parent, signal);
+    this.#block.hasContext = hasContext;
+    return this.open(parent, opening);
   }
 
   async #begin(
@@ -163,7 +165,7 @@ export class AsyncTransaction implements AsyncDisposable {
     if (!this.#outermost) block.savepointName ??= `_pg3_${String(this.#depth + 1)}`;
     this.#wroteBefore = core.record.wrote;
     try {
-      if (this.#outermost) await core.command(beginStatement(core.settings), { lock, signal });
+      if (this.#outermost) await core.command(core.settings.begin, { lock, signal });
       if (block.savepointName !== null)
         await core.command(`SAVEPOINT ${quoteIdentifier(block.savepointName)}`, { lock, signal });
       signal?.throwIfAborted();
@@ -215,9 +217,9 @@ export class AsyncTransaction implements AsyncDisposable {
   }
 
   /** @internal Commits what the callback has left open, or waits for the end that it has begun. */
-  async finish(signal: AbortSignal | undefined): Promise<void> {
-    if (this.#block.state === 'ending') await this.#ending;
-    else if (this.#block.state === 'active') await this.commit(signal === undefined ? {} : { signal });
+  finish(signal: AbortSignal | undefined): Promise<void> {
+    if (this.#block.state === 'active') return this.commit({ signal });
+    return (this.#block.state === 'ending' ? this.#ending : null) ?? DONE;
   }
 
   /** @internal Rolls back what a callback that threw has left open. */
@@ -235,7 +237,17 @@ export class AsyncTransaction implements AsyncDisposable {
     if (this.#block.isOpen && !this.#core.usable) this.#close('rolled back');
   }
 
-  async #end(action: 'commit' | 'rollback', { signal }: TransactionEndOptions): Promise<void> {
+  #end(action: 'commit' | 'rollback', { signal }: TransactionEndOptions): Promise<void> {
+    try {
+      this.#checkMayEnd(action, signal);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    this.#block.state = 'ending';
+    return (this.#ending = this.#settle(action, signal));
+  }
+
+  #checkMayEnd(action: 'commit' | 'rollback', signal: AbortSignal | undefined): void {
     const core = this.#core;
     core.check();
     signal?.throwIfAborted();
@@ -244,13 +256,6 @@ export class AsyncTransaction implements AsyncDisposable {
     core.session.checkNoExchange();
     if (action === 'commit' && this.#outermost) BatchRun.checkNone(core);
     this.#checkOrder(action);
-    this.#block.state = 'ending';
-    this.#ending = this.#settle(action, signal);
-    try {
-      await this.#ending;
-    } catch (error) {
-      throw callersStack(error);
-    }
   }
 
   /** Ends the block, whose state is what the server has answered. */
@@ -259,7 +264,7 @@ export class AsyncTransaction implements AsyncDisposable {
     let begun = false;
     try {
       if (action === 'commit') {
-        if (core.pipeline.active) await this.#syncOrUndo(signal);
+        if (core.inPipeline) await this.#syncOrUndo(signal);
         await core.session.exclusively((lock) => {
           begun = true;
           return this.#commit(lock, signal);
@@ -281,7 +286,7 @@ export class AsyncTransaction implements AsyncDisposable {
       } else {
         this.#close(error instanceof errors.TransactionOutcomeUnknown ? 'of unknown outcome' : 'rolled back');
       }
-      throw error;
+      throw callersStack(error);
     }
   }
 
@@ -370,18 +375,20 @@ export interface BlockOptions {
   readonly opening: AbortSignal | undefined;
   /** Gives up committing it. */
   readonly commit?: AbortSignal | undefined;
+  /** Whether its callback needs an asynchronous context, since others hold the connection as well. @default true */
+  readonly hasContext?: boolean;
 }
 
 /** Runs `fn` in a block: committed when it returns, rolled back when it throws. */
 export async function runInTransaction<T>(
   transaction: AsyncTransaction,
   fn: (transaction: AsyncTransaction) => Promise<T> | T,
-  { parent, opening, commit: signal }: BlockOptions,
+  options: BlockOptions,
 ): Promise<T> {
-  await transaction.openForCallback(parent, opening);
+  await transaction.openForCallback(options);
   try {
     return await runUnit(transaction.connection[CORE], () => transaction.run(() => fn(transaction)), {
-      commit: () => transaction.finish(signal),
+      commit: () => transaction.finish(options.commit),
       undo: () => transaction.abandon(),
     });
   } catch (error) {

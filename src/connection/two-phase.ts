@@ -1,5 +1,5 @@
 import type { AdaptersMap } from '../types/adapters-map.js';
-import { rowDecoders } from '../cursor/decoders.js';
+import { rowDecoders } from '../types/decoders.js';
 import { callersStack } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
 import { tupleRow } from '../rows.js';
@@ -8,7 +8,6 @@ import type { StatementRequest } from '../session/statement.js';
 import { TransactionStatus } from '../session/status.js';
 import { BatchRun } from './batch-run.js';
 import type { ConnectionCore } from './connection-core.js';
-import { beginStatement } from './transaction-settings.js';
 import { commit, commitPrepared } from './unit-of-work.js';
 
 const MOST_FORMAT_ID = 0x7fffffff;
@@ -149,7 +148,7 @@ export class TwoPhase {
       if (core.settings.autocommit) {
         throw new errors.ProgrammingError("two-phase transactions can't be used in autocommit mode");
       }
-      await core.command(beginStatement(core.settings), { lock, signal });
+      await core.command(core.settings.begin, { lock, signal });
       if (signal?.aborted === true) {
         await core.command('ROLLBACK', { lock });
         throw signal.reason as Error;
@@ -283,7 +282,7 @@ export class TwoPhase {
     try {
       core.check();
       signal?.throwIfAborted();
-      if (core.pipeline.active) await core.pipeline.sync(signal);
+      if (core.inPipeline) await core.pipeline.sync(signal);
       return await core.session.exclusively(steps, signal);
     } catch (error) {
       throw callersStack(error);

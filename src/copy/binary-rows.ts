@@ -2,16 +2,14 @@ import type { AdaptersMap } from '../types/adapters-map.js';
 import { dumpParam } from '../types/dump.js';
 import * as errors from '../errors/index.js';
 import type { ByteWriter } from '../types/byte-writer.js';
-import { refused, type Place, type ValueWriter } from '../types/codec.js';
+import { refused, writeSized, type Place, type ValueWriter } from '../types/codec.js';
 import { Oids } from '../types/oids.js';
 import { readBytes } from '../types/text.js';
 import { writeUtf8 } from '../types/write-text.js';
 import type { Loader } from '../wire/row-decoder.js';
 import { BinaryShortcuts } from './binary-shortcuts.js';
 import type { Block } from './block.js';
-import type { RowReader, RowWriter } from './row-format.js';
-import { RowPlace } from './row-place.js';
-import { checkedWidth, loadFailed } from './text-rows.js';
+import { checkedWidth, loadFailed, RowPlace, type RowReader, type RowWriter } from './row-format.js';
 
 /** The signature, flags, and the length of an extension. */
 const HEADER = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1');
@@ -75,11 +73,7 @@ export class BinaryRowWriter implements RowWriter {
         i = shortcuts?.write(row, i + 1, out) ?? i + 1
       ) {
         this.#place.column = i;
-        const at = out.length;
-        out.int32(-1);
-        if ((this.#writers?.[i] ?? this.#guess)(row[i], out, this.#place, true)) {
-          out.setInt32(at, out.length - at - 4);
-        }
+        writeSized(this.#writers?.[i] ?? this.#guess, row[i], out, this.#place, true);
       }
     } catch (error) {
       out.length = start;

@@ -8,8 +8,7 @@ import { Block, BLOCK } from './block.js';
 import { copyReadable, copyWritable, type StreamedCopy } from './copy-streams.js';
 import { isUint8Array } from '../types/realm.js';
 import { writeUtf8 } from '../types/write-text.js';
-import type { RowReader, RowWriter } from './row-format.js';
-import { RowPlace } from './row-place.js';
+import { RowPlace, type RowReader, type RowWriter } from './row-format.js';
 import { whyNotRows, whyNotTexts, whyNotTypes } from './row-rules.js';
 import { TextRowReader, TextRowWriter } from './text-rows.js';
 

@@ -1,16 +1,13 @@
 import type { AdaptersMap } from '../types/adapters-map.js';
 import { dumpAs, dumpParam } from '../types/dump.js';
-import { dumpDate, dumpNumber } from '../types/dump-scalars.js';
 import type { NativeValues } from '../types/native-values.js';
 import * as errors from '../errors/index.js';
-import { thrownText } from '../errors/thrown.js';
-import { checkedReader } from '../types/codec.js';
+import { checkedReader, type Reader } from '../types/codec.js';
 import { readText } from '../types/text.js';
-import { writeAscii, writeEscaped } from '../types/write-text.js';
+import { writeEscaped } from '../types/write-text.js';
 import type { Loader } from '../wire/row-decoder.js';
 import type { Block } from './block.js';
-import type { RowReader, RowWriter } from './row-format.js';
-import { RowPlace } from './row-place.js';
+import { checkedWidth, loadFailed, RowPlace, type RowReader, type RowWriter } from './row-format.js';
 import { TextShortcuts } from './text-shortcuts.js';
 
 const TAB = 0x09;
@@ -83,57 +80,28 @@ export class TextRowWriter implements RowWriter {
     out.bytes[out.length++] = byte;
   }
 
-  /** A value other than null. */
+  /** A value that the shortcuts have left. */
   #value(value: unknown, column: number): void {
     const native = this.#native;
     const out = this.#out;
-    if (this.#typed?.[column] === true) {
-      this.#dumped(value, column);
+    const isTyped = this.#typed?.[column] === true;
+    if (!isTyped && typeof value === 'string' && native.string) {
+      writeEscaped(value, out, this.#place);
       return;
     }
-    switch (typeof value) {
-      case 'string':
-        if (!native.string) break;
-        writeEscaped(value, out, this.#place);
-        return;
-      case 'number':
-        if (!native.number) break;
-        writeAscii(dumpNumber(value).text!, out);
-        return;
-      case 'bigint':
-        if (!native.bigint) break;
-        writeAscii(String(value), out);
-        return;
-      case 'object':
-        if (value === null) break;
-        if (native.isDate(value)) {
-          writeAscii(dumpDate(value, this.#place.toString()).text!, out);
-          return;
-        }
-        if (native.isBytes(value)) {
-          this.#bytes(value);
-          return;
-        }
-        break;
-      default:
-        break;
+    if (!isTyped && typeof value === 'object' && value !== null && native.isBytes(value)) {
+      this.#bytes(value);
+      return;
     }
-    this.#dumped(value, column);
-  }
-
-  #null(): void {
-    this.#byte(BACKSLASH);
-    this.#byte(LETTER_N);
-  }
-
-  #dumped(value: unknown, column: number): void {
     const place = this.#place.toString();
     const { text } =
       this.#types === null
         ? dumpParam(value, this.#map, place)
         : dumpAs(value, this.#types[column]!, this.#map, place, true);
-    if (text === null) this.#null();
-    else writeEscaped(text, this.#out, this.#place);
+    if (text === null) {
+      this.#byte(BACKSLASH);
+      this.#byte(LETTER_N);
+    } else writeEscaped(text, out, this.#place);
   }
 
   /** \x and hexadecimal digits, whose backslash the format doubles. */
@@ -168,10 +136,18 @@ for (const [letter, byte] of [
   UNESCAPED[letter.charCodeAt(0)] = byte;
 }
 
+/** Tells where a value ends, and loads it. */
+interface BoundedReader {
+  readonly endOfText: Reader<number>;
+  readonly readText: Loader;
+}
+
 /** Decodes rows in the text format. */
 export class TextRowReader implements RowReader {
   readonly #map: AdaptersMap;
   #loaders: readonly Loader[];
+  /** The columns whose codec checks a value and finds its end on the way, so that neither takes a pass of its own. */
+  #bounded: readonly (BoundedReader | undefined)[] = [];
   #piece: Buffer = Buffer.alloc(0);
   #at = 0;
   /** How many rows have been met, for error messages. */
@@ -185,7 +161,9 @@ export class TextRowReader implements RowReader {
   }
 
   setTypes(oids: readonly number[]): void {
-    this.#loaders = oids.map((oid) => checkedReader(this.#map.codecFor(oid)));
+    const codecs = oids.map((oid) => this.#map.codecFor(oid));
+    this.#loaders = codecs.map(checkedReader);
+    this.#bounded = codecs.map(({ endOfText, readText }) => endOfText && { endOfText, readText });
   }
 
   feed(piece: Buffer): void {
@@ -216,27 +194,33 @@ export class TextRowReader implements RowReader {
       }
       for (;;) {
         const start = this.#at;
-        let at = start;
+        let byte = bytes[start]!;
+        const bounded = byte === BACKSLASH ? undefined : this.#bounded[column];
+        let at = bounded === undefined ? -1 : bounded.endOfText(bytes, start, bytes.length);
+        const isBounded = at >= 0 && at < bytes.length && (bytes[at] === TAB || bytes[at] === NEWLINE);
         let escapes = 0;
-        let byte = bytes[at]!;
-        for (;;) {
-          // Nothing else below a newline ends a field, but most bytes are above it.
-          while (byte > NEWLINE && byte !== BACKSLASH) byte = bytes[++at]!;
-          if (byte === TAB || byte === NEWLINE) break;
-          if (at >= bytes.length) throw this.#malformed('its end is missing');
-          if (byte === BACKSLASH) {
-            escapes++;
-            at++;
+        if (isBounded) {
+          byte = bytes[at]!;
+        } else {
+          at = start;
+          for (;;) {
+            // Nothing else below a newline ends a field, but most bytes are above it.
+            while (byte > NEWLINE && byte !== BACKSLASH) byte = bytes[++at]!;
+            if (byte === TAB || byte === NEWLINE) break;
+            if (at >= bytes.length) throw this.#malformed('its end is missing');
+            if (byte === BACKSLASH) {
+              escapes++;
+              at++;
+            }
+            byte = bytes[++at]!;
           }
-          byte = bytes[++at]!;
         }
         // Past the field before it is loaded, so that a loader that fails leaves the reader at the next one.
         this.#at = at + 1;
         if (column === width) throw this.#malformed('it has more columns than the COPY announced');
-        row[column] =
-          escapes === 0
-            ? loaders[column]!(bytes, start, at)
-            : this.#escaped(loaders[column]!, start, at, escapes);
+        if (isBounded) row[column] = bounded!.readText(bytes, start, at);
+        else if (escapes === 0) row[column] = loaders[column]!(bytes, start, at);
+        else row[column] = this.#escaped(loaders[column]!, start, at, escapes);
         column++;
         if (byte === NEWLINE) {
           if (column < width)
@@ -275,27 +259,4 @@ export class TextRowReader implements RowReader {
   #malformed(problem: string): Error {
     return new errors.DataError(`the row is malformed: ${problem}`);
   }
-}
-
-/** Says where in the data a loader failed. */
-export function loadFailed(error: unknown, row: number, column: number): Error {
-  const detail = error instanceof Error ? error.message : thrownText(error);
-  return new errors.DataError(`row ${String(row)}, column ${String(column + 1)}: ${detail}`, {
-    cause: error,
-  });
-}
-
-/** How many values a row has. Raises for what is no row, or one with another number of columns than the COPY. */
-export function checkedWidth(row: unknown, columns: number, place: RowPlace): number {
-  if (!Array.isArray(row)) {
-    throw new errors.ProgrammingError(
-      `row ${String(place.row + 1)}: expected writeRow() to get an array of values, got ${row === null ? 'null' : typeof row}`,
-    );
-  }
-  if (row.length !== columns) {
-    throw new (errors.conditionClass('BadCopyFileFormat'))(
-      `row ${String(place.row + 1)} has ${String(row.length)} values, but the COPY takes ${String(columns)} columns`,
-    );
-  }
-  return columns;
 }

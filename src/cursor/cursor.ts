@@ -24,7 +24,7 @@ import { shownText, type StatementRequest, type StatementResult } from '../sessi
 import { waitFor } from '../waiting.js';
 import { Arrivals } from './arrivals.js';
 import { CopyStatement } from './copy-statement.js';
-import { rowDecoders } from './decoders.js';
+import { rowDecoders } from '../types/decoders.js';
 import { Executions } from './executemany.js';
 import { Operation, type RunStatement } from './operation.js';
 import type {
@@ -133,7 +133,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
         throw error;
       }
       this.#query = request.text;
-      if (this.#core.pipeline.active) {
+      if (this.#core.inPipeline) {
         const text = typeof query === 'string' ? query : request.text;
         const call = this.#core.pipeline.callOf(text, () => quickCallSite(AsyncCursor.prototype, 'execute'));
         this.#sendInPipeline(request, true, call);
@@ -192,7 +192,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       });
       this.#operation.executes(executions);
       if (!returning) this.#results.count([]);
-      if (this.#core.pipeline.active) {
+      if (this.#core.inPipeline) {
         const call = callSite(AsyncCursor.prototype, 'executemany');
         await executions.sendBy((request) => {
           this.#query = request.text;
@@ -277,7 +277,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     this.#begin(query);
     try {
       this.reset();
-      if (this.#core.pipeline.active) {
+      if (this.#core.inPipeline) {
         throw new errors.NotSupportedError("COPY can't be used in a pipeline; leave it first");
       }
       let bound: BoundQuery;

@@ -122,14 +122,14 @@ export class Executions {
 
   /** A synchronous source is never waited for, so its executions have the connection to themselves. */
   #runInOneTurn(source: Iterable<Params>): Promise<void> {
-    const { session, settings } = this.#parts.core;
-    return session.exclusively(async (lock, status) => {
+    const { core } = this.#parts;
+    return core.session.exclusively(async (lock, status) => {
       const batches = this.#batchesOf(source);
       try {
         const beginning = await this.#begin(batches, lock);
         if (beginning === null) return;
         const isOwn =
-          settings.autocommit && status === TransactionStatus.IDLE && !isOneTransaction(beginning);
+          core.settings.autocommit && status === TransactionStatus.IDLE && !isOneTransaction(beginning);
         await this.#runAll(beginning, batches, isOwn, lock);
       } finally {
         batches.leave();
@@ -304,8 +304,8 @@ function isOneTransaction({ first, second }: Beginning): boolean {
 }
 
 /** Whether executions in batches may have to be in a transaction that is begun for them. */
-function mayBegin({ settings, blocks, pipeline, session }: ConnectionCore): boolean {
-  if (!settings.autocommit || blocks.length > 0 || pipeline.active) return false;
+function mayBegin({ settings, blocks, inPipeline, session }: ConnectionCore): boolean {
+  if (!settings.autocommit || blocks.length > 0 || inPipeline) return false;
   const { transactionStatus: status } = session;
   return status !== TransactionStatus.INTRANS && status !== TransactionStatus.INERROR;
 }

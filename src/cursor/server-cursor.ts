@@ -14,7 +14,7 @@ import {
 } from '../session/statement.js';
 import type { RowDecoderSource } from '../wire/row-decoder.js';
 import { AsyncCursor } from './cursor.js';
-import { SameDecoder } from './decoders.js';
+import { SameDecoder } from '../types/decoders.js';
 import type { RunStatement } from './operation.js';
 import type { CursorOptions, ExecuteOptions } from './options.js';
 import { checkScrollMode } from './results.js';
@@ -440,7 +440,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
   }
 
   #checkNoPipeline(): void {
-    if (!this.#core.pipeline.active) return;
+    if (!this.#core.inPipeline) return;
     throw new errors.NotSupportedError('a server-side cursor is not possible in a pipeline; leave it first');
   }
 }

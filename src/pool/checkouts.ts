@@ -1,24 +1,16 @@
-import type { AsyncConnection } from '../connection/connection.js';
-import type { ConnectionCore } from '../connection/connection-core.js';
-import {
-  connectionCore,
-  endCheckout,
-  isAtRest,
-  isBusy,
-  lendConnection,
-  setKeepsProcessAlive,
-  type CheckoutEnd,
-} from '../connection/checkout.js';
+import { LENT_PARTS, type AsyncConnection } from '../connection/connection.js';
+import { CORE, type ConnectionCore } from '../connection/connection-core.js';
 import { callersStack } from '../errors/callers-stack.js';
 import { NOT_ENDED, tracers, type CheckoutMessage } from '../diagnostics.js';
+import * as errors from '../errors/index.js';
+import { TransactionStatus } from '../session/status.js';
 import { systemClock } from '../waiting.js';
-import { AbandonedCheckouts, type Abandonable } from './abandoned-checkouts.js';
 import type { ConnectionSource } from './connection-source.js';
 import { explainStuck, explainWait, LeakWatch, Origin, type WatchedCheckout } from './leak-watch.js';
 import { checkSeconds, checkSignal } from './options.js';
 import type { PoolEvents } from './pool-events.js';
 import type { ResourcePool } from './resource-pool.js';
-import { Checkout } from './slot.js';
+import { Checkout } from './slots.js';
 
 /** Lets a checkout last without limit: a pool's `leakThreshold` does not concern it. @internal */
 export const MAY_LAST: unique symbol = Symbol('usingpg.mayLast');
@@ -51,16 +43,14 @@ export interface LendingOptions {
  * One checkout of a connection: the resource, when it was served, where it was asked for, and what the asking task holds already. It
  * does not keep the connection that was given out from being collected.
  */
-class ConnectionCheckout<R>
-  extends Checkout<AsyncConnection<R>>
-  implements WatchedCheckout, Abandonable<AsyncConnection<R>>
-{
+class ConnectionCheckout<R> extends Checkout<AsyncConnection<R>> implements WatchedCheckout {
   readonly checkouts: Checkouts<R>;
   readonly origin: Origin | null;
   readonly heldByTask: readonly WatchedCheckout[];
   /** The core of the connection that was given out; null before that. */
   core: ConnectionCore | null = null;
   hasEnded = false;
+  /** The connection that was given out, until its collection is watched for, and the place of the checkout among those of which that is true. */
   fresh: AsyncConnection<R> | null = null;
   place = 0;
 
@@ -79,6 +69,16 @@ class ConnectionCheckout<R>
 /** How a checkout ends: its user gives it back, with an error or without, or has lost it. */
 type HowItEnds = 'returned' | 'failed' | 'collected';
 
+/** What is left of a checkout once its connection has been rolled back. */
+interface CheckoutEnd {
+  /** Whether the session is alive and idle, fit for the next borrower. */
+  readonly usable: boolean;
+  /** Whether uncommitted writes were rolled back. */
+  readonly uncommittedWrites: boolean;
+}
+
+/** The limit for the answer to the ROLLBACK of a returned connection, in seconds; after it the connection is given up. */
+const ROLLBACK_LIMIT = 5;
 const DONE = Promise.resolve();
 const NONE: readonly WatchedCheckout[] = [];
 
@@ -89,7 +89,7 @@ export class Checkouts<R> {
   readonly #events: PoolEvents<R>;
   readonly #options: LendingOptions;
   readonly #leaks: LeakWatch;
-  readonly #abandoned = new AbandonedCheckouts<AsyncConnection<R>, ConnectionCheckout<R>>((checkout) => {
+  readonly #abandoned = new AbandonedCheckouts<R>((checkout) => {
     void this.#takeBack(checkout, 'collected');
   });
   readonly #putBack = (connection: AsyncConnection<R>): Promise<void> => this.giveBack(connection);
@@ -109,9 +109,12 @@ export class Checkouts<R> {
 
   // --- out
 
-  /** Gives out a connection. A property, as the stack of a leak is taken from below this function. */
-  readonly checkout = (options: CheckoutOptions): Promise<AsyncConnection<R>> => {
-    if (!tracers.checkout.watched) return this.#checkout(options, null);
+  /**
+   * Gives out a connection; at once, without a promise, if one is idle that needs no check. Raises, or rejects with, what
+   * `pool.connection()` rejects with. A property, as the stack of a leak is taken from below this function.
+   */
+  readonly take = (options: CheckoutOptions): AsyncConnection<R> | Promise<AsyncConnection<R>> => {
+    if (!tracers.checkout.watched) return this.#take(options, null);
     const message: CheckoutMessage = {
       pool: this.#options.name,
       timeout: options.timeout ?? this.#options.timeout,
@@ -121,45 +124,63 @@ export class Checkouts<R> {
     };
     return tracers.checkout.trace(
       message,
-      () => this.#checkout(options, message),
+      async () => this.#take(options, message),
       () => undefined,
     );
   };
 
-  async #checkout(options: CheckoutOptions, message: CheckoutMessage | null): Promise<AsyncConnection<R>> {
-    const { timeout = this.#options.timeout, signal } = options;
+  #take(
+    options: CheckoutOptions,
+    message: CheckoutMessage | null,
+  ): AsyncConnection<R> | Promise<AsyncConnection<R>> {
+    const { timeout = this.#options.timeout, signal, [MAY_LAST]: mayLast = false } = options;
     if (options.timeout !== undefined) checkSeconds('timeout', timeout);
     if (signal !== undefined) checkSignal(signal);
     // Taken before the first await: here the stack still has the caller, and the context is the caller's.
-    const origin = this.#leaks.isOn ? new Origin(this.checkout) : null;
+    const origin = this.#leaks.isOn ? new Origin(this.take) : null;
     const checkout = new ConnectionCheckout(this, origin, this.#leaks.isOn ? this.#leaks.held : NONE);
     const acquired = this.#pool.acquire({ timeout, signal }, checkout);
-    if (message !== null) message.waited = acquired instanceof Promise;
+    if (!(acquired instanceof Promise)) return this.#giveOut(checkout, mayLast, message);
+    if (message !== null) message.waited = true;
+    return this.#giveOutLater(acquired, checkout, mayLast, message);
+  }
+
+  async #giveOutLater(
+    acquired: Promise<unknown>,
+    checkout: ConnectionCheckout<R>,
+    mayLast: boolean,
+    message: CheckoutMessage | null,
+  ): Promise<AsyncConnection<R>> {
     try {
-      if (acquired instanceof Promise) await acquired;
+      await acquired;
     } catch (error) {
       throw callersStack(error);
     }
-    try {
-      const connection = this.#giveOut(checkout, options[MAY_LAST] === true);
-      if (message !== null) message.backendPid = checkout.backendPid;
-      return connection;
-    } catch (error) {
-      // The constructor of the user's `connectionClass` has thrown: that costs no connection.
-      this.#finish(checkout, isAtRest(checkout.resource));
-      throw error;
-    }
+    return this.#giveOut(checkout, mayLast, message);
   }
 
-  #giveOut(checkout: ConnectionCheckout<R>, mayLast: boolean): AsyncConnection<R> {
+  #giveOut(
+    checkout: ConnectionCheckout<R>,
+    mayLast: boolean,
+    message: CheckoutMessage | null,
+  ): AsyncConnection<R> {
     const { resource } = checkout;
-    const connection = lendConnection(resource, this.#putBack, this.#options.closeReturns);
-    const core = connectionCore(connection)!;
+    let connection: AsyncConnection<R>;
+    try {
+      const Class = resource.constructor as typeof AsyncConnection<R>;
+      connection = new Class(resource[LENT_PARTS](this.#putBack, this.#options.closeReturns));
+    } catch (error) {
+      // The constructor of the user's `connectionClass` has thrown: that costs no connection.
+      this.#finish(checkout, isAtRest(resource[CORE]));
+      throw error;
+    }
+    const core = connection[CORE];
     core.checkout = checkout;
     checkout.core = core;
-    if (this.#options.allowExitOnIdle) setKeepsProcessAlive(resource, true);
+    if (this.#options.allowExitOnIdle) core.session.setKeepsProcessAlive(true);
     this.#abandoned.watch(connection, checkout);
     if (checkout.origin !== null && !mayLast) this.#leaks.begin(checkout, checkout.origin);
+    if (message !== null) message.backendPid = checkout.backendPid;
     return connection;
   }
 
@@ -172,10 +193,15 @@ export class Checkouts<R> {
 
   /** The checkout of a connection that this pool has lent out; null of any other, and of what is none. */
   #checkoutOf(connection: AsyncConnection<R>): ConnectionCheckout<R> | null {
-    const checkout = connectionCore(connection)?.checkout;
+    const checkout = (connection as Partial<AsyncConnection<R>> | null | undefined)?.[CORE]?.checkout;
     return checkout instanceof ConnectionCheckout && checkout.checkouts === this
       ? (checkout as ConnectionCheckout<R>)
       : null;
+  }
+
+  /** Whether it is known which task holds which connection: if the pool watches for leaks. */
+  get watchesTasks(): boolean {
+    return this.#leaks.isOn;
   }
 
   /** Runs `task`, which holds `connection`. */
@@ -195,7 +221,7 @@ export class Checkouts<R> {
       .filter(({ origin }) => origin !== null);
     const held = asker instanceof ConnectionCheckout ? asker.heldByTask : [];
     const parts = explainWait(known, held);
-    const unused = lent.filter(({ resource }) => !isBusy(resource)).length;
+    const unused = lent.filter(({ resource }) => resource[CORE].session.quiet).length;
     if (lent.length > 0 && unused === lent.length) parts.push('nothing is running on those lent out');
     // Only a pool that watches for leaks knows which task holds which connection. A task that waits for itself leaves its connection unused.
     const isNamed = known.some((checkout) => held.includes(checkout));
@@ -219,23 +245,19 @@ export class Checkouts<R> {
     checkout.hasEnded = true;
     if (how !== 'collected') this.#abandoned.forget(checkout);
     if (checkout.origin !== null || how === 'collected') this.#leaks.end(checkout, how === 'collected');
-    // The borrower can't use it any more. Running statements are cancelled, uncommitted work is rolled back.
-    const ended = endCheckout(core);
+    // The borrower can't use it any more.
+    core.cutOff();
     // Mostly nothing has to be awaited: then the next waiter is served at once.
-    if (!(ended instanceof Promise) && !this.#source.resets) {
-      this.#finish(checkout, ended.usable);
+    if (isAtRest(core) && !this.#source.resets) {
+      this.#finish(checkout, !core.mustReplace);
       return DONE;
     }
-    return this.#takeBackLater(checkout, how, ended);
+    return this.#takeBackLater(checkout, core, how);
   }
 
   /** The rest of `#takeBack()`, where something has to be awaited. */
-  async #takeBackLater(
-    checkout: ConnectionCheckout<R>,
-    how: HowItEnds,
-    ended: CheckoutEnd | Promise<CheckoutEnd>,
-  ): Promise<void> {
-    const { usable, uncommittedWrites } = await ended;
+  async #takeBackLater(checkout: ConnectionCheckout<R>, core: ConnectionCore, how: HowItEnds): Promise<void> {
+    const { usable, uncommittedWrites } = await rollBack(core);
     // A user whose code has failed already knows that nothing was committed.
     if (uncommittedWrites && how !== 'failed') {
       this.#pool.counters.returnsUncommitted++;
@@ -260,7 +282,7 @@ export class Checkouts<R> {
 
   /** Returns the connection to the pool, which lends it on or ends it. */
   #finish(checkout: ConnectionCheckout<R>, usable: boolean): void {
-    if (this.#options.allowExitOnIdle) setKeepsProcessAlive(checkout.resource, false);
+    if (this.#options.allowExitOnIdle) checkout.resource[CORE].session.setKeepsProcessAlive(false);
     if (usable) {
       this.#pool.release(checkout);
     } else {
@@ -268,4 +290,94 @@ export class Checkouts<R> {
       this.#pool.discard(checkout);
     }
   }
+}
+
+/** Whether the last user has left nothing on the connection: no statement, and no transaction. */
+function isAtRest({ session }: ConnectionCore): boolean {
+  return session.quiet && session.transactionStatus === TransactionStatus.IDLE;
+}
+
+/** Cancels what still runs on a connection that has come back, and rolls back what was not committed. */
+async function rollBack(core: ConnectionCore): Promise<CheckoutEnd> {
+  if (isAtRest(core)) return { usable: !core.mustReplace, uncommittedWrites: false };
+  const { session } = core;
+  let uncommittedWrites = core.leftWrites;
+  try {
+    const hadFailed = session.transactionStatus === TransactionStatus.INERROR;
+    if (!session.quiet) {
+      await session.abandonAll(
+        () =>
+          new errors.InterfaceError(
+            'the connection was returned to its pool while the statement was waiting or running',
+          ),
+      );
+    }
+    // What was in flight may have been a write that is done, or the COMMIT.
+    if (!hadFailed && !session.closed && session.transactionStatus !== TransactionStatus.IDLE)
+      uncommittedWrites ||= core.record.wrote;
+    // Nothing runs any more, so this is answered at once by a server that is there.
+    const timer = systemClock.after(
+      ROLLBACK_LIMIT,
+      () => {
+        session.drop();
+      },
+      true,
+    );
+    try {
+      await session.rollback();
+    } finally {
+      timer.cancel();
+    }
+    return { usable: !session.closed && !core.mustReplace, uncommittedWrites };
+  } catch {
+    return { usable: false, uncommittedWrites };
+  }
+}
+
+/**
+ * Reports checkouts whose connection was garbage-collected, so that no code can give it back any more.
+ *
+ * Registering an object costs about as much as the rest of a checkout, most of it in later collections. A checkout that comes back
+ * within the turn of the event loop that gave it out is spared this: objects are registered when that turn is over.
+ */
+class AbandonedCheckouts<R> {
+  readonly #registry: FinalizationRegistry<ConnectionCheckout<R>>;
+  readonly #fresh: ConnectionCheckout<R>[] = [];
+  #scheduled = false;
+
+  /** `onAbandoned` is called some time after the collection. */
+  constructor(onAbandoned: (checkout: ConnectionCheckout<R>) => void) {
+    this.#registry = new FinalizationRegistry(onAbandoned);
+  }
+
+  /** The connection has been given out. `checkout` must not lead to it, but by `fresh`. */
+  watch(connection: AsyncConnection<R>, checkout: ConnectionCheckout<R>): void {
+    checkout.fresh = connection;
+    checkout.place = this.#fresh.push(checkout) - 1;
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(this.#register);
+  }
+
+  /** The connection has come back. */
+  forget(checkout: ConnectionCheckout<R>): void {
+    if (checkout.fresh === null) {
+      this.#registry.unregister(checkout);
+      return;
+    }
+    checkout.fresh = null;
+    const last = this.#fresh.pop();
+    if (last === undefined || last === checkout) return;
+    this.#fresh[checkout.place] = last;
+    last.place = checkout.place;
+  }
+
+  readonly #register = (): void => {
+    this.#scheduled = false;
+    for (const checkout of this.#fresh.splice(0)) {
+      if (checkout.fresh === null) continue;
+      this.#registry.register(checkout.fresh, checkout, checkout);
+      checkout.fresh = null;
+    }
+  };
 }

@@ -1,9 +1,12 @@
 import type { AsyncConnection, WaitOptions } from '../connection/connection.js';
-import { runOnLent } from '../connection/checkout.js';
-import type { AsyncTransaction } from '../connection/transaction.js';
+import { CORE } from '../connection/connection-core.js';
+import { CONTEXTS_ARE_FREE } from '../connection/open-blocks.js';
+import { AsyncTransaction, runInTransaction } from '../connection/transaction.js';
+import { runUnit } from '../connection/unit-of-work.js';
 import { callersStack } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
 import { INSPECT, type Inspect } from '../inspect.js';
+import { boundedMap } from '../iteration.js';
 import type { Query } from '../query/binding.js';
 import type { Params } from '../query/placeholders.js';
 import type {
@@ -16,10 +19,10 @@ import type { TupleRow } from '../rows.js';
 import { systemClock } from '../waiting.js';
 import { Checkouts, type CheckoutOptions } from './checkouts.js';
 import { checkSource, ConnectionSource, type ConninfoSource } from './connection-source.js';
-import { boundedMap } from './map.js';
 import {
   checkSeconds,
   checkSignal,
+  checkWhole,
   resolvePoolOptions,
   resolveSizes,
   type PoolOptions,
@@ -27,16 +30,16 @@ import {
 } from './options.js';
 import { PoolEvents } from './pool-events.js';
 import { ResourcePool } from './resource-pool.js';
+import { keepingStrategy, nullStrategy, type PoolStrategy } from './resources.js';
 import {
-  attemptTransaction,
+  isTransient,
+  MayRetry,
   resolveRetryOptions,
   retrying,
-  type MayRetry,
   type OwnSettings,
   type RetryOptions,
 } from './retry.js';
 import type { PoolStats } from './statistics.js';
-import { keepingStrategy, STRATEGY, type PoolStrategy } from './strategy.js';
 
 /** Options of `pool.wait()`. */
 export interface ReadyOptions {
@@ -58,6 +61,9 @@ export interface ExecuteResult<T> {
 
 /** Options of `pool.withTransaction()`. */
 export interface PoolTransactionOptions extends CheckoutOptions, RetryOptions {}
+
+/** The strategy of a pool, by which a subclass has another. @internal */
+export const STRATEGY: unique symbol = Symbol('usingpg.poolStrategy');
 
 const OPEN_TIMEOUT = 30;
 const CLOSE_TIMEOUT = 5;
@@ -235,8 +241,8 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    * Takes a connection for the current scope, which gives it back; uncommitted work is rolled back then. Raises `PoolTimeout` after
    * `timeout` seconds, `TooManyRequests` if `maxWaiting` requests wait already, and `PoolClosed`.
    */
-  connection(options: CheckoutOptions = {}): Promise<AsyncConnection<R>> {
-    return this.#checkouts.checkout(options);
+  async connection(options: CheckoutOptions = {}): Promise<AsyncConnection<R>> {
+    return this.#checkouts.take(options);
   }
 
   /**
@@ -256,13 +262,12 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     options: CheckoutOptions,
     commit: WaitOptions,
   ): Promise<T> {
-    const connection = await this.#checkouts.checkout(options);
-    return runOnLent(
-      connection,
-      () => this.#checkouts.asHolder(connection, () => fn(connection)),
-      () => connection.commit(commit),
-      (failed) => this.#checkouts.giveBack(connection, failed),
-    );
+    const connection = await this.#checkouts.take(options);
+    return runUnit(connection[CORE], () => this.#checkouts.asHolder(connection, () => fn(connection)), {
+      commit: () => connection.commit(commit),
+      undo: () => this.#checkouts.giveBack(connection, true),
+      done: () => this.#checkouts.giveBack(connection),
+    });
   }
 
   /**
@@ -315,17 +320,24 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   /** One attempt of `withTransaction()`. */
   async #attempt<T>(
     fn: (connection: AsyncConnection<R>, transaction: AsyncTransaction) => Promise<T> | T,
-    settings: OwnSettings,
+    { isolationLevel, readOnly, deferrable }: OwnSettings,
     options: CheckoutOptions,
   ): Promise<T | MayRetry> {
-    const connection = await this.#checkouts.checkout(options);
+    const connection = await this.#checkouts.take(options);
     try {
-      return await attemptTransaction(
-        connection,
+      // These settings are the lent connection's, and end with it.
+      if (isolationLevel !== undefined) await connection.setIsolationLevel(isolationLevel);
+      if (readOnly !== undefined) await connection.setReadOnly(readOnly);
+      if (deferrable !== undefined) await connection.setDeferrable(deferrable);
+      return await runInTransaction(
+        new AsyncTransaction(connection as AsyncConnection<never>),
         (transaction) => this.#checkouts.asHolder(connection, () => fn(connection, transaction)),
-        settings,
-        options.signal,
+        // Whoever has the connection, which was lent for this callback alone, is inside the block.
+        { opening: options.signal, hasContext: CONTEXTS_ARE_FREE || this.#checkouts.watchesTasks },
       );
+    } catch (error) {
+      if (isTransient(error) && !connection[CORE].record.committed) return new MayRetry(error);
+      throw error;
     } finally {
       // Work that is uncommitted by now was left uncommitted on purpose.
       await this.#checkouts.giveBack(connection, true);
@@ -333,8 +345,8 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   }
 
   /** Takes a connection that has to be given back with `putconn()`, on every path. Raises what `connection()` raises. */
-  getconn(options: CheckoutOptions | number = {}): Promise<AsyncConnection<R>> {
-    return this.#checkouts.checkout(typeof options === 'number' ? { timeout: options } : options);
+  async getconn(options: CheckoutOptions | number = {}): Promise<AsyncConnection<R>> {
+    return this.#checkouts.take(typeof options === 'number' ? { timeout: options } : options);
   }
 
   /** Gives a connection back. Raises `ProgrammingError` for one that is not lent out by this pool. */
@@ -399,19 +411,19 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    *   await conn.execute('UPDATE city SET name = %s WHERE id = %s', [await page.text(), id], { signal });
    * });
    */
-  map<I, O>(
+  async map<I, O>(
     items: Iterable<I> | AsyncIterable<I>,
     fn: (connection: AsyncConnection<R>, item: I, index: number, job: { signal: AbortSignal }) => Promise<O>,
     options: { concurrency?: number | undefined; signal?: AbortSignal | undefined } = {},
   ): Promise<O[]> {
     const { concurrency = this.maxSize, signal } = options;
     if (options.concurrency === undefined && concurrency === 0) {
-      return Promise.reject(
-        new errors.ProgrammingError(
-          `the pool '${this.name}' has no maxSize, so map() has to be given a \`concurrency\``,
-        ),
+      throw new errors.ProgrammingError(
+        `the pool '${this.name}' has no maxSize, so map() has to be given a \`concurrency\``,
       );
     }
+    checkWhole('concurrency', concurrency, 1);
+    checkSignal(signal);
     return boundedMap(
       items,
       (item, index, each) =>
@@ -496,5 +508,25 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     } catch (error) {
       this.#events.reconnectFailedFailed(error);
     }
+  }
+}
+
+/**
+ * A pool that keeps no idle connections (psycopg_pool: `AsyncNullConnectionPool`), as wanted before a pooler such
+ * as PgBouncer: it bounds how many there are at once, and has all that a pool has. Each checkout connects, and rejects with the
+ * error if that fails; a connection that comes back is given to a waiting request, else closed.
+ *
+ * `minSize` has to be 0, `maxSize` is unlimited if it is 0 or not given. `wait()` makes one connection to see that it can be
+ * made, `check()` has nothing to check, `closeReturns`, `maxIdle`,
+ * `numWorkers` have no effect, `reconnectTimeout` and `reconnectFailed` concern `wait()` only.
+ *
+ * @example
+ * await using pool = new AsyncNullConnectionPool('postgresql://pgbouncer:6432/app', { maxSize: 20 });
+ * await pool.wait();
+ */
+export class AsyncNullConnectionPool<R = TupleRow> extends AsyncConnectionPool<R> {
+  /** @internal */
+  override get [STRATEGY](): PoolStrategy {
+    return nullStrategy;
   }
 }

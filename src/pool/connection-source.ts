@@ -1,6 +1,6 @@
 import { checkConnectOptions, describeKind } from '../connection/connect-options.js';
 import { AsyncConnection, POOL_NAME, type ConnectOptions } from '../connection/connection.js';
-import { dropConnection, isAlive, onLost, setKeepsProcessAlive } from '../connection/checkout.js';
+import { CORE, isAlive } from '../connection/connection-core.js';
 import { conninfoToDict, connectTimeout, type ConninfoParams } from '../conninfo/index.js';
 import * as errors from '../errors/index.js';
 import { DEFAULT_CONNECT_TIMEOUT } from '../session/sign-in.js';
@@ -41,7 +41,7 @@ export interface ConnectionSourceOptions<R> {
  * limit, or leave a transaction open for the next borrower.
  */
 export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
-  readonly isAlive = isAlive<R>;
+  readonly isAlive = isAlive;
   /** Asks whether a connection works; null: connections are not checked. The caller limits the time. */
   readonly check: ((connection: AsyncConnection<R>) => Promise<void>) | null;
   /** Whether connections are cleaned up when they come back. */
@@ -95,10 +95,11 @@ export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
       });
       checkLeft('configure', connection);
     }
-    onLost(connection, () => {
+    const { session } = connection[CORE];
+    session.onLost(() => {
       this.#lost(connection);
     });
-    if (allowExitOnIdle) setKeepsProcessAlive(connection, false);
+    if (allowExitOnIdle) session.setKeepsProcessAlive(false);
   }
 
   destroy(connection: AsyncConnection<R>): Promise<void> {
@@ -106,7 +107,7 @@ export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
   }
 
   abandon(connection: AsyncConnection<R>): void {
-    dropConnection(connection);
+    connection[CORE].session.drop();
   }
 
   /** Has `reset` clean a connection up, while its return is awaited. */
@@ -116,7 +117,7 @@ export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
       seconds: checkTimeout === 0 ? Infinity : checkTimeout,
       late: () => {
         // A server that does not answer would not answer a Terminate either.
-        dropConnection(connection);
+        connection[CORE].session.drop();
         throw new errors.OperationalError(
           `it took longer than ${String(checkTimeout)} seconds (checkTimeout)`,
         );

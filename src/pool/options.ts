@@ -4,7 +4,7 @@ import * as errors from '../errors/index.js';
 import type { TupleRow } from '../rows.js';
 import type { AsyncConnectionPool } from './connection-pool.js';
 import type { ConnectOptionsSource } from './connection-source.js';
-import type { PoolStrategy } from './strategy.js';
+import type { PoolStrategy } from './resources.js';
 
 /** Options of a pool, by psycopg_pool's names in camelCase; all durations are in seconds. */
 export interface PoolOptions<R = TupleRow> {

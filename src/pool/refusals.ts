@@ -1,7 +1,7 @@
 import * as errors from '../errors/index.js';
 import { thrownText } from '../errors/thrown.js';
 import type { Clock } from '../waiting.js';
-import type { Checkout, Slots } from './slot.js';
+import type { Checkout, Slots } from './slots.js';
 
 /** The parts of a pool that its errors tell of. */
 export interface RefusalParts<T> {

@@ -2,13 +2,11 @@ import pLimit, { type LimitFunction } from 'p-limit';
 import type { EvictReason } from '../diagnostics.js';
 import type { PoolClosed } from '../errors/index.js';
 import { waitFor, type Clock } from '../waiting.js';
-import { IdleSweep, type IdleOptions } from './idle-sweep.js';
 import { Reconnection, type ReconnectionOptions } from './reconnection.js';
 import { Refusals } from './refusals.js';
-import { Resources, type ResourceOptions, type ResourceSource } from './resources.js';
-import { Checkout, Slots, type Slot } from './slot.js';
+import { Resources, type PoolStrategy, type ResourceOptions, type ResourceSource } from './resources.js';
+import { Checkout, IdleSweep, Slots, type IdleOptions, type Slot } from './slots.js';
 import { roundedCounters, zeroCounters, type Counters, type PoolStats } from './statistics.js';
-import type { PoolStrategy } from './strategy.js';
 import { Waiters, Watchers, type Waiter } from './waiters.js';
 
 /** Options of a `ResourcePool`. Times are in seconds. */
@@ -86,14 +84,14 @@ export class ResourcePool<T> {
     this.#maxSize = options.maxSize;
     const resources = (this.#resources = new Resources(source, options, this.counters));
     this.#clock = clock;
-    this.#sweep = new IdleSweep(this.#slots, resources, options, () => {
-      this.#sweepIdle();
-    });
     // A timer keeps the context of the code that sets it; here that is the pool's own context.
     const ownClock: Clock = {
       now: () => clock.now(),
       after: (...args) => resources.inOwnContext(() => clock.after(...args)),
     };
+    this.#sweep = new IdleSweep(this.#slots, { maxIdle: options.maxIdle, clock: ownClock }, () => {
+      this.#sweepIdle();
+    });
     this.#reconnection = new Reconnection({ ...options, clock: ownClock }, () => {
       this.#rebalance();
     });
@@ -217,9 +215,10 @@ export class ResourcePool<T> {
 
   /** Decides what follows from a change: which waiters are served, which resources are ended, and how many are made. */
   #rebalance(now = this.#clock.now()): void {
-    for (let waiter; (waiter = this.#waiters.first) !== undefined;) {
+    while (this.#waiters.length > 0) {
       const slot = this.#fitIdle(now);
       if (slot === null) break;
+      const waiter = this.#waiters.first!;
       if (this.#needsCheck(slot, now)) void this.#checkFor(waiter, slot);
       else this.#serve(waiter, slot, now);
     }
@@ -232,8 +231,8 @@ export class ResourcePool<T> {
       const slot = this.#slots.add();
       this.#resources.inOwnContext(() => void this.#connectors(() => this.#connect(slot)));
     }
-    this.#readiness.look();
-    this.#end.look();
+    if (this.#readiness.size > 0) this.#readiness.look();
+    if (this.#end.size > 0) this.#end.look();
   }
 
   #serve(waiter: Waiter<T>, slot: Slot<T>, now: number): void {

@@ -1,6 +1,6 @@
-import { LinkedList, type Link } from '../linked-list.js';
+import { LinkedList, type Link } from '../queues.js';
 import { waitFor, type Clock } from '../waiting.js';
-import type { Checkout, Slot } from './slot.js';
+import type { Checkout, Slot } from './slots.js';
 import type { Counters } from './statistics.js';
 
 /** How a request waits. */
@@ -41,15 +41,12 @@ export class Waiters<T> {
   readonly #counters: Counters;
   readonly #queue = new LinkedList<Queued<T>>();
   #tickets = 0;
+  /** How many are in the queue. A field, since each checkout asks. */
+  length = 0;
 
   constructor(clock: Clock, counters: Counters) {
     this.#clock = clock;
     this.#counters = counters;
-  }
-
-  /** How many are in the queue. */
-  get length(): number {
-    return this.#queue.length;
   }
 
   /** The waiter that is served next. */
@@ -77,6 +74,7 @@ export class Waiters<T> {
           since,
         };
         waiter.place = this.#queue.push(waiter);
+        this.length++;
         begun();
       },
       {
@@ -113,6 +111,7 @@ export class Waiters<T> {
     again.checked = null;
     again.since = this.#clock.now();
     again.place = this.#queue.insert(again, ({ ticket }) => ticket < again.ticket);
+    this.length++;
   }
 
   /** Counts a waiter in the queue as one that waits for a resource to come back. */
@@ -133,6 +132,7 @@ export class Waiters<T> {
     if (place === null) return;
     waiter.place = null;
     this.#queue.remove(place);
+    this.length--;
     if (isQueued) this.#counters.requestsWaitMs += (this.#clock.now() - since) * 1000;
   }
 }
@@ -148,13 +148,11 @@ interface Watcher {
 export class Watchers {
   readonly #clock: Clock;
   readonly #watchers = new Set<Watcher>();
+  /** How many there are. A field, since each checkout asks. */
+  size = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
-  }
-
-  get size(): number {
-    return this.#watchers.size;
   }
 
   /** Resolves with true as soon as `isOver()`, with false after `timeout` seconds. `begun` is called when it watches. */
@@ -165,13 +163,16 @@ export class Watchers {
       (resolve, reject) => {
         watcher = { isOver, resolve, reject };
         this.#watchers.add(watcher);
+        this.size++;
         begun?.();
       },
       {
         seconds: timeout,
         late: () => false,
         signal,
-        ended: () => this.#watchers.delete(watcher),
+        ended: () => {
+          if (this.#watchers.delete(watcher)) this.size--;
+        },
         clock: this.#clock,
       },
     );
@@ -179,7 +180,6 @@ export class Watchers {
 
   /** The pool has changed: tests all conditions. */
   look(): void {
-    if (this.#watchers.size === 0) return;
     for (const { isOver, resolve } of [...this.#watchers]) if (isOver()) resolve(true);
   }
 

@@ -1,5 +1,5 @@
 import * as errors from '../errors/index.js';
-import { LinkedList, type Link } from '../linked-list.js';
+import { LinkedList, type Link } from '../queues.js';
 import type { SqlLiteral } from '../query/literal.js';
 import { isPromise } from '../types/realm.js';
 import { QueryText } from './query-text.js';

@@ -1,13 +1,14 @@
 import type { SqlLiteral } from '../query/literal.js';
 import * as errors from '../errors/index.js';
-import { LexerState, type Enclosure } from './lexer-state.js';
+import { SqlScanner, type Enclosure } from '../sql-scanner.js';
+import { startOfFirstToken } from '../sql-segments.js';
 
 /**
  * A text of SQL that grows piece by piece: the user's SQL, and tokens that are put into it. Each token stays the token that it
  * is, whatever it touches, and none ends what it stands within.
  */
 export class QueryText {
-  readonly #state: LexerState;
+  readonly #state: SqlScanner;
   readonly #pieces: string[] = [];
   /** Whether a token was the last to be added. */
   #behindToken = false;
@@ -20,7 +21,7 @@ export class QueryText {
 
   /** `backslashes`: strings without an E have escapes as well, as with `standard_conforming_strings` off. */
   constructor(backslashes: boolean) {
-    this.#state = new LexerState(backslashes);
+    this.#state = new SqlScanner(backslashes);
   }
 
   /** Within what the next piece stands; null if it is SQL. */
@@ -135,22 +136,8 @@ function asItIs(text: string): string {
   return text;
 }
 
-/** Passes over white space and whole comments: what decides how a token begins; '' if there is none. */
+/** What decides how the first token of a text begins; '' if there is none. */
 function firstOfToken(text: string): string {
-  let at = 0;
-  for (;;) {
-    while (at < text.length && SPACE.includes(text[at]!)) at++;
-    if (text.startsWith('--', at)) {
-      while (at < text.length && text[at] !== '\n' && text[at] !== '\r') at++;
-    } else if (text.startsWith('/*', at)) {
-      const state = new LexerState(false);
-      const start = at;
-      do state.read(text[at++]!);
-      while (at < text.length && (at < start + 2 || state.open !== null));
-    } else {
-      return text.startsWith('::', at) ? '::' : (text[at] ?? '');
-    }
-  }
+  const at = startOfFirstToken(text);
+  return text.startsWith('::', at) ? '::' : (text[at] ?? '');
 }
-
-const SPACE = ' \t\n\r\f\v';

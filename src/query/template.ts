@@ -1,6 +1,6 @@
 import { Composable, Identifier, isComposable, ownComposable } from './composable.js';
 import type { Part } from './part.js';
-import { LexerState } from './lexer-state.js';
+import { SqlScanner } from '../sql-scanner.js';
 import { isSendable } from './placeholders.js';
 import { QueryText } from './query-text.js';
 
@@ -115,7 +115,7 @@ function areSeparable(strings: readonly string[]): boolean {
   return strings.every((text, i) => {
     if (i > 0 && (MAY_JOIN.test(text) || (text === '' && i < last))) return false;
     if (!isSendable(text)) return false;
-    const state = new LexerState(false);
+    const state = new SqlScanner(false);
     state.read(text);
     return i < last ? state.isNeutral : state.open === null;
   });

@@ -16,10 +16,9 @@ import { isEncrypted } from '../wire/tls.js';
 import { Cancellation } from './cancellation.js';
 import { Dispatcher } from './dispatcher.js';
 import { ExtendedQuery } from './extended-query.js';
-import { InFlight } from './in-flight.js';
 import { OneTimeEvent } from './one-time-event.js';
-import { Outcomes, type StatementObserver } from './outcomes.js';
-import { StatementQueue } from './queue.js';
+import { Outcomes, StatementQueue, type StatementObserver } from './queue.js';
+import { InFlight } from './reply.js';
 import { Sender } from './sender.js';
 import { ServerSettings } from './server-settings.js';
 import { Startup } from './startup.js';
@@ -111,7 +110,7 @@ export class BackendConnection implements MessageSink {
       ...parts,
       sender: this.sender,
       onAnswered: () => {
-        this.cancellation.advance();
+        if (this.cancellation.state !== 'idle') this.cancellation.advance();
         this.sender.pump();
         this.#tellQuiet();
       },
@@ -136,7 +135,12 @@ export class BackendConnection implements MessageSink {
 
   /** Whether no statement is running and none waits. */
   get quiet(): boolean {
-    return !this.isBusy && !this.sender.owesSync && !this.queue.locked && !this.cancellation.underway;
+    return !this.isBusy && !this.sender.owesSync && !this.queue.locked && !this.#isCancelling;
+  }
+
+  /** Whether a cancel request is open, which may hit any statement the server is sent. */
+  get #isCancelling(): boolean {
+    return this.cancellation.state === 'requested';
   }
 
   /** Whether a statement is running or waits. */
@@ -272,7 +276,7 @@ export class BackendConnection implements MessageSink {
   }
 
   #tellQuiet(): void {
-    if (this.#waitingForQuiet.length === 0 || this.inFlight.length > 0 || this.cancellation.underway) return;
+    if (this.#waitingForQuiet.length === 0 || this.inFlight.length > 0 || this.#isCancelling) return;
     for (const resolve of this.#waitingForQuiet.splice(0)) resolve();
   }
 

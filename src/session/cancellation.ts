@@ -1,6 +1,5 @@
 import { sendCancelRequest } from '../wire/cancel-request.js';
-import type { InFlight } from './in-flight.js';
-import type { Reply } from './reply.js';
+import type { InFlight, Reply } from './reply.js';
 import { connectionError, type Transport } from './transport.js';
 
 /** A caller that waits until a request to cancel `reply` has been dealt with. */
@@ -10,8 +9,8 @@ interface Waiter {
 }
 
 /**
- * The state machine of a session's cancel requests: idle, requested (nothing may be sent until the server has dealt with the request),
- * or awaiting the statement's answer. A cancel request is a connection of its own, and at most one is open at a time; other
+ * The state machine of a session's cancel requests: idle, waiting (something in flight may have to be cancelled later), requested (nothing
+ * may be sent until the server has dealt with the request), or awaiting the statement's answer. A cancel request is a connection of its own, and at most one is open at a time; other
  * statements that are to be cancelled wait for their turn. A request hits what the server runs at that moment. So a request is made
  * only for the statement that is being answered, and only if everything sent behind it is to be cancelled too, or would be skipped.
  */
@@ -19,7 +18,8 @@ export class Cancellation {
   readonly #transport: Transport;
   readonly #inFlight: InFlight;
   readonly #onDealtWith: () => void;
-  #state: 'idle' | 'requested' | 'awaiting answer' = 'idle';
+  /** Changed by this class alone. A field, since each statement and each answer asks. */
+  state: 'idle' | 'waiting' | 'requested' | 'awaiting answer' = 'idle';
   /** The reply that the last request was made for, until it is answered. */
   #target: Reply | null = null;
   /** The reply that has to come within a time limit, and the limit's timer. */
@@ -38,11 +38,6 @@ export class Cancellation {
     this.#onDealtWith = onDealtWith;
   }
 
-  /** Whether a request is open that may hit any statement the server is sent. */
-  get underway(): boolean {
-    return this.#state === 'requested';
-  }
-
   /** Has a statement in flight cancelled as soon as the request can hit nothing else. */
   want(reply: Reply): void {
     reply.cancelWanted = true;
@@ -58,13 +53,13 @@ export class Cancellation {
     });
   }
 
-  /** Makes the next request, if one is due. Called whenever another statement begins to be answered. */
+  /** Makes the next request, if one is due. Called whenever another statement begins to be answered, unless the state is idle. */
   advance(): void {
-    if (this.#state === 'requested' || this.#stopped) return;
+    if (this.state === 'requested' || this.#stopped) return;
     const { head } = this.#inFlight;
     if (this.#target !== null && head === this.#target) return;
     this.#target = null;
-    this.#state = 'idle';
+    this.state = head === undefined ? 'idle' : 'waiting';
     this.#clearRepetition();
     if (head?.cancelWanted !== true || !this.#isSafe(head)) return;
     this.#target = head;
@@ -82,7 +77,7 @@ export class Cancellation {
   }
 
   #make(reply: Reply): void {
-    this.#state = 'requested';
+    this.state = 'requested';
     this.expectAnswer(reply);
     const { limits, address, key } = this.#transport;
     const request = new AbortController();
@@ -106,7 +101,7 @@ export class Cancellation {
   }
 
   #onceDealtWith(reply: Reply): void {
-    this.#state = 'awaiting answer';
+    this.state = 'awaiting answer';
     if (this.#stopped) return;
     for (const other of this.#inFlight) if (other !== reply) other.mayBeHit = true;
     if (this.#inFlight.head === reply) this.#repeatLater(reply);
@@ -129,6 +124,7 @@ export class Cancellation {
   /** Sets a limit for the answer of a reply that was asked to end. */
   expectAnswer(reply: Reply): void {
     if (this.#stopped || this.#deadline?.reply === reply) return;
+    if (this.state === 'idle') this.state = 'waiting';
     this.#clearDeadline();
     const timer = setTimeout(() => {
       this.#giveUp();
@@ -136,19 +132,19 @@ export class Cancellation {
     this.#deadline = { reply, timer };
   }
 
-  /** Notes that a reply has been answered and is not in flight any more. */
+  /** Notes that a reply has been answered and is not in flight any more. Called unless the state is idle. */
   answered(reply: Reply): void {
     if (this.#deadline?.reply === reply) this.#clearDeadline();
     if (this.#target === reply) {
       this.#clearRepetition();
-      if (this.#state !== 'requested') this.#target = null;
+      if (this.state !== 'requested') this.#target = null;
     }
     if (this.#waiters.length > 0) this.#tellWaiters();
   }
 
   /** Resolves the waiters whose reply has been answered, or whose request is over. */
   #tellWaiters(): void {
-    if (this.#state === 'requested') return;
+    if (this.state === 'requested') return;
     const waiters = this.#waiters;
     this.#waiters = [];
     const inFlight = new Set(this.#inFlight);

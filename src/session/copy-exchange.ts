@@ -1,7 +1,7 @@
 import * as errors from '../errors/index.js';
 import type { Exchange, ExchangeMessages } from './exchange.js';
 import type { CopyChannel, CopyFormat } from './copy-channel.js';
-import { Fifo } from './fifo.js';
+import { Fifo } from '../queues.js';
 
 /** Pieces of data are gathered into blocks of this size, bytes. */
 const BLOCK = 65_536;

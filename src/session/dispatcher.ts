@@ -24,7 +24,7 @@ import {
 } from './statement-errors.js';
 import { changesSchema, mayChangeSchema, mayChangeSettings } from './statement-text.js';
 import { ROLLBACK, shownText } from './statement.js';
-import { statusFromByte, TransactionStatus } from './status.js';
+import { STATUS_OF_BYTE, TransactionStatus } from './status.js';
 import type { ResponseFields } from './transport.js';
 
 const QUERY_CANCELED = '57014';
@@ -185,9 +185,10 @@ export class Dispatcher {
 
   /** Notes that a reply is not in flight any more. */
   #ends(reply: Reply): void {
-    this.#parts.inFlight.shift();
-    if (reply.kind === 'statement') this.#parts.extended.answered(reply);
-    this.#parts.cancellation.answered(reply);
+    const { inFlight, extended, cancellation } = this.#parts;
+    inFlight.shift();
+    if (reply.kind === 'statement') extended.answered(reply);
+    if (cancellation.state !== 'idle') cancellation.answered(reply);
   }
 
   #onCopy(reply: StatementReply, type: number, bytes: Buffer, start: number, end: number): void {
@@ -276,7 +277,7 @@ export class Dispatcher {
   /** The end of a statement, or of a segment, and the transaction status behind it. */
   onReadyForQuery(bytes: Buffer, start: number, end: number): void {
     const { inFlight, settings } = this.#parts;
-    const status = statusFromByte(readStatusByte(bytes, start, end));
+    const status = STATUS_OF_BYTE[readStatusByte(bytes, start, end)]!;
     const reply = inFlight.head;
     if (reply === undefined || (reply.kind === 'statement' && reply.segment !== null)) {
       this.#unexpected('a ReadyForQuery that answers nothing');
@@ -286,7 +287,7 @@ export class Dispatcher {
     // The reply ends only here: an error before ReadyForQuery still belongs to this statement.
     this.#ends(reply);
     inFlight.status = status;
-    settings.trustDates();
+    if (settings.datesInDoubt) settings.trustDates();
     if (settings.encodingInDoubt) this.#trustEncoding();
     if (status === TransactionStatus.IDLE) this.#onTransactionEnd();
     if (reply.kind === 'sync') this.#endSync(reply);
@@ -296,10 +297,8 @@ export class Dispatcher {
   /** Trusts the reported encoding again, unless a statement in flight may change it. */
   #trustEncoding(): void {
     const { inFlight, settings } = this.#parts;
-    settings.encodingInDoubt = false;
-    for (const reply of inFlight) {
-      if (reply.kind === 'statement' && reply.changesEncoding) settings.encodingInDoubt = true;
-    }
+    const isInDoubt = [...inFlight].some((reply) => reply.kind === 'statement' && reply.changesEncoding);
+    if (!isInDoubt) settings.trustEncoding();
   }
 
   #onTransactionEnd(): void {
@@ -316,17 +315,22 @@ export class Dispatcher {
   }
 
   #endStatement(reply: StatementReply, readyForQuery: Buffer): void {
-    const { engine, extended, outcomes } = this.#parts;
+    const { engine, outcomes } = this.#parts;
     // postgres.js has to be ready before anything else is sent.
     if (reply.protocol === 'simple') engine.show(readyForQuery);
-    const reason = outdated(reply);
-    if (reason !== null) extended.discardPrepared();
-    if (reason !== null || isHit(reply)) {
-      if (this.#sendAgain(reply)) return;
-      if (reason !== null && this.#isWithinTransaction(reply)) reply.error = outdatedInTransaction(reason);
-    }
+    if (reply.error !== null && this.#isSentAgain(reply)) return;
     outcomes.settle(reply.entry, reply.error, reply.results);
     this.#parts.onAnswered();
+  }
+
+  /** Sends a statement anew that has failed by no fault of its own, if that can be done. */
+  #isSentAgain(reply: StatementReply): boolean {
+    const reason = outdated(reply);
+    if (reason !== null) this.#parts.extended.discardPrepared();
+    if (reason === null && !isHit(reply)) return false;
+    if (this.#sendAgain(reply)) return true;
+    if (reason !== null && this.#isWithinTransaction(reply)) reply.error = outdatedInTransaction(reason);
+    return false;
   }
 
   /** Whether the statement failed in a transaction that was open before it. */

@@ -1,5 +1,11 @@
-/** How many statements, and bytes of statements, a session has on their way to the server and not answered, at most. */
-export const MOST_STATEMENTS = 1000;
+/**
+ * How many statements a session has on their way to the server and not answered, at most. Each has a Sync of its own, so the server sends
+ * its answer at once: where statements are sent while answers come in, the client reads a few bytes at a time.
+ */
+export const MOST_STATEMENTS = 4096;
+/** The same for a pipeline, whose answers come in large pieces: the server answers one half while the client sends the other. */
+export const MOST_PIPELINED = 1024;
+/** How many bytes of statements are on their way and not answered, at most. */
 export const MOST_BYTES = 2 ** 20;
 /** How many entries may wait in the queue of a session before those who go on filling it have to wait. */
 export const MOST_WAITING = 1000;

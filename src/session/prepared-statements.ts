@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { LinkedList, type Link } from '../linked-list.js';
+import { LinkedList, type Link } from '../queues.js';
 import type { Field } from '../wire/backend-messages.js';
 import { hasFixedColumns } from './statement-text.js';
 

@@ -5,8 +5,7 @@ import {
   type QueryKind,
   type QueryMessage,
 } from '../diagnostics.js';
-import { affectedRows } from './command-tag.js';
-import { shownText, type StatementRequest, type StatementResult } from './statement.js';
+import { affectedRows, shownText, type StatementRequest, type StatementResult } from './statement.js';
 
 /** Runs a statement whose message those who watch queries get. */
 export function traceQuery(

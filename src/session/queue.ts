@@ -1,6 +1,11 @@
-import { Fifo } from './fifo.js';
+import { locate } from '../errors/location.js';
+import { Fifo } from '../queues.js';
 import type { StatementRequest, StatementResult } from './statement.js';
+import { isSingleStatement, leavesTransactionAlone } from './statement-text.js';
 import type { TransactionStatus } from './status.js';
+import type { Transport } from './transport.js';
+
+// What has been submitted to a session: the entries, the queue in which they wait, and how they are settled.
 
 function ignore(): void {
   // No caller waits.
@@ -30,13 +35,12 @@ export class StatementEntry {
 
   constructor(
     request: StatementRequest,
-    keepsTransactionStatus: boolean,
     pipelined: boolean,
     resolve: (results: readonly StatementResult[]) => void,
     reject: (reason: unknown) => void,
   ) {
     this.request = request;
-    this.keepsTransactionStatus = keepsTransactionStatus;
+    this.keepsTransactionStatus = keepsTransactionStatus(request);
     this.pipelined = pipelined;
     this.resolve = resolve;
     this.reject = reject;
@@ -44,7 +48,7 @@ export class StatementEntry {
 
   /** A statement of the session's own, which no caller waits for. `failed` hears of an error. */
   static internal(request: StatementRequest, failed: (reason: unknown) => void = ignore): StatementEntry {
-    return new StatementEntry(request, false, false, ignore, failed);
+    return new StatementEntry(request, false, ignore, failed);
   }
 
   /** Calls `listener` once it is settled, before its caller hears of it. */
@@ -56,6 +60,13 @@ export class StatementEntry {
   tellSettled(): void {
     if (this.#listeners !== null) for (const listener of this.#listeners) listener();
   }
+}
+
+/** Whether a statement certainly leaves the transaction as it is, so that others may be sent behind it before it is answered. */
+function keepsTransactionStatus({ text, executions, signal }: StatementRequest): boolean {
+  // Behind one that may be cancelled nothing is sent that the request could hit.
+  if (signal !== undefined || !leavesTransactionAlone(text)) return false;
+  return executions === null ? isSingleStatement(text) : executions.length === 1;
 }
 
 /** The end of a segment of a pipeline: a Sync is sent, if there is anything to be ended. */
@@ -143,5 +154,70 @@ export class StatementQueue {
 
   get #current(): Fifo<QueueEntry> {
     return (this.#lock ?? this.#everybody).waiting;
+  }
+}
+
+/**
+ * Hears of how statements have ended, before their callers do. An interface, since the connection that implements it stands above
+ * the session.
+ */
+export interface StatementObserver {
+  onStatementDone(results: readonly StatementResult[], text: string): void;
+  /** `results`: of the statements of its text before the one that has failed. */
+  onStatementError(error: unknown, results: readonly StatementResult[]): void;
+  /** A Sync has failed that no caller waits for. */
+  onSyncError(error: unknown): void;
+}
+
+const NONE: readonly StatementResult[] = [];
+
+/** Settles statements, each once, and tells the observer of each. */
+export class Outcomes {
+  observer: StatementObserver | null = null;
+  /** The message of the error that the last statement failed with; '' if it did not fail. */
+  errorMessage = '';
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  /** Settles a statement: with its results, with `error`, or with the reason for which its caller gave up. */
+  settle(entry: StatementEntry, error: unknown, results: readonly StatementResult[] = NONE): void {
+    if (entry.settled) return;
+    entry.settled = true;
+    this.errorMessage = error instanceof Error ? error.message : '';
+    if (error !== null) this.observer?.onStatementError(error, results);
+    // The tag of a COPY does not tell its direction; the COPY's user does.
+    else if (entry.request.exchange?.kind !== 'copy')
+      this.observer?.onStatementDone(results, entry.request.text);
+    entry.tellSettled();
+    const isAbandoned = entry.abandoned !== null && !this.#mustBeTold(entry, error);
+    if (isAbandoned || error !== null) entry.request.failedAfter?.(results);
+    if (isAbandoned) {
+      entry.reject(entry.abandoned!.reason);
+    } else if (error !== null) {
+      locate(error, this.#transport.location);
+      entry.reject(error);
+    } else {
+      entry.resolve(results);
+    }
+  }
+
+  /** The Sync of a pipeline's segment has been answered. `isAwaited`: a caller hears of `error`. */
+  settleSync(error: Error | null, isAwaited: boolean): void {
+    if (error === null) {
+      this.observer?.onStatementDone(NONE, '');
+      return;
+    }
+    this.errorMessage = error.message;
+    locate(error, this.#transport.location);
+    this.observer?.onStatementError(error, NONE);
+    if (!isAwaited) this.observer?.onSyncError(error);
+  }
+
+  /** Whether the caller who gave up has to know how it ended: it was done nevertheless, or it isn't known whether it was. */
+  #mustBeTold({ request, isSent }: StatementEntry, error: unknown): boolean {
+    return request.outcomeMatters === true && isSent && (error === null || this.#transport.phase !== 'open');
   }
 }

@@ -1,6 +1,6 @@
 import * as errors from '../errors/index.js';
 import type { Exchange, ExchangeMessages, RowBatch } from './exchange.js';
-import { Fifo } from './fifo.js';
+import { Fifo } from '../queues.js';
 import { BATCH_BYTES, MOST_UNREAD_BYTES } from './limits.js';
 import type { StatementRequest, StatementResult } from './statement.js';
 

@@ -2,11 +2,9 @@ import type { Engine } from '../wire/engine.js';
 import type { Cancellation } from './cancellation.js';
 import { ExchangeLink } from './exchange-link.js';
 import type { ExtendedQuery } from './extended-query.js';
-import type { InFlight } from './in-flight.js';
-import { MOST_WAITING } from './limits.js';
-import type { Outcomes } from './outcomes.js';
-import { StatementEntry, type StatementQueue, type SyncEntry } from './queue.js';
-import { Segment, StatementReply, SyncReply } from './reply.js';
+import { MOST_PIPELINED, MOST_STATEMENTS, MOST_WAITING } from './limits.js';
+import { StatementEntry, type Outcomes, type StatementQueue, type SyncEntry } from './queue.js';
+import { Segment, StatementReply, SyncReply, type InFlight } from './reply.js';
 import { whyNotSent, type ServerSettings } from './server-settings.js';
 import { shortcuts } from './shortcuts.js';
 import { pipelineAborted } from './statement-errors.js';
@@ -62,7 +60,7 @@ export class Sender {
   /** Sends what may be sent. */
   pump(): void {
     const { transport, queue, cancellation } = this.#parts;
-    while (transport.isOpen && !cancellation.underway) {
+    while (transport.isOpen && cancellation.state !== 'requested') {
       const entry = queue.head;
       if (entry === undefined) break;
       if (entry.kind === 'statement') {
@@ -99,7 +97,8 @@ export class Sender {
 
   get #isFull(): boolean {
     const { queue, inFlight } = this.#parts;
-    return this.#parts.transport.isOpen && (inFlight.full || queue.length >= MOST_WAITING);
+    const most = this.#segment === null ? MOST_STATEMENTS : MOST_PIPELINED;
+    return this.#parts.transport.isOpen && (inFlight.isFull(most) || queue.length >= MOST_WAITING);
   }
 
   /** Ends the segment of a pipeline for what comes now, which is not part of it. */
@@ -131,7 +130,7 @@ export class Sender {
     this.endSegment();
     if (inFlight.length === 0) return this.#send(entry);
     const mayFollow = inFlight.blocking === 0 && entry.keepsTransactionStatus && shortcuts.taken;
-    return mayFollow && !inFlight.full && this.#send(entry);
+    return mayFollow && !inFlight.isFull(MOST_STATEMENTS) && this.#send(entry);
   }
 
   /** Takes a statement of a pipeline, which does not wait for those before it. */
@@ -143,7 +142,7 @@ export class Sender {
       outcomes.settle(entry, pipelineAborted(entry));
       return true;
     }
-    if (inFlight.full) {
+    if (inFlight.isFull(MOST_PIPELINED)) {
       this.#askForAnswers();
       return false;
     }
@@ -238,7 +237,7 @@ export class Sender {
     entry.isSent = true;
     if (this.#mayChangeEncoding(entry.request.text)) {
       reply.changesEncoding = true;
-      settings.encodingInDoubt = true;
+      settings.doubtEncoding();
     }
     const inTransaction = reply.hasBegun || inFlight.status !== TransactionStatus.IDLE;
     inFlight.push(reply);

@@ -23,8 +23,10 @@ export class ServerSettings {
   foreignEncoding: string | null = null;
   /** Whether the server speaks the simple protocol only, as PgBouncer's admin console does. */
   speaksSimpleOnly = false;
-  #encodingInDoubt = false;
-  #datesInDoubt = false;
+  /** Whether a statement has been sent that may change client_encoding. Fields, since each answer asks. */
+  encodingInDoubt = false;
+  /** Whether a statement has ended that may have changed what dates are read by. */
+  datesInDoubt = false;
 
   set(name: string, value: string): void {
     this.reported.set(name, value);
@@ -33,32 +35,34 @@ export class ServerSettings {
     if (name === 'server_version') this.speaksSimpleOnly = value.endsWith('/bouncer');
   }
 
-  /** Whether a statement has been sent that may change client_encoding. */
-  get encodingInDoubt(): boolean {
-    return this.#encodingInDoubt;
+  /** A statement is sent that may change client_encoding. */
+  doubtEncoding(): void {
+    this.encodingInDoubt = true;
+    this.#seeEncoding();
   }
-  set encodingInDoubt(value: boolean) {
-    this.#encodingInDoubt = value;
+
+  /** ReadyForQuery has come, and nothing is in flight that may change client_encoding. */
+  trustEncoding(): void {
+    this.encodingInDoubt = false;
     this.#seeEncoding();
   }
 
   #seeEncoding(): void {
     const encoding = this.reported.get('client_encoding');
     const isForeign = encoding !== undefined && encoding !== 'UTF8' && encoding !== 'SQL_ASCII';
-    this.foreignEncoding = isForeign ? encoding : this.#encodingInDoubt ? IN_DOUBT : null;
+    this.foreignEncoding = isForeign ? encoding : this.encodingInDoubt ? IN_DOUBT : null;
   }
 
   /** A statement has ended that may have changed any setting; the server reports changes before its next ReadyForQuery. */
   doubtDates(): void {
-    if (this.#datesInDoubt) return;
-    this.#datesInDoubt = true;
+    if (this.datesInDoubt) return;
+    this.datesInDoubt = true;
     for (const name of FOR_DATES) this.certain.delete(name);
   }
 
   /** ReadyForQuery has come: all changes have been reported. */
   trustDates(): void {
-    if (!this.#datesInDoubt) return;
-    this.#datesInDoubt = false;
+    this.datesInDoubt = false;
     for (const name of FOR_DATES) {
       const value = this.reported.get(name);
       if (value !== undefined) this.certain.set(name, value);

@@ -14,7 +14,6 @@ import { RowStream } from './row-stream.js';
 import { busyWithExchange, canceled, notInPipeline } from './statement-errors.js';
 import {
   canBePipelined,
-  keepsTransactionStatus,
   ROLLBACK,
   shownText,
   type StatementRequest,
@@ -97,7 +96,7 @@ export class Session extends BackendConnection {
     if (signal?.aborted === true) return Promise.reject(signal.reason as unknown);
     return new Promise((resolve, reject) => {
       const pipelined = this.#inPipeline && lock === undefined && canBePipelined(request);
-      const entry = new StatementEntry(request, keepsTransactionStatus(request), pipelined, resolve, reject);
+      const entry = new StatementEntry(request, pipelined, resolve, reject);
       if (signal !== undefined) {
         const unlisten = onAbort(signal, () => {
           this.#giveUp(entry, signal.reason);

@@ -12,7 +12,7 @@ import { describeAddress } from '../wire/socket.js';
 import { isEncrypted, serverCertificate } from '../wire/tls.js';
 import { mayComeBeforeSignIn, notConnected, refusal, SignIn } from './sign-in.js';
 import type { ServerSettings } from './server-settings.js';
-import { statusFromByte, type TransactionStatus } from './status.js';
+import { STATUS_OF_BYTE, type TransactionStatus } from './status.js';
 import type { ResponseFields, Transport } from './transport.js';
 
 /** The start of a session, from the server's first message to ReadyForQuery: the sign-in, its settings, and the key of its cancel requests. */
@@ -80,7 +80,7 @@ export class Startup {
         this.#transport.key = readBackendKey(bytes, start, end);
         break;
       case Backend.ReadyForQuery:
-        ready = statusFromByte(readStatusByte(bytes, start, end));
+        ready = STATUS_OF_BYTE[readStatusByte(bytes, start, end)]!;
         break;
       default:
         this.#violation(`a message of type '${String.fromCharCode(type)}' before it was ready`);

@@ -1,3 +1,6 @@
+import { isComment, segmentsOf, startOfFirstToken } from '../sql-segments.js';
+import { SqlScanner } from '../sql-scanner.js';
+
 // What can be said of a statement without parsing SQL. A wrong guess here may only ever cost speed, so all functions
 // answer "no" whenever they are not sure.
 
@@ -6,148 +9,41 @@ const LEAVES_TRANSACTION_ALONE = /^[\s(]*(?:select|insert|update|delete|merge|va
 /** Whether `text` certainly is a single statement: it has no semicolon but at the very end. */
 export function isSingleStatement(text: string): boolean {
   const semicolon = text.indexOf(';');
-  return semicolon < 0 || text.slice(semicolon + 1).trim() === '' || new StatementScanner(text).isSingle();
+  return semicolon < 0 || text.slice(semicolon + 1).trim() === '' || isSingle(text);
 }
 
 /** Whether a text without parameters may go by the extended protocol: one statement, and no `$1` to be taken for a parameter. */
 export function canGoExtended(text: string): boolean {
-  return text.includes('$') || text.includes(';') ? new StatementScanner(text).isSingle() : true;
+  return text.includes('$') ? isSingle(text) : isSingleStatement(text);
 }
 
-const QUOTE = 0x27;
-const DOUBLE_QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const SEMICOLON = 0x3b;
-const DOLLAR = 0x24;
-const MINUS = 0x2d;
-const SLASH = 0x2f;
-const STAR = 0x2a;
-
-const WORD_BEFORE = /[\w$\u0080-\uffff]/;
-const DOLLAR_QUOTE = /\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$/y;
-const BLANK = /\s/;
-const END_OF_LINE = /[\r\n]/g;
-
-/** Goes through a text from its first character to its last, over strings, quoted names and comments. */
-class StatementScanner {
-  readonly #text: string;
-  #at = 0;
-  /** Whether a semicolon has ended the statement: then only blanks, comments and other semicolons may follow. */
-  #hasEnded = false;
-
-  constructor(text: string) {
-    this.#text = text;
-  }
-
-  /** Whether it certainly is one statement, in which nothing stands for a parameter. */
-  isSingle(): boolean {
-    const text = this.#text;
-    while (this.#at < text.length) {
-      const code = text.charCodeAt(this.#at);
-      const next = text.charCodeAt(this.#at + 1);
-      if (this.#skipBlank(code, next)) continue;
-      if (code === SEMICOLON) {
-        this.#hasEnded = true;
-        this.#at++;
-      } else if (this.#hasEnded) return false;
-      else if (code === QUOTE) {
-        if (!this.#skipString()) return false;
-      } else if (code === DOUBLE_QUOTE) {
-        this.#at++;
-        this.#skipPast('"');
-      } else if (code === DOLLAR && !this.#isWithinWord()) {
-        if (!this.#skipDollarQuoted()) return false;
-      } else this.#at++;
-    }
-    return true;
-  }
-
-  /** The text behind the blanks and comments that it begins with. */
-  rest(): string {
-    const text = this.#text;
-    while (
-      this.#at < text.length &&
-      this.#skipBlank(text.charCodeAt(this.#at), text.charCodeAt(this.#at + 1))
-    );
-    return text.slice(this.#at);
-  }
-
-  /** Goes behind a blank or a comment, if there is one. */
-  #skipBlank(code: number, next: number): boolean {
-    if (code === MINUS && next === MINUS) this.#skipLine();
-    else if (code === SLASH && next === STAR) this.#skipComment();
-    else if (BLANK.test(this.#text[this.#at]!)) this.#at++;
-    else return false;
-    return true;
-  }
-
-  #isWithinWord(): boolean {
-    return this.#at > 0 && WORD_BEFORE.test(this.#text[this.#at - 1]!);
-  }
-
-  /** Goes behind the next `end`, or to the end of the text: the server refuses what is not closed. */
-  #skipPast(end: string): void {
-    const found = this.#text.indexOf(end, this.#at);
-    this.#at = found < 0 ? this.#text.length : found + end.length;
-  }
-
-  /** Either end of a line ends a comment, as in the server. */
-  #skipLine(): void {
-    END_OF_LINE.lastIndex = this.#at;
-    this.#at = END_OF_LINE.test(this.#text) ? END_OF_LINE.lastIndex : this.#text.length;
-  }
-
-  /** False for a string with a backslash, which may or may not escape the quote behind it. A doubled quote begins another string. */
-  #skipString(): boolean {
-    const text = this.#text;
-    for (let at = this.#at + 1; at < text.length; at++) {
-      const code = text.charCodeAt(at);
-      if (code === BACKSLASH) return false;
-      if (code === QUOTE) {
-        this.#at = at + 1;
-        return true;
-      }
-    }
-    this.#at = text.length;
-    return true;
-  }
-
-  /** False where it is a parameter, or nothing that is known. */
-  #skipDollarQuoted(): boolean {
-    DOLLAR_QUOTE.lastIndex = this.#at;
-    const tag = DOLLAR_QUOTE.exec(this.#text)?.[0];
-    if (tag === undefined) return false;
-    this.#at += tag.length;
-    this.#skipPast(tag);
-    return true;
-  }
-
-  /** Comments nest. */
-  #skipComment(): void {
-    const text = this.#text;
-    let depth = 0;
-    let at = this.#at;
-    do {
-      const code = text.charCodeAt(at);
-      const next = text.charCodeAt(at + 1);
-      if (code === SLASH && next === STAR) {
-        depth++;
-        at += 2;
-      } else if (code === STAR && next === SLASH) {
-        depth--;
-        at += 2;
-      } else at++;
-    } while (depth > 0 && at < text.length);
-    this.#at = at;
-  }
+/** It is one if it is, whatever the session has backslashes mean in strings. */
+function isSingle(text: string): boolean {
+  return isSingleWith(false, text) && (!text.includes('\\') || isSingleWith(true, text));
 }
+
+/** Whether nothing but blanks and comments follows a semicolon, and nothing stands for a parameter. */
+function isSingleWith(backslashes: boolean, text: string): boolean {
+  const scanner = new SqlScanner(backslashes);
+  let hasEnded = false;
+  for (const segment of segmentsOf(text, scanner)) {
+    if (isComment(segment)) continue;
+    if (segment.kind === 'sql') {
+      const sql = text.slice(segment.start, segment.end);
+      const semicolon: number = hasEnded ? 0 : sql.indexOf(';');
+      if (semicolon >= 0 && NOT_AN_END.test(semicolon === 0 ? sql : sql.slice(semicolon))) return false;
+      hasEnded ||= semicolon >= 0;
+    } else if (hasEnded) return false;
+  }
+  return !scanner.hasParameter;
+}
+
+const NOT_AN_END = /[^; \t\n\r\f\v]/;
 
 /** The text from its first word on. */
 function fromFirstWord(text: string): string {
-  return MAY_BEGIN_WITH_COMMENT.test(text) ? new StatementScanner(text).rest() : text;
+  return text.slice(startOfFirstToken(text));
 }
-
-const MAY_BEGIN_WITH_COMMENT = /^\s*(?:--|\/\*)/;
 
 const CONTROLS_TRANSACTION =
   /^\s*(?:begin|start\s|commit|end\b|abort|prepare\s+transaction|rollback(?!\s+(?:transaction\s+|work\s+)?to\b))/i;

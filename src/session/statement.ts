@@ -2,7 +2,7 @@ import type { Field } from '../wire/backend-messages.js';
 import type { RowDecoder, RowDecoderSource } from '../wire/row-decoder.js';
 import type { Exchange } from './exchange.js';
 import type { PreparePolicy } from './prepared-statements.js';
-import { controlsTransaction, isSingleStatement, leavesTransactionAlone } from './statement-text.js';
+import { controlsTransaction } from './statement-text.js';
 
 /** A parameter as it is sent: its text (null for NULL) and the oid of its type (0: the server decides). */
 export interface SentParam {
@@ -61,11 +61,11 @@ export function shownText({ text, shown }: Pick<StatementRequest, 'text' | 'show
   return typeof shown === 'string' ? shown : shown();
 }
 
-/** Whether a statement certainly leaves the transaction as it is, so that others may be sent behind it before it is answered. */
-export function keepsTransactionStatus({ text, executions, signal }: StatementRequest): boolean {
-  // Behind one that may be cancelled nothing is sent that the request could hit.
-  if (signal !== undefined || !leavesTransactionAlone(text)) return false;
-  return executions === null ? isSingleStatement(text) : executions.length === 1;
+/** The number at the end of a tag such as `UPDATE 3`, or null if there is none. */
+export function affectedRows(tag: string | null): number | null {
+  if (tag === null) return null;
+  const last = tag.slice(tag.lastIndexOf(' ') + 1);
+  return /^\d+$/.test(last) ? Number(last) : null;
 }
 
 /** Whether a statement may be sent in a pipeline, without waiting for what is before it. */

@@ -25,15 +25,8 @@ export const PipelineStatus = {
 export type PipelineStatus = (typeof PipelineStatus)[keyof typeof PipelineStatus];
 
 /** What the status byte of `ReadyForQuery` means. */
-export function statusFromByte(byte: number | undefined): TransactionStatus {
-  switch (byte) {
-    case 0x49:
-      return TransactionStatus.IDLE;
-    case 0x54:
-      return TransactionStatus.INTRANS;
-    case 0x45:
-      return TransactionStatus.INERROR;
-    default:
-      return TransactionStatus.UNKNOWN;
-  }
-}
+export const STATUS_OF_BYTE: Readonly<Record<number, TransactionStatus>> = {
+  0x49: TransactionStatus.IDLE,
+  0x54: TransactionStatus.INTRANS,
+  0x45: TransactionStatus.INERROR,
+};

@@ -1,28 +1,25 @@
 import * as errors from '../errors/index.js';
 import type { Loader } from '../wire/row-decoder.js';
 import type { CodecContext, TypeEntry } from './adaptation.js';
+import { flattened, MOST_DIMENSIONS, type FlatArray } from './array-shape.js';
 import { BinaryReader } from './binary-reader.js';
 import type { ByteWriter } from './byte-writer.js';
 import {
   compound,
   malformed,
-  refused,
+  writeSized,
   type BoundCodec,
   type Codec,
   type Place,
   type ValueWriter,
 } from './codec.js';
-
-/** The server's own limit. */
-export const MOST_DIMENSIONS = 6;
+import { quoted } from './write-text.js';
 
 /** The codec of arrays of any depth. Lower bounds other than 1 have no place in JavaScript. */
 export function arrayOf(element: BoundCodec, type: TypeEntry, context: CodecContext): Codec<unknown[]> {
   const { delimiter } = type;
   // A type whose values are read in the same way is as good: varchar for text.
   const fits = (oid: number): boolean => context.codecFor(oid).readBinary === element.readBinary;
-  const isLevel = (value: unknown): value is unknown[] =>
-    Array.isArray(value) && context.adapters.dumperForObject(value) === undefined;
   const make = ([part]: readonly BoundCodec[]): Codec<unknown[]> => {
     const { readText, readBinary, write } = part!;
     return {
@@ -32,7 +29,7 @@ export function arrayOf(element: BoundCodec, type: TypeEntry, context: CodecCont
       writeBinary:
         write &&
         ((array, out, place) => {
-          writeArray(array, type.oid, isLevel, write, out, place);
+          writeArray(flattened(array, context.adapters, place), type.oid, write, out, place);
         }),
     };
   };
@@ -47,11 +44,7 @@ type Texts = readonly (string | null | Texts)[];
 
 function arrayText(items: Texts, delimiter: string): string {
   const texts = items.map((item) =>
-    item === null
-      ? 'NULL'
-      : typeof item === 'string'
-        ? `"${item.replace(/["\\]/g, '\\$&')}"`
-        : arrayText(item, delimiter),
+    item === null ? 'NULL' : typeof item === 'string' ? quoted(item) : arrayText(item, delimiter),
   );
   return `{${texts.join(delimiter)}}`;
 }
@@ -231,28 +224,31 @@ function binaryReader(readElement: Loader, { name, oid }: TypeEntry, fits: (oid:
       if (length < 0 || elements > reader.left / 4) throw reader.contradiction();
       lengths.push(length);
     }
-    const level = (depth: number): unknown[] => {
-      const length = lengths[depth]!;
-      if (depth + 1 === dimensions) return reader.values(length, readElement);
-      return Array.from({ length }, () => level(depth + 1));
-    };
-    const array = dimensions === 0 || elements === 0 ? [] : level(0);
+    const array = dimensions === 0 || elements === 0 ? [] : readLevel(reader, lengths, 0, readElement);
     reader.end();
     return array;
   };
 }
 
-/** `isLevel` tells an array from an element. */
+function readLevel(
+  reader: BinaryReader,
+  lengths: readonly number[],
+  depth: number,
+  readElement: Loader,
+): unknown[] {
+  const length = lengths[depth]!;
+  if (depth + 1 === lengths.length) return reader.values(length, readElement);
+  return Array.from({ length }, () => readLevel(reader, lengths, depth + 1, readElement));
+}
+
 function writeArray(
-  array: readonly unknown[],
+  { shape, elements }: FlatArray,
   elementOid: number,
-  isLevel: (value: unknown) => value is unknown[],
   write: ValueWriter,
   out: ByteWriter,
   place: Place,
 ): void {
-  const shape = shapeOf(array, isLevel, place);
-  const isEmpty = shape.includes(0);
+  const isEmpty = elements.length === 0;
   out.int32(isEmpty ? 0 : shape.length);
   const flagAt = out.length;
   out.int32(0);
@@ -262,45 +258,7 @@ function writeArray(
     out.int32(length);
     out.int32(1);
   }
-  let hasNull = false;
-  const writeLevel = (level: readonly unknown[], depth: number): void => {
-    const isLeaf = depth === shape.length - 1;
-    if (level.length !== shape[depth]) throw ragged(place);
-    for (const value of level) {
-      if (isLevel(value) === isLeaf) throw ragged(place);
-      if (!isLeaf) {
-        writeLevel(value as unknown[], depth + 1);
-        continue;
-      }
-      const start = out.length;
-      out.int32(-1);
-      if (write(value, out, place, true)) out.setInt32(start, out.length - start - 4);
-      else hasNull = true;
-    }
-  };
-  writeLevel(array, 0);
-  if (hasNull) out.setInt32(flagAt, 1);
-}
-
-/** The lengths of the dimensions, going by the first element of each. */
-function shapeOf(
-  array: readonly unknown[],
-  isLevel: (value: unknown) => value is unknown[],
-  place: Place,
-): number[] {
-  const shape: number[] = [];
-  for (let level: unknown = array; isLevel(level); level = level[0]) {
-    if (shape.length === MOST_DIMENSIONS) {
-      throw refused(
-        place,
-        `an array can have ${String(MOST_DIMENSIONS)} dimensions at most, and can't contain itself`,
-      );
-    }
-    shape.push(level.length);
+  for (const value of elements) {
+    if (!writeSized(write, value, out, place, true)) out.setInt32(flagAt, 1);
   }
-  return shape;
-}
-
-function ragged(place: Place): Error {
-  return refused(place, 'nested arrays must all have the same length and depth');
 }

@@ -1,4 +1,4 @@
-import { readInt32 } from '../wire/integers.js';
+import { readInt32 } from '../wire/backend-messages.js';
 import { malformed, type Reader } from './codec.js';
 
 /** Reads a value of the binary format that consists of others, from its first byte to its last. Never reads outside of it. */

@@ -6,7 +6,6 @@ import { refused, withLoader, type Codec, type Place } from './codec.js';
 
 const FUNCTIONS = [
   'readText',
-  'isText',
   'readBinary',
   'takes',
   'binaryToText',

@@ -27,10 +27,11 @@ export interface Codec<T = unknown> {
   /** Reads the server's text. */
   readonly readText: Loader;
   /**
-   * Whether bytes are text of the type, where `readText` does not look: it is asked where the server does not vouch for them, in a COPY,
-   * whose types users name, and in a composite, which may have been altered.
+   * Where the text of a value ends that begins at `start`, of a type whose `readText` does not look; another number if there is none. It
+   * is asked where the server does not vouch for the type: in a COPY, whose types users name, and in a composite, which may have
+   * been altered. What follows the text may be anything that no text of the type goes on with. @internal
    */
-  readonly isText?: Reader<boolean> | undefined;
+  readonly endOfText?: Reader<number> | undefined;
   /** Reads the binary format: gives what `readText` gives of the same value. */
   readonly readBinary?: Loader | undefined;
   /**
@@ -61,6 +62,21 @@ export interface Codec<T = unknown> {
  */
 export type ValueWriter = (value: unknown, out: ByteWriter, place: Place, named: boolean) => boolean;
 
+/** Appends a value with its length before it, -1 for NULL; false for NULL. */
+export function writeSized(
+  write: ValueWriter,
+  value: unknown,
+  out: ByteWriter,
+  place: Place,
+  named: boolean,
+): boolean {
+  const start = out.length;
+  out.int32(-1);
+  const isThere = write(value, out, place, named);
+  if (isThere) out.setInt32(start, out.length - start - 4);
+  return isThere;
+}
+
 /** A codec as it is in use: with the loaders and dumpers that users have registered, which are given text. */
 export interface BoundCodec extends Codec {
   /** Writes any value that can be sent; there is none if the type has no binary format here. */
@@ -85,7 +101,9 @@ export function sized<T>(type: string, size: number, read: Reader<T>): Reader<T>
   };
 }
 
-/** The codec of a type whose values load as the server's text: what is written of it and read again is the same. */
+/**
+ * The codec of a type whose values load as the server's text, which has no blanks: what is written of it and read again is the same.
+ */
 export function textual({
   textToBinary,
   binaryToText,
@@ -96,16 +114,18 @@ export function textual({
   return {
     // ASCII, as is all that the server writes of these types.
     readText: (bytes, start, end) => bytes.latin1Slice(start, end),
-    isText: (bytes, start, end) => {
-      const text = bytes.latin1Slice(start, end);
+    endOfText: (bytes, start, end) => {
+      let at = start;
+      while (at < end && bytes[at]! > SPACE) at++;
+      const text = bytes.latin1Slice(start, at);
       if (scratch.bytes.length > LARGEST_KEPT) scratch = new ByteWriter();
       scratch.length = 0;
       try {
         textToBinary(text, scratch, 'text');
       } catch {
-        return false;
+        return -1;
       }
-      return binaryToText(scratch.bytes, 0, scratch.length) === text;
+      return binaryToText(scratch.bytes, 0, scratch.length) === text ? at : -1;
     },
     readBinary: binaryToText,
     textToBinary,
@@ -113,6 +133,7 @@ export function textual({
   };
 }
 
+const SPACE = 0x20;
 /** What texts are written to that are only looked at. */
 let scratch = new ByteWriter();
 const LARGEST_KEPT = 65_536;
@@ -172,7 +193,7 @@ export function withLoader(codec: Codec, loader: Loader): BoundCodec {
   return {
     ...codec,
     readText: loader,
-    isText: undefined,
+    endOfText: undefined,
     readCheckedText: undefined,
     readBinary:
       binaryToText &&

@@ -65,12 +65,12 @@ export class Codecs implements CodecContext {
   #bound(oid: number, codec: Codec): BoundCodec {
     const loader = this.#tables.loaders.get(oid);
     const read: BoundCodec = loader === undefined ? codec : withLoader(codec, loader);
-    const { isText, readText } = read;
+    const { endOfText, readText } = read;
     return {
       ...read,
-      ...(isText && {
+      ...(endOfText && {
         readCheckedText: (bytes, start, end) => {
-          if (!isText(bytes, start, end)) {
+          if (endOfText(bytes, start, end) !== end) {
             throw unreadable(this.adapters.type(oid)?.name ?? String(oid), bytes, start, end);
           }
           return readText(bytes, start, end);

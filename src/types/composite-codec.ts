@@ -7,6 +7,7 @@ import type { ByteWriter } from './byte-writer.js';
 import {
   checkedReader,
   compound,
+  writeSized,
   type BoundCodec,
   type Codec,
   type Place,
@@ -178,9 +179,6 @@ function writeFields(
   out.int32(writers.length);
   writers.forEach((write, i) => {
     out.int32(fieldTypes[i]!);
-    const start = out.length;
-    out.int32(-1);
-    const isThere = write(values[i], out, `${place.toString()}.${fieldNames[i]!}`, false);
-    if (isThere) out.setInt32(start, out.length - start - 4);
+    writeSized(write, values[i], out, `${place.toString()}.${fieldNames[i]!}`, false);
   });
 }

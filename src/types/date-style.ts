@@ -43,19 +43,20 @@ export function isoStyle(text: string, type: DatedType, settings: SessionSetting
   return iso;
 }
 
-/** Whether `isoStyle()` takes the text. */
-export function isOfStyle(
+/** The end of a text that `isoStyle()` takes; -1 if it takes none. */
+export function endOfStyled(
   bytes: Buffer,
   start: number,
   end: number,
   type: DatedType,
   settings: SessionSettings,
-): boolean {
+): number {
+  if (end - start > LONGEST) return -1;
   try {
     isoStyle(bytes.latin1Slice(start, end), type, settings);
-    return true;
+    return end;
   } catch {
-    return false;
+    return -1;
   }
 }
 

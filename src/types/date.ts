@@ -1,9 +1,9 @@
 import type { CodecContext } from './adaptation.js';
 import { fixed, malformed, shown, type Codec } from './codec.js';
 import { infinitySign, outOfRange, parseMoment } from './date-parse.js';
-import { isOfStyle, isoStyle } from './date-style.js';
+import { endOfStyled, isoStyle } from './date-style.js';
 import { dateText, FIRST_DAY, INT32_MAX, INT32_MIN, LAST_DAY } from './date-text.js';
-import { DASH, DAY_LENGTH, isDay } from './iso-bytes.js';
+import { DASH, DAY_LENGTH, isDay, SPACE } from './iso-bytes.js';
 
 const readBinary = fixed('date', 4, (bytes, start) => {
   const days = bytes.readInt32BE(start);
@@ -20,8 +20,13 @@ export const date = ({ settings }: CodecContext): Codec => ({
     const text = bytes.latin1Slice(start, end);
     return bytes[start + 4] === DASH ? text : isoStyle(text, 'date', settings);
   },
-  isText: (bytes, start, end) =>
-    (end - start === DAY_LENGTH && isDay(bytes, start)) || isOfStyle(bytes, start, end, 'date', settings),
+  endOfText: (bytes, start, end) => {
+    const at = start + DAY_LENGTH;
+    // Behind a blank there is BC.
+    return at <= end && isDay(bytes, start) && (at === end || bytes[at] !== SPACE)
+      ? at
+      : endOfStyled(bytes, start, end, 'date', settings);
+  },
   readBinary,
   textToBinary: (text, out, place) => {
     const infinity = infinitySign(text);

@@ -1,9 +1,9 @@
 import type { Adapters, DumpedParam } from './adaptation.js';
 import { dumpParam } from './dump.js';
-import { quoteField } from './field-reader.js';
+import { rangeText } from './range-codec.js';
 import type { Multirange } from './multirange.js';
 import { Oids } from './oids.js';
-import type { Range } from './range.js';
+import { Range } from './range.js';
 
 /** A range, whose bounds choose its type. */
 export function dumpRange(range: Range<unknown>, place: string, map: Adapters): DumpedParam {
@@ -31,11 +31,9 @@ function dumpBounds(
   if (range.isempty) return { text: 'empty', subtype: Oids.unknown };
   const lower = dumpParam(range.lower, map, `${place}.lower`);
   const upper = dumpParam(range.upper, map, `${place}.upper`);
-  const open = range.lowerInc ? '[' : '(';
-  const close = range.upperInc ? ']' : ')';
   const representative = range.lower ?? range.upper;
   return {
-    text: `${open}${quoteField(lower.text)},${quoteField(upper.text)}${close}`,
+    text: rangeText(new Range(lower.text, upper.text, range.bounds)),
     // As in Psycopg, since the server casts no range type to another: an int4range would not do for an int8range, or a numrange.
     subtype: isInteger(representative) ? Oids.unknown : (range.lower === null ? upper : lower).oid,
   };

@@ -6,7 +6,7 @@ import { BinaryReader } from './binary-reader.js';
 import type { ByteWriter } from './byte-writer.js';
 import { checkText } from './check-text.js';
 import { readUtf8 } from './text.js';
-import { writeUtf8 } from './write-text.js';
+import { quoted, writeUtf8 } from './write-text.js';
 
 type Hstore = Readonly<Record<string, string | null>>;
 
@@ -49,7 +49,7 @@ export function isHstoreDumper(dumper: Dumper): boolean {
 /** A plain object whose values are strings or null, as the text of an hstore. Raises `DataError` for other values. */
 function hstoreText(object: Readonly<Record<string, unknown>>, place: string): string {
   const pairs = checkedEntries(object, place).map(
-    ([key, value]) => `${quote(key)}=>${value === null ? 'NULL' : quote(value)}`,
+    ([key, value]) => `${quoted(key)}=>${value === null ? 'NULL' : quoted(value)}`,
   );
   return pairs.join(',');
 }
@@ -70,10 +70,6 @@ function described(value: unknown): string {
     : Array.isArray(value)
       ? 'an array'
       : `a value of type ${typeof value}`;
-}
-
-function quote(text: string): string {
-  return `"${text.replace(/["\\]/g, '\\$&')}"`;
 }
 
 /** How many pairs, and key and value of each with its length. */

@@ -1,4 +1,4 @@
-import { readInt32 } from '../wire/integers.js';
+import { readInt32 } from '../wire/backend-messages.js';
 import {
   fixed,
   refused,

@@ -58,6 +58,14 @@ export function isDigit(byte: number): boolean {
   return byte >= ZERO && byte <= ZERO + 9;
 }
 
+/** Where an offset from UTC ends that begins at `start`; -1 if there is none. */
+export function endOfOffset(bytes: Buffer, start: number, end: number): number {
+  if (start < 0) return -1;
+  let at = start + 3;
+  while (at < start + 9 && at + 2 < end && bytes[at] === COLON) at += 3;
+  return at <= end && !Number.isNaN(readOffset(bytes, start, at)) ? at : -1;
+}
+
 /** Seconds east of UTC of the offset that fills `bytes[start..end)`; NaN if it is none. */
 export function readOffset(bytes: Buffer, start: number, end: number): number {
   const size = end - start;

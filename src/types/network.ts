@@ -88,8 +88,8 @@ const DOT = 0x2e;
 const SLASH = 0x2f;
 const ZERO = 0x30;
 
-/** Whether it is an IPv4 address as the server writes it, by far the most frequent form: 10.0.0.1, 10.0.0.0/8. */
-function isIPv4Text(bytes: Buffer, start: number, end: number): boolean {
+/** Where an IPv4 address ends as the server writes it, by far the most frequent form: 10.0.0.1, 10.0.0.0/8. -1 if there is none. */
+function endOfIPv4(bytes: Buffer, start: number, end: number): number {
   let at = start;
   for (let part = 0; part < 5; part++) {
     const from = at;
@@ -97,18 +97,21 @@ function isIPv4Text(bytes: Buffer, start: number, end: number): boolean {
     while (at < end && (bytes[at]! - ZERO) >>> 0 <= 9) value = value * 10 + bytes[at++]! - ZERO;
     const digits = at - from;
     // All bits are what an address without a mask has.
-    if (digits === 0 || digits > 3 || value > (part < 4 ? 255 : 31)) return false;
-    if (bytes[from] === ZERO && digits > 1) return false;
-    if (at === end) return part >= 3;
-    if (bytes[at++] !== (part < 3 ? DOT : SLASH)) return false;
+    if (digits === 0 || digits > 3 || value > (part < 4 ? 255 : 31)) return -1;
+    if (bytes[from] === ZERO && digits > 1) return -1;
+    if (part === 4 || (part === 3 && (at === end || bytes[at] !== SLASH))) return at;
+    if (at === end || bytes[at++] !== (part < 3 ? DOT : SLASH)) return -1;
   }
-  return false;
+  return -1;
 }
 
 const anyInet = address('inet');
 export const inet: Codec = {
   ...anyInet,
-  isText: (bytes, start, end) => isIPv4Text(bytes, start, end) || anyInet.isText!(bytes, start, end),
+  endOfText: (bytes, start, end) => {
+    const at = endOfIPv4(bytes, start, end);
+    return at >= 0 ? at : anyInet.endOfText!(bytes, start, end);
+  },
 };
 export const cidr = address('cidr');
 

@@ -92,17 +92,22 @@ const DOT = 0x2e;
 const ZERO = 0x30;
 const WORDS: readonly string[] = ['NaN', 'Infinity', '-Infinity'];
 
-/** Whether it is a number as the server writes it: without an exponent, zeros before other digits, or a minus sign before nothing else. */
-function isWritten(bytes: Buffer, start: number, end: number): boolean {
+/** The server writes no exponent, no zeros before other digits, and no minus sign before nothing else. */
+function endOfText(bytes: Buffer, start: number, end: number): number {
   const isNegative = bytes[start] === MINUS;
   const from = isNegative ? start + 1 : start;
-  let at = endOfDigits(bytes, from, end);
-  if (at === from || (bytes[from] === ZERO && at > from + 1)) return false;
-  if (at < end) {
-    if (bytes[at] !== DOT || at === end - 1) return false;
-    at = endOfDigits(bytes, at + 1, end);
-  }
-  return at === end && !(isNegative && isZero(bytes, from, end));
+  const point = endOfDigits(bytes, from, end);
+  if (point === from) return endOfWord(bytes, start, end);
+  if (bytes[from] === ZERO && point > from + 1) return -1;
+  if (point === end || bytes[point] !== DOT) return isNegative && isZero(bytes, from, point) ? -1 : point;
+  const at = endOfDigits(bytes, point + 1, end);
+  return at === point + 1 || (isNegative && isZero(bytes, from, at)) ? -1 : at;
+}
+
+function endOfWord(bytes: Buffer, start: number, end: number): number {
+  const text = bytes.latin1Slice(start, Math.min(end, start + 9));
+  const word = WORDS.find((known) => text.startsWith(known));
+  return word === undefined ? -1 : start + word.length;
 }
 
 function endOfDigits(bytes: Buffer, start: number, end: number): number {
@@ -119,8 +124,7 @@ function isZero(bytes: Buffer, start: number, end: number): boolean {
 /** numeric, exact at any scale: as text, or as digits of base 10000. */
 export const numeric: Codec<number | bigint> = {
   readText: (bytes, start, end) => bytes.latin1Slice(start, end),
-  isText: (bytes, start, end) =>
-    isWritten(bytes, start, end) || WORDS.includes(bytes.latin1Slice(start, Math.min(end, start + 10))),
+  endOfText,
   readBinary: readNumeric,
   takes: (value) => typeof value === 'number' || typeof value === 'bigint',
   writeBinary: (value, out, place) => {

@@ -4,7 +4,7 @@ import * as errors from '../errors/index.js';
 import type { Loader } from '../wire/row-decoder.js';
 import { BinaryReader } from './binary-reader.js';
 import type { ByteWriter } from './byte-writer.js';
-import { compound, malformed as malformedBinary } from './codec.js';
+import { compound, malformed as malformedBinary, writeSized } from './codec.js';
 import type { BoundCodec, Codec, Place, Reader, ValueWriter } from './codec.js';
 import { FieldReader, quoteField } from './field-reader.js';
 
@@ -117,7 +117,7 @@ function malformed(kind: string, bytes: Buffer, start: number, end: number): Err
 }
 
 /** The text of a range whose bounds are texts. */
-function rangeText(range: Bounds): string {
+export function rangeText(range: Bounds): string {
   if (range.isempty) return 'empty';
   const [lower, upper] = [range.lower, range.upper] as (string | null)[];
   return `${range.lowerInc ? '[' : '('}${quoteField(lower!)},${quoteField(upper!)}${range.upperInc ? ']' : ')'}`;
@@ -188,9 +188,7 @@ function writeRange(range: Bounds, write: ValueWriter, out: ByteWriter, place: P
 /** False for a bound that there is not, of which nothing is written. */
 function writeBound(value: unknown, write: ValueWriter, out: ByteWriter, place: Place): boolean {
   const start = out.length;
-  out.int32(0);
-  const isThere = write(value, out, place, true);
-  if (isThere) out.setInt32(start, out.length - start - 4);
-  else out.length = start;
+  const isThere = writeSized(write, value, out, place, true);
+  if (!isThere) out.length = start;
   return isThere;
 }

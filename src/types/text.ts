@@ -75,7 +75,8 @@ export const char: Codec = {
   readText: (bytes, start, end) => {
     return end - start === 1 ? charText(bytes[start]!) : bytes.utf8Slice(start, end);
   },
-  isText: (bytes, start, end) => end - start < 2 || OCTAL.test(bytes.latin1Slice(start, end)),
+  endOfText: (bytes, start, end) =>
+    end - start < 2 || (end - start === 4 && OCTAL.test(bytes.latin1Slice(start, end))) ? end : -1,
 };
 
 const LETTER_T = 0x74;

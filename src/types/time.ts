@@ -1,7 +1,7 @@
 import { fixed, malformed, type Codec } from './codec.js';
 import { parseTime, zoneMissing } from './date-parse.js';
 import { DAY, offsetText, readInt64, timeText } from './date-text.js';
-import { endOfClock, readOffset } from './iso-bytes.js';
+import { endOfClock, endOfOffset } from './iso-bytes.js';
 
 function clockText(type: string, bytes: Buffer, start: number): string {
   const microseconds = readInt64(bytes, start);
@@ -16,7 +16,7 @@ const readTime = fixed('time', 8, (bytes, start) => clockText('time', bytes, sta
 /** time, as ISO 8601 text. */
 export const time: Codec = {
   readText,
-  isText: (bytes, start, end) => endOfClock(bytes, start, end, 24) === end,
+  endOfText: (bytes, start, end) => endOfClock(bytes, start, end, 24),
   readBinary: readTime,
   textToBinary: (text, out, place) => {
     out.int64(parseTime(text, 'time', place).microseconds);
@@ -36,10 +36,7 @@ const readTimetz = fixed('timetz', 12, (bytes, start) => {
 /** timetz, as ISO 8601 text. */
 export const timetz: Codec = {
   readText,
-  isText: (bytes, start, end) => {
-    const at = endOfClock(bytes, start, end, 24);
-    return at >= 0 && !Number.isNaN(readOffset(bytes, at, end));
-  },
+  endOfText: (bytes, start, end) => endOfOffset(bytes, endOfClock(bytes, start, end, 24), end),
   readBinary: readTimetz,
   textToBinary: (text, out, place) => {
     const { microseconds, offset } = parseTime(text, 'timetz', place);

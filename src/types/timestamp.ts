@@ -1,19 +1,10 @@
 import * as errors from '../errors/index.js';
 import type { CodecContext, SessionSettings } from './adaptation.js';
 import type { ByteWriter } from './byte-writer.js';
-import { daysFromCivil, isCivil } from './calendar.js';
-import {
-  fixed,
-  malformed,
-  refused,
-  shown,
-  type BoundCodec,
-  type Codec,
-  type Place,
-  type Reader,
-} from './codec.js';
+import { daysFromCivil } from './calendar.js';
+import { fixed, malformed, refused, shown, type Codec, type Place, type Reader } from './codec.js';
 import { infinitySign, outOfRange, parseMoment, zoneMissing, type Moment } from './date-parse.js';
-import { isOfStyle, isoStyle } from './date-style.js';
+import { endOfStyled, isoStyle } from './date-style.js';
 import {
   DAY,
   EPOCH_MILLISECONDS,
@@ -26,16 +17,15 @@ import {
 } from './date-text.js';
 import {
   CLOCK_LENGTH,
-  COLON,
   DASH,
   DAY_LENGTH,
   DOT,
   endOfClock,
+  endOfOffset,
   isDay,
   isDigit,
   readOffset,
   SPACE,
-  two,
   ZERO,
 } from './iso-bytes.js';
 import { isDate } from './realm.js';
@@ -104,8 +94,13 @@ export const timestamp = ({ settings }: CodecContext): Codec => ({
     bytes[start + DAY_LENGTH] = SPACE;
     return text;
   },
-  isText: (bytes, start, end) =>
-    endOfMoment(bytes, start, end) === end || isOfStyle(bytes, start, end, 'timestamp', settings),
+  endOfText: (bytes, start, end) => {
+    const at = endOfMoment(bytes, start, end);
+    // Behind a blank there is BC.
+    return at >= 0 && (at === end || bytes[at] !== SPACE)
+      ? at
+      : endOfStyled(bytes, start, end, 'timestamp', settings);
+  },
   readBinary: (bytes, start, end) => withLetter(timestampToText(bytes, start, end)),
   textToBinary: (text, out, place) => {
     if (writeInfinity(text, out)) return;
@@ -130,34 +125,6 @@ function readCommonInstant(bytes: Buffer, start: number, end: number): number {
   );
   const seconds = pair(bytes, start + 11) * 3600 + pair(bytes, start + 14) * 60 + pair(bytes, start + 17);
   return (days * 86_400 + seconds) * 1000 + readFractionAndOffset(bytes, start + MOMENT_LENGTH, end);
-}
-
-/**
- * The same of what may be anything else; NaN then. Checked and read in one go, it takes four fifths of the time of one after the other;
- * what the server vouches for is spared the checks.
- */
-function readUncertainInstant(bytes: Buffer, start: number, end: number): number {
-  const year = two(bytes, start) * 100 + two(bytes, start + 2);
-  const month = two(bytes, start + 5);
-  const day = two(bytes, start + 8);
-  const hours = two(bytes, start + 11);
-  const minutes = two(bytes, start + 14);
-  const seconds = two(bytes, start + 17);
-  const isCommon =
-    end - start >= MOMENT_LENGTH + 3 &&
-    looksCommon(bytes, start, end) &&
-    bytes[start + 7] === DASH &&
-    bytes[start + 13] === COLON &&
-    bytes[start + 16] === COLON &&
-    year >= 1 &&
-    year <= 9999 &&
-    isCivil(year, month, day) &&
-    hours <= 23 &&
-    minutes <= 59 &&
-    seconds <= 59;
-  if (!isCommon) return NaN;
-  const secondsOfAll = daysFromCivil(year, month, day) * 86_400 + hours * 3600 + minutes * 60 + seconds;
-  return secondsOfAll * 1000 + readFractionAndOffset(bytes, start + MOMENT_LENGTH, end);
 }
 
 /** The milliseconds that are to be added for `.678901+01:30`; NaN if it is nothing of that kind. */
@@ -186,18 +153,19 @@ function looksCommon(bytes: Buffer, start: number, end: number): boolean {
 }
 
 /** timestamptz, as a `Date`; microseconds are cut off. What a `Date` can't hold is a `DataError`. */
-export const timestamptz = ({
-  settings,
-}: CodecContext): Codec<Date> & Pick<BoundCodec, 'readCheckedText'> => ({
+export const timestamptz = ({ settings }: CodecContext): Codec<Date> => ({
   readText: (bytes, start, end) => {
     // 2024-01-02 03:04:05[.678901]+01[:30[:15]], by far the most frequent form.
     const isCommon = end - start >= MOMENT_LENGTH + 3 && looksCommon(bytes, start, end);
     const time = isCommon ? readCommonInstant(bytes, start, end) : NaN;
     return Number.isNaN(time) ? rareInstant(bytes, start, end, settings) : new Date(time);
   },
-  readCheckedText: (bytes, start, end) => {
-    const time = readUncertainInstant(bytes, start, end);
-    return Number.isNaN(time) ? rareInstant(bytes, start, end, settings) : new Date(time);
+  endOfText: (bytes, start, end) => {
+    const at = endOfOffset(bytes, endOfMoment(bytes, start, end), end);
+    // Behind a blank there is BC.
+    return at >= 0 && (at === end || bytes[at] !== SPACE)
+      ? at
+      : endOfStyled(bytes, start, end, 'timestamptz', settings);
   },
   readBinary: readInstantBinary,
   preferBinary: 'columns',

@@ -8,25 +8,26 @@ const NO_DIGIT = Uint8Array.from({ length: 256 }, (_, byte) =>
   /[0-9a-f]/.test(String.fromCharCode(byte)) ? 0 : 1,
 );
 
-/** Whether it is a uuid as the server writes it: 01234567-89ab-cdef-0123-456789abcdef. */
-function isText(bytes: Buffer, start: number, end: number): boolean {
-  if (end - start !== 36) return false;
+/** The server writes a uuid as 01234567-89ab-cdef-0123-456789abcdef. */
+function endOfText(bytes: Buffer, start: number, end: number): number {
+  const last = start + 36;
+  if (end < last) return -1;
   let wrong = 0;
   // Four at a time, which takes half the time of one by one.
-  for (let at = start; at < end; at += 4) {
+  for (let at = start; at < last; at += 4) {
     wrong +=
       NO_DIGIT[bytes[at]!]! +
       NO_DIGIT[bytes[at + 1]!]! +
       NO_DIGIT[bytes[at + 2]!]! +
       NO_DIGIT[bytes[at + 3]!]!;
   }
-  return (
+  const isUuid =
     wrong === 4 &&
     bytes[start + 8] === DASH &&
     bytes[start + 13] === DASH &&
     bytes[start + 18] === DASH &&
-    bytes[start + 23] === DASH
-  );
+    bytes[start + 23] === DASH;
+  return isUuid ? last : -1;
 }
 
 const readBinary = fixed('uuid', 16, (bytes, start) => {
@@ -37,7 +38,7 @@ const readBinary = fixed('uuid', 16, (bytes, start) => {
 /** uuid, as its text. */
 export const uuid: Codec = {
   readText: (bytes, start, end) => bytes.latin1Slice(start, end),
-  isText,
+  endOfText,
   readBinary,
   textToBinary: (text, out, place) => {
     const refuse = (): Error => refused(place, `${shown(text)} is not a uuid`);

@@ -11,6 +11,11 @@ const TO_ESCAPE = /[\0\b-\r\\]/;
 /** What stands behind the backslash for \b \t \n \v \f \r, which are the bytes 8 to 13. */
 const LETTERS = Buffer.from('btnvfr', 'latin1');
 
+/** A text between double quotes, as an element of an array or a part of an hstore. */
+export function quoted(text: string): string {
+  return `"${text.replace(/["\\]/g, '\\$&')}"`;
+}
+
 /** A string as UTF-8. Raises `DataError` for a NUL or a lone surrogate, which the server can't store. */
 export function writeUtf8(text: string, out: ByteWriter, place: Place): void {
   if (text.length > SHORT) {
@@ -64,16 +69,6 @@ export function writeEscaped(text: string, out: ByteWriter, place: Place): void 
     }
   }
   out.length = at;
-}
-
-/** A string of ASCII that needs no escapes. */
-export function writeAscii(text: string, out: ByteWriter): void {
-  const { length } = text;
-  out.room(length);
-  const { bytes } = out;
-  const at = out.length;
-  for (let i = 0; i < length; i++) bytes[at + i] = text.charCodeAt(i);
-  out.length = at + length;
 }
 
 function writeLong(text: string, out: ByteWriter, place: Place): void {

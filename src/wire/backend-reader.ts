@@ -1,4 +1,4 @@
-import { readInt32 } from './integers.js';
+import { readInt32 } from './backend-messages.js';
 import { Backend, isBackendMessage } from './protocol.js';
 
 /** Where the messages go. Bodies are `bytes[start..end)`, valid only during the call. */

@@ -36,6 +36,8 @@ export class Engine {
   #instance: { readonly sql: EngineInstance; readonly stream: EngineStream } | null = null;
   #sent = 0;
   #written = 0;
+  /** Whether each query handed over has reached the socket: what is written to it now comes after them. A field, since each statement asks. */
+  allWritten = true;
   #closed = false;
 
   /** `onWritten` is called when every query given to `query()` so far has reached the socket. */
@@ -43,11 +45,6 @@ export class Engine {
     this.#socket = socket;
     this.#login = login;
     this.#onWritten = onWritten;
-  }
-
-  /** Whether each query handed over has reached the socket: what is written to it now comes after them. */
-  get allWritten(): boolean {
-    return this.#written === this.#sent;
   }
 
   /** Starts up. An empty query is what makes postgres.js connect; its stream answers it, so that it costs the session nothing. */
@@ -65,6 +62,7 @@ export class Engine {
   query(text: string): void {
     if (this.#closed) return;
     this.#sent++;
+    this.allWritten = false;
     this.#instance ??= this.#make(true, () => undefined);
     run(this.#instance.sql, text);
   }
@@ -75,7 +73,8 @@ export class Engine {
       onBegun,
       onQueriesWritten: (count) => {
         this.#written += count;
-        if (this.#written === this.#sent) this.#onWritten();
+        this.allWritten = this.#written === this.#sent;
+        if (this.allWritten) this.#onWritten();
       },
     });
     const sql = postgres(isolatedOptions(this.#login, stream)) as unknown as EngineInstance;

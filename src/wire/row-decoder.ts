@@ -1,5 +1,4 @@
-import { ProtocolViolation, type Field } from './backend-messages.js';
-import { readInt32 } from './integers.js';
+import { ProtocolViolation, readInt32, type Field } from './backend-messages.js';
 
 /**
  * Reads one value, in text format unless it is a loader of another, from `bytes[start..end)`. The buffer belongs to the socket: a

@@ -1,8 +1,12 @@
+import { execFile } from 'node:child_process';
 import { EventEmitter } from 'node:events';
 import { setImmediate as tick, setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { CONTEXTS_ARE_FREE } from '../../src/connection/open-blocks.js';
 import { errors, type AsyncConnection, type AsyncTransaction } from '../../src/index.js';
-import { admin, connect, makePool, rejection } from '../support/database.js';
+import { admin, connect, dsn, makePool, rejection } from '../support/database.js';
 
 beforeAll(() => admin('CREATE TABLE interleaved (id int)'));
 beforeEach(() => admin('TRUNCATE interleaved'));
@@ -173,8 +177,8 @@ describe('a block of another task on a connection that is inside one', () => {
     expect(await stored()).toEqual([]);
   });
 
-  it('is refused on a connection that pool.withTransaction() has lent', async () => {
-    const pool = makePool();
+  it('is refused on a connection that a pool has lent which watches for leaks', async () => {
+    const pool = makePool({ leakThreshold: 60 });
     using elsewhere = new Elsewhere();
     await pool.withTransaction(async (conn) => {
       await insert(conn, 1);
@@ -346,4 +350,79 @@ describe('a block without a callback', () => {
     await conn.commit();
     expect(await stored()).toEqual([1]);
   });
+});
+
+describe('the connection of pool.withTransaction()', () => {
+  it.runIf(!CONTEXTS_ARE_FREE)(
+    'belongs to whoever has been handed it, whose open block can not be left behind unseen',
+    async () => {
+      const pool = makePool();
+      using elsewhere = new Elsewhere();
+      const inner: AsyncTransaction[] = [];
+      const block = pool.withTransaction(async (conn) => {
+        await insert(conn, 1);
+        inner.push(await elsewhere.run(() => conn.transaction()));
+      });
+      await expect(block).rejects.toThrow(errors.OutOfOrderTransactionNesting);
+      expect(inner[0]?.active).toBe(false);
+      expect(await stored()).toEqual([]);
+    },
+  );
+
+  it('keeps the blocks of two tasks of its callback apart', async () => {
+    await using pool = await makePool({ maxSize: 1 });
+    const outcomes = await pool.withTransaction(async (conn) => {
+      const first = gate();
+      const tasks = [
+        conn.withTransaction(async () => {
+          await insert(conn, 1);
+          await first.opened;
+        }),
+        conn.withTransaction(() => insert(conn, 2)),
+      ];
+      await expect(tasks[1]).rejects.toBeInstanceOf(errors.ConcurrentTransaction);
+      first.open();
+      return Promise.allSettled(tasks);
+    });
+    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
+    expect(await stored()).toEqual([1]);
+  });
+
+  it('nests the blocks of its callback through timers and events, one within the other', async () => {
+    await using pool = await makePool({ maxSize: 1 });
+    await pool.withTransaction(async (conn) => {
+      await sleep(1);
+      await conn.withTransaction(async () => {
+        await tick();
+        await conn.withTransaction(() => insert(conn, 3));
+      });
+      await insert(conn, 4);
+    });
+    expect(await stored()).toEqual([3, 4]);
+  });
+
+  it.runIf(!CONTEXTS_ARE_FREE)(
+    'costs the promises of the process nothing where contexts are not free',
+    async () => {
+      // Since nothing else of the process uses a context, a promise has the execution id 0 as long as no hook runs for promises.
+      const program = `
+        import { executionAsyncId } from 'node:async_hooks';
+        import { AsyncConnectionPool } from '${import.meta.resolve('../../src/index.ts')}';
+        const pool = new AsyncConnectionPool(${JSON.stringify(dsn())}, { minSize: 1, maxSize: 1 });
+        const idAfter = async (run) => { await run; await null; return executionAsyncId() };
+        const ids = [
+          await idAfter(pool.withTransaction((conn) => conn.execute('SELECT 1'))),
+          await idAfter(pool.withConnection((conn) => conn.execute('SELECT 1'))),
+          await idAfter(pool.withConnection((conn) => conn.withTransaction(() => conn.execute('SELECT 1')))),
+        ];
+        console.log(JSON.stringify(ids.map((id) => id === 0)));
+        await pool.close();`;
+      const { stdout } = await promisify(execFile)(
+        process.execPath,
+        ['--import', 'tsx', '--input-type=module', '--eval', program],
+        { cwd: fileURLToPath(new URL('../..', import.meta.url)) },
+      );
+      expect(JSON.parse(stdout)).toEqual([true, true, false]);
+    },
+  );
 });

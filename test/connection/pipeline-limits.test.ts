@@ -1,6 +1,6 @@
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import { AsyncConnection, conninfoToDict, errors, type AsyncPipeline } from '../../src/index.js';
-import { MOST_BYTES, MOST_STATEMENTS } from '../../src/session/limits.js';
+import { MOST_BYTES, MOST_PIPELINED } from '../../src/session/limits.js';
 import { connect, dsn, makePool, rejection } from '../support/database.js';
 import { FaultProxy } from '../support/fault-proxy.js';
 import { heldStatement } from '../support/held-statement.js';
@@ -33,7 +33,7 @@ async function standstill(count: () => number): Promise<number> {
 
 describe('execute() in a pipeline', () => {
   it.each([
-    ['statements', 1, MOST_STATEMENTS],
+    ['statements', 1, MOST_PIPELINED],
     ['bytes', 100_000, Math.ceil(MOST_BYTES / 100_000)],
   ])('waits when too many %s are not answered', async (_, length, most) => {
     const { conn, hold, proxy } = await heldUp();
@@ -134,7 +134,7 @@ describe('execute() in a pipeline', () => {
     const reason = new RangeError('enough');
     await conn.withPipeline(async (pipeline: AsyncPipeline) => {
       const executing = [conn.execute(held.text)];
-      for (let i = 0; i < 3 * MOST_STATEMENTS; i++) executing.push(conn.execute('SELECT %s', [i]));
+      for (let i = 0; i < 3 * MOST_PIPELINED; i++) executing.push(conn.execute('SELECT %s', [i]));
       const synced = rejection(pipeline.sync({ signal: controller.signal }));
       await new Promise((resolve) => setTimeout(resolve, 50));
       controller.abort(reason);

@@ -34,6 +34,7 @@ test.each<[string, Record<string, string> | null]>([
   ],
   ['/* from stdin (format csv) /* nested */ */ COPY t -- from stdin csv\n FROM STDIN', {}],
   ['COPY "to stdout csv" TO STDOUT', {}],
+  ['COPY "a"" to stdout csv" TO STDOUT (FORMAT csv) -- and no line break', { format: 'csv' }],
   ["COPY t FROM STDIN (NULL E'\\\\N')", { null: '\\N' }],
   ["COPY t FROM STDIN (FORMAT E'\\x63s\\166')", { format: 'csv' }],
   ["COPY t FROM STDIN (FORMAT E'\\u0063s\\U00000076')", { format: 'csv' }],

@@ -205,7 +205,7 @@ describe('no value of a parameter is shown', () => {
     expect(error).toBeInstanceOf(errors.Error);
     // As loggers do that copy what is enumerable.
     const fields: Record<string, unknown> = {};
-    for (const key in error) fields[key] = error[key as keyof errors.Error];
+    for (const key in error) fields[key] = Reflect.get(error, key);
     const shown = [
       inspect(error, { depth: null }),
       JSON.stringify(error),

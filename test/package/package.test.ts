@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { calls } from '../errors/calls-that-fail.js';
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -306,6 +307,42 @@ for (const [, name] of (stack + settings).matchAll(/at (\\S+) \\(\\S+usingpg/g))
   const code = await readFile(join(source, 'dist/core.cjs'), 'utf8');
   expect(Math.max(...code.split('\n').map((line) => line.length))).toBeLessThan(10_000);
 });
+
+test.each([
+  ['esm', "import * as usingpg from 'usingpg';\nimport * as failing from './calls.mjs';"],
+  ['cjs', "const usingpg = require('usingpg');\nconst failing = require('./calls.cjs');"],
+] as const)(
+  'the stack of each error leads to the call, required as %s',
+  { timeout: 3 * MINUTE },
+  async (format, imports) => {
+    const project = await install(`stacks-${format}`, {});
+    const extension = format === 'esm' ? 'mjs' : 'cjs';
+    await build({
+      entryPoints: [join(root, 'test/errors/calls-that-fail.ts')],
+      format,
+      target: 'node20',
+      outfile: join(project, `calls.${extension}`),
+      logLevel: 'silent',
+    });
+    await writeFile(
+      join(project, `index.${extension}`),
+      `${imports}
+process.on('warning', () => undefined);
+const { calls, failureOf, leadsTo } = failing;
+(async () => {
+  let made = 0;
+  for (const [kind, call] of Object.entries(calls)) {
+    const { stack } = await failureOf(usingpg, process.env.DSN, call);
+    if (!leadsTo(call.name, stack)) console.log(kind, stack);
+    made++;
+  }
+  console.log(made);
+})();
+`,
+    );
+    expect(await node(project, `index.${extension}`)).toBe(String(Object.keys(calls).length));
+  },
+);
 
 test('the package stays small: no more than 195 kB packed, of which a third is its declarations and its text', () => {
   expect(packed.size).toBeLessThanOrEqual(195_000);

@@ -2,8 +2,8 @@ import { setImmediate as settle } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { errors } from '../../src/index.js';
 import { ResourcePool, type ResourcePoolOptions } from '../../src/pool/resource-pool.js';
-import type { Checkout } from '../../src/pool/slot.js';
-import { keepingStrategy } from '../../src/pool/strategy.js';
+import type { Checkout } from '../../src/pool/slots.js';
+import { keepingStrategy } from '../../src/pool/resources.js';
 import { FakeClock } from '../support/fake-clock.js';
 
 interface Thing {

@@ -2,8 +2,8 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { errors } from '../../src/index.js';
 import { ResourcePool } from '../../src/pool/resource-pool.js';
-import type { Checkout } from '../../src/pool/slot.js';
-import { keepingStrategy, nullStrategy } from '../../src/pool/strategy.js';
+import type { Checkout } from '../../src/pool/slots.js';
+import { keepingStrategy, nullStrategy } from '../../src/pool/resources.js';
 import { FakeClock } from '../support/fake-clock.js';
 
 /** Half of the jitter, as the world's chance always comes out. */

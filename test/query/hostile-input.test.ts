@@ -11,7 +11,7 @@ import {
   sql,
   type Params,
 } from '../../src/index.js';
-import { LexerState } from '../../src/query/lexer-state.js';
+import { SqlScanner } from '../../src/sql-scanner.js';
 import { convertQuery } from '../../src/query/placeholders.js';
 import { connect } from '../support/database.js';
 import { expectLinear } from '../support/growth.js';
@@ -85,11 +85,11 @@ const PARSERS: Readonly<Record<string, (text: string) => unknown>> = {
   'Range.contains()': (text) => new Range('1', text).contains(`${text}1`),
   'Range.contains() of dates': (text) => new Range('2024-01-01', '2024-02-01').contains(text),
   'Range.equals()': (text) => new Range('1', text).equals(new Range('1.0', text)),
-  'LexerState.read()': (text) => {
-    new LexerState(true).read(text);
+  'SqlScanner.read()': (text) => {
+    new SqlScanner(true).read(text);
   },
-  'LexerState.read(), a character at a time': (text) => {
-    const state = new LexerState(false);
+  'SqlScanner.read(), a character at a time': (text) => {
+    const state = new SqlScanner(false);
     for (const char of text) state.read(char);
   },
   'positional placeholders': (text) => {

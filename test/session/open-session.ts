@@ -2,7 +2,7 @@ import { onTestFinished } from 'vitest';
 import { adapters } from '../../src/types/adapters.js';
 import { dumpParam } from '../../src/types/dump.js';
 import { resolveConninfo } from '../../src/conninfo/index.js';
-import { rowDecoders } from '../../src/cursor/decoders.js';
+import { rowDecoders } from '../../src/types/decoders.js';
 import { tupleRow } from '../../src/rows.js';
 import { Session } from '../../src/session/session.js';
 import type { StatementRequest, StatementResult } from '../../src/session/statement.js';

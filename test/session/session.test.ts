@@ -2,7 +2,7 @@ import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { adapters } from '../../src/types/adapters.js';
-import { rowDecoders } from '../../src/cursor/decoders.js';
+import { rowDecoders } from '../../src/types/decoders.js';
 import { errors, TransactionStatus, tupleRow } from '../../src/index.js';
 import type { Session } from '../../src/session/session.js';
 import type { StatementResult } from '../../src/session/statement.js';

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { AsyncClientCursor, errors, sql, type AsyncConnection } from '../../src/index.js';
-import { LexerState, type Enclosure } from '../../src/query/lexer-state.js';
-import { connect } from '../support/database.js';
+import { AsyncClientCursor, errors, sql, type AsyncConnection } from '../src/index.js';
+import { SqlScanner, type Enclosure } from '../src/sql-scanner.js';
+import { connect } from './support/database.js';
 
 /** What is open behind these pieces. */
 function openAfter(pieces: Iterable<string>, backslashes = false): Enclosure | null {
-  const state = new LexerState(backslashes);
+  const state = new SqlScanner(backslashes);
   for (const piece of pieces) state.read(piece);
   return state.open;
 }

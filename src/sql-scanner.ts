@@ -1,3 +1,6 @@
+// PostgreSQL's lexer, as far as it says where quotes and comments begin and end. It is the only one here: compositions read by it
+// what their pieces leave open, sessions whether a text is one statement, and COPY the options of its statement.
+
 /** What a piece of SQL has begun and not ended: within it, text is no SQL until something ends it. */
 export type Enclosure = 'string' | 'quoted identifier' | 'comment' | 'line comment' | 'dollar-quoted string';
 
@@ -5,6 +8,7 @@ export type Enclosure = 'string' | 'quoted identifier' | 'comment' | 'line comme
 type StringKind = 'plain' | 'escapes' | 'bits';
 
 type Mode =
+  | Enclosure
   /** Between tokens, or behind one that nothing can join. */
   | 'sql'
   /** In a name or a keyword, whose end may be the prefix of a string. */
@@ -18,26 +22,17 @@ type Mode =
   | 'slash'
   /** Behind $ and what may be the tag of a dollar-quoted string. */
   | 'dollar'
-  | 'string'
   /** Behind a backslash in a string. */
   | 'escape'
   /** Behind the quote that ends a string, and white space: another quote may continue it. */
-  | 'string end'
-  | 'quoted identifier'
-  | 'comment'
-  /** Behind an asterisk, or a slash, in a comment. */
-  | 'comment asterisk'
-  | 'comment slash'
-  | 'line comment'
-  | 'dollar-quoted string';
+  | 'string end';
 
+/** Within what each mode stands, where it is not SQL. */
 const ENCLOSURES: Readonly<Partial<Record<Mode, Enclosure>>> = {
   string: 'string',
   escape: 'string',
   'quoted identifier': 'quoted identifier',
   comment: 'comment',
-  'comment asterisk': 'comment',
-  'comment slash': 'comment',
   'line comment': 'line comment',
   'dollar-quoted string': 'dollar-quoted string',
 };
@@ -52,6 +47,7 @@ const PREFIXED: Readonly<Record<string, StringKind | 'unprefixed'>> = {
 
 /** A text without any of this, behind which there is nothing begun, begins nothing. */
 const SIGNIFICANT = /['"$&]|--|\/\*/;
+const IS_WORD = /[\w$\x80-\uffff]/;
 const WORD = /[\w$\x80-\uffff]+/y;
 const TAG = /[\w\x80-\uffff]*/y;
 const DIGITS = /\d+/y;
@@ -61,7 +57,7 @@ const UNREMARKABLE = /[^\w'"$\-/\x80-\uffff]+/y;
  * Reads SQL as PostgreSQL's lexer does, in pieces that may be cut anywhere: tells within what the next piece stands, and whether
  * it would become one token with what is before it.
  */
-export class LexerState {
+export class SqlScanner {
   readonly #unprefixed: StringKind;
   #mode: Mode = 'sql';
   /** The character that the text ends with. */
@@ -73,10 +69,17 @@ export class LexerState {
   #since: 'nothing' | 'space' | 'line break' = 'nothing';
   /** Whether the line comment, or the minus sign, stands behind a string that may be continued. */
   #behindString = false;
+  /** How many comments are open, one within the other, and whether a character has been read that may be half of what ends or begins one. */
   #depth = 0;
+  #half = '';
   #tag = '';
   /** How many characters of the tag the text ends with. */
   #matched = 0;
+  #hasParameter = false;
+  /** How many characters have begun what is open: its quote and what stands before it, the tag, the two of a comment. */
+  opening = 0;
+  /** Whether the string that is open goes on with the one before it, on another line. */
+  isContinued = false;
 
   /** `backslashes`: strings without an E have escapes as well, as with `standard_conforming_strings` off. */
   constructor(backslashes: boolean) {
@@ -86,6 +89,11 @@ export class LexerState {
   /** Within what the next piece stands; null if it is SQL. */
   get open(): Enclosure | null {
     return ENCLOSURES[this.#mode] ?? null;
+  }
+
+  /** Whether a `$` has been read that stands for no quotes: that of a parameter, most likely. */
+  get hasParameter(): boolean {
+    return this.#hasParameter || this.#mode === 'dollar';
   }
 
   /** Whether a name, or a keyword, may go on. */
@@ -108,7 +116,7 @@ export class LexerState {
       at = lastTokenStart(text);
       if (at > 0) this.#mode = 'sql';
     }
-    while (at < text.length) at = this.#readSome(text, at);
+    while (at < text.length) at = this.step(text, at);
     this.#last = text[text.length - 1]!;
   }
 
@@ -183,8 +191,8 @@ export class LexerState {
     }
   }
 
-  /** Reads at least a character, or changes the mode; gives where to go on. */
-  #readSome(text: string, at: number): number {
+  /** Reads at least a character of a text, or notes that a token has ended; gives where to go on. */
+  step(text: string, at: number): number {
     const char = text[at]!;
     switch (this.#mode) {
       case 'sql':
@@ -192,18 +200,19 @@ export class LexerState {
       case 'word':
         return this.#readWord(text, at, char);
       case 'unicode':
-        if (char === "'") return this.#beginString('plain', at);
+        if (char === "'") return this.#beginString('plain', at, 2);
+        if (char === '"') return this.#begin('quoted identifier', at + 1, 3);
         return this.#become('sql', at);
       case 'number':
         return isDigit(char) ? endOf(DIGITS, text, at) : this.#become('sql', at);
       case 'minus':
-        if (char === '-') return this.#become('line comment', at + 1);
+        if (char === '-') return this.#begin('line comment', at + 1, 2);
         this.#behindString = false;
         return this.#become('sql', at);
       case 'slash':
         if (char !== '*') return this.#become('sql', at);
         this.#depth = 1;
-        return this.#become('comment', at + 1);
+        return this.#begin('comment', at + 1, 2);
       case 'dollar':
         return this.#readTag(text, at, char);
       case 'string':
@@ -214,11 +223,10 @@ export class LexerState {
         return this.#readStringEnd(at, char);
       case 'quoted identifier': {
         const end = text.indexOf('"', at);
-        return end < 0 ? text.length : this.#become('sql', end + 1);
+        if (end < 0) return text.length;
+        return text[end + 1] === '"' ? end + 2 : this.#become('sql', end + 1);
       }
       case 'comment':
-      case 'comment asterisk':
-      case 'comment slash':
         return this.#readComment(text, at, char);
       case 'line comment':
         return this.#readLineComment(text, at);
@@ -232,12 +240,18 @@ export class LexerState {
     return at;
   }
 
+  /** Enters what `opening` characters before `at` have begun. */
+  #begin(mode: Mode, at: number, opening: number): number {
+    this.opening = opening;
+    return this.#become(mode, at);
+  }
+
   #readSql(text: string, at: number, char: string): number {
     switch (char) {
       case "'":
         return this.#beginString(this.#unprefixed, at);
       case '"':
-        return this.#become('quoted identifier', at + 1);
+        return this.#begin('quoted identifier', at + 1, 1);
       case '-':
         return this.#become('minus', at + 1);
       case '/':
@@ -258,7 +272,9 @@ export class LexerState {
       return endOf(WORD, text, at);
     }
     const kind = char === "'" ? PREFIXED[this.#letter] : undefined;
-    if (kind !== undefined) return this.#beginString(kind === 'unprefixed' ? this.#unprefixed : kind, at);
+    if (kind !== undefined) {
+      return this.#beginString(kind === 'unprefixed' ? this.#unprefixed : kind, at, 1);
+    }
     if (char === '&' && this.#letter === 'u') return this.#become('unicode', at + 1);
     return this.#become('sql', at);
   }
@@ -267,22 +283,27 @@ export class LexerState {
     if (char === '$') {
       this.#tag += '$';
       this.#matched = 0;
-      return this.#become('dollar-quoted string', at + 1);
+      return this.#begin('dollar-quoted string', at + 1, this.#tag.length);
     }
     // A digit makes a parameter of it, unless it stands behind the first letter of the tag.
-    if (this.#tag === '$' && isDigit(char)) return this.#become('number', at);
+    if (this.#tag === '$' && isDigit(char)) {
+      this.#hasParameter = true;
+      return this.#become('number', at);
+    }
     const end = endOf(TAG, text, at);
     if (end > at) {
       this.#tag += text.slice(at, end);
       return end;
     }
     this.#letter = '';
+    this.#hasParameter = true;
     return this.#become('sql', at);
   }
 
-  #beginString(kind: StringKind, quote: number): number {
+  #beginString(kind: StringKind, quote: number, prefix = 0, isContinued = false): number {
     this.#string = kind;
-    return this.#become('string', quote + 1);
+    this.isContinued = isContinued;
+    return this.#begin('string', quote + 1, prefix + 1);
   }
 
   #readString(text: string, at: number): number {
@@ -294,6 +315,7 @@ export class LexerState {
     }
     if (end < 0 || end === text.length) return text.length;
     if (text[end] === '\\') return this.#become('escape', end + 1);
+    if (text[end + 1] === "'" && this.#string !== 'bits') return end + 2;
     this.#since = 'nothing';
     return this.#become('string end', end + 1);
   }
@@ -301,8 +323,10 @@ export class LexerState {
   #readStringEnd(at: number, char: string): number {
     switch (char) {
       case "'": {
-        const goesOn = this.#since === 'nothing' ? this.#string !== 'bits' : this.#since === 'line break';
-        return this.#beginString(goesOn ? this.#string : this.#unprefixed, at);
+        const isContinued = this.#since === 'line break';
+        const isDoubled = this.#since === 'nothing' && this.#string !== 'bits';
+        const kind = isContinued || isDoubled ? this.#string : this.#unprefixed;
+        return this.#beginString(kind, at, 0, isContinued);
       }
       case '\n':
       case '\r':
@@ -323,19 +347,16 @@ export class LexerState {
   }
 
   #readComment(text: string, at: number, char: string): number {
-    if (this.#mode === 'comment asterisk' && char === '/') {
+    const both = this.#half + char;
+    this.#half = '';
+    if (both === '*/') {
       this.#depth--;
       return this.#become(this.#depth === 0 ? 'sql' : 'comment', at + 1);
     }
-    if (this.#mode === 'comment slash' && char === '*') {
-      this.#depth++;
-      return this.#become('comment', at + 1);
-    }
-    this.#mode = char === '*' ? 'comment asterisk' : char === '/' ? 'comment slash' : 'comment';
+    if (both === '/*') this.#depth++;
+    else if (char === '*' || char === '/') this.#half = char;
     let end = at + 1;
-    if (this.#mode === 'comment') {
-      while (end < text.length && text[end] !== '*' && text[end] !== '/') end++;
-    }
+    if (this.#half === '') while (end < text.length && text[end] !== '*' && text[end] !== '/') end++;
     return end;
   }
 
@@ -383,14 +404,7 @@ function isDigit(char: string): boolean {
 
 /** Whether a character can be in a name, or in what looks like one to the lexer. */
 function isWord(char: string): boolean {
-  return (
-    (char >= 'a' && char <= 'z') ||
-    (char >= 'A' && char <= 'Z') ||
-    (char >= '0' && char <= '9') ||
-    char === '_' ||
-    char === '$' ||
-    char >= '\x80'
-  );
+  return IS_WORD.test(char);
 }
 
 function endOf(pattern: RegExp, text: string, at: number): number {

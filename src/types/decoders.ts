@@ -1,5 +1,5 @@
-import type { AdaptersMap } from '../types/adapters-map.js';
-import type { Codecs } from '../types/codecs.js';
+import type { AdaptersMap } from './adapters-map.js';
+import type { Codecs } from './codecs.js';
 import * as errors from '../errors/index.js';
 import { dictRow, type RowFactory } from '../rows.js';
 import type { Field } from '../wire/backend-messages.js';

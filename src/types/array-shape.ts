@@ -1,0 +1,60 @@
+import type { Adapters } from './adaptation.js';
+import { refused, type Place } from './codec.js';
+
+/** The server's own limit. */
+export const MOST_DIMENSIONS = 6;
+
+/** An array as the server has it. */
+export interface FlatArray {
+  /** The lengths of its dimensions. */
+  readonly shape: readonly number[];
+  /** The elements of all dimensions, one after the other. */
+  readonly elements: readonly unknown[];
+}
+
+/** Flattens nested arrays. Raises `DataError` if its parts differ in length or depth, or if there are too many dimensions. */
+export function flattened(array: readonly unknown[], adapters: Adapters, place: Place): FlatArray {
+  const shape: number[] = [];
+  const elements: unknown[] = [];
+  let leafDepth = -1;
+  const addLevel = (level: readonly unknown[], depth: number, where: Place): void => {
+    if (depth === MOST_DIMENSIONS) {
+      throw refused(
+        where,
+        `an array can have ${String(MOST_DIMENSIONS)} dimensions at most, and can't contain itself`,
+      );
+    }
+    shape[depth] ??= level.length;
+    if (shape[depth] !== level.length) throw ragged(where);
+    for (let i = 0; i < level.length; i++) {
+      const value = level[i];
+      if (!Array.isArray(value) || adapters.dumperForObject(value) !== undefined) {
+        if (leafDepth < 0) leafDepth = shape.length - 1;
+        if (depth !== leafDepth) throw ragged(`${where.toString()}[${String(i)}]`);
+        elements.push(value);
+      } else {
+        const inner = `${where.toString()}[${String(i)}]`;
+        if (depth === leafDepth) throw ragged(inner);
+        addLevel(value, depth + 1, inner);
+      }
+    }
+  };
+  addLevel(array, 0, place);
+  return { shape, elements };
+}
+
+/** The subscripts of an element, `[1][0]`. */
+export function subscripts(index: number, shape: readonly number[]): string {
+  if (shape.length === 1) return `[${String(index)}]`;
+  let text = '';
+  let rest = index;
+  for (const length of shape.toReversed()) {
+    text = `[${String(rest % length)}]${text}`;
+    rest = Math.floor(rest / length);
+  }
+  return text;
+}
+
+function ragged(place: Place): Error {
+  return refused(place, 'nested arrays must all have the same length and depth');
+}
