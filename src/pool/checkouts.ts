@@ -1,6 +1,5 @@
 import { LENT_PARTS, type AsyncConnection } from '../connection/connection.js';
 import { CORE, type ConnectionCore } from '../connection/connection-core.js';
-import { callersStack } from '../errors/callers-stack.js';
 import { NOT_ENDED, tracers, type CheckoutMessage } from '../diagnostics.js';
 import * as errors from '../errors/index.js';
 import { TransactionStatus } from '../session/status.js';
@@ -142,21 +141,7 @@ export class Checkouts<R> {
     const acquired = this.#pool.acquire({ timeout, signal }, checkout);
     if (!(acquired instanceof Promise)) return this.#giveOut(checkout, mayLast, message);
     if (message !== null) message.waited = true;
-    return this.#giveOutLater(acquired, checkout, mayLast, message);
-  }
-
-  async #giveOutLater(
-    acquired: Promise<unknown>,
-    checkout: ConnectionCheckout<R>,
-    mayLast: boolean,
-    message: CheckoutMessage | null,
-  ): Promise<AsyncConnection<R>> {
-    try {
-      await acquired;
-    } catch (error) {
-      throw callersStack(error);
-    }
-    return this.#giveOut(checkout, mayLast, message);
+    return acquired.then(() => this.#giveOut(checkout, mayLast, message));
   }
 
   #giveOut(

@@ -242,7 +242,14 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    * `timeout` seconds, `TooManyRequests` if `maxWaiting` requests wait already, and `PoolClosed`.
    */
   async connection(options: CheckoutOptions = {}): Promise<AsyncConnection<R>> {
-    return this.#checkouts.take(options);
+    const connection = await this.#take(options);
+    return connection;
+  }
+
+  /** As `Checkouts.take()`, with errors whose stack leads to the caller, which has to await it at once. */
+  #take(options: CheckoutOptions): AsyncConnection<R> | Promise<AsyncConnection<R>> {
+    const taken = this.#checkouts.take(options);
+    return taken instanceof Promise ? waitedFor(taken) : taken;
   }
 
   /**
@@ -262,7 +269,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     options: CheckoutOptions,
     commit: WaitOptions,
   ): Promise<T> {
-    const connection = await this.#checkouts.take(options);
+    const connection = await this.#take(options);
     return runUnit(connection[CORE], () => this.#checkouts.asHolder(connection, () => fn(connection)), {
       commit: () => connection.commit(commit),
       undo: () => this.#checkouts.giveBack(connection, true),
@@ -323,7 +330,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     { isolationLevel, readOnly, deferrable }: OwnSettings,
     options: CheckoutOptions,
   ): Promise<T | MayRetry> {
-    const connection = await this.#checkouts.take(options);
+    const connection = await this.#take(options);
     try {
       // These settings are the lent connection's, and end with it.
       if (isolationLevel !== undefined) await connection.setIsolationLevel(isolationLevel);
@@ -346,7 +353,8 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
 
   /** Takes a connection that has to be given back with `putconn()`, on every path. Raises what `connection()` raises. */
   async getconn(options: CheckoutOptions | number = {}): Promise<AsyncConnection<R>> {
-    return this.#checkouts.take(typeof options === 'number' ? { timeout: options } : options);
+    const connection = await this.#take(typeof options === 'number' ? { timeout: options } : options);
+    return connection;
   }
 
   /** Gives a connection back. Raises `ProgrammingError` for one that is not lent out by this pool. */
@@ -528,5 +536,13 @@ export class AsyncNullConnectionPool<R = TupleRow> extends AsyncConnectionPool<R
   /** @internal */
   override get [STRATEGY](): PoolStrategy {
     return nullStrategy;
+  }
+}
+
+async function waitedFor<T>(taken: Promise<T>): Promise<T> {
+  try {
+    return await taken;
+  } catch (error) {
+    throw callersStack(error);
   }
 }
