@@ -344,9 +344,9 @@ const { calls, failureOf, leadsTo } = failing;
   },
 );
 
-test('the package stays small: no more than 195 kB packed, of which a third is its declarations and its text', () => {
-  expect(packed.size).toBeLessThanOrEqual(195_000);
-  expect(packed.unpackedSize).toBeLessThanOrEqual(660_000);
+test('the package stays small: no more than 197 kB packed, of which a third is its declarations and its text', () => {
+  expect(packed.size).toBeLessThanOrEqual(197_000);
+  expect(packed.unpackedSize).toBeLessThanOrEqual(668_000);
 });
 
 /** What the JavaScript projects do, in syntax that Node 20 has. */
