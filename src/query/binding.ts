@@ -72,11 +72,11 @@ export class ServerBinding extends QueryBinding {
   override withParams(params: Params, where: string): BoundQuery {
     this.#converted ??= convert(this.query, params, this.context);
     const values = this.#converted.values(params);
-    return {
-      text: this.#converted.text,
-      params: dumpAll(values, this.context, where),
-      ...shownIfLiterals(this.query),
-    };
+    const dumped = dumpAll(values, this.context, where);
+    const { text } = this.#converted;
+    return typeof this.query === 'string'
+      ? { text, params: dumped }
+      : { text, params: dumped, ...shownIfLiterals(this.query) };
   }
 }
 
