@@ -9,7 +9,7 @@ export default tseslint.config(
       'node_modules',
       'src/errors/sqlstate.ts',
       'src/errors/conditions.ts',
-      'test/package/fixtures',
+      'test/package/bundlers',
     ],
   },
   js.configs.recommended,
@@ -22,39 +22,56 @@ export default tseslint.config(
       '@typescript-eslint/no-misused-promises': 'error',
       '@typescript-eslint/return-await': ['error', 'error-handling-correctness-only'],
       '@typescript-eslint/consistent-type-imports': 'error',
-      // What a callback threw, and the reason of an abort, are passed on as they are.
+      // A value thrown by a callback, and the reason of an abort, are passed on unchanged.
       '@typescript-eslint/prefer-promise-reject-errors': ['error', { allowThrowingUnknown: true }],
       'no-eval': 'error',
       'no-new-func': 'error',
       '@typescript-eslint/no-implied-eval': 'error',
       eqeqeq: ['error', 'always', { null: 'ignore' }],
-      // An index that the code has just checked, or made, is known to be there.
+      // The code has just checked or assigned the element.
       '@typescript-eslint/no-non-null-assertion': 'off',
-      // A method that the interface makes asynchronous need not wait for anything, yet it must reject rather than throw.
+      // A method that is asynchronous by its interface may have nothing to await, but must reject rather than throw.
       '@typescript-eslint/require-await': 'off',
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
-      // Rows are typed by who asks for them: `fetchone<User>()` says what the query's author knows.
+      // The caller provides the type of rows, which only the author of the query knows: `fetchone<User>()`.
       '@typescript-eslint/no-unnecessary-type-parameters': 'off',
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
-      // What the types rule out still arrives from JavaScript callers, and is answered with a sentence.
+      // JavaScript callers pass values that the types rule out; these get an error message.
       '@typescript-eslint/no-unnecessary-condition': 'off',
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
     },
   },
   {
     files: ['src/**/*.ts'],
-    rules: { 'max-lines': ['error', { max: 400, skipBlankLines: true, skipComments: true }] },
+    rules: {
+      'max-lines': ['error', { max: 400, skipBlankLines: true, skipComments: true }],
+      'no-restricted-globals': [
+        'error',
+        ...[
+          'setTimeout',
+          'clearTimeout',
+          'setInterval',
+          'clearInterval',
+          'setImmediate',
+          'clearImmediate',
+        ].map((name) => ({
+          name,
+          message:
+            "Import it from 'node:timers': a sandbox has others (jsdom), or none, or one that stands still (fake timers).",
+        })),
+      ],
+    },
   },
   {
     files: ['test/**/*.ts', 'examples/**/*.ts', 'bench/**/*.ts'],
     rules: {
-      // Rows without a declared type are `any`; tests look at them anyway.
+      // Rows without a declared type are `any`; tests read them nevertheless.
       '@typescript-eslint/no-unsafe-assignment': 'off',
       '@typescript-eslint/no-unsafe-member-access': 'off',
       '@typescript-eslint/no-unsafe-argument': 'off',
       '@typescript-eslint/no-unsafe-return': 'off',
       '@typescript-eslint/no-unsafe-call': 'off',
-      // Scopes are opened for what leaving them does.
+      // Some scopes are opened only for their disposal.
       '@typescript-eslint/no-unused-vars': [
         'error',
         { argsIgnorePattern: '^_', varsIgnorePattern: '^_', ignoreUsingDeclarations: true },
@@ -64,7 +81,9 @@ export default tseslint.config(
   {
     files: ['**/*.mjs'],
     languageOptions: {
-      globals: { AbortSignal: 'readonly', Buffer: 'readonly', console: 'readonly', process: 'readonly' },
+      globals: Object.fromEntries(
+        ['AbortSignal', 'Buffer', 'console', 'process', 'Temporal', 'URL'].map((name) => [name, 'readonly']),
+      ),
     },
   },
   {

@@ -1,36 +1,58 @@
-import { rmSync } from 'node:fs';
-import { defineConfig } from 'tsup';
+import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { defineConfig, type Options } from 'tsup';
+import { withBuiltInModules } from './tools/built-in-modules.js';
+import { withClassNames } from './tools/class-names.js';
 import { writeDeclarations } from './tools/declarations.js';
-import { writeEntries } from './tools/entries.js';
-import { lean, type LeanCode } from './tools/lean-code.js';
+import { writeLicenses } from './tools/licenses.js';
+import { loadPostgres, writePostgresLoaders } from './tools/load-postgres.js';
+import { oneInstance } from './tools/one-instance.js';
+import { pointToSources } from './tools/source-maps.js';
+import { withoutComments } from './tools/without-comments.js';
+
+const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+/** Packages that CommonJS can't load on every Node 20: they are published as ES modules only. */
+const BUNDLED = ['p-limit', 'yocto-queue'];
 
 export default defineConfig(({ outDir = 'dist' }) => {
   // tsup would remove declarations later, when ours has been written.
   rmSync(outDir, { recursive: true, force: true });
-  let built: LeanCode | null = null;
-  return {
-    // One copy of the code for both kinds of modules: half the size, and whoever loads it in both ways has one set of classes.
-    entry: { core: 'src/index.ts' },
-    format: ['cjs'],
+  const common = (format: 'esm' | 'cjs'): Options => ({
+    entry: { index: 'src/index.ts' },
+    format,
     target: 'node20',
-    // p-limit is published as ES modules only.
-    noExternal: ['p-limit', 'yocto-queue'],
-    esbuildOptions: (options) => {
-      options.minifyWhitespace = true;
-      options.minifySyntax = true;
-    },
+    sourcemap: true,
+    removeNodeProtocol: false,
+    esbuildPlugins: [oneInstance('src/index.ts', version), loadPostgres(format), withoutComments],
     plugins: [
       {
-        name: 'lean',
-        renderChunk: async (code) => {
-          built = await lean(code);
-          return { code: built.code };
-        },
+        name: 'readable-and-quick-to-load',
+        renderChunk: (code) => ({
+          code: withClassNames(format === 'esm' ? withBuiltInModules(code) : code),
+        }),
       },
     ],
-    onSuccess: async () => {
-      if (built === null) throw new Error('there is no code');
-      await Promise.all([writeEntries(outDir, built), writeDeclarations(outDir)]);
+  });
+  return [
+    {
+      ...common('esm'),
+      onSuccess: async () => {
+        await Promise.all([
+          pointToSources(join(outDir, 'index.js.map')),
+          writePostgresLoaders(outDir),
+          writeDeclarations(outDir),
+        ]);
+      },
     },
-  };
+    {
+      ...common('cjs'),
+      noExternal: BUNDLED,
+      onSuccess: async () => {
+        await Promise.all([
+          pointToSources(join(outDir, 'index.cjs.map')),
+          writeLicenses(join(outDir, 'index.cjs'), BUNDLED),
+        ]);
+      },
+    },
+  ];
 });

@@ -6,13 +6,13 @@ import pg from 'pg';
 import { PACKAGE } from './package.js';
 import type { Finding } from './setting.js';
 
-/** What one workload found in two processes that alternated, one with each build. */
+/** The findings of one workload in two alternating processes, one with each build. */
 export interface Pair {
   readonly old: readonly Finding[];
   readonly current: readonly Finding[];
 }
 
-/** Builds the checkout in `directory`, unless that has been done since its source was changed. */
+/** Builds the checkout in `directory`, unless its build is newer than its source. */
 export function ensureBuilt(directory: string): void {
   const built = statSync(join(directory, 'dist/index.js'), { throwIfNoEntry: false });
   const sources = readdirSync(join(directory, 'src'), { recursive: true, encoding: 'utf8' });
@@ -23,8 +23,9 @@ export function ensureBuilt(directory: string): void {
 }
 
 /**
- * Runs a workload with this build and with that of `directory`, in two new processes of which one works at a time: from the
- * beginning of a round to that of the next. Each has a database of its own. `first` begins: what it is may matter to the caches.
+ * Runs a workload with this build and with that of `directory`, in two new processes. Only one of them works at a time, from the
+ * start of one round to the start of the next. Each has a database of its own. The order may affect the caches, so `first`
+ * chooses which one begins.
  */
 export async function alternate(
   name: string,
@@ -52,7 +53,7 @@ export async function alternate(
   }
 }
 
-/** A process that runs one workload, a turn at a time. */
+/** A process that runs one workload, turn by turn. */
 class Part {
   readonly #child: ChildProcess;
   readonly #about: string;
@@ -98,7 +99,7 @@ class Part {
   }
 }
 
-/** Databases for as long as they are needed: each build makes tables of the same names. */
+/** Temporary databases, since both builds create tables of the same names. */
 class Databases implements AsyncDisposable {
   readonly #dsn: string;
   readonly #names: readonly string[];

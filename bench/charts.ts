@@ -9,7 +9,7 @@ interface Theme {
   readonly background: string;
 }
 
-/** Colours of GitHub's pages, by what the reader's system prefers. */
+/** The colours of GitHub's pages for each colour scheme of the reader's system. */
 export const THEMES: Readonly<Record<'light' | 'dark', Theme>> = {
   light: { ink: '#1f2328', faint: '#d1d9e0', background: '#ffffff' },
   dark: { ink: '#f0f6fc', faint: '#3d444d', background: '#0d1117' },
@@ -28,7 +28,7 @@ const COLOURS: Readonly<Record<string, string>> = {
 };
 const OTHER = '#868e96';
 
-/** Every workload's ratios, a point for each client with a line from one quarter of its rounds to three. */
+/** Charts every workload's ratios: a point for each client, with a line from the first to the third quartile of its rounds. */
 export function chartOfRaces(races: readonly Race[], theme: Theme): Promise<string> {
   const values = races.flatMap(({ workload, entries }) =>
     entries
@@ -90,7 +90,7 @@ export function chartOfRaces(races: readonly Race[], theme: Theme): Promise<stri
   );
 }
 
-/** A line for each client, on scales where ten times as much is as far everywhere. */
+/** Charts a curve for each client, on logarithmic scales. */
 export function chartOfCurve({ x, y, series }: Curve, theme: Theme): Promise<string> {
   const values = series.flatMap(({ name, points }) =>
     points.map(([size, value]) => ({ client: name, size, value })),

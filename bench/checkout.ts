@@ -7,7 +7,7 @@ import type { Finding, Setting } from './setting.js';
 
 const CHECKOUTS = 10_000;
 
-/** Taking a connection and giving it back, without a statement in between. */
+/** A checkout and its return, without a statement in between. */
 export async function checkout({ dsn, quick }: Setting): Promise<Finding[]> {
   await using pool = new AsyncConnectionPool(dsn, { minSize: 1, maxSize: 1 });
   await pool.wait();
@@ -43,7 +43,7 @@ export async function checkout({ dsn, quick }: Setting): Promise<Finding[]> {
   }
 }
 
-/** Checkouts from pools of more and more connections, all of them in turn. */
+/** Checkouts from pools of increasing size, using all connections in turn. */
 async function byConnections(dsn: string, sizes: readonly number[]): Promise<Curve> {
   const series: Record<string, (readonly [number, number])[]> = { [OURS]: [], pg: [] };
   for (const size of sizes) {

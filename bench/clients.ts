@@ -16,7 +16,7 @@ export class Clients implements AsyncDisposable {
     readonly ours: AsyncConnection,
     readonly postgres: postgres.Sql,
     readonly pg: pg.Client,
-    /** pg, which sends queries without waiting for the answers of those before. */
+    /** pg with pipelining: it sends queries without waiting for earlier answers. */
     readonly pgPipelining: pg.Client,
     readonly pgPromise: PromiseConnection,
     readonly slonik: DatabasePoolConnection,
@@ -56,12 +56,12 @@ export class Clients implements AsyncDisposable {
   }
 }
 
-/** A pool of slonik, which adds nothing to the types that pg has. */
+/** A pool of slonik without type parsers beyond those of pg. */
 export function slonikPool(dsn: string, size: number): Promise<DatabasePool> {
   return createPool(dsn, { maximumPoolSize: size, minimumPoolSize: size, typeParsers: [] });
 }
 
-/** slonik lends a connection for as long as a callback runs. */
+/** Obtains a connection of slonik, which lends one only while a callback runs. */
 async function slonikConnection(
   dsn: string,
 ): Promise<{ connection: DatabasePoolConnection; giveBack: () => void; pool: DatabasePool }> {

@@ -10,7 +10,7 @@ const BUILT = JSON.stringify(pathToFileURL(resolve(PACKAGE, 'dist/index.js')).hr
 const ROWS = 20_000;
 const FETCHES = 16;
 
-/** What fetches all rows, for each client: the body of a function of which `dsn` and `all`, the statement, are in scope. */
+/** The body of a function that fetches all rows, for each client; `dsn` and the statement `all` are in scope. */
 const FETCHERS = {
   [OURS]: `
     const { AsyncConnection } = await import(${BUILT});
@@ -29,8 +29,8 @@ const FETCHERS = {
 };
 
 /**
- * The first fetches of a new process, with the compiling that they bring: of one statement, which is prepared on its way, so that its
- * results turn from text to binary. A full collection belongs to it as well.
+ * The first fetches of a new process, including compilation. The statement is prepared on the way, so that its results change
+ * from text to binary. A full garbage collection is included.
  */
 export async function cold({ dsn }: Setting): Promise<Race[]> {
   await using conn = await AsyncConnection.connect(dsn, { autocommit: true });
@@ -52,7 +52,7 @@ export async function cold({ dsn }: Setting): Promise<Race[]> {
   }
 }
 
-/** How many milliseconds all fetches of a process take together. */
+/** The milliseconds of all fetches of a process together. */
 function inNewProcess(fetcher: string, dsn: string): number {
   const program = `
     const dsn = ${JSON.stringify(dsn)};

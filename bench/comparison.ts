@@ -3,31 +3,31 @@ import { isOurs, OURS, spread, type Spread } from './race.js';
 import type { Finding } from './setting.js';
 import { markdown, number, ratio } from './tables.js';
 
-/** How much slower a line may be. */
+/** The factor by which a line may be slower. */
 const TOLERANCE = 1.03;
 
-/** One thing that was measured with both builds. */
+/** One quantity measured with both builds. */
 interface Line {
   readonly name: string;
   readonly unit: string;
   readonly moreIsBetter: boolean;
-  /** What was measured, in the order of the rounds. */
+  /** The measurements in the order of the rounds. */
   readonly values: readonly number[];
 }
 
-/** One line in all pairs of processes. */
+/** One line over all pairs of processes. */
 interface Compared {
   readonly name: string;
   readonly unit: string;
   readonly old: number;
   readonly current: number;
-  /** How much better this build is than the old one, in the same round: below 1 it is worse. */
+  /** The old build's value divided by this one's in the same round; below 1 this build is worse. */
   readonly ratio: Spread;
   /** The median of each pair of processes. */
   readonly byPair: readonly number[];
 }
 
-/** What the pairs say of each line, and which lines have become slower (or larger), for the terminal. */
+/** The comparison of each line, and the lines that have become slower (or larger), for the terminal. */
 export function compared(pairs: readonly (readonly Pair[])[]): string {
   const lines = pairs.flatMap(compare);
   const table = markdown(
@@ -57,15 +57,15 @@ export function compared(pairs: readonly (readonly Pair[])[]): string {
 }
 
 /**
- * Whether a line is slower by more than the tolerance: in the middle of all rounds and in that of most pairs of processes, and
- * slower in every pair. Processes differ by some per cent, however many rounds each has, so one pair says little.
+ * Whether a line is slower by more than the tolerance in the median of all rounds and in the median of the pairs of processes,
+ * and slower in every pair. Processes differ by some per cent regardless of the number of rounds, so one pair proves little.
  */
 function isWorse({ ratio: { median }, byPair }: Compared): boolean {
   const limit = 1 / TOLERANCE;
   return median < limit && spread(byPair).median < limit && byPair.every((own) => own < 1);
 }
 
-/** The lines of one workload, by its pairs of processes. */
+/** Compares the lines of one workload, by its pairs of processes. */
 function compare(pairs: readonly Pair[]): Compared[] {
   const all = pairs.map(({ old, current }) => ({ old: linesOf(old), current: linesOf(current) }));
   const names = all[0]?.current.map(({ name }) => name) ?? [];

@@ -8,12 +8,12 @@ const QUERIES = 4000;
 const AT_ONCE = 50;
 const FRAGMENTS = 10_000;
 
-/** Queries that are composed: many small ones, and one of many fragments. */
+/** Composed queries: many small ones, and one of many fragments. */
 export async function composition(setting: Setting): Promise<Race[]> {
   return [await smallOnes(setting), await largeOne(setting)];
 }
 
-/** What it costs to compose a query (a name, a fragment with a value, two values more) rather than to write it down. */
+/** The cost of composing a query (a name, a fragment with a value, two further values) compared with writing it down. */
 async function smallOnes({ dsn }: Setting): Promise<Race> {
   await using conn = await AsyncConnection.connect(dsn, { autocommit: true });
   const peer = postgres(dsn, { max: 1 });
@@ -61,7 +61,7 @@ async function smallOnes({ dsn }: Setting): Promise<Race> {
   }
 }
 
-/** A query of many fragments, each with a value of its own, composed and executed: the same text and values for everybody. */
+/** A query of many fragments, each with a value of its own, composed and executed with the same text and values by all clients. */
 async function largeOne({ dsn }: Setting): Promise<Race> {
   await using conn = await AsyncConnection.connect(dsn, { autocommit: true });
   const peer = postgres(dsn, { max: 1 });
@@ -92,7 +92,7 @@ async function largeOne({ dsn }: Setting): Promise<Race> {
           run: () =>
             count(
               (async () => {
-                // It puts the fragments of an array one behind the other.
+                // It concatenates the fragments of an array.
                 const fragments = numbers.map((i) => (i === 0 ? peer`${i}::int4` : peer`, ${i}::int4`));
                 return (await peer`SELECT cardinality(ARRAY[${fragments}])`.values())[0]?.[0];
               })(),
@@ -119,7 +119,7 @@ async function largeOne({ dsn }: Setting): Promise<Race> {
   }
 }
 
-/** Runs `query` for every number, some of them without awaiting in between, and sees that each got its own answer. */
+/** Runs `query` for every number, partly concurrently, and checks that each call got its own answer. */
 async function someAtOnce(query: (i: number) => Promise<unknown>): Promise<void> {
   let wrong = 0;
   for (let first = 0; first < QUERIES; first += AT_ONCE) {

@@ -6,14 +6,14 @@ import type { Setting } from './setting.js';
 
 const CONNECTIONS = 50;
 
-/** Connecting and closing: one connection after the other, and all of them at once. */
+/** Connecting and closing: connections one after another, and all at once. */
 export async function connect({ dsn }: Setting): Promise<Race[]> {
   const clients: Record<string, () => Promise<unknown>> = {
     [OURS]: async () => {
       const conn = await AsyncConnection.connect(dsn);
       await conn.close();
     },
-    // It connects with the first statement, and can't without one.
+    // postgres.js connects only with its first statement.
     'postgres, with a statement': async () => {
       const sql = postgres(dsn, { max: 1, fetch_types: false });
       await sql`SELECT 1`;

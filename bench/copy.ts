@@ -8,7 +8,7 @@ import { OURS, race, type Race } from './race.js';
 import type { Setting } from './setting.js';
 
 const ROWS = 50_000;
-/** Rows each way through one COPY while memory is watched. */
+/** The number of rows in each direction through one COPY while memory is measured. */
 const MEMORY_ROWS = 5_000_000;
 
 const COLUMNS = 'id int4, name text, big int8, ratio float8, even bool, at timestamptz';
@@ -28,18 +28,18 @@ const rows: readonly Row[] = Array.from({ length: ROWS }, (_, i) => [
   new Date(START + i * 1000),
 ]);
 
-/** What one writes by hand where there is no `writeRow()`. */
+/** The line that users write by hand without `writeRow()`. */
 function csvLine([id, name, big, ratio, even, at]: Row): string {
   return `${String(id)},"${name.replaceAll('"', '""')}",${String(big)},${String(ratio)},${String(even)},${at.toISOString()}\n`;
 }
 
-/** Rows into a table and out of it, through COPY; and bytes that are there already. */
+/** Rows into a table and out of it through COPY, and bytes that are encoded already. */
 export async function copy({ dsn }: Setting): Promise<Race[]> {
   await using ours = await AsyncConnection.connect(dsn);
   const pgClient = new pg.Client(dsn);
   await pgClient.connect();
   const cur = ours.cursor();
-  // Nothing of what the one has written is in the way of the other.
+  // Temporary tables keep the clients from affecting each other.
   const create = `CREATE TEMP TABLE bench_copy (${COLUMNS})`;
   const into = async (statement: string, write: (copy: AsyncCopy) => Promise<void>): Promise<void> => {
     await cur.withCopy(statement, write);
@@ -141,7 +141,7 @@ export async function copy({ dsn }: Setting): Promise<Race[]> {
   }
 }
 
-/** What stays in memory while millions of rows go through. */
+/** The memory that remains while millions of rows pass. */
 export async function copyMemory({ dsn, quick }: Setting): Promise<Figures[]> {
   const count = quick ? ROWS : MEMORY_ROWS;
   await using conn = await AsyncConnection.connect(dsn);
@@ -202,7 +202,7 @@ function* eachLine(all: Iterable<Row>): Generator<string> {
   for (const row of all) yield csvLine(row);
 }
 
-/** As many lines to a piece as make some 64 KiB. */
+/** Pieces of about 64 KiB of lines. */
 function* inBlocks(all: Iterable<Row>): Generator<string> {
   let block = '';
   for (const row of all) {

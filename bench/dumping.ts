@@ -8,7 +8,7 @@ const STATEMENTS = 10_000;
 const AT_ONCE = 500;
 const TYPES = ['int4', 'int8', 'float8', 'bool', 'text', 'text', 'timestamptz', 'jsonb', 'bytea', 'int4[]'];
 
-/** 100,000 parameters of the types that are most frequent, for a statement that does next to nothing with them. */
+/** 100,000 parameters of the most frequent types, for a statement that does next to nothing with them. */
 export async function dumping({ dsn }: Setting): Promise<Race[]> {
   await using ours = await AsyncConnection.connect(dsn, { autocommit: true });
   const pgClient = new pg.Client({ connectionString: dsn, pipeline: true });

@@ -6,9 +6,9 @@ import { OURS, race } from './race.js';
 import type { Finding, Setting } from './setting.js';
 
 const ROWS = 20_000;
-/** Fetches in a row, so that the server's caches are warm for everybody. */
+/** Consecutive fetches, so that the server's caches are warm for all clients. */
 const FETCHES = 3;
-/** One column of each of the types that most tables are made of. */
+/** One column of each of the most frequent types. */
 const QUERY = `
   SELECT i::int4 AS id, 'name of row ' || i AS name, (i * 1000000007::int8) AS big, i / 7.0::float8 AS ratio,
          i % 2 = 0 AS even, timestamptz '2024-01-01 00:00+00' + i * interval '1 second' AS at, (i / 100.0)::numeric(12, 2) AS price
@@ -16,12 +16,12 @@ const QUERY = `
 const ALL = 'SELECT * FROM bench_rows';
 const MOST_ROWS = 1_000_000;
 
-/** Fetching many rows, as tuples and as objects, each client with the types it has by default. */
+/** Fetching many rows, as tuples and as objects, with each client's default types. */
 export async function fetchRows({ dsn, python, quick }: Setting): Promise<Finding[]> {
   await using clients = await Clients.connect(dsn);
   using floor = await Floor.connect(dsn);
   const { ours, postgres, pg, pgPromise, slonik } = clients;
-  // All read one table from memory: generating the rows would be timed with everybody.
+  // All read one table from memory; otherwise generating the rows would be measured, too.
   await ours.execute(`CREATE TABLE bench_rows AS ${QUERY}`);
   try {
     const thrownAway = Floor.contender(async () => {

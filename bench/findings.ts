@@ -1,10 +1,10 @@
-/** How something grows with something else, by client. */
+/** The growth of one quantity with another, by client. */
 export interface Curve {
   readonly kind: 'curve';
   readonly title: string;
   readonly x: string;
   readonly y: string;
-  /** Whether y is a speed; else it is a time. */
+  /** Whether y is a speed; otherwise it is a time. */
   readonly moreIsBetter?: boolean;
   readonly series: readonly {
     readonly name: string;
@@ -12,12 +12,12 @@ export interface Curve {
   }[];
 }
 
-/** Numbers that are counted rather than raced for. */
+/** Numbers that are counted rather than timed. */
 export interface Figures {
   readonly kind: 'figures';
   readonly title: string;
   readonly unit: string;
   readonly values: readonly { readonly name: string; readonly value: number }[];
-  /** What ours may be at most, and how that is put. */
+  /** The maximum for usingpg, and its wording. */
   readonly goal?: { readonly most: number; readonly text: string };
 }

@@ -8,14 +8,14 @@ const HEADER = 5;
 const READ_SIZE = 65_536;
 
 /**
- * A connection whose answers are thrown away: what the server and the socket take, and no client can be faster than. Only for
- * servers that ask for no password.
+ * A connection that discards answers: the time of server and socket, which no client can beat. Only for servers without
+ * passwords.
  */
 export class Floor implements Disposable {
   readonly #socket: Socket;
-  /** What is left of the message that the last chunk ended in. */
+  /** The remaining bytes of the message in which the last chunk ended. */
   #skip = 0;
-  /** The first bytes of a message whose header is not complete. */
+  /** The first bytes of an incomplete header. */
   #begun = Buffer.alloc(0);
   #readyMissing = 1;
   #onReady: () => void = () => undefined;
@@ -49,7 +49,7 @@ export class Floor implements Disposable {
     return floor;
   }
 
-  /** Sends messages with `readies` Syncs or Queries among them. Resolves when all have been answered. */
+  /** Sends messages that include `readies` Syncs or Queries. Resolves when all have been answered. */
   ask(messages: Uint8Array, readies = 1): Promise<void> {
     this.#readyMissing = readies;
     return new Promise((resolve) => {
@@ -58,12 +58,12 @@ export class Floor implements Disposable {
     });
   }
 
-  /** Work that is a race's floor. */
+  /** A race's floor: the work without a client. */
   static contender(run: () => Promise<void>): Contender {
     return { name: 'bytes thrown away', floor: true, run };
   }
 
-  /** A simple query. */
+  /** Sends a simple query. */
   query(text: string): Promise<void> {
     const body = Buffer.from(`${text}\0`);
     const header = Buffer.from([0x51, 0, 0, 0, 0]);
@@ -71,7 +71,7 @@ export class Floor implements Disposable {
     return this.ask(Buffer.concat([header, body]));
   }
 
-  /** What executions of the prepared statement are on the way: Bind and Execute for each, and one Sync. */
+  /** The messages of executions of the prepared statement: Bind and Execute for each, and one Sync. */
   static executions(all: readonly (readonly string[])[]): Buffer {
     const writer = new FrontendWriter();
     for (const params of all) {
@@ -85,7 +85,7 @@ export class Floor implements Disposable {
     return writer.take();
   }
 
-  /** What a statement that is not prepared is on the way: all of its messages, and one Sync; behind a BEGIN that it comes with. */
+  /** The messages of an unprepared statement, with one Sync, after those of a BEGIN if it has one. */
   static statement(text: string, params: readonly string[], begin?: string): Buffer {
     const writer = new FrontendWriter();
     if (begin !== undefined) {
@@ -102,7 +102,7 @@ export class Floor implements Disposable {
     return writer.take();
   }
 
-  /** Prepares the statement that `executions()` execute. */
+  /** Prepares the statement for `executions()`. */
   prepare(text: string): Promise<void> {
     const writer = new FrontendWriter();
     writer.parse('floor', text, []);

@@ -10,10 +10,10 @@ import { turn } from './turns.js';
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const BUILT = JSON.stringify(pathToFileURL(resolve(PACKAGE, 'dist/index.js')).href);
 const CONNECTIONS = 50;
-/** How much more than postgres.js it may be. */
+/** The maximum ratio to postgres.js. */
 const SHARE = 1.2;
 
-/** What it costs to have the library at all: to load it, to install it, to keep a connection. */
+/** The cost of the library's presence: loading it, installing it, keeping a connection. */
 export async function footprint({ dsn, quick }: Setting): Promise<Figures[]> {
   const rounds = quick ? 3 : 15;
   const imports = await processTimes(
@@ -33,7 +33,7 @@ export async function footprint({ dsn, quick }: Setting): Promise<Figures[]> {
   );
   return [
     compared('import', 'ms', imports),
-    // A library may load at its first connection what another loads at once.
+    // Some libraries load modules at the first connection that others load at once.
     figures('import, connection, first answer', 'ms', answers),
     compared(
       'package, packed',
@@ -66,7 +66,7 @@ function compared(title: string, unit: string, values: Readonly<Record<string, n
     : { ...found, goal: { most: peer * SHARE, text: 'no more than postgres.js and 20 %' } };
 }
 
-/** The medians of processes that do nothing but what the program of each does, in turn. */
+/** The medians of processes that each run one program, in turn. */
 async function processTimes(
   programs: Readonly<Record<string, string>>,
   rounds: number,
@@ -98,7 +98,7 @@ function run(command: string, args: readonly string[]): string {
   return execFileSync(command, args, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
 }
 
-/** Opens a connection that has executed a statement: an expression for each client, of which `dsn` is in scope. */
+/** Expressions that open a connection and execute a statement, for each client; `dsn` is in scope. */
 const OPENERS = {
   [OURS]: `async () => {
     const { AsyncConnection } = await import(${BUILT});
@@ -121,7 +121,7 @@ const OPENERS = {
   }`,
 };
 
-/** What each of many idle connections keeps in memory. Each client has a process of its own, where nobody else's memory is freed. */
+/** The memory of each of many idle connections. Each client has a process of its own, in which no other client frees memory. */
 function idleMemory(dsn: string): Record<string, number> {
   return mapped(participants(OPENERS), (opener) => {
     const program = `

@@ -2,12 +2,12 @@ import type { Curve } from './findings.js';
 import { participants, spread } from './race.js';
 import { turn } from './turns.js';
 
-/** Fewer repetitions of what takes long. */
+/** Long work is repeated less often. */
 const LONG_MS = 300;
 
 /**
- * Times work of growing size, the clients in turn: the median of some runs. `each` divides by the size, for what should stay
- * level.
+ * Times work of growing size, with the clients in turn: the median of some runs. `each` divides by the size, for quantities that
+ * should stay constant.
  */
 export async function growth(
   about: Pick<Curve, 'title' | 'x' | 'y' | 'moreIsBetter'>,

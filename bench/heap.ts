@@ -3,12 +3,12 @@ import { OURS } from './race.js';
 import type { Figures } from './findings.js';
 import type { Setting } from './setting.js';
 
-/** What stays on the heap after many checkouts. */
+/** The heap that remains after many checkouts. */
 export async function heap({ dsn, quick }: Setting): Promise<Figures[]> {
   const count = quick ? 10_000 : 100_000;
   await using pool = new AsyncConnectionPool(dsn, { minSize: 1, maxSize: 10 });
   await pool.wait();
-  // Compiled code and caches are paid for once, before counting.
+  // Compiled code and caches are excluded by a warm-up.
   await checkouts(pool, count / 10);
   const before = await settledHeap();
   await checkouts(pool, count);

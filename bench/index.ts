@@ -1,8 +1,8 @@
 /**
- * Times usingpg and its peers on one server, in one run, and writes what came of it to docs/benchmarks.md: `npm run bench`. Some
- * of it, which writes nothing: `npm run bench -- fetch stream`; with few rounds: `--quick`; beside the build of another checkout,
- * which writes nothing either: `--against DIRECTORY`. Needs no server: one is started, unless DATABASE_URL names one that asks for
- * no password.
+ * Times usingpg and its peers on one server, in one run, and writes the results to docs/benchmarks.md: `npm run bench`. Single
+ * workloads, which write nothing: `npm run bench -- fetch stream`. Few rounds: `--quick`. A comparison with the build of another
+ * checkout, which writes nothing, either: `--against DIRECTORY`. Starts a server, unless DATABASE_URL names one without a
+ * password.
  */
 import { execFileSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
@@ -58,9 +58,9 @@ const { values: options, positionals: wanted } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     against: { type: 'string' },
-    // Whether this is a process for one workload, which gives its findings to the one that has started it.
+    // Whether this process runs one workload and prints its findings for its parent process.
     part: { type: 'boolean', default: false },
-    // Whether that takes turns with another one: see turns.ts.
+    // Whether that process takes turns with another one: see turns.ts.
     alternate: { type: 'boolean', default: false },
   },
   allowPositionals: true,
@@ -72,12 +72,12 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 if (globalThis.gc === undefined)
-  console.error('without --expose-gc everybody pays for the garbage of others');
+  console.error('without --expose-gc, each contender pays for the garbage of others');
 if (quick) beQuick();
-// pg warns of calls that are exactly what is measured.
+// pg warns of calls that are measured on purpose.
 process.noDeprecation = true;
 
-/** What a workload finds in a process of its own: code compiled for another one, and its heap, would be timed with it. */
+/** Runs a workload in a process of its own: code compiled for another workload, and its heap, would affect the times. */
 function findApart(name: string, dsn: string): Finding[] {
   const found = execFileSync(
     process.execPath,
@@ -92,10 +92,10 @@ function findApart(name: string, dsn: string): Finding[] {
   return JSON.parse(found) as Finding[];
 }
 
-/** How many times a workload is run in two new processes, one with each build. */
+/** The number of pairs of new processes for each workload, one with each build. */
 const PAIRS = quick ? 3 : 5;
 
-/** What a workload finds with this build and with that of `directory`. Null if one of them can't do it, which is told. */
+/** The findings of a workload with this build and with that of `directory`. Null if a build cannot run it, which is reported. */
 async function findWithBoth(name: string, dsn: string, directory: string): Promise<Pair[] | null> {
   const pairs: Pair[] = [];
   try {
@@ -110,7 +110,7 @@ async function findWithBoth(name: string, dsn: string, directory: string): Promi
   }
 }
 
-/** Calls `find` for each workload that is wanted, and tells how long it took. */
+/** Calls `find` for each selected workload, and prints its duration. */
 async function forEachWanted<T>(find: (name: string) => T | Promise<T>): Promise<T[]> {
   const found: T[] = [];
   for (const name of Object.keys(workloads)) {
@@ -145,7 +145,7 @@ async function measure(dsn: string): Promise<void> {
   }
 }
 
-/** Does one workload, and prints what it finds for the process that has started this one. */
+/** Runs one workload, and prints its findings for the parent process. */
 async function bePart(name: string, dsn: string): Promise<never> {
   using python = alternates ? null : Python.start(dsn);
   await turn();

@@ -9,7 +9,7 @@ const PIPELINED = 1000;
 const TABLE = 'CREATE TEMP TABLE bench_inserts (id int4, name text)';
 const INSERT = 'INSERT INTO bench_inserts VALUES ($1, $2)';
 
-/** Inserting many rows, a statement for each, in one transaction; and the same in a pipeline. */
+/** Inserting many rows by a statement each, in one transaction and in a pipeline. */
 export async function inserts({ dsn, python }: Setting): Promise<Finding[]> {
   await using clients = await Clients.connect(dsn);
   const { postgres, pg, pgPipelining } = clients;

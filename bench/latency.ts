@@ -7,10 +7,10 @@ import { OURS, race } from './race.js';
 import type { Finding, Setting } from './setting.js';
 
 const TRANSACTIONS = 50;
-/** Seconds, in each direction. */
+/** Seconds in each direction. */
 const LATENCY = 0.001;
 
-/** A transaction of one statement over a link whose every round trip is felt. */
+/** A transaction of one statement over a slow link, where each round trip counts. */
 export async function latency({ dsn }: Setting): Promise<Finding[]> {
   const { hostname, port } = new URL(dsn);
   await using proxy = await FaultProxy.to({ host: hostname, port: Number(port) });
@@ -43,7 +43,7 @@ export async function latency({ dsn }: Setting): Promise<Finding[]> {
   try {
     const counted: { name: string; value: number }[] = [];
     for (const [name, transaction] of Object.entries(transactions)) {
-      // What is prepared once is prepared before.
+      // Statements are prepared before the measurement.
       for (let i = 0; i < 10; i++) await transaction();
       counted.push({ name, value: await roundTrips(proxy, transaction) });
     }

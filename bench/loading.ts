@@ -8,7 +8,7 @@ import type { Setting } from './setting.js';
 const ROWS = 20_000;
 const COLUMNS = 5;
 
-/** Types of columns, and the value of row `i` in column `c`. */
+/** Column types, and the value of row `i` in column `c`. */
 const VALUES: Readonly<Record<string, string>> = {
   int4: '(i * 104729::int8 + c) % 2147483647',
   int8: 'i * 1000000007::int8 + c',
@@ -22,10 +22,10 @@ const VALUES: Readonly<Record<string, string>> = {
   'int4[]': 'ARRAY[i, c, i * 2, NULL, i + c]',
 };
 
-/** Fetching rows of one type, for each type that most tables are made of. All give values of the same classes. */
+/** Fetching rows of one type, for each frequent type. All clients return values of the same classes. */
 export async function loading({ dsn }: Setting): Promise<Race[]> {
   await using ours = await AsyncConnection.connect(dsn, { autocommit: true });
-  // The others would hand out int8 as strings.
+  // By default, the others return int8 as strings.
   const types = new pg.TypeOverrides();
   types.setTypeParser(pg.types.builtins.INT8, BigInt);
   const pgClient = new pg.Client({ connectionString: dsn, types });
@@ -79,7 +79,7 @@ export async function loading({ dsn }: Setting): Promise<Race[]> {
   return [...races, inAll('load all of these types', races)];
 }
 
-/** Who does less is not faster. */
+/** Checks that all clients return the same values, since less work would be no fair win. */
 async function expectTheSame(fetches: Record<string, () => Promise<readonly unknown[]>>): Promise<void> {
   const seen = new Set<string>();
   for (const fetch of Object.values(fetches)) {
@@ -91,7 +91,7 @@ async function expectTheSame(fetches: Record<string, () => Promise<readonly unkn
   if (seen.size !== 1) throw new Error(`the clients load different values: ${[...seen].join(' | ')}`);
 }
 
-/** The sum of several races, by the medians. */
+/** The sum of several races, by their medians. */
 export function inAll(workload: string, races: readonly Race[]): Race {
   const sum = (name: string, of: 'low' | 'median' | 'high'): number =>
     races.reduce((total, { entries }) => total + entries.find((entry) => entry.name === name)!.ms[of], 0);

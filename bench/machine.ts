@@ -3,7 +3,7 @@ import { cpus, totalmem } from 'node:os';
 import { AsyncConnection, scalarRow } from './package.js';
 import type { Python } from './python.js';
 
-/** Where it was measured, and what. */
+/** The machine and the versions of a measurement. */
 export interface Machine {
   readonly lines: readonly string[];
 }
@@ -19,7 +19,7 @@ export async function machineOf(dsn: string, python: Python | null): Promise<Mac
   ).fetchone();
   const require = createRequire(import.meta.url);
   const versionOf = (name: string): string => {
-    // Not every package exports its package.json.
+    // Some packages do not export their package.json.
     const path = require.resolve.paths(name)!.map((directory) => `${directory}/${name}/package.json`);
     for (const file of path) {
       try {

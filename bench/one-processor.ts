@@ -6,12 +6,12 @@ import { race, type Contender, type Race, type RaceOptions } from './race.js';
 import type { Setting } from './setting.js';
 
 /**
- * A race of statements that are waited for one by one, with this process, Python's and all backends on one processor, where that can be
- * had: with Linux, and a server on the same machine.
+ * Runs a race of statements, each awaited before the next, with this process, Python's and all backends on one processor. This
+ * requires Linux and a server on the same machine.
  *
- * Client and server take turns then, and a second processor is of no use. Whether the kernel wakes the one where the other has just
- * been, or has to wake another processor as well, decides more than what either does: the same bytes, sent and answered, took 16 µs,
- * or 60. On one processor everybody's time is what he and the server work.
+ * Client and server take turns, so a second processor is of no use. Whether the kernel wakes a process on the same processor, or
+ * has to wake another processor as well, matters more than the work of either: the same bytes, sent and answered, took 16 µs or
+ * 60. On one processor, the time is the work of the client and the server.
  */
 export async function raceInTurns(
   { dsn, python }: Pick<Setting, 'dsn' | 'python'>,
@@ -19,7 +19,7 @@ export async function raceInTurns(
   contenders: readonly Contender[],
   options: RaceOptions,
 ): Promise<Race> {
-  // So that everybody has connected.
+  // All clients must have connected.
   for (const contender of contenders) await contender.run();
   const run = (): Promise<Race> => race(workload, contenders, options);
   const affinity = affinityOf(process.pid);
@@ -34,7 +34,7 @@ export async function raceInTurns(
   }
 }
 
-/** The list of processors that a process may run on; null where nobody can say. */
+/** The list of processors that a process may use; null if it cannot be determined. */
 function affinityOf(pid: number): string | null {
   if (platform() !== 'linux') return null;
   try {
@@ -53,11 +53,11 @@ function place(pid: number, processors: string): void {
   try {
     execFileSync('taskset', ['-acp', processors, String(pid)], { stdio: 'ignore' });
   } catch {
-    // It has ended since, or belongs to somebody else: it stays where it is.
+    // The process has ended or belongs to another user: it stays where it is.
   }
 }
 
-/** The backends of everybody who is connected to this database, if they are processes of this machine. */
+/** The backends of all connections to this database, if they are processes of this machine. */
 async function backends(dsn: string): Promise<number[]> {
   await using conn = await AsyncConnection.connect(dsn, { autocommit: true });
   const found = await conn.execute(

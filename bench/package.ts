@@ -2,11 +2,11 @@ import { resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type * as Usingpg from '../src/index.js';
 
-/** The checkout whose build is measured: this one, or that which `--against` names. */
+/** The checkout whose build is measured: this one, or the one named by `--against`. */
 export const PACKAGE = process.env['BENCH_PACKAGE'] ?? fileURLToPath(new URL('..', import.meta.url));
 
-// What is measured is the package as its users get it, which `npm run bench` builds first: run from source, many a function would
-// carry what is needed to give it its name.
+// The package is measured as users get it, so `npm run bench` builds it first. Run from source, many functions would carry code
+// that assigns their names.
 
 export const { AsyncConnection, AsyncConnectionPool, Jsonb, dictRow, scalarRow, sql } = (await import(
   pathToFileURL(resolve(PACKAGE, 'dist/index.js')).href

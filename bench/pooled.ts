@@ -14,10 +14,10 @@ const CHECKOUTS = 500;
 const TASKS = 1000;
 const TEXT = 'SELECT $1::int4';
 
-/** One statement in a transaction on a connection from a pool. */
+/** One statement in a transaction on a pooled connection. */
 type Task = (i: number) => Promise<unknown>;
 
-/** Transactions of one statement on pooled connections: one after the other, and by many tasks. */
+/** Transactions of one statement on pooled connections: one after another, and by many tasks. */
 export async function pooled({ dsn, python, quick }: Setting): Promise<Finding[]> {
   await using pools = await Pools.open(dsn, CONNECTIONS);
   const { tasks } = pools;
@@ -36,7 +36,7 @@ export async function pooled({ dsn, python, quick }: Setting): Promise<Finding[]
         for (let i = 0; i < CHECKOUTS; i++) await task(i);
       }),
       ...(python?.contenders('checkouts', CHECKOUTS) ?? []),
-      // What no client can do without: BEGIN together with the statement, and COMMIT.
+      // The minimum for any client: BEGIN together with the statement, then COMMIT.
       Floor.contender(async () => {
         for (const messages of transactions) {
           await floor.ask(messages);
@@ -65,7 +65,7 @@ export async function pooled({ dsn, python, quick }: Setting): Promise<Finding[]
   return [single, many, curve];
 }
 
-/** The same tasks over more and more connections. */
+/** The same tasks over an increasing number of connections. */
 async function byConnections(dsn: string, sizes: readonly number[]): Promise<Finding> {
   const series = new Map<string, (readonly [number, number])[]>();
   for (const size of sizes) {
@@ -91,7 +91,7 @@ async function byConnections(dsn: string, sizes: readonly number[]): Promise<Fin
   };
 }
 
-/** A pool of each client, of one size. */
+/** Pools of all clients, of one size. */
 class Pools implements AsyncDisposable {
   readonly #atEnd: readonly (() => Promise<unknown>)[];
 

@@ -4,14 +4,14 @@ import { fileURLToPath } from 'node:url';
 import type { Contender } from './race.js';
 
 const PROGRAM = fileURLToPath(new URL('peers.py', import.meta.url));
-/** Where Debian's packages are, whatever `python3` comes first. */
+/** Debian's packages belong to /usr/bin/python3, whichever `python3` comes first in PATH. */
 const CANDIDATES = [process.env['BENCH_PYTHON'], 'python3', '/usr/bin/python3'];
 
 export type PythonPeer = 'psycopg' | 'asyncpg';
 
-/** Psycopg 3 and asyncpg in a process of their own, which times what it is told to do. */
+/** Psycopg 3 and asyncpg in a process of their own, which times the work that it is told to do. */
 export class Python implements Disposable {
-  /** What there is, with its version. */
+  /** The installed peers with their versions. */
   readonly peers: Readonly<Partial<Record<PythonPeer, string>>>;
   readonly #child: ChildProcess;
   #answer: { resolve: (line: string) => void; reject: (error: Error) => void } | null = null;
@@ -23,7 +23,7 @@ export class Python implements Disposable {
     child.once('exit', () => this.#answer?.reject(new Error('the Python peers are gone')));
   }
 
-  /** The Python that has most of the peers installed; null if none has any. */
+  /** Starts the Python that has most of the peers installed; null if none has any. */
   static start(dsn: string): Python | null {
     let best: { readonly command: string; readonly peers: Partial<Record<PythonPeer, string>> } | null = null;
     for (const command of CANDIDATES) {
@@ -38,12 +38,12 @@ export class Python implements Disposable {
     return new Python(child, best.peers);
   }
 
-  /** Its process, if it runs. */
+  /** The process ids of the running process. */
   get pids(): number[] {
     return this.#child.pid === undefined ? [] : [this.#child.pid];
   }
 
-  /** Has each peer that is there do some work; no contender for one that is not there, or can't do it. */
+  /** The contenders for some work; a peer that is missing, or cannot do it, has none. */
   contenders(work: string, size: number, peers: readonly PythonPeer[] = ['psycopg', 'asyncpg']): Contender[] {
     return peers
       .filter((peer) => peer in this.peers)

@@ -1,21 +1,21 @@
 import { alternates, turn } from './turns.js';
 
-/** One way of doing a workload: us, or a peer. */
+/** One way of doing a workload: usingpg or a peer. */
 export interface Contender {
   readonly name: string;
-  /** Does the work once. A number that it gives is how many milliseconds that took; else it is timed here. */
+  /** Does the work once. May return its duration in milliseconds; otherwise it is timed here. */
   run(): Promise<unknown>;
-  /** Not a client, but what no client can be faster than. */
+  /** Whether it is not a client, but the limit that no client can beat. */
   readonly floor?: boolean;
 }
 
-/** How much faster than a peer we mean to be: its time / ours. */
+/** The targeted ratio of a peer's time to usingpg's. */
 export interface Goal {
   readonly peers: readonly string[];
   readonly ratio: number;
 }
 
-/** What is between a quarter and three quarters of some numbers, and the middle. */
+/** The median and quartiles of some numbers. */
 export interface Spread {
   readonly low: number;
   readonly median: number;
@@ -28,29 +28,29 @@ export interface Entry {
   readonly ms: Spread;
   /** The milliseconds of each round. */
   readonly rounds: readonly number[];
-  /** Its time / ours in the same round: above 1 we are faster. */
+  /** Its time divided by usingpg's in the same round; above 1 usingpg is faster. */
   readonly ratio: Spread;
 }
 
-/** A workload done by several. */
+/** A workload with its contenders. */
 export interface Race {
   readonly kind: 'race';
   readonly workload: string;
-  /** How many operations of which `ms` is the sum, where the time of one says more. */
+  /** The number of operations in `ms`, if the time of one is more informative. */
   readonly operations: number | null;
   readonly goals: readonly Goal[];
   readonly entries: readonly Entry[];
 }
 
-/** The contender the others are compared with. */
+/** The contender with which the others are compared. */
 export const OURS = 'usingpg';
 
-/** Whether it is this library that is measured, in whatever way it is used, and not a peer. */
+/** Whether a contender is this library, in any use, rather than a peer. */
 export function isOurs(name: string): boolean {
   return name === OURS || name.startsWith(`${OURS}, `);
 }
 
-/** Those that are to be measured: with two builds of this library beside each other its peers are left out. */
+/** The contenders to measure: a comparison of two builds leaves out the peers. */
 export function participants<T>(all: Readonly<Record<string, T>>): Record<string, T> {
   return Object.fromEntries(Object.entries(all).filter(([name]) => !alternates || isOurs(name)));
 }
@@ -60,22 +60,22 @@ export interface RaceOptions {
   readonly operations?: number;
 }
 
-/** How long one race may take, so that all of them together take minutes. */
+/** The time limit of one race, so that all of them together take minutes. */
 const LIMIT_MS = 10_000;
 const FEWEST_ROUNDS = 5;
 
 let warmUp = 2;
 let mostRounds = 11;
 
-/** Few rounds, for when the benchmarks themselves are being worked on. */
+/** Reduces the rounds, for work on the benchmarks themselves. */
 export function beQuick(): void {
   warmUp = 1;
   mostRounds = 3;
 }
 
 /**
- * Runs the contenders in turn, after warm-up rounds, so that a slow moment of the machine hits all of them and everybody's code
- * has been compiled. Each round starts with another contender.
+ * Runs the contenders in turn, after warm-up rounds, so that a slow moment of the machine affects all of them and all code is
+ * compiled. Each round starts with another contender.
  */
 export async function race(
   workload: string,
@@ -90,8 +90,8 @@ export async function race(
     for (let place = 0; place < contenders.length; place++) {
       const contender = contenders[(place + round + warmUp) % contenders.length]!;
       await turn();
-      // So that nobody pays for the garbage of the one before. A full collection would also drop the shapes of objects of which none
-      // is alive just now, and with them everybody's optimised code, several times in each round.
+      // Collects the previous contender's garbage. A full collection would also drop the hidden classes of objects that are not
+      // alive at the moment, and with them all optimised code, several times in each round.
       globalThis.gc?.({ type: 'minor' });
       const start = performance.now();
       const told = await contender.run();
@@ -118,7 +118,7 @@ export async function race(
   };
 }
 
-/** The ratio reached against a goal's peers: that of the fastest of them. Null if none of them ran. */
+/** The ratio reached against a goal's peers: that of the fastest. Null if none of them ran. */
 export function reached({ entries }: Race, { peers }: Goal): Entry | null {
   const there = entries.filter(({ name }) => peers.includes(name));
   return there.reduce<Entry | null>(

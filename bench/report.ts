@@ -11,7 +11,7 @@ import { markdown, number, ratio } from './tables.js';
 const DOCS = fileURLToPath(new URL('../docs/', import.meta.url));
 const IMAGES = 'benchmarks';
 
-/** Everything as a page of text, for the terminal. */
+/** All findings as text for the terminal. */
 export function inShort(findings: readonly Finding[], machine: Machine): string {
   return [goalTable(findings), raceTable(findings), figureTable(findings), ...machine.lines]
     .filter((part) => part !== '')
@@ -114,7 +114,7 @@ function goalRow(race: Race, goal: Goal): string[] | null {
   ];
 }
 
-/** Why a goal is out of reach, where it is: the peer's time divided by that of nobody. */
+/** Why a goal is out of reach, if it is: the peer's time divided by the floor's. */
 function limit({ entries }: Race, peer: Spread): string {
   const floor = entries.find((entry) => entry.floor);
   const ours = entries.find(({ name }) => name === OURS);

@@ -2,12 +2,12 @@ import type { Curve, Figures } from './findings.js';
 import type { Python } from './python.js';
 import type { Race } from './race.js';
 
-/** What a workload has to work with. */
+/** The environment of a workload. */
 export interface Setting {
   readonly dsn: string;
-  /** Whether the benchmarks themselves are being worked on, and less will do. */
+  /** Whether fewer rounds suffice, for work on the benchmarks themselves. */
   readonly quick: boolean;
-  /** Psycopg and asyncpg, where they are installed. */
+  /** Psycopg and asyncpg, if they are installed. */
   readonly python: Python | null;
 }
 

@@ -10,7 +10,7 @@ const TEXT = 'SELECT $1::int4';
 const ANSWER = 7;
 const BARE = `SELECT ${String(ANSWER)}::int4`;
 
-/** Many small statements on one connection: each waited for, and all of them sent at once. */
+/** Many small statements on one connection: each awaited, and all sent at once. */
 export async function statements({ dsn, python }: Setting): Promise<Finding[]> {
   await using clients = await Clients.connect(dsn);
   const { ours, postgres, pg, pgPipelining, pgPromise, slonik } = clients;
@@ -141,7 +141,7 @@ export async function statements({ dsn, python }: Setting): Promise<Finding[]> {
   ];
 }
 
-/** Statements that have no parameters, which a client may send in another way than those that have some. */
+/** Statements without parameters, which a client may send differently. */
 async function withoutParameters(
   { ours, postgres, pg }: Clients,
   floor: Floor,
@@ -151,7 +151,7 @@ async function withoutParameters(
     [OURS]: async () => (await (await ours.execute(BARE)).fetchone())?.[0],
     postgres: async () => (await postgres`SELECT 7::int4`.values())[0]?.[0],
     pg: async () => (await pg.query<number[]>({ text: BARE, rowMode: 'array' })).rows[0]?.[0],
-    // What they are compared with: no statement is faster because it has a parameter.
+    // The reference: a parameter makes no statement faster.
     [`${OURS}, with one`]: async () =>
       (await (await ours.execute('SELECT %s::int4', [ANSWER])).fetchone())?.[0],
   };
@@ -195,7 +195,7 @@ function oneByOne(statement: (i: number) => Promise<unknown>): () => Promise<voi
   };
 }
 
-/** None is waited for before the next is sent, and each has to get its own answer. */
+/** Sends all statements at once, and checks that each gets its own answer. */
 function allAtOnce(statement: (i: number) => Promise<unknown>): () => Promise<void> {
   return async () => {
     const answers = await Promise.all(Array.from({ length: AT_ONCE }, (_, i) => statement(i)));

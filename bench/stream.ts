@@ -10,9 +10,9 @@ const ROWS = 200_000;
 const LONG = 5_000_000;
 const TABLE = `CREATE TABLE bench_stream AS SELECT i AS id, 'name of row ' || i AS name, i / 7.0::float8 AS ratio FROM generate_series(1, ${String(ROWS)}) AS i`;
 const QUERY = `SELECT * FROM bench_stream LIMIT ${String(ROWS)}`;
-/** Rows at a time, where everybody fetches the same: with it both peers are at their best. */
+/** Rows at a time, the same for all clients; both peers are fastest with it. */
 const BATCH = 5000;
-/** What the documentation of postgres.js has in its example; it has no default. */
+/** The batch size in an example of postgres.js's documentation; it has no default. */
 const POSTGRES_BATCH = 100;
 
 const GOALS = [
@@ -20,7 +20,7 @@ const GOALS = [
   { peers: ['postgres', `postgres, batches of ${String(POSTGRES_BATCH)}`], ratio: 2 },
 ];
 
-/** Reading many rows as they come, one by one, as objects. */
+/** Reading many rows as they arrive, one by one, as objects. */
 export async function stream({ dsn, python, quick }: Setting): Promise<Finding[]> {
   await using clients = await Clients.connect(dsn);
   const { ours, postgres, pg } = clients;
@@ -68,7 +68,7 @@ export async function stream({ dsn, python, quick }: Setting): Promise<Finding[]
   }
 }
 
-/** The same contender, by the time that this process was at work, which does not depend on how busy the machine is. */
+/** The same contender, measured by this process's CPU time, which does not depend on other load. */
 function byCpuTime(contender: Contender): Contender {
   return {
     ...contender,
@@ -81,14 +81,14 @@ function byCpuTime(contender: Contender): Contender {
   };
 }
 
-/** How much resident memory grows while millions of rows go by. */
+/** The growth of resident memory while millions of rows pass. */
 async function memory({ ours }: Clients, count: number): Promise<Figures> {
   const query = `SELECT i, 'name of row ' || i FROM generate_series(1, ${String(count)}) AS i`;
   let rows = 0;
   let before = 0;
   let most = 0;
   for await (const _row of ours.cursor().stream(query)) {
-    // What the first rows need, compiled code and a heap that has found its size, is not what is asked for.
+    // The growth for the first rows, such as compiled code and the heap's initial size, is not counted.
     if (++rows === ROWS) before = process.memoryUsage.rss();
     if (rows % 50_000 === 0) most = Math.max(most, process.memoryUsage.rss());
   }

@@ -1,4 +1,4 @@
-/** A table in Markdown, its columns as wide as their longest cell. */
+/** A Markdown table, whose columns are as wide as their longest cell. */
 export function markdown(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, column) =>
     Math.max(title.length, 3, ...rows.map((row) => row[column]?.length ?? 0)),
@@ -12,7 +12,7 @@ export function ratio(value: number): string {
   return value.toFixed(2);
 }
 
-/** Three digits that count. */
+/** Formats a number with three significant digits. */
 export function number(value: number): string {
   return Math.abs(value) >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(3)));
 }

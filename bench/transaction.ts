@@ -9,11 +9,11 @@ import type { Setting } from './setting.js';
 const TRANSACTIONS = 500;
 const INSERT = 'INSERT INTO bench_transaction VALUES ($1, $2)';
 
-/** Transactions that store a row, by the form that each pool has for them: BEGIN, the insert, COMMIT. */
+/** Transactions that store a row, by each pool's own form: BEGIN, the insert, COMMIT. */
 export async function transaction({ dsn, python }: Setting): Promise<Race[]> {
   await using pool = new AsyncConnectionPool(dsn, { minSize: 1, maxSize: 1 });
   await pool.wait(60);
-  // What the disk takes would be the same for everybody.
+  // The disk would take the same time for all clients.
   await pool.execute('CREATE UNLOGGED TABLE bench_transaction (id int4, name text)');
   const sql = postgres(dsn, { max: 1 });
   const pgPool = new pg.Pool({ connectionString: dsn, max: 1 });

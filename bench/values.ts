@@ -7,7 +7,7 @@ const FASTER = [{ peers: ['pg', 'postgres'], ratio: 1.5 }];
 const WIDTH = 100;
 const MEGABYTE = 2 ** 20;
 
-/** What is fetched: how it is called, and the query. */
+/** The fetches: name and query. */
 const FETCHES: readonly (readonly [workload: string, query: string])[] = [
   [
     `2000 rows × ${String(WIDTH)}`,
@@ -40,7 +40,7 @@ export async function values({ dsn }: Setting): Promise<Race[]> {
   using floor = await Floor.connect(dsn);
   const races: Race[] = [];
   for (const [workload, query] of FETCHES) {
-    // From a table in memory, so that making them is not timed; what is large is kept as it is, not compressed.
+    // A table in memory, so that generating the rows is not measured; large values are stored uncompressed.
     await ours.execute(`CREATE TABLE bench_values AS ${query}`);
     try {
       const all = 'SELECT * FROM bench_values';

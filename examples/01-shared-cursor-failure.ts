@@ -5,9 +5,10 @@
 import pg from 'pg';
 import { AsyncConnection, AsyncConnectionPool, errors } from '../src/index.js';
 import { withDatabase } from './database.js';
+import { wrapped } from './print.js';
 
 const TASKS = 20;
-/** Each fourth task finds its order wrong, and rolls back. */
+/** Every fourth task finds a mistake in its order, and rolls back. */
 const isWrong = (task: number): boolean => task % 4 === 0;
 const GOOD = Array.from({ length: TASKS }, (_, task) => task).filter((task) => !isWrong(task));
 
@@ -55,7 +56,7 @@ async function stoppedByTheCursor(dsn: string): Promise<void> {
     await cursor.execute("SELECT 'the second task''s row'");
   } catch (error) {
     if (!(error instanceof errors.ConcurrentCursorUse)) throw error;
-    console.log(`  second task: ${error.name}: ${error.message}`);
+    console.log(wrapped(`  second task: ${error.name}: ${error.message}`));
   }
   const row = await (await first).fetchone();
   console.log(`  first task, unaffected: ${String(row?.[0])}\n`);

@@ -4,6 +4,7 @@
  */
 import { AsyncConnectionPool } from '../src/index.js';
 import { withDatabase } from './database.js';
+import { wrapped } from './print.js';
 
 await withDatabase(async (dsn) => {
   const pool = new AsyncConnectionPool(dsn, { minSize: 1, maxSize: 10 });
@@ -19,7 +20,7 @@ await withDatabase(async (dsn) => {
         await connection.commit();
         return row?.[0];
       } finally {
-        // Also rolls back what was not committed, and cuts `connection` off: its use from here on raises.
+        // Also rolls back uncommitted work and cuts `connection` off: any later use raises an error.
         await pool.putconn(connection);
       }
     };
@@ -31,7 +32,7 @@ await withDatabase(async (dsn) => {
     const stale = await pool.getconn();
     await pool.putconn(stale);
     await stale.execute('SELECT 1').catch((error: unknown) => {
-      console.log(`a connection used after putconn: ${String(error)}`);
+      console.log(wrapped(`a connection used after putconn: ${String(error)}`));
     });
   } finally {
     await pool.close();

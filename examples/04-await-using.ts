@@ -23,7 +23,7 @@ await withDatabase(async (dsn) => {
     {
       await using connection = await pool.connection();
       await connection.execute('INSERT INTO example_notes VALUES (%s)', ['forgotten']);
-      // No commit: the end of the scope rolls back, and a process warning says that something was.
+      // No commit: the end of the scope rolls back, and a process warning reports it.
     }
     console.log(`after leaving without commit: ${await notes(pool)}`);
 

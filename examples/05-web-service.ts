@@ -14,7 +14,7 @@ const JOBS_PER_REQUEST = 10;
 
 interface Service {
   readonly app: FastifyInstance;
-  /** Stops taking requests, then lets the jobs end, then closes the pool: each needs the next. */
+  /** Stops accepting requests, then lets the jobs end, then closes the pool; each step needs the previous one. */
   readonly shutDown: () => Promise<void>;
 }
 
@@ -28,7 +28,7 @@ function createService(pool: AsyncConnectionPool): Service {
   const limit = pLimit(JOBS_AT_ONCE);
   const running = new Set<Promise<void>>();
 
-  /** Runs `job` when its turn comes. Nobody awaits it, so its failure has to be heard here. */
+  /** Runs `job` in its turn. It is not awaited, so its failure must be handled here. */
   const startJob = (job: () => Promise<void>): void => {
     const done = limit(job)
       .catch((error: unknown) => {
@@ -122,7 +122,7 @@ await withDatabase(async (dsn) => {
   await report(dsn);
 });
 
-/** Looks at what the jobs have left, on a pool of its own: the service's is closed. */
+/** Checks the jobs' rows with another pool, since the service's pool is closed. */
 async function report(dsn: string): Promise<void> {
   await using pool = new AsyncConnectionPool(dsn, { minSize: 1 });
   await pool.withConnection(async (connection) => {

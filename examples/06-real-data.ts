@@ -61,7 +61,7 @@ async function load(connection: AsyncConnection): Promise<void> {
   console.log(`${String(cities.length)} cities loaded in ${secondsSince(start).toFixed(1)} s`);
 }
 
-/** executemany takes any iterable: the rows are made while the ones before are on their way. */
+/** executemany takes any iterable: rows are made while earlier ones are sent. */
 function* rowsOf(bar: { increment(by: number): void }): Generator<unknown[]> {
   for (const city of cities) {
     const [longitude, latitude] = city.loc.coordinates;
@@ -70,11 +70,11 @@ function* rowsOf(bar: { increment(by: number): void }): Generator<unknown[]> {
   }
 }
 
-/** All tasks at once read all cities, each its share, over at most `connections` connections. */
+/** Tasks that run at once read all cities, each its share, over at most `connections` connections. */
 async function readBack(dsn: string, connections: number): Promise<Run> {
   await using pool = new AsyncConnectionPool(makeConninfo(dsn, { application_name: APPLICATION_NAME }), {
     minSize: connections,
-    // Seconds: behind one connection, the last of the tasks waits for all the others.
+    // Seconds: on one connection, the last task waits for all others.
     timeout: 120,
   });
   await pool.wait();
@@ -110,14 +110,14 @@ async function readBack(dsn: string, connections: number): Promise<Run> {
   return { ...run, seconds: secondsSince(start), peakConnections: await peak };
 }
 
-/** The cities that a task asks for, as many as one query takes at a time; together the tasks ask for each city once. */
+/** The cities that a task requests, in portions of one query; together the tasks request each city once. */
 function* sharesOf(task: number): Generator<City[]> {
   for (let at = task * CITIES_PER_QUERY; at < cities.length; at += TASKS * CITIES_PER_QUERY) {
     yield cities.slice(at, at + CITIES_PER_QUERY);
   }
 }
 
-/** How many of the rows are not what was asked for, or missing. */
+/** The number of rows that are wrong or missing. */
 function wrongRows(rows: readonly NamedTupleRow[], wanted: readonly City[]): number {
   const expected = wanted.toSorted((a, b) => a.cityId - b.cityId);
   const differing = expected.filter((city, index) => {
@@ -136,7 +136,7 @@ function wrongRows(rows: readonly NamedTupleRow[], wanted: readonly City[]): num
   return differing.length + Math.max(0, rows.length - expected.length);
 }
 
-/** The most connections of ours that the server has shown until `signal` is aborted. */
+/** The maximum number of our connections that the server has shown until `signal` is aborted. */
 async function peakConnections(dsn: string, signal: AbortSignal): Promise<number> {
   await using observer = await AsyncConnection.connect(dsn, { autocommit: true });
   let peak = 0;

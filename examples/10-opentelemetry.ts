@@ -1,7 +1,6 @@
 /**
- * Spans of OpenTelemetry for connects, checkouts and statements, made from the library's tracing channels and printed as a tree.
- * Each is the child of what its caller does, however many requests are served at once.
- * In your project: from 'usingpg'.
+ * OpenTelemetry spans for connects, checkouts and statements, made from the library's tracing channels and printed as a tree.
+ * Each span is a child of its caller's span, however many requests are served at once. In your project: from 'usingpg'.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { subscribe, tracingChannel } from 'node:diagnostics_channel';
@@ -72,7 +71,9 @@ context.setGlobalContextManager(manager);
 trace.setGlobalTracerProvider(provider);
 const tracer = trace.getTracer('usingpg');
 
-/** Makes a span of all that is traced on a channel: at its start, with what is known then, and at its end. */
+/**
+ * Makes a span for each operation traced on a channel: at its start with the attributes known then, and at its end with the rest.
+ */
 function spansOf<M extends TracedMessage>(
   channelName: string,
   atStart: (message: M) => { name: string; attributes: Attributes },
@@ -80,7 +81,7 @@ function spansOf<M extends TracedMessage>(
 ): void {
   const spans = new WeakMap<M, Span>();
   const { start } = tracingChannel<Context, M>(channelName);
-  // What the library does from here on, it does within this span.
+  // Everything the library does from here on belongs to this span.
   start.bindStore(manager.store, (message) => {
     const { name, attributes } = atStart(message);
     const span = tracer.startSpan(name, { kind: SpanKind.CLIENT, attributes });
@@ -133,7 +134,7 @@ spansOf<QueryMessage>(
 );
 
 await withDatabase(async (dsn) => {
-  // What the pool does by itself, connecting say, is done within the span that it is made in, whichever request has caused it.
+  // The pool's own work, such as connecting, belongs to the span in which the pool is made, whichever request has caused it.
   await tracer.startActiveSpan('server', async (span) => {
     await using pool = new AsyncConnectionPool(dsn, { minSize: 0, maxSize: 2, name: 'web' });
     const requests = Array.from({ length: REQUESTS }, (_, number) => serve(pool, number + 1));
@@ -165,7 +166,7 @@ const spans = exporter.getFinishedSpans();
 printChildren(undefined, '');
 const strangers = spans.filter((span) => {
   const request = rootOf(span);
-  // How many rows it has shows whose statement it is.
+  // The number of rows identifies the statement's request.
   const isTelling = String(span.attributes['db.query.text']).includes('generate_series');
   const owner = `request ${String(span.attributes['db.response.returned_rows'])}`;
   const isOfPool = span.name === 'connect' || span.name === 'server';

@@ -1,7 +1,6 @@
 /**
- * A /metrics endpoint for Prometheus: gauges from the pool's statistics, histograms and counters from the library's channels.
- * It serves some load, scrapes itself and prints what it got.
- * In your project: from 'usingpg'.
+ * A /metrics endpoint for Prometheus: gauges from the pool's statistics, histograms and counters from the library's channels. It
+ * serves some load, scrapes itself and prints the result. In your project: from 'usingpg'.
  */
 import { once } from 'node:events';
 import { subscribe } from 'node:diagnostics_channel';
@@ -18,7 +17,7 @@ import {
 import { withDatabase } from './database.js';
 
 const TASKS = 40;
-/** The columns of a histogram, in seconds. */
+/** The buckets of a histogram, in seconds. */
 const BUCKETS = [0.001, 0.01, 0.1, 1, 10];
 
 const registry = new Registry();
@@ -26,14 +25,14 @@ const registers = [registry];
 
 const checkouts = new Histogram({
   name: 'usingpg_checkout_seconds',
-  help: 'How long a connection was waited for',
+  help: 'The wait for a connection',
   labelNames: ['pool', 'outcome'] as const,
   buckets: BUCKETS,
   registers,
 });
 const queries = new Histogram({
   name: 'usingpg_query_seconds',
-  help: 'How long a statement took',
+  help: 'The duration of a statement',
   labelNames: ['pool', 'operation'] as const,
   buckets: BUCKETS,
   registers,
@@ -46,7 +45,7 @@ const failures = new Counter({
 });
 const evictions = new Counter({
   name: 'usingpg_evictions_total',
-  help: 'Connections that the pool has ended',
+  help: 'Connections that the pool has closed',
   labelNames: ['pool', 'reason'] as const,
   registers,
 });
@@ -65,7 +64,7 @@ subscribe('usingpg:evict', (published) => {
   evictions.inc({ pool, reason });
 });
 
-/** A gauge that is read from the pool's statistics whenever it is asked for. */
+/** A gauge that reads the pool's statistics at each scrape. */
 function gaugeOf(pool: AsyncConnectionPool, name: string, help: string, statistic: keyof PoolStats): Gauge {
   return new Gauge({
     name,
@@ -106,7 +105,8 @@ await withDatabase(async (dsn) => {
   console.log(
     scraped
       .split('\n')
-      .filter((line) => line !== '' && !line.startsWith('#'))
+      // The buckets of the histograms would fill the screen.
+      .filter((line) => line !== '' && !line.startsWith('#') && !line.includes('_bucket{'))
       .join('\n'),
   );
 });

@@ -3,7 +3,7 @@ import { withDatabase } from './database.js';
 import { geometry, type Geometry } from './geometry.js';
 import { vector } from './vector.js';
 
-// Types that the library knows nothing of, with a codec for each: queries, prepared statements and COPY in either format use it.
+// Types that the library does not know, with a codec for each: queries, prepared statements and COPY in both formats use it.
 
 await withDatabase(async (dsn) => {
   await using conn = await AsyncConnection.connect(dsn, { autocommit: true });
@@ -12,7 +12,7 @@ await withDatabase(async (dsn) => {
   const cube = (await TypeInfo.fetch(conn, 'cube'))!;
   cube.register(conn);
   conn.adapters.registerCodec('cube', vector);
-  // As a parameter of a query, a value's class says what it is sent as.
+  // For a query's parameter, the value's class determines its type.
   conn.adapters.registerDumper(Float64Array, (value) => ({ text: `(${value.join(',')})`, oid: cube.oid }));
 
   await conn.execute('CREATE TEMP TABLE embedding (id int, v cube)');

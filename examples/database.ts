@@ -1,6 +1,8 @@
 import { startServer } from '../test/support/server.js';
 
-/** Runs `example` against the server of DATABASE_URL, else against one started for it and stopped after it. */
+export { onProcessEnd } from '../test/support/own-process.js';
+
+/** Runs `example` with the server of DATABASE_URL, or else with a server that is started and stopped for it. */
 export async function withDatabase(example: (dsn: string) => Promise<void>): Promise<void> {
   const server = await startServer();
   try {

@@ -1,6 +1,6 @@
 import type { ByteWriter, Codec } from '../src/index.js';
 
-/** A geometry as GeoJSON has it (RFC 7946), with the reference system of PostGIS, if there is one. */
+/** A GeoJSON geometry (RFC 7946), with the PostGIS reference system if it has one. */
 export interface Geometry {
   readonly type: string;
   readonly coordinates?: unknown;
@@ -10,7 +10,7 @@ export interface Geometry {
 
 type Position = readonly number[];
 
-/** The kinds by their number in WKB; how deep their coordinates are nested. */
+/** The kinds of geometries by their number in WKB, with the nesting depth of their coordinates. */
 const KINDS = [
   ['Point', 0],
   ['LineString', 1],
@@ -25,7 +25,7 @@ const HAS_M = 0x4000_0000;
 const HAS_SRID = 0x2000_0000;
 const LITTLE_ENDIAN = 1;
 
-/** PostGIS's `geometry` as GeoJSON: the text is its binary format, EWKB, in hexadecimal digits. */
+/** PostGIS's `geometry` as GeoJSON. Its text is its binary format, EWKB, in hexadecimal digits. */
 export const geometry: Codec<Geometry> = {
   readText: (bytes, start, end) => parse(Buffer.from(bytes.toString('latin1', start, end), 'hex')),
   readBinary: (bytes, start, end) => parse(bytes.subarray(start, end)),
@@ -41,7 +41,7 @@ export const geometry: Codec<Geometry> = {
     ewkb.geometry(value, value.srid);
     out.append(ewkb.bytes());
   },
-  // What a dumper has made of another value: hexadecimal digits.
+  // Hexadecimal digits from another dumper.
   textToBinary: (text, out: ByteWriter) => {
     out.append(Buffer.from(text, 'hex'));
   },
@@ -51,11 +51,11 @@ export const geometry: Codec<Geometry> = {
 function parse(bytes: Buffer): Geometry {
   const reader = new EwkbReader(bytes);
   const value = reader.geometry(0);
-  if (reader.at !== bytes.length) throw new Error('bytes behind the end of a geometry');
+  if (reader.at !== bytes.length) throw new Error('bytes after the end of a geometry');
   return value;
 }
 
-/** Reads EWKB. Node's own methods refuse to read behind the end. */
+/** Reads EWKB. Node's own methods refuse to read beyond the end. */
 class EwkbReader {
   readonly #bytes: Buffer;
   at = 0;
@@ -90,7 +90,7 @@ class EwkbReader {
   #coordinates(little: boolean, width: number, nesting: number): unknown {
     if (nesting > 0) return this.#many(little, () => this.#coordinates(little, width, nesting - 1));
     const position = Array.from({ length: width }, () => this.#float64(little));
-    // An empty point has NaN for its coordinates.
+    // An empty point has NaN as its coordinates.
     return position.every(Number.isNaN) ? [] : position;
   }
 
@@ -111,7 +111,7 @@ class EwkbReader {
   }
 }
 
-/** Writes EWKB, the most significant byte first. */
+/** Writes EWKB, with the most significant byte first. */
 class Ewkb {
   readonly #parts: Buffer[] = [];
 

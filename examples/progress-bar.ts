@@ -5,7 +5,7 @@ export interface Progress {
   stop(): void;
 }
 
-/** A bar on a terminal, a line for each quarter elsewhere. */
+/** A bar on a terminal; elsewhere a line for each quarter. */
 export function progressBar(label: string, total: number): Progress {
   if (process.stdout.isTTY) {
     const format = `${label.padEnd(16)} {bar} {percentage} % | {value} of {total}`;

@@ -4,8 +4,8 @@ const IS_POINT = 0x8000_0000;
 const MOST_DIMENSIONS = 100;
 
 /**
- * Vectors as `Float64Array`, for the type `cube` of the extension of that name, as far as its values are points. It is written like any
- * codec with a binary format; that of pgvector's `vector` differs in its header, and in its numbers being `float4`.
+ * Vectors as `Float64Array`, for the type `cube` of the extension of that name, if its values are points. It shows how a codec
+ * with a binary format is written. The format of pgvector's `vector` differs in its header, and its numbers are `float4`.
  */
 export const vector: Codec<Float64Array> = {
   // (1, 2, 3)
@@ -14,7 +14,7 @@ export const vector: Codec<Float64Array> = {
     if (!/^\([^()]*\)$/.test(text)) throw new Error(`${text} is not a vector`);
     return Float64Array.from(text.slice(1, -1).split(','), Number);
   },
-  // The number of dimensions, and each of them as a float8.
+  // The number of dimensions, then each as a float8.
   readBinary: (bytes, start, end) => {
     const header = end - start >= 4 ? bytes.readUInt32BE(start) : 0;
     const dimensions = header - IS_POINT;

@@ -3,7 +3,7 @@ import type { AdaptersMap } from './types/adapters-map.js';
 import { Oids } from './types/oids.js';
 import type { Field } from './wire/backend-messages.js';
 
-/** What a column is described by. */
+/** The properties of a column's description. */
 type Described = Omit<Field, 'format'>;
 
 const BPCHAR = 1042;
@@ -18,28 +18,28 @@ const TIMES: ReadonlySet<number> = new Set([
   Oids.interval,
 ]);
 
-/** What knows the types of columns: the adapters of a cursor. */
+/** The types known to a cursor's adapters. */
 export type KnownTypes = Pick<AdaptersMap, 'type' | 'elementType'>;
 
 /** A column of a result (Psycopg: `Column`). */
 export class Column {
-  /** Its name in the result. */
+  /** The column's name in the result. */
   readonly name: string;
   /** The oid of the column's type. */
   readonly typeCode: number;
-  /** The length that a character or bit type is declared with. */
+  /** The declared length of a character or bit type; null for other types. */
   readonly displaySize: number | null = null;
-  /** Bytes of a value, for types of fixed size. */
+  /** Size of a value in bytes; null for variable-length types. */
   readonly internalSize: number | null;
-  /** Digits of a numeric, or fractional digits of a time. */
+  /** Declared digits of a numeric, or fractional digits of a time; null for other types. */
   readonly precision: number | null = null;
-  /** Fractional digits of a numeric. */
+  /** Declared fractional digits of a numeric; null for other types. */
   readonly scale: number | null = null;
-  /** Always null: the server does not tell. */
+  /** Always null: the server does not report it. */
   readonly nullOk = null;
-  /** The oid of the table the column comes from; null if it is computed. */
+  /** The oid of the column's table; null for a computed column. */
   readonly tableOid: number | null;
-  /** The number of the column in its table, from 1; null if it is computed. */
+  /** The column's number in its table, from 1; null for a computed column. */
   readonly tableColumn: number | null;
   readonly #types: KnownTypes;
 
@@ -58,13 +58,16 @@ export class Column {
     else if (TIMES.has(base)) this.precision = typmod & 0xffff;
     else if (base === Oids.numeric) {
       this.precision = typmod >> 16;
-      // Eleven bits with a sign: PostgreSQL 15 has negative scales.
+      // The scale is an 11-bit signed integer: PostgreSQL 15 introduced negative scales.
       const scale = (typmod - 4) & 0x7ff;
       this.scale = scale >= 0x400 ? scale - 0x800 : scale;
     }
   }
 
-  /** The type as SQL writes it: `varchar(42)`, `date[]`; its oid if the cursor's adapters don't know the type (see `TypeInfo`). */
+  /**
+   * The type in SQL's form: `varchar(42)`, `date[]`. The oid as text if the cursor's adapters do not know the type (see
+   * `TypeInfo`).
+   */
   get typeDisplay(): string {
     const element = this.#types.elementType(this.typeCode);
     const type = element ?? this.#types.type(this.typeCode);
@@ -76,7 +79,7 @@ export class Column {
   }
 }
 
-/** Describes a column as the server did, its type by what is known of types. */
+/** Makes a `Column` from the server's description. */
 export function describeField(field: Described, types: KnownTypes = adapters): Column {
   return new Column(field, types);
 }

@@ -1,30 +1,30 @@
 import { channel, tracingChannel, type TracingChannel } from 'node:diagnostics_channel';
 import type { Diagnostic } from './errors/index.js';
 
-// --- what is traced: the messages of tracing channels, whose object is the same from `start` to `asyncEnd`
+// --- the messages of tracing channels; one object serves all events of an operation, from `start` to `asyncEnd`
 
-/** What the message of every tracing channel has. */
+/** The common part of all tracing messages. */
 export interface TracedMessage {
-  /** How long it took, in seconds; null until it has ended. */
+  /** Duration in seconds; null until the operation has ended. */
   seconds: number | null;
-  /** What it failed with, which is what the caller gets; undefined unless it has failed. */
+  /** The error that the caller gets; undefined unless the operation has failed. */
   error: unknown;
   /** The SQLSTATE of `error`; null if it has none. */
   sqlstate: string | null;
 }
 
-/** What the message of a trace begins with. */
+/** The initial values of a tracing message. */
 export const NOT_ENDED: TracedMessage = Object.freeze({ seconds: null, error: undefined, sqlstate: null });
 
 /** The connection that a message is about. */
 export interface ConnectionMessage {
   /** The name of the connection's pool; null without a pool. */
   readonly pool: string | null;
-  /** The host's name, or the directory of the unix socket. */
+  /** The host's name, or the directory of the Unix socket. */
   readonly host: string;
-  /** The port of `host`. */
+  /** The server's port. */
   readonly port: number;
-  /** The name of the database. */
+  /** The database's name. */
   readonly dbname: string;
   /** The role that signed in. */
   readonly user: string;
@@ -34,55 +34,58 @@ export interface ConnectionMessage {
 
 /** A connection is being made: `usingpg:connect`. */
 export interface ConnectMessage extends TracedMessage {
-  /** The name of the pool that it is made for; null without a pool. */
+  /** The name of the pool that connects; null without a pool. */
   readonly pool: string | null;
-  /** The first host to be tried, or the directory of a unix socket; at the end the one that was connected to. */
+  /** The first host to be tried, or the directory of a Unix socket. At the end, the host of the established connection. */
   host: string;
-  /** The port of `host`. */
+  /** The server's port. */
   port: number;
-  /** The name of the database. */
+  /** The database's name. */
   readonly dbname: string;
   /** The role that signs in. */
   readonly user: string;
-  /** The process id of the backend; null until it is connected. */
+  /** The process id of the backend; null until the connection is established. */
   backendPid: number | null;
 }
 
-/** A connection is asked of a pool: `usingpg:checkout`. */
+/** A pool is asked for a connection: `usingpg:checkout`. */
 export interface CheckoutMessage extends TracedMessage {
   /** The pool's name. */
   readonly pool: string;
-  /** For how long it may be waited, in seconds. */
+  /** The maximum wait, in seconds. */
   readonly timeout: number;
-  /** Whether it has to be waited for: none was idle, or it is checked first. */
+  /** Whether the request has to wait, because no connection was idle or because the connection is checked first. */
   waited: boolean;
-  /** The process id of the backend of the connection; null until there is one. */
+  /** The process id of the connection's backend; null until the pool has assigned one. */
   backendPid: number | null;
 }
 
 /**
- * How a statement is executed: 'statement' by itself, 'batch' for several executions of one text (`executemany()`), 'stream' and
- * 'copy' for as long as the rows, the data, go on; 'portal' if a server-side cursor is described or closed.
+ * How a statement is executed. 'statement': once. 'batch': several executions of one text (`executemany()`). 'stream' and 'copy':
+ * until the last row or the last data. 'portal': a server-side cursor is described or closed.
  */
 export type QueryKind = 'statement' | 'batch' | 'stream' | 'copy' | 'portal';
 
-/** A statement is executed, from when it is handed over, so with its wait for those before it: `usingpg:query`. */
+/**
+ * A statement is executed: `usingpg:query`. The operation begins when the statement is submitted, so it includes the wait for
+ * earlier statements.
+ */
 export interface QueryMessage extends TracedMessage, ConnectionMessage {
-  /** The text with `$1` … for the parameters, never with their values, be it the client that binds them. */
+  /** The text with `$1` … for the parameters. It never contains their values, even if the client binds them. */
   readonly query: string;
   /** The first word of the text in upper case, such as `SELECT`; null if there is none. */
   readonly operation: string | null;
-  /** How it is executed. */
+  /** The kind of execution. */
   readonly kind: QueryKind;
-  /** How many executions it stands for. */
+  /** The number of executions. */
   readonly batchSize: number;
-  /** The tag of the last command, such as `INSERT 0 1`; null until the end, and if nothing was executed. */
+  /** The tag of the last command, such as `INSERT 0 1`; null until the end, and if no command was executed. */
   tag: string | null;
-  /** How many rows were returned or affected, all results together; null if the commands count none. */
+  /** The number of rows returned or affected, over all results; null if no command counts rows. */
   rowcount: number | null;
 }
 
-// --- what is told
+// --- the messages of plain channels
 
 /** A connection came back to its pool, or was closed, with uncommitted writes: `usingpg:uncommitted`. */
 export interface UncommittedMessage {
@@ -93,50 +96,58 @@ export interface UncommittedMessage {
 }
 
 /**
- * A connection has been lent out for longer than the pool's `leakThreshold`, or was garbage-collected while it was lent out:
- * `usingpg:leak`; what was reported there has come back: `usingpg:leak-returned`.
+ * A connection was checked out for longer than the pool's `leakThreshold`, or was garbage-collected while checked out:
+ * `usingpg:leak`. A connection reported there has been returned: `usingpg:leak-returned`.
  */
 export interface LeakMessage {
   /** The pool's name. */
   readonly pool: string;
   /** The process id of the backend. */
   readonly backendPid: number;
-  /** How long it has been lent out, in seconds. */
+  /** Seconds since the checkout. */
   readonly seconds: number;
-  /** The stack of the call that took it; null if `leakThreshold` is off. */
+  /** The stack of the call that checked it out; null if `leakThreshold` is off. */
   readonly stack: string | null;
-  /** Whether it was garbage-collected, in which case the pool has taken it back. */
+  /** Whether the connection was garbage-collected; the pool has then taken it back. */
   readonly collected: boolean;
 }
 
-/** A transaction of `pool.withTransaction()` failed by no fault of its own, and is run again: `usingpg:retry`. */
+/** `pool.withTransaction()` repeats a transaction after a transient error: `usingpg:retry`. */
 export interface RetryMessage {
   /** The pool's name. */
   readonly pool: string;
-  /** What it failed with: `SerializationFailure` or `DeadlockDetected`. */
+  /** The transient error: `SerializationFailure` or `DeadlockDetected`. */
   readonly error: unknown;
-  /** Which retry this is; 1 for the first. */
+  /** The number of the retry, from 1. */
   readonly retry: number;
-  /** When it is run again, in seconds. */
+  /** The delay before the retry, in seconds. */
   readonly delay: number;
 }
 
 /**
- * Why a pool ends a connection: it was 'lost', or closed by its borrower, 'unusable' when it came back (not to be rolled back,
- * `reset` failed, taken away at the end of `close()`), did not pass a 'check', has reached `maxLifetime`, was 'idle' for `maxIdle`, is older than the last
- * `drain()` ('drained'), one too many ('surplus'), or without anybody to want it in a pool that keeps none ('unneeded'); or the
- * pool was 'closed'.
+ * Why a pool closes a connection:
+ *
+ * - 'lost': the connection was lost, or its borrower closed it.
+ * - 'unusable': it could not be made ready after its return: the rollback or `reset` failed, or the pool's `close()` took it
+ *   away.
+ * - 'check': it failed a check.
+ * - 'lifetime': it reached `maxLifetime`.
+ * - 'idle': it was idle for `maxIdle`.
+ * - 'drained': it is older than the last `drain()`.
+ * - 'surplus': the pool has more connections than its size allows.
+ * - 'unneeded': no request waits, in a pool that keeps no connections.
+ * - 'closed': the pool was closed.
  */
 export type EvictReason =
   'lost' | 'unusable' | 'check' | 'lifetime' | 'idle' | 'drained' | 'surplus' | 'unneeded' | 'closed';
 
-/** A pool ends one of its connections: `usingpg:evict`. */
+/** A pool closes one of its connections: `usingpg:evict`. */
 export interface EvictMessage {
   /** The pool's name. */
   readonly pool: string;
   /** The process id of the backend. */
   readonly backendPid: number;
-  /** Why it is ended. */
+  /** Why the pool closes it. */
   readonly reason: EvictReason;
 }
 
@@ -144,33 +155,33 @@ export interface EvictMessage {
 export interface ReconnectMessage {
   /** The pool's name. */
   readonly pool: string;
-  /** Why the last attempt failed. */
+  /** The error of the last attempt. */
   readonly error: unknown;
-  /** When the next attempt is made, in seconds; null if `reconnectTimeout` is over and no request waits. */
+  /** Seconds until the next attempt; null if `reconnectTimeout` has passed and no request waits. */
   readonly delay: number | null;
 }
 
-/** A `Listener` listens again after its connection was lost: `usingpg:gap`. */
+/** A `Listener` listens again after it lost its connection: `usingpg:gap`. */
 export interface GapMessage {
-  /** The name of the pool; null if what it takes connections from has none. */
+  /** The pool's name; null if the listener's connection source has none. */
   readonly pool: string | null;
-  /** The channels listened to. */
+  /** The listener's channels. */
   readonly channels: readonly string[];
-  /** When the lost connection was last known to work: what was notified since may have been missed. */
+  /** When the lost connection was last known to work. Notifications sent since then may have been missed. */
   readonly since: Date;
-  /** How the connection was lost. */
+  /** The error that ended the connection. */
   readonly error: unknown;
 }
 
-/** The server has sent a notice: `usingpg:notice`. */
+/** The server sent a notice: `usingpg:notice`. */
 export interface NoticeMessage extends ConnectionMessage {
-  /** What the server said: severity, SQLSTATE, message and more. */
+  /** The notice: severity, SQLSTATE, message and more. */
   readonly diag: Diagnostic;
 }
 
 // --- the channels
 
-/** A tracing channel, whose messages are made only if it has a subscriber. */
+/** A tracing channel. Its messages are only made while it has a subscriber. */
 export class Tracer<M extends TracedMessage> {
   readonly #channel: TracingChannel<unknown, M>;
 
@@ -178,10 +189,10 @@ export class Tracer<M extends TracedMessage> {
     this.#channel = tracingChannel<unknown, M>(name);
   }
 
-  /** Whether anybody listens. */
+  /** Whether the channel has a subscriber. */
   get watched(): boolean {
     const { start, end, asyncStart, asyncEnd, error } = this.#channel;
-    // `TracingChannel.hasSubscribers` says the same, but not in the first releases of Node 20.
+    // `TracingChannel.hasSubscribers` is missing in the first releases of Node 20.
     return (
       start.hasSubscribers ||
       asyncEnd.hasSubscribers ||
@@ -192,9 +203,9 @@ export class Tracer<M extends TracedMessage> {
   }
 
   /**
-   * Tells of what `run` does, from beginning to end, and returns what it does. `run` is called in the context that was bound to
-   * `start` (`start.bindStore()`). `complete` puts the outcome into the message. This is Node's `tracePromise()`, except that the
-   * outcome itself, rows for one, is not shown to anybody.
+   * Runs `run`, publishes its events, and returns its result. `run` is called in the context bound to `start`
+   * (`start.bindStore()`). `complete` copies the outcome into the message. This differs from Node's `tracePromise()` in one
+   * point: the outcome itself, which may be rows, is not published.
    */
   trace<T>(message: M, run: () => Promise<T>, complete: (outcome: T) => void): Promise<T> {
     const { start, end, asyncStart, asyncEnd, error } = this.#channel;
@@ -247,7 +258,7 @@ export const channels = {
   uncommitted: channel('usingpg:uncommitted'),
   /** `LeakMessage`. */
   leak: channel('usingpg:leak'),
-  /** `LeakMessage`: what was reported on `usingpg:leak` has come back. */
+  /** `LeakMessage`: a connection reported on `usingpg:leak` has been returned. */
   leakReturned: channel('usingpg:leak-returned'),
   /** `RetryMessage`. */
   retry: channel('usingpg:retry'),

@@ -1,3 +1,4 @@
+import './supported-node.js';
 export { adapters } from './types/adapters.js';
 export type {
   AdaptContext,
@@ -30,13 +31,7 @@ export {
   type JsonOptions,
 } from './types/wrappers.js';
 export { Column } from './column.js';
-export {
-  AsyncConnection,
-  type ConnectOptions,
-  type WaitOptions,
-  type CursorFactory,
-  type ServerCursorFactory,
-} from './connection/connection.js';
+export { AsyncConnection, type ConnectOptions, type WaitOptions } from './connection/connection.js';
 export { ConnectionInfo, ConnStatus } from './connection/info.js';
 export { IsolationLevel } from './connection/transaction-settings.js';
 export { AsyncPipeline, type PipelineOptions } from './connection/pipeline.js';
@@ -49,15 +44,23 @@ export {
   type TransactionOptions,
 } from './connection/transaction.js';
 export { Xid } from './connection/two-phase.js';
-export { conninfoToDict, makeConninfo, type ConninfoParams } from './conninfo/index.js';
+export {
+  conninfoToDict,
+  makeConninfo,
+  type ConninfoParams,
+  type PasswordFunction,
+  type PasswordRequest,
+} from './conninfo/index.js';
 export { AsyncClientCursor } from './cursor/client-cursor.js';
 export { AsyncCopy } from './copy/copy.js';
 export { AsyncCursor } from './cursor/cursor.js';
 export type {
   CopyOptions,
+  CursorFactory,
   CursorOptions,
   ExecuteManyOptions,
   ExecuteOptions,
+  ServerCursorFactory,
   StreamOptions,
 } from './cursor/options.js';
 export { AsyncRawCursor, AsyncRawServerCursor } from './cursor/raw-cursors.js';

@@ -1,5 +1,5 @@
-/** How an object tells Node's `util.inspect()`, and so `console.log()`, what to print of it. */
+/** The method by which an object controls its output in Node's `util.inspect()` and so in `console.log()`. */
 export const INSPECT: unique symbol = Symbol.for('nodejs.util.inspect.custom') as never;
 
-/** What `util.inspect()` hands over as the third argument, so that nobody has to import `node:util`. */
+/** `util.inspect()` itself, which it passes as third argument; using it avoids an import of `node:util`. */
 export type Inspect = (value: unknown, options: unknown) => string;

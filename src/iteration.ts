@@ -1,25 +1,25 @@
 import { setMaxListeners } from 'node:events';
+import pLimit from 'p-limit';
 import { continuedStack, keepStack } from './errors/callers-stack.js';
 import { onAbort, waitFor } from './waiting.js';
 
 /**
- * One pass over what a user has given to iterate over, be it synchronous or not. The library waits for a user's source as for
- * anything else: until an abort, which the source need not answer.
+ * One pass over a user's synchronous or asynchronous iterable. Each wait for the source ends with the abort of a signal, even if
+ * the source never answers.
  */
 export class Iteration<T> {
   readonly #iterator: Iterator<T> | AsyncIterator<T>;
   readonly #signal: AbortSignal;
   #isOver = false;
 
-  /** Begins it. */
   constructor(items: Iterable<T> | AsyncIterable<T>, signal: AbortSignal) {
     this.#iterator = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
     this.#signal = signal;
   }
 
   /**
-   * The next item, at once where the source has it at once, else a promise. Rejects with what the source fails with, or with the reason
-   * of the signal as soon as that is aborted.
+   * The next item: immediately if the source has it, else as a promise. Rejects with the source's error, or with the reason of
+   * the signal once it is aborted.
    */
   next(): IteratorResult<T, unknown> | Promise<IteratorResult<T, unknown>> {
     try {
@@ -35,7 +35,10 @@ export class Iteration<T> {
     }
   }
 
-  /** Tells the source that no more is wanted. It is not waited for: whoever asks for no more has no use for its answer. */
+  /**
+   * Tells the source that no more items will be requested. The library does not wait for the source's answer, which it has no use
+   * for.
+   */
   leave(): void {
     if (this.#isOver) return;
     this.#isOver = true;
@@ -43,11 +46,11 @@ export class Iteration<T> {
       const answer = this.#iterator.return?.();
       if (isPromise(answer)) answer.then(undefined, () => undefined);
     } catch {
-      // What ended the iteration is what its user is told of.
+      // The error that ended the iteration takes precedence.
     }
   }
 
-  /** A source that has failed, or is at its end, is not to be left. */
+  /** Awaits a step. A source that has failed or ended must not be told to return. */
   async #steps(step: PromiseLike<IteratorResult<T, unknown>>): Promise<IteratorResult<T, unknown>> {
     try {
       const result = await step;
@@ -73,10 +76,10 @@ function isPromise<V>(value: V | PromiseLike<V>): value is PromiseLike<V> {
 }
 
 /**
- * Applies `fn` to each item, at most `concurrency` at once, and takes no more items from their source than are being worked on. The
- * results are in the items' order. The first error, or an abort of `signal`, ends it: no more is taken from the source, which is not
- * awaited; jobs that have begun are, then the error is thrown. `fn` is given a signal that tells of either; any number of listeners may
- * use it.
+ * Applies `fn` to each item, at most `concurrency` at once, and takes items from their source only as they are processed. The
+ * results have the items' order. The first error, or an abort of `signal`, ends the operation: no more items are taken, and the
+ * source is not awaited. The error is thrown after the running calls have ended. `fn` receives a signal that is aborted in both
+ * cases; any number of listeners may use it.
  */
 export async function boundedMap<I, O>(
   items: Iterable<I> | AsyncIterable<I>,
@@ -85,10 +88,15 @@ export async function boundedMap<I, O>(
   signal: AbortSignal | undefined,
 ): Promise<O[]> {
   signal?.throwIfAborted();
+  const limit = pLimit(concurrency);
   const results: O[] = [];
   const running = new Set<Promise<void>>();
   const stop = new AbortController();
-  setMaxListeners(0, stop.signal);
+  try {
+    setMaxListeners(0, stop.signal);
+  } catch {
+    // Not a signal of Node's, but jsdom's, which warns of no number of listeners.
+  }
   let failure: { readonly error: unknown } | null = null;
   const fail = (error: unknown): void => {
     failure ??= { error };
@@ -102,6 +110,8 @@ export async function boundedMap<I, O>(
         });
   const run = async (item: I, index: number): Promise<void> => {
     try {
+      // The end may have come before the job's turn.
+      stop.signal.throwIfAborted();
       results[index] = await fn(item, index, stop.signal);
     } catch (error) {
       fail(error);
@@ -113,11 +123,11 @@ export async function boundedMap<I, O>(
       const next = source.next();
       const { done, value } = next instanceof Promise ? await next : next;
       if (done === true) break;
-      const job: Promise<void> = run(value, index).then(() => {
+      const job: Promise<void> = limit(run, value, index).then(() => {
         running.delete(job);
       });
       running.add(job);
-      if (running.size >= concurrency) await Promise.race(running);
+      if (limit.activeCount + limit.pendingCount >= concurrency) await Promise.race(running);
     }
   } catch (error) {
     fail(error);

@@ -2,31 +2,33 @@ import type { Notify } from './connection/notifies.js';
 import { channels as diagnostics, type GapMessage } from './diagnostics.js';
 import { callSite, continuedStack } from './errors/callers-stack.js';
 import * as errors from './errors/index.js';
+import { SIGNAL } from './options/kinds.js';
+import { KnownOptions } from './options/known-options.js';
 import { quoteIdentifier } from './query/identifier.js';
 import { onAbort, pause, waitFor } from './waiting.js';
 import { MAY_LAST } from './pool/checkouts.js';
 
 /** Options of a `Listener`. */
 export interface ListenerOptions {
-  /** Ends the listener when it is aborted; its loop rejects with the reason. */
+  /** Ends the listener when it is aborted; the loop then rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
   /**
-   * Every so many seconds the connection has to answer, within as many again: a connection that has fallen silent is noticed
-   * after twice that time at most. @default 5
+   * Interval, in seconds, at which the connection must answer a query; each answer may take as long again. A silent connection is
+   * detected after twice this time at most. @default 5
    */
   keepalive?: number | undefined;
 }
 
 /**
- * What a `Listener` gives: a notification, or a `gap`. A gap says that the connection was lost and is there again: what was
- * notified after `since` may have been missed, what comes after the gap is complete again.
+ * An event of a `Listener`: a notification, or a `gap`. A gap means that the connection was lost and has been replaced.
+ * Notifications sent after `since` and before the gap may have been missed; from the gap on they are complete again.
  */
 export type ListenerEvent =
   | {
       readonly type: 'notify';
-      /** The channel it was sent to. */
+      /** The notification's channel. */
       readonly channel: string;
-      /** The text sent along; empty if there was none. */
+      /** The notification's text; empty if it has none. */
       readonly payload: string;
       /** The process id of the backend that sent it. */
       readonly pid: number;
@@ -35,13 +37,13 @@ export type ListenerEvent =
       readonly type: 'gap';
       /** When the lost connection was last known to work. */
       readonly since: Date;
-      /** How the connection was lost. */
+      /** The error that ended the connection. */
       readonly error: unknown;
     };
 
 type Gap = Extract<ListenerEvent, { type: 'gap' }>;
 
-/** The part of a connection that a listener uses. */
+/** The methods of a connection that a listener uses. */
 export interface ListenerConnection extends AsyncDisposable {
   readonly closed: boolean;
   setAutocommit(value: boolean): Promise<void>;
@@ -50,7 +52,7 @@ export interface ListenerConnection extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** The part of a pool that a listener uses: any `AsyncConnectionPool` will do, whatever its rows are. */
+/** The methods of a pool that a listener uses; an `AsyncConnectionPool` with any type of rows has them. */
 export interface ListenerPool {
   readonly name?: string;
   connection(options: { signal: AbortSignal; [MAY_LAST]?: boolean }): Promise<ListenerConnection>;
@@ -58,13 +60,21 @@ export interface ListenerPool {
 
 const DEFAULT_KEEPALIVE = 5;
 
+const OPTIONS = new KnownOptions<ListenerOptions>('new Listener(pool, channels, options)', {
+  signal: SIGNAL,
+  keepalive: {
+    what: 'a number of seconds above 0',
+    is: (value) => typeof value === 'number' && value > 0 && value <= LONGEST_TIMER,
+  },
+});
+
 /**
- * Listens to channels on a connection of a pool, for as long as it is iterated over, whatever becomes of the connection: if it is
- * lost, or falls silent, the listener takes another one and listens again. Before anything that comes after the loss it gives a
- * `gap`, on which its user looks up what the notifications would have told. One loop is possible; leaving it, aborting the
- * `signal` or `close()` gives the connection back, listening no more.
+ * Listens to channels on a connection of a pool, for as long as it is iterated over. If the connection is lost or falls silent,
+ * the listener takes another one and listens again. It then yields a `gap` first, upon which the user looks for what the missed
+ * notifications would have reported. Only one loop is possible. Leaving the loop, aborting the `signal` or `close()` ends
+ * listening and returns the connection.
  *
- * Events that no loop fetches wait in memory.
+ * Events wait in memory, without a limit, until the loop fetches them.
  *
  * @example
  * for await (const event of new Listener(pool, ['jobs'])) {
@@ -73,9 +83,9 @@ const DEFAULT_KEEPALIVE = 5;
  * }
  */
 export class Listener implements AsyncIterable<ListenerEvent>, AsyncDisposable {
-  /** The channels listened to. */
+  /** The channels that the listener listens to. */
   readonly channels: readonly string[];
-  /** Seconds between two questions whether the connection is alive. */
+  /** Seconds between two checks of the connection. */
   readonly keepalive: number;
 
   readonly #pool: ListenerPool;
@@ -87,24 +97,20 @@ export class Listener implements AsyncIterable<ListenerEvent>, AsyncDisposable {
   #looping = false;
   #listening: Promise<void> | null = null;
   #work: Promise<void> = Promise.resolve();
-  /** The end of the listener, with its error; the error is null if it was closed. */
+  /** How the listener ended; the error is null after `close()`. */
   #end: { readonly error: Error | null } | null = null;
 
-  /** When the connection last worked. */
+  /** When the connection was last known to work. */
   #alive = new Date();
 
-  /** Raises `ProgrammingError` for channels or options that can't be. Nothing happens before `listen()`, or the loop. */
+  /** Raises `ProgrammingError` for invalid channels or options. The listener takes no connection before `listen()` or the loop. */
   constructor(pool: ListenerPool, channels: string | readonly string[], options: ListenerOptions = {}) {
     const names: unknown = typeof channels === 'string' ? [channels] : channels;
     if (!Array.isArray(names) || names.length === 0) {
       throw new errors.ProgrammingError('a Listener needs the name of one channel, or an array of names');
     }
+    OPTIONS.check(options);
     const { keepalive = DEFAULT_KEEPALIVE, signal } = options;
-    if (!(typeof keepalive === 'number' && keepalive > 0 && keepalive <= LONGEST_TIMER)) {
-      throw new errors.ProgrammingError(
-        `expected \`keepalive\` to be a number of seconds above 0, got ${String(keepalive)}`,
-      );
-    }
     this.#pool = pool;
     this.channels = [...new Set(names.map(checkChannel))];
     this.keepalive = keepalive;
@@ -112,8 +118,8 @@ export class Listener implements AsyncIterable<ListenerEvent>, AsyncDisposable {
   }
 
   /**
-   * Begins to listen. Resolves when the server has confirmed it: what is notified from here on is not missed. The loop does this by
-   * itself. Rejects with what keeps it from listening for the first time, `InterfaceError` if the listener is closed.
+   * Begins to listen. Resolves once the server has confirmed it; later notifications are not missed. The loop calls this itself.
+   * Rejects with the error that prevented the first LISTEN, and with `InterfaceError` if the listener is closed.
    */
   listen(): Promise<void> {
     if (this.#listening === null) {
@@ -121,17 +127,19 @@ export class Listener implements AsyncIterable<ListenerEvent>, AsyncDisposable {
       this.#listening = this.#begin().catch((error: unknown) => {
         throw continuedStack(error, call);
       });
-      // A caller that does not await it gets the error in the loop.
+      // A caller that does not await the promise gets the error in the loop.
       this.#listening.catch(() => undefined);
     }
     return this.#listening;
   }
 
-  /** The events. Raises `ProgrammingError` for a second loop at the same time, `InterfaceError` if the listener is closed. */
+  /**
+   * Yields the events. Raises `ProgrammingError` for a second loop at the same time, `InterfaceError` if the listener is closed.
+   */
   async *[Symbol.asyncIterator](): AsyncGenerator<ListenerEvent, void, void> {
     if (this.#looping) {
       throw new errors.ProgrammingError(
-        'the Listener is being iterated over already: each event would go to one of the loops only; use one loop',
+        'the Listener already has a loop: each event would reach only one of the two; use one loop',
       );
     }
     this.#looping = true;
@@ -160,8 +168,8 @@ export class Listener implements AsyncIterable<ListenerEvent>, AsyncDisposable {
   }
 
   /**
-   * Ends the listener: it listens no more, and its connection goes back to the pool. A loop that waits ends when it has given
-   * what has arrived.
+   * Ends the listener: it stops listening and returns its connection to the pool. A waiting loop ends after it has yielded the
+   * events received so far.
    */
   async close(): Promise<void> {
     this.#finish(null);
@@ -173,7 +181,7 @@ export class Listener implements AsyncIterable<ListenerEvent>, AsyncDisposable {
     return this.close();
   }
 
-  // --- inside: the connections, one after the other
+  // --- the successive connections
 
   #begin(): Promise<void> {
     const signal = this.#signal;
@@ -196,7 +204,7 @@ export class Listener implements AsyncIterable<ListenerEvent>, AsyncDisposable {
         })
         .then(() => {
           off?.();
-          // If it has listened before, this rejection has no effect.
+          // Without effect if the listener has listened before.
           reject(
             this.#end?.error ?? new errors.InterfaceError('the Listener was closed before it could listen'),
           );
@@ -204,7 +212,7 @@ export class Listener implements AsyncIterable<ListenerEvent>, AsyncDisposable {
     });
   }
 
-  /** Listens on one connection after the other until it is stopped. Rejects with what ends it otherwise. */
+  /** Listens on one connection after another until the listener ends. Rejects with an error that ends it for another reason. */
   async #run(listening: () => void): Promise<void> {
     const { signal } = this.#stop;
     let hasListened = false;
@@ -212,7 +220,7 @@ export class Listener implements AsyncIterable<ListenerEvent>, AsyncDisposable {
     let attempts = 0;
     while (!signal.aborted) {
       try {
-        // A listener holds its connection for as long as it lives, which is no leak.
+        // A listener keeps its connection for its whole life, which is no leak.
         const connection = await this.#pool.connection({ signal, [MAY_LAST]: true });
         await listenOn(connection, this.channels, {
           keepalive: this.keepalive,
@@ -235,14 +243,14 @@ export class Listener implements AsyncIterable<ListenerEvent>, AsyncDisposable {
         if (isAborted(signal)) return;
         if (!hasListened || error instanceof errors.PoolClosed) throw error;
         gap ??= { type: 'gap', since: this.#alive, error };
-        // The pool limits the attempts to connect by itself.
+        // The pool itself limits the attempts to connect.
         const seconds = Math.min(FIRST_PAUSE * 2 ** attempts++, LONGEST_PAUSE);
         await pause(seconds, { signal }).catch(() => undefined);
       }
     }
   }
 
-  // --- inside: the events
+  // --- the events
 
   #tellGap(gap: Gap): void {
     const { since, error } = gap;
@@ -269,13 +277,13 @@ export class Listener implements AsyncIterable<ListenerEvent>, AsyncDisposable {
   }
 }
 
-/** How to listen on a connection, and the callbacks for what happens there. */
+/** Options and callbacks of `listenOn()`. */
 interface ListeningOptions {
-  /** Every so many seconds the connection has to answer, within as many again. */
+  /** Interval, in seconds, at which the connection must answer; each answer may take as long again. */
   readonly keepalive: number;
-  /** Ends it. */
+  /** Ends listening. */
   readonly signal: AbortSignal;
-  /** It listens: what is notified from here on is told. */
+  /** LISTEN is confirmed; later notifications are reported. */
   listening(): void;
   /** The connection was known to work at this time. */
   alive(at: Date): void;
@@ -283,8 +291,8 @@ interface ListeningOptions {
 }
 
 /**
- * Listens on a connection of a pool until `signal` is aborted, or the connection is lost or silent: then it rejects. Gives the
- * connection back, listening no more.
+ * Listens on a connection of a pool until `signal` is aborted. Rejects if the connection is lost or silent. Stops listening and
+ * returns the connection in either case.
  */
 async function listenOn(
   connection: ListenerConnection,
@@ -292,7 +300,7 @@ async function listenOn(
   options: ListeningOptions,
 ): Promise<void> {
   const { keepalive, signal } = options;
-  /** Executes a statement, whose answer has to come in time. */
+  /** Executes a statement with a limit on the time for its answer. */
   const answered = (statement: string): Promise<unknown> =>
     waitFor(connection.execute(statement), {
       seconds: keepalive,
@@ -302,7 +310,7 @@ async function listenOn(
         );
       },
     });
-  // One statement for all, so that they begin and end at the same time.
+  // One statement for all channels, so that they begin and end together.
   const forEach = (verb: 'LISTEN' | 'UNLISTEN'): Promise<unknown> =>
     answered(channels.map((channel) => `${verb} ${quoteIdentifier(channel)}`).join('; '));
 
@@ -332,33 +340,33 @@ async function listenOn(
     options.listening();
     void keepAsking();
     for await (const notify of connection.notifies({ signal: over.signal })) {
-      // An earlier user of the connection may have left it listening to other channels.
+      // An earlier borrower may have left the connection listening to other channels.
       if (channels.includes(notify.channel)) options.notified(notify);
     }
   } finally {
     over.abort();
     off();
     if (!isSilent && !connection.closed) {
-      // Listening or not, a connection that fails here must not be lent out again.
+      // If UNLISTEN fails, the connection may still listen, so the pool must not lend it out again.
       await forEach('UNLISTEN').catch(() => connection.close());
     }
     const returned = connection[Symbol.asyncDispose]();
-    // The session gives up a connection that does not answer; its return need not be awaited.
+    // The session discards a connection that does not answer, so its return need not be awaited.
     if (!isSilent) await returned;
   }
 }
 
-/** Whether it has been aborted meanwhile, which the compiler does not expect. */
+/** Whether the signal is aborted. A function, since TypeScript assumes that the property cannot change during the call. */
 function isAborted(signal: AbortSignal): boolean {
   return signal.aborted;
 }
 
-/** Seconds before the first attempt to listen again, and before any other at most. */
+/** Seconds before the first attempt to listen again, and the maximum before a later one. */
 const FIRST_PAUSE = 0.1;
 const LONGEST_PAUSE = 10;
-/** Seconds that Node's timers can count. */
+/** The longest delay of Node's timers, in seconds. */
 const LONGEST_TIMER = 2_147_483;
-/** Bytes of a channel's name: what is longer, LISTEN cuts off and NOTIFY refuses. */
+/** Bytes of a channel's name; LISTEN truncates a longer name and NOTIFY rejects it. */
 const LONGEST_NAME = 63;
 
 function checkChannel(channel: unknown): string {

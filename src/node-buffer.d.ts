@@ -1,5 +1,5 @@
-// Node's own methods behind `toString` and `write`, a good deal faster for short strings since they skip the choice of
-// encoding. Every runtime with a Buffer has them; the type definitions leave them out.
+// Node's methods behind `toString` and `write`. They are much faster for short strings, since they skip the choice of the
+// encoding. Every runtime with a Buffer has them, but the type definitions do not.
 export {};
 declare global {
   interface Buffer {

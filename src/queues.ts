@@ -17,7 +17,7 @@ export class Fifo<T> {
     this.#items.push(item);
   }
 
-  /** Puts an item before the first. */
+  /** Inserts an item at the front. */
   unshift(item: T): void {
     if (this.#head > 0) this.#items[--this.#head] = item;
     else this.#items.unshift(item);
@@ -50,7 +50,7 @@ export class Fifo<T> {
   }
 }
 
-/** A place in a `LinkedList`. */
+/** A value's node in a `LinkedList`. */
 export interface Link<T> {
   readonly value: T;
   /** @internal */ previous: Link<T> | null;
@@ -58,7 +58,7 @@ export interface Link<T> {
   /** @internal */ list: LinkedList<T> | null;
 }
 
-/** A queue from whose middle a value can be taken in constant time, as a waiter that gives up is, or moved to its end. */
+/** A queue from which any value can be removed, or moved to the end, in constant time; for example a waiter that gives up. */
 export class LinkedList<T> {
   #first: Link<T> | null = null;
   #last: Link<T> | null = null;
@@ -68,7 +68,7 @@ export class LinkedList<T> {
     return this.#length;
   }
 
-  /** The value that `shift()` would take. */
+  /** The value that `shift()` would return. */
   get first(): T | undefined {
     return this.#first?.value;
   }
@@ -79,7 +79,7 @@ export class LinkedList<T> {
     return link;
   }
 
-  /** Puts a value behind those at the front that go before it, which are looked at one by one. */
+  /** Inserts a value after the leading values for which `goesBefore` is true. Takes linear time. */
   insert(value: T, goesBefore: (other: T) => boolean): Link<T> {
     let next = this.#first;
     while (next !== null && goesBefore(next.value)) next = next.next;
@@ -99,7 +99,7 @@ export class LinkedList<T> {
     return link.value;
   }
 
-  /** Makes a value the last. */
+  /** Moves a value to the end. */
   moveToEnd(link: Link<T>): void {
     if (link !== this.#last && this.remove(link)) this.#append(link);
   }
@@ -114,7 +114,7 @@ export class LinkedList<T> {
     this.#length++;
   }
 
-  /** Takes a value out. Returns whether it was still in. */
+  /** Removes a value. Returns false if it had been removed before. */
   remove(link: Link<T>): boolean {
     if (link.list !== this) return false;
     link.list = null;

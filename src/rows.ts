@@ -1,30 +1,33 @@
 import type { Column } from './column.js';
 import * as errors from './errors/index.js';
 
-/** What a row factory is given: of a cursor, the columns of its result. */
+/** The argument of a row factory: a cursor with its result's columns. */
 export interface RowSource {
   /** The columns; null if the statement returned no rows. */
   readonly description: readonly Column[] | null;
 }
 
-/** Makes the rows of one result: the function it returns turns the values of a row into what the fetch methods give. */
+/**
+ * Makes the rows of one result (Psycopg: `RowFactory`). It is called once per result and returns a function, which converts each
+ * row's values to what the fetch methods return.
+ */
 export type RowFactory<T> = (cursor: RowSource) => (values: readonly unknown[]) => T;
 
-/** A row as an array of its values: what cursors give by default. */
+/** A row as an array of values: the default. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the values' types are known to the query only
 export type TupleRow = any[];
 
-/** A row as an object with a property for each column. */
+/** A row as an object with a property per column. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the values' types are known to the query only
 export type DictRow = Record<string, any>;
 
-/** Rows as arrays of their values (Psycopg: `tuple_row`). */
+/** Makes rows as arrays of values (Psycopg: `tuple_row`). */
 export function tupleRow<T = TupleRow>(_cursor: RowSource): (values: readonly unknown[]) => T {
   return (values) => values as T;
 }
 
 /**
- * Rows as objects with a property for each column (Psycopg: `dict_row`). Of columns with the same name the last counts.
+ * Makes rows as objects with a property per column (Psycopg: `dict_row`). If columns share a name, the last one wins.
  *
  * @example
  * const cur = conn.cursor({ rowFactory: dictRow<{ id: number; name: string }> });
@@ -34,7 +37,7 @@ export function dictRow<T = DictRow>(cursor: RowSource): (values: readonly unkno
   if (names === null) return noResult;
   const width = names.length;
   if (names.includes('__proto__')) {
-    // Assigned, it would set the prototype.
+    // Assigning the property `__proto__` would set the prototype.
     return (values) => Object.fromEntries(names.map((name, i) => [name, values[i]])) as T;
   }
   return (values) => {
@@ -44,7 +47,7 @@ export function dictRow<T = DictRow>(cursor: RowSource): (values: readonly unkno
   };
 }
 
-/** Words that can't be bound by destructuring, so that they are no use as the name of a field. */
+/** Words that destructuring cannot bind, so that they are useless as field names. */
 const RESERVED = new Set(
   (
     'await break case catch class const continue debugger default delete do else enum export extends false finally for function' +
@@ -53,13 +56,13 @@ const RESERVED = new Set(
   ).split(' '),
 );
 
-/** A row that is an array and has its values as properties too. */
+/** A row as an array whose values are also properties. */
 export type NamedTupleRow = TupleRow & DictRow;
 
 /**
- * Rows as arrays whose values are properties as well, named by the columns; what is not an identifier is made one with
- * underscores (Psycopg: `namedtuple_row`). Raises `ProgrammingError` for names that can't be used: reserved words, properties
- * of arrays, and names that are there twice.
+ * Makes rows as arrays whose values are also properties, named by the columns (Psycopg: `namedtuple_row`). Characters that an
+ * identifier cannot contain become underscores. Raises `ProgrammingError` for unusable names: reserved words, properties of
+ * arrays, and duplicates.
  */
 export function namedtupleRow<T = NamedTupleRow>(cursor: RowSource): (values: readonly unknown[]) => T {
   const names = columnNames(cursor)?.map(asIdentifier) ?? null;
@@ -73,7 +76,7 @@ export function namedtupleRow<T = NamedTupleRow>(cursor: RowSource): (values: re
     }
     seen.add(name);
   }
-  // The names are properties of a prototype, so that a row costs no more than its array.
+  // The names are accessors of a shared prototype, so that a row costs no more than its array.
   const prototype = Object.create(Array.prototype) as object;
   names.forEach((name, i) => {
     Object.defineProperty(prototype, name, {
@@ -85,13 +88,13 @@ export function namedtupleRow<T = NamedTupleRow>(cursor: RowSource): (values: re
   return (values) => Object.setPrototypeOf([...values], prototype) as T;
 }
 
-/** Rows made by `fn` from the values in order (Psycopg: `args_row`). */
+/** Makes rows by calling `fn` with the values in order (Psycopg: `args_row`). */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the values' types are known to the query only
 export function argsRow<T>(fn: (...values: any[]) => T): RowFactory<T> {
   return () => (values) => fn(...values);
 }
 
-/** Rows made by `fn` from an object of the values (Psycopg: `kwargs_row`). */
+/** Makes rows by calling `fn` with an object of the values (Psycopg: `kwargs_row`). */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the values' types are known to the query only
 export function kwargsRow<T>(fn: (row: any) => T): RowFactory<T> {
   return (cursor) => {
@@ -102,8 +105,9 @@ export function kwargsRow<T>(fn: (row: any) => T): RowFactory<T> {
 }
 
 /**
- * Rows as instances of a class, whose constructor is given an object of the values (Psycopg: `class_row`, which gives keyword
- * arguments). A function that is no class is called, as in Psycopg: the row is what it returns, or else what it made of `this`.
+ * Makes rows as instances of a class, whose constructor receives an object of the values (Psycopg: `class_row`, which passes
+ * keyword arguments). A plain function is called, as in Psycopg; the row is its result, or the object it made of `this` if it
+ * returns none.
  *
  * @example
  * class User {
@@ -125,7 +129,9 @@ function isClass<T>(value: (new (row: never) => T) | ((row: never) => T)): value
   return Object.getOwnPropertyDescriptor(value, 'prototype')?.writable === false;
 }
 
-/** Rows as the value of their first column (Psycopg: `scalar_row`). Raises `ProgrammingError` if there is no column. */
+/**
+ * Makes rows as the value of their first column (Psycopg: `scalar_row`). Raises `ProgrammingError` for a result without columns.
+ */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the value's type is known to the query only
 export function scalarRow<T = any>(cursor: RowSource): (values: readonly unknown[]) => T {
   if (cursor.description === null) return noResult;
@@ -134,9 +140,9 @@ export function scalarRow<T = any>(cursor: RowSource): (values: readonly unknown
   return (values) => values[0] as T;
 }
 
-/** What a schema has to offer: the interface of Standard Schema, which zod, valibot, arktype and others implement. */
+/** The Standard Schema interface, which zod, valibot, arktype and others implement. */
 export interface StandardSchema<Output = unknown> {
-  /** How it checks a value; see https://standardschema.dev. */
+  /** The validation; see https://standardschema.dev. */
   readonly '~standard': {
     readonly version: 1;
     readonly vendor: string;
@@ -154,14 +160,17 @@ type SchemaResult<Output> =
     };
 
 /**
- * Rows validated, and typed, by a schema of any Standard Schema library. A row that does not fit is a `DataError` that names
- * the columns at fault.
+ * Makes rows validated and typed by a schema of any Standard Schema library. A row that does not match raises `DataError`, which
+ * names the columns at fault. Raises `ProgrammingError` for a schema that validates asynchronously.
+ *
+ * @example
+ * const cur = conn.cursor({ rowFactory: schemaRow(z.object({ id: z.number(), name: z.string() })) });
  */
 export function schemaRow<Output>(schema: StandardSchema<Output>): RowFactory<Output> {
   return kwargsRow((row: unknown) => {
     const result = schema['~standard'].validate(row);
     if ('then' in result) {
-      // Nobody waits for it, so nobody would handle its rejection.
+      // The promise is not used, so its rejection would be unhandled.
       result.then(undefined, () => undefined);
       throw new errors.ProgrammingError('schemaRow needs a schema that validates synchronously');
     }

@@ -1,33 +1,33 @@
-// PostgreSQL's lexer, as far as it says where quotes and comments begin and end. It is the only one here: compositions read by it
-// what their pieces leave open, sessions whether a text is one statement, and COPY the options of its statement.
+// The part of PostgreSQL's lexer that finds quotes and comments, used by all modules: by compositions for what their pieces leave
+// open, by sessions to recognise a single statement, and by COPY for the options of its statement.
 
-/** What a piece of SQL has begun and not ended: within it, text is no SQL until something ends it. */
+/** An unfinished quote or comment at the end of a piece of SQL; text within it is no SQL until it ends. */
 export type Enclosure = 'string' | 'quoted identifier' | 'comment' | 'line comment' | 'dollar-quoted string';
 
-/** `plain`: two quotes are one; `escapes`: a backslash takes what follows it, too; `bits`: neither, as in B'01'. */
+/** `plain`: two quotes stand for one; `escapes`: a backslash also escapes the next character; `bits`: neither, as in B'01'. */
 type StringKind = 'plain' | 'escapes' | 'bits';
 
 type Mode =
   | Enclosure
-  /** Between tokens, or behind one that nothing can join. */
+  /** Between tokens, or after a token that nothing can join. */
   | 'sql'
   /** In a name or a keyword, whose end may be the prefix of a string. */
   | 'word'
-  /** Behind U&. */
+  /** After U&. */
   | 'unicode'
   | 'number'
-  /** Behind a minus sign, which may be the first of a line comment. */
+  /** After a minus sign, which may begin a line comment. */
   | 'minus'
-  /** Behind a slash, which may be the first character of a comment. */
+  /** After a slash, which may begin a comment. */
   | 'slash'
-  /** Behind $ and what may be the tag of a dollar-quoted string. */
+  /** After $ and the possible start of a dollar quote's tag. */
   | 'dollar'
-  /** Behind a backslash in a string. */
+  /** After a backslash in a string. */
   | 'escape'
-  /** Behind the quote that ends a string, and white space: another quote may continue it. */
+  /** After the closing quote of a string, and white space: another quote may continue the string. */
   | 'string end';
 
-/** Within what each mode stands, where it is not SQL. */
+/** The enclosure of each mode that is not SQL. */
 const ENCLOSURES: Readonly<Partial<Record<Mode, Enclosure>>> = {
   string: 'string',
   escape: 'string',
@@ -37,7 +37,7 @@ const ENCLOSURES: Readonly<Partial<Record<Mode, Enclosure>>> = {
   'dollar-quoted string': 'dollar-quoted string',
 };
 
-/** The kinds of strings by their prefix; the national string is of the kind that a string without a prefix is. */
+/** The kinds of strings by their prefix; a national string has the kind of a string without a prefix. */
 const PREFIXED: Readonly<Record<string, StringKind | 'unprefixed'>> = {
   e: 'escapes',
   b: 'bits',
@@ -45,7 +45,7 @@ const PREFIXED: Readonly<Record<string, StringKind | 'unprefixed'>> = {
   n: 'unprefixed',
 };
 
-/** A text without any of this, behind which there is nothing begun, begins nothing. */
+/** A text without any of these leaves nothing open if nothing was open before it. */
 const SIGNIFICANT = /['"$&]|--|\/\*/;
 const IS_WORD = /[\w$\x80-\uffff]/;
 const WORD = /[\w$\x80-\uffff]+/y;
@@ -54,65 +54,68 @@ const DIGITS = /\d+/y;
 const UNREMARKABLE = /[^\w'"$\-/\x80-\uffff]+/y;
 
 /**
- * Reads SQL as PostgreSQL's lexer does, in pieces that may be cut anywhere: tells within what the next piece stands, and whether
- * it would become one token with what is before it.
+ * Scans SQL like PostgreSQL's lexer, in pieces that may be split anywhere. Reports the enclosure of the next piece, and whether
+ * the next piece would join the previous token.
  */
 export class SqlScanner {
   readonly #unprefixed: StringKind;
   #mode: Mode = 'sql';
-  /** The character that the text ends with. */
+  /** The last character of the text. */
   #last = '';
-  /** The letter that the word consists of so far, in lower case; '' if it is longer. */
+  /** The word so far in lower case, if it is a single letter; '' if it is longer. */
   #letter = '';
   #string: StringKind = 'plain';
-  /** Since the end of a string that may be continued: nothing, white space, or white space with a line break. */
+  /** The text since the end of a string that may be continued: nothing, white space, or white space with a line break. */
   #since: 'nothing' | 'space' | 'line break' = 'nothing';
-  /** Whether the line comment, or the minus sign, stands behind a string that may be continued. */
+  /** Whether the line comment or the minus sign follows a string that may be continued. */
   #behindString = false;
-  /** How many comments are open, one within the other, and whether a character has been read that may be half of what ends or begins one. */
+  /** The nesting depth of comments, and whether the last character may be the first half of a comment's delimiter. */
   #depth = 0;
   #half = '';
   #tag = '';
-  /** How many characters of the tag the text ends with. */
+  /** The number of characters of the tag that the text ends with. */
   #matched = 0;
   #hasParameter = false;
-  /** How many characters have begun what is open: its quote and what stands before it, the tag, the two of a comment. */
+  /**
+   * The number of characters that opened the current enclosure: a quote with its prefix, a tag, or the two characters of a
+   * comment.
+   */
   opening = 0;
-  /** Whether the string that is open goes on with the one before it, on another line. */
+  /** Whether the open string continues the previous one on another line. */
   isContinued = false;
 
-  /** `backslashes`: strings without an E have escapes as well, as with `standard_conforming_strings` off. */
+  /** `backslashes`: strings without an E have escapes, too, as with `standard_conforming_strings` off. */
   constructor(backslashes: boolean) {
     this.#unprefixed = backslashes ? 'escapes' : 'plain';
   }
 
-  /** Within what the next piece stands; null if it is SQL. */
+  /** The enclosure of the next piece; null if it is SQL. */
   get open(): Enclosure | null {
     return ENCLOSURES[this.#mode] ?? null;
   }
 
-  /** Whether a `$` has been read that stands for no quotes: that of a parameter, most likely. */
+  /** Whether a `$` outside of quotes has been read, which is probably a parameter's. */
   get hasParameter(): boolean {
     return this.#hasParameter || this.#mode === 'dollar';
   }
 
-  /** Whether a name, or a keyword, may go on. */
+  /** Whether a name or a keyword may continue. */
   get isInName(): boolean {
     return this.#mode === 'word';
   }
 
-  /** Whether SQL or a token may follow without a thought: nothing is begun, and no token could go on. */
+  /** Whether any SQL or token may follow without a check: nothing is open, and no token can continue. */
   get isNeutral(): boolean {
     return this.#mode === 'sql' && this.#last !== '"' && this.#last !== '.';
   }
 
-  /** Reads what comes next. */
+  /** Scans the next piece. */
   read(text: string): void {
     if (text === '') return;
     const mode = this.#mode;
     let at = 0;
     if ((mode === 'sql' || mode === 'word' || mode === 'number') && !SIGNIFICANT.test(text)) {
-      // Only what the text ends with matters, unless it goes on with a word.
+      // Only the text's last token matters, unless the text continues a word.
       at = lastTokenStart(text);
       if (at > 0) this.#mode = 'sql';
     }
@@ -120,10 +123,7 @@ export class SqlScanner {
     this.#last = text[text.length - 1]!;
   }
 
-  /**
-   * Passes over a parameter, a literal or a name: tokens that are complete. What follows them starts anew, but may still join
-   * their end.
-   */
+  /** Skips a complete token: a parameter, a literal or a name. The following text may still join its end. */
   pass(token: string): void {
     const last = token[token.length - 1]!;
     this.#last = last;
@@ -138,7 +138,7 @@ export class SqlScanner {
     }
   }
 
-  /** Whether the text would not be read as it is by itself, since it would join a token that is before it. */
+  /** Whether the text would join the previous token, and so be read differently than by itself. */
   joins(text: string): boolean {
     const first = text[0]!;
     switch (this.#mode) {
@@ -163,17 +163,17 @@ export class SqlScanner {
     }
   }
 
-  /** Whether a comment would begin where the text meets what is before it. */
+  /** Whether the previous text and this one together begin a comment. */
   beginsComment(text: string): boolean {
     return (this.#mode === 'minus' && text[0] === '-') || (this.#mode === 'slash' && text[0] === '*');
   }
 
-  /** Whether a quote would continue the string that has ended before. */
+  /** Whether a quote would continue the previous string. */
   get continuesString(): boolean {
     return this.#mode === 'string end' && this.#since === 'line break';
   }
 
-  /** Whether the text can stand within what is open without ending it, or having another meaning there. */
+  /** Whether the text can be inserted in the current enclosure without ending it or changing its meaning. */
   admits(text: string): boolean {
     switch (this.open) {
       case null:
@@ -191,7 +191,7 @@ export class SqlScanner {
     }
   }
 
-  /** Reads at least a character of a text, or notes that a token has ended; gives where to go on. */
+  /** Scans at least one character, or records the end of a token; returns the position to continue from. */
   step(text: string, at: number): number {
     const char = text[at]!;
     switch (this.#mode) {
@@ -240,7 +240,7 @@ export class SqlScanner {
     return at;
   }
 
-  /** Enters what `opening` characters before `at` have begun. */
+  /** Enters the enclosure opened by the `opening` characters before `at`. */
   #begin(mode: Mode, at: number, opening: number): number {
     this.opening = opening;
     return this.#become(mode, at);
@@ -285,7 +285,7 @@ export class SqlScanner {
       this.#matched = 0;
       return this.#begin('dollar-quoted string', at + 1, this.#tag.length);
     }
-    // A digit makes a parameter of it, unless it stands behind the first letter of the tag.
+    // With a digit it is a parameter, except after the first letter of a tag.
     if (this.#tag === '$' && isDigit(char)) {
       this.#hasParameter = true;
       return this.#become('number', at);
@@ -384,14 +384,14 @@ export class SqlScanner {
     }
     const end = text.indexOf(tag, at);
     if (end >= 0) return this.#become('sql', end + tag.length);
-    // A dollar sign stands at both ends of a tag and nowhere else.
+    // A dollar sign occurs only at both ends of a tag.
     const dollar = text.lastIndexOf('$');
     if (dollar >= at && tag.startsWith(text.slice(dollar))) this.#matched = text.length - dollar;
     return text.length;
   }
 }
 
-/** Where the word or the run of other characters begins that ends the text. */
+/** The start of the word, or of the run of other characters, that ends the text. */
 function lastTokenStart(text: string): number {
   let start = text.length - 1;
   while (start > 0 && isWord(text[start]!) && isWord(text[start - 1]!)) start--;
@@ -402,7 +402,7 @@ function isDigit(char: string): boolean {
   return char >= '0' && char <= '9';
 }
 
-/** Whether a character can be in a name, or in what looks like one to the lexer. */
+/** Whether the lexer accepts a character in a name. */
 function isWord(char: string): boolean {
   return IS_WORD.test(char);
 }

@@ -1,15 +1,15 @@
 import { SqlScanner, type Enclosure } from './sql-scanner.js';
 
-/** A part of a text: SQL, or what stands within quotes or a comment, with what begins it (`E'`, `--`, `$tag$`) and what ends it. */
+/** A segment of a text: SQL, or quotes or a comment, with its opening (`E'`, `--`, `$tag$`) and its end. */
 export interface Segment {
   readonly kind: 'sql' | Enclosure;
   readonly start: number;
   readonly end: number;
-  /** Whether it is a string that goes on with the one before it, on another line. */
+  /** Whether it is a string that continues the previous one on another line. */
   readonly isContinued: boolean;
 }
 
-/** Divides a text into segments, one after the other as they are asked for. `scanner` has read nothing before. */
+/** Divides a text into segments, lazily. `scanner` must be new. */
 export function* segmentsOf(text: string, scanner: SqlScanner): Generator<Segment, void, undefined> {
   let kind: Segment['kind'] = 'sql';
   let start = 0;
@@ -31,10 +31,10 @@ export function isComment({ kind }: Segment): boolean {
   return kind === 'comment' || kind === 'line comment';
 }
 
-/** White space is ASCII to the server; beyond that, all characters are letters. */
+/** The server's white space is ASCII; all characters beyond ASCII are letters. */
 const NOT_BLANK = /[^ \t\n\r\f\v]/;
 
-/** Where the first token of a text begins, behind white space and comments; its length if there is none. */
+/** The position of a text's first token, after white space and comments; the text's length if there is none. */
 export function startOfFirstToken(text: string): number {
   const first = text.search(NOT_BLANK);
   if (first >= 0 && text[first] !== '-' && text[first] !== '/') return first;

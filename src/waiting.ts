@@ -1,17 +1,19 @@
+import { clearTimeout, setTimeout } from 'node:timers';
+
 /** Where waits and timers take their time from, in seconds; a test puts a clock of its own in its place. */
 export interface Clock {
-  /** Seconds since some moment in the past; it never goes back. */
+  /** Seconds since an arbitrary moment; it never goes back. */
   now(): number;
-  /** Calls `fn` after `seconds`; never after Infinity. A timer that does not `keepAlive` lets the process end before. */
+  /** Calls `fn` after `seconds`; never for Infinity. A timer without `keepAlive` does not keep the process alive. */
   after(seconds: number, fn: () => void, keepAlive: boolean): Timer;
 }
 
-/** A call to come. */
+/** A scheduled call. */
 export interface Timer {
   cancel(): void;
 }
 
-/** The longest delay that a timer of Node takes, in seconds. */
+/** The longest delay of Node's timers, in seconds. */
 const LONGEST = 2_147_483;
 
 /** Node's own clock. */
@@ -38,14 +40,15 @@ export const systemClock: Clock = {
   },
 };
 
-/** Who hears of the abort of each signal. */
+/** The abort listeners of each signal. */
 const listenersOf = new WeakMap<AbortSignal, Set<() => void>>();
 
 /**
- * Calls `listener` once when `signal` is aborted; at once if it is already. Returns what takes the listener off again.
+ * Calls `listener` once when `signal` is aborted; immediately if it is aborted already. Returns a function that removes the
+ * listener.
  *
- * However many listen to one signal, Node sees one listener, and so has no leak to warn of
- * (MaxListenersExceededWarning). A listener must not throw.
+ * Node sees at most one listener per signal, so it never warns of a leak (MaxListenersExceededWarning). A listener must not
+ * throw.
  */
 export function onAbort(signal: AbortSignal, listener: () => void): () => void {
   if (signal.aborted) {
@@ -54,7 +57,7 @@ export function onAbort(signal: AbortSignal, listener: () => void): () => void {
   }
   let listeners = listenersOf.get(signal);
   if (listeners === undefined) listenersOf.set(signal, (listeners = new Set()));
-  // Two that listen with one function are two.
+  // The wrapper keeps two registrations of one function apart.
   const call = (): void => {
     listener();
   };
@@ -70,31 +73,32 @@ function tellAbort(this: AbortSignal): void {
   if (listeners === undefined) return;
   listenersOf.delete(this);
   for (const listener of listeners) {
-    // One that is called may take another off.
+    // A listener may have removed this one.
     if (listeners.delete(listener)) listener();
   }
 }
 
-/** How long something is waited for. */
+/** What ends a wait. */
 export interface Limits<V> {
-  /** Seconds; Infinity: for ever, which keeps the process alive. Without it no timer is set. Needs `late`. */
+  /** Seconds; Infinity waits for ever, which keeps the process alive. Without it, no timer is set. Requires `late`. */
   readonly seconds?: number;
-  /** What the wait comes to when `seconds` are over; what it throws, the wait rejects with. */
+  /** Provides the result after `seconds`; if it throws, the wait rejects with its error. */
   readonly late?: () => V;
-  /** Ends the wait when it is aborted, with its reason. */
+  /** Ends the wait with its reason when it is aborted. */
   readonly signal?: AbortSignal | undefined;
-  /** Called once, before the promise settles, whatever has ended the wait: the place to leave a queue, say. */
+  /** Called once before the promise settles, whatever ended the wait; for example to leave a queue. */
   readonly ended?: () => void;
   /** @default systemClock */
   readonly clock?: Clock;
 }
 
-/** What begins something that is waited for, and settles it later. */
+/** Starts an operation that calls `resolve` or `reject` later. */
 export type Begin<V> = (resolve: (value: V) => void, reject: (reason: unknown) => void) => void;
 
 /**
- * Waits for a promise, or for what `begin` settles, within limits of time and until an abort. This is how the library waits
- * for anything but its own sockets: what is waited for goes on when the wait has ended, and its failure is then nobody's.
+ * Waits for a promise, or for an operation started by `begin`, with a time limit and until an abort. The library waits for
+ * everything except its own sockets by this function. The operation goes on after the wait has ended; its later failure is
+ * ignored.
  */
 export function waitFor<V>(what: PromiseLike<V> | Begin<V>, limits: Limits<V>): Promise<V> {
   const { seconds, late, signal, ended, clock = systemClock } = limits;
@@ -121,7 +125,7 @@ export function waitFor<V>(what: PromiseLike<V> | Begin<V>, limits: Limits<V>): 
       unlisten = onAbort(signal, () => {
         fail(signal.reason);
       });
-      // One that was aborted before has nothing to begin.
+      // If the signal is already aborted, the operation is not started.
       if (signal.aborted) return;
     }
     if (seconds !== undefined) {
@@ -142,7 +146,7 @@ export function waitFor<V>(what: PromiseLike<V> | Begin<V>, limits: Limits<V>): 
   });
 }
 
-/** Waits for so many seconds; rejects with the reason of `signal` if that is aborted before. */
+/** Waits for a number of seconds; rejects with the reason of `signal` if it is aborted before. */
 export function pause(
   seconds: number,
   limits: Pick<Limits<undefined>, 'signal' | 'clock'> = {},

@@ -48,13 +48,13 @@ function gather(listener: Listener, last: string): { events: ListenerEvent[]; lo
       if (event.type === 'notify' && event.payload === last) break;
     }
   })();
-  // A test that fails before it waits for the loop fails for that reason.
+  // A test that fails before it awaits the loop must fail with its own error.
   loop.catch(() => undefined);
   return { events, loop };
 }
 
 describe('a Listener', () => {
-  it('gives the notifications of its channels from listen() on, and of no others', async () => {
+  it('yields the notifications of its channels from listen() on, and of no others', async () => {
     await using pool = new AsyncConnectionPool(dsn(), { minSize: 1 });
     await pool.withConnection(async (connection) => {
       await connection.execute('listen "left behind"');
@@ -81,7 +81,7 @@ describe('a Listener', () => {
     const leaks = heard<LeakMessage>('usingpg:leak');
     await using listener = new Listener(pool, 'long');
     await listener.listen();
-    // Another that is lent out for as long is one.
+    // Another connection checked out for as long is a leak.
     const warnings = await warningsOf('USINGPG_LEAK', async () => {
       await using connection = await pool.connection();
       await expect.poll(() => leaks.length).toBe(1);
@@ -90,7 +90,7 @@ describe('a Listener', () => {
     expect(warnings).toHaveLength(1);
   });
 
-  it('leaves a connection that listens no more to the pool, however it ends', async () => {
+  it('returns a connection that no longer listens to the pool, however it ends', async () => {
     await using pool = new AsyncConnectionPool(dsn(), { minSize: 1, maxSize: 1 });
     const listening = async (): Promise<string[]> => {
       const query = 'select pg_listening_channels()';
@@ -135,11 +135,11 @@ describe('a Listener', () => {
     await Promise.all([unused.close(), unused.close()]);
     expect(await listening()).toEqual([]);
     await expect(unused.listen()).resolves.toBeUndefined();
-    // What had arrived may still be fetched, and then it is over.
+    // Events that had arrived may still be fetched, then the loop ends.
     expect((await until(unused, 'x')).length).toBeLessThanOrEqual(1);
   });
 
-  it('is over once it has been closed', async () => {
+  it('cannot be used after close()', async () => {
     await using pool = new AsyncConnectionPool(dsn(), { minSize: 1 });
     const closed = new Listener(pool, 'c');
     await closed.close();
@@ -161,7 +161,7 @@ describe('a Listener', () => {
     expect(pool.getStats().requestsWaiting).toBe(0);
   });
 
-  it('raises what keeps it from listening in the first place', async () => {
+  it('raises the error that prevents the first LISTEN', async () => {
     await using pool = new AsyncConnectionPool(dsn(), { minSize: 1, maxSize: 1, timeout: 0.05 });
     await using _taken = await pool.connection({ timeout: 60 });
     const listener = new Listener(pool, 'c');
@@ -169,19 +169,19 @@ describe('a Listener', () => {
     await expect(until(listener, 'x')).rejects.toBeInstanceOf(errors.PoolTimeout);
   });
 
-  it('is no leak, however long it holds its connection', async () => {
+  it('is no leak, however long it keeps its connection', async () => {
     await using pool = new AsyncConnectionPool(dsn(), { minSize: 1, maxSize: 2, leakThreshold: 0.05 });
     const warnings = await warningsOf('USINGPG_LEAK', async () => {
       await using listener = new Listener(pool, 'lasting');
       await listener.listen();
-      // Whoever else has one is told of, in the same time.
+      // Another borrower is reported in the same time.
       await using _other = await pool.connection();
       await sleep(200);
     });
     expect(warnings).toHaveLength(1);
   });
 
-  it('is named by the timeout of who waits for its connection', async () => {
+  it('is named in the timeout of a request that waits for its connection', async () => {
     await using pool = new AsyncConnectionPool(dsn(), { minSize: 1, maxSize: 1, leakThreshold: 60 });
     await using listener = new Listener(pool, 'lasting');
     await listener.listen();
@@ -225,14 +225,14 @@ describe('a Listener', () => {
 });
 
 describe('a Listener that loses its connection', () => {
-  it('gives a gap between what came before and what comes after', async () => {
+  it('yields a gap between the notifications before and after the loss', async () => {
     await using pool = new AsyncConnectionPool(dsn(), { minSize: 1, maxSize: 2 });
     await using listener = new Listener(pool, 'gap');
     const { events, loop } = gather(listener, '2');
     const before = Date.now();
     await listener.listen();
     await notify('gap', 1);
-    // A backend that is killed before it has passed it on takes it along.
+    // A backend that is killed before it has passed on a notification loses it.
     await expect.poll(() => events.map(({ type }) => type)).toEqual(['notify']);
     await killAll();
     const killed = Date.now();
@@ -250,7 +250,7 @@ describe('a Listener that loses its connection', () => {
     expect(gap.since.getTime()).toBeLessThanOrEqual(killed);
   });
 
-  it('notices that it has fallen silent within two keepalives, and takes another one', async () => {
+  it('notices the silence of its connection within two keepalives, and takes another one', async () => {
     await using silent = await proxyToServer();
     await using working = await proxyToServer();
     let proxy = silent;
@@ -267,13 +267,13 @@ describe('a Listener that loses its connection', () => {
     const { events, loop } = gather(listener, 'heard');
     await listener.listen();
     proxy = working;
-    // A question is answered first.
+    // First, a check is answered.
     const before = questions;
     await expect.poll(() => questions).toBeGreaterThan(before + 1);
     silent.blackHole.add('up').add('down');
     const started = performance.now();
     await expect.poll(() => events.map(({ type }) => type)).toEqual(['gap']);
-    // A loaded machine is given some seconds more than the two keepalives; the network would never tell.
+    // A loaded machine may take some seconds more than the two keepalives; the network itself would never report the loss.
     expect(performance.now() - started).toBeLessThan(KEEPALIVE * 2000 + 5000);
     await notify('silent', 'heard');
     await loop;
@@ -282,7 +282,7 @@ describe('a Listener that loses its connection', () => {
     silent.resetAll();
   });
 
-  it('precedes every range of 1,000 sequence numbers that it missed with a gap', async () => {
+  it('yields a gap before every range that it missed of 1,000 sequence numbers', async () => {
     await using proxy = await proxyToServer();
     await using pool = new AsyncConnectionPool(dsn({ host: '127.0.0.1', port: proxy.port }), {
       minSize: 1,
@@ -293,7 +293,7 @@ describe('a Listener that loses its connection', () => {
     await listener.listen();
     const gaps = (): number => events.filter(({ type }) => type === 'gap').length;
     let healed: Promise<void> = Promise.resolve();
-    /** Does harm; the numbers go on while the listener recovers. */
+    /** Causes a fault; the sequence numbers continue while the listener recovers. */
     const harm = async (act: () => unknown): Promise<void> => {
       const before = gaps();
       await act();
@@ -315,7 +315,7 @@ describe('a Listener that loses its connection', () => {
             await sleep(10);
           }
           proxy.blackHole.clear();
-          // What began in the black hole would not end before its timeout.
+          // A statement begun in the black hole would only end by its timeout.
           reset();
         });
       }

@@ -5,7 +5,7 @@ import { FakeClock } from './support/fake-clock.js';
 
 const never = new Promise<never>(() => undefined);
 
-/** Limits by a clock of its own, that fail when they are over. */
+/** Limits with a clock of their own, whose `late` throws. */
 function limitsOf(clock: FakeClock, signal?: AbortSignal): Limits<string> {
   return {
     clock,
@@ -18,7 +18,7 @@ function limitsOf(clock: FakeClock, signal?: AbortSignal): Limits<string> {
 }
 
 describe('a wait', () => {
-  it('comes to what it waits for, and leaves no timer and no listener', async () => {
+  it('settles as its promise does, and leaves no timer and no listener', async () => {
     const clock = new FakeClock();
     const { signal } = new AbortController();
     await expect(waitFor(Promise.resolve('there'), limitsOf(clock, signal))).resolves.toBe('there');
@@ -34,7 +34,7 @@ describe('a wait', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('fails with what `late` throws when the time is over, and comes to what `late` returns', async () => {
+  it('rejects with the error that `late` throws at the end of its time, or resolves with its result', async () => {
     const clock = new FakeClock();
     const failing = expect(waitFor(never, limitsOf(clock))).rejects.toThrow('late');
     const other = waitFor<string>(never, { clock, seconds: 5, late: () => 'instead' });
@@ -46,7 +46,7 @@ describe('a wait', () => {
     expect(await other).toBe('instead');
   });
 
-  it('fails with the reason of a signal, aborted before or meanwhile, and begins nothing in the first case', async () => {
+  it('rejects with the reason of a signal aborted before or meanwhile, and begins nothing in the first case', async () => {
     const clock = new FakeClock();
     const controller = new AbortController();
     const reason = new Error('enough');
@@ -59,14 +59,14 @@ describe('a wait', () => {
     };
     await expect(waitFor(begin, limitsOf(clock, controller.signal))).rejects.toBe(reason);
     expect(begun).toBe(false);
-    // What fails afterwards is nobody's: it would fail the run as an unhandled rejection.
+    // A later failure is ignored; an unhandled rejection would fail the run.
     await expect(
       waitFor(Promise.reject(new Error('unheard')), limitsOf(clock, controller.signal)),
     ).rejects.toBe(reason);
     expect(clock.pending).toBe(0);
   });
 
-  it('says that it has ended once, before its promise settles, whatever ended it', async () => {
+  it('calls `ended` once, before its promise settles, whatever ended it', async () => {
     const clock = new FakeClock();
     const controller = new AbortController();
     const ended: string[] = [];
@@ -89,7 +89,7 @@ describe('a wait', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('of the same signal may be a thousand at once, without a warning, and all hear of the abort', async () => {
+  it('of the same signal may be one of a thousand without a warning, and the abort ends all', async () => {
     const controller = new AbortController();
     const { signal } = controller;
     const waits = Array.from({ length: 1000 }, () =>
@@ -102,8 +102,8 @@ describe('a wait', () => {
   });
 });
 
-describe('a listener to an abort', () => {
-  it('is called once, in the order of coming, and not after it was taken off, by another listener say', () => {
+describe('an abort listener', () => {
+  it('is called once, in the order of registration, and not after its removal, for example by another listener', () => {
     const controller = new AbortController();
     const { signal } = controller;
     const heard: number[] = [];
@@ -121,7 +121,7 @@ describe('a listener to an abort', () => {
     expect(heard).toEqual([1, 2, 4]);
   });
 
-  it('that is the only one leaves no listener at the signal when it is taken off', () => {
+  it('that is the only one leaves no listener at the signal when it is removed', () => {
     const { signal } = new AbortController();
     let listeners = 0;
     const [add, remove] = [signal.addEventListener.bind(signal), signal.removeEventListener.bind(signal)];
@@ -143,7 +143,7 @@ describe('a listener to an abort', () => {
 });
 
 describe('a pause', () => {
-  it('takes its time, and is left when it is aborted', async () => {
+  it('takes its time, and ends when it is aborted', async () => {
     const clock = new FakeClock();
     let over = false;
     void pause(2, { clock }).then(() => (over = true));
@@ -160,7 +160,7 @@ describe('a pause', () => {
 });
 
 describe("Node's clock", () => {
-  it('never calls what is due after Infinity, nor what takes longer than its timers can count', async () => {
+  it('makes no call due after Infinity, nor one beyond the range of its timers too early', async () => {
     let called = 0;
     const timers = [Infinity, 2 ** 32].map((seconds) => systemClock.after(seconds, () => called++, true));
     await pause(0.02);

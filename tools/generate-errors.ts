@@ -1,6 +1,6 @@
 /**
- * Writes src/errors/sqlstate.ts, the error codes in tools/errcodes.txt (the server's src/backend/utils/errcodes.txt), and
- * src/errors/conditions.ts, which declares a class for each. With --check it fails if a file is not what it would write.
+ * Writes src/errors/sqlstate.ts, the error codes of tools/errcodes.txt (the server's src/backend/utils/errcodes.txt), and
+ * src/errors/conditions.ts, which declares a class for each. With --check, fails if a file is out of date.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +8,7 @@ import { baseOf, constantNameOf } from '../src/errors/sqlstate-bases.js';
 
 const source = fileURLToPath(new URL('errcodes.txt', import.meta.url));
 
-/** Codes of newer servers than the list's. */
+/** Codes of servers newer than the list. */
 const NEWER: readonly [sqlstate: string, constant: string][] = [
   ['10608', 'INVALID_ARGUMENT_FOR_XQUERY'],
   ['25P04', 'TRANSACTION_TIMEOUT'],
@@ -17,7 +17,7 @@ const NEWER: readonly [sqlstate: string, constant: string][] = [
 
 const codes = [...NEWER];
 for (const line of readFileSync(source, 'utf8').split('\n')) {
-  // The last column is the name that PL/pgSQL knows the condition by; codes listed twice have it only once.
+  // The last column is PL/pgSQL's name of the condition; a code that is listed twice has it only once.
   const match = /^([0-9A-Z]{5})\s+([EW])\s+ERRCODE_\w+\s+(\w+)/.exec(line);
   // Class 01 are warnings, which are never raised.
   if (match !== null && !match[1]!.startsWith('01')) codes.push([match[1]!, match[3]!.toUpperCase()]);
@@ -32,11 +32,11 @@ const classes = codes.map(([sqlstate, constant]) => {
     .map((word) => word[0]!.toUpperCase() + word.slice(1).toLowerCase())
     .join('');
   if (name === 'InternalError') name += '_';
-  // Conditions that SQL and external routines share by name.
+  // SQL and external routines share the names of some conditions.
   if (taken.has(name)) name += 'Ext';
   taken.add(name);
-  // The library knows only the name of the class.
-  if (constantNameOf(name) !== constant) throw new Error(`${name} does not tell that it is ${constant}`);
+  // The library derives the constant name from the class's name.
+  if (constantNameOf(name) !== constant) throw new Error(`${name} does not determine ${constant}`);
   return { sqlstate, base, name };
 });
 

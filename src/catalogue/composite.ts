@@ -5,6 +5,8 @@ import type { AsyncConnection, WaitOptions } from '../connection/connection.js';
 import { keepStack } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
 import { thrownText } from '../errors/thrown.js';
+import { FUNCTION } from '../options/kinds.js';
+import { KnownOptions } from '../options/known-options.js';
 import type { Adapters, DumpedParam } from '../types/adaptation.js';
 import { compositeOf } from '../types/composite-codec.js';
 import { compositeText, fieldValues } from '../types/composite-fields.js';
@@ -30,11 +32,11 @@ const COMPOSITE_QUERY = `
   FROM pg_type t
   WHERE t.oid = to_regtype(%s) AND t.typtype = 'c'`;
 
-/** A composite type, or the row type of a table, as the server's catalogue has it (Psycopg: `CompositeInfo`). */
+/** A composite type, or a table's row type, read from the server's catalogue (Psycopg: `CompositeInfo`). */
 export class CompositeInfo extends TypeInfo {
-  /** The names of its fields, in order. */
+  /** The fields' names, in order. */
   readonly fieldNames: readonly string[];
-  /** The oids of its fields' types, in the same order. */
+  /** The oids of the fields' types, in the same order. */
   readonly fieldTypes: readonly number[];
 
   constructor(
@@ -57,7 +59,7 @@ export class CompositeInfo extends TypeInfo {
     this.fieldTypes = fieldTypes;
   }
 
-  /** As `TypeInfo.fetch()`; null also for a type that is no composite. */
+  /** Like `TypeInfo.fetch()`; also null if the type is not a composite. */
   static override async fetch<R>(
     conn: AsyncConnection<R>,
     name: TypeName,
@@ -72,23 +74,29 @@ export class CompositeInfo extends TypeInfo {
 /** Options of `registerComposite()`. */
 export interface CompositeOptions<T> {
   /**
-   * Makes the object of a composite: a class, or a function, that takes the values of the fields in order. Objects of a class are
-   * also sent as the composite, with their properties named like its fields.
+   * A class or function that makes the object of a composite from its fields' values, which it receives as arguments in order.
+   * Objects of a class are also sent as the composite; their properties must have its fields' names.
    *
    * @default plain objects with a property for each field, in order
    */
   factory?: ((new (...values: never[]) => T) | ((...values: never[]) => T)) | undefined;
-  /** Makes the object of a composite in place of `factory` (Psycopg: `make_object`). */
+  /** Makes the object of a composite; takes precedence over `factory` (Psycopg: `make_object`). */
   makeObject?: ((values: readonly unknown[], info: CompositeInfo) => T) | undefined;
-  /** Gives the values of the fields, in order, of an object of the class `factory` (Psycopg: `make_sequence`). */
+  /** Returns the fields' values, in order, of an object of the class `factory` (Psycopg: `make_sequence`). */
   makeSequence?: ((object: T, info: CompositeInfo) => readonly unknown[]) | undefined;
 }
 
+const OPTIONS = new KnownOptions<CompositeOptions<unknown>>('registerComposite(info, context, options)', {
+  factory: FUNCTION,
+  makeObject: FUNCTION,
+  makeSequence: FUNCTION,
+});
+
 /**
- * Loads a composite type as an object with a property for each field, or as `factory` makes it (Psycopg: `register_composite`):
- * on a connection, on a cursor, or with no context on all connections made from now on. Arrays of it and composites with fields of
- * it follow. To send one, wrap it as `new Composite(info, { … })`, or register a class as `factory`. Raises `ProgrammingError` for
- * null, which is what `CompositeInfo.fetch()` gives of a type that is not there.
+ * Loads a composite type as objects with a property for each field, or as `factory` makes them (Psycopg: `register_composite`):
+ * on a connection, on a cursor, or without a context on all connections made from now on. Arrays of the type and composites with
+ * such fields follow. To send one, wrap it as `new Composite(info, { … })`, or register a class as `factory`. Raises
+ * `ProgrammingError` for null, which `CompositeInfo.fetch()` returns for a missing type.
  *
  * @example
  * // CREATE TYPE card AS (value int, suit text)
@@ -104,11 +112,12 @@ export function registerComposite<T = Record<string, unknown>>(
   options: CompositeOptions<T> = {},
 ): void {
   const type = checkInfo(info, CompositeInfo, 'registerComposite', 'is there such a composite type?');
+  OPTIONS.check(options);
   const { factory, makeObject, makeSequence } = options;
   const factoryClass = isClass(factory) ? factory : null;
   if (factoryClass === null && makeSequence !== undefined) {
     throw new errors.ProgrammingError(
-      'registerComposite() takes `makeSequence` with a class as `factory` only: it is for objects of that class',
+      'registerComposite() takes `makeSequence` only with a class as `factory`, whose objects it converts',
     );
   }
   const adapters = adaptersOf(context);
@@ -131,17 +140,17 @@ export function registerComposite<T = Record<string, unknown>>(
 }
 
 /**
- * A value of a composite type, to be sent as it: an object with a property for each field, or an array of the values in order.
- * A plain object within, in a field whose type is a registered composite or hstore, needs no wrapper. Raises `DataError` if the
- * fields are not those of the type.
+ * A parameter of a composite type: an object with a property for each field, or an array of the fields' values in order. A nested
+ * plain object needs no wrapper if its field's type is a registered composite or hstore. Raises `DataError` when it is sent if
+ * the fields do not match the type.
  *
  * @example
  * await conn.execute('INSERT INTO hand VALUES (%s)', [new Composite(card, { value: 8, suit: 'hearts' })]);
  */
 export class Composite extends Wrapper {
-  /** The type that it is sent as. */
+  /** The composite type. */
   readonly info: CompositeInfo;
-  /** The fields by their names, or in order. */
+  /** The fields' values, by name or in order. */
   readonly value: Readonly<Record<string, unknown>> | readonly unknown[];
 
   constructor(info: CompositeInfo | null, value: Readonly<Record<string, unknown>> | readonly unknown[]) {
@@ -187,7 +196,7 @@ function sequenceOf<T>(
 
 function plainObjects(names: readonly string[]): (values: unknown[]) => unknown {
   if (names.includes('__proto__')) {
-    // Assigned, it would set the prototype.
+    // Assigning the field `__proto__` would set the prototype.
     return (values) => Object.fromEntries(names.map((name, i) => [name, values[i]]));
   }
   return (values) => {

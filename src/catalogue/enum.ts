@@ -7,6 +7,8 @@ import { isPlainObject } from '../types/realm.js';
 import type { Loader } from '../wire/row-decoder.js';
 import type { AsyncConnection, WaitOptions } from '../connection/connection.js';
 import * as errors from '../errors/index.js';
+import { ANYTHING } from '../options/kinds.js';
+import { KnownOptions } from '../options/known-options.js';
 import {
   checkInfo,
   fetchType,
@@ -22,9 +24,9 @@ const ENUM_QUERY = `
   FROM pg_type t
   WHERE t.oid = to_regtype(%s) AND t.typtype = 'e'`;
 
-/** An enum type as the server's catalogue has it (Psycopg: `EnumInfo`). */
+/** An enum type, read from the server's catalogue (Psycopg: `EnumInfo`). */
 export class EnumInfo extends TypeInfo {
-  /** Its labels, in order. */
+  /** The labels, in order. */
   readonly labels: readonly string[];
 
   constructor(
@@ -38,7 +40,7 @@ export class EnumInfo extends TypeInfo {
     this.labels = labels;
   }
 
-  /** As `TypeInfo.fetch()`; null also for a type that is no enum. */
+  /** Like `TypeInfo.fetch()`; also null if the type is not an enum. */
   static override async fetch<R>(
     conn: AsyncConnection<R>,
     name: TypeName,
@@ -48,7 +50,7 @@ export class EnumInfo extends TypeInfo {
     return row && new EnumInfo(row.name, row.oid, row.arrayOid, row.labels, row);
   }
 
-  /** As `TypeInfo.register()`. Labels are also read and written in the binary format. */
+  /** Like `TypeInfo.register()`. Also enables the binary format of labels. */
   override register(context?: AdaptContext | null): void {
     super.register(context);
     adaptersOf(context).setCodec(this.oid, rareText);
@@ -58,21 +60,27 @@ export class EnumInfo extends TypeInfo {
 /** Options of `registerEnum()`. */
 export interface EnumOptions<V> {
   /**
-   * An enum of TypeScript, or any object, whose keys are labels, or else its strings: a label loads as the value of its key.
+   * A TypeScript enum, or any object. A label loads as the value of the key with the label's name; if no key has it, as the
+   * string value that equals the label.
    *
-   * @default labels load as they are
+   * @default labels load as strings
    */
   enum?: Readonly<Record<string, V>> | undefined;
-  /** Values with the labels that stand for them, where those are no keys of `enum`; these go first (Psycopg: `mapping`). */
+  /** Pairs of a value and its label, for labels that are no keys of `enum`; takes precedence over `enum` (Psycopg: `mapping`). */
   mapping?: Iterable<readonly [value: V, label: string]> | undefined;
 }
 
+const OPTIONS = new KnownOptions<EnumOptions<unknown>>('registerEnum(info, context, options)', {
+  enum: ANYTHING,
+  mapping: ANYTHING,
+});
+
 /**
- * Loads an enum type, and arrays of it, as labels (Psycopg: `register_enum`): on a connection, on a cursor, or with no context on
- * all connections made from now on. Strings and arrays of them can be sent where the server expects the enum. With `enum` or
- * `mapping`, labels load as the values they stand for, and a label that has none is a `DataError`; values that are objects of a
- * class are also sent as their labels. Raises `ProgrammingError` for null, which is what `EnumInfo.fetch()` gives of a type
- * that is not there.
+ * Loads an enum type, and arrays of it, as labels (Psycopg: `register_enum`): on a connection, on a cursor, or without a context
+ * on all connections made from now on. Strings and arrays of strings can be sent where the server expects the enum. With `enum`
+ * or `mapping`, labels load as the values assigned to them, and a label without a value raises `DataError`. Values that are
+ * objects of a class are also sent as their labels. Raises `ProgrammingError` for null, which `EnumInfo.fetch()` returns for a
+ * missing type.
  *
  * @example
  * enum Mood { sad = 1, happy = 2 }
@@ -83,6 +91,7 @@ export function registerEnum<V>(
   context?: AdaptContext | null,
   options: EnumOptions<V> = {},
 ): void {
+  OPTIONS.check(options);
   const { name, oid, labels } = checkInfo(info, EnumInfo, 'registerEnum', 'is there such an enum type?');
   const adapters = adaptersOf(context);
   const { enum: members, mapping } = options;
@@ -116,7 +125,7 @@ export function registerEnum<V>(
   const samples = new Map([...byValue.keys()].map((value) => [classOf(value), value]));
   for (const [valueClass, sample] of samples) {
     if (valueClass === null) continue;
-    // The class may stand for labels of another enum as well, or be known for something else.
+    // The class may have values of another enum, or another dumper.
     const otherwise = adapters.dumperForObject(sample as object);
     adapters.setDumper(valueClass, (value: object, place: string, map: Adapters): DumpedParam => {
       const label = byValue.get(value);

@@ -4,9 +4,9 @@ import { hstore, hstoreDumper } from '../types/hstore.js';
 import { checkInfo, TypeInfo } from './type-info.js';
 
 /**
- * Loads hstore as a plain object whose values are strings or null, and sends plain objects as hstore (Psycopg:
- * `register_hstore`): on a connection, on a cursor, or with no context on all connections made from now on. Raises
- * `ProgrammingError` for null, which is what `TypeInfo.fetch()` gives where the extension is not installed.
+ * Loads hstore as plain objects whose values are strings or null, and sends plain objects as hstore (Psycopg: `register_hstore`):
+ * on a connection, on a cursor, or without a context on all connections made from now on. Raises `ProgrammingError` for null,
+ * which `TypeInfo.fetch()` returns if the extension is not installed.
  *
  * @example
  * registerHstore(await TypeInfo.fetch(conn, 'hstore'), conn);

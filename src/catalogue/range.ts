@@ -25,9 +25,9 @@ const MULTIRANGE_QUERY = `
 
 const FIRST_WITH_MULTIRANGES = 140_000;
 
-/** A range type as the server's catalogue has it (Psycopg: `RangeInfo`). */
+/** A range type, read from the server's catalogue (Psycopg: `RangeInfo`). */
 export class RangeInfo extends TypeInfo {
-  /** oid of the bounds' type. */
+  /** The oid of the bounds' type. */
   readonly subtypeOid: number;
 
   constructor(
@@ -40,7 +40,7 @@ export class RangeInfo extends TypeInfo {
     this.subtypeOid = options.subtypeOid;
   }
 
-  /** As `TypeInfo.fetch()`; null also for a type that is no range. */
+  /** Like `TypeInfo.fetch()`; also null if the type is not a range. */
   static override async fetch<R>(
     conn: AsyncConnection<R>,
     name: TypeName,
@@ -56,11 +56,11 @@ export class RangeInfo extends TypeInfo {
   }
 }
 
-/** A multirange type as the server's catalogue has it (Psycopg: `MultirangeInfo`). */
+/** A multirange type, read from the server's catalogue (Psycopg: `MultirangeInfo`). */
 export class MultirangeInfo extends TypeInfo {
-  /** oid of the type of its ranges. */
+  /** The oid of the range type. */
   readonly rangeOid: number;
-  /** oid of the bounds' type. */
+  /** The oid of the bounds' type. */
   readonly subtypeOid: number;
 
   constructor(
@@ -74,7 +74,7 @@ export class MultirangeInfo extends TypeInfo {
     this.subtypeOid = options.subtypeOid;
   }
 
-  /** As `TypeInfo.fetch()`; null also for a type that is no multirange. `NotSupportedError` before PostgreSQL 14. */
+  /** Like `TypeInfo.fetch()`; also null if the type is not a multirange. Raises `NotSupportedError` before PostgreSQL 14. */
   static override async fetch<R>(
     conn: AsyncConnection<R>,
     name: TypeName,
@@ -95,9 +95,9 @@ export class MultirangeInfo extends TypeInfo {
 }
 
 /**
- * Loads a range type as `Range` and sends ranges with bounds of its bounds' type as it (Psycopg: `register_range`): on a
- * connection, on a cursor, or with no context on all connections made from now on. Raises `ProgrammingError` for null, which is
- * what `RangeInfo.fetch()` gives of a type that is not there.
+ * Loads a range type as `Range`, and sends ranges whose bounds have its subtype as this type (Psycopg: `register_range`): on a
+ * connection, on a cursor, or without a context on all connections made from now on. Raises `ProgrammingError` for null, which
+ * `RangeInfo.fetch()` returns for a missing type.
  *
  * @example
  * // CREATE TYPE floatrange AS RANGE (subtype = float8)

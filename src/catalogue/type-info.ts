@@ -7,22 +7,31 @@ import { CORE } from '../connection/connection-core.js';
 import { rowDecoders } from '../types/decoders.js';
 import { callersStack } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
+import { SIGNAL, TEXT, whole } from '../options/kinds.js';
+import { KnownOptions } from '../options/known-options.js';
 import { dictRow } from '../rows.js';
 
-/** The name of a type: as SQL writes it, with its schema or without, or an `sql.Identifier`. */
+/** A type's name: in SQL's form, with or without its schema, or as an `sql.Identifier`. */
 export type TypeName = string | { asString(context?: AsyncConnection): string };
 
-/** What else is known of a type. */
+/** The optional properties of a `TypeInfo`. */
 export interface TypeInfoOptions {
-  /** The name as SQL writes it: with its schema where that is needed, quoted where that is. @default the name */
+  /** The name in SQL's form, quoted and with its schema where necessary. @default the name */
   regtype?: string | undefined;
-  /** What separates the elements of an array. @default ',' */
+  /** The separator of array elements. @default ',' */
   delimiter?: string | undefined;
-  /** Of a domain: oid of the type that it restricts. */
+  /** For a domain: the oid of its base type. */
   baseOid?: number | undefined;
 }
 
-/** A row of the catalogue, which has what the options of a `TypeInfo` have. */
+const OPTIONS = new KnownOptions<TypeInfoOptions>('new TypeInfo(name, oid, arrayOid, options)', {
+  regtype: TEXT,
+  delimiter: TEXT,
+  baseOid: whole(0),
+});
+const FETCH = new KnownOptions<WaitOptions>('TypeInfo.fetch(conn, name, options)', { signal: SIGNAL });
+
+/** A row of the catalogue query, with the properties of `TypeInfoOptions`. */
 export interface TypeRow {
   readonly name: string;
   readonly oid: number;
@@ -31,7 +40,7 @@ export interface TypeRow {
   readonly delimiter: string;
 }
 
-/** @internal What gives a `TypeRow` of `pg_type t`. */
+/** @internal The columns of a `TypeRow`, for a query of `pg_type t`. */
 export const TYPE_COLUMNS = `t.typname::text AS name, t.oid, t.typarray AS "arrayOid", t.oid::regtype::text AS regtype,
     t.typdelim::text AS delimiter`;
 
@@ -46,29 +55,30 @@ const TYPE_QUERY = `
   WHERE t.oid = to_regtype(%s)`;
 
 /**
- * A type as the server's catalogue has it (Psycopg: `TypeInfo`). Once registered, its arrays load as arrays, values with its oid
- * are sent as elements of them, and `registerLoader()` knows it by name. A domain's arrays then have the elements of the type
- * that it restricts; a plain column of a domain needs nothing, since the server gives it that type.
+ * A type read from the server's catalogue (Psycopg: `TypeInfo`). After `register()`, arrays of the type load as arrays, arrays of
+ * values with its oid can be sent, and `registerLoader()` accepts its name. A domain's arrays load with the elements of its base
+ * type; a plain column of a domain needs no registration, since the server reports the base type.
  *
  * @example
  * const info = await TypeInfo.fetch(conn, 'citext');
  * info?.register(conn);
  */
 export class TypeInfo {
-  /** Its name. */
+  /** The type's name. */
   readonly name: string;
-  /** oid of the type. */
+  /** The type's oid. */
   readonly oid: number;
-  /** oid of the array type; 0 if there is none. */
+  /** The array type's oid; 0 if there is none. */
   readonly arrayOid: number;
-  /** The name as SQL writes it. */
+  /** The name in SQL's form. */
   readonly regtype: string;
-  /** What separates the elements of an array. */
+  /** The separator of array elements. */
   readonly delimiter: string;
-  /** Of a domain, oid of the type that it restricts; null for other types. */
+  /** For a domain, the oid of its base type; null for other types. */
   readonly baseOid: number | null;
 
   constructor(name: string, oid: number, arrayOid: number, options: TypeInfoOptions = {}) {
+    if (new.target === TypeInfo) OPTIONS.check(options);
     this.name = name;
     this.oid = oid;
     this.arrayOid = arrayOid;
@@ -78,9 +88,8 @@ export class TypeInfo {
   }
 
   /**
-   * Reads a type from the catalogue; null if there is none of this name. The connection is left as it was found: in no
-   * transaction, or in the one it was in. Raises what the server says of a name that can't be one, or in a transaction that has
-   * failed.
+   * Reads a type from the catalogue (Psycopg: `TypeInfo.fetch`); null if there is no type of this name. Leaves the connection's
+   * transaction status unchanged. Raises the server's error for a malformed name, and within a failed transaction.
    */
   static async fetch<R>(
     conn: AsyncConnection<R>,
@@ -93,7 +102,10 @@ export class TypeInfo {
     );
   }
 
-  /** Makes the type known on a connection, on a cursor, or with no context on all connections made from now on. */
+  /**
+   * Registers the type on a connection, on a cursor, or without a context on all connections made from now on (Psycopg:
+   * `TypeInfo.register`).
+   */
   register(context?: AdaptContext | null): void {
     adaptersOf(context).registerType(this.entry());
   }
@@ -105,16 +117,18 @@ export class TypeInfo {
   }
 }
 
-/** The server makes out the type. */
+/** Lets the server infer the type. */
 const UNKNOWN = 0;
 
-/** @internal The row of a query whose every placeholder stands for the name of a type; null if there is none. */
+/** @internal Runs a query whose placeholders all stand for the type's name, and returns its row; null if there is none. */
 export async function fetchType<More extends object>(
   conn: object,
   name: TypeName,
   query: string,
-  { signal }: WaitOptions,
+  options: WaitOptions,
 ): Promise<(TypeRow & More) | null> {
+  FETCH.check(options);
+  const { signal } = options;
   if (!(conn instanceof AsyncConnection)) {
     throw new errors.ProgrammingError('fetch() needs an AsyncConnection to read the type from');
   }
@@ -129,7 +143,7 @@ export async function fetchType<More extends object>(
     const [result] = await runApart(connection[CORE], {
       text: query.replaceAll('%s', '$1'),
       executions: [[{ text, oid: UNKNOWN }]],
-      // The catalogue is read the same way whatever adapters are registered.
+      // The catalogue's values must not depend on the user's adapters.
       rows: rowDecoders(builtinAdapters, dictRow),
       prepare: false,
       signal,
@@ -141,7 +155,7 @@ export async function fetchType<More extends object>(
   }
 }
 
-/** @internal Raises `ProgrammingError` for what is not the information that a registration needs. */
+/** @internal Raises `ProgrammingError` if a registration got something other than the type information it needs. */
 export function checkInfo<T extends TypeInfo>(
   info: T | null | undefined,
   infoClass: abstract new (...args: never[]) => T,

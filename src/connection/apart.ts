@@ -5,8 +5,8 @@ import type { ConnectionCore, CoreStatement } from './connection-core.js';
 const SAVEPOINT = 'usingpg_apart';
 
 /**
- * Runs one statement of the library's own, whose failure undoes nothing else: by itself if no transaction is open, else behind a
- * savepoint. It opens no block, so it may run wherever a statement may. In a failed transaction it fails as any statement does.
+ * Runs one statement of the library so that its failure undoes nothing else: alone if no transaction is open, else behind a
+ * savepoint. It opens no block, so it may run wherever a statement may. In a failed transaction it fails like any statement.
  */
 export async function runApart(
   core: ConnectionCore,

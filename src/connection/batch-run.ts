@@ -3,14 +3,14 @@ import type { ConnectionCore } from './connection-core.js';
 import type { Block } from './open-blocks.js';
 
 /**
- * The batches of an executemany() that go into an open transaction one after the other, while others use the connection. They are kept
- * together or not at all: no commit comes between two of them, and after a rollback no more are sent. @internal
+ * The batches of an executemany() that enter an open transaction one after another, while other tasks use the connection. They
+ * stay together: no commit comes between two of them, and after a rollback no more are sent. @internal
  */
 export class BatchRun {
   readonly #core: ConnectionCore;
-  /** The blocks that a batch was sent in. */
+  /** The blocks in which batches were sent. */
   readonly #blocks = new Set<Block>();
-  /** Which transaction of the connection it is in; null while the answers of a pipeline are to come. */
+  /** The number of the connection's transaction; null until the pipeline's answers have arrived. */
   #transaction: number | null = null;
   #isUndone = false;
 
@@ -19,18 +19,18 @@ export class BatchRun {
     (core.batchRuns ??= new Set()).add(this);
   }
 
-  /** A batch is about to be sent. Raises what `checkWhole()` does. */
+  /** Called before a batch is sent. Raises the errors of `checkWhole()`. */
   next(): void {
     this.checkWhole();
     for (const block of this.#core.blocks) this.#blocks.add(block);
   }
 
-  /** The first batch has been answered, and nothing has been sent behind it. */
+  /** The first batch has been answered, and nothing was sent after it. */
   begun(): void {
     this.#transaction = this.#core.record.transaction;
   }
 
-  /** Raises `ProgrammingError` if what was sent before has ended, or been undone, without the rest. */
+  /** Raises `ProgrammingError` if the earlier batches were committed or undone without the rest. */
   checkWhole(): void {
     if (!this.#isUndone && this.#isOpen) return;
     throw new errors.ProgrammingError(
@@ -39,17 +39,17 @@ export class BatchRun {
     );
   }
 
-  /** Whether the transaction that it is in has not ended. */
+  /** Whether its transaction is still open. */
   get #isOpen(): boolean {
     return this.#transaction === null || this.#transaction === this.#core.record.transaction;
   }
 
-  /** All batches have been sent, or no more will be. */
+  /** All batches were sent, or no more will be. */
   end(): void {
     this.#core.batchRuns?.delete(this);
   }
 
-  /** Why nothing can be committed now: it would keep some batches of one of these without the rest. Null if it can. */
+  /** The error for a commit, which would keep some batches of a run without the rest; null if no run is incomplete. */
   static refusal(runs: ReadonlySet<BatchRun>): Error | null {
     for (const run of runs) {
       if (run.#isUndone || !run.#isOpen) continue;
@@ -60,13 +60,13 @@ export class BatchRun {
     return null;
   }
 
-  /** Raises `ProgrammingError` if nothing can be committed now. */
+  /** Raises `ProgrammingError` if a run is incomplete, so that nothing may be committed. */
   static checkNone({ batchRuns }: ConnectionCore): void {
     const refusal = batchRuns === null ? null : BatchRun.refusal(batchRuns);
     if (refusal !== null) throw refusal;
   }
 
-  /** The work of `block` has been undone; null: that of the whole transaction. */
+  /** The work of `block` was undone; null: that of the whole transaction. */
   static undo({ batchRuns }: ConnectionCore, block: Block | null): void {
     if (batchRuns === null) return;
     for (const run of batchRuns) if (block === null || run.#blocks.has(block)) run.#isUndone = true;

@@ -4,17 +4,12 @@ import { waitFor } from '../waiting.js';
 
 const DEFAULT_TIMEOUT = 30;
 
-/** Cancels what runs. Raises `CancellationTimeout` if the request has not been dealt with within `timeout` seconds. */
+/** Cancels the running statement. Raises `CancellationTimeout` if the request is not finished within `timeout` seconds. */
 export async function cancelWithin(
   session: Session,
   timeout: number = DEFAULT_TIMEOUT,
   signal?: AbortSignal,
 ): Promise<void> {
-  if (!(typeof timeout === 'number' && timeout >= 0)) {
-    throw new errors.ProgrammingError(
-      `expected the \`timeout\` of cancelSafe() to be a number of seconds, 0 or more, got ${String(timeout)}`,
-    );
-  }
   signal?.throwIfAborted();
   await waitFor(session.cancelRunning(), {
     seconds: timeout,

@@ -1,9 +1,10 @@
-import dns from 'node:dns';
-import { isIP } from 'node:net';
-import type { ResolvedConninfo, ResolvedHost } from '../conninfo/index.js';
+import type { PasswordFunction, PasswordRequest, ResolvedConninfo, ResolvedHost } from '../conninfo/index.js';
 import { NOT_ENDED, tracers, type ConnectMessage } from '../diagnostics.js';
 import * as errors from '../errors/index.js';
 import { locate } from '../errors/location.js';
+import { thrownText } from '../errors/thrown.js';
+import { node } from '../node-modules.js';
+import { describeKind } from '../options/kinds.js';
 import { Session } from '../session/session.js';
 import { DEFAULT_CONNECT_TIMEOUT } from '../session/sign-in.js';
 import { onAbort, systemClock, waitFor } from '../waiting.js';
@@ -12,16 +13,16 @@ import { describeAddress, type ServerAddress } from '../wire/socket.js';
 import type { Encryption } from '../wire/tls.js';
 import { targetProblem, type Target } from './target-session.js';
 
-/** What is tried after an attempt that has failed. */
+/** What may be tried after a failed attempt. */
 type Next = 'encryption' | 'address' | 'host' | 'nothing';
 
 const CANNOT_CONNECT_NOW = '57P03';
 
 /**
- * Connects to the first of the hosts that will do, as libpq: each of its addresses, each with its own `connect_timeout`, each in
- * the ways that `sslmode` allows. A host that can't be reached, that is starting up, or whose sessions are not of the kind asked
- * for is passed over; one that refuses the login, or can't be trusted, ends the search. Rejects with one error for all of them,
- * or with what `signal` was aborted with; then no connection is left behind. `pool` is the name of the pool that it is for.
+ * Connects to the first suitable host, as libpq does: tries each of its addresses, each with its own `connect_timeout` and with
+ * each encryption that `sslmode` allows. A host that is unreachable, starting up, or has sessions of the wrong kind is skipped. A
+ * host that refuses the login or is not trusted ends the search. Rejects with one error for all attempts, or with the reason of
+ * `signal`; no connection is left open then. `pool` is the name of the pool that connects.
  */
 export function openSession(
   conninfo: ResolvedConninfo,
@@ -59,7 +60,7 @@ async function searchSession(
   return session;
 }
 
-/** The parameters of a connection, those of the chosen host where there are several (Psycopg does so, too). */
+/** The connection parameters, with those of the chosen host if there were several, as in Psycopg. */
 export function chosenParams(
   { hosts, params }: ResolvedConninfo,
   { host, hostaddr, port }: ServerAddress,
@@ -69,7 +70,7 @@ export function chosenParams(
   return { ...params, host, port: String(port), ...address };
 }
 
-/** The error for all attempts: of the last one's class, with all of them in its message and its cause. */
+/** The error for all attempts: an error of the last one's class, whose message and cause contain all of them. */
 function allFailed(failures: readonly errors.DatabaseError[]): errors.DatabaseError {
   const last = failures.at(-1)!;
   if (failures.length === 1) return last;
@@ -89,13 +90,14 @@ function allFailed(failures: readonly errors.DatabaseError[]): errors.DatabaseEr
   );
 }
 
-/** The attempts to connect, in their order, until one is good or all have failed. */
+/** The attempts to connect, in order, until one succeeds or all have failed. */
 class Search {
   readonly failures: errors.DatabaseError[] = [];
   readonly #conninfo: ResolvedConninfo;
   readonly #signal: AbortSignal | undefined;
   readonly #pool: string | null;
   readonly #hosts: readonly ResolvedHost[];
+  readonly #passwords = new Map<ResolvedHost, string>();
   #over = false;
 
   constructor(conninfo: ResolvedConninfo, signal: AbortSignal | undefined, pool: string | null) {
@@ -105,7 +107,7 @@ class Search {
     this.#hosts = this.#inOrder(conninfo.hosts);
   }
 
-  /** The first session of the kind `target`; null if there is none. */
+  /** Returns the first session of the kind `target`; null if there is none. */
   async run(target: Target): Promise<Session | null> {
     for (const host of this.#hosts) {
       if (this.#over) return null;
@@ -117,16 +119,25 @@ class Search {
 
   async #tryHost(host: ResolvedHost, target: Target): Promise<Session | null> {
     let addresses: readonly (string | null)[];
+    let password: string | null;
     const unresolved = plain(host, host.hostaddr, this.#conninfo);
     try {
-      addresses = await this.#withinLimit(unresolved, (signal) => this.#addressesOf(host, signal));
+      addresses = await this.#withinLimit((signal) => this.#addressesOf(host, signal), noAnswer(unresolved));
     } catch (error) {
       this.#fail(error, unresolved);
       return null;
     }
+    try {
+      password = await this.#passwordFor(host, unresolved);
+    } catch (error) {
+      this.#fail(error, unresolved);
+      // Another host would be asked for with the same function.
+      this.#over = true;
+      return null;
+    }
     for (const hostaddr of addresses) {
       const address = plain(host, hostaddr, this.#conninfo);
-      const result = await this.#tryAddress(address, host.password, target);
+      const result = await this.#tryAddress(address, password, target);
       if (result instanceof Session) return result;
       this.#over = result === 'nothing';
       if (result !== 'address') return null;
@@ -134,20 +145,36 @@ class Search {
     return null;
   }
 
-  /** All ways of encryption share one limit of time, as in libpq. */
+  /** The password for a host, which is asked for once a search. */
+  async #passwordFor(host: ResolvedHost, address: ServerAddress): Promise<string | null> {
+    const { password } = host;
+    if (typeof password !== 'function') return password;
+    const known = this.#passwords.get(host);
+    if (known !== undefined) return known;
+    const { user, dbname } = this.#conninfo;
+    const given = await this.#withinLimit(
+      (signal) => askPassword(password, { host: host.host, port: host.port, user, dbname }, signal),
+      (seconds) =>
+        `the function \`password\` gave none for ${describeAddress(address)} within ${seconds} seconds`,
+    );
+    this.#passwords.set(host, given);
+    return given;
+  }
+
+  /** As in libpq, all encryptions of an address share one time limit. */
   async #tryAddress(
     address: ServerAddress,
     password: string | null,
     target: Target,
   ): Promise<Session | Next> {
     try {
-      return await this.#withinLimit(address, async (signal) => {
+      return await this.#withinLimit(async (signal) => {
         for (const encryption of this.#encryptions(address)) {
           const result = await this.#attempt({ ...address, encryption }, password, target, signal);
           if (result !== 'encryption') return result;
         }
         return 'nothing';
-      });
+      }, noAnswer(address));
     } catch (error) {
       return this.#fail(error, address);
     }
@@ -188,7 +215,7 @@ class Search {
     return 'host';
   }
 
-  /** Notes an error, and says what may be tried after it. Throws what is no failure to connect. */
+  /** Records an error and returns what may be tried next. Throws an error that is no failure to connect. */
   #fail(error: unknown, { host, port, encryption }: ServerAddress): Next {
     this.#signal?.throwIfAborted();
     if (!(error instanceof errors.DatabaseError)) throw error;
@@ -205,14 +232,14 @@ class Search {
       case 'refused over TLS':
         return 'encryption';
       case 'refused':
-        // A server without TLS has been asked for it already.
+        // The encrypted attempt has found out already that the server does not support TLS.
         return encryption === null ? 'encryption' : 'nothing';
       case null:
         return 'nothing';
     }
   }
 
-  /** How a connection to `address` may be encrypted, in libpq's order. */
+  /** The encryptions to try for `address`, in libpq's order. */
   #encryptions({ path }: ServerAddress): readonly (Encryption | null)[] {
     const settings = this.#conninfo.tls;
     if (path !== null || settings.mode === 'disable') return [null];
@@ -224,7 +251,7 @@ class Search {
   async #addressesOf(host: ResolvedHost, signal: AbortSignal): Promise<readonly (string | null)[]> {
     if (host.path !== null) return [null];
     if (host.hostaddr !== null) return [host.hostaddr];
-    if (isIP(host.host) !== 0) return [host.host];
+    if (node.net.isIP(host.host) !== 0) return [host.host];
     return this.#inOrder(await lookUp(host.host, signal));
   }
 
@@ -238,7 +265,10 @@ class Search {
     return shuffled;
   }
 
-  async #withinLimit<T>(address: ServerAddress, step: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async #withinLimit<T>(
+    step: (signal: AbortSignal) => Promise<T>,
+    late: (seconds: string) => string,
+  ): Promise<T> {
     this.#signal?.throwIfAborted();
     const limit = new AbortController();
     const signal = this.#signal;
@@ -251,10 +281,7 @@ class Search {
     const timer = systemClock.after(
       seconds,
       () => {
-        const error = new errors.ConnectionTimeout(
-          `connection to server at ${describeAddress(address)} failed: no answer within ${String(seconds)} seconds`,
-        );
-        limit.abort(failedAs('unreachable', error));
+        limit.abort(failedAs('unreachable', new errors.ConnectionTimeout(late(String(seconds)))));
       },
       true,
     );
@@ -275,11 +302,43 @@ function plain(
   return { host, hostaddr, port, path, keepalives, encryption: null };
 }
 
-/** The addresses of a name, in the system's order. A look-up can't be stopped, but it need not be waited for. */
+function noAnswer(address: ServerAddress): (seconds: string) => string {
+  return (seconds) =>
+    `connection to server at ${describeAddress(address)} failed: no answer within ${seconds} seconds`;
+}
+
+/** Asks the user's function for a password. What it fails with is the cause of the error. */
+async function askPassword(
+  ask: PasswordFunction,
+  server: PasswordRequest,
+  signal: AbortSignal,
+): Promise<string> {
+  let given: unknown;
+  try {
+    given = await waitFor(
+      new Promise<unknown>((resolve) => {
+        resolve(ask(server));
+      }),
+      { signal },
+    );
+  } catch (cause) {
+    signal.throwIfAborted();
+    throw new errors.OperationalError(`the function \`password\` failed: ${thrownText(cause)}`, { cause });
+  }
+  if (typeof given !== 'string' || given === '') {
+    const got = given === '' ? 'an empty string' : describeKind(given);
+    throw new errors.ProgrammingError(`expected the function \`password\` to give a string, got ${got}`);
+  }
+  if (given.includes('\0'))
+    throw new errors.ProgrammingError('the function `password` gave a string with a NUL character');
+  return given;
+}
+
+/** Returns a name's addresses in the operating system's order. Node cannot stop a look-up, but an abort ends the wait for it. */
 async function lookUp(host: string, signal: AbortSignal): Promise<string[]> {
   return waitFor<string[]>(
     (resolve, reject) => {
-      dns.lookup(host, { all: true, verbatim: true }, (cause, addresses) => {
+      node.dns.lookup(host, { all: true, verbatim: true }, (cause, addresses) => {
         if (cause === null) {
           resolve(addresses.map(({ address }) => address));
           return;

@@ -20,31 +20,32 @@ import type { Block } from './open-blocks.js';
 import { withSetting, type SettingName, type TransactionSettings } from './transaction-settings.js';
 import { TransactionRecord } from './unit-of-work.js';
 
-/** A statement as a cursor hands it over. */
+/** A statement submitted by a cursor. */
 export interface CoreStatement {
   readonly text: string;
   readonly executions: readonly (readonly SentParam[])[] | null;
   readonly rows: RowDecoderSource | null;
+  readonly parameterNames?: readonly string[] | null | undefined;
   readonly shown?: ShownQuery | undefined;
   readonly prepare?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Begin a transaction also in autocommit, if none is open. */
+  /** Begin a transaction even in autocommit, if none is open. */
   readonly inTransaction?: boolean;
 }
 
-/** How a command of the library's own is executed. */
+/** How a command of the library is executed. */
 interface CommandOptions {
-  /** Do nothing unless a transaction is open, or unless none is. */
+  /** Skip the command unless a transaction is open, or unless none is. */
   readonly onlyIf?: 'in transaction' | 'idle';
-  /** The lock of the caller, if it has the session exclusively. */
+  /** The caller's lock, if it has exclusive use of the session. */
   readonly lock?: ExclusiveLock | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What a connection core is made of. */
+/** The parts that a connection core is made of. */
 export interface CoreParts {
   readonly session: Session;
-  /** The parameters of the connection. */
+  /** The connection parameters. */
   readonly params: Readonly<Record<string, string>>;
   readonly settings: TransactionSettings;
   readonly policy: PreparePolicy;
@@ -53,21 +54,21 @@ export interface CoreParts {
 }
 
 /**
- * The internals of an `AsyncConnection` and its cursors: the borrowed session, how its transactions begin, and whether it may still be
- * used. The pool makes a fresh core for each checkout and cuts it off on return. The session refers to the core, and must not keep
- * a lost connection from being garbage-collected; so the core does not refer to the connection. @internal
+ * The internals of an `AsyncConnection` and its cursors: the session in use, the transaction settings, and whether the connection
+ * is still usable. The pool makes a fresh core for each checkout and cuts it off on return. The session refers to the core, which
+ * must not keep a lost connection object from being garbage-collected; so the core does not refer to the connection. @internal
  */
 export class ConnectionCore implements SessionUser {
   readonly session: Session;
   settings: TransactionSettings;
   readonly policy: { threshold: number | null; max: number | null };
-  /** The executemany() under way that send their batches into an open transaction; mostly none. */
+  /** The runs of executemany() that are sending batches into an open transaction; usually none. */
   batchRuns: Set<BatchRun> | null = null;
-  /** The number of sources that an executemany() under way waits for; mostly none. */
+  /** The number of sources that running executemany() calls wait for; usually 0. */
   feedings = 0;
-  /** What its pool knows of the checkout that it serves. */
+  /** The pool's record of the checkout. */
   checkout: unknown = null;
-  // Made when they are first asked for: a checkout that executes nothing needs none of them.
+  // Created on demand: a checkout that executes nothing needs none of them.
   #pipeline: PipelineState | null = null;
   #record: TransactionRecord | null = null;
   #blocks: Block[] | null = null;
@@ -89,27 +90,27 @@ export class ConnectionCore implements SessionUser {
     session.user = this;
   }
 
-  /** What the statements of a pipeline have in common. */
+  /** The state of pipeline mode. */
   get pipeline(): PipelineState {
     return (this.#pipeline ??= new PipelineState(this));
   }
 
-  /** Whether it is in pipeline mode. */
+  /** Whether the connection is in pipeline mode. */
   get inPipeline(): boolean {
     return this.#pipeline?.active === true;
   }
 
-  /** What the open transaction has done, and what has been committed. */
+  /** The history of the connection's transactions. */
   get record(): TransactionRecord {
     return (this.#record ??= new TransactionRecord());
   }
 
-  /** The transaction blocks that are open, from the outermost to the innermost. */
+  /** The open transaction blocks, from the outermost to the innermost. */
   get blocks(): Block[] {
     return (this.#blocks ??= []);
   }
 
-  /** The handlers that are called with each notice of the server. */
+  /** The handlers of the server's notices. */
   get noticeHandlers(): Handlers<errors.Diagnostic> {
     return (this.#noticeHandlers ??= new Handlers('notice', this.#parts.noticeHandlers));
   }
@@ -120,7 +121,7 @@ export class ConnectionCore implements SessionUser {
 
   /** @internal */
   onNotice(fields: ResponseFields): void {
-    // Notices that come after the return belong to the pool, not to the borrower.
+    // After the return, notices belong to the pool, not to the borrower.
     const handlers = this.#returned ? this.#parts.noticeHandlers : this.noticeHandlers;
     tellNotice(this.session, handlers, fields);
   }
@@ -152,8 +153,8 @@ export class ConnectionCore implements SessionUser {
   }
 
   /**
-   * Whether an error of the server says that another connection would do better, although this one is alive: class 08, a
-   * shutdown (57P01 to 57P03), or read-only where `target_session_attrs` wants read-write, after a failover say.
+   * Whether the server's errors indicate that another connection would work although this one is alive: class 08, a shutdown
+   * (57P01 to 57P03), or a read-only server where `target_session_attrs` requires read-write, for example after a failover.
    */
   get mustReplace(): boolean {
     return this.#mustReplace;
@@ -163,20 +164,20 @@ export class ConnectionCore implements SessionUser {
     return this.#returned;
   }
 
-  /** Whether it is neither returned, nor closed, nor lost. */
+  /** Whether the connection is neither returned, nor closed, nor lost. */
   get usable(): boolean {
     return !this.#returned && !this.session.closed;
   }
 
   /**
-   * Whether it was alive until its user closed it or gave it back, so that uncommitted work was left uncommitted on purpose. A
-   * connection that was lost, or closed by its pool, was not ended by its user, even if the user closes it afterwards.
+   * Whether the user closed or returned the connection while it was alive, which leaves uncommitted work uncommitted on purpose.
+   * A connection that was lost or closed by its pool was not ended by its user, even if the user closes it afterwards.
    */
   get endedByUser(): boolean {
     return this.#endedByUser;
   }
 
-  /** Whether the open transaction has changed data, and has not failed. */
+  /** Whether the open transaction has changed data and has not failed. */
   get hasUncommittedWrites(): boolean {
     const { transactionStatus: status } = this.session;
     const isOpen = status === TransactionStatus.INTRANS || status === TransactionStatus.ACTIVE;
@@ -188,7 +189,7 @@ export class ConnectionCore implements SessionUser {
     return this.#leftWrites;
   }
 
-  /** From here on every use raises `InterfaceError`. */
+  /** Makes every later use raise `InterfaceError`. */
   cutOff(): void {
     this.#endedByUser ||= !this.session.closed;
     this.#returned = true;
@@ -197,7 +198,7 @@ export class ConnectionCore implements SessionUser {
   }
 
   /**
-   * Calls `listener` once when the connection can't be used any more: it is returned, closed or lost. Returns a function that removes
+   * Calls `listener` once when the connection becomes unusable: it is returned, closed or lost. Returns a function that removes
    * the listener.
    */
   onEnd(listener: () => void): () => void {
@@ -209,13 +210,13 @@ export class ConnectionCore implements SessionUser {
     };
   }
 
-  /** Closes the session. Resolves with whether there were uncommitted writes; only the first call reports them. */
+  /** Closes the session. Resolves with true if there were uncommitted writes; only the first call reports them. */
   async close(): Promise<boolean> {
     this.#endedByUser ||= !this.session.closed;
     const wrote = this.hasUncommittedWrites;
     const closed = this.session.close();
     await closed;
-    // What was in flight may have been the COMMIT.
+    // The statement in flight may have been the COMMIT.
     const left = wrote && this.record.wrote;
     this.#leftWrites ||= left;
     return left;
@@ -230,31 +231,41 @@ export class ConnectionCore implements SessionUser {
     }
   }
 
-  /** Raises the error of a use after the connection was returned, closed or lost. */
+  /** Raises an error if the connection was returned, closed or lost. */
   checkUsable(): void {
     this.checkNotReturned();
     if (this.session.closed) throw this.session.unusable();
   }
 
   /**
-   * Raises `InterfaceError` if the connection has been returned to its pool, and `ProgrammingError` for a use by the source of an
-   * executemany() that would wait for it.
+   * Raises `InterfaceError` if the connection was returned to its pool, and `ProgrammingError` within the source of an
+   * executemany() that would wait for this use.
    */
   check(): void {
     this.checkNotReturned();
     if (this.feedings > 0) Feeding.checkNone(this);
   }
 
-  /** Changes a setting of the transactions to come. */
+  /** Raises `ProgrammingError` for a call of `what`, such as `commit`, inside a transaction block, and what `check()` raises. */
+  checkNoBlock(what: string): void {
+    this.check();
+    if (this.#blocks !== null && this.#blocks.length > 0) {
+      throw new errors.ProgrammingError(
+        `${what}() is not possible inside a transaction block, which ends by itself: use the block's own ${what}()`,
+      );
+    }
+  }
+
+  /** Changes a setting of future transactions. */
   set<K extends SettingName>(name: K, value: TransactionSettings[K]): void {
     this.settings = withSetting(this.settings, name, value);
   }
 
-  /** The statement as the session takes it: in a transaction unless in autocommit. */
+  /** Makes the request for the session; in a transaction, unless in autocommit. */
   request(statement: CoreStatement): StatementRequest {
     const { settings } = this;
     const block = this.#blocks?.at(-1);
-    // Messages must not show a text that has values in it.
+    // Messages must not show a text that contains values.
     if (block !== undefined) block.lastStatement = statement.shown === undefined ? statement.text : null;
     const begin = settings.autocommit && statement.inTransaction !== true ? null : settings.begin;
     return {
@@ -262,6 +273,7 @@ export class ConnectionCore implements SessionUser {
       executions: statement.executions,
       begin,
       rows: statement.rows,
+      parameterNames: statement.parameterNames,
       shown: statement.shown,
       prepare: statement.prepare,
       policy: this.policy,
@@ -269,25 +281,25 @@ export class ConnectionCore implements SessionUser {
     };
   }
 
-  /** Executes what `request()` made. */
+  /** Executes a request made by `request()`. */
   run(request: StatementRequest, lock?: ExclusiveLock): Promise<readonly StatementResult[]> {
     this.check();
     return this.session.submit(request, lock);
   }
 
-  /** Executes what `request()` made, and fetches its rows as they are wanted. */
+  /** Executes a request made by `request()` and fetches its rows on demand. */
   stream(request: StatementRequest, size: number | null): RowStream {
     this.check();
     return this.session.stream(request, size);
   }
 
-  /** Begins the COPY that `request()` made. */
+  /** Begins the COPY of a request made by `request()`. */
   async copy(request: StatementRequest): Promise<CopyChannel> {
     this.check();
     return this.session.copy(request);
   }
 
-  /** A COPY has ended, with this tag if it has been completed. */
+  /** A COPY has ended; `tag` is null if it was not completed. */
   copied(direction: 'in' | 'out', tag: string | null): void {
     if (direction === 'in' && tag !== null) this.record.onCopiedIn(tag, this.session.transactionStatus);
   }
@@ -296,15 +308,15 @@ export class ConnectionCore implements SessionUser {
   async openTransaction(
     options: { lock?: ExclusiveLock; signal?: AbortSignal | undefined } = {},
   ): Promise<void> {
-    // In a pipeline it comes with the next statement.
+    // In a pipeline, the BEGIN is sent with the next statement.
     if (this.settings.autocommit || (this.inPipeline && options.lock === undefined)) return;
     await this.command(this.settings.begin, { ...options, onlyIf: 'idle' });
   }
 
   /**
-   * Executes a command of the library's own, exactly as it is. Such a command changes what a transaction is, so that an abort of
-   * `signal` rejects with its reason only if the command was not done, and it resolves if it was. If the connection is lost before
-   * the server has said which, that is the error.
+   * Executes a command of the library. It may change the state of a transaction, so an abort of `signal` rejects with its reason
+   * only if the command did not take effect, and resolves if it did. If the connection is lost before the server has answered,
+   * the call rejects with that error.
    */
   command(text: string, options: CommandOptions = {}): Promise<readonly StatementResult[]> {
     try {
@@ -336,30 +348,33 @@ export class ConnectionCore implements SessionUser {
     return this.run(request, lock);
   }
 
-  /** Calls `act` with the transaction status, after all statements so far. */
+  /** Calls `act` with the transaction status after all earlier statements. */
   inTurn<T>(act: (status: TransactionStatus) => T, signal?: AbortSignal): Promise<T> {
     this.check();
     return this.session.inTurn(act, signal);
   }
 }
 
-/** SQLSTATEs of a connection, rather than of a statement. */
+/** SQLSTATEs that concern the connection rather than a statement. */
 const CONNECTION_IN_DOUBT = /^(?:08...|57P0[123])$/;
 const READ_ONLY = '25006';
 
-/** For commands, which go as one message with what comes with them. */
+/**
+ * The parameters of commands. An empty list makes the session use the extended protocol, so that the command shares a message
+ * with its BEGIN.
+ */
 const NO_PARAMS: readonly SentParam[] = [];
 
-/** What stands behind a connection: internal, for cursors, transactions and the pool. */
+/** The key of a connection's core, for cursors, transactions and the pool. */
 export const CORE: unique symbol = Symbol('usingpg.core');
 
-/** A connection as its own parts see it. */
+/** A connection as the library's own modules use it. */
 export interface HasCore {
   readonly [CORE]: ConnectionCore;
   readonly adapters: AdaptersMap;
 }
 
-/** Whether the session behind a connection can be used. */
+/** Whether the connection's session is usable. */
 export function isAlive(connection: HasCore): boolean {
   return !connection[CORE].session.closed;
 }

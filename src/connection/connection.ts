@@ -2,12 +2,15 @@ import { adapters as globalAdapters } from '../types/adapters.js';
 import type { AdaptersMap } from '../types/adapters-map.js';
 import { resolveConninfo, type ConninfoParams, type ResolvedConninfo } from '../conninfo/index.js';
 import { AsyncCursor } from '../cursor/cursor.js';
-import type {
-  CursorOptions,
-  ExecuteOptions,
-  PerhapsWithRowFactory,
-  WithoutRowFactory,
-  WithRowFactory,
+import {
+  CONNECTION_EXECUTE,
+  type CursorFactory,
+  type CursorOptions,
+  type ExecuteOptions,
+  type PerhapsWithRowFactory,
+  type ServerCursorFactory,
+  type WithoutRowFactory,
+  type WithRowFactory,
 } from '../cursor/options.js';
 import {
   AsyncServerCursor,
@@ -24,13 +27,13 @@ import type { Session } from '../session/session.js';
 import type { TransactionStatus } from '../session/status.js';
 import { BatchRun } from './batch-run.js';
 import { cancelWithin } from './cancel-safe.js';
-import { checkConnectOptions } from './connect-options.js';
 import { chosenParams, openSession } from './connect.js';
 import { CORE, ConnectionCore, type CoreParts } from './connection-core.js';
 import { Handlers, type NoticeHandler } from './handlers.js';
-import { checkIdle, ConnectionInfo } from './info.js';
+import { checkIdle, ConnectionInfo, describeConnection } from './info.js';
 import { AsyncPipeline, runInPipeline, type PipelineOptions } from './pipeline.js';
 import type { NotifiesOptions, Notify, NotifyHandler } from './notifies.js';
+import * as known from './options.js';
 import { AsyncTransaction, runInTransaction, type TransactionOptions } from './transaction.js';
 import {
   checkSetting,
@@ -42,71 +45,60 @@ import {
 import { TwoPhase, Xid } from './two-phase.js';
 import { commit, reportUncommitted, runUnit } from './unit-of-work.js';
 
-/** Makes the cursors of a connection; a subclass of `AsyncCursor`. */
-export type CursorFactory = new <T>(
-  connection: AsyncConnection<unknown>,
-  options?: CursorOptions<T>,
-) => AsyncCursor<T>;
-
-/** Makes the server-side cursors of a connection; a subclass of `AsyncServerCursor`. */
-export type ServerCursorFactory = new <T>(
-  connection: AsyncConnection<unknown>,
-  name: string,
-  options?: ServerCursorOptions<T>,
-) => AsyncServerCursor<T>;
-
 /** Options of `AsyncConnection.connect()`. */
 export interface ConnectOptions<R = TupleRow> {
-  /** Run each statement in a transaction of its own. @default false: the first statement begins a transaction */
+  /** Whether each statement is a transaction of its own. @default false: the first statement begins a transaction */
   autocommit?: boolean | undefined;
-  /** Makes the rows of the connection's cursors. @default tupleRow */
+  /** The row factory of the connection's cursors. @default tupleRow */
   rowFactory?: RowFactory<R> | undefined;
   /** The class of the connection's cursors. @default AsyncCursor */
   cursorFactory?: CursorFactory | undefined;
-  /** After how many executions a statement is prepared on the server; null: never. @default 5 */
+  /** The number of executions after which a statement is prepared on the server; null: never. @default 5 */
   prepareThreshold?: number | null | undefined;
-  /** Where the connection's adapters come from. @default the global `adapters` */
+  /** The source of the connection's adapters. @default the global `adapters` */
   context?: { readonly adapters: AdaptersMap } | undefined;
-  /** Gives up connecting when it is aborted. */
+  /** Ends the attempt to connect when it is aborted. */
   signal?: AbortSignal | undefined;
   /** @internal The name of the pool that connects. */
   [POOL_NAME]?: string | undefined;
 }
 
-/** Options of the calls of a connection that wait, and have no other option. */
+/** Options of methods that wait and have no other options. */
 export interface WaitOptions {
   /**
-   * Ends the wait when it is aborted; the call rejects with its reason. A statement that waits is never sent, a running one is
-   * cancelled. The connection stays usable.
+   * Ends the wait when it is aborted; the call then rejects with the signal's reason. A waiting statement is never sent, a
+   * running one is cancelled. The connection stays usable.
    */
   signal?: AbortSignal | undefined;
 }
 
-/** Tells a connection the name of the pool that makes it. @internal */
+/** The key under which a pool passes its name to a connection. @internal */
 export const POOL_NAME: unique symbol = Symbol('usingpg.poolName');
 
-/** What a lent connection takes over from the connection it was made of. @internal */
+/** The parts of a connection that a pool's fresh connection object takes over. @internal */
 export interface ConnectionParts<R> extends CoreParts {
   readonly adapters: AdaptersMap;
   readonly rowFactory: RowFactory<R>;
   readonly cursorFactory: CursorFactory;
   readonly serverCursorFactory: ServerCursorFactory;
-  /** What leaving the scope does; null: close. A method's type, so that a connection of any rows is one of unknown rows. */
+  /**
+   * Called at the end of the scope; null: close. The indexed method type makes a connection with any rows assignable to one with
+   * unknown rows.
+   */
   readonly giveBack: { of(connection: AsyncConnection<R>): Promise<void> }['of'] | null;
-  /** Whether `close()` gives back as well. */
+  /** Whether `close()` calls `giveBack`, too. */
   readonly closeReturns: boolean;
 }
 
-/** Gives the pool the parts of a connection for another that uses its session. @internal */
+/** The method by which a pool gets the parts for a fresh connection object over the same session. @internal */
 export const LENT_PARTS: unique symbol = Symbol('usingpg.lentParts');
 
 const DEFAULT_PREPARE_THRESHOLD = 5;
 const DEFAULT_PREPARED_MAX = 100;
-const NO_OPTIONS = { rowFactory: undefined };
 
 /**
- * A connection to a database (Psycopg: `AsyncConnection`). Unless in autocommit, its first statement opens a transaction that
- * lasts until `commit()` or `rollback()`. Leaving its scope never commits.
+ * A connection to a database (Psycopg: `AsyncConnection`). Unless in autocommit, the first statement opens a transaction, which
+ * lasts until `commit()` or `rollback()`. Leaving the scope never commits.
  *
  * @example
  * await using conn = await AsyncConnection.connect('postgresql://localhost/app');
@@ -114,13 +106,13 @@ const NO_OPTIONS = { rowFactory: undefined };
  * await conn.commit();
  */
 export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
-  /** Makes the rows of cursors that are not given a factory of their own. */
+  /** The row factory of cursors without one of their own. */
   rowFactory: RowFactory<R>;
   /** The class of the cursors. */
   cursorFactory: CursorFactory;
-  /** The class of the cursors that have a name. */
+  /** The class of named cursors. */
   serverCursorFactory: ServerCursorFactory;
-  /** How values are sent and loaded on this connection; a copy of the global `adapters` made when it connected. */
+  /** The connection's loaders and dumpers: a copy of the global `adapters`, made when it connected. */
   readonly adapters: AdaptersMap;
   /** @internal */
   readonly [CORE]: ConnectionCore;
@@ -129,14 +121,18 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   #twoPhase: TwoPhase | null = null;
 
   /**
-   * Connects to a database (Psycopg: `AsyncConnection.connect`). Raises `ProgrammingError` for a wrong connection string or option,
-   * `NotSupportedError` for a parameter that can't be honoured, else `OperationalError`.
+   * Connects to a database (Psycopg: `AsyncConnection.connect`). Raises `ProgrammingError` for an invalid connection string or
+   * option, `NotSupportedError` for an unsupported parameter, else `OperationalError`; rejects with the reason of `signal` if it
+   * is aborted.
+   *
+   * @example
+   * await using conn = await AsyncConnection.connect('postgresql://localhost/app', { autocommit: true });
    */
   static async connect<R = TupleRow>(
     conninfo?: string | ConninfoParams,
     options: ConnectOptions<R> = {},
   ): Promise<AsyncConnection<R>> {
-    checkConnectOptions(options);
+    known.CONNECT.check(options);
     options.signal?.throwIfAborted();
     const { resolved, session } = await opened(conninfo, options);
     return new this<R>({
@@ -160,8 +156,8 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   }
 
   /**
-   * Connects, and runs `fn` with the connection: what `fn` did is committed when it returns, rolled back when it throws; the connection
-   * is closed in any case (Psycopg: `async with await AsyncConnection.connect()`). Raises what `connect()` and `commit()` raise.
+   * Connects and runs `fn` with the connection (Psycopg: `async with await AsyncConnection.connect()`). Commits if `fn` returns,
+   * rolls back if it throws, and closes the connection in any case. Raises the errors of `connect()` and `commit()`.
    *
    * @example
    * const id = await AsyncConnection.withConnection('postgresql://localhost/app', async (conn) => {
@@ -174,10 +170,11 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     fn: (connection: AsyncConnection<R>) => Promise<T> | T,
     options: ConnectOptions<R> = {},
   ): Promise<T> {
+    known.WITH_CONNECTION.checkCall(fn, options);
     const connection = await this.connect<R>(conninfo, options);
     const result = await runUnit(connection[CORE], () => fn(connection), {
       commit: () => connection.commit(),
-      // What is rolled back was meant to be.
+      // The rollback is intended, so it needs no warning.
       undo: async () => {
         await connection[CORE].close();
       },
@@ -215,7 +212,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     };
   }
 
-  /** What is known of the connection and its server. */
+  /** Information about the connection and its server (Psycopg: `info`). */
   get info(): ConnectionInfo {
     return (this.#info ??= new ConnectionInfo(this[CORE], this.#parts.params));
   }
@@ -227,9 +224,15 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   // --- cursors
 
   /**
-   * A new cursor (Psycopg: `AsyncConnection.cursor`). With a `name` it is a server-side one, whose result stays on the server and
-   * is fetched piece by piece. A type of rows is given with the row factory that makes such rows: without one they are the
-   * connection's, of which a type argument can only say more.
+   * Makes a cursor (Psycopg: `AsyncConnection.cursor`). With a `name`, it is a server-side cursor, whose result stays on the
+   * server and is fetched in pieces. A row type needs the row factory that makes such rows; without one, rows come from the
+   * connection's row factory. Raises `InterfaceError` if the connection was returned to its pool, `OperationalError` if it is
+   * closed.
+   *
+   * @example
+   * const cur = conn.cursor({ rowFactory: dictRow });
+   * await cur.execute('SELECT id, name FROM city');
+   * const cities = await cur.fetchall();
    */
   cursor<T extends R = R>(options: NamedCursorOptions<T> & WithoutRowFactory): AsyncServerCursor<T>;
   cursor<T>(options: NamedCursorOptions<T> & WithRowFactory<T>): AsyncServerCursor<T>;
@@ -237,17 +240,21 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   cursor<T extends R = R>(options?: CursorOptions<T> & WithoutRowFactory): AsyncCursor<T>;
   cursor<T>(options: CursorOptions<T> & WithRowFactory<T>): AsyncCursor<T>;
   cursor<T>(options: CursorOptions<T> & PerhapsWithRowFactory<T>): AsyncCursor<T | R>;
-  cursor<T>(options: ServerCursorOptions<T> & { name?: string } = {}): AsyncCursor<T> {
+  cursor<T>(options?: ServerCursorOptions<T> & { name?: string }): AsyncCursor<T> {
+    if (options !== undefined) known.CURSOR.check(options);
     const core = this[CORE];
     core.checkUsable();
     const self = this as unknown as AsyncConnection<unknown>;
-    const { name } = options;
-    return name === undefined
-      ? new this.cursorFactory<T>(self, options)
-      : new this.serverCursorFactory<T>(self, name, options);
+    if (options === undefined) return new this.cursorFactory<T>(self);
+    const { name, ...others } = options;
+    if (name !== undefined) return new this.serverCursorFactory<T>(self, name, others);
+    return new this.cursorFactory<T>(self, known.withoutName(others));
   }
 
-  /** Executes a query with a cursor of its own, which it returns. A type of rows is given as to `cursor()`. */
+  /**
+   * Executes a query on a new cursor and returns the cursor (Psycopg: `AsyncConnection.execute`). A row type needs a row factory,
+   * as for `cursor()`. Raises the errors of `cur.execute()`.
+   */
   execute<T extends R = R>(
     query: Query,
     params?: Params | null,
@@ -266,12 +273,15 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   execute<T>(
     query: Query,
     params?: Params | null,
-    options: ExecuteOptions & CursorOptions<T> = NO_OPTIONS,
+    options?: ExecuteOptions & CursorOptions<T>,
   ): Promise<AsyncCursor<T | R>> {
     try {
-      const { rowFactory } = options;
-      const cursor = this.cursor<T>(rowFactory === undefined ? NO_OPTIONS : { rowFactory });
-      return cursor.execute(query, params, options);
+      if (options === undefined) return this.cursor().execute(query, params);
+      CONNECTION_EXECUTE.check(options);
+      if (!('rowFactory' in options)) return this.cursor().execute(query, params, options);
+      const { rowFactory, ...others } = options;
+      const cursor = rowFactory === undefined ? this.cursor() : this.cursor<T>({ rowFactory });
+      return (cursor as AsyncCursor<T | R>).execute(query, params, others);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -280,29 +290,34 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   // --- transactions
 
   /**
-   * Commits the open transaction, if there is one. Resolves only if the server has said so: raises `InFailedSqlTransaction` if it
-   * has rolled back instead, since a statement of the transaction had failed (the error's `cause`), the connection's error if it
-   * was lost before, and `TransactionOutcomeUnknown` if it was lost between the COMMIT and its answer. Whatever it raises, nothing is
-   * left of the transaction, unless it was refused before the COMMIT was sent: with `ProgrammingError` within a transaction block, and
-   * while an `executemany()` has stored a part of what its source is to give.
+   * Commits the open transaction, if any (Psycopg: `commit`). Resolves only if the server has confirmed it. Raises
+   * `InFailedSqlTransaction` if the server rolled back instead because a statement of the transaction had failed (the error's
+   * `cause`), the connection's error if it was lost before, and `TransactionOutcomeUnknown` if it was lost between the COMMIT and
+   * its answer. After any of these errors the transaction has ended. `ProgrammingError` refuses the call before the COMMIT is
+   * sent: within a transaction block, and while an `executemany()` has stored only a part of its rows.
    *
-   * What an aborted `signal` does is exact: before the COMMIT is sent, the transaction stays open; while it runs, it is cancelled,
-   * and the call rejects with the reason if the server has rolled back, resolves if it had committed already, and raises
-   * `TransactionOutcomeUnknown` if the server does not say, within a few seconds.
+   * An abort of `signal` has an exact outcome. Before the COMMIT is sent, the transaction stays open. While it runs, it is
+   * cancelled: the call rejects with the signal's reason if the server rolled back, resolves if it had already committed, and
+   * raises `TransactionOutcomeUnknown` if the server does not answer within a few seconds.
    */
-  async commit(options: WaitOptions = {}): Promise<void> {
-    this.#checkNoBlock('commit');
+  async commit(options?: WaitOptions): Promise<void> {
+    if (options !== undefined) known.WAITING.commit.check(options);
+    this[CORE].checkNoBlock('commit');
     this.#twoPhase?.checkNone('commit');
     try {
-      await commit(this[CORE], { signal: options.signal });
+      await commit(this[CORE], { signal: options?.signal });
     } catch (error) {
       throw callersStack(error);
     }
   }
 
-  /** Rolls back the open transaction, if there is one. A ROLLBACK that runs is not undone by an abort: then it resolves. */
+  /**
+   * Rolls back the open transaction, if any (Psycopg: `rollback`). An abort cannot undo a ROLLBACK that is running; the call then
+   * resolves. Raises `ProgrammingError` within a transaction block.
+   */
   async rollback(options: WaitOptions = {}): Promise<void> {
-    this.#checkNoBlock('rollback');
+    known.WAITING.rollback.check(options);
+    this[CORE].checkNoBlock('rollback');
     this.#twoPhase?.checkNone('rollback');
     const core = this[CORE];
     try {
@@ -318,25 +333,38 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * Opens a transaction block, or a savepoint if a transaction is open (Psycopg: `transaction()`). Leaving the scope without
    * `tx.commit()` rolls it back.
    *
-   * Blocks nest, they do not interleave: `ConcurrentTransaction` is raised while another task's `withTransaction()` is under way on
-   * this connection, and while any block of it is being opened or ended. A block of this form belongs to the holder of the
-   * connection: blocks that are begun meanwhile are nested in it, whichever task begins them. Where several tasks share a connection, use
+   * Blocks nest, they do not interleave. Raises `ConcurrentTransaction` while another task's `withTransaction()` is running on
+   * this connection, and while any of its blocks is being opened or ended. A block of this form belongs to the holder of the
+   * connection: blocks that any task begins meanwhile are nested in it. Tasks that share a connection should use
    * `withTransaction()`.
+   *
+   * @example
+   * await using tx = await conn.transaction();
+   * await conn.execute('UPDATE account SET balance = balance - 1 WHERE id = %s', [id]);
+   * await tx.commit();
    */
   async transaction(options?: TransactionOptions): Promise<AsyncTransaction> {
+    known.TRANSACTION.check(options);
     return new AsyncTransaction(this, options).open(undefined, options?.signal);
   }
 
   /**
-   * Runs `fn` in a transaction block: committed when it returns, rolled back when it throws. What was closed or given back, or was
-   * committed or rolled back by `fn` itself, has nothing to commit. Resolves with what `fn` returned; with undefined after a
-   * `Rollback`, which the compiler can't see: an `fn` that may throw one is best typed to return `T | undefined`.
+   * Runs `fn` in a transaction block (Psycopg: `async with conn.transaction()`). Commits if `fn` returns, rolls back if it
+   * throws. If `fn` itself closed or returned the connection, or committed or rolled back the block, there is nothing to commit.
+   * Resolves with the result of `fn`, or with undefined after a `Rollback`; the compiler cannot see a `Rollback`, so type an `fn`
+   * that may throw one to return `T | undefined`.
    *
-   * Blocks nest, they do not interleave. Called from within `fn`, directly or by whatever it has begun, it makes a savepoint. Called by
-   * another task while `fn` is under way, it raises `ConcurrentTransaction` at once, and the block of `fn` is unharmed. Where the
-   * asynchronous context (`AsyncLocalStorage`) of `fn` is lost, `tx.withTransaction()` nests.
+   * Blocks nest, they do not interleave. A call from within `fn`, or from code that `fn` has started, makes a savepoint. A call
+   * by another task while `fn` is running raises `ConcurrentTransaction` at once and does not affect the block of `fn`. If `fn`
+   * loses its asynchronous context (`AsyncLocalStorage`), use `tx.withTransaction()` to nest.
    *
-   * Raises what `commit()` raises: it resolves only if the server has said COMMIT.
+   * Raises the errors of `commit()`: it resolves only if the server has confirmed the COMMIT.
+   *
+   * @example
+   * await conn.withTransaction(async () => {
+   *   await conn.execute('UPDATE account SET balance = balance - 1 WHERE id = %s', [from]);
+   *   await conn.execute('UPDATE account SET balance = balance + 1 WHERE id = %s', [to]);
+   * });
    */
   withTransaction(
     fn: (transaction: AsyncTransaction) => Promise<never>,
@@ -350,64 +378,72 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     fn: (transaction: AsyncTransaction) => Promise<T> | T,
     options?: TransactionOptions,
   ): Promise<T> {
+    known.WITH_TRANSACTION.checkCall(fn, options);
     const signal = options?.signal;
     return runInTransaction(new AsyncTransaction(this, options), fn, { opening: signal, commit: signal });
   }
 
   /**
-   * Begins a pipeline (Psycopg: `pipeline()`): until its scope is left, statements are sent without waiting for the answers of
-   * those before them, all in as few round trips as possible.
+   * Begins a pipeline (Psycopg: `pipeline()`): until the end of its scope, statements are sent without waiting for earlier
+   * answers, in as few round trips as possible.
    */
   pipeline(): AsyncPipeline {
     return new AsyncPipeline(this);
   }
 
-  /** Runs `fn` in a pipeline. Rejects with the first error of it that `fn` has not been told of. */
-  withPipeline<T>(fn: (pipeline: AsyncPipeline) => Promise<T>, options: PipelineOptions = {}): Promise<T> {
+  /**
+   * Runs `fn` in a pipeline (Psycopg: `async with conn.pipeline()`). Rejects with the pipeline's first error that was not
+   * reported to `fn`.
+   */
+  async withPipeline<T>(
+    fn: (pipeline: AsyncPipeline) => Promise<T>,
+    options: PipelineOptions = {},
+  ): Promise<T> {
+    known.WITH_PIPELINE.checkCall(fn, options);
     return runInPipeline(this, fn, options);
   }
 
-  /** Whether each statement is a transaction of its own. */
+  /** Whether each statement is a transaction of its own (Psycopg: `autocommit`). */
   get autocommit(): boolean {
     return this[CORE].settings.autocommit;
   }
 
-  /** The isolation level of the transactions to come; null: the server's default. */
+  /** The isolation level of future transactions; null: the server's default (Psycopg: `isolation_level`). */
   get isolationLevel(): IsolationLevel | null {
     return this[CORE].settings.isolationLevel;
   }
 
-  /** Whether the transactions to come are read only; null: the server's default. */
+  /** Whether future transactions are read-only; null: the server's default (Psycopg: `read_only`). */
   get readOnly(): boolean | null {
     return this[CORE].settings.readOnly;
   }
 
-  /** Whether the transactions to come are deferrable; null: the server's default. */
+  /** Whether future transactions are deferrable; null: the server's default (Psycopg: `deferrable`). */
   get deferrable(): boolean | null {
     return this[CORE].settings.deferrable;
   }
 
-  /** Changes `autocommit`. Raises `ProgrammingError` if a transaction is open. */
+  /** Sets `autocommit` (Psycopg: `set_autocommit`). Raises `ProgrammingError` if a transaction is open. */
   async setAutocommit(value: boolean, options: WaitOptions = {}): Promise<void> {
     await this.#set('autocommit', value, options);
   }
 
-  /** Changes the isolation level. Raises `ProgrammingError` if a transaction is open. */
+  /** Sets `isolationLevel` (Psycopg: `set_isolation_level`). Raises `ProgrammingError` if a transaction is open. */
   async setIsolationLevel(value: IsolationLevel | null, options: WaitOptions = {}): Promise<void> {
     await this.#set('isolationLevel', value, options);
   }
 
-  /** Changes `readOnly`. Raises `ProgrammingError` if a transaction is open. */
+  /** Sets `readOnly` (Psycopg: `set_read_only`). Raises `ProgrammingError` if a transaction is open. */
   async setReadOnly(value: boolean | null, options: WaitOptions = {}): Promise<void> {
     await this.#set('readOnly', value, options);
   }
 
-  /** Changes `deferrable`. Raises `ProgrammingError` if a transaction is open. */
+  /** Sets `deferrable` (Psycopg: `set_deferrable`). Raises `ProgrammingError` if a transaction is open. */
   async setDeferrable(value: boolean | null, options: WaitOptions = {}): Promise<void> {
     await this.#set('deferrable', value, options);
   }
 
-  /** After how many executions a statement is prepared on the server; null: never. */
+  /** The number of executions after which a statement is prepared on the server; null: never (Psycopg: `prepare_threshold`). */
   get prepareThreshold(): number | null {
     return this[CORE].policy.threshold;
   }
@@ -415,7 +451,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     this[CORE].policy.threshold = value;
   }
 
-  /** How many prepared statements are kept on the server; 0: none; null: no limit. */
+  /** The maximum number of prepared statements on the server; 0: none; null: no limit (Psycopg: `prepared_max`). */
   get preparedMax(): number | null {
     return this[CORE].policy.max;
   }
@@ -426,66 +462,73 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   // --- two-phase commit
 
   /**
-   * The identifier of a two-phase transaction, of the three parts of the XA standard (Psycopg: `xid`). Raises `ProgrammingError`
-   * unless `formatId` is a whole number from 0 to 2147483647, and `gtrid` and `bqual` have at most 64 characters.
+   * Makes the identifier of a two-phase transaction from the three parts of the XA standard (Psycopg: `xid`). Raises
+   * `ProgrammingError` unless `formatId` is a whole number from 0 to 2147483647, and `gtrid` and `bqual` have at most 64
+   * characters.
    */
   xid(formatId: number, gtrid: string, bqual: string): Xid {
     return new Xid(formatId, gtrid, bqual);
   }
 
   /**
-   * Begins a two-phase transaction (Psycopg: `tpc_begin`); what is no XA identifier may be given as a string. Raises
-   * `ProgrammingError` in autocommit, and if a transaction is open.
+   * Begins a two-phase transaction (Psycopg: `tpc_begin`). An identifier that does not follow the XA standard is passed as a
+   * string. Raises `ProgrammingError` in autocommit, and if a transaction is open.
    */
   async tpcBegin(xid: Xid | string, options: WaitOptions = {}): Promise<void> {
+    known.WAITING.tpcBegin.check(options);
     await this.#xa.begin(xid, options.signal);
   }
 
   /**
-   * The first phase (Psycopg: `tpc_prepare`): from here on the transaction outlives the connection, until it is committed or rolled back. Execute
-   * nothing before `tpcCommit()` or `tpcRollback()`: a statement begins a transaction of its own, in which they are not possible. Raises
-   * `ProgrammingError` outside of a two-phase transaction, `NotSupportedError` if the server has `max_prepared_transactions = 0`,
-   * the class of its SQLSTATE if it rolls back instead. An abort while it runs is as exact as that of `commit()`: it rejects with the
-   * reason if nothing was prepared.
+   * Prepares the two-phase transaction, the first phase (Psycopg: `tpc_prepare`). From then on the transaction outlives the
+   * connection, until it is committed or rolled back. Execute nothing before `tpcCommit()` or `tpcRollback()`: a statement begins
+   * a transaction of its own, in which they are not possible. Raises `ProgrammingError` outside of a two-phase transaction,
+   * `NotSupportedError` if the server has `max_prepared_transactions = 0`, and the server's error if it rolled back instead
+   * (`InFailedSqlTransaction` if a statement had failed). An abort has the same exact outcome as in `commit()`: the call rejects
+   * with the reason only if nothing was prepared.
    */
   async tpcPrepare(options: WaitOptions = {}): Promise<void> {
+    known.WAITING.tpcPrepare.check(options);
     await this.#xa.prepare(options.signal);
   }
 
   /**
-   * Commits the two-phase transaction of this connection, prepared or not; or with `xid` one that was prepared anywhere (Psycopg:
-   * `tpc_commit`). Raises `ProgrammingError` if there is none.
+   * Commits this connection's two-phase transaction, prepared or not (Psycopg: `tpc_commit`). With `xid`, commits a transaction
+   * prepared by any session. Raises `ProgrammingError` if there is none.
    */
   async tpcCommit(xid?: Xid | string, options: WaitOptions = {}): Promise<void> {
+    known.WAITING.tpcCommit.check(options);
     await this.#xa.finish('COMMIT', xid, options.signal);
   }
 
   /**
-   * Rolls back the two-phase transaction of this connection, prepared or not; or with `xid` one that was prepared anywhere
-   * (Psycopg: `tpc_rollback`). Raises `ProgrammingError` if there is none.
+   * Rolls back this connection's two-phase transaction, prepared or not (Psycopg: `tpc_rollback`). With `xid`, rolls back a
+   * transaction prepared by any session. Raises `ProgrammingError` if there is none.
    */
   async tpcRollback(xid?: Xid | string, options: WaitOptions = {}): Promise<void> {
+    known.WAITING.tpcRollback.check(options);
     await this.#xa.finish('ROLLBACK', xid, options.signal);
   }
 
-  /** The transactions that are prepared and wait for their end, in any database of the server (Psycopg: `tpc_recover`). */
+  /** Returns the prepared transactions of all databases of the server (Psycopg: `tpc_recover`). */
   async tpcRecover(options: WaitOptions = {}): Promise<Xid[]> {
+    known.WAITING.tpcRecover.check(options);
     return this.#xa.recover(this.adapters, options.signal);
   }
 
   // --- notifications
 
   /**
-   * Gives the notifications of the channels that were asked for with `LISTEN`, as they arrive (Psycopg: `notifies`). Other statements
-   * may run meanwhile; in a transaction the server holds notifications back.
+   * Yields the notifications of the channels of `LISTEN` statements as they arrive (Psycopg: `notifies`). Other statements may
+   * run meanwhile; within a transaction the server withholds notifications.
    *
-   * What arrives while no loop fetches it is kept for the next one, up to 100,000 notifications: from the first call of `notifies()`
-   * on, and before that as long as no handler is registered. When more have arrived, the loop raises `OperationalError` behind the
-   * last one that was kept, once, and says how many were dropped; the next loop goes on from there.
+   * Notifications that arrive without a loop are kept for the next one, up to 100,000: from the first call of `notifies()` on,
+   * and before it as long as no handler is registered. If more arrive, the loop raises `OperationalError` once, after the last
+   * notification that was kept, and reports how many were dropped; the next loop continues from there.
    *
-   * Ends after `timeout` seconds or `stopAfter` notifications; leaving the loop loses nothing. Raises `ProgrammingError` for a second
-   * loop at the same time, the `OperationalError` of a connection that is lost or closed. To take a single notification by `next()`,
-   * say `stopAfter: 1`: another loop without it would have to be ended by `return()` before the next begins.
+   * Ends after `timeout` seconds or `stopAfter` notifications; leaving the loop loses nothing. Raises `ProgrammingError` for a
+   * second loop at the same time, and `OperationalError` if the connection is lost or closed. To take a single notification by
+   * `next()`, pass `stopAfter: 1`; without it, the generator must be ended by `return()` before the next loop begins.
    *
    * @example
    * await conn.setAutocommit(true);
@@ -493,20 +536,21 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * for await (const { payload } of conn.notifies()) console.log(payload);
    */
   notifies(options: NotifiesOptions = {}): AsyncGenerator<Notify, void, void> {
+    known.NOTIFIES.check(options);
     const loop = this[CORE].notifications.loop(options);
     loopsOf.set(loop, this as unknown as AsyncConnection<never>);
     return loop;
   }
 
   /**
-   * Calls `handler` with each notification, in the asynchronous context in which it was added (Psycopg: `add_notify_handler`). One
-   * that throws raises a process warning.
+   * Registers `handler`, which is called with each notification in the asynchronous context of this call (Psycopg:
+   * `add_notify_handler`). A handler that throws causes a process warning.
    */
   addNotifyHandler(handler: NotifyHandler): void {
     this[CORE].notifications.handlers.add(handler);
   }
 
-  /** Undoes `addNotifyHandler`. Raises `ProgrammingError` for a handler that was not added. */
+  /** Removes a handler (Psycopg: `remove_notify_handler`). Raises `ProgrammingError` for one that was not registered. */
   removeNotifyHandler(handler: NotifyHandler): void {
     if (!this[CORE].notifications.handlers.remove(handler))
       throw new errors.ProgrammingError('removeNotifyHandler() got a handler that was never added');
@@ -514,12 +558,15 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
 
   // --- notices
 
-  /** Calls `handler` with each notice of the server, as `addNotifyHandler()` does (Psycopg: `add_notice_handler`). */
+  /**
+   * Registers `handler`, which is called with each notice of the server, as in `addNotifyHandler()` (Psycopg:
+   * `add_notice_handler`).
+   */
   addNoticeHandler(handler: NoticeHandler): void {
     this[CORE].noticeHandlers.add(handler);
   }
 
-  /** Undoes `addNoticeHandler`. Raises `ProgrammingError` for a handler that was not added. */
+  /** Removes a handler (Psycopg: `remove_notice_handler`). Raises `ProgrammingError` for one that was not registered. */
   removeNoticeHandler(handler: NoticeHandler): void {
     if (!this[CORE].noticeHandlers.remove(handler))
       throw new errors.ProgrammingError('removeNoticeHandler() got a handler that was never added');
@@ -528,14 +575,15 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   // --- cancellation
 
   /**
-   * Asks the server to cancel the statement that runs, if any does, whose call then rejects with `QueryCanceled`; it may be over
-   * already (Psycopg: `cancel_safe`). No other statement is hit. Raises `CancellationTimeout` if the request is not answered within
-   * `timeout` seconds (30), and `ProgrammingError` in a prepared two-phase transaction. On a closed connection it does nothing.
-   * An abort of its own `signal` ends the wait only: the request has been made.
+   * Asks the server to cancel the running statement, if any, whose call then rejects with `QueryCanceled`; the statement may
+   * finish before (Psycopg: `cancel_safe`). No other statement is affected. Raises `CancellationTimeout` if the request is not
+   * answered within `timeout` seconds (30), and `ProgrammingError` in a prepared two-phase transaction. Does nothing on a closed
+   * connection. An abort of its `signal` ends the wait, but not the request.
    */
   async cancelSafe(
     options: { timeout?: number | undefined; signal?: AbortSignal | undefined } = {},
   ): Promise<void> {
+    known.CANCEL_SAFE.check(options);
     const core = this[CORE];
     core.check();
     if (core.session.closed) return;
@@ -547,74 +595,57 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     }
   }
 
-  // --- the end
+  // --- ending
 
-  /** Whether the connection can't be used any more. */
+  /** Whether the connection is unusable: closed, lost or returned (Psycopg: `closed`). */
   get closed(): boolean {
     return !this[CORE].usable;
   }
 
-  /** Whether the connection was lost rather than closed. */
+  /** Whether the connection was lost rather than closed (Psycopg: `broken`). */
   get broken(): boolean {
     return this[CORE].session.broken;
   }
 
   /**
-   * Closes the connection; what was not committed is rolled back, what still runs is cancelled. Resolves when the server has
-   * let go of it, at most a few seconds later. Closing twice does nothing. In a pool with `closeReturns` it goes back there.
+   * Closes the connection (Psycopg: `close`). Uncommitted work is rolled back, running statements are cancelled. Resolves when
+   * the server has closed its side, after a few seconds at most. A second call does nothing. In a pool with `closeReturns`,
+   * returns the connection to the pool.
    */
   async close(): Promise<void> {
     const core = this[CORE];
     if (core.returned) return;
     if (this.#parts.closeReturns) return this[Symbol.asyncDispose]();
     const leftWrites = await core.close();
-    // A pool tells of it when the connection comes back.
+    // A pool reports it when the connection is returned.
     if (leftWrites && core.session.pool === null) reportUncommitted(core);
   }
 
-  /** Leaving the scope: a connection of a pool returns there, another is closed. Neither commits. */
+  /** Returns a pool's connection to the pool, and closes any other, at the end of a scope. Neither commits. */
   [Symbol.asyncDispose](): Promise<void> {
     const { giveBack } = this.#parts;
-    // To give back what has been given back does nothing.
+    // Returning a connection twice does nothing.
     return giveBack === null ? this.close() : giveBack(this);
   }
 
-  /** As `util.inspect()` prints it: what it is connected to, and its state; never a password. */
+  /** The connection's target and state for `util.inspect()`; never a password. */
   [INSPECT](): string {
-    const { session, returned } = this[CORE];
-    const { host, port, dbname, user, pid } = session.location;
-    const state = returned
-      ? 'returned to its pool'
-      : session.broken
-        ? 'lost'
-        : session.closed
-          ? 'closed'
-          : session.transactionStatus;
-    const pool = session.pool === null ? '' : ` pool='${session.pool}'`;
-    return `<${this.constructor.name} [${state}] host=${host} port=${String(port)} dbname=${dbname} user=${user} pid=${String(pid)}${pool}>`;
-  }
-
-  #checkNoBlock(what: string): void {
-    this[CORE].check();
-    if (this[CORE].blocks.length > 0) {
-      throw new errors.ProgrammingError(
-        `${what}() is not possible inside a transaction block, which ends by itself: use the block's own ${what}()`,
-      );
-    }
+    return describeConnection(this.constructor.name, this[CORE]);
   }
 
   async #set<K extends SettingName>(
     name: K,
     value: TransactionSettings[K],
-    { signal }: WaitOptions,
+    options: WaitOptions,
   ): Promise<void> {
     checkSetting(name, value);
+    known.WAITING[name].check(options);
     const core = this[CORE];
     try {
       await core.inTurn((status: TransactionStatus) => {
         checkIdle(name, status, core);
         core.set(name, value);
-      }, signal);
+      }, options.signal);
     } catch (error) {
       throw callersStack(error);
     }
@@ -629,10 +660,10 @@ async function opened(
     const resolved = await resolveConninfo(conninfo);
     return { resolved, session: await openSession(resolved, options.signal, options[POOL_NAME]) };
   } catch (error) {
-    // What a pool's own attempt fails with has its caller where a connection is asked for.
+    // The error of a pool's own attempt gets its caller where a connection is requested.
     throw options[POOL_NAME] === undefined ? callersStack(error) : error;
   }
 }
 
-/** The connection of each loop over its notifications, which is in use for as long as the loop is. */
+/** The connection of each loop over notifications, which must not be garbage-collected while the loop is in use. */
 const loopsOf = new WeakMap<AsyncGenerator<Notify, void, void>, AsyncConnection<never>>();

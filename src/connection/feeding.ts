@@ -6,8 +6,9 @@ const feedings = new AsyncLocalStorage<Feeding>();
 const DONE = Promise.resolve({ done: true as const, value: undefined });
 
 /**
- * The asynchronous source of an executemany() that has the connection to itself, or may come to have it: a statement of the source on
- * that connection would wait for executemany(), which waits for the source. What the source does is known by its asynchronous context.
+ * The asynchronous source of an executemany() that has exclusive use of the connection, or may get it. A statement of the source
+ * on that connection would wait for executemany(), which waits for the source. The asynchronous context identifies code that the
+ * source runs.
  */
 export class Feeding<T = unknown> implements AsyncIterable<T> {
   readonly #core: ConnectionCore;

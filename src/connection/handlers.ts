@@ -7,16 +7,16 @@ import type { ResponseFields } from '../session/transport.js';
 
 interface Added<Event> {
   readonly handler: (event: Event) => void;
-  /** The handler in the asynchronous context that it was added in. */
+  /** Calls the handler in the asynchronous context in which it was added. */
   readonly call: (event: Event) => void;
 }
 
-/** The handlers of one kind of event of a connection, which are called in the order and in the context they were added in. @internal */
+/** The handlers of one kind of event, which are called in the order and in the contexts in which they were added. @internal */
 export class Handlers<Event> {
   readonly #kind: string;
   #added: readonly Added<Event>[];
 
-  /** `kind` is what they handle, for messages: `notice`, say. Begins with those of `others`. */
+  /** `kind` names the event in messages, such as `notice`. Starts with the handlers of `others`. */
   constructor(kind: string, others?: Handlers<Event>) {
     this.#kind = kind;
     this.#added = others === undefined ? [] : others.#added;
@@ -30,7 +30,7 @@ export class Handlers<Event> {
     this.#added = [...this.#added, { handler, call: AsyncResource.bind(handler, 'usingpg.handler') }];
   }
 
-  /** Removes the handler, once if it was added several times. Returns whether there was one. */
+  /** Removes one registration of the handler. Returns whether there was one. */
   remove(handler: (event: Event) => void): boolean {
     const index = this.#added.findIndex((added) => added.handler === handler);
     if (index < 0) return false;
@@ -38,7 +38,7 @@ export class Handlers<Event> {
     return true;
   }
 
-  /** Calls each handler. A handler that throws raises a process warning; the others are called all the same. */
+  /** Calls each handler. A handler that throws causes a process warning and does not prevent the others. */
   tell(event: Event): void {
     for (const { call } of this.#added) {
       try {
@@ -50,10 +50,10 @@ export class Handlers<Event> {
   }
 }
 
-/** A function that is called with each notice of the server. */
+/** A handler of the server's notices. */
 export type NoticeHandler = (notice: errors.Diagnostic) => void;
 
-/** Passes a notice to the handlers, and to the diagnostics channel. */
+/** Passes a notice to the handlers and publishes it on the diagnostics channel. */
 export function tellNotice(
   session: Session,
   handlers: Handlers<errors.Diagnostic>,

@@ -5,14 +5,14 @@ import type { ConnectionCore } from './connection-core.js';
 
 /** The state of a connection (Psycopg: `pq.ConnStatus`). */
 export const ConnStatus = {
-  /** It can be used. */
+  /** The connection is usable. */
   OK: 'OK',
-  /** It is closed, lost, or was given back. */
+  /** The connection is closed, lost or returned. */
   BAD: 'BAD',
 } as const;
 export type ConnStatus = (typeof ConnStatus)[keyof typeof ConnStatus];
 
-/** What is known of a connection and its server (Psycopg: `ConnectionInfo`). Reading it never waits for the server. */
+/** Information about a connection and its server (Psycopg: `ConnectionInfo`). Reading it never waits for the server. */
 export class ConnectionInfo {
   readonly #core: ConnectionCore;
   readonly #params: Readonly<Record<string, string>>;
@@ -23,55 +23,58 @@ export class ConnectionInfo {
     this.#params = params;
   }
 
-  /** The message of the error that the last statement failed with, or that ended the connection; '' if there is none. */
+  /**
+   * The error message of the last statement, if it failed, or of the connection's end; '' without an error (Psycopg:
+   * `error_message`).
+   */
   get errorMessage(): string {
     return this.#core.session.errorMessage;
   }
 
-  /** Whether the connection is in a pipeline, and whether a statement of it has failed. */
+  /** Whether the connection is in a pipeline, and whether one of its statements has failed (Psycopg: `pipeline_status`). */
   get pipelineStatus(): PipelineStatus {
     return this.#core.session.pipelineStatus;
   }
 
-  /** `BAD` once the connection is closed, lost or given back. */
+  /** `BAD` once the connection is closed, lost or returned (Psycopg: `status`). */
   get status(): ConnStatus {
     return this.#core.usable ? ConnStatus.OK : ConnStatus.BAD;
   }
 
-  /** Whether a transaction is open, and whether it has failed; `ACTIVE` while a statement runs. */
+  /** Whether a transaction is open or has failed; `ACTIVE` while a statement is running (Psycopg: `transaction_status`). */
   get transactionStatus(): TransactionStatus {
     return this.#core.returned ? TransactionStatus.UNKNOWN : this.#core.session.transactionStatus;
   }
 
-  /** The connection string, without the password and without defaults. */
+  /** The connection string, without the password and without defaults (Psycopg: `dsn`). */
   get dsn(): string {
     return Object.entries(this.getParameters())
       .map(([name, value]) => `${name}=${quoteValue(value)}`)
       .join(' ');
   }
 
-  /** The parameters the connection was made with, without the password and without defaults. */
+  /** Returns the connection parameters, without the password and without defaults (Psycopg: `get_parameters`). */
   getParameters(): Record<string, string> {
     const { password: _, ...params } = this.#params;
     return params;
   }
 
-  /** The host's name, or the directory of the unix socket. */
+  /** The host's name, or the directory of the Unix socket. */
   get host(): string {
     return this.#core.session.address.host;
   }
 
-  /** The network address that was connected to. Empty for a unix socket. */
+  /** The server's IP address; empty for a Unix socket. */
   get hostaddr(): string {
     return this.#core.session.address.hostaddr ?? '';
   }
 
-  /** The port that was connected to. */
+  /** The server's port. */
   get port(): number {
     return this.#core.session.address.port;
   }
 
-  /** The name of the database. */
+  /** The database's name. */
   get dbname(): string {
     return this.#core.session.login.database;
   }
@@ -81,22 +84,22 @@ export class ConnectionInfo {
     return this.#core.session.login.user;
   }
 
-  /** The password; '' if there is none. Nothing else shows it. */
+  /** The password; '' if there is none. No other property contains it. */
   get password(): string {
     return this.#core.session.login.password ?? '';
   }
 
-  /** The command line options sent at startup (`options` of the connection string). */
+  /** The command-line options sent at startup (the parameter `options`). */
   get options(): string {
     return this.#core.session.login.parameters['options'] ?? '';
   }
 
-  /** The process id of the backend; what `pg_stat_activity` calls `pid`. */
+  /** The process id of the backend, as in `pg_stat_activity.pid` (Psycopg: `backend_pid`). */
   get backendPid(): number {
     return this.#core.session.backendPid;
   }
 
-  /** The server's version as a number: 150018 for 15.18. */
+  /** The server's version as a number: 150018 for 15.18 (Psycopg: `server_version`). */
   get serverVersion(): number {
     const [major = 0, minor = 0, patch = 0] = (this.parameterStatus('server_version') ?? '')
       .split(/[^0-9.]/, 1)[0]!
@@ -105,22 +108,25 @@ export class ConnectionInfo {
     return major >= 10 ? major * 10000 + minor : major * 10000 + minor * 100 + patch;
   }
 
-  /** The name of the server's software. */
+  /** The name of the server's product. */
   get vendor(): string {
     return 'PostgreSQL';
   }
 
-  /** The client's encoding: UTF8, unless it was set to another, in which texts beyond ASCII are refused. */
+  /** The client encoding: UTF8, unless it was changed to another, in which only ASCII texts are accepted. */
   get encoding(): string {
     return this.parameterStatus('client_encoding') ?? 'UTF8';
   }
 
-  /** The session's time zone, by the name the server gives it. */
+  /** The name of the session's time zone. */
   get timezone(): string {
     return this.parameterStatus('TimeZone') ?? 'UTC';
   }
 
-  /** A setting that the server reports, such as `server_version` or `TimeZone`; null if it does not. */
+  /**
+   * Returns a setting that the server reports, such as `server_version` or `TimeZone`; null for any other (Psycopg:
+   * `parameter_status`).
+   */
   parameterStatus(name: string): string | null {
     return this.#core.session.parameters.get(name) ?? null;
   }
@@ -131,11 +137,25 @@ export class ConnectionInfo {
   }
 }
 
+/** A connection of the class `name` as `util.inspect()` prints it: what it is connected to, and its state; never a password. */
+export function describeConnection(name: string, { session, returned }: ConnectionCore): string {
+  const { host, port, dbname, user, pid } = session.location;
+  const state = returned
+    ? 'returned to its pool'
+    : session.broken
+      ? 'lost'
+      : session.closed
+        ? 'closed'
+        : session.transactionStatus;
+  const pool = session.pool === null ? '' : ` pool='${session.pool}'`;
+  return `<${name} [${state}] host=${host} port=${String(port)} dbname=${dbname} user=${user} pid=${String(pid)}${pool}>`;
+}
+
 function quoteValue(value: string): string {
   return /^[^\s'\\=]+$/.test(value) ? value : `'${value.replace(/['\\]/g, '\\$&')}'`;
 }
 
-/** Refuses to change the setting `name` unless no transaction is open. */
+/** Raises `ProgrammingError` for a change of the setting `name` while a transaction is open. */
 export function checkIdle(name: string, status: TransactionStatus, core: ConnectionCore): void {
   if (status === TransactionStatus.IDLE) return;
   throw new errors.ProgrammingError(

@@ -6,11 +6,11 @@ import { onAbort, systemClock } from '../waiting.js';
 import type { ConnectionCore } from './connection-core.js';
 import { Handlers } from './handlers.js';
 
-/** A notification that the connection listens to (Psycopg: `Notify`). */
+/** A notification received after `LISTEN` (Psycopg: `Notify`). */
 export class Notify {
-  /** The channel it was sent to. */
+  /** The notification's channel. */
   readonly channel: string;
-  /** The text sent along; empty if there was none. */
+  /** The notification's text; empty if it has none. */
   readonly payload: string;
   /** The process id of the backend that sent it. */
   readonly pid: number;
@@ -22,34 +22,34 @@ export class Notify {
   }
 }
 
-/** A function that is called with each notification. */
+/** A handler of notifications. */
 export type NotifyHandler = (notify: Notify) => void;
 
 /** Options of `notifies()`. */
 export interface NotifiesOptions {
-  /** Seconds after which the loop ends; 0: what is there now. @default no limit */
+  /** Seconds after which the loop ends; 0: yields what has already arrived. @default no limit */
   timeout?: number | undefined;
-  /** How many notifications end the loop. @default no limit */
+  /** The number of notifications after which the loop ends. @default no limit */
   stopAfter?: number | undefined;
-  /** Ends the loop when it is aborted, which rejects with its reason. */
+  /** Ends the loop when it is aborted; the loop then rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
 }
 
-/** How many notifications are kept for a loop at most; `notifies()` says so. */
+/** The maximum number of notifications kept for a loop; the docstring of `notifies()` states it. */
 const MOST_KEPT = 100_000;
 
-/** What a connection does with notifications: its handlers, and those that no loop has been given yet. */
+/** A connection's notifications: its handlers, and the notifications kept for a loop. */
 export class Notifications {
   /** Called with each notification. */
   readonly handlers: Handlers<Notify>;
   readonly #core: ConnectionCore;
   readonly #kept = new Fifo<Notify>();
-  /** How many notifications have been dropped, since too many were kept. */
+  /** The number of notifications dropped because too many were kept. */
   #dropped = 0;
-  /** Whether `notifies()` has been called, so that kept notifications are going to be fetched. */
+  /** Whether `notifies()` has been called, so that kept notifications will be fetched. */
   #fetched = false;
   #looping = false;
-  /** Makes the waiting loop look again. */
+  /** Wakes the waiting loop. */
   #wake: (() => void) | null = null;
 
   constructor(core: ConnectionCore, handlers: Handlers<Notify>) {
@@ -59,31 +59,20 @@ export class Notifications {
 
   receive(notify: Notify): void {
     if (this.#core.returned) return;
-    // With a handler, and without a call of notifies(), kept notifications would never be fetched.
+    // With a handler and without a call of notifies(), kept notifications would never be fetched.
     if (this.#fetched || this.handlers.isEmpty) this.#keep(notify);
     this.handlers.tell(notify);
   }
 
   #keep(notify: Notify): void {
-    // Once one is dropped, all later ones are, so that the loop can report where the gap is.
+    // Once one is dropped, all later ones are, so that the loop can report the position of the gap.
     if (this.#dropped > 0 || this.#kept.length >= MOST_KEPT) this.#dropped++;
     else this.#kept.push(notify);
     this.#wake?.();
   }
 
-  /** Checks the options now, and the connection when the loop begins. */
+  /** Checks the connection now, and again while the loop waits. */
   loop(options: NotifiesOptions): AsyncGenerator<Notify, void, void> {
-    const { timeout, stopAfter } = options;
-    if (timeout !== undefined && !(typeof timeout === 'number' && timeout >= 0)) {
-      throw new errors.ProgrammingError(
-        `expected the \`timeout\` of notifies() to be a number of seconds, 0 or more, got ${String(timeout)}`,
-      );
-    }
-    if (stopAfter !== undefined && !(Number.isInteger(stopAfter) && stopAfter > 0)) {
-      throw new errors.ProgrammingError(
-        `expected \`stopAfter\` of notifies() to be a whole number, 1 or more, got ${String(stopAfter)}`,
-      );
-    }
     this.#core.checkNotReturned();
     this.#fetched = true;
     return this.#loop(options);
@@ -96,7 +85,7 @@ export class Notifications {
   }: NotifiesOptions): AsyncGenerator<Notify, void, void> {
     if (this.#looping) {
       throw new errors.ProgrammingError(
-        'notifies() is being iterated over on this connection already: each notification would go to one of the loops only;' +
+        'this connection already has a loop over notifies(): each notification would reach only one of the two;' +
           ' use one loop, end one that was left unfinished by its return(), or use addNotifyHandler()',
       );
     }
@@ -116,7 +105,7 @@ export class Notifications {
         this.#core.checkNotReturned();
         if (!isLastRound && systemClock.now() >= deadline) {
           await whatHasArrived();
-          // Notifications that come from now on are for the next loop.
+          // Later notifications are for the next loop.
           isLastRound = true;
           left = Math.min(left, this.#kept.length + (this.#dropped > 0 ? 1 : 0));
           continue;
@@ -124,7 +113,7 @@ export class Notifications {
         const notify = this.#kept.shift();
         if (notify !== undefined) {
           left--;
-          // A caller that takes the last one by next() may not come back for the end.
+          // A caller that takes the last one by next() may not call next() again.
           if (left === 0) end();
           yield notify;
         } else if (this.#dropped > 0) {
@@ -146,13 +135,13 @@ export class Notifications {
     this.#dropped = 0;
     return new errors.OperationalError(
       `${String(dropped)} notifications were dropped here, since more than ${String(MOST_KEPT)} waited for a loop over notifies();` +
-        ' look up what they would have told, and loop on',
+        ' look for what they would have reported, and start another loop',
     );
   }
 
   /**
-   * Waits for anything that the loop has to look at: a notification, the deadline, an abort, the end of the connection. The loop is
-   * registered elsewhere only during this wait, so that an unfinished loop leaves nothing behind.
+   * Waits until the loop has something to do: a notification, the deadline, an abort, or the end of the connection. The loop
+   * registers listeners only during this wait, so that an unfinished loop leaves none behind.
    */
   async #arrival(deadline: number, signal: AbortSignal | undefined): Promise<void> {
     const undo: (() => void)[] = [];
@@ -175,7 +164,7 @@ export class Notifications {
   }
 }
 
-/** Resolves when everything that has reached this machine so far has been read: the sockets have had their turn. */
+/** Resolves when everything received by this machine so far has been read, that is after the sockets' turn in the event loop. */
 async function whatHasArrived(): Promise<void> {
   await sleep(0);
   await tick();

@@ -1,16 +1,16 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import * as errors from '../errors/index.js';
 
-/** The innermost block, of any connection, whose callback has called the running code. */
+/** The innermost block, of any connection, whose callback started the running code. */
 const enclosing = new AsyncLocalStorage<Block>();
 
 /**
- * Whether asynchronous contexts cost nothing. Before Node 24 the first use of one makes every promise of the process slower, so a block
- * that can do without a context has none there.
+ * Whether asynchronous contexts cost nothing. Before Node 24, the first use of one slows down every promise of the process, so
+ * blocks that do not need a context have none there.
  */
 export const CONTEXTS_ARE_FREE = Number.parseInt(process.versions.node, 10) >= 24;
 
-/** What a block can be: on its way, open, on its way out, or over; one that `could not be opened` stays, as in Psycopg. */
+/** The states of a block. One that `could not be opened` stays on the stack, as in Psycopg. */
 export type BlockState =
   | 'opening'
   | 'active'
@@ -21,7 +21,7 @@ export type BlockState =
   | 'of unknown outcome'
   | 'left out of order';
 
-/** What messages say of a block in each of them. */
+/** How messages describe each state. */
 export const SHOWN_STATE: Readonly<Record<BlockState, string>> = {
   opening: 'is not open yet',
   active: 'is open',
@@ -34,17 +34,20 @@ export const SHOWN_STATE: Readonly<Record<BlockState, string>> = {
 };
 
 /**
- * A transaction block as its connection and the asynchronous context of its callback know it. Both may outlive the `AsyncConnection`,
- * so a block does not refer to it.
+ * A transaction block as known to its connection and to the asynchronous context of its callback. Both may outlive the
+ * `AsyncConnection`, so a block does not refer to it.
  */
 export class Block {
   state: BlockState = 'opening';
-  /** null for an outermost block without a savepoint of its own. */
+  /** Null for an outermost block without a savepoint of its own. */
   savepointName: string | null;
-  /** The last statement that was executed on the connection while this was its innermost block. */
+  /** The last statement executed on the connection while this was its innermost block. */
   lastStatement: string | null = null;
   hasCallback = false;
-  /** Whether its callback has an asynchronous context: then all code that the callback calls, however late, is inside the block. */
+  /**
+   * Whether the block's callback has an asynchronous context; all code started by the callback is then inside the block, however
+   * late it runs.
+   */
   hasContext = false;
   /** The block around its callback. */
   #outer: Block | null = null;
@@ -53,29 +56,29 @@ export class Block {
     this.savepointName = savepointName;
   }
 
-  /** Whether it is on its way, open, or on its way out. */
+  /** Whether it is being opened, open, or being ended. */
   get isOpen(): boolean {
     return this.state === 'active' || this.state === 'ending' || this.state === 'opening';
   }
 
-  /** Runs its callback. */
+  /** Runs the callback. */
   run<T>(callback: () => T): T {
     if (!this.hasContext) return callback();
-    // Ended blocks are skipped, so that a task that keeps starting tasks from within itself builds no endless chain.
+    // Ended blocks are skipped, so that a task that keeps starting tasks does not build an endless chain.
     let outer = enclosing.getStore() ?? null;
     while (outer !== null && !outer.isOpen) outer = outer.#outer;
     this.#outer = outer;
     return enclosing.run(this, callback);
   }
 
-  /** Whether this block's callback has called the running code. */
+  /** Whether this block's callback started the running code. */
   get isAround(): boolean {
     let block = enclosing.getStore() ?? null;
     while (block !== null && block !== this) block = block.#outer;
     return block === this;
   }
 
-  /** As messages name it. */
+  /** Describes the block for messages. */
   describe(): string {
     const name = this.savepointName === null ? 'an outermost block' : `the block "${this.savepointName}"`;
     const form = this.hasCallback ? 'withTransaction()' : 'transaction()';
@@ -84,12 +87,13 @@ export class Block {
 }
 
 /**
- * Refuses `block` if it would become part of another task's block. `blocks` are those of the connection, from the outermost to the
- * innermost. `parent` is the block that the caller names; null: the innermost block, if the caller is inside it.
+ * Raises `ConcurrentTransaction` if `block` would become part of another task's block. `blocks` are the connection's blocks, from
+ * the outermost to the innermost. `parent` is the block named by the caller; null: the innermost block, if the caller is inside
+ * it.
  *
- * The asynchronous context tells whether a caller is inside a block that has one. Any other block belongs to whoever holds the connection:
- * the opener of `transaction()` goes on in an unchanged context, and the connection of `pool.withTransaction()` was lent for its callback
- * alone. But no caller is inside a block that is being opened or ended.
+ * The asynchronous context determines whether a caller is inside a block that has one. Any other block belongs to the holder of
+ * the connection: the opener of `transaction()` continues in an unchanged context, and the connection of `pool.withTransaction()`
+ * was checked out for its callback alone. No caller is inside a block that is being opened or ended.
  */
 export function checkNesting(blocks: readonly Block[], block: Block, parent: Block | null): void {
   const open = blocks.filter(({ isOpen }) => isOpen);
@@ -104,8 +108,8 @@ export function checkNesting(blocks: readonly Block[], block: Block, parent: Blo
 }
 
 /**
- * Refuses what consists of several statements that belong together, and would become part of another task's block: `blocks` are those
- * of the connection. `what` names it in the message.
+ * Raises `ConcurrentTransaction` for an operation of several statements that would become part of another task's block. `blocks`
+ * are the connection's blocks; `what` names the operation in the message.
  */
 export function checkInside(blocks: readonly Block[], what: string): void {
   const open = blocks.filter(({ isOpen }) => isOpen);

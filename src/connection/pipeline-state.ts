@@ -7,7 +7,7 @@ import { TransactionStatus } from '../session/status.js';
 import { onAbort } from '../waiting.js';
 import { nothingCommitted, wroteData } from './unit-of-work.js';
 
-/** The connection whose pipeline it is. */
+/** The connection of a pipeline. */
 interface PipelineOwner {
   readonly session: Session;
   readonly settings: { readonly autocommit: boolean };
@@ -15,9 +15,9 @@ interface PipelineOwner {
   check(): void;
 }
 
-/** The statements between two `sync()`: in autocommit they are a transaction, which the Sync commits. */
+/** The statements between two calls of `sync()`. In autocommit they form a transaction, which the Sync commits. */
 class Segment {
-  /** Whether one that succeeded has changed data. */
+  /** Whether a successful statement has changed data. */
   wrote = false;
   failure: errors.Error | null = null;
   /** The calls that its statements come from, by their text. */
@@ -42,14 +42,14 @@ class Segment {
 const MOST_EXACT_CALLS = 16;
 const MOST_TEXTS = 1000;
 
-/** What the statements of a connection in pipeline mode have in common; blocks may be nested. @internal */
+/** The state of a connection's pipeline mode; pipeline blocks may be nested. @internal */
 export class PipelineState {
   readonly #owner: PipelineOwner;
   #depth = 0;
   #segment = new Segment();
-  /** Statements that have been sent and whose outcome no caller awaits. */
+  /** Sent statements whose outcome no caller awaits. */
   #sent: Set<Promise<unknown>> | null = null;
-  /** The first failure that has not been reported to a caller. */
+  /** The first failure that was not reported to a caller. */
   #untold: { readonly error: unknown } | null = null;
 
   constructor(owner: PipelineOwner) {
@@ -67,7 +67,7 @@ export class PipelineState {
   }
 
   async leave(signal?: AbortSignal): Promise<void> {
-    // A connection that has been returned has left its pipelines.
+    // The return of the connection has ended its pipelines.
     if (this.#owner.returned) return;
     try {
       await this.sync(signal);
@@ -76,14 +76,14 @@ export class PipelineState {
     }
   }
 
-  /** The call that takes its stack by `take`, for the errors of the statement that it sends next. */
+  /** The call that sends the next statement, for that statement's error; `take` captures its stack. */
   callOf(text: string, take: () => CallSite | null): CallSite | null {
     return this.#segment.callOf(text, take);
   }
 
-  /** Watches a statement that has been sent: `sync()` reports its failure if no other call does. */
+  /** Watches a sent statement: `sync()` reports its failure if no other call does. */
   watch(statement: Promise<readonly StatementResult[]>, text: string): void {
-    // The session ends the segment before it.
+    // The session ends the segment before this statement.
     if (controlsTransaction(text)) this.#segment = new Segment();
     const segment = this.#segment;
     const sent = (this.#sent ??= new Set());
@@ -101,21 +101,21 @@ export class PipelineState {
     sent.add(watched);
   }
 
-  /** Notes a failure that belongs to no statement of the pipeline: `sync()` reports it. */
+  /** Records a failure that concerns no single statement; `sync()` reports it. */
   failed(error: unknown): void {
-    // The cause of a skip is worth more than the skip itself.
+    // The cause of a skipped statement is more useful than the skip itself.
     if (this.#untold === null || this.#untold.error instanceof errors.PipelineAborted)
       this.#untold = { error };
   }
 
-  /** Notes that the failure has been reported. */
+  /** Records that a failure was reported to a caller. */
   told(error: unknown): void {
     if (this.#untold?.error === error || error instanceof errors.PipelineAborted) this.#untold = null;
   }
 
   /**
-   * Ends what has been sent so far, and waits for it. Rejects with the first failure that nobody has been told of. An abort of
-   * `signal` ends all of it, and rejects with its reason when the server has answered.
+   * Ends the current segment and waits for its answers. Rejects with the first failure that was not reported to a caller. An
+   * abort of `signal` ends all its statements, and rejects with the reason once the server has answered.
    */
   async sync(signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
@@ -131,7 +131,7 @@ export class PipelineState {
       if (abandoned.length > 0) {
         await Promise.all(abandoned);
         await this.#settled();
-        // Whatever has failed has failed for the abort, of which its caller knows.
+        // All failures result from the abort, which its caller knows of.
         this.#untold = null;
       }
     }
@@ -145,7 +145,7 @@ export class PipelineState {
     const { session } = this.#owner;
     const segment = this.#segment;
     this.#segment = new Segment();
-    // What comes behind this Sync is answered only when it has a Sync of its own.
+    // Statements sent after this Sync are answered only after a Sync of their own.
     const sent = [...(this.#sent ?? [])];
     if (!session.closed) await session.sync();
     await Promise.all(sent);
@@ -153,7 +153,7 @@ export class PipelineState {
     this.#untold = null;
     if (untold !== null) throw untold.error as Error;
     if (session.closed) throw session.unusable();
-    // A caller that knows of the failure does not know that it has undone statements that were reported as done.
+    // A caller that received the failure does not know that it undid statements reported as successful.
     const { failure, wrote } = segment;
     const isOver = this.#owner.settings.autocommit && session.transactionStatus === TransactionStatus.IDLE;
     if (failure !== null && wrote && isOver) throw nothingCommitted(session, failure);

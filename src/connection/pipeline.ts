@@ -1,25 +1,26 @@
 import { callersStack, keepStack } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
 import { CORE, type HasCore } from './connection-core.js';
+import { SYNC } from './options.js';
 import type { PipelineState } from './pipeline-state.js';
 
 /** Options of a pipeline's waits. */
 export interface PipelineOptions {
   /**
-   * Ends what the pipeline has sent when it is aborted, and rejects with the reason when the server has answered; the connection
-   * stays usable.
+   * Ends the pipeline's statements when it is aborted; the call rejects with the signal's reason once the server has answered.
+   * The connection stays usable.
    */
   signal?: AbortSignal | undefined;
 }
 
 /**
- * A pipeline (Psycopg: `AsyncPipeline`): until its scope is left, statements are sent without waiting for the answers of those
- * before them. `execute()` resolves when the statement is queued; what it returns is there at the first fetch, at `sync()` or at
- * the end of the scope, and so is its error. After a failure, statements up to the next `sync()` raise `PipelineAborted`. In
- * autocommit, those between two `sync()` are a transaction: all of them take effect, or none.
+ * A pipeline (Psycopg: `AsyncPipeline`): until the end of its scope, statements are sent without waiting for earlier answers.
+ * `execute()` resolves when the statement is queued. Its results and its error arrive at the first fetch, at `sync()` or at the
+ * end of the scope. After a failure, statements up to the next `sync()` raise `PipelineAborted`. In autocommit, the statements
+ * between two calls of `sync()` form a transaction: all of them take effect, or none.
  *
- * What is in flight is bounded. Await `execute()`: when 1,024 statements, or 1 MiB of them, have not been answered, it resolves
- * only once half of them have been, so that a loop of any length takes a bounded amount of memory and lets others have their turn.
+ * The statements in flight are bounded, so await `execute()`: after 1,024 unanswered statements, or 1 MiB of them, it resolves
+ * only once half of them have been answered. A loop of any length then needs a bounded amount of memory and lets other tasks run.
  *
  * @example
  * await using pipeline = conn.pipeline();
@@ -36,9 +37,14 @@ export class AsyncPipeline implements AsyncDisposable {
     this.#state.enter();
   }
 
-  /** Ends what has been sent so far, and waits for its answers. Rejects with the first error that has not been reported to a caller. */
+  /**
+   * Ends the current segment and waits for its answers (Psycopg: `sync`). Rejects with the first error that was not reported to a
+   * caller.
+   */
   async sync(options: PipelineOptions = {}): Promise<void> {
-    if (this.#left) throw new errors.ProgrammingError('the pipeline has been left');
+    SYNC.check(options);
+    if (this.#left)
+      throw new errors.ProgrammingError('the pipeline has been left; begin another with conn.pipeline()');
     try {
       await this.#state.sync(options.signal);
     } catch (error) {
@@ -46,7 +52,7 @@ export class AsyncPipeline implements AsyncDisposable {
     }
   }
 
-  /** Leaving the scope does what `sync()` does. Nested pipelines go on. */
+  /** Calls `sync()` at the end of a scope. An outer pipeline continues. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.leave();
   }
@@ -63,7 +69,7 @@ export class AsyncPipeline implements AsyncDisposable {
   }
 }
 
-/** Runs `fn` in a pipeline. An error that `fn` throws takes precedence over other failures in the pipeline. */
+/** Runs `fn` in a pipeline. An error thrown by `fn` takes precedence over other failures of the pipeline. */
 export async function runInPipeline<T>(
   connection: HasCore,
   fn: (pipeline: AsyncPipeline) => Promise<T>,

@@ -4,12 +4,12 @@ import type { Session } from '../session/session.js';
 import { TupleDecoder } from '../wire/row-decoder.js';
 import { describeAddress } from '../wire/socket.js';
 
-/** Which sessions will do; 'prefer-standby' is a search for the one, then for the other. */
+/** The kinds of sessions; 'prefer-standby' is a search for a standby, then for any. */
 export type Target = Exclude<TargetSessionAttrs, 'prefer-standby'>;
 
 /**
- * Why a session that has just begun is not of the kind `target`, or null. The server is asked only if it did not report its state
- * at startup, as before version 14.
+ * Returns why a new session is not of the kind `target`, or null. Queries the server only if it did not report its state at
+ * startup, as before version 14.
  */
 export async function targetProblem(
   session: Session,
@@ -50,7 +50,7 @@ async function isStandby(session: Session, signal: AbortSignal): Promise<boolean
   return (await ask(session, 'SELECT pg_catalog.pg_is_in_recovery()', signal)) === 't';
 }
 
-/** The text of the one value that a query has. */
+/** Returns the text of a query's single value. */
 async function ask(session: Session, text: string, signal: AbortSignal): Promise<string | undefined> {
   const [result] = await session.submit({
     text,

@@ -2,28 +2,28 @@ import * as errors from '../errors/index.js';
 
 /** The isolation level of a transaction (Psycopg: `IsolationLevel`). */
 export const IsolationLevel = {
-  /** To PostgreSQL the same as `READ_COMMITTED`. */
+  /** The same as `READ_COMMITTED` in PostgreSQL. */
   READ_UNCOMMITTED: 'READ_UNCOMMITTED',
-  /** Each statement sees what was committed before it began: the server's default. */
+  /** Each statement sees the data committed before it began: the server's default. */
   READ_COMMITTED: 'READ_COMMITTED',
-  /** All statements see what was committed before the first of them began. */
+  /** All statements see the data committed before the first of them began. */
   REPEATABLE_READ: 'REPEATABLE_READ',
-  /** As if transactions ran one after the other; one that can't is refused with `SerializationFailure`. */
+  /** Transactions have the effect of running one after another; a transaction that cannot raises `SerializationFailure`. */
   SERIALIZABLE: 'SERIALIZABLE',
 } as const;
 export type IsolationLevel = (typeof IsolationLevel)[keyof typeof IsolationLevel];
 
-/** How a connection begins its transactions. null leaves a property to the server's default. Settings are changed by `withSetting()`. */
+/** How a connection begins its transactions; null leaves a property to the server's default. Use `withSetting()` to change one. */
 export interface TransactionSettings {
   readonly autocommit: boolean;
   readonly isolationLevel: IsolationLevel | null;
   readonly readOnly: boolean | null;
   readonly deferrable: boolean | null;
-  /** The statement that begins a transaction with these settings. */
+  /** The BEGIN statement for these settings. */
   readonly begin: string;
 }
 
-/** What may be set. */
+/** The names of the settings. */
 export type SettingName = Exclude<keyof TransactionSettings, 'begin'>;
 
 export const DEFAULT_SETTINGS: TransactionSettings = {
@@ -34,7 +34,7 @@ export const DEFAULT_SETTINGS: TransactionSettings = {
   begin: 'BEGIN',
 };
 
-/** The settings with one of them changed. */
+/** Returns the settings with one of them changed. */
 export function withSetting<K extends SettingName>(
   settings: TransactionSettings,
   name: K,
@@ -52,7 +52,7 @@ function beginStatement({ isolationLevel, readOnly, deferrable }: TransactionSet
   return text;
 }
 
-/** Refuses what is not a value of the setting `name`. */
+/** Raises `ProgrammingError` for an invalid value of the setting `name`. */
 export function checkSetting(name: SettingName, value: unknown): void {
   const valid =
     name === 'isolationLevel'

@@ -1,36 +1,42 @@
 import { callersStack } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
 import { INSPECT } from '../inspect.js';
+import type { KnownOptions } from '../options/known-options.js';
 import type { ExclusiveLock } from '../session/queue.js';
 import { TransactionStatus } from '../session/status.js';
 import { BatchRun } from './batch-run.js';
 import type { AsyncConnection } from './connection.js';
 import { CORE, type ConnectionCore } from './connection-core.js';
+import { TRANSACTION, TX_COMMIT, TX_ROLLBACK, WITH_TRANSACTION } from './options.js';
 import { Block, checkNesting, SHOWN_STATE, type BlockState } from './open-blocks.js';
 import { commit, nothingCommitted, runUnit } from './unit-of-work.js';
 
 /** Options of a transaction block. */
 export interface TransactionOptions {
-  /** A savepoint's name. By default only blocks within a transaction have a savepoint, with a name made up for it. */
+  /**
+   * The savepoint's name. Without it, a block within a transaction has a savepoint with a generated name, and an outermost block
+   * has none.
+   */
   savepointName?: string | undefined;
-  /** Roll back at the end whatever happens, as a test may want. @default false */
+  /** Whether the block always ends with a rollback, for example in a test. @default false */
   forceRollback?: boolean | undefined;
   /**
-   * Gives up opening the block when it is aborted, which rejects with its reason. Of `withTransaction()` it is also the signal of
-   * the commit: aborted before that is done, the block is rolled back. What runs within the block has signals of its own.
+   * Ends the attempt to open the block when it is aborted; the call then rejects with the signal's reason. `withTransaction()`
+   * also uses it for the commit: if it is aborted before the commit is complete, the block is rolled back. Calls within the block
+   * take signals of their own.
    */
   signal?: AbortSignal | undefined;
 }
 
-/** Options of how a block is ended. */
+/** Options of a block's end. */
 export interface TransactionEndOptions {
-  /** Ends the wait when it is aborted, which rejects with its reason. */
+  /** Ends the wait when it is aborted; the call then rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
 }
 
 /**
- * Thrown inside `conn.withTransaction()`, ends the block with a rollback and without an error. Given an outer transaction, it
- * ends the blocks up to that one (Psycopg: `Rollback`).
+ * An exception that ends the enclosing block of `conn.withTransaction()` with a rollback but without an error (Psycopg:
+ * `Rollback`). With an outer transaction as its argument, it ends all blocks up to that one.
  *
  * @example
  * await conn.withTransaction(async () => {
@@ -41,7 +47,7 @@ export interface TransactionEndOptions {
 export class Rollback extends Error {
   /** Always `Rollback`. */
   override readonly name = 'Rollback';
-  /** The outermost block that it ends; null: the one that it is thrown in. */
+  /** The outermost block that it ends; null: the block in which it is thrown. */
   readonly transaction: AsyncTransaction | null;
 
   constructor(transaction?: AsyncTransaction) {
@@ -54,7 +60,7 @@ const DONE = Promise.resolve();
 
 /**
  * A transaction block, or a savepoint within one (Psycopg: `AsyncTransaction`). Leaving its scope without `commit()` rolls it
- * back, since a disposer can't see whether there was an error.
+ * back, since a disposer cannot see whether there was an error.
  *
  * @example
  * await using tx = await conn.transaction();
@@ -62,7 +68,7 @@ const DONE = Promise.resolve();
  * await tx.commit();
  */
 export class AsyncTransaction implements AsyncDisposable {
-  /** The connection that the block is on. */
+  /** The block's connection. */
   readonly connection: AsyncConnection<unknown>;
   readonly #core: ConnectionCore;
   readonly #block: Block;
@@ -71,7 +77,7 @@ export class AsyncTransaction implements AsyncDisposable {
   #depth = 0;
   /** Whether the transaction had changed data before the block. */
   #wroteBefore = false;
-  /** The end of the block that was requested last. */
+  /** The last call that ends the block. */
   #ending: Promise<void> | null = null;
 
   /** @internal Use `conn.transaction()` or `conn.withTransaction()`. */
@@ -89,23 +95,24 @@ export class AsyncTransaction implements AsyncDisposable {
     return this.#block.savepointName;
   }
 
-  /** Whether the block is still open: it is until the server has answered its end. */
+  /** Whether the block is open, which it is until the server has answered its end. */
   get active(): boolean {
     const { state } = this.#block;
     return (state === 'active' || state === 'ending') && this.#core.usable;
   }
 
-  // --- blocks within the block
+  // --- nested blocks
 
   /**
-   * Opens a block within this one, a savepoint, as `conn.transaction()` does; it need not be called from the callback of this
-   * one. Raises `ConcurrentTransaction` while another block within this one is open.
+   * Opens a block (a savepoint) within this one, as `conn.transaction()` does, but from any asynchronous context. Raises
+   * `ConcurrentTransaction` while another block within this one is open.
    */
   async transaction(options?: TransactionOptions): Promise<AsyncTransaction> {
+    TRANSACTION.check(options);
     return new AsyncTransaction(this.connection, options).open(this, options?.signal);
   }
 
-  /** Runs `fn` in a block within this one, a savepoint, as `conn.withTransaction()` does; it need not be called from the callback of this one. */
+  /** Runs `fn` in a block (a savepoint) within this one, as `conn.withTransaction()` does, but from any asynchronous context. */
   withTransaction(
     fn: (transaction: AsyncTransaction) => Promise<never>,
     options?: TransactionOptions,
@@ -118,6 +125,7 @@ export class AsyncTransaction implements AsyncDisposable {
     fn: (transaction: AsyncTransaction) => Promise<T> | T,
     options?: TransactionOptions,
   ): Promise<T> {
+    WITH_TRANSACTION.checkCall(fn, options);
     return runInTransaction(new AsyncTransaction(this.connection, options), fn, {
       parent: this,
       opening: options?.signal,
@@ -125,9 +133,9 @@ export class AsyncTransaction implements AsyncDisposable {
     });
   }
 
-  // --- the beginning
+  // --- opening
 
-  /** @internal Opens the block, in `parent` or wherever the caller is: a transaction if none is open, else a savepoint. */
+  /** @internal Opens the block, within `parent` or where the caller is: a transaction if none is open, else a savepoint. */
   async open(parent?: AsyncTransaction, signal?: AbortSignal): Promise<this> {
     const core = this.#core;
     signal?.throwIfAborted();
@@ -141,13 +149,13 @@ export class AsyncTransaction implements AsyncDisposable {
       await core.session.exclusively((lock, status) => this.#begin(lock, status, signal), signal);
       return this;
     } catch (error) {
-      // As in Psycopg, a savepoint that could not be made stays on the stack: the transaction can't be used for more.
+      // As in Psycopg, a savepoint that could not be made stays on the stack, since its transaction has failed.
       if (this.#block.state !== 'could not be opened') this.#close('rolled back');
       throw callersStack(error);
     }
   }
 
-  /** @internal Opens the block for `run()`. `hasContext`: what its callback calls is inside, and nothing else. */
+  /** @internal Opens the block for `run()`. `hasContext`: only code started by its callback is inside. */
   openForCallback({ parent, opening, hasContext = true }: BlockOptions): Promise<this> {
     this.#block.hasCallback = true;
     this.#block.hasContext = hasContext;
@@ -177,32 +185,32 @@ export class AsyncTransaction implements AsyncDisposable {
     }
   }
 
-  // --- the end
+  // --- ending
 
   /**
-   * Ends the block and keeps what it did; a savepoint's work is final when the outermost block commits. Raises `InFailedSqlTransaction`
-   * if the block had to be rolled back, since a statement in it had failed; the connection's error if it was lost before; and
-   * `TransactionOutcomeUnknown` if the server does not say what has become of the COMMIT. An aborted `signal` leaves the block open
-   * if its end has not been sent; else the call rejects with the reason and the block is rolled back, or it resolves if the server
-   * had committed already.
+   * Ends the block and keeps its changes; those of a savepoint become permanent with the outermost block. Raises
+   * `InFailedSqlTransaction` if the block had to be rolled back because a statement in it had failed, the connection's error if
+   * it was lost before, and `TransactionOutcomeUnknown` if the server does not report the outcome of the COMMIT. If `signal` is
+   * aborted before the end is sent, the block stays open. After that, the call rejects with the reason and the block is rolled
+   * back, or it resolves if the server had already committed.
    */
   commit(options: TransactionEndOptions = {}): Promise<void> {
-    return this.#end(this.#forceRollback ? 'rollback' : 'commit', options);
+    return this.#end(this.#forceRollback ? 'rollback' : 'commit', options, TX_COMMIT);
   }
 
   /**
-   * Ends the block and undoes what it did; if the connection has been lost or closed, that is done already. An aborted `signal`
-   * leaves the block open if its end has not been sent.
+   * Ends the block and undoes its changes; if the connection was lost or closed, the server has done so. If `signal` is aborted
+   * before the end is sent, the block stays open.
    */
   rollback(options: TransactionEndOptions = {}): Promise<void> {
-    return this.#end('rollback', options);
+    return this.#end('rollback', options, TX_ROLLBACK);
   }
 
-  /** Rolls back unless the block has been ended. A COPY or a stream that has been begun in it, and not been left, is ended before. */
+  /** Rolls back the block at the end of a scope, unless it has ended. An unfinished COPY or stream begun in it is ended before. */
   async [Symbol.asyncDispose](): Promise<void> {
-    // The caller of an end that is under way gets its outcome.
+    // The caller that is ending the block gets the outcome.
     if (this.#block.state === 'ending') await this.#ending?.catch(() => undefined);
-    // A connection that is gone has rolled back already, and its last statement has reported the loss.
+    // A lost connection has rolled back already, and its last statement has reported the loss.
     this.closeIfGone();
     if (!this.#block.isOpen) return;
     await this.#core.session.abandonExchange(
@@ -216,35 +224,40 @@ export class AsyncTransaction implements AsyncDisposable {
     return this.#block.run(callback);
   }
 
-  /** @internal Commits what the callback has left open, or waits for the end that it has begun. */
+  /** @internal Commits the block if the callback left it open, or waits for the end that the callback began. */
   finish(signal: AbortSignal | undefined): Promise<void> {
     if (this.#block.state === 'active') return this.commit({ signal });
     return (this.#block.state === 'ending' ? this.#ending : null) ?? DONE;
   }
 
-  /** @internal Rolls back what a callback that threw has left open. */
+  /** @internal Rolls back the block if the callback, which threw, left it open. */
   async abandon(): Promise<void> {
     try {
       await this[Symbol.asyncDispose]();
     } catch (error) {
-      // A mistake in the program, which would stay hidden behind the callback's error. Other failures are less than that.
+      // A mistake in the program must not stay hidden behind the callback's error; other failures matter less than that error.
       if (error instanceof errors.OutOfOrderTransactionNesting) throw error;
     }
   }
 
-  /** @internal Notes that its connection is lost, or was closed or given back: the block is over. */
+  /** @internal Ends the block if its connection was lost, closed or returned. */
   closeIfGone(): void {
     if (this.#block.isOpen && !this.#core.usable) this.#close('rolled back');
   }
 
-  #end(action: 'commit' | 'rollback', { signal }: TransactionEndOptions): Promise<void> {
+  #end(
+    action: 'commit' | 'rollback',
+    options: TransactionEndOptions,
+    known: KnownOptions<TransactionEndOptions>,
+  ): Promise<void> {
     try {
-      this.#checkMayEnd(action, signal);
+      known.check(options);
+      this.#checkMayEnd(action, options.signal);
     } catch (error) {
       return Promise.reject(error);
     }
     this.#block.state = 'ending';
-    return (this.#ending = this.#settle(action, signal));
+    return (this.#ending = this.#settle(action, options.signal));
   }
 
   #checkMayEnd(action: 'commit' | 'rollback', signal: AbortSignal | undefined): void {
@@ -252,13 +265,13 @@ export class AsyncTransaction implements AsyncDisposable {
     core.check();
     signal?.throwIfAborted();
     if (this.#block.state !== 'active') this.#refuse(`it can't ${action}`);
-    // Refused like any statement, with the block as it was.
+    // The end is refused like any statement; the block is unchanged.
     core.session.checkNoExchange();
     if (action === 'commit' && this.#outermost) BatchRun.checkNone(core);
     this.#checkOrder(action);
   }
 
-  /** Ends the block, whose state is what the server has answered. */
+  /** Ends the block; the server's answer determines its state. */
   async #settle(action: 'commit' | 'rollback', signal: AbortSignal | undefined): Promise<void> {
     const core = this.#core;
     let begun = false;
@@ -271,7 +284,7 @@ export class AsyncTransaction implements AsyncDisposable {
         }, signal);
         this.#close('committed');
       } else {
-        // A connection that is gone has rolled back.
+        // A lost connection has rolled back.
         if (!core.session.closed) {
           await core.session.exclusively((lock) => {
             begun = true;
@@ -290,7 +303,7 @@ export class AsyncTransaction implements AsyncDisposable {
     }
   }
 
-  /** Ends what the pipeline has sent. What fails there was part of the block. */
+  /** Ends the pipeline's segment, whose failures were part of the block. */
   async #syncOrUndo(signal: AbortSignal | undefined): Promise<void> {
     const { pipeline, session } = this.#core;
     try {
@@ -310,7 +323,7 @@ export class AsyncTransaction implements AsyncDisposable {
         throw nothingCommitted(core.session, core.record.failure);
       else await core.command(this.#savepoint('RELEASE'), { lock, signal });
     } catch (error) {
-      // The block is over: nothing of it may become part of what comes next.
+      // The block is over, so the next transaction must not contain any of it.
       await this.#undo(lock);
       throw error;
     }
@@ -328,7 +341,7 @@ export class AsyncTransaction implements AsyncDisposable {
     BatchRun.undo(core, this.#outermost ? null : this.#block);
   }
 
-  /** Rolls back what there may be of the block. What goes wrong with that has an error before it that is told. */
+  /** Rolls back the remains of the block. Its own failure is ignored, since an earlier error is reported. */
   async #undo(lock: ExclusiveLock): Promise<void> {
     if (!this.#core.session.closed) await this.#rollback(lock).catch(() => undefined);
   }
@@ -359,7 +372,7 @@ export class AsyncTransaction implements AsyncDisposable {
     throw new errors.ProgrammingError(`the transaction ${SHOWN_STATE[this.#block.state]}: ${what}`);
   }
 
-  /** As `util.inspect()` prints it. */
+  /** The block's state for `util.inspect()`. */
   [INSPECT](): string {
     const { state, savepointName } = this.#block;
     const name = savepointName === null ? '' : ` savepoint=${savepointName}`;
@@ -369,17 +382,17 @@ export class AsyncTransaction implements AsyncDisposable {
 
 /** How a block with a callback is opened and committed. */
 export interface BlockOptions {
-  /** The block that it is expressly nested in. */
+  /** The block in which it is explicitly nested. */
   readonly parent?: AsyncTransaction;
-  /** Gives up opening it. */
+  /** Ends the attempt to open it. */
   readonly opening: AbortSignal | undefined;
-  /** Gives up committing it. */
+  /** Ends the attempt to commit it. */
   readonly commit?: AbortSignal | undefined;
-  /** Whether its callback needs an asynchronous context, since others hold the connection as well. @default true */
+  /** Whether its callback needs an asynchronous context, since other tasks hold the connection, too. @default true */
   readonly hasContext?: boolean;
 }
 
-/** Runs `fn` in a block: committed when it returns, rolled back when it throws. */
+/** Runs `fn` in a block: commits if it returns, rolls back if it throws. */
 export async function runInTransaction<T>(
   transaction: AsyncTransaction,
   fn: (transaction: AsyncTransaction) => Promise<T> | T,

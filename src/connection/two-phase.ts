@@ -12,26 +12,26 @@ import { commit, commitPrepared } from './unit-of-work.js';
 
 const MOST_FORMAT_ID = 0x7fffffff;
 const LONGEST_PART = 64;
-/** Bytes of the server's own limit. */
+/** The server's limit in bytes. */
 const LONGEST_ID = 199;
 const ENCODED = /^(\d{1,10})_([^_]*)_([^_]*)$/;
 
 /**
  * The identifier of a two-phase transaction (Psycopg: `Xid`): the three parts of the XA standard, or any other text as `gtrid`
- * alone. It can be taken apart like an array: `const [formatId, gtrid, bqual] = xid`.
+ * alone. It can be destructured: `const [formatId, gtrid, bqual] = xid`.
  */
 export class Xid implements Iterable<number | string | null> {
-  /** The format of the identifier, 0 or more; null for one that is not of the XA standard's kind. */
+  /** The format of the identifier, 0 or more; null if it does not follow the XA standard. */
   readonly formatId: number | null;
   /** The global transaction, or the whole text of an identifier without a format. */
   readonly gtrid: string;
   /** The branch of the global transaction; null for an identifier without a format. */
   readonly bqual: string | null;
-  /** When the transaction was prepared, if this comes from `tpcRecover()`. */
+  /** When the transaction was prepared; null unless the identifier comes from `tpcRecover()`. */
   readonly prepared: Date | null;
-  /** The role that prepared it, if this comes from `tpcRecover()`. */
+  /** The role that prepared it; null unless the identifier comes from `tpcRecover()`. */
   readonly owner: string | null;
-  /** The database it was prepared in, if this comes from `tpcRecover()`. */
+  /** The database in which it was prepared; null unless the identifier comes from `tpcRecover()`. */
   readonly database: string | null;
 
   /**
@@ -66,7 +66,10 @@ export class Xid implements Iterable<number | string | null> {
     this.database = recovered.database ?? null;
   }
 
-  /** The identifier that the server knows by this text, of any origin: `String(xid)` is the text again. */
+  /**
+   * Parses the server's text of an identifier of any origin (Psycopg: `Xid.from_string`); `String(xid)` gives the text again.
+   * Raises `ProgrammingError` for a value that is no text.
+   */
   static fromString(text: string): Xid {
     if (typeof text !== 'string') {
       throw new errors.ProgrammingError(
@@ -77,16 +80,16 @@ export class Xid implements Iterable<number | string | null> {
     if (formatId !== undefined) {
       try {
         const xid = new Xid(Number(formatId), decode(gtrid!), decode(bqual!));
-        // What would be written in another way must not be taken apart: it could not be found again.
+        // An identifier that would be written differently must not be split, since the server would not find it again.
         if (xid.toString() === text) return xid;
       } catch {
-        // Not one of that kind.
+        // It does not follow the XA standard.
       }
     }
     return new Xid(null, text, null);
   }
 
-  /** The text that the server knows it by; for the three parts it is encoded as Psycopg and the JDBC driver do. */
+  /** The server's text of the identifier; the three parts are encoded as by Psycopg and the JDBC driver. */
   toString(): string {
     if (this.formatId === null || this.bqual === null) return this.gtrid;
     return `${String(this.formatId)}_${encode(this.gtrid)}_${encode(this.bqual)}`;
@@ -99,12 +102,12 @@ export class Xid implements Iterable<number | string | null> {
   }
 }
 
-/** The two-phase transaction of a connection, between `tpcBegin()` and its end. */
+/** A connection's two-phase transaction, from `tpcBegin()` to its end. */
 export class TwoPhase {
   readonly #core: ConnectionCore;
   #transaction: {
     readonly xid: Xid;
-    /** `failed`: the server refused to prepare it, and has rolled it back. */
+    /** `failed`: the server refused to prepare it and has rolled it back. */
     readonly state: 'begun' | 'prepared' | 'failed';
   } | null = null;
 
@@ -112,7 +115,7 @@ export class TwoPhase {
     this.#core = core;
   }
 
-  /** Refuses what has no place within a two-phase transaction. */
+  /** Raises `ProgrammingError` for a call that is not allowed within a two-phase transaction. */
   checkNone(what: string): void {
     if (this.#transaction === null) return;
     throw new errors.ProgrammingError(
@@ -120,7 +123,7 @@ export class TwoPhase {
     );
   }
 
-  /** Refuses what would hit a statement after the first phase. */
+  /** Raises `ProgrammingError` for a call that would affect a statement after the first phase. */
   checkNotPrepared(what: string): void {
     if (this.#transaction?.state !== 'prepared') return;
     throw new errors.ProgrammingError(`${what}() can't be used with a prepared two-phase transaction`);
@@ -176,7 +179,7 @@ export class TwoPhase {
       try {
         const request = this.#request(`PREPARE TRANSACTION ${quoteLiteral(xid.toString())}`, signal);
         const [result] = await this.#core.run({ ...request, outcomeMatters: true }, lock);
-        // In a failed transaction the server rolls back and is content, as it is with COMMIT.
+        // In a failed transaction the server rolls back without an error, as for COMMIT.
         if (result?.tag !== 'PREPARE TRANSACTION') {
           throw new (errors.conditionClass('InFailedSqlTransaction'))(
             'the transaction had failed: the server has rolled it back instead of preparing it; call tpcRollback()',
@@ -194,7 +197,7 @@ export class TwoPhase {
     }, signal);
   }
 
-  /** The second phase, or the only one if there was no first. With `xid`, that of a transaction of any session. */
+  /** Runs the second phase, or the only one if the transaction is not prepared. With `xid`, ends a transaction of any session. */
   finish(action: 'COMMIT' | 'ROLLBACK', xid: Xid | string | undefined, signal?: AbortSignal): Promise<void> {
     const core = this.#core;
     core.check();
@@ -249,7 +252,7 @@ export class TwoPhase {
     else await this.#core.command(`ROLLBACK PREPARED ${gid}`, { lock, signal });
   }
 
-  /** The transactions that are prepared on the server, in all its databases. Begins no transaction of its own. */
+  /** Returns the prepared transactions of all databases of the server. Begins no transaction of its own. */
   async recover(adapters: AdaptersMap, signal?: AbortSignal): Promise<Xid[]> {
     const rows = rowDecoders(adapters, tupleRow);
     const query = 'SELECT gid, prepared, owner, database FROM pg_catalog.pg_prepared_xacts';
@@ -260,20 +263,20 @@ export class TwoPhase {
     return (results[0]!.rows as [string, unknown, string, string][]).map(
       ([gid, prepared, owner, database]) => {
         const { formatId, gtrid, bqual } = Xid.fromString(gid);
-        // The connection's adapters may load it as something else than a Date.
+        // The connection's adapters may load it as something other than a Date.
         const date = prepared instanceof Date ? prepared : new Date(String(prepared));
         return new Xid(formatId, gtrid, bqual, { prepared: date, owner, database });
       },
     );
   }
 
-  /** A statement that begins no transaction. */
+  /** Makes a statement that begins no transaction. */
   #request(text: string, signal: AbortSignal | undefined): StatementRequest {
     const request = this.#core.request({ text, executions: [[]], rows: null, prepare: false, signal });
     return { ...request, begin: null };
   }
 
-  /** Runs `steps` when everything before has been answered, a failure in a pipeline told. */
+  /** Runs `steps` once everything before has been answered and a failure in a pipeline has been reported. */
   async #exclusively<T>(
     steps: (lock: ExclusiveLock, status: TransactionStatus) => Promise<T>,
     signal: AbortSignal | undefined,
@@ -292,7 +295,7 @@ export class TwoPhase {
 
 function asXid(xid: Xid | string): Xid {
   if (xid instanceof Xid) return xid;
-  // One made by another copy of the package.
+  // It may come from another copy of the package.
   const isXid = typeof xid === 'object' && xid !== null && 'gtrid' in xid;
   return Xid.fromString(isXid ? String(xid) : xid);
 }
@@ -319,12 +322,12 @@ function encode(text: string): string {
   return Buffer.from(text, 'utf8').toString('base64');
 }
 
-/** Raises for bytes that are no text. */
+/** Decodes base64; throws for bytes that are not valid text. */
 function decode(encoded: string): string {
   return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.from(encoded, 'base64'));
 }
 
-/** With an E, backslashes mean the same whatever `standard_conforming_strings` is. */
+/** Quotes a literal. With an E, backslashes have the same meaning whatever `standard_conforming_strings` is. */
 function quoteLiteral(text: string): string {
   if (text.includes('\0')) {
     throw new errors.ProgrammingError(

@@ -13,18 +13,18 @@ import type { ConnectionCore } from './connection-core.js';
 
 /** How a unit of work is ended. */
 export interface UnitEnd {
-  /** Commits: rejects unless the server has said COMMIT, or there was nothing to commit. */
+  /** Commits; rejects unless the server has confirmed the COMMIT, or there was nothing to commit. */
   readonly commit: () => Promise<void>;
-  /** Rolls back what there is left of it, after an error. What it rejects with itself takes the place of that. */
+  /** Rolls back the remains of the unit after an error. If it rejects, its error replaces that error. */
   readonly undo: () => Promise<void>;
-  /** What is to be done once it has ended well. */
+  /** Called once the unit has ended successfully. */
   readonly done?: () => Promise<void>;
 }
 
 /**
- * Runs `body` as a unit of work on a connection, and resolves with what it returned once that is committed. If `body` throws, or
- * the commit fails, the unit is undone and the error is thrown. A connection that its user has closed or given back within `body`
- * has nothing left to commit, and the unit ends well.
+ * Runs `body` as a unit of work on a connection, and resolves with its result once that is committed. If `body` throws or the
+ * commit fails, the unit is undone and the error is thrown. If the user closed or returned the connection within `body`, there is
+ * nothing to commit, and the unit succeeds.
  */
 export async function runUnit<T>(
   core: ConnectionCore,
@@ -48,16 +48,16 @@ export async function runUnit<T>(
 
 /** How a commit is sent. */
 export interface CommitOptions {
-  /** The lock of the caller, if it has the session exclusively. */
+  /** The caller's lock, if it has exclusive use of the session. */
   readonly lock?: ExclusiveLock | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Commits the open transaction, if there is one. Resolves only if the server has said COMMIT, or no transaction was open. Rejects with
- * the error of the connection if it was lost before the COMMIT was sent; with `TransactionOutcomeUnknown` if it was lost before
- * the answer; with `InFailedSqlTransaction` if the server has rolled back instead, since a statement had failed; else with the
- * server's error, or, if the server has rolled back for an abort of `signal`, with its reason.
+ * Commits the open transaction, if any. Resolves only if the server has confirmed the COMMIT, or no transaction was open. Rejects
+ * with the connection's error if it was lost before the COMMIT was sent; with `TransactionOutcomeUnknown` if it was lost before
+ * the answer; with `InFailedSqlTransaction` if the server rolled back because a statement had failed; with the reason of `signal`
+ * if the server rolled back because of its abort; else with the server's error.
  */
 export function commit(core: ConnectionCore, { lock, signal }: CommitOptions = {}): Promise<void> {
   try {
@@ -66,7 +66,7 @@ export function commit(core: ConnectionCore, { lock, signal }: CommitOptions = {
     return Promise.reject(error);
   }
   const { session } = core;
-  // In its turn, behind whatever was not awaited: what is lost by then was lost before the COMMIT.
+  // The commit waits for statements that were not awaited: a connection lost by then was lost before the COMMIT.
   const isTurn = lock !== undefined || (session.quiet && !core.inPipeline);
   return isTurn ? commitNow(core, lock, signal) : commitInTurn(core, signal);
 }
@@ -86,7 +86,7 @@ function commitNow(
     if (refusal !== null) return Promise.reject(refusal);
     return sendCommit(core, 'COMMIT', 'COMMIT', lock, signal);
   }
-  // A COMMIT in a text may have ended it, in vain.
+  // A COMMIT within an earlier text may have ended the transaction without success.
   const refused = core.record.takeRefusedCommit();
   return refused === null
     ? NOTHING_TO_COMMIT
@@ -95,7 +95,7 @@ function commitNow(
 
 const NOTHING_TO_COMMIT = Promise.resolve();
 
-/** Commits a prepared transaction, `gid` in quotes; rejects as `commit()` does. */
+/** Commits a prepared transaction; `gid` is quoted. Rejects like `commit()`. */
 export function commitPrepared(
   core: ConnectionCore,
   gid: string,
@@ -125,12 +125,12 @@ async function sendCommit(
     throw nothingCommitted(core.session, core.record.takeRefusedCommit()?.failure ?? null);
 }
 
-/** Whether the server has answered with an error, rather than with the end of the session, which leaves open what came before. */
+/** Whether an error is the server's answer, rather than the end of the session, which leaves the outcome open. */
 function isAnswer(error: unknown): boolean {
   return error instanceof errors.Error && error.diag.severityNonlocalized === 'ERROR';
 }
 
-/** The server has rolled back, or could do nothing else; `failure` is what a statement of the transaction has failed with. */
+/** The error of a commit that the server rolled back; `failure` is the error of the transaction's failed statement. */
 export function nothingCommitted(session: Session, failure: errors.Error | null): errors.Error {
   const why = failure === null ? '' : ` (${failure.message})`;
   const error = new (errors.conditionClass('InFailedSqlTransaction'))(
@@ -142,38 +142,43 @@ export function nothingCommitted(session: Session, failure: errors.Error | null)
   return error;
 }
 
-/** Tags of statements that change no data; what counts rows has written nothing if the count is zero. */
+/** Tags of statements that change no data; a tag with a count writes nothing if the count is zero. */
 const WRITES_NOTHING =
   /^(?:SELECT|SHOW|EXPLAIN|FETCH|MOVE|DECLARE CURSOR|CLOSE CURSOR|BEGIN|START TRANSACTION|SAVEPOINT|RELEASE|ROLLBACK|COMMIT|SET|RESET|LISTEN|UNLISTEN|DISCARD|PREPARE$|DEALLOCATE|LOCK TABLE|CHECKPOINT|LOAD|INSERT 0 0$|(?:UPDATE|DELETE|MERGE|COPY) 0$)/;
 const MAKES_PERMANENT = /^(?:COMMIT|PREPARE TRANSACTION|COMMIT PREPARED)$/;
-/** Behind it the transaction, if one is open, is another than before. */
+/** Tags after which an open transaction is another one than before. */
 const BOUNDARY = /^(?:BEGIN|START TRANSACTION|COMMIT|PREPARE TRANSACTION)$/;
 const COMMIT_TEXT = /^\s*(?:commit|end)\b/i;
-/** The transaction had failed already. */
+/** The SQLSTATE of a statement in a transaction that had already failed. */
 const IN_FAILED_TRANSACTION = '25P02';
 
-/** Whether a result's statement has changed data. CREATE TABLE AS has the tag of its SELECT, but no rows. */
+/** Whether a result's statement has changed data. CREATE TABLE AS has the tag of its SELECT, but no columns. */
 export function wroteData({ tag, fields }: StatementResult): boolean {
   if (tag === null) return false;
   return !WRITES_NOTHING.test(tag) || (fields === null && tag.startsWith('SELECT'));
 }
 
-/** The history of a connection's transactions, by the server's answers: what the open one has done, and whether any was committed. */
+/**
+ * The history of a connection's transactions by the server's answers: the writes of the open one, and whether any was committed.
+ */
 export class TransactionRecord {
-  /** Whether the open transaction has changed data, as far as is known. */
+  /** Whether the open transaction is known to have changed data. */
   wrote = false;
-  /** Whether the call that began the open transaction ends it and reports the outcome, so that its writes are not the user's to commit. */
+  /**
+   * Whether the call that began the open transaction also ends it and reports the outcome, so that its writes are not the user's
+   * to commit.
+   */
   isOfCall = false;
-  /** The error that the open transaction has failed with; null if it has not. */
+  /** The error that failed the open transaction; null if it has not failed. */
   failure: errors.Error | null = null;
-  /** Tells the transactions of the connection apart: the number is another in each. */
+  /** The number of the connection's transaction, which differs for each. */
   transaction = 0;
-  /** Whether something may have become permanent: by COMMIT, outside of transactions, or with unknown outcome. */
+  /** Whether something may have become permanent: by COMMIT, outside of transactions, or with an unknown outcome. */
   committed = false;
-  /** Set if the last statement was a COMMIT that the server answered with ROLLBACK: the error that the transaction had failed with, if known. */
+  /** Set if the last statement was a COMMIT that the server answered with ROLLBACK; contains the transaction's error, if known. */
   #refusedCommit: { readonly failure: errors.Error | null } | null = null;
 
-  /** A statement of this text has succeeded, which has left the session in `status`. */
+  /** Handles a successful statement with this text, which left the session in `status`. */
   onDone(results: readonly StatementResult[], text: string, status: TransactionStatus): void {
     const idle = status === TransactionStatus.IDLE;
     if (results.length > 0) {
@@ -187,7 +192,7 @@ export class TransactionRecord {
     this.transaction++;
   }
 
-  /** A statement has failed, behind these results of the same text. */
+  /** Handles a failed statement, with the earlier results of the same text. */
   onError(error: unknown, results: readonly StatementResult[], status: TransactionStatus): void {
     this.#count(results, false);
     this.#refusedCommit = null;
@@ -203,13 +208,13 @@ export class TransactionRecord {
       this.failure ??= error;
   }
 
-  /** A COPY into a table is complete. */
+  /** Handles a completed COPY into a table. */
   onCopiedIn(tag: string, status: TransactionStatus): void {
     if (status === TransactionStatus.IDLE) this.committed = true;
     else if (!WRITES_NOTHING.test(tag)) this.wrote = true;
   }
 
-  /** The refused COMMIT that was the last statement, returned once; null if there was none. */
+  /** Returns the refused COMMIT, if that was the last statement, once; else null. */
   takeRefusedCommit(): { readonly failure: errors.Error | null } | null {
     const refused = this.#refusedCommit;
     this.#refusedCommit = null;

@@ -1,13 +1,13 @@
 import * as errors from '../errors/index.js';
 
-/** A way for a client to prove who it is, by libpq's name; 'none': the server lets it in without a proof. */
+/** An authentication method by libpq's name; 'none': the server asks for no authentication. */
 export type AuthMethod = (typeof METHODS)[number];
 
-/** What the server may ask for. */
+/** The restrictions on how the server may authenticate the client. */
 export interface AuthenticationSettings {
   /** The methods that `require_auth` allows; null: any. */
   readonly allowed: ReadonlySet<AuthMethod> | null;
-  /** Whether SCRAM is tied to the TLS connection, so that nobody in between can pass it on. */
+  /** Whether SCRAM is bound to the TLS connection, so that a man in the middle cannot relay the sign-in. */
   readonly channelBinding: 'disable' | 'prefer' | 'require';
 }
 
@@ -18,12 +18,12 @@ const KNOWN: ReadonlySet<string> = new Set(METHODS);
 export function readAuthentication(params: Readonly<Record<string, string>>): AuthenticationSettings {
   return {
     allowed: allowedMethods(params['require_auth'] ?? ''),
-    // Its value has been checked.
+    // The parameter's value was validated when it was read.
     channelBinding: (params['channel_binding'] || 'prefer') as AuthenticationSettings['channelBinding'],
   };
 }
 
-/** A list of methods, or of those that are not allowed, each with `!` before it. */
+/** Parses a comma-separated list of methods; each may be negated with a leading `!`. */
 function allowedMethods(value: string): ReadonlySet<AuthMethod> | null {
   if (value === '') return null;
   const named = new Set<AuthMethod>();

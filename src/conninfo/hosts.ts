@@ -1,25 +1,25 @@
 import { existsSync } from 'node:fs';
-import { isIP } from 'node:net';
 import * as errors from '../errors/index.js';
+import { node } from '../node-modules.js';
 
-/** One of the places where a server may be. */
+/** One server to try. */
 export interface HostTarget {
-  /** The host's name, which a certificate is compared with, or the directory of a unix socket. */
+  /** The host's name, which the certificate must match, or the directory of a Unix socket. */
   readonly host: string;
-  /** The address to connect to, if it is given; else it is looked up. */
+  /** The IP address to connect to; null: the host name is resolved. */
   readonly hostaddr: string | null;
   readonly port: number;
-  /** The path of the unix socket, or null for TCP. */
+  /** The path of the Unix socket; null for TCP. */
   readonly path: string | null;
 }
 
-/** Where Debian and others have their sockets; libpq's own default is compiled in. */
+/** The socket directory of Debian and others. libpq's default is fixed when it is compiled. */
 export const SOCKET_DIRECTORY = '/var/run/postgresql';
 const DEFAULT_PORT = '5432';
 
 /**
- * The hosts that `host`, `hostaddr` and `port` name, each a list separated by commas, in libpq's way: the lists go together, one
- * port is for all, and an empty element is the default.
+ * Combines the comma-separated lists `host`, `hostaddr` and `port` into targets, as libpq does: the lists must have the same
+ * length, except that one port applies to all hosts. An empty element means the default.
  */
 export function readHosts(params: Readonly<Record<string, string>>): HostTarget[] {
   const hosts = list(params['host']);
@@ -27,7 +27,7 @@ export function readHosts(params: Readonly<Record<string, string>>): HostTarget[
   const count = Math.max(addresses.length, hosts.length, 1);
   if (hosts.length > 0 && addresses.length > 0 && hosts.length !== addresses.length) {
     throw new errors.OperationalError(
-      `the connection parameter host has ${String(hosts.length)} elements and hostaddr has ${String(addresses.length)}; they go together`,
+      `the connection parameter host has ${String(hosts.length)} elements and hostaddr has ${String(addresses.length)}; both need the same number`,
     );
   }
   const ports = list(params['port']);
@@ -48,9 +48,9 @@ function list(value: string | undefined): string[] {
 
 function target(host: string, address: string, port: number): HostTarget {
   if (address !== '') {
-    if (isIP(address) === 0) {
+    if (node.net.isIP(address) === 0) {
       throw new errors.OperationalError(
-        `hostaddr "${address}" is not a network address; a name goes to host`,
+        `hostaddr "${address}" is not a network address; pass a host name as host`,
       );
     }
     return { host: host === '' ? address : host, hostaddr: address, port, path: null };
@@ -58,9 +58,15 @@ function target(host: string, address: string, port: number): HostTarget {
   const name = host === '' ? defaultHost() : host;
   const isDirectory = name.startsWith('/') || name.startsWith('@');
   if (!isDirectory && name.includes('@')) {
-    // In a URI, what stands before it is a piece of the password, most likely, so it is not shown.
+    // In a URI, the text before the "@" is probably a piece of the password, so the message must not show it.
     throw new errors.OperationalError(
       'there is an "@" in the name of a host; special characters of user and password have to be percent-encoded in a URI',
+    );
+  }
+  if (!isDirectory && /\/\/|^[^:]+:\d+$/.test(name)) {
+    // It may be a whole URI, with a password in it.
+    throw new errors.OperationalError(
+      'a host has no port and no "//" in it: give the port as `port`, and a connection URI as the connection string',
     );
   }
   return {
@@ -77,14 +83,14 @@ function defaultHost(): string {
 
 function portNumber(given: string): number {
   const value = given === '' ? DEFAULT_PORT : given;
-  // In a URI whose special characters are not encoded, this may be a piece of the password.
+  // In a URI whose special characters are not encoded, the value may be a piece of the password, so the message must not show it.
   if (!/^\s*[+-]?\d+\s*$/.test(value)) {
     throw new errors.OperationalError(
       'the port is not a number; special characters of user and password have to be percent-encoded in a URI',
     );
   }
   const port = Number(value);
-  // Digits may be a piece of the password as well, so they are not shown.
+  // The digits may be a piece of the password, too, so the message does not show them.
   if (port < 1 || port > 65_535)
     throw new errors.OperationalError('the port number is out of range: it should be from 1 to 65535');
   return port;

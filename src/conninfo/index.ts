@@ -1,5 +1,12 @@
 export type { AuthenticationSettings, AuthMethod } from './authentication.js';
-export { conninfoToDict, makeConninfo, type ConninfoParams } from './conninfo.js';
+export {
+  conninfoToDict,
+  makeConninfo,
+  readConninfo,
+  type ConninfoParams,
+  type PasswordFunction,
+  type PasswordRequest,
+} from './conninfo.js';
 export {
   connectTimeout,
   resolveConninfo,

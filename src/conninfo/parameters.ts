@@ -1,22 +1,23 @@
 import * as errors from '../errors/index.js';
+import { FOREIGN_VALUES } from '../options/foreign-names.js';
 
-/** How a parameter is treated when it comes to connecting. */
+/** How the library treats one connection parameter. */
 export interface Parameter {
-  /** The environment variable it is taken from, if it is not given. */
+  /** The environment variable that supplies the value if the parameter is not given. */
   readonly env?: string;
-  /** The values that can be honoured; undefined: any. */
+  /** The values that the library supports; undefined: any. */
   readonly honoured?: readonly string[];
-  /** The other values that libpq knows, where it knows only some; any further one is an error to libpq as well. */
+  /** The values that libpq accepts and the library does not. libpq rejects any further value, too. */
   readonly refused?: readonly string[];
-  /** Whether its value is not to be shown. */
+  /** Whether messages and `dsn` must leave the value out. */
   readonly secret?: boolean;
 }
 
-/** Of a parameter that can't be honoured at all: empty is as if it were not given. */
+/** For a parameter that is not supported at all; an empty value counts as not given. */
 const OFF: readonly string[] = [''];
 
-/** The parameters that libpq knows. What is not `honoured` is refused by name, never ignored. */
-export const PARAMETERS: Readonly<Record<string, Parameter>> = {
+/** libpq's connection parameters. A parameter or value that is not `honoured` is refused by name, never ignored. */
+const TABLE = {
   service: { env: 'PGSERVICE' },
   servicefile: { env: 'PGSERVICEFILE' },
   user: { env: 'PGUSER' },
@@ -39,7 +40,7 @@ export const PARAMETERS: Readonly<Record<string, Parameter>> = {
   fallback_application_name: {},
   keepalives: {},
   keepalives_idle: {},
-  // Node has no way to set these; 0 leaves them to the system.
+  // Node cannot set these socket options; 0 leaves them to the operating system.
   keepalives_interval: { honoured: ['', '0'] },
   keepalives_count: { honoured: ['', '0'] },
   tcp_user_timeout: { honoured: ['', '0'] },
@@ -53,7 +54,7 @@ export const PARAMETERS: Readonly<Record<string, Parameter>> = {
   sslcert: { env: 'PGSSLCERT' },
   sslkey: { env: 'PGSSLKEY' },
   sslpassword: { secret: true },
-  // Node does not tell whether the server has asked for a certificate.
+  // Node does not report whether the server requested a certificate.
   sslcertmode: { env: 'PGSSLCERTMODE', honoured: ['', 'disable', 'allow'], refused: ['require'] },
   sslrootcert: { env: 'PGSSLROOTCERT' },
   sslcrl: { env: 'PGSSLCRL' },
@@ -82,51 +83,35 @@ export const PARAMETERS: Readonly<Record<string, Parameter>> = {
   oauth_client_id: { honoured: OFF },
   oauth_client_secret: { honoured: OFF, secret: true },
   oauth_scope: { honoured: OFF },
-};
+} satisfies Readonly<Record<string, Parameter>>;
 
-/** Settings that are taken from the environment alone, by the names that the server has for them. */
+/** The name of a parameter that libpq knows. */
+export type ParameterName = keyof typeof TABLE;
+
+export const PARAMETERS: Readonly<Record<string, Parameter>> = TABLE;
+
+/** Server settings that only the environment supplies: environment variable to the server's name of the setting. */
 export const ENVIRONMENT_SETTINGS: Readonly<Record<string, string>> = {
   PGDATESTYLE: 'datestyle',
   PGTZ: 'timezone',
   PGGEQO: 'geqo',
 };
 
-/** Whether a connection string may have a parameter of this name. */
-export function isKnownName(name: string): boolean {
-  return Object.hasOwn(PARAMETERS, name) || name === 'requiressl';
-}
-
-/** Refuses a name that is not a parameter's. */
-export function checkName(name: string): void {
-  if (!Object.hasOwn(PARAMETERS, name)) {
-    throw new errors.ProgrammingError(`invalid connection option "${name}"`);
-  }
-}
-
-/** Sets a parameter of a connection string; its name has to be known. `requiressl` is an old way to say `sslmode`. */
-export function storeParameter(params: Record<string, string>, name: string, value: string): void {
-  if (name === 'requiressl') {
-    params['sslmode'] = requiredSslMode(value);
-    return;
-  }
-  checkName(name);
-  params[name] = value;
-}
-
-/** What `requiressl`, or PGREQUIRESSL, means today. */
+/** The `sslmode` that the obsolete `requiressl` or PGREQUIRESSL stands for. */
 export function requiredSslMode(requiressl: string): string {
   return requiressl.startsWith('1') ? 'require' : 'prefer';
 }
 
-/** Refuses what can't be honoured, naming the parameter. */
+/** Raises an error that names the parameter if a value is not supported. */
 export function checkHonoured(params: Readonly<Record<string, string>>): void {
   for (const [name, value] of Object.entries(params)) {
     const { honoured, refused, secret } = PARAMETERS[name] ?? {};
     if (honoured === undefined || honoured.includes(value)) continue;
     if (refused?.includes(value) === false) {
+      const meant = FOREIGN_VALUES[name]?.[value];
+      const known = [...honoured, ...refused].filter((candidate) => candidate !== '').join(', ');
       throw new errors.OperationalError(
-        `invalid value "${value}" of the connection parameter ${name}; it should be one of ` +
-          [...honoured, ...refused].filter((known) => known !== '').join(', '),
+        `invalid value "${value}" of the connection parameter ${name}; it should be ${meant ?? `one of ${known}`}`,
       );
     }
     const shown = secret === true ? name : `${name}=${value}`;
@@ -134,7 +119,7 @@ export function checkHonoured(params: Readonly<Record<string, string>>): void {
   }
 }
 
-/** The parameters that may be shown. */
+/** The parameters without passwords and other secrets. */
 export function withoutSecrets(params: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(Object.entries(params).filter(([name]) => PARAMETERS[name]?.secret !== true));
 }

@@ -1,15 +1,45 @@
 import * as errors from '../errors/index.js';
-import { isKnownName, storeParameter } from './parameters.js';
+import { isKnownName, storeParameter } from './parameter-names.js';
 import { parseUri } from './uri.js';
 
-/** Reads a connection string of either kind. Raises `ProgrammingError`; no message has more of it than a parameter's name. */
+/**
+ * Parses a connection string in either form, keywords or URI. Raises `ProgrammingError`; the message shows at most a parameter's
+ * name, since any other part of the string may be a password.
+ */
 export function parseConninfo(conninfo: string): Record<string, string> {
   if (conninfo.includes('\0'))
     throw new errors.ProgrammingError('the connection string contains a NUL character');
-  return /^postgres(?:ql)?:\/\//.test(conninfo) ? parseUri(conninfo) : parseKeywords(conninfo);
+  if (/^postgres(?:ql)?:\/\//.test(conninfo)) return parseUri(conninfo);
+  checkForeign(conninfo);
+  return parseKeywords(conninfo);
 }
 
-/** `host=localhost password='it\\'s'`. */
+/** Refuses the URL of another tool. Nothing of it but its scheme is shown. */
+function checkForeign(text: string): void {
+  const [, quote = '', jdbc, scheme = ''] = /^(["'\s]*)(jdbc:)?([a-z][\w+.-]*):(?=\/|$)/i.exec(text) ?? [];
+  if (scheme === '') return;
+  const shown = `${jdbc ?? ''}${scheme}:`;
+  if (jdbc !== undefined) {
+    throw new errors.ProgrammingError(
+      `"${shown}" begins a URL of JDBC: write postgresql://user:password@host/dbname, without "jdbc:" and with user and password` +
+        ' before the host',
+    );
+  }
+  if (quote !== '') {
+    throw new errors.ProgrammingError(
+      'the connection URI begins with a quote or a space, which is no part of it: take it off where the URI comes from',
+    );
+  }
+  const isSameServer =
+    /^(?:postgres|postgresql|postgis|pgsql|psql|pg|cockroachdb|timescaledb)(?:\+.*)?$/i.test(scheme);
+  throw new errors.ProgrammingError(
+    isSameServer
+      ? `the scheme "${shown}" is that of another client; a connection URI begins with postgresql://`
+      : `the scheme "${shown}" is not that of PostgreSQL; a connection URI begins with postgresql://`,
+  );
+}
+
+/** Parses the keyword form: `host=localhost password='it\\'s'`. */
 function parseKeywords(text: string): Record<string, string> {
   const params: Record<string, string> = {};
   let afterPassword = false;
@@ -29,7 +59,7 @@ function parseKeywords(text: string): Record<string, string> {
   return params;
 }
 
-/** A value up to its closing quote, and where what follows it begins. */
+/** Reads a value up to its closing quote. `end` is the position after the quote. */
 function readQuoted(text: string, start: number): { readonly value: string; readonly end: number } {
   const value = new Unescaped(text, start);
   for (let at = start; at < text.length; at++) {
@@ -39,7 +69,7 @@ function readQuoted(text: string, start: number): { readonly value: string; read
   throw new errors.ProgrammingError('unterminated quoted string in connection info string');
 }
 
-/** A value up to a space. */
+/** Reads an unquoted value up to the next space. */
 function readPlain(text: string, start: number): { readonly value: string; readonly end: number } {
   const value = new Unescaped(text, start);
   let at = start;
@@ -50,7 +80,7 @@ function readPlain(text: string, start: number): { readonly value: string; reado
   return { value: value.upTo(end), end };
 }
 
-/** A piece of a text without the backslashes that escape the character behind them. */
+/** Accumulates a value and removes the backslashes that escape characters. */
 class Unescaped {
   readonly #text: string;
   readonly #pieces: string[] = [];
@@ -84,20 +114,22 @@ function skipSpaces(text: string, from: number): number {
   return at;
 }
 
-/** Spaces are those of C: others, a no-break space say, are characters like any other, in a password too. */
+/**
+ * C's definition of white space. Other spaces, such as the no-break space, are ordinary characters and may be part of a password.
+ */
 function isSpace(char: string): boolean {
   return char === ' ' || (char >= '\t' && char <= '\r');
 }
 
 function malformed(word: string, afterPassword: boolean): Error {
   if (afterPassword && !isKnownName(word)) return splitPassword();
-  // A word that is no parameter's name may be a piece of a value that nobody is to see.
+  // A word that is no parameter's name may be a piece of a secret value, so the message must not show it.
   return new errors.ProgrammingError(
     `missing "=" after ${isKnownName(word) ? `"${word}"` : 'a word'} in connection info string; write name=value pairs or a postgresql:// URI`,
   );
 }
 
-/** What follows an unquoted password and makes no sense is most likely the rest of it: it is not shown. */
+/** Text after an unquoted password that is no parameter is probably the rest of the password, so the message does not show it. */
 function splitPassword(): Error {
   return new errors.ProgrammingError(
     'what follows the password in connection info string is not a connection option; a password with spaces needs quotes',

@@ -1,8 +1,7 @@
-import { readFile, stat } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { node } from '../node-modules.js';
 
-/** What a line of a password file is matched with. */
+/** The connection that the lines of a password file are matched against. */
 export interface PasswordQuery {
   readonly host: string;
   readonly port: number;
@@ -11,8 +10,8 @@ export interface PasswordQuery {
 }
 
 /**
- * The password that the first matching line of the password file has for a connection, or null. A file that others may read is not
- * used, as in libpq, which a process warning (code `USINGPG_PASSFILE`) says.
+ * Returns the password of the first matching line of the password file, or null. As in libpq, a file that the group or others can
+ * access is not used; a process warning (code `USINGPG_PASSFILE`) reports it.
  */
 export async function readPasswordFile(
   query: PasswordQuery,
@@ -31,7 +30,7 @@ export async function readPasswordFile(
   return null;
 }
 
-/** host:port:database:user:password, each with a backslash before any `:` or `\\` of its own; null if it is not that. */
+/** Splits a line into host:port:database:user:password, where a backslash escapes `:` and `\\`. Null for a line of another form. */
 function entryOf(line: string): string[] | null {
   let end = line.length;
   while (line[end - 1] === '\r') end--;
@@ -53,14 +52,14 @@ function unescaped(field: string): string {
 }
 
 async function readIfPrivate(path: string): Promise<string | null> {
-  const stats = await stat(path).catch(() => null);
+  const stats = await node.fs.stat(path).catch(() => null);
   if (stats === null) return null;
   const problem = !stats.isFile()
     ? 'is not a plain file'
     : process.platform !== 'win32' && (stats.mode & 0o077) !== 0
       ? 'has group or world access; its permissions should be u=rw (0600) or less'
       : null;
-  if (problem === null) return readFile(path, 'utf8').catch(() => null);
+  if (problem === null) return node.fs.readFile(path, 'utf8').catch(() => null);
   process.emitWarning(`the password file "${path}" is not used: it ${problem}`, {
     code: 'USINGPG_PASSFILE',
   });
@@ -69,6 +68,6 @@ async function readIfPrivate(path: string): Promise<string | null> {
 
 function defaultPath(): string {
   return process.platform === 'win32'
-    ? join(process.env['APPDATA'] ?? homedir(), 'postgresql', 'pgpass.conf')
-    : join(homedir(), '.pgpass');
+    ? join(process.env['APPDATA'] ?? node.os.homedir(), 'postgresql', 'pgpass.conf')
+    : join(node.os.homedir(), '.pgpass');
 }

@@ -1,7 +1,7 @@
-import { userInfo } from 'node:os';
 import * as errors from '../errors/index.js';
+import { node } from '../node-modules.js';
 import { readAuthentication, type AuthenticationSettings } from './authentication.js';
-import { conninfoToDict, type ConninfoParams } from './conninfo.js';
+import { readConninfo, type ConninfoParams, type PasswordFunction } from './conninfo.js';
 import { readHosts, SOCKET_DIRECTORY, type HostTarget } from './hosts.js';
 import {
   checkHonoured,
@@ -14,42 +14,42 @@ import { readPasswordFile } from './password-file.js';
 import { readService } from './service-file.js';
 import { readTlsSettings, type TlsSettings } from './tls-settings.js';
 
-/** A host, and the password for it. */
+/** A host, and the password for it, or the function that gives it. */
 export interface ResolvedHost extends HostTarget {
-  readonly password: string | null;
+  readonly password: string | PasswordFunction | null;
 }
 
-/** Which servers will do (libpq: `target_session_attrs`). */
+/** The kind of server to connect to (libpq: `target_session_attrs`). */
 export type TargetSessionAttrs =
   'any' | 'read-write' | 'read-only' | 'primary' | 'standby' | 'prefer-standby';
 
-/** All that is needed to connect. */
+/** Everything that connecting needs, completed and validated. */
 export interface ResolvedConninfo {
-  /** At least one, in the order given. */
+  /** At least one host, in the order given. */
   readonly hosts: readonly ResolvedHost[];
-  /** Whether hosts, and the addresses of each, are tried in random order. */
+  /** Whether hosts, and the addresses of each host, are tried in random order. */
   readonly loadBalance: boolean;
   readonly targetSessionAttrs: TargetSessionAttrs;
   readonly user: string;
   readonly dbname: string;
   readonly tls: TlsSettings;
   readonly authentication: AuthenticationSettings;
-  /** Seconds for each address that is tried; null where it is not limited. */
+  /** Seconds allowed for each address; null: no limit. */
   readonly connectTimeout: number | null;
   readonly keepalives: { readonly enabled: boolean; readonly idleSeconds: number | null };
   /** Settings for the startup message. */
   readonly startupParameters: Readonly<Record<string, string>>;
-  /** The parameters given by whatever source, without defaults and without secrets. */
+  /** The parameters given by any source, without defaults and without secrets. */
   readonly params: Readonly<Record<string, string>>;
 }
 
 /**
- * Completes connection parameters in libpq's order: those given, the service file, the environment, the password file, the
- * defaults. Raises `NotSupportedError` for a parameter that can't be honoured, `ProgrammingError` for one that is malformed,
- * `OperationalError` for a value that is out of range.
+ * Completes connection parameters in libpq's order of precedence: given parameters, service file, environment, password file,
+ * defaults. Raises `NotSupportedError` for a parameter that is not supported, `ProgrammingError` for a malformed one,
+ * `OperationalError` for a value out of range.
  */
 export async function resolveConninfo(conninfo: string | ConninfoParams = ''): Promise<ResolvedConninfo> {
-  const given = typeof conninfo === 'string' ? conninfoToDict(conninfo) : conninfoToDict('', conninfo);
+  const { params: given, password: asked } = readConninfo(conninfo);
   const service = given['service'] ?? process.env['PGSERVICE'];
   const fromService =
     service === undefined
@@ -61,13 +61,14 @@ export async function resolveConninfo(conninfo: string | ConninfoParams = ''): P
   const dbname = nonEmpty(params['dbname']) ?? user;
   const hosts: ResolvedHost[] = [];
   for (const target of readHosts(params)) {
-    const password = nonEmpty(params['password']) ?? (await passwordFor(target, dbname, user, params));
+    const password =
+      asked ?? nonEmpty(params['password']) ?? (await passwordFor(target, dbname, user, params));
     hosts.push({ ...target, password });
   }
   return {
     hosts,
     loadBalance: params['load_balance_hosts'] === 'random',
-    // Its value has been checked.
+    // checkHonoured() has validated the value.
     targetSessionAttrs: (nonEmpty(params['target_session_attrs']) ?? 'any') as TargetSessionAttrs,
     user,
     dbname,
@@ -89,7 +90,7 @@ async function passwordFor(
   user: string,
   params: Readonly<Record<string, string>>,
 ): Promise<string | null> {
-  // A socket in the default directory counts as localhost.
+  // As in libpq, the password file lists a socket in the default directory under localhost.
   const name = path !== null && host === SOCKET_DIRECTORY ? 'localhost' : host;
   return readPasswordFile({ host: name, port, database, user }, nonEmpty(params['passfile']));
 }
@@ -105,7 +106,7 @@ function fromEnvironment(): Record<string, string> {
   return params;
 }
 
-/** As in libpq, `default` leaves a setting to the server. */
+/** Collects server settings from the environment. As in libpq, the value `default` leaves a setting to the server. */
 function settingsFromEnvironment(): Record<string, string> {
   const settings: Record<string, string> = {};
   for (const [env, name] of Object.entries(ENVIRONMENT_SETTINGS)) {
@@ -130,10 +131,10 @@ function startupParameters(params: Readonly<Record<string, string>>): Record<str
   return startup;
 }
 
-/** A user id without a name, as containers have, can't be a default. */
+/** The operating system's user name. It is missing for a user id without an account, which is common in containers. */
 function systemUser(): string {
   try {
-    return userInfo().username;
+    return node.os.userInfo().username;
   } catch (cause) {
     throw new errors.OperationalError('the system has no name for this user; set user or PGUSER', { cause });
   }
@@ -145,20 +146,22 @@ function nonEmpty(value: string | undefined): string | undefined {
 
 function integer(name: string, value: string): number {
   const text = value.trim();
-  // As libpq, which reads a C int.
+  // libpq reads a C int.
   if (!/^[+-]?\d+$/.test(text) || Math.abs(Number(text)) > 2 ** 31 - 1) {
-    throw new errors.OperationalError(`invalid integer value "${value}" for connection option "${name}"`);
+    throw new errors.OperationalError(
+      `invalid integer value "${value}" for connection option "${name}", which is a whole number${name === 'keepalives' ? ', 0 or 1' : ' of seconds'}`,
+    );
   }
   return Number(text);
 }
 
-/** 0 and less leave it to the system, as in libpq. */
+/** As in libpq, 0 and negative values leave the idle time to the operating system. */
 function idleSeconds(value: string | undefined): number | null {
   const seconds = integer('keepalives_idle', nonEmpty(value) ?? '0');
   return seconds <= 0 ? null : seconds;
 }
 
-/** The seconds that `connect_timeout` says. libpq takes 0 and less for no limit, and nothing between 0 and 2 seconds. */
+/** Parses `connect_timeout`, in seconds. As in libpq, 0 and negative values mean no limit, and 1 means 2. */
 export function connectTimeout(value: string | undefined): number | null {
   const text = nonEmpty(value);
   if (text === undefined) return null;

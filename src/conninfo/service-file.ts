@@ -1,21 +1,20 @@
-import { readFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import * as errors from '../errors/index.js';
-import { checkName } from './parameters.js';
+import { node } from '../node-modules.js';
+import { checkName } from './parameter-names.js';
 
 /**
- * The parameters of a service: from the file named in `file`, else from `~/.pg_service.conf`, else from `pg_service.conf` in the
- * directory PGSYSCONFDIR. Raises `OperationalError` if there is no such service.
+ * Reads the parameters of a service from `file` if given, else from `~/.pg_service.conf`, else from `pg_service.conf` in the
+ * directory PGSYSCONFDIR. Raises `OperationalError` if no file defines the service.
  */
 export async function readService(name: string, file: string | undefined): Promise<Record<string, string>> {
-  const files = file === undefined ? [join(homedir(), '.pg_service.conf')] : [file];
+  const files = file === undefined ? [join(node.os.homedir(), '.pg_service.conf')] : [file];
   const system = process.env['PGSYSCONFDIR'];
   if (system !== undefined) files.push(join(system, 'pg_service.conf'));
   for (const path of files) {
     let text: string;
     try {
-      text = await readFile(path, 'utf8');
+      text = await node.fs.readFile(path, 'utf8');
     } catch (cause) {
       if (file === path) {
         throw new errors.OperationalError(`service file "${path}" can't be read`, { cause });

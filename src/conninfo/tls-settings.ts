@@ -1,16 +1,16 @@
 import * as errors from '../errors/index.js';
 
-/** How far TLS is insisted on (libpq: `sslmode`). */
+/** How strictly TLS is required (libpq: `sslmode`). */
 export type SslMode = 'disable' | 'allow' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
 
 export type TlsVersion = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
 
-/** The parameters that TLS is set up with. Files that are not given are looked for where libpq has them. */
+/** The parameters of TLS. Files that are not given default to libpq's paths. */
 export interface TlsSettings {
   readonly mode: SslMode;
-  /** 'direct' begins with TLS; 'postgres' asks the server first. */
+  /** 'direct' begins the TLS handshake at once; 'postgres' asks the server first. */
   readonly negotiation: 'postgres' | 'direct';
-  /** A file of certificates, `system`, or null for the default file, if it is there. */
+  /** A file of root certificates; 'system' for Node's own; null for the default file, if it exists. */
   readonly rootCert: string | null;
   readonly cert: string | null;
   readonly key: string | null;
@@ -19,7 +19,7 @@ export interface TlsSettings {
   readonly sendsCert: boolean;
   readonly crl: string | null;
   readonly crlDirectory: string | null;
-  /** Whether the server is told the host's name before anything is encrypted. */
+  /** Whether the TLS handshake sends the host's name, unencrypted (SNI). */
   readonly sni: boolean;
   readonly minVersion: TlsVersion;
   readonly maxVersion: TlsVersion | null;
@@ -28,14 +28,16 @@ export interface TlsSettings {
 const VERSIONS: readonly TlsVersion[] = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'];
 const STRONG: ReadonlySet<string> = new Set<SslMode>(['require', 'verify-ca', 'verify-full']);
 
-/** Reads the parameters of TLS, whose values have been checked one by one. Raises `OperationalError` for what contradicts. */
+/**
+ * Reads the TLS parameters, whose single values were validated before. Raises `OperationalError` for a contradictory combination.
+ */
 export function readTlsSettings(params: Readonly<Record<string, string>>): TlsSettings {
   const given = (name: string): string | null => params[name] || null;
   const rootCert = given('sslrootcert');
   const mode = (given('sslmode') ?? (rootCert === 'system' ? 'verify-full' : 'prefer')) as SslMode;
   if (rootCert === 'system' && mode !== 'verify-full') {
     throw new errors.OperationalError(
-      `sslmode=${mode} is too weak for sslrootcert=system, with which anybody's certificate would do; use verify-full`,
+      `sslmode=${mode} is too weak for sslrootcert=system, which accepts any server with a publicly trusted certificate; use verify-full`,
     );
   }
   const negotiation = given('sslnegotiation') === 'direct' ? 'direct' : 'postgres';

@@ -1,11 +1,11 @@
 import * as errors from '../errors/index.js';
-import { storeParameter } from './parameters.js';
+import { storeParameter } from './parameter-names.js';
 
 const USER = /^postgres(?:ql)?:\/\/(?:(?<user>[^:@/]*)(?::(?<password>[^@/]*))?@)?/;
 const HOST = /(?:\[(?<ipv6>[^\]]+)\]|(?!\[)(?<host>[^:/?,]*))(?::(?<port>[^/?,]*))?(?=[,/?]|$)/y;
 const REST = /(?:\/(?<dbname>[^?]*))?(?:\?(?<query>[^]*))?$/y;
 
-/** Reads a `postgresql://` URI, which may name several hosts. */
+/** Parses a `postgresql://` URI, which may name several hosts. */
 export function parseUri(uri: string): Record<string, string> {
   const params: Record<string, string> = {};
   const set = (name: string, value: string | undefined): void => {
@@ -17,7 +17,7 @@ export function parseUri(uri: string): Record<string, string> {
 
   const { hosts, ports, end } = readHosts(uri, start[0].length);
   set('host', hosts.join(','));
-  // As libpq: hosts without ports leave the commas between them, so that the two lists go together.
+  // As in libpq, a host without a port leaves an empty element, so that the lists of hosts and ports keep the same length.
   set('port', ports.join(','));
 
   REST.lastIndex = end;
@@ -56,13 +56,11 @@ function readQuery(query: string, params: Record<string, string>): void {
     }
     const name = decode(pair.slice(0, equals), 'a parameter name');
     const value = decode(pair.slice(equals + 1), name);
-    // How JDBC writes it.
-    if (name === 'ssl' && value === 'true') params['sslmode'] = 'require';
-    else storeParameter(params, name, value);
+    storeParameter(params, name, value);
   }
 }
 
-/** `name` is for the message, which shows nothing of the value: it may be a password. */
+/** Decodes percent-encoding. The error message shows `name` instead of the text, which may be a password. */
 function decode(text: string, name: string): string {
   let decoded: string;
   try {

@@ -11,10 +11,10 @@ import { BinaryShortcuts } from './binary-shortcuts.js';
 import type { Block } from './block.js';
 import { checkedWidth, loadFailed, RowPlace, type RowReader, type RowWriter } from './row-format.js';
 
-/** The signature, flags, and the length of an extension. */
+/** The signature, the flags, and the length of the header extension. */
 const HEADER = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1');
 const SIGNATURE = HEADER.subarray(0, 11);
-/** Flags of the upper half change the format so that a reader which does not know them must give up. */
+/** Flags in the upper half change the format, so a reader that does not know them must fail. */
 const CRITICAL_FLAGS = 0xffff_0000;
 const TRAILER = -1;
 
@@ -24,7 +24,7 @@ export class BinaryRowWriter implements RowWriter {
   readonly #map: AdaptersMap;
   readonly #columns: number;
   readonly #place = new RowPlace();
-  /** Writes values whose types have not been named. */
+  /** Writes values of columns without a named type. */
   readonly #guess: ValueWriter;
   #writers: readonly ValueWriter[] | null = null;
   #shortcuts: BinaryShortcuts | null = null;
@@ -53,7 +53,7 @@ export class BinaryRowWriter implements RowWriter {
     this.#shortcuts = new BinaryShortcuts(oids, this.#map.codecs.native);
   }
 
-  /** Who writes bytes writes the header, too. */
+  /** Written bytes include the header. */
   passed(): void {
     this.#begun = true;
   }
@@ -85,7 +85,7 @@ export class BinaryRowWriter implements RowWriter {
   }
 
   end(): void {
-    // As in Psycopg: bytes that were written are taken to be the whole file, unless rows have been written as well.
+    // As in Psycopg, bytes written without rows are taken to be the whole file.
     if (this.#begun && !this.#hasRows) return;
     this.#begin();
     this.#out.int16(TRAILER);
@@ -98,7 +98,7 @@ export class BinaryRowWriter implements RowWriter {
   }
 }
 
-/** Writes a value whose type is that of the parameter it would be sent as; false for NULL. */
+/** Writes a value as the type that it would have as a parameter. Returns false for NULL. */
 function writeGuessed(value: unknown, out: ByteWriter, place: Place, map: AdaptersMap): boolean {
   if (value === null) return false;
   const { codecFor, native } = map.codecs;
@@ -188,7 +188,7 @@ export class BinaryRowReader implements RowReader {
       );
     }
     const row = new Array<unknown>(width);
-    // A value that can't be loaded is reported when the whole row has been passed.
+    // An error of a value is thrown only after the whole row has been passed, so that the next call continues with the next row.
     let failed: Error | null = null;
     for (let i = 0; i < width; i++) {
       const start = this.#at + 4;

@@ -2,7 +2,7 @@ import { Oids } from '../types/oids.js';
 import type { Block } from './block.js';
 import type { NativeValues } from '../types/native-values.js';
 
-/** What the commonest columns hold; 0 for all others. */
+/** The kinds of values of the most frequent columns; 0 for all others. */
 const OTHER = 0;
 const INT2 = 1;
 const INT4 = 2;
@@ -23,17 +23,17 @@ const KINDS: ReadonlyMap<number, number> = new Map([
   [Oids.timestamptz, TIMESTAMPTZ],
 ]);
 
-/** The longest value written here: its length and eight bytes. */
+/** The maximum size of a fixed-size value written here: its length and eight bytes. */
 const MOST = 12;
-/** A longer string is faster by way of the engine. */
+/** For longer strings, Node's own encoder is faster. */
 const LONGEST_STRING = 64;
 
 const TWO_32 = 0x1_0000_0000;
 const POSTGRES_EPOCH = Date.UTC(2000, 0);
-/** Milliseconds from 2000-01-01 whose microseconds are exact as a number. */
+/** Milliseconds from 2000-01-01 up to which the microseconds are an exact `number`. */
 const EXACT_MILLISECONDS = Math.floor(Number.MAX_SAFE_INTEGER / 1000);
 
-// An eight-byte value and its bytes, which machines that run Node have in reverse order.
+// An eight-byte value and its bytes, which are in reverse order on the little-endian machines that Node runs on.
 const double = new Float64Array(1);
 const bigints = new BigInt64Array(double.buffer);
 const words = new Uint32Array(double.buffer);
@@ -41,9 +41,9 @@ const bytesOf = new Uint8Array(double.buffer);
 const isLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 /**
- * Writes, with their lengths, the commonest values of the commonest types in the binary format. It is one function that asks no
- * object what to do, so that it is compiled to little more than the stores: several times as fast as the encoders that know
- * everything.
+ * Writes the most frequent values of the most frequent types, with their lengths, in the binary format. It is a single function
+ * without calls through objects, so that it compiles to little more than the stores; it is several times as fast as the general
+ * encoders.
  */
 export class BinaryShortcuts {
   readonly #kinds: Uint8Array;
@@ -55,8 +55,8 @@ export class BinaryShortcuts {
   }
 
   /**
-   * Writes values of `row` from the one at `from` on. Returns the index of the first that it leaves to others, of which nothing has been
-   * written, or the length of the row.
+   * Writes values of `row` from index `from` on. Returns the index of the first value that it does not handle, of which nothing
+   * has been written, or the row's length.
    */
   write(row: readonly unknown[], from: number, out: Block): number {
     const kinds = this.#kinds;
@@ -125,7 +125,7 @@ export class BinaryShortcuts {
         } else if (kind === TIMESTAMPTZ) {
           if (typeof value !== 'object' || !native.isDate(value)) break;
           const milliseconds = value.getTime() - POSTGRES_EPOCH;
-          // Nor is it so for the Date that is none.
+          // The comparison is false for an invalid Date, too.
           if (!(Math.abs(milliseconds) <= EXACT_MILLISECONDS)) break;
           const microseconds = milliseconds * 1000;
           const high = Math.floor(microseconds / TWO_32);

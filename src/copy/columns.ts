@@ -1,6 +1,6 @@
 import { describeField, type Column } from '../column.js';
 
-/** What is known of the columns of a COPY: how many there are. They are named and described as Psycopg does it. */
+/** Describes the columns of a COPY, of which only the number is known, as Psycopg does. */
 export function copyColumns(count: number): readonly Column[] {
   return Array.from({ length: count }, (_, i) =>
     describeField({

@@ -1,10 +1,11 @@
-import { Readable, Writable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { continuedStack, type CallSite } from '../errors/callers-stack.js';
+import { node } from '../node-modules.js';
 
-/** How much a stream holds before it asks to wait, in bytes. */
+/** The bytes that a stream buffers before it applies backpressure. */
 const HIGH_WATER = 65_536;
 
-/** A COPY as its streams see it. */
+/** The part of a COPY that its streams use. */
 export interface StreamedCopy {
   /** The call that has made the stream, which no one who gets its 'error' has awaited. */
   readonly call: CallSite | null;
@@ -12,17 +13,17 @@ export interface StreamedCopy {
   finish(): Promise<void>;
   read(): Promise<Buffer>;
   abort(reason: string): Promise<void>;
-  /** Whether it was ended from this side: aborted by its user, or left with its scope, block, cursor or connection. */
+  /** Whether the client ended the COPY: its user aborted it, or its scope, block, cursor or connection was left. */
   wasLeft(): boolean;
-  /** Whether `error` is what its user has cancelled it with. */
+  /** Whether `error` is the reason with which its user cancelled it. */
   isCancellation(error: unknown): boolean;
-  /** Calls `tell` with what it fails with, be anything written or read at that time or not. */
+  /** Calls `tell` with the COPY's error, even if nothing is being written or read at that time. */
   onFailure(tell: (error: unknown) => void): void;
 }
 
 /**
- * The COPY … FROM STDIN as a stream: finished with it, aborted if it is destroyed; destroyed if the COPY ends before, however silent
- * its source is.
+ * A COPY … FROM STDIN as a stream. Its end finishes the COPY, destroying it aborts the COPY. It is destroyed if the COPY ends
+ * before, even if its source is silent.
  */
 export function copyWritable(copy: StreamedCopy): Writable {
   const settle = (done: Promise<void>, callback: (error?: Error) => void): void => {
@@ -37,7 +38,7 @@ export function copyWritable(copy: StreamedCopy): Writable {
       },
     );
   };
-  const writable = new Writable({
+  const writable = new node.stream.Writable({
     highWaterMark: HIGH_WATER,
     decodeStrings: false,
     write(chunk: string | Uint8Array, encoding, callback) {
@@ -55,9 +56,9 @@ export function copyWritable(copy: StreamedCopy): Writable {
   return writable;
 }
 
-/** The COPY … TO STDOUT as a stream: read as it is, cancelled if it is destroyed before its end; destroyed if the COPY ends before. */
+/** A COPY … TO STDOUT as a stream. Destroying it before its end cancels the COPY. It is destroyed if the COPY ends before. */
 export function copyReadable(copy: StreamedCopy): Readable {
-  const readable = new Readable({
+  const readable = new node.stream.Readable({
     highWaterMark: HIGH_WATER,
     read() {
       copy.read().then(
@@ -86,14 +87,15 @@ function abortOf(copy: StreamedCopy) {
   };
 }
 
-/** Destroys the stream of a COPY that has failed with `error`, or was left. */
+/** Destroys the stream of a COPY that failed with `error` or was left. */
 function end(stream: Readable | Writable, copy: StreamedCopy, error: unknown): void {
   stream.destroy(toldOf(error, copy, stream) ?? undefined);
 }
 
 /**
- * What a stream says of the end of its COPY; null: nothing. Whoever has left a COPY listens to it no more, and an 'error' event without
- * a listener ends the process. The reason of a cancellation is for who does listen, as pipeline() does.
+ * The error that a stream emits at the end of its COPY, or null. A user that has left a COPY no longer listens to it, and an
+ * 'error' event without a listener ends the process. The reason of a cancellation is emitted only to a listener, such as
+ * pipeline() adds.
  */
 function toldOf(error: unknown, copy: StreamedCopy, stream: Readable | Writable): Error | null {
   const isTold = !copy.wasLeft() || (copy.isCancellation(error) && stream.listenerCount('error') > 0);

@@ -9,39 +9,43 @@ import { copyReadable, copyWritable, type StreamedCopy } from './copy-streams.js
 import { isUint8Array } from '../types/realm.js';
 import { writeUtf8 } from '../types/write-text.js';
 import { RowPlace, type RowReader, type RowWriter } from './row-format.js';
+import type { CopyOptions } from './statement-options.js';
 import { whyNotRows, whyNotTexts, whyNotTypes } from './row-rules.js';
 import { TextRowReader, TextRowWriter } from './text-rows.js';
 
-/** How a COPY has ended: with the server's tag, or before its time. */
+/** How a COPY ended: with the server's tag, or early. */
 export interface CopyEnd {
-  /** The tag, such as `COPY 3`; null if it has not been completed. */
+  /** The tag, such as `COPY 3`; null if the COPY was not completed. */
   readonly tag: string | null;
 }
 
-/** What an `AsyncCopy` is made of. */
+/** The parts that an `AsyncCopy` is made of. */
 export interface CopyParts {
   readonly channel: CopyChannel;
   readonly adapters: AdaptersMap;
   /** The statement as it was sent, and as it may be shown: without values. */
   readonly statement: string;
+  /** The statement without values, for errors. */
   readonly query: string;
-  /** The encoding that the session has been set to, if it is not the library's; else null. */
+  /** What it says of the data; null if it can't be made out. */
+  readonly options: CopyOptions | null;
+  /** The session's client_encoding if it is not UTF8; else null. */
   readonly foreignEncoding: string | null;
-  /** Whether it was given no other statements behind it. */
+  /** Whether the text contains no other statement. */
   readonly alone: boolean;
-  /** What it is ended by, at any time. */
+  /** Ends the COPY when it is aborted. */
   readonly signal: AbortSignal | undefined;
-  /** Raises `InterfaceError` if the connection has been given back. */
+  /** Raises `InterfaceError` if the connection was returned to its pool. */
   check(): void;
-  /** Whether the connection was given back, or closed, rather than lost. */
+  /** Whether the connection was returned or closed, rather than lost. */
   isConnectionLeft(): boolean;
-  /** Calls `listener` once when the connection can't be used any more. Returns what takes the listener off again. */
+  /** Calls `listener` once when the connection becomes unusable. Returns a function that removes the listener. */
   onConnectionEnd(listener: () => void): () => void;
-  /** Called once, when the COPY has ended. */
+  /** Called once when the COPY has ended. */
   onEnd(end: CopyEnd): void;
 }
 
-/** A piece of so many bytes goes as it is: to gather it would be to copy it once more. */
+/** From this size in bytes, a piece is sent without being gathered, which would copy it once more. */
 const LARGE = BLOCK / 4;
 
 const QUERY_CANCELED = '57014';
@@ -49,15 +53,15 @@ const DONE = Promise.resolve();
 const NOTHING = Buffer.alloc(0);
 
 /**
- * A COPY under way, made by `cur.copy()` or `cur.withCopy()` (Psycopg: `AsyncCopy`). Data goes in or out as bytes (`write()`,
+ * A running COPY, made by `cur.copy()` or `cur.withCopy()` (Psycopg: `AsyncCopy`). Data is transferred as bytes (`write()`,
  * `read()`, iteration, Node streams) or as rows (`writeRow()`, `readRow()`, `rows()`).
  *
- * A COPY … FROM STDIN is completed by `finish()` only: leaving the scope without it aborts, and nothing is stored. Leaving a
- * COPY … TO STDOUT before its end cancels it. Either way the connection can be used again. Until then the COPY has the
- * connection to itself: another statement on it is refused.
+ * Only `finish()` completes a COPY … FROM STDIN: leaving the scope without it aborts the COPY, and nothing is stored. Leaving a
+ * COPY … TO STDOUT before its end cancels it. In both cases the connection is usable afterwards. Until then the COPY has
+ * exclusive use of the connection, which refuses other statements.
  *
- * An error of the server rejects the call that meets it, with its SQLSTATE and, in `diag.context`, the line of the data. Wrong use
- * (writing to a COPY TO, reading from a COPY FROM, going on after the end) raises `OperationalError`, as in Psycopg.
+ * A server error rejects the current call, with its SQLSTATE and, in `diag.context`, the line of the data. Wrong use (writing to
+ * a COPY TO, reading from a COPY FROM, any call after the end) raises `OperationalError`, as in Psycopg.
  *
  * @example
  * await using copy = await cur.copy('COPY city (id, name) FROM STDIN');
@@ -81,7 +85,7 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
   readonly #noTexts: string | null;
 
   #state: 'open' | 'finishing' | 'finished' | 'failed' | 'aborted' = 'open';
-  /** What it failed with, or was aborted for. */
+  /** The error that it failed with, or the reason of its abort. */
   #cause: unknown = undefined;
   #reading = false;
   #announced = false;
@@ -94,11 +98,11 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
   constructor(parts: CopyParts) {
     this.#parts = parts;
     this.#channel = parts.channel;
-    this.#noTexts = whyNotTexts(parts.statement, parts.foreignEncoding);
-    this.#noRows = this.#noTexts ?? (parts.channel.binary ? null : whyNotRows(parts.statement));
+    this.#noTexts = whyNotTexts(parts.options, parts.foreignEncoding);
+    this.#noRows = this.#noTexts ?? (parts.channel.binary ? null : whyNotRows(parts.options));
   }
 
-  /** Whether it is over, well or not. @internal */
+  /** Whether the COPY has ended, with success or without. @internal */
   get ended(): boolean {
     return this.#channel.ended || this.#announced;
   }
@@ -106,9 +110,10 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
   // --- COPY … FROM STDIN
 
   /**
-   * Writes data in the format of the COPY, cut anywhere; a string is sent as UTF-8 (Psycopg: `write()`). Small pieces are gathered
-   * into blocks; large ones are not copied, so leave their bytes as they are until it resolves, which is when more may be written.
-   * Raises `ProgrammingError` for a string if the format is binary.
+   * Writes data in the format of the COPY, split anywhere; a string is sent as UTF-8 (Psycopg: `write()`). Small pieces are
+   * gathered into blocks. Large pieces are not copied, so do not change their bytes until the promise resolves, which is when
+   * more may be written. Raises `ProgrammingError` for a string in the binary format, and `DataError` for a string that
+   * PostgreSQL cannot store.
    */
   write(data: string | Uint8Array): Promise<void> {
     try {
@@ -142,11 +147,11 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
   }
 
   /**
-   * Writes a row, encoded as the format wants it (Psycopg: `write_row()`). Resolves when more may be written. In the binary format
-   * the values' types must be those of the columns exactly: name them with `setTypes()`. Raises `DataError` that names row and
-   * column for a value that can't be sent, and `BadCopyFileFormat` for another number of values than the COPY has columns; the
-   * row is left out, and writing may go on. Raises `ProgrammingError` if the COPY is in csv, or has another delimiter, NULL or
-   * encoding than text has by default.
+   * Writes a row in the format of the COPY (Psycopg: `write_row()`). Resolves when more may be written. The binary format
+   * requires values of exactly the columns' types: set these with `setTypes()`. Raises `DataError`, which names row and column,
+   * for a value that cannot be sent, and `BadCopyFileFormat` for a wrong number of values; the row is omitted, and writing may
+   * continue. Raises `ProgrammingError` if the COPY is in csv format, or has a delimiter, NULL or encoding other than the
+   * defaults of the text format.
    */
   writeRow(row: readonly unknown[]): Promise<void> {
     try {
@@ -159,13 +164,13 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
   }
 
   /**
-   * Names the types of the columns, by name (`int4`, `timestamptz[]`) or oid (Psycopg: `set_types()`). Written rows are encoded as
-   * these types, which the binary format needs; read rows are loaded as them, where they are strings or, in the binary format,
-   * bytes otherwise; data that are no values of them are a `DataError`. A `json` or `jsonb` column takes any value, as if it were
-   * wrapped, one of a composite or hstore plain objects. Raises `ProgrammingError` for a name that is not known (see `TypeInfo`),
-   * `NotSupportedError` for a type that has no binary format here (geometric types, money, tsvector and other rare ones, unless
-   * `adapters.registerCodec()` brings it), and for another number of types than there are columns `DataError` (writing) or
-   * `ProgrammingError` (reading).
+   * Sets the types of the columns, by name (`int4`, `timestamptz[]`) or oid (Psycopg: `set_types()`). Written rows are encoded as
+   * these types, which the binary format requires. Read rows are loaded as these types; without them, values are strings or, in
+   * the binary format, bytes. Data that is no value of its type raises `DataError`. A `json` or `jsonb` column takes any value as
+   * if it were wrapped; a composite or hstore column takes plain objects. Raises `ProgrammingError` for an unknown name (see
+   * `TypeInfo`), and `NotSupportedError` for a type whose binary format the library does not know: geometric types, money,
+   * tsvector and other rare ones, unless `adapters.registerCodec()` adds it. A wrong number of types raises `DataError` (writing)
+   * or `ProgrammingError` (reading).
    */
   setTypes(types: readonly (string | number)[]): void {
     this.#parts.check();
@@ -173,7 +178,7 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
     if (this.#noRows !== null) throw this.#misuse(this.#noRows);
     if (!Array.isArray(types))
       throw this.#misuse(`expected setTypes() to get an array, got ${describe(types)}`);
-    const problem = direction === 'out' ? whyNotTypes(this.#parts.statement) : null;
+    const problem = direction === 'out' ? whyNotTypes(this.#parts.options) : null;
     if (problem !== null) throw this.#misuse(problem);
     if (types.length !== columns) {
       const message = `setTypes() got ${String(types.length)} types, but the COPY has ${String(columns)} columns`;
@@ -188,8 +193,8 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
   }
 
   /**
-   * Completes a COPY … FROM STDIN (Psycopg: the end of the block): what has been written is stored when the transaction commits.
-   * Sets the cursor's `rowcount` and `statusmessage`. Rejects with the server's error. Done once; then it does nothing more.
+   * Completes a COPY … FROM STDIN (Psycopg: the end of the block): the data is stored when the transaction commits. Sets the
+   * cursor's `rowcount` and `statusmessage`. Rejects with the server's error. Further calls do nothing.
    */
   async finish(): Promise<void> {
     if (this.#finishing === null) {
@@ -204,7 +209,7 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
     }
   }
 
-  /** Ends it as a block does that is left without an error. @internal */
+  /** Ends the COPY like a block that ends without an error. @internal */
   async complete(): Promise<void> {
     if (this.#channel.direction === 'in') {
       if (this.#state !== 'aborted') await this.finish();
@@ -217,7 +222,7 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
     this.#state = 'finishing';
     try {
       if (this.#channel.binary) this.#rowWriter().end();
-      // What has been sent is on its way whether or not the network has taken it; the answer is what is waited for.
+      // Sent data is in transit whether or not the network has taken it; the server's answer is awaited below.
       this.#flush()?.catch(() => undefined);
       const tag = await this.#channel.finish();
       this.#checkAlone();
@@ -234,7 +239,7 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
   // --- COPY … TO STDOUT
 
   /**
-   * The next piece of data, which is one or more whole rows in the format of the COPY; empty at the end, when the cursor's
+   * Returns the next piece of data, one or more whole rows in the format of the COPY; empty at the end, when the cursor's
    * `rowcount` is set (Psycopg: `read()`). Rejects with the server's error.
    */
   async read(): Promise<Buffer> {
@@ -245,7 +250,7 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
     const piece = await this.#receive('read()');
     if (piece === null) return NOTHING;
     if (this.#channel.binary) {
-      // The reader of rows is to know that the header has gone by.
+      // The row reader must know that the header has passed.
       const reader = this.#rowReader();
       reader.feed(piece);
       reader.rest();
@@ -253,7 +258,7 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
     return piece;
   }
 
-  /** Iterates over the pieces of data, as `read()` gives them. Leaving the loop leaves the COPY where it is. */
+  /** Iterates over the pieces of data, as `read()` returns them. Leaving the loop does not end the COPY. */
   [Symbol.asyncIterator](): AsyncIterator<Buffer> {
     return {
       next: async () => {
@@ -264,15 +269,16 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
   }
 
   /**
-   * The next row; null at the end, when the cursor's `rowcount` is set (Psycopg: `read_row()`). Its values are strings, or bytes if
-   * the format is binary, unless `setTypes()` has named their types. Raises `DataError` that names row and column for a value
-   * that can't be loaded; the next call goes on behind that row. Raises `ProgrammingError` as `writeRow()` does.
+   * Returns the next row; null at the end, when the cursor's `rowcount` is set (Psycopg: `read_row()`). Values are strings, or
+   * bytes in the binary format, unless `setTypes()` has set their types. Raises `DataError`, which names row and column, for a
+   * value that cannot be loaded; the next call continues with the next row. Raises `ProgrammingError` under the same conditions
+   * as `writeRow()`.
    */
   async readRow(): Promise<unknown[] | null> {
     return this.#isAtEnd() ? null : (this.#rowAtHand() ?? this.#nextRow());
   }
 
-  /** The next row; null if its data has yet to come. */
+  /** Returns the next row; null if its data has not arrived. */
   #rowAtHand(): unknown[] | null {
     this.#check('out', 'readRow()');
     return this.#rowReader(true).next();
@@ -289,7 +295,7 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
     }
   }
 
-  /** Iterates over the rows, as `readRow()` gives them (Psycopg: `rows()`). Leaving the loop leaves the COPY where it is. */
+  /** Iterates over the rows, as `readRow()` returns them (Psycopg: `rows()`). Leaving the loop does not end the COPY. */
   rows(): AsyncIterableIterator<unknown[]> {
     const iterator: AsyncIterableIterator<unknown[]> = {
       next: async () => {
@@ -301,12 +307,12 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
     return iterator;
   }
 
-  // --- either way
+  // --- both directions
 
   /**
-   * Ends the COPY before its time. A COPY … FROM STDIN fails on the server with `reason` and stores nothing; a transaction it is part
-   * of has failed with it. A COPY … TO STDOUT is cancelled. Resolves when the connection can be used again, or has been given
-   * up. Does nothing if the COPY has ended.
+   * Ends the COPY early. A COPY … FROM STDIN fails on the server with `reason` and stores nothing, which also fails its
+   * transaction. A COPY … TO STDOUT is cancelled. Resolves when the connection is usable again, or has been closed. Does nothing
+   * if the COPY has ended.
    */
   async abort(reason?: string): Promise<void> {
     this.#aborting ??= this.#abort(reason ?? 'the COPY was aborted');
@@ -321,24 +327,25 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
       this.#release();
     }
     await this.#channel.abort(reason);
-    // A call may be waiting for the end of the COPY, and gets its error first.
+    // A call may be waiting for the end of the COPY; it gets its error first.
     await this.#finishing?.catch(() => undefined);
     this.#writable?.destroy();
     this.#readable?.destroy();
-    // A COPY TO may have been at its end without having been read to it.
+    // The server may have sent all data of a COPY TO although it was not read to its end.
     this.#announce(this.#channel.direction === 'out' ? this.#channel.tag : null);
   }
 
-  /** Leaving the scope aborts what has not been finished. */
+  /** Aborts an unfinished COPY at the end of a scope. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.abort('the scope of the COPY was left before finish()');
   }
 
   /**
-   * The COPY … FROM STDIN as a stream, for `pipeline()` of `node:stream/promises`: its end is `finish()`; if it is destroyed, or its
-   * source fails, the COPY is aborted. If the COPY fails, or the connection is lost, it is destroyed at once, with that error. Once
-   * the COPY was aborted, or its scope, block, cursor or connection was left, it is destroyed without an 'error' event. The reason of
-   * an aborted `signal` is emitted if there is a listener for 'error', as `pipeline()` adds one.
+   * The COPY … FROM STDIN as a stream, for `pipeline()` of `node:stream/promises`. Its end calls `finish()`; if it is destroyed
+   * or its source fails, the COPY is aborted. If the COPY fails or the connection is lost, the stream is destroyed at once with
+   * that error. If the COPY is aborted, or its scope, block, cursor or connection is left, the stream is destroyed without an
+   * 'error' event. The reason of an aborted `signal` is emitted only if there is a listener for 'error', such as `pipeline()`
+   * adds.
    *
    * @example
    * await pipeline(createReadStream('city.csv'), copy.writable());
@@ -349,8 +356,9 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
   }
 
   /**
-   * The COPY … TO STDOUT as a stream, for `pipeline()` of `node:stream/promises`: no more is read from the server than its consumer
-   * takes; if it is destroyed, or its consumer fails, the COPY is cancelled. It ends as `writable()` does if the COPY ends before.
+   * The COPY … TO STDOUT as a stream, for `pipeline()` of `node:stream/promises`. It reads from the server only as fast as its
+   * consumer. If it is destroyed or its consumer fails, the COPY is cancelled. If the COPY ends before, it is destroyed like the
+   * stream of `writable()`.
    *
    * @example
    * await pipeline(copy.readable(), createGzip(), createWriteStream('city.csv.gz'));
@@ -360,7 +368,7 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
     return (this.#readable ??= this.#streamed(copyReadable, callSite(AsyncCopy.prototype, 'readable')));
   }
 
-  // --- inside
+  // --- internals
 
   #streamed<S extends Readable | Writable>(make: (copy: StreamedCopy) => S, call: CallSite | null): S {
     const stream = make({
@@ -378,7 +386,7 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
         this.#channel.onFailure(tell);
       },
     });
-    // The server may have sent all of a COPY … TO, which nothing ends then.
+    // The server may have sent all data of a COPY … TO, so that the session does not end it.
     const off = this.#parts.onConnectionEnd(() => {
       if (this.#parts.isConnectionLeft()) void this.abort('the connection was closed, or given back');
     });
@@ -386,7 +394,7 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
     return stream;
   }
 
-  /** Raises unless the COPY goes this way and is under way. */
+  /** Raises an error unless the COPY has this direction and has not ended. */
   #check(direction: 'in' | 'out', call: string): void {
     this.#parts.check();
     if (this.#channel.direction !== direction) {
@@ -431,7 +439,7 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
       : new TextRowReader(adapters, channel.columns));
   }
 
-  /** Sends what has been gathered. */
+  /** Sends the gathered data. */
   #flush(): Promise<void> | null {
     const block = this.#block;
     if (block === null || block.length === 0) return null;
@@ -441,12 +449,12 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
     return wait;
   }
 
-  /** Sends what has been gathered, and behind it a large piece as it is. */
+  /** Sends the gathered data, followed by a large piece without copying it. */
   #send(large: Uint8Array | null): Promise<void> {
     try {
       let wait = this.#flush();
       if (large !== null) {
-        // Of the two the last one says when more may be written.
+        // The second wait includes the first.
         wait?.catch(() => undefined);
         wait = this.#channel.write(large);
       }
@@ -500,14 +508,14 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
     return true;
   }
 
-  /** Raises at the end, as Psycopg does, if the statement was not the only one. */
+  /** As in Psycopg, raises an error at the end if the text contained further statements. */
   #checkAlone(): void {
     if (!this.#parts.alone) {
       throw this.#misuse("COPY can't be mixed with other statements: those behind it have not been executed");
     }
   }
 
-  /** Gives the memory back. */
+  /** Releases the memory. */
   #release(): void {
     this.#block = null;
     this.#writer = null;

@@ -4,35 +4,38 @@ import type { Place } from '../types/codec.js';
 
 /** Encodes the rows of a COPY … FROM. */
 export interface RowWriter {
-  /** How many rows have been encoded. */
+  /** The number of encoded rows. */
   readonly rows: number;
-  /** Appends a row; if it raises, nothing has been appended. */
+  /** Appends a row; if it throws, nothing has been appended. */
   write(row: readonly unknown[]): void;
-  /** From here on the columns are of these types. */
+  /** Sets the columns' types for the following rows. */
   setTypes(oids: readonly number[]): void;
-  /** Says that data has been, or is going to be, written past the writer. */
+  /** Tells the writer that bytes are written without it. */
   passed(): void;
-  /** Appends what the format ends with. */
+  /** Appends the end of the format. */
   end(): void;
 }
 
 /** Decodes the rows of a COPY … TO. */
 export interface RowReader {
-  /** The next piece of data, whole rows. To be called when `next()` has given null. */
+  /** Adds the next piece of data, which consists of whole rows. Called after `next()` has returned null. */
   feed(piece: Buffer): void;
-  /** The next row; null if another piece is needed. If it raises, the next call goes on with the row behind. */
+  /** Returns the next row; null if another piece is needed. If it throws, the next call continues with the following row. */
   next(): unknown[] | null;
-  /** What has been fed and not been decoded; from here on it counts as read. Null if there is nothing. */
+  /** Returns data that was fed and not decoded, which counts as read from then on; null if there is none. */
   rest(): Buffer | null;
-  /** From here on the columns are of these types. */
+  /** Sets the columns' types for the following rows. */
   setTypes(oids: readonly number[]): void;
 }
 
-/** Where in the data a value stands, for error messages. One object for a whole COPY: a text for each value would cost more. */
+/**
+ * The position of a value in the data, for error messages. One mutable object serves a whole COPY, since a text per value would
+ * be expensive.
+ */
 export class RowPlace implements Place {
-  /** Counted from 0. */
+  /** From 0. */
   row = 0;
-  /** Counted from 0. */
+  /** From 0. */
   column = 0;
 
   toString(): string {
@@ -40,7 +43,7 @@ export class RowPlace implements Place {
   }
 }
 
-/** Says where in the data a loader failed. */
+/** Adds the position in the data to a loader's error. */
 export function loadFailed(error: unknown, row: number, column: number): Error {
   const detail = error instanceof Error ? error.message : thrownText(error);
   return new errors.DataError(`row ${String(row)}, column ${String(column + 1)}: ${detail}`, {
@@ -48,7 +51,9 @@ export function loadFailed(error: unknown, row: number, column: number): Error {
   });
 }
 
-/** How many values a row has. Raises for what is no row, or one with another number of columns than the COPY. */
+/**
+ * Returns the number of a row's values. Raises an error for a value that is no row, or for a row with a wrong number of columns.
+ */
 export function checkedWidth(row: unknown, columns: number, place: RowPlace): number {
   if (!Array.isArray(row)) {
     throw new errors.ProgrammingError(

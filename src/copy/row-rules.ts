@@ -1,13 +1,12 @@
-import { copyOptions } from './statement-options.js';
+import type { CopyOptions } from './statement-options.js';
 
 const UTF8 = /^utf_?-?8$/i;
 
 /**
- * Why rows can't be encoded or decoded for this statement, as far as it can be made out; null if they can. What would be read or
+ * Why rows can't be encoded or decoded for a COPY with these options, if they could be made out; null if they can. What would be read or
  * stored as something else without a word is refused.
  */
-export function whyNotRows(statement: string): string | null {
-  const options = copyOptions(statement);
+export function whyNotRows(options: CopyOptions | null): string | null {
   if (options === null) return null;
   const way = 'use write() and read(), or copy in the text or the binary format with its defaults';
   const format = options.get('format')?.toLowerCase() ?? 'text';
@@ -31,16 +30,16 @@ export function whyNotRows(statement: string): string | null {
 
 const OFF: ReadonlySet<string> = new Set(['false', 'off', '0']);
 
-/** Why the columns of a COPY … TO can't be loaded as types; null if they can. */
-export function whyNotTypes(statement: string): string | null {
-  const header = copyOptions(statement)?.get('header');
+/** Why the columns of a COPY … TO cannot be loaded as types; null if they can. */
+export function whyNotTypes(options: CopyOptions | null): string | null {
+  const header = options?.get('header');
   if (header === undefined || OFF.has(header.toLowerCase())) return null;
   return "the header of the COPY can't be loaded as values of the columns' types: copy without HEADER to use setTypes()";
 }
 
-/** Why texts can't be copied in the encoding that the session has been set to, if it is a foreign one; null if they can. */
-export function whyNotTexts(statement: string, foreignEncoding: string | null): string | null {
-  if (foreignEncoding === null || UTF8.test(copyOptions(statement)?.get('encoding') ?? '')) return null;
+/** Why texts cannot be copied in the session's foreign encoding; null if they can. */
+export function whyNotTexts(options: CopyOptions | null, foreignEncoding: string | null): string | null {
+  if (foreignEncoding === null || UTF8.test(options?.get('encoding') ?? '')) return null;
   return (
     `rows and strings can't be copied while client_encoding is ${foreignEncoding}: SET client_encoding TO UTF8,` +
     " copy with ENCODING 'UTF8', or write and read bytes"

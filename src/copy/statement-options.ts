@@ -1,14 +1,15 @@
 import { tokensOf, type Token } from './statement-tokens.js';
 
-/** What a COPY statement says of its data, as far as it matters to who encodes rows. Names of options are in lower case. */
+/** The options of a COPY statement that matter for encoding rows. Names are in lower case. */
 export type CopyOptions = ReadonlyMap<string, string>;
 
 /**
  * The options of a COPY … FROM STDIN or COPY … TO STDOUT, in the syntax with parentheses or in the older one: `format`,
- * `delimiter`, `null`, `header`, `encoding` and others, with their values unquoted. Null if the statement can't be made out.
+ * `delimiter`, `null`, `header`, `encoding` and others, with their values unquoted. Null if the statement can't be made out. `backslashes` as
+ * for `tokensOf()`.
  */
-export function copyOptions(statement: string): CopyOptions | null {
-  const tokens = tokensOf(statement);
+export function copyOptions(statement: string, backslashes: boolean): CopyOptions | null {
+  const tokens = tokensOf(statement, backslashes);
   if (tokens === null) return null;
   let depth = 0;
   const end = tokens.findIndex((token, i) => {
@@ -25,9 +26,9 @@ export function copyOptions(statement: string): CopyOptions | null {
     : inOldSyntax(tokens, at, options);
 }
 
-/** The first of several statements; null if there is but one. */
-export function firstOfSeveral(text: string): string | null {
-  const tokens = tokensOf(text) ?? [];
+/** Returns the first of several statements; null if there is only one. */
+export function firstOfSeveral(text: string, backslashes: boolean): string | null {
+  const tokens = tokensOf(text, backslashes) ?? [];
   const semicolon = tokens.findIndex((token) => isSymbol(token, ';'));
   const further = semicolon >= 0 && tokens.slice(semicolon).some((token) => !isSymbol(token, ';'));
   return further ? text.slice(0, tokens[semicolon]!.at) : null;
@@ -52,7 +53,7 @@ function isSymbol(token: Token | undefined, symbol: string): boolean {
   return token?.kind === 'symbol' && token.value === symbol;
 }
 
-/** Name and value, with commas between; a value may be left out. */
+/** Parses names and values separated by commas; a value is optional. */
 function inParentheses(tokens: readonly Token[], start: number, options: Map<string, string>): CopyOptions {
   let at = start;
   while (at < tokens.length && !isSymbol(tokens[at], ')')) {
@@ -65,7 +66,7 @@ function inParentheses(tokens: readonly Token[], start: number, options: Map<str
       if (isSymbol(token, '(')) depth++;
       else if (isSymbol(token, ')')) depth--;
       values.push(token.value);
-      // Its escapes are other ones then. No option has a value like that.
+      // UESCAPE changes the escapes in the value. No valid option has such a value.
       if (isWord(token, UESCAPE)) values.push('…');
     }
     options.set(name, values.join(''));

@@ -1,21 +1,24 @@
 import { SqlScanner } from '../sql-scanner.js';
 import { isComment, segmentsOf } from '../sql-segments.js';
 
-/** A word, a quoted name, a string, or a single character of a statement, and where it begins. */
+/** A word, a quoted name, a string, or a single character of a statement, with its position. */
 export interface Token {
   readonly at: number;
   readonly kind: 'word' | 'name' | 'string' | 'symbol';
-  /** What it stands for: without quotes, its escapes resolved. */
+  /** Its value, without quotes and with escapes resolved. */
   readonly value: string;
 }
 
 const WORD_OR_SYMBOL = /[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*|\d[\w.]*|[^ \t\n\r\f\v]/g;
 const IS_WORD = /^[\w\u0080-\uffff]/;
 
-/** Takes a statement apart, without its white space and comments. Null for a string or a comment that has no end. */
-export function tokensOf(text: string): Token[] | null {
+/**
+ * Takes a statement apart, without its white space and comments. Null for a string or a comment that has no end. `backslashes`: strings
+ * without an E have escapes as well, as with `standard_conforming_strings` off.
+ */
+export function tokensOf(text: string, backslashes: boolean): Token[] | null {
   const tokens: Token[] = [];
-  const scanner = new SqlScanner(false);
+  const scanner = new SqlScanner(backslashes);
   let escapes = '';
   for (const segment of segmentsOf(text, scanner)) {
     if (isComment(segment)) continue;
@@ -32,6 +35,7 @@ export function tokensOf(text: string): Token[] | null {
       const quote = kind === 'string' ? "'" : '"';
       const from = part.indexOf(quote);
       if (!isContinued) escapes = part.slice(0, from).toLowerCase();
+      if (escapes === '' && backslashes && kind === 'string') escapes = 'e';
       const value = unescaped(part.slice(from + 1, -1).replaceAll(quote + quote, quote), escapes);
       const before = isContinued ? tokens.pop() : undefined;
       tokens.push({
@@ -48,7 +52,7 @@ const C_ESCAPE = /\\(?:([0-7]{1,3})|x([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{4})|U([0-9
 const LETTERS: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' };
 const UNICODE_ESCAPE = /\\(?:([0-9a-fA-F]{4})|\+([0-9a-fA-F]{6})|(\\))/g;
 
-/** Resolves the escapes of a string, or a name, of this prefix. */
+/** Resolves the escapes of a string or a name with this prefix. */
 function unescaped(text: string, prefix: string): string {
   if (prefix === 'u&') {
     return text.replace(
@@ -64,7 +68,7 @@ function unescaped(text: string, prefix: string): string {
   });
 }
 
-/** The character of a number; what is none stays no letter of any option. */
+/** The character with this number; an invalid number gives a character that occurs in no option. */
 function character(digits: string, base: number): string {
   const code = Number.parseInt(digits, base);
   return code <= 0x10_ffff ? String.fromCodePoint(code) : '\ufffd';

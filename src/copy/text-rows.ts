@@ -24,7 +24,7 @@ export class TextRowWriter implements RowWriter {
   readonly #shortcuts: TextShortcuts;
   readonly #place = new RowPlace();
   #types: readonly number[] | null = null;
-  /** For each column whether its codec, or that of its elements, writes text; null if none does. */
+  /** For each column whether its codec, or its elements' codec, writes text; null if none does. */
   #typed: readonly boolean[] | null = null;
 
   constructor(out: Block, map: AdaptersMap, columns: number) {
@@ -80,7 +80,7 @@ export class TextRowWriter implements RowWriter {
     out.bytes[out.length++] = byte;
   }
 
-  /** A value that the shortcuts have left. */
+  /** Writes a value that the shortcuts do not handle. */
   #value(value: unknown, column: number): void {
     const native = this.#native;
     const out = this.#out;
@@ -104,7 +104,7 @@ export class TextRowWriter implements RowWriter {
     } else writeEscaped(text, out, this.#place);
   }
 
-  /** \x and hexadecimal digits, whose backslash the format doubles. */
+  /** Writes bytes as \x and hexadecimal digits; the format doubles the backslash. */
   #bytes(value: Uint8Array): void {
     const out = this.#out;
     out.room(3 + 2 * value.length);
@@ -123,7 +123,7 @@ export class TextRowWriter implements RowWriter {
 
 const HEX_DIGITS = Buffer.from('0123456789abcdef', 'latin1');
 
-/** What stands for the letter behind a backslash: the letters that the server writes, any other for itself. */
+/** The character for each letter after a backslash; letters that the server does not use stand for themselves. */
 const UNESCAPED = Uint8Array.from({ length: 256 }, (_, byte) => byte);
 for (const [letter, byte] of [
   ['b', 8],
@@ -136,7 +136,7 @@ for (const [letter, byte] of [
   UNESCAPED[letter.charCodeAt(0)] = byte;
 }
 
-/** Tells where a value ends, and loads it. */
+/** Finds the end of a value and loads it. */
 interface BoundedReader {
   readonly endOfText: Reader<number>;
   readonly readText: Loader;
@@ -146,13 +146,13 @@ interface BoundedReader {
 export class TextRowReader implements RowReader {
   readonly #map: AdaptersMap;
   #loaders: readonly Loader[];
-  /** The columns whose codec checks a value and finds its end on the way, so that neither takes a pass of its own. */
+  /** For columns whose codec checks a value and finds its end in one pass, the reader that does so. */
   #bounded: readonly (BoundedReader | undefined)[] = [];
   #piece: Buffer = Buffer.alloc(0);
   #at = 0;
-  /** How many rows have been met, for error messages. */
+  /** The number of rows so far, for error messages. */
   #rows = 0;
-  /** A field that had to be changed to be read. */
+  /** The buffer for a field with escapes removed. */
   #plain = Buffer.allocUnsafe(256);
 
   constructor(map: AdaptersMap, columns: number) {
@@ -204,7 +204,7 @@ export class TextRowReader implements RowReader {
         } else {
           at = start;
           for (;;) {
-            // Nothing else below a newline ends a field, but most bytes are above it.
+            // Below a newline, only a tab ends a field; most bytes are above it.
             while (byte > NEWLINE && byte !== BACKSLASH) byte = bytes[++at]!;
             if (byte === TAB || byte === NEWLINE) break;
             if (at >= bytes.length) throw this.#malformed('its end is missing');
@@ -215,7 +215,7 @@ export class TextRowReader implements RowReader {
             byte = bytes[++at]!;
           }
         }
-        // Past the field before it is loaded, so that a loader that fails leaves the reader at the next one.
+        // The position advances before the field is loaded, so that after a loader's error reading continues at the next field.
         this.#at = at + 1;
         if (column === width) throw this.#malformed('it has more columns than the COPY announced');
         if (isBounded) row[column] = bounded!.readText(bytes, start, at);
@@ -248,7 +248,7 @@ export class TextRowReader implements RowReader {
     return loader(plain, 0, length);
   }
 
-  /** Goes to the next row, unless the one that failed had been read to its end. */
+  /** Skips the rest of a row that failed, unless it was read to its end. */
   #skipRow(): void {
     const bytes = this.#piece;
     if (this.#at > 0 && bytes[this.#at - 1] === NEWLINE) return;

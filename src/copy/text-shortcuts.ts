@@ -8,41 +8,41 @@ const COLON = 0x3a;
 const BACKSLASH = 0x5c;
 const ZERO = 0x30;
 
-/** The longest value written here that is no string, with the tab before it. */
+/** The maximum size of a value other than a string, including the preceding tab. */
 const MOST = 32;
-/** A longer string is faster by way of the engine. */
+/** For longer strings, Node's own encoder is faster. */
 const LONGEST_STRING = 64;
-/** Whole numbers below it are the same digits in every notation. */
+/** Whole numbers below this have no exponent when printed. */
 const PLAIN_INTEGER = 1e15;
 const EIGHT_DIGITS = 1e8;
 const TWO_32 = 0x1_0000_0000;
-/** The upper halves of bigints that are below `PLAIN_INTEGER` are below this. */
+/** The upper halves of bigints below `PLAIN_INTEGER` are below this. */
 const PLAIN_HIGH = 2 ** 17;
 
 const DAY = 86_400_000;
 const YEAR_1 = Date.parse('0001-01-01T00:00:00Z');
 const YEAR_10000 = Date.UTC(10_000, 0);
 
-/** The digits of the numbers below 100. */
+/** The tens digits of the numbers below 100. */
 const TENS = Uint8Array.from({ length: 100 }, (_, number) => ZERO + Math.floor(number / 10));
 const ONES = Uint8Array.from({ length: 100 }, (_, number) => ZERO + (number % 10));
 
-// A bigint and its halves, the lower of which machines that run Node have first.
+// A bigint and its halves; the lower half comes first on the little-endian machines that Node runs on.
 const bigints = new BigInt64Array(1);
 const halves = new Int32Array(bigints.buffer);
 const isLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 /**
- * Writes the commonest values in the text format, as `BinaryShortcuts` does in the binary one: one function that makes no strings
- * where it can do without.
+ * Writes the most frequent values in the text format, as `BinaryShortcuts` does in the binary format: a single function that
+ * avoids creating strings.
  */
 export class TextShortcuts {
   readonly #native: NativeValues;
   readonly #width: number;
-  /** The day that was written last, and its text up to the T. */
+  /** The last day written, and its text up to the T. */
   #day = NaN;
   readonly #dayText = Buffer.alloc(11);
-  /** The columns whose values are left to others. */
+  /** The columns that it must not handle. */
   except: readonly boolean[] | null = null;
 
   constructor(width: number, native: NativeValues) {
@@ -51,8 +51,8 @@ export class TextShortcuts {
   }
 
   /**
-   * Writes values of `row` from the one at `from` on, with a tab before each but the first of the row. Returns the index of the first
-   * that it leaves to others, of which nothing has been written, or the length of the row.
+   * Writes values of `row` from index `from` on, each preceded by a tab except the row's first. Returns the index of the first
+   * value that it does not handle, of which nothing has been written, or the row's length.
    */
   write(row: readonly unknown[], from: number, out: Block): number {
     const width = this.#width;
@@ -74,7 +74,7 @@ export class TextShortcuts {
           bytes = out.bytes;
           for (j = 0; j < length; j++) {
             const code = value.charCodeAt(j);
-            // Characters that are more than a byte, and those that need a backslash or can't be stored, are rare enough.
+            // Non-ASCII characters, and those that need a backslash or cannot be stored, are rare enough for the general encoder.
             if (code >= 0x80 || code <= 13 || code === BACKSLASH) break;
             bytes[at + j] = code;
           }
@@ -130,7 +130,7 @@ export class TextShortcuts {
     return i;
   }
 
-  /** As `toISOString()` writes it. */
+  /** Writes a date in the form of `toISOString()`. */
   #date(time: number, bytes: Buffer, start: number): number {
     const days = Math.floor(time / DAY);
     if (days !== this.#day) this.#takeDay(days);
@@ -161,7 +161,7 @@ export class TextShortcuts {
     return at + 13;
   }
 
-  /** Most dates of a table are of the day of the one before, or of one that is near. */
+  /** Formats a day. Most dates of a table are on the same day as the previous one, or close to it. */
   #takeDay(days: number): void {
     this.#day = days;
     const { year, month, day } = civilDate(days);
@@ -181,14 +181,14 @@ export class TextShortcuts {
   }
 }
 
-/** A string of ASCII that is short. There is room for it, as for what the other functions write. */
+/** Writes a short ASCII string. The caller has reserved the room, as for the functions below. */
 function writeAscii(text: string, bytes: Buffer, at: number): number {
   const { length } = text;
   for (let i = 0; i < length; i++) bytes[at + i] = text.charCodeAt(i);
   return at + length;
 }
 
-/** An integer of at most 15 digits. */
+/** Writes an integer of at most 15 digits. */
 function writeInteger(value: number, bytes: Buffer, start: number): number {
   let at = start;
   let rest = value;
@@ -197,7 +197,7 @@ function writeInteger(value: number, bytes: Buffer, start: number): number {
     rest = -rest;
   }
   if (rest < EIGHT_DIGITS) return writeSmall(rest | 0, bytes, at);
-  // Integers of 32 bits are divided in a fraction of the time.
+  // Dividing 32-bit integers takes a fraction of the time.
   const high = Math.floor(rest / EIGHT_DIGITS);
   at = writeSmall(high, bytes, at);
   let low = (rest - high * EIGHT_DIGITS) | 0;
@@ -210,7 +210,7 @@ function writeInteger(value: number, bytes: Buffer, start: number): number {
   return at + 8;
 }
 
-/** An integer from 0 to 99,999,999. */
+/** Writes an integer from 0 to 99,999,999. */
 function writeSmall(value: number, bytes: Buffer, start: number): number {
   let digits = 1;
   for (let limit = 10; value >= limit; limit *= 10) digits++;

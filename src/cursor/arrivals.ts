@@ -2,23 +2,23 @@ import type { ConnectionCore } from '../connection/connection-core.js';
 import { begunBy, type CallSite } from '../errors/callers-stack.js';
 import type { StatementRequest, StatementResult } from '../session/statement.js';
 
-/** What a cursor has sent in a pipeline, and the pipeline has yet to answer. */
+/** The pending statements of a cursor in a pipeline. */
 export class Arrivals {
   readonly #core: ConnectionCore;
   readonly #answers = new Set<Promise<void>>();
-  /** The first failure that has not been reported to the cursor's user. */
+  /** The first failure that was not reported to the cursor's user. */
   #failure: { readonly error: unknown } | null = null;
 
   constructor(core: ConnectionCore) {
     this.#core = core;
   }
 
-  /** Whether there is something to wait for, or to be told of. */
+  /** Whether there is an answer to wait for, or a failure to report. */
   get pending(): boolean {
     return this.#answers.size > 0 || this.#failure !== null;
   }
 
-  /** Sends without waiting; `call` is the call that it is part of. */
+  /** Sends a request without waiting for its answer. `call` is the stack of the caller, for the request's error. */
   send(
     request: StatementRequest,
     call: CallSite | null,
@@ -40,7 +40,7 @@ export class Arrivals {
     this.#answers.add(arrival);
   }
 
-  /** Waits for all that has been sent. Rejects with the first failure that has not been reported. */
+  /** Waits for all answers. Rejects with the first failure that was not reported. */
   async all(): Promise<void> {
     this.#core.session.flush();
     await Promise.all(this.#answers);

@@ -1,14 +1,14 @@
 import { Iteration } from '../iteration.js';
 
-/** How large a batch may be. */
+/** The maximum size of a batch. */
 export interface BatchLimits<O> {
   readonly items: number;
-  /** Bytes, but for the last item. */
+  /** The bytes, not counting the last item. */
   readonly bytes: number;
   bytesOf(item: O): number;
 }
 
-/** Cuts a sequence into arrays, taking no more from it than is asked for. */
+/** Splits a sequence into arrays, and takes items only when a batch is requested. */
 export class Batches<I, O> {
   readonly #iteration: Iteration<I>;
   readonly #limits: BatchLimits<O>;
@@ -16,7 +16,7 @@ export class Batches<I, O> {
   #index = 0;
   #isOver = false;
 
-  /** `map` is given each item and its index. An abort of `signal` ends the wait for an item. */
+  /** `map` converts each item, given with its index. An abort of `signal` ends the wait for an item. */
   constructor(
     items: Iterable<I> | AsyncIterable<I>,
     limits: BatchLimits<O>,
@@ -28,7 +28,7 @@ export class Batches<I, O> {
     this.#map = map;
   }
 
-  /** The next items, as many as make a batch; null at the end. */
+  /** Returns the items of the next batch; null at the end. */
   async next(): Promise<O[] | null> {
     const limits = this.#limits;
     const batch: O[] = [];

@@ -6,9 +6,10 @@ import { AsyncCursor } from './cursor.js';
 import type { ExecuteOptions } from './options.js';
 
 /**
- * A cursor that puts the values into the text of the query, as literals, before it sends it (Psycopg: `AsyncClientCursor`). It
- * takes parameters where the server takes none (`CREATE`, `SET` …), several statements with parameters, and one round trip without
- * preparing anything. Otherwise it is as `AsyncCursor`. Choose it by `cursorFactory`, or make one of a connection.
+ * A cursor that inserts the values into the query's text as literals before sending it (Psycopg: `AsyncClientCursor`). It allows
+ * parameters where the server does not (`CREATE`, `SET` …) and several statements with parameters, and needs one round trip
+ * without a prepared statement. In other respects it behaves like `AsyncCursor`. Select it by `cursorFactory`, or construct one
+ * with a connection.
  *
  * @example
  * await using cur = new AsyncClientCursor(conn);
@@ -17,8 +18,8 @@ import type { ExecuteOptions } from './options.js';
  */
 export class AsyncClientCursor<R = TupleRow> extends AsyncCursor<R> {
   /**
-   * The query as `execute()` would send it, with the values in it (Psycopg: `mogrify`). Raises `ProgrammingError` for parameters
-   * that do not fit, `DataError` or `ProgrammingError` for values that can't be sent.
+   * Returns the query as `execute()` would send it, with its values (Psycopg: `mogrify`). Raises `ProgrammingError` for
+   * parameters that do not match the placeholders, `DataError` or `ProgrammingError` for values that cannot be sent.
    */
   mogrify(query: Query, params?: Params | null): string {
     checkQuery(query);

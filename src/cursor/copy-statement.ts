@@ -1,19 +1,19 @@
 import type { AdaptersMap } from '../types/adapters-map.js';
 import type { ConnectionCore } from '../connection/connection-core.js';
 import { AsyncCopy } from '../copy/copy.js';
-import { firstOfSeveral } from '../copy/statement-options.js';
+import { copyOptions, firstOfSeveral } from '../copy/statement-options.js';
 import * as errors from '../errors/index.js';
 import type { BoundQuery } from '../query/binding.js';
 import { shownText, type StatementRequest } from '../session/statement.js';
 
-/** The callbacks of a COPY: those of the cursor that serves it. */
+/** The callbacks of a COPY to its cursor. */
 export interface CopyListener {
   begun(copy: AsyncCopy, columns: number): void;
-  /** With its tag, or null if it has not been completed. */
+  /** Called with the tag, or null if the COPY was not completed. */
   ended(copy: AsyncCopy, direction: 'in' | 'out', tag: string | null): void;
 }
 
-/** A COPY on its way to the server. Of several statements only the first is sent; the end of the COPY reports that there are more. */
+/** A COPY before its start. Of several statements only the first is sent; the end of the COPY reports that there are more. */
 export class CopyStatement {
   readonly request: StatementRequest;
   readonly #core: ConnectionCore;
@@ -23,9 +23,9 @@ export class CopyStatement {
   /** Raises `ProgrammingError` for several statements in autocommit. */
   constructor(core: ConnectionCore, bound: BoundQuery, signal: AbortSignal | undefined) {
     const { text, shown } = bound;
-    const first = firstOfSeveral(text);
+    const first = firstOfSeveral(text, hasBackslashes(core));
     if (first !== null && core.settings.autocommit) {
-      // The data would be stored before the end of the COPY reports the mistake.
+      // In autocommit, the data would be stored before the end of the COPY reports the mistake.
       throw new errors.ProgrammingError("COPY can't be mixed with other statements", {
         query: shownText(bound),
       });
@@ -45,6 +45,7 @@ export class CopyStatement {
       adapters,
       statement: this.#text,
       query: shownText(this.request),
+      options: copyOptions(this.#text, hasBackslashes(core)),
       foreignEncoding: core.session.foreignEncoding,
       alone: this.#alone,
       signal: this.request.signal,
@@ -61,4 +62,9 @@ export class CopyStatement {
     listener.begun(copy, columns);
     return copy;
   }
+}
+
+/** Whether backslashes escape in strings without an E (standard_conforming_strings is off). */
+function hasBackslashes(core: ConnectionCore): boolean {
+  return core.session.parameters.get('standard_conforming_strings') === 'off';
 }

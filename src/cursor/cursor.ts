@@ -27,19 +27,27 @@ import { CopyStatement } from './copy-statement.js';
 import { rowDecoders } from '../types/decoders.js';
 import { Executions } from './executemany.js';
 import { Operation, type RunStatement } from './operation.js';
-import type {
-  CopyOptions,
-  CursorOptions,
-  ExecuteManyOptions,
-  ExecuteOptions,
-  StreamOptions,
+import {
+  COPY,
+  CURSOR,
+  EXECUTE,
+  EXECUTE_MANY,
+  STREAM,
+  WITH_COPY,
+  type CopyOptions,
+  type CursorOptions,
+  type ExecuteManyOptions,
+  type ExecuteOptions,
+  type StreamOptions,
 } from './options.js';
 import { Results } from './results.js';
-import { StreamedRows } from './streamed-rows.js';
+import { checkStreamSize, StreamedRows } from './streamed-rows.js';
+
+const NO_OPTIONS: ExecuteOptions = {};
 
 /**
- * Executes statements and holds their results (Psycopg: `AsyncCursor`). A cursor serves one task at a time: an operation begun
- * while another is under way raises `ConcurrentCursorUse` at once and leaves the other alone.
+ * Executes statements and provides their results (Psycopg: `AsyncCursor`). A cursor serves one task at a time: an operation begun
+ * during another one raises `ConcurrentCursorUse` at once and does not affect the running one.
  *
  * @example
  * await using cur = conn.cursor();
@@ -47,65 +55,67 @@ import { StreamedRows } from './streamed-rows.js';
  * for await (const [name] of cur) console.log(name);
  */
 export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable<R> {
-  /** The connection the cursor was made by. */
+  /** The connection that made the cursor. */
   readonly connection: AsyncConnection<unknown>;
-  /** How values are sent and loaded; a copy of the connection's, made with the cursor. */
+  /** The cursor's loaders and dumpers: a copy of the connection's, made with the cursor. */
   readonly adapters: AdaptersMap;
-  /** How many rows `fetchmany()` fetches where it is not told. */
+  /** The default number of rows of `fetchmany()`. */
   arraysize = 1;
 
   readonly #core: ConnectionCore;
   readonly #operation = new Operation();
   readonly #results: Results<R>;
-  /** Of a cursor that has been used in a pipeline. */
+  /** The pending statements, if the cursor was used in a pipeline. */
   #arrivals: Arrivals | null = null;
   #query: string | null = null;
   #closed = false;
 
-  /** A cursor is usually made by `conn.cursor()`. Its rows are the connection's, unless it has a row factory of its own. */
+  /** Prefer `conn.cursor()`. Without a row factory of its own, the cursor uses the connection's. */
   constructor(connection: AsyncConnection<R>);
   constructor(connection: AsyncConnection<unknown>, options?: CursorOptions<R>);
-  constructor(connection: AsyncConnection<unknown>, options: CursorOptions<R> = {}) {
+  constructor(connection: AsyncConnection<unknown>, options?: CursorOptions<R>) {
+    if (options !== undefined) CURSOR.check(options);
     this.connection = connection;
     this.#core = connection[CORE];
     this.adapters = connection.adapters.clone();
-    const rowFactory = options.rowFactory ?? (connection.rowFactory as RowFactory<R> | undefined) ?? tupleRow;
+    const rowFactory =
+      options?.rowFactory ?? (connection.rowFactory as RowFactory<R> | undefined) ?? tupleRow;
     this.#results = new Results(this, this.adapters, rowFactory);
   }
 
-  // --- what is known of the result
+  // --- the current result
 
-  /** The columns of the current result; null if it has no rows. */
+  /** The columns of the current result; null if it has no rows (Psycopg: `description`). */
   get description(): readonly Column[] | null {
     return this.#results.description;
   }
 
-  /** How many rows the last statement returned or affected; -1 where that has no meaning. */
+  /** The number of rows that the last statement returned or affected; -1 if not applicable (Psycopg: `rowcount`). */
   get rowcount(): number {
     return this.#results.rowcount;
   }
 
-  /** The index of the next row to be fetched; null if there is no result with rows. */
+  /** The index of the next row to be fetched; null without a result that has rows (Psycopg: `rownumber`). */
   get rownumber(): number | null {
     return this.#results.rownumber;
   }
 
-  /** The tag of the last statement, such as `INSERT 0 1`. */
+  /** The tag of the last statement, such as `INSERT 0 1`; null before the first (Psycopg: `statusmessage`). */
   get statusmessage(): string | null {
     return this.#results.statusmessage;
   }
 
-  /** The last query as it was sent: with `$1` … placeholders, or with the values in it if the client has bound them. */
+  /** The last query as it was sent: with `$1` … placeholders, or with its values if the client inserted them. */
   get query(): string | null {
     return this.#query;
   }
 
-  /** Whether `close()` has been called. */
+  /** Whether `close()` was called. */
   get closed(): boolean {
     return this.#closed;
   }
 
-  /** Makes the rows. A change applies to the rows not fetched yet. */
+  /** The row factory (Psycopg: `row_factory`). A change applies to rows that are not fetched yet. */
   get rowFactory(): RowFactory<R> {
     return this.#results.rowFactory;
   }
@@ -116,11 +126,18 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   // --- execution
 
   /**
-   * Executes a query, with `%s` or `%(name)s` placeholders if `params` are given. Without, several statements may stand in it,
-   * each giving a result (see `nextset()`). Raises the class of the server's SQLSTATE; `ProgrammingError` for parameters that
-   * do not fit; `ConcurrentCursorUse` if the cursor is busy.
+   * Executes a query (Psycopg: `execute`). If `params` are given, the query has `%s` or `%(name)s` placeholders. Without `params`
+   * it may contain several statements, each with its own result (see `nextset()`). Raises the class of the server's SQLSTATE;
+   * `ProgrammingError` for parameters that do not match the placeholders; `DataError` or `ProgrammingError` for values that
+   * cannot be sent; `ConcurrentCursorUse` if the cursor is busy; `OperationalError` on a closed or lost connection;
+   * `InterfaceError` on a closed cursor or returned connection.
+   *
+   * @example
+   * await cur.execute('SELECT name FROM city WHERE id = %s', [1]);
+   * await cur.execute('SELECT name FROM city WHERE id = %(id)s', { id: 1 });
    */
-  async execute(query: Query, params?: Params | null, options: ExecuteOptions = {}): Promise<this> {
+  async execute(query: Query, params?: Params | null, options: ExecuteOptions = NO_OPTIONS): Promise<this> {
+    if (options !== NO_OPTIONS) EXECUTE.check(options);
     this.#begin(query);
     try {
       this.reset();
@@ -128,7 +145,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       try {
         request = this.#requestFor(this.bind(query, params), this.honoured(options));
       } catch (error) {
-        // As in Psycopg, a query that can't be sent opens a transaction like one that the server refuses.
+        // As in Psycopg, a query that cannot be sent opens a transaction, like one that the server refuses.
         await this.#core.openTransaction();
         throw error;
       }
@@ -153,26 +170,31 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   }
 
   /**
-   * Executes a query once for each of `paramsSeq`, pipelined: all or none of them take effect (Psycopg: `executemany()`). `rowcount` is
-   * their sum, and after a failure that of what was done before. With `returning`, each execution leaves a result (see `nextset()`,
-   * `results()`).
+   * Executes a query once for each element of `paramsSeq`, pipelined; all executions take effect, or none (Psycopg:
+   * `executemany()`). `rowcount` is the total of all executions; after a failure, of those before it. With `returning`, each
+   * execution leaves a result (see `nextset()`, `results()`).
    *
-   * The parameters are sent as they come, a thousand sets at a time. While an asynchronous source is waited for, the connection is
-   * free for others. In autocommit more than a thousand sets are a transaction of their own: until it has ended other statements wait,
-   * and the source can't use the connection, which raises `ProgrammingError` there. Within a transaction block it can.
+   * Parameters are sent as they arrive, a thousand sets at a time. While the call waits for an asynchronous source, other
+   * statements may use the connection. In autocommit, more than a thousand sets form a transaction of their own: until its end
+   * other statements wait, and the source itself must not use the connection, which raises `ProgrammingError` there. Within a
+   * transaction block it may.
    *
-   * What an asynchronous source gives stays together: while a part of it is stored in an open transaction, `commit()` and its kin raise
-   * `ProgrammingError`, and once that transaction or block has been rolled back the call does. While another task's
-   * `withTransaction()` is under way on the connection, it raises `ConcurrentTransaction`.
+   * The batches of an asynchronous source stay together. While a part of them is stored in an open transaction, `commit()` and
+   * other calls that commit raise `ProgrammingError`; after a rollback of that transaction or block, `executemany()` does. It
+   * raises `ConcurrentTransaction` while another task's `withTransaction()` is running on the connection.
    *
-   * An abort of the `signal`, the end of the connection (`OperationalError`, or `InterfaceError` if it was given back) and `close()`
-   * (`InterfaceError`) end it whatever it waits for: no more is sent, and the source is told by `return()`, but not waited for.
+   * An abort of `signal`, the end of the connection (`OperationalError`, or `InterfaceError` if it was returned) and `close()`
+   * (`InterfaceError`) end the call during any wait: no more is sent, and the source's `return()` is called but not awaited.
+   *
+   * @example
+   * await cur.executemany('INSERT INTO city (id, name) VALUES (%s, %s)', [[1, 'Rome'], [2, 'Paris']]);
    */
   async executemany(
     query: Query,
     paramsSeq: Iterable<Params> | AsyncIterable<Params>,
     options: ExecuteManyOptions = {},
   ): Promise<void> {
+    EXECUTE_MANY.check(options);
     this.#begin(query);
     try {
       this.reset();
@@ -186,7 +208,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
           this.#operation.runs(requests);
         },
         arrived: (results) => {
-          this.#collect(results, returning);
+          if (!this.#closed) this.#results.collect(results, returning);
         },
         signal,
       });
@@ -209,19 +231,23 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   }
 
   /**
-   * Executes a query and gives its rows as they come, however many there are, in a bounded amount of memory (Psycopg: `stream()`).
-   * Until the stream ends it has the connection to itself: a statement on it raises `ProgrammingError` at once, since a statement inside
-   * the stream's own loop would wait for ever. Use another connection, or a server-side cursor.
+   * Executes a query and yields its rows as they arrive, in a bounded amount of memory (Psycopg: `stream()`). The stream has
+   * exclusive use of the connection until it ends: another statement raises `ProgrammingError` at once, since a statement inside
+   * the stream's loop would wait for ever. Use another connection, or a server-side cursor.
    *
-   * Leaving the loop (`break`, `return`, an exception) ends the query. Within a transaction, rows that the server is making at that moment
-   * get some 2 seconds to be finished, and all that was done before is kept. A query that takes longer is cancelled, which fails the
-   * transaction: nothing of it is kept, and `commit()` says so. An abort of the `signal` cancels at once, with the same effect. In
-   * autocommit only the query itself can fail, so it is cancelled after a tenth of a second; a statement that changes data and has
-   * made its first row (INSERT … RETURNING) is done, and kept.
+   * Leaving the loop (`break`, `return`, an exception) ends the query. Within a transaction, the server gets about 2 seconds to
+   * finish the rows it is producing, and earlier work of the transaction is kept. A query that takes longer is cancelled, which
+   * fails the transaction: its work is lost, and `commit()` reports that. An abort of `signal` cancels at once, with the same
+   * effect. In autocommit only the query itself can fail, so it is cancelled after a tenth of a second; a statement that changes
+   * data and has produced its first row (INSERT … RETURNING) is complete, and its changes are kept.
    *
-   * @param options.size rows that are fetched at a time; by default as many as take some 256 KiB
+   * @example
+   * for await (const [id, name] of cur.stream('SELECT id, name FROM city')) console.log(id, name);
+   *
+   * @param options.size the number of rows fetched at a time; by default as many as take about 256 KiB
    */
   stream(query: Query, params?: Params | null, options: StreamOptions = {}): AsyncGenerator<R, void, void> {
+    STREAM.check(options);
     let request: StatementRequest;
     return new StreamedRows<R>({
       open: () => {
@@ -245,11 +271,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   #openStream(query: Query, params: Params | null | undefined, { size, signal }: StreamOptions): RowStream {
     this.#begin(query);
     try {
-      if (size !== undefined && !(Number.isInteger(size) && size > 0)) {
-        throw new errors.ProgrammingError(
-          `expected the size of stream() to be a positive number, got ${String(size)}`,
-        );
-      }
+      if (size !== undefined) checkStreamSize(size);
       this.reset();
       const bound = this.bind(query, params);
       const request = this.#requestFor(bound, this.honoured(signal === undefined ? {} : { signal }));
@@ -264,16 +286,18 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   }
 
   /**
-   * Begins a COPY … FROM STDIN or a COPY … TO STDOUT, whose data goes through the `AsyncCopy` (Psycopg: `copy()`). COPY takes no
-   * parameters, so they become part of the statement, as literals. Until the COPY has ended, the cursor is busy with it and
-   * the connection refuses other statements. Raises the class of the server's SQLSTATE, and `ProgrammingError` for another
-   * statement, which has been executed then. Aborting the `signal` ends the COPY at any time, its calls reject with the reason.
+   * Begins a COPY … FROM STDIN or a COPY … TO STDOUT, whose data is transferred by the `AsyncCopy` (Psycopg: `copy()`). COPY
+   * accepts no parameters, so they become literals in the statement. Until the COPY has ended, the cursor is busy and the
+   * connection refuses other statements. Raises the class of the server's SQLSTATE, and `ProgrammingError` for a statement that
+   * is not a COPY, which has been executed by then. An abort of `signal` ends the COPY at any time; its calls reject with the
+   * reason.
    *
    * @example
    * await using copy = await cur.copy('COPY (SELECT * FROM city WHERE country = %s) TO STDOUT', ['FR']);
    * for await (const row of copy.rows()) console.log(row);
    */
   async copy(query: Query, params?: Params | null, options: CopyOptions = {}): Promise<AsyncCopy> {
+    COPY.check(options);
     this.#begin(query);
     try {
       this.reset();
@@ -307,8 +331,8 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   }
 
   /**
-   * Runs `fn` with a COPY, which is completed when `fn` returns and aborted when it throws (Psycopg: `async with cur.copy()`). A
-   * COPY … TO STDOUT that `fn` has not read to its end is cancelled.
+   * Runs `fn` with a COPY, completes it if `fn` returns, and aborts it if `fn` throws (Psycopg: `async with cur.copy()`). A COPY
+   * … TO STDOUT that `fn` has not read to its end is cancelled.
    *
    * @example
    * await cur.withCopy('COPY city (id, name) FROM STDIN', async (copy) => {
@@ -321,6 +345,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     params?: Params | null,
     options: CopyOptions = {},
   ): Promise<T> {
+    WITH_COPY.checkCall(fn, options);
     const copy = await this.copy(query, params, options);
     let result: T;
     try {
@@ -334,33 +359,37 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     return result;
   }
 
-  /** How a query and its parameters become what is sent: this is what kinds of cursors differ in. @internal */
+  /** Makes the binding of a query, in which the kinds of cursors differ. @internal */
   protected bindingOf(query: Query): QueryBinding {
     return new ServerBinding(query, this.literalContext());
   }
 
-  /** The options of `execute()` that this kind of cursor honours; raises for one that it must not ignore. @internal */
+  /**
+   * Returns the options of `execute()` that this kind of cursor supports; raises an error for one that it must not ignore.
+   * @internal
+   */
   protected honoured(options: ExecuteOptions): ExecuteOptions {
     return options;
   }
 
-  /** What literals within a query depend on. Raises `InterfaceError` if the connection has been returned. @internal */
+  /** The context of literals within a query. Raises `InterfaceError` if the connection was returned. @internal */
   protected literalContext(): LiteralContext {
     this.#core.check();
     return new SessionLiterals(this.adapters, this.#core.session.parameters);
   }
 
-  /** What is sent for a query and its parameters. @internal */
+  /** Binds a query to its parameters. @internal */
   protected bind(query: Query, params: Params | null | undefined): BoundQuery {
     return bindOnce(this.bindingOf(query), params);
   }
 
-  #requestFor({ text, params, shown }: BoundQuery, options: ExecuteOptions): StatementRequest {
+  #requestFor({ text, params, names, shown }: BoundQuery, options: ExecuteOptions): StatementRequest {
     const isSimple = (params?.length ?? 0) === 0 && options.prepare !== true && options.binary !== true;
     return this.#core.request({
       text,
       executions: isSimple ? null : [params ?? []],
       rows: rowDecoders(this.adapters, this.#results.rowFactory),
+      parameterNames: names,
       shown,
       prepare: options.prepare,
       signal: options.signal,
@@ -369,25 +398,34 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
 
   // --- fetching
 
-  /** The next row of the result, or null at its end. */
+  /**
+   * Returns the next row of the result; null at its end (Psycopg: `fetchone`). Raises `ProgrammingError` without a result that
+   * has rows.
+   */
   async fetchone(): Promise<R | null> {
     if (this.#mustWait('fetchone()')) await this.#awaited('fetchone()');
     return this.#results.one();
   }
 
-  /** The next rows of the result: `size` of them, or fewer at its end. @default arraysize */
+  /**
+   * Returns the next `size` rows of the result, fewer at its end (Psycopg: `fetchmany`). Raises `ProgrammingError` without a
+   * result that has rows. @default arraysize
+   */
   async fetchmany(size?: number): Promise<R[]> {
     if (this.#mustWait('fetchmany()')) await this.#awaited('fetchmany()');
     return this.#results.many(size, this.arraysize);
   }
 
-  /** All rows of the result that have not been fetched. */
+  /**
+   * Returns all rows of the result that were not fetched (Psycopg: `fetchall`). Raises `ProgrammingError` without a result that
+   * has rows.
+   */
   async fetchall(): Promise<R[]> {
     if (this.#mustWait('fetchall()')) await this.#awaited('fetchall()');
     return this.#results.all();
   }
 
-  /** Iterates over the rows that have not been fetched. Leaving the loop leaves the cursor where it is. */
+  /** Iterates over the rows that were not fetched. Leaving the loop keeps the cursor's position. */
   [Symbol.asyncIterator](): AsyncIterator<R> {
     return {
       next: async () => {
@@ -397,7 +435,10 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     };
   }
 
-  /** Moves in the result: by `value` rows, or to row `value` if `mode` is 'absolute'. Raises if there is no such row. */
+  /**
+   * Moves in the result by `value` rows, or to row `value` if `mode` is 'absolute' (Psycopg: `scroll`). Raises `ProgrammingError`
+   * if there is no such row.
+   */
   async scroll(value: number, mode: 'relative' | 'absolute' = 'relative'): Promise<void> {
     if (this.#mustWait('scroll()')) await this.#awaited('scroll()');
     this.#results.scroll(value, mode);
@@ -405,14 +446,14 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
 
   // --- several results
 
-  /** Goes on to the next result. Resolves with true, or with null if there is none. */
+  /** Selects the next result (Psycopg: `nextset`). Resolves with true; with null if there is none. */
   async nextset(): Promise<boolean | null> {
     if (this.#isArriving) await this.#arrived('nextset()');
     this.#operation.checkNone('nextset()');
     return this.#results.advance() || null;
   }
 
-  /** Iterates over the results, selecting one after the other. */
+  /** Iterates over the results and selects each in turn (Psycopg: `results`). */
   async *results(): AsyncGenerator<this> {
     if (this.#isArriving) await this.#arrived('results()');
     if (this.#results.current === undefined) return;
@@ -420,7 +461,10 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     while ((await this.nextset()) === true);
   }
 
-  /** Goes to the result at `index`; a negative one counts from the end. Raises if there is no such result. */
+  /**
+   * Selects the result at `index`; a negative index counts from the end (Psycopg: `set_result`). Raises `ProgrammingError` if
+   * there is no such result.
+   */
   async setResult(index: number): Promise<this> {
     if (this.#isArriving) await this.#arrived('setResult()');
     this.#operation.checkNone('setResult()');
@@ -428,16 +472,17 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     return this;
   }
 
-  // --- for a cursor whose rows stay on the server
+  // --- for subclasses whose rows stay on the server
 
-  /** Raises if the cursor can't be used for `operation` now: it is closed, busy, or its connection has been returned. @internal */
+  /** Raises an error if the cursor cannot run `operation` now: it is closed or busy, or its connection was returned. @internal */
   protected checkReady(operation: Query): void {
-    if (this.#closed) throw new errors.InterfaceError('the cursor is closed');
+    if (this.#closed)
+      throw new errors.InterfaceError('the cursor is closed; make another with conn.cursor()');
     this.#operation.checkNone(operation);
     this.#core.check();
   }
 
-  /** Claims the cursor for `act`, whose statements `close()` is going to end. @internal */
+  /** Claims the cursor for `act`; `close()` ends its statements. @internal */
   protected async operate<T>(operation: Query, act: (run: RunStatement) => Promise<T>): Promise<T> {
     this.#begin(operation);
     const requests: StatementRequest[] = [];
@@ -454,28 +499,28 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     }
   }
 
-  /** Forgets the results. @internal */
+  /** Drops the results. @internal */
   protected reset(query: string | null = null): void {
     this.#results.clear();
     this.#query = query;
   }
 
-  /** Makes `result`, of the query as it was sent, the only one there is. @internal */
+  /** Makes `result` the only result; `query` is the query as it was sent. @internal */
   protected present(result: StatementResult, query: string | null): void {
     this.#query = query;
     this.#results.present(result);
   }
 
-  /** Makes a row to be fetched of a decoded one of the result that is presented. @internal */
+  /** Converts a decoded row of the current result to the row that is fetched. @internal */
   protected make(row: unknown): R {
     return this.#results.make(row);
   }
 
-  // --- the end
+  // --- ending
 
   /**
-   * Closes the cursor and drops its results. What it still runs, or waits for, ends with `InterfaceError`: a statement is cancelled, and
-   * waited for.
+   * Closes the cursor and drops its results (Psycopg: `close`). A running or waiting operation rejects with `InterfaceError`; its
+   * statement is cancelled, and `close()` waits for that.
    */
   async close(): Promise<void> {
     this.#closed = true;
@@ -483,43 +528,37 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     if (this.#operation.isRunning) await this.#operation.abandon(this.#core);
   }
 
-  /** Leaving the scope closes the cursor. */
+  /** Closes the cursor at the end of a scope. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  /** As `util.inspect()` prints it: its state, and its connection; not the query, which may have values in it. */
+  /** The cursor's state and connection for `util.inspect()`; not the query, which may contain values. */
   [INSPECT](): string {
     return `<${this.constructor.name} [${this.stateShown()}] on ${this.connection[INSPECT]()}>`;
   }
 
-  /** What is to be printed of its state. @internal */
+  /** The description of the cursor's state. @internal */
   protected stateShown(): string {
     return this.#closed ? 'closed' : (this.#operation.shown ?? this.#results.shown);
   }
 
-  // --- inside
+  // --- internals
 
-  /** Claims the cursor for an operation that talks to the server. */
+  /** Claims the cursor for an operation that communicates with the server. */
   #begin(query: Query): void {
     this.checkReady(query);
     checkQuery(query);
     this.#operation.begin(query);
   }
 
-  #collect(results: readonly StatementResult[], keep: boolean): void {
-    if (this.#closed) return;
-    if (keep) this.#results.add(results);
-    else this.#results.count(results);
-  }
-
   // --- in a pipeline
 
-  /** Sends without waiting: what comes back is there when it is fetched, at the latest. */
+  /** Sends a request without waiting; its results have arrived when they are fetched. */
   #sendInPipeline(request: StatementRequest, keep: boolean, call: CallSite | null): void {
     this.#arrivals ??= new Arrivals(this.#core);
     this.#arrivals.send(request, call, (results) => {
-      this.#collect(results, keep);
+      if (!this.#closed) this.#results.collect(results, keep);
     });
   }
 
@@ -527,7 +566,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     return this.#arrivals?.pending === true;
   }
 
-  /** Waits for what has been sent in a pipeline. Rejects with its first error that has not been reported. */
+  /** Waits for the cursor's pending statements. Rejects with the first error that was not reported. */
   async #arrived(operation: string): Promise<void> {
     this.#operation.checkNone(operation);
     this.#operation.begin(operation);
@@ -540,7 +579,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     }
   }
 
-  /** Whether what has been sent in a pipeline has to be there before `operation` can fetch. */
+  /** Whether pending statements must be answered before `operation` can fetch. */
   #mustWait(operation: string): boolean {
     this.checkReady(operation);
     return this.#isArriving;

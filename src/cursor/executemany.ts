@@ -14,38 +14,38 @@ import type { RowDecoderSource } from '../wire/row-decoder.js';
 import { onAbort, waitFor } from '../waiting.js';
 import { Batches } from './batches.js';
 
-/** How many executions, and bytes of their parameters, are sent at once. */
+/** The maximum number of executions, and bytes of their parameters, sent at once. */
 const LIMITS = { items: 1000, bytes: 2 ** 20, bytesOf };
 const NO_PARAMS: readonly DumpedParam[] = [];
 const WHAT = 'executemany() from an asynchronous source';
 
-/** What the executions need of their cursor. */
+/** The parts of a cursor that its executions use. */
 export interface ExecutionsParts {
   readonly core: ConnectionCore;
-  /** Takes the query apart; called once there is something to be bound to it. */
+  /** Parses the query; called once there are parameters to bind. */
   bindingOf(): QueryBinding;
-  /** The decoders of the next batch's rows; null if the rows are discarded. */
+  /** The decoders of the next batch's rows; null: rows are discarded. */
   decoders(): RowDecoderSource | null;
-  /** Called with the requests that are sent next. */
+  /** Called with the requests that are about to be sent. */
   readonly sending: (requests: readonly StatementRequest[]) => void;
-  /** Called with the results of executions, including those before the one that fails. */
+  /** Called with the results of executions, including those before a failed one. */
   readonly arrived: (results: readonly StatementResult[]) => void;
   readonly signal: AbortSignal | undefined;
 }
 
 type ParamsBatches = Batches<Params, BoundQuery>;
 
-/** The first batches of a source, by which is decided how all are run. */
+/** The first batches of a source, which determine how all are run. */
 interface Beginning {
   readonly first: readonly BoundQuery[];
   readonly second: readonly BoundQuery[] | null;
 }
 
-/** The executions of one `executemany()`, sent in batches as their parameters come: all or none of them take effect. */
+/** The executions of one `executemany()`, sent in batches as their parameters arrive; all of them take effect, or none. */
 export class Executions {
   readonly #parts: ExecutionsParts;
   readonly #paramsSeq: Iterable<Params> | AsyncIterable<Params>;
-  /** Ends whatever it waits for. */
+  /** Ends any wait of the executions. */
   readonly #stop = new AbortController();
   #ended: Promise<unknown> | null = null;
   #binding: QueryBinding | null = null;
@@ -56,7 +56,7 @@ export class Executions {
     this.#paramsSeq = paramsSeq;
   }
 
-  /** Passes each request to `send`, which does not wait for its answer. */
+  /** Passes each request to `send`, without waiting for answers. */
   sendBy(send: (request: StatementRequest) => void): Promise<void> {
     const { core } = this.#parts;
     return this.#untilStopped(async () => {
@@ -65,11 +65,11 @@ export class Executions {
       try {
         for (let batch = await batches.next(); batch !== null; batch = await batches.next()) {
           core.checkUsable();
-          // In autocommit each Sync of the pipeline ends a transaction, as in Psycopg.
+          // As in Psycopg, in autocommit each Sync of the pipeline ends a transaction.
           if (!core.settings.autocommit) (run ??= new BatchRun(core)).next();
           for (const request of this.#requestsFor(batch, false)) {
             send(request);
-            // While too much is in flight, nothing is sent.
+            // Nothing is sent while too much is in flight.
             const room = core.session.room();
             if (room !== null) await waitFor(room, { signal: this.#stop.signal });
           }
@@ -82,7 +82,7 @@ export class Executions {
     });
   }
 
-  /** Runs them. */
+  /** Runs the executions. */
   run(): Promise<void> {
     const source = this.#paramsSeq;
     return this.#untilStopped(() =>
@@ -90,13 +90,13 @@ export class Executions {
     );
   }
 
-  /** Ends the executions: the rest is not sent, and they reject with `reason`. Resolves when they have ended. */
+  /** Stops the executions, which reject with `reason`. Resolves when they have ended. */
   async stop(reason: Error): Promise<void> {
     this.#stop.abort(reason);
     await this.#ended;
   }
 
-  /** From here on an abort of the signal stops them, as does the end of the connection. */
+  /** Runs `run` until an abort of the signal, or the end of the connection, stops it. */
   async #untilStopped(run: () => Promise<void>): Promise<void> {
     const { core, signal } = this.#parts;
     const offAbort =
@@ -120,7 +120,7 @@ export class Executions {
     }
   }
 
-  /** A synchronous source is never waited for, so its executions have the connection to themselves. */
+  /** A synchronous source never has to be awaited, so its executions have exclusive use of the connection. */
   #runInOneTurn(source: Iterable<Params>): Promise<void> {
     const { core } = this.#parts;
     return core.session.exclusively(async (lock, status) => {
@@ -137,10 +137,13 @@ export class Executions {
     }, this.#stop.signal);
   }
 
-  /** An asynchronous source leaves the connection to other statements, unless these would become part of its own transaction. */
+  /**
+   * An asynchronous source leaves the connection to other statements, unless these would become part of the call's own
+   * transaction.
+   */
   async #runAsTheyCome(source: AsyncIterable<Params>): Promise<void> {
     const { core } = this.#parts;
-    // Its batches would end with that block, some of them perhaps.
+    // The end of another task's block could end some of the batches.
     checkInside(core.blocks, WHAT);
     const feeding = mayBegin(core) ? new Feeding(core, source) : null;
     const batches = this.#batchesOf(feeding ?? source);
@@ -156,7 +159,7 @@ export class Executions {
           await this.#runAll(beginning, batches, true, lock);
           return null;
         }
-        // One may have been opened meanwhile.
+        // A block may have been opened in the meantime.
         checkInside(core.blocks, WHAT);
         return this.#beginRun(beginning.first, lock);
       }, this.#stop.signal);
@@ -168,7 +171,7 @@ export class Executions {
     }
   }
 
-  /** Runs the first batch in the transaction that is open, or, outside autocommit, begun by it. */
+  /** Runs the first batch, in the open transaction or, outside of autocommit, in one that it begins. */
   async #beginRun(first: readonly BoundQuery[], lock: ExclusiveLock): Promise<BatchRun> {
     const run = new BatchRun(this.#parts.core);
     try {
@@ -182,7 +185,7 @@ export class Executions {
     }
   }
 
-  /** Runs the other batches, each in its turn: between them the connection is free. */
+  /** Runs the other batches, each in its turn; in between the connection is free. */
   async #goOn(run: BatchRun, second: readonly BoundQuery[] | null, batches: ParamsBatches): Promise<void> {
     const { session } = this.#parts.core;
     try {
@@ -200,7 +203,7 @@ export class Executions {
     }
   }
 
-  /** Takes the first batches from the source. Null if there are none: then it is done. */
+  /** Takes the first batches from the source; null if it is empty, in which case nothing remains to be done. */
   async #begin(batches: ParamsBatches, lock?: ExclusiveLock): Promise<Beginning | null> {
     const { core } = this.#parts;
     const within = lock === undefined ? {} : { lock };
@@ -209,7 +212,7 @@ export class Executions {
       if (first !== null) return { first, second: await batches.next() };
       this.#parts.bindingOf().withoutParams();
     } catch (error) {
-      // As in Psycopg, what can't be sent opens a transaction like what the server refuses.
+      // As in Psycopg, parameters that cannot be sent open a transaction, like those that the server refuses.
       if (!this.#stop.signal.aborted) await core.openTransaction(within);
       throw error;
     }
@@ -217,7 +220,7 @@ export class Executions {
     return null;
   }
 
-  /** Runs all batches; `isOwn`: within a transaction that is begun and ended here. */
+  /** Runs all batches; `isOwn`: within a transaction that begins and ends here. */
   async #runAll(
     { first, second }: Beginning,
     batches: ParamsBatches,
@@ -235,7 +238,7 @@ export class Executions {
       this.#stop.signal.throwIfAborted();
       if (isOwn) await commit(core, { ...within, signal });
     } catch (error) {
-      // A connection that is gone, or has gone back, is rolled back without this.
+      // A connection that was lost or returned has been rolled back already.
       const isThere = !core.session.closed && !core.returned;
       if (isOwn && isThere) await core.session.rollback(lock).catch(() => undefined);
       throw error;
@@ -244,7 +247,10 @@ export class Executions {
     }
   }
 
-  /** Runs requests one behind the other; without a signal, which is heard of by one at a time, they are sent at once. */
+  /**
+   * Runs requests in order. Without a signal they are sent at once; with one they are sent singly, since it must cancel only the
+   * running one.
+   */
   async #runBatch(batch: readonly BoundQuery[], isOwn: boolean, lock?: ExclusiveLock): Promise<void> {
     const { core, signal, sending, arrived } = this.#parts;
     this.#stop.signal.throwIfAborted();
@@ -271,18 +277,18 @@ export class Executions {
     return (this.#binding ??= this.#parts.bindingOf());
   }
 
-  /** One request for all executions of a text, or one for each text. */
+  /** Makes one request for all executions of a text, or one for each text. */
   #requestsFor(batch: readonly BoundQuery[], inTransaction: boolean): StatementRequest[] {
     const { core, signal, arrived } = this.#parts;
     const rows = this.#parts.decoders();
     const executions: (readonly DumpedParam[])[] = [];
     for (const { params } of batch) if (params !== null) executions.push(params);
     if (executions.length > 0) {
-      const { text, shown } = batch[0]!;
-      const all = core.request({ text, executions, rows, shown, signal, inTransaction });
+      const { text, names: parameterNames, shown } = batch[0]!;
+      const all = core.request({ text, executions, rows, parameterNames, shown, signal, inTransaction });
       return [{ ...all, failedAfter: arrived }];
     }
-    // What certainly is one statement goes by the extended protocol, where it need not wait for the answer to the one before.
+    // A text that is certainly one statement uses the extended protocol, in which it need not wait for the previous answer.
     return batch.map(({ text, isSingle, shown }) => ({
       ...core.request({
         text,
@@ -298,12 +304,12 @@ export class Executions {
   }
 }
 
-/** One batch of executions of a single text stands under one Sync, which is a transaction of its own; so does a single execution. */
+/** Whether all executions share one Sync and so form a transaction: one batch of a single text, or a single execution. */
 function isOneTransaction({ first, second }: Beginning): boolean {
   return second === null && (first.length === 1 || first[0]!.params !== null);
 }
 
-/** Whether executions in batches may have to be in a transaction that is begun for them. */
+/** Whether executions in several batches may need a transaction of their own. */
 function mayBegin({ settings, blocks, inPipeline, session }: ConnectionCore): boolean {
   if (!settings.autocommit || blocks.length > 0 || inPipeline) return false;
   const { transactionStatus: status } = session;

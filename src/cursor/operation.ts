@@ -6,7 +6,7 @@ import type { ExclusiveLock } from '../session/queue.js';
 import type { StatementRequest, StatementResult } from '../session/statement.js';
 import type { Executions } from './executemany.js';
 
-/** Runs a statement of the operation that is under way. @internal */
+/** Runs a statement of the current operation. @internal */
 export type RunStatement = (
   request: StatementRequest,
   lock?: ExclusiveLock,
@@ -14,9 +14,9 @@ export type RunStatement = (
 
 const NO_REQUESTS: readonly StatementRequest[] = [];
 
-/** The operation that a cursor is busy with, at most one at a time. */
+/** The operation that occupies a cursor; at most one at a time. */
 export class Operation {
-  /** The query, or the call, that it is; null when there is none. */
+  /** The query or the name of the call; null if there is no operation. */
   #query: Query | null = null;
   #requests = NO_REQUESTS;
   #copy: AsyncCopy | null = null;
@@ -26,17 +26,17 @@ export class Operation {
     this.#query = query;
   }
 
-  /** Notes the statements that it runs. */
+  /** Records the operation's statements. */
   runs(requests: readonly StatementRequest[]): void {
     this.#requests = requests;
   }
 
-  /** Notes the executions that it runs, which wait for other things than their statements as well. */
+  /** Records the operation's executions, which wait for more than their statements. */
   executes(executions: Executions): void {
     this.#executions = executions;
   }
 
-  /** Makes it last until this COPY has ended. */
+  /** Extends the operation until this COPY has ended. */
   serves(copy: AsyncCopy): void {
     this.#copy = copy;
   }
@@ -48,14 +48,14 @@ export class Operation {
     this.#executions = null;
   }
 
-  /** Ends it if it is this COPY that it has served, and says whether it was. */
+  /** Ends the operation if it serves this COPY; returns whether it did. */
   endOf(copy: AsyncCopy): boolean {
     if (this.#copy !== copy) return false;
     this.end();
     return true;
   }
 
-  /** Raises `ConcurrentCursorUse` if something is under way. */
+  /** Raises `ConcurrentCursorUse` during an operation. */
   checkNone(attempted: Query): void {
     if (this.#query === null) return;
     if (this.#copy?.ended === true) {
@@ -65,18 +65,18 @@ export class Operation {
     throw new errors.ConcurrentCursorUse(describeQuery(this.#query), describeQuery(attempted));
   }
 
-  /** What is to be printed of it; null if there is nothing. */
+  /** The description of the operation; null if there is none. */
   get shown(): string | null {
     if (this.#query === null || this.#copy?.ended === true) return null;
     return this.#copy === null ? 'busy' : 'COPY';
   }
 
-  /** Whether it has statements, executions or a COPY to be ended. */
+  /** Whether it has statements, executions or a COPY that can be ended. */
   get isRunning(): boolean {
     return this.#requests.length > 0 || this.#executions !== null;
   }
 
-  /** Ends its COPY, or its statements, on the server as well: resolves when they have ended. */
+  /** Ends its COPY or its statements, on the server as well. Resolves when they have ended. */
   async abandon(core: ConnectionCore): Promise<void> {
     if (this.#copy !== null) {
       await this.#copy.abort('the cursor was closed');

@@ -1,51 +1,56 @@
+import { ANYTHING, BOOLEAN, FUNCTION_OR_NULL, SIGNAL } from '../options/kinds.js';
+import { KnownOptions } from '../options/known-options.js';
+import type { AsyncConnection } from '../connection/connection.js';
 import type { RowFactory } from '../rows.js';
+import type { AsyncCursor } from './cursor.js';
+import type { AsyncServerCursor, ServerCursorOptions } from './server-cursor.js';
 
 /** Options of a cursor. */
 export interface CursorOptions<R> {
-  /** Makes the rows. @default the connection's row factory */
+  /** The row factory. @default the connection's row factory */
   rowFactory?: RowFactory<R> | undefined;
 }
 
-/** Options without a row factory: rows are those of the connection's. */
+/** Options without a row factory: rows come from the connection's row factory. */
 export interface WithoutRowFactory {
   rowFactory?: undefined;
 }
 
-/** Options with a row factory, which says what rows are. */
+/** Options with a row factory, which determines the row type. */
 export interface WithRowFactory<R> {
-  /** Makes the rows. */
+  /** The row factory. */
   rowFactory: RowFactory<R>;
 }
 
-/** Options whose row factory may be undefined, which is known only when the program runs. */
+/** Options whose row factory may be undefined at run time. */
 export interface PerhapsWithRowFactory<R> {
-  /** Makes the rows. @default the connection's row factory */
+  /** The row factory. @default the connection's row factory */
   rowFactory: RowFactory<R> | undefined;
 }
 
 /** Options of `execute()`. */
 export interface ExecuteOptions {
-  /** true: prepare the statement on the server now; false: don't. @default after `prepareThreshold` executions */
+  /** true: prepare the statement on the server now; false: do not prepare it. @default after `prepareThreshold` executions */
   prepare?: boolean | undefined;
-  /** Accepted for compatibility: values load the same in either format. */
+  /** Accepted for compatibility with Psycopg: values load the same in both formats. */
   binary?: boolean | undefined;
-  /** Cancels the statement when it is aborted; the connection stays usable. */
+  /** Cancels the executions when it is aborted; the connection stays usable. */
   signal?: AbortSignal | undefined;
 }
 
 /** Options of `executemany()`. */
 export interface ExecuteManyOptions {
-  /** Keep the rows that each execution returns, as results of their own. @default false */
+  /** Whether to keep the rows that each execution returns, as separate results. @default false */
   returning?: boolean | undefined;
-  /** Cancels the statement when it is aborted; the connection stays usable. */
+  /** Cancels the executions when it is aborted; the connection stays usable. */
   signal?: AbortSignal | undefined;
 }
 
 /** Options of `stream()`. */
 export interface StreamOptions {
-  /** How many rows are fetched at a time. @default as many as take some 256 KiB */
+  /** The number of rows fetched at a time. @default as many as take about 256 KiB */
   size?: number | undefined;
-  /** Ends the stream when it is aborted, which rejects with its reason; the connection stays usable. */
+  /** Ends the stream when it is aborted; the loop rejects with the signal's reason. The connection stays usable. */
   signal?: AbortSignal | undefined;
 }
 
@@ -54,3 +59,50 @@ export interface CopyOptions {
   /** Ends the COPY when it is aborted; the connection stays usable. */
   signal?: AbortSignal | undefined;
 }
+
+/** The class of a connection's cursors: `AsyncCursor` or a subclass. */
+export type CursorFactory = new <T>(
+  connection: AsyncConnection<unknown>,
+  options?: CursorOptions<T>,
+) => AsyncCursor<T>;
+
+/** The class of a connection's server-side cursors: `AsyncServerCursor` or a subclass. */
+export type ServerCursorFactory = new <T>(
+  connection: AsyncConnection<unknown>,
+  name: string,
+  options?: ServerCursorOptions<T>,
+) => AsyncServerCursor<T>;
+
+export const CURSOR = new KnownOptions<CursorOptions<unknown>>('new AsyncCursor(connection, options)', {
+  rowFactory: FUNCTION_OR_NULL,
+});
+
+export const EXECUTE = new KnownOptions<ExecuteOptions>('cursor.execute(query, params, options)', {
+  prepare: BOOLEAN,
+  binary: BOOLEAN,
+  signal: SIGNAL,
+});
+
+/** `conn.execute()` also takes the options of the cursor that it makes. */
+export const CONNECTION_EXECUTE = new KnownOptions<ExecuteOptions & CursorOptions<unknown>>(
+  'conn.execute(query, params, options)',
+  { rowFactory: FUNCTION_OR_NULL, prepare: BOOLEAN, binary: BOOLEAN, signal: SIGNAL },
+);
+
+export const EXECUTE_MANY = new KnownOptions<ExecuteManyOptions>(
+  'cursor.executemany(query, paramsSeq, options)',
+  { returning: BOOLEAN, signal: SIGNAL },
+);
+
+export const STREAM = new KnownOptions<StreamOptions>('cursor.stream(query, params, options)', {
+  // It is checked when the stream begins.
+  size: ANYTHING,
+  signal: SIGNAL,
+});
+
+export const COPY = new KnownOptions<CopyOptions>('cursor.copy(query, params, options)', { signal: SIGNAL });
+
+export const WITH_COPY = new KnownOptions<CopyOptions>(
+  'cursor.withCopy(query, async (copy) => { … }, params, options)',
+  { signal: SIGNAL },
+);

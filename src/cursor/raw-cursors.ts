@@ -4,8 +4,8 @@ import { AsyncCursor } from './cursor.js';
 import { AsyncServerCursor } from './server-cursor.js';
 
 /**
- * A cursor whose queries have the server's own placeholders, `$1`, `$2` …, and are sent as they are (Psycopg: `AsyncRawCursor`).
- * Parameters are an array; a percent sign means nothing.
+ * A cursor whose queries have the server's own placeholders, `$1`, `$2` …, and are sent unchanged (Psycopg: `AsyncRawCursor`).
+ * Parameters are an array; a percent sign has no special meaning.
  *
  * @example
  * await using cur = new AsyncRawCursor(conn);
@@ -19,8 +19,8 @@ export class AsyncRawCursor<R = TupleRow> extends AsyncCursor<R> {
 }
 
 /**
- * A server-side cursor whose queries have the server's own placeholders, `$1`, `$2` … (Psycopg: `AsyncRawServerCursor`). Choose it
- * by `serverCursorFactory`, or make one of a connection.
+ * A server-side cursor whose queries have the server's own placeholders, `$1`, `$2` … (Psycopg: `AsyncRawServerCursor`). Select
+ * it by `serverCursorFactory`, or construct one with a connection.
  *
  * @example
  * conn.serverCursorFactory = AsyncRawServerCursor;

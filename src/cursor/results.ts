@@ -8,9 +8,10 @@ import { affectedRows, type StatementResult } from '../session/statement.js';
 import { ObjectDecoder } from '../wire/row-decoder.js';
 import type { StreamedBatch } from './streamed-rows.js';
 
-/** What makes a row of one that is as it should be. */
+/** Returns a decoded row unchanged. */
 const rowAsItIs = (row: unknown): never => row as never;
 
+/** Calls a row factory, whose errors keep their stacks. */
 function made<R>(factory: RowFactory<R>, source: RowSource): ReturnType<RowFactory<R>> {
   try {
     return factory(source);
@@ -19,9 +20,9 @@ function made<R>(factory: RowFactory<R>, source: RowSource): ReturnType<RowFacto
   }
 }
 
-/** One result of a cursor, with its columns described when they are asked for. */
+/** One result of a cursor. Its columns are described on demand. */
 class CursorResult {
-  /** The rows as they were decoded; `rowMaker()` makes of them what is fetched. */
+  /** The rows as decoded; `rowMaker()` converts them when they are fetched. */
   readonly rows: readonly unknown[];
   readonly statusmessage: string | null;
   readonly #result: StatementResult;
@@ -35,12 +36,12 @@ class CursorResult {
     this.statusmessage = result.tag;
   }
 
-  /** Whether it has rows, be it none: `false` for an INSERT without RETURNING. */
+  /** Whether the result has rows, possibly zero; false for an INSERT without RETURNING. */
   get hasRows(): boolean {
     return this.#result.fields !== null;
   }
 
-  /** What makes the rows to be fetched, as `factory` wants them, of the decoded ones; null if there are none. */
+  /** Returns the function that converts decoded rows for `factory`; null without rows. */
   rowMaker<R>(factory: RowFactory<R>, source: RowSource): ((row: unknown) => R) | null {
     if (!this.hasRows) return null;
     const { decoder } = this.#result;
@@ -53,7 +54,7 @@ class CursorResult {
     return made(factory, source) as (row: unknown) => R;
   }
 
-  /** Whether the rows of `other` were made by what made these. */
+  /** Whether the rows of `other` were made by the same decoder. */
   isDecodedAs(other: CursorResult): boolean {
     return this.#result.decoder !== null && this.#result.decoder === other.#result.decoder;
   }
@@ -63,22 +64,22 @@ class CursorResult {
       this.#result.fields?.map((field) => describeField(field, this.#types)) ?? null);
   }
 
-  /** How many rows it has or affected; -1 where that has no meaning. */
+  /** The number of rows returned or affected; -1 if not applicable. */
   get rowcount(): number {
     return this.hasRows ? this.rows.length : (affectedRows(this.statusmessage) ?? -1);
   }
 }
 
-/** The total of statements that leave no result of their own. */
+/** The total of statements that leave no results. */
 interface Total {
   rowcount: number;
   statusmessage: string | null;
 }
 
-/** Never added to: the first results come in an array of their own. */
+/** An immutable empty list; the first results come in an array of their own. */
 const NONE: CursorResult[] = [];
 
-/** What the last operation of a cursor has left: its results, one of which is the current one, and the place in that of the next row. */
+/** The results of a cursor's last operation, the current one of them, and the position in it. */
 export class Results<R> {
   readonly #cursor: RowSource;
   readonly #types: KnownTypes;
@@ -87,12 +88,12 @@ export class Results<R> {
   #index = 0;
   #position = 0;
   #makeRow: ((row: unknown) => R) | null = null;
-  /** Columns of rows that are not kept: those of a stream, and of a COPY. */
+  /** The columns of rows that are not kept: those of a stream or of a COPY. */
   #columns: readonly Column[] | null = null;
   /** Set by `executemany()` without `returning` and by COPY, which leave no result. */
   #total: Total | null = null;
 
-  /** `cursor` is what the row factory is given; `types` name the columns' types. */
+  /** `cursor` is the argument of the row factory; `types` name the columns' types. */
   constructor(cursor: RowSource, types: KnownTypes, rowFactory: RowFactory<R>) {
     this.#cursor = cursor;
     this.#types = types;
@@ -119,7 +120,7 @@ export class Results<R> {
     return this.#total?.statusmessage ?? this.current?.statusmessage ?? null;
   }
 
-  /** Makes the rows. A change applies to the rows not fetched yet. */
+  /** The row factory. A change applies to rows that are not fetched yet. */
   get rowFactory(): RowFactory<R> {
     return this.#rowFactory;
   }
@@ -128,7 +129,7 @@ export class Results<R> {
     this.#makeRow = this.current?.rowMaker(factory, this.#cursor) ?? null;
   }
 
-  /** What is to be printed of them. */
+  /** The description of the results. */
   get shown(): string {
     const { current } = this;
     if (current === undefined) return this.statusmessage ?? 'no result';
@@ -136,7 +137,7 @@ export class Results<R> {
     return current.hasRows ? `${tag}, row ${String(this.#position)} of ${String(current.rows.length)}` : tag;
   }
 
-  // --- what operations leave
+  // --- called by operations
 
   clear(): void {
     this.#list = NONE;
@@ -147,14 +148,20 @@ export class Results<R> {
     this.#total = null;
   }
 
-  /** Makes these the results, and the first of them the current one. */
+  /** Replaces the results and selects the first. */
   set(results: readonly StatementResult[]): void {
     this.#list = results.map((result) => new CursorResult(result, this.#types));
     this.#go(0);
   }
 
-  /** Puts these behind the results that there are. */
-  add(results: readonly StatementResult[]): void {
+  /** Adds what a statement has left: its results, or, unless these are to be kept, only what it has affected. */
+  collect(results: readonly StatementResult[], keep: boolean): void {
+    if (keep) this.#add(results);
+    else this.count(results);
+  }
+
+  /** Appends results. */
+  #add(results: readonly StatementResult[]): void {
     if (this.#list.length === 0) {
       this.set(results);
       return;
@@ -162,7 +169,7 @@ export class Results<R> {
     for (const result of results) this.#list.push(new CursorResult(result, this.#types));
   }
 
-  /** Adds up what these have affected, and keeps none of them. */
+  /** Adds up the affected rows of results that are not kept. */
   count(results: readonly StatementResult[]): void {
     const total = (this.#total ??= { rowcount: 0, statusmessage: null });
     for (const { tag } of results) {
@@ -171,16 +178,16 @@ export class Results<R> {
     }
   }
 
-  /** Makes `result` the only one that there is, be it the next piece of what the last one was a piece of. */
+  /** Makes `result` the only one; it may be the next piece of the same result. */
   present(result: StatementResult): void {
     const shown = new CursorResult(result, this.#types);
-    // Rows decoded as those before are made as those before: the row factory is asked once.
+    // Rows of the same decoder keep their row maker, so that the row factory is called once per result.
     const make = this.current?.isDecodedAs(shown) === true ? this.#makeRow : null;
     this.#list = [shown];
     if (make === null) this.#go(0);
   }
 
-  /** Rows that pass without being kept, and what makes them; null if the statement returns none. */
+  /** Returns rows that are passed on without being kept, with their row maker; null if the statement returns no rows. */
   passing(batch: RowBatch | StatementResult): StreamedBatch<R> | null {
     const result = new CursorResult({ tag: null, ...batch }, this.#types);
     if (!result.hasRows) return null;
@@ -188,16 +195,16 @@ export class Results<R> {
     return { rows: result.rows, make: result.rowMaker(this.#rowFactory, this.#cursor)! };
   }
 
-  /** A COPY of so many columns has begun. */
+  /** A COPY with this number of columns has begun. */
   copying(columns: number): void {
     this.#columns = copyColumns(columns);
     this.#total = { rowcount: -1, statusmessage: null };
   }
 
-  /** The COPY has been completed. */
+  /** The COPY is complete. */
   copied(direction: 'in' | 'out', tag: string): void {
     if (direction === 'out') {
-      // As in Psycopg, which keeps the result that the COPY began with.
+      // As in Psycopg, which keeps the result with which the COPY began.
       this.#total = { rowcount: affectedRows(tag) ?? -1, statusmessage: null };
       return;
     }
@@ -205,9 +212,9 @@ export class Results<R> {
     this.set([{ fields: null, rows: [], decoder: null, tag }]);
   }
 
-  // --- the rows of the current one: raises `ProgrammingError` if it has none
+  // --- rows of the current result; raises `ProgrammingError` if it has none
 
-  /** The next row as an iterator gives it: one may be null, where `one()` says so of the end. */
+  /** Returns the next row as an iterator result, since a row may be null, which `one()` returns at the end. */
   next(): IteratorResult<R, undefined> {
     const { rows } = this.#fetchable();
     return this.#position < rows.length
@@ -220,7 +227,7 @@ export class Results<R> {
     return this.#position < rows.length ? this.#maker()(rows[this.#position++]) : null;
   }
 
-  /** `size` rows, or `arraysize` where none is given. */
+  /** Returns `size` rows, or `arraysize` if it is undefined. */
   many(size: number | undefined, arraysize: number): R[] {
     const { rows } = this.#fetchable();
     if (size !== undefined && !(Number.isInteger(size) && size >= 0)) {
@@ -249,21 +256,21 @@ export class Results<R> {
     this.#position = position;
   }
 
-  /** Makes a row to be fetched of a decoded one of the current result. */
+  /** Converts a decoded row of the current result to the row that is fetched. */
   make(row: unknown): R {
     return this.#maker()(row);
   }
 
-  // --- which one is the current one
+  // --- selecting the current result
 
-  /** Goes on to the next result; false if there is none. */
+  /** Selects the next result; returns false if there is none. */
   advance(): boolean {
     if (this.#index >= this.#list.length - 1) return false;
     this.#go(this.#index + 1);
     return true;
   }
 
-  /** Goes to the result at `index`; a negative one counts from the end. */
+  /** Selects the result at `index`; a negative index counts from the end. */
   select(index: number): void {
     const count = this.#list.length;
     if (!Number.isInteger(index) || index < -count || index >= count) {
@@ -277,7 +284,7 @@ export class Results<R> {
   #go(index: number): void {
     this.#index = index;
     this.#position = 0;
-    // A factory that can't make rows of these columns says so now, not at the first fetch.
+    // A factory that cannot make rows of these columns throws now, not at the first fetch.
     this.#makeRow = this.current?.rowMaker(this.#rowFactory, this.#cursor) ?? null;
   }
 
@@ -308,7 +315,7 @@ function notFetchable(result: CursorResult | undefined): Error {
   return new errors.ProgrammingError(`the last operation didn't produce rows to fetch (${detail})`);
 }
 
-/** Raises `ProgrammingError` for what is no mode of `scroll()`. */
+/** Raises `ProgrammingError` for an invalid mode of `scroll()`. */
 export function checkScrollMode(mode: unknown): void {
   if (mode === 'relative' || mode === 'absolute') return;
   throw new errors.ProgrammingError(

@@ -16,43 +16,55 @@ import type { RowDecoderSource } from '../wire/row-decoder.js';
 import { AsyncCursor } from './cursor.js';
 import { SameDecoder } from '../types/decoders.js';
 import type { RunStatement } from './operation.js';
-import type { CursorOptions, ExecuteOptions } from './options.js';
+import { BOOLEAN_OR_NULL, FUNCTION_OR_NULL, SIGNAL } from '../options/kinds.js';
+import { KnownOptions } from '../options/known-options.js';
+import { EXECUTE, type CursorOptions, type ExecuteOptions } from './options.js';
 import { checkScrollMode } from './results.js';
 
 /** Options of a server-side cursor. */
 export interface ServerCursorOptions<R> extends CursorOptions<R> {
-  /** Whether it can go back, by `scroll()`; null: as the server decides. @default null */
+  /** Whether `scroll()` may move backwards; null: the server decides. @default null */
   scrollable?: boolean | null | undefined;
-  /** Whether it outlives the transaction it was made in. @default false */
+  /** Whether it outlives its transaction. @default false */
   withhold?: boolean | undefined;
 }
 
 /** Options of `conn.cursor()` for a server-side cursor. */
 export interface NamedCursorOptions<R> extends ServerCursorOptions<R> {
-  /** The name of the cursor on the server. */
+  /** The cursor's name on the server (Psycopg: `name`). */
   name: string;
 }
 
-/** Options of the fetches of a server-side cursor, and of its `scroll()`. */
+/** Options of a server-side cursor's fetches and of its `scroll()`. */
 export interface FetchOptions {
   /**
-   * Cancels the fetch, or the move, when it is aborted; the connection stays usable. The cursor has to be executed again then, or told by
-   * `scroll(row, 'absolute')` where to go on.
+   * Cancels the fetch or move when it is aborted; the connection stays usable. The cursor's position is then unknown: execute it
+   * again, or set the position with `scroll(row, 'absolute')`.
    */
   signal?: AbortSignal | undefined;
 }
 
+const OPTIONS = new KnownOptions<ServerCursorOptions<unknown>>(
+  'new AsyncServerCursor(connection, name, options)',
+  { rowFactory: FUNCTION_OR_NULL, scrollable: BOOLEAN_OR_NULL, withhold: BOOLEAN_OR_NULL },
+);
+const FETCHONE = new KnownOptions<FetchOptions>('cursor.fetchone(options)', { signal: SIGNAL });
+const FETCHMANY = new KnownOptions<FetchOptions>('cursor.fetchmany(size, options)', { signal: SIGNAL });
+const FETCHALL = new KnownOptions<FetchOptions>('cursor.fetchall(options)', { signal: SIGNAL });
+const SCROLL = new KnownOptions<FetchOptions>('cursor.scroll(value, mode, options)', { signal: SIGNAL });
+
 const DEFAULT_ITERSIZE = 100;
-/** What `FETCH` and `MOVE` can count to. */
+/** The maximum count of `FETCH` and `MOVE`. */
 const MOST_ROWS = 2_147_483_647;
-/** Bytes of an identifier. */
+/** The server's limit on identifiers, in bytes. */
 const LONGEST_NAME = 63;
 const NO_PARAMS: readonly SentParam[] = [];
 
 /**
- * A cursor whose result stays on the server and is fetched piece by piece, by `DECLARE`, `FETCH`, `MOVE` and `CLOSE` (Psycopg:
+ * A cursor whose result stays on the server and is fetched in pieces, by `DECLARE`, `FETCH`, `MOVE` and `CLOSE` (Psycopg:
  * `AsyncServerCursor`). It lives as long as its transaction, or with `withhold` as long as the connection. Between two fetches
- * the connection is free for other statements. Without `execute()`, it fetches from a cursor of its name that was made in SQL.
+ * the connection is free for other statements. Without `execute()`, it fetches from a cursor of its name that was declared in
+ * SQL.
  *
  * @example
  * await using cur = conn.cursor({ name: 'cities' });
@@ -60,7 +72,7 @@ const NO_PARAMS: readonly SentParam[] = [];
  * for await (const [id, name] of cur) await conn.execute('INSERT INTO visit VALUES (%s, %s)', [id, name]);
  */
 export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
-  /** How many rows iteration fetches at a time. */
+  /** The number of rows that iteration fetches at a time (Psycopg: `itersize`). */
   itersize = DEFAULT_ITERSIZE;
 
   readonly #core: ConnectionCore;
@@ -70,21 +82,21 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
   readonly #withhold: boolean;
   #decoders: RowDecoderSource;
 
-  /** There is a cursor of this name on the server, as far as is known. */
+  /** Whether the server is believed to have a cursor of this name. */
   #declared = false;
-  /** The columns are known. */
+  /** Whether the columns are known. */
   #described = false;
   #position = 0;
-  /** Rows that iteration has fetched; those from `#at` on are still to be given. */
+  /** Rows fetched by iteration; those from `#at` on have not been yielded. */
   #page: readonly unknown[] = [];
   #at = 0;
-  /** Where it stands on the server is not known. */
+  /** Whether the position on the server is unknown. */
   #astray = false;
-  /** The page was the last one. */
+  /** Whether the page was the last one. */
   #atEnd = false;
   #closing: Promise<void> | null = null;
 
-  /** A cursor is usually made by `conn.cursor({ name })`. Raises `ProgrammingError` for a name that can't be one. */
+  /** Prefer `conn.cursor({ name })`. Raises `ProgrammingError` for an invalid name. */
   constructor(
     connection: AsyncConnection<R>,
     name: string,
@@ -92,42 +104,38 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
   );
   constructor(connection: AsyncConnection<unknown>, name: string, options?: ServerCursorOptions<R>);
   constructor(connection: AsyncConnection<unknown>, name: string, options: ServerCursorOptions<R> = {}) {
-    super(connection, options);
+    OPTIONS.check(options);
+    const { rowFactory } = options;
+    super(connection, rowFactory === undefined ? undefined : { rowFactory });
     this.#core = connection[CORE];
     this.#name = name;
     this.#quotedName = quoteName(name);
     this.#scrollable = options.scrollable ?? null;
     this.#withhold = options.withhold ?? false;
-    for (const key of ['scrollable', 'withhold'] as const) {
-      const value: unknown = options[key];
-      if (value != null && typeof value !== 'boolean') {
-        throw new errors.ProgrammingError(`expected \`${key}\` to be true or false, got ${typeof value}`);
-      }
-    }
     this.#decoders = new SameDecoder(this);
   }
 
-  /** The name of the cursor on the server. */
+  /** The cursor's name on the server (Psycopg: `name`). */
   get name(): string {
     return this.#name;
   }
 
-  /** Whether it can go back; null: as the server decided. */
+  /** Whether `scroll()` may move backwards; null: the server decides (Psycopg: `scrollable`). */
   get scrollable(): boolean | null {
     return this.#scrollable;
   }
 
-  /** Whether it outlives its transaction. */
+  /** Whether it outlives its transaction (Psycopg: `withhold`). */
   get withhold(): boolean {
     return this.#withhold;
   }
 
-  /** Always -1: how many rows there are is not known before they are fetched. */
+  /** Always -1, since the number of rows is unknown before they are fetched. */
   override get rowcount(): number {
     return this.#described ? -1 : super.rowcount;
   }
 
-  /** How many rows have been fetched, or where `scroll()` has moved to; null before `execute()`. */
+  /** The number of rows fetched, or the row that `scroll()` has moved to; null before `execute()`. */
   override get rownumber(): number | null {
     return this.#described ? this.#position : super.rownumber;
   }
@@ -135,11 +143,13 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
   // --- execution
 
   /**
-   * Declares the cursor for a query; one that it had declared before is closed. Raises the class of the server's SQLSTATE, such
-   * as `NoActiveSqlTransaction` in autocommit without `withhold`; `NotSupportedError` in a pipeline, and for `prepare`.
+   * Declares the cursor for a query; a cursor that it declared before is closed (Psycopg: `execute`). Raises the class of the
+   * server's SQLSTATE, such as `NoActiveSqlTransaction` in autocommit without `withhold`; `NotSupportedError` in a pipeline, and
+   * for `prepare`.
    */
   override execute(query: Query, params?: Params | null, options: ExecuteOptions = {}): Promise<this> {
     return this.operate(query, async (run) => {
+      EXECUTE.check(options);
       this.#checkNoPipeline();
       if (options.prepare !== undefined) {
         throw new errors.NotSupportedError('a server-side cursor is not prepared: execute without `prepare`');
@@ -154,7 +164,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
         await run(declare);
         this.#declared = true;
       } catch (error) {
-        // Whether it was cancelled in time is not known.
+        // It is unknown whether the DECLARE was cancelled in time.
         this.#declared = signal?.aborted === true;
         throw error;
       }
@@ -180,7 +190,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
         signal,
       });
     } catch (error) {
-      // As in Psycopg, a query that can't be sent opens a transaction like one that the server refuses.
+      // As in Psycopg, a query that cannot be sent opens a transaction, like one that the server refuses.
       await this.#core.openTransaction();
       throw error;
     }
@@ -191,7 +201,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
     return `DECLARE ${this.#quotedName} ${scroll}CURSOR ${this.#withhold ? 'WITH HOLD ' : ''}FOR `;
   }
 
-  /** Not possible: raises `NotSupportedError`. */
+  /** Always raises `NotSupportedError`. */
   override executemany(): Promise<void> {
     return Promise.reject(
       new errors.NotSupportedError(
@@ -202,13 +212,13 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
 
   // --- fetching
 
-  /** The next row, or null at the end. */
+  /** Returns the next row; null at the end (Psycopg: `fetchone`). */
   override async fetchone(options?: FetchOptions): Promise<R | null> {
-    const rows = await this.#fetch('fetchone()', () => 1, options);
+    const rows = await this.#fetch(FETCHONE, 'fetchone()', () => 1, options);
     return rows.length > 0 ? rows[0]! : null;
   }
 
-  /** The next rows: `size` of them, or fewer at the end. @default arraysize */
+  /** Returns the next `size` rows, fewer at the end (Psycopg: `fetchmany`). @default arraysize */
   override fetchmany(size?: number, options?: FetchOptions): Promise<R[]> {
     const count = (): number => {
       if (size !== undefined) checkCount('the size of fetchmany()', size, 0);
@@ -216,22 +226,22 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
       checkCount('arraysize', this.arraysize, 1);
       return this.arraysize;
     };
-    return this.#fetch('fetchmany()', count, options);
+    return this.#fetch(FETCHMANY, 'fetchmany()', count, options);
   }
 
-  /** All rows that have not been fetched. */
+  /** Returns all rows that were not fetched (Psycopg: `fetchall`). */
   override fetchall(options?: FetchOptions): Promise<R[]> {
-    return this.#fetch('fetchall()', () => null, options);
+    return this.#fetch(FETCHALL, 'fetchall()', () => null, options);
   }
 
   /**
-   * Iterates over the rows that have not been fetched, which are fetched `itersize` at a time. Leaving the loop leaves the cursor
-   * where it is: the next fetch, or loop, goes on from there. To be able to abort it, fetch with `fetchmany(size, { signal })`.
+   * Iterates over the rows that were not fetched, in pages of `itersize`. Leaving the loop keeps the cursor's position: the next
+   * fetch or loop continues from there. To be able to abort, use `fetchmany(size, { signal })`.
    */
   override [Symbol.asyncIterator](): AsyncIterator<R> {
     return {
       next: async () => {
-        // Most rows are there already, and claiming the cursor for each would cost more than the rest.
+        // Most rows are in the page already, and claiming the cursor for each would cost more than everything else.
         if (this.#at >= this.#page.length) await this.#turnPage();
         else this.checkReady('iteration');
         if (this.#at >= this.#page.length) return { done: true, value: undefined };
@@ -241,7 +251,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
     };
   }
 
-  /** Fetches the rows that iteration is to give next, unless there are none. */
+  /** Fetches the next page for iteration, unless the cursor is at its end. */
   #turnPage(): Promise<void> {
     return this.operate('iteration', async (run) => {
       if (this.#atEnd) return;
@@ -254,16 +264,19 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
   }
 
   /**
-   * Moves by `value` rows, or to row `value` if `mode` is 'absolute'. Backwards needs `scrollable: true`. Moving beyond the first
-   * or the last row is no error, since the server does not tell: `rownumber` is then not what it seems. Once a fetch has met the
-   * end, the server stands behind the last row, and counts from there, as in Psycopg; 'absolute' is exact in any case.
+   * Moves by `value` rows, or to row `value` if `mode` is 'absolute' (Psycopg: `scroll`). Moving backwards requires `scrollable:
+   * true`. Moving beyond the first or the last row is no error, since the server does not report it; `rownumber` is then wrong.
+   * As in Psycopg, once a fetch has reached the end, the server's position is after the last row, and it counts from there;
+   * 'absolute' is always exact.
    */
   override scroll(
     value: number,
     mode: 'relative' | 'absolute' = 'relative',
-    { signal }: FetchOptions = {},
+    options: FetchOptions = {},
   ): Promise<void> {
     return this.operate('scroll()', async (run) => {
+      SCROLL.check(options);
+      const { signal } = options;
       signal?.throwIfAborted();
       this.#checkNoPipeline();
       checkScrollMode(mode);
@@ -279,7 +292,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
         return;
       } else {
         this.#checkPlace();
-        // The server is ahead by the rows of the page, and behind the last of all by one more.
+        // The server is ahead by the rows of the page, and at the end by one more.
         const ahead = left === 0 ? 0 : left + (this.#atEnd ? 1 : 0);
         await this.#move(run, String(Math.max(value - ahead, -MOST_ROWS)), signal);
         this.#position += value;
@@ -288,10 +301,11 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
     });
   }
 
-  // --- the end
+  // --- ending
 
   /**
-   * Closes the cursor, on the server as well. Closing twice does nothing, nor does it on a connection that is closed or lost.
+   * Closes the cursor, on the server as well (Psycopg: `close`). A second call does nothing, nor does a call on a closed or lost
+   * connection.
    */
   override close(): Promise<void> {
     return (this.#closing ??= this.#close());
@@ -304,7 +318,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
     try {
       await this.#closeOnServer((request) => this.#core.run(request));
     } catch (error) {
-      // With the connection, the cursor is gone.
+      // The cursor has ended with the connection.
       if (!session.closed && !this.#core.returned) throw callersStack(error);
     }
   }
@@ -326,11 +340,18 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
     return `'${this.#name}': ${this.closed ? 'closed' : `row ${String(this.#position)}`}`;
   }
 
-  // --- inside
+  // --- internals
 
-  /** Fetches as many rows as `count` says (null: all), those of the page first. */
-  #fetch(operation: string, count: () => number | null, { signal }: FetchOptions = {}): Promise<R[]> {
+  /** Fetches the number of rows that `count` returns (null: all), beginning with those of the page. */
+  #fetch(
+    known: KnownOptions<FetchOptions>,
+    operation: string,
+    count: () => number | null,
+    options: FetchOptions = {},
+  ): Promise<R[]> {
     return this.operate(operation, async (run) => {
+      known.check(options);
+      const { signal } = options;
       signal?.throwIfAborted();
       const wanted = count();
       const left = this.#page.length - this.#at;
@@ -349,7 +370,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
     });
   }
 
-  /** One `FETCH`. That of a cursor made in SQL describes it first, which begins a transaction, as any statement does. */
+  /** Runs one `FETCH`. A cursor declared in SQL is described first, which begins a transaction like any statement. */
   async #fetchRows(
     run: RunStatement,
     count: number | null,
@@ -372,7 +393,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
     await this.#onTheWay(run, this.#command(`MOVE ${where} FROM`), signal);
   }
 
-  /** Runs what moves the cursor on the server: aborted, it may have moved or not. */
+  /** Runs a command that moves the cursor on the server. After an abort, the position is unknown. */
   async #onTheWay(
     run: RunStatement,
     request: StatementRequest,
@@ -389,8 +410,8 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
   #checkPlace(): void {
     if (!this.#astray) return;
     throw new errors.OperationalError(
-      "a fetch, or a move, was aborted, and it isn't known whether the server had made its rows by then: to go on would be to miss them;" +
-        " execute the query again, or say where to go on with scroll(row, 'absolute')",
+      "a fetch or a move was aborted, and it isn't known whether the server had moved the cursor by then, so the next fetch could miss rows;" +
+        " execute the query again, or set the position with scroll(row, 'absolute')",
       { query: this.query },
     );
   }
@@ -406,7 +427,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
     this.#described = true;
   }
 
-  /** A command on the cursor, which begins no transaction. */
+  /** Makes a command on the cursor, which begins no transaction. */
   #command(command: string): StatementRequest {
     const request = this.#core.request({
       text: `${command} ${this.#quotedName}`,
@@ -433,7 +454,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
     this.#atEnd = false;
   }
 
-  /** Closes the cursor on the server, be it one that was made in SQL; outside of its transaction there is none. */
+  /** Closes the cursor on the server, including one that was declared in SQL; outside of its transaction there is none. */
   async #closeOnServer(run: RunStatement, signal?: AbortSignal): Promise<void> {
     const request = this.#portal('close', signal);
     await run({ ...request, begin: null, ...(this.#withhold ? {} : { onlyIf: 'in transaction' }) });
@@ -463,7 +484,7 @@ function checkCount(what: string, value: unknown, least: number): void {
   );
 }
 
-/** The name as the server has cut it off, by whole characters: in SQL it does so itself, with a portal's name it does not. */
+/** The name as the server truncates it, by whole characters. The server does this for names in SQL, but not for a portal's name. */
 function clipped(name: string): string {
   const bytes = Buffer.from(name, 'utf8');
   if (bytes.length <= LONGEST_NAME) return name;

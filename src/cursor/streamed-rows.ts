@@ -1,35 +1,36 @@
 import { callersStack, keepStack } from '../errors/callers-stack.js';
+import * as errors from '../errors/index.js';
 import type { RowBatch } from '../session/exchange.js';
 import type { RowStream } from '../session/row-stream.js';
 import type { StatementResult } from '../session/statement.js';
 
-/** Rows that have arrived together, and what makes of each what its reader gets. */
+/** Rows that arrived together, and the function that converts each for its reader. */
 export interface StreamedBatch<R> {
   readonly rows: readonly unknown[];
   readonly make: (row: unknown) => R;
 }
 
-/** What a stream's rows come from. */
+/** The source of a stream's rows. */
 export interface StreamSource<R> {
-  /** Sends the statement. What it throws is what the first row fails with; nothing has been begun then. */
+  /** Sends the statement. If it throws, the first row rejects with the error, and nothing has begun. */
   open(): RowStream;
   arrived(batch: RowBatch | StatementResult): StreamedBatch<R>;
-  /** The statement has ended, well or not. Called once, if it has been sent. */
+  /** Called once the statement has ended, with success or without, if it was sent. */
   ended(): void;
 }
 
-/** A statement that has its connection to itself. It does not refer to its reader, which may be gone. */
+/** A statement that has exclusive use of its connection. It does not refer to its reader, which may have been garbage-collected. */
 interface HeldStream<R> {
   rows: RowStream | null;
   readonly source: StreamSource<R>;
 }
 
-/** Ends streams that were neither read to their end nor left, once no code can do so any more. */
+/** Ends streams that were neither finished nor left before their reader was garbage-collected. */
 const forgottenStreams = new FinalizationRegistry<HeldStream<unknown>>((held) => {
   if (held.rows !== null) end(held).catch(() => undefined);
 });
 
-/** Ends a statement. Rejects if it was to be committed, and was not. */
+/** Ends a statement. Rejects if its commit failed. */
 async function end(held: HeldStream<unknown>): Promise<void> {
   const failure = await held.rows!.stop();
   held.rows = null;
@@ -40,13 +41,13 @@ async function end(held: HeldStream<unknown>): Promise<void> {
 const NOTHING: readonly unknown[] = [];
 
 /**
- * The rows of a stream, one by one. To its reader it is what an async generator would be, also where calls overlap; but a row
- * that is there takes one promise, while each `yield` of a generator takes three turns of the microtasks. A stream
- * that is forgotten ends by itself.
+ * The rows of a stream, one by one. It behaves like an async generator, even for overlapping calls. But a row that has arrived
+ * takes one promise, whereas each `yield` of a generator takes three turns of the microtask queue. A stream that is
+ * garbage-collected ends by itself.
  */
 export class StreamedRows<R> implements AsyncGenerator<R, void, void> {
   static {
-    // What a runtime gives to all async iterators, its generators have as well.
+    // Inherits everything that the runtime gives to async iterators.
     const ofGenerators = Object.getPrototypeOf(async function* () {}.prototype) as object;
     Object.setPrototypeOf(this.prototype, Object.getPrototypeOf(ofGenerators) as object);
   }
@@ -56,7 +57,7 @@ export class StreamedRows<R> implements AsyncGenerator<R, void, void> {
   #rows = NOTHING;
   #at = 0;
   #make: (row: unknown) => R = (row) => row as R;
-  /** How many calls have not been answered, and when the last of them is. */
+  /** The number of unanswered calls, and the end of the last one. */
   #calls = 0;
   #last: Promise<void> | null = null;
 
@@ -65,7 +66,7 @@ export class StreamedRows<R> implements AsyncGenerator<R, void, void> {
     forgottenStreams.register(this, this.#held);
   }
 
-  /** The next row, once the calls before it have been answered. */
+  /** Returns the next row after all earlier calls. */
   async next(): Promise<IteratorResult<R, void>> {
     if (this.#calls > 0 || this.#at >= this.#rows.length) return this.#nextInTurn();
     let value: R;
@@ -74,12 +75,12 @@ export class StreamedRows<R> implements AsyncGenerator<R, void, void> {
     } catch (error) {
       return this.#inTurn(() => this.#fail(keepStack(error)));
     }
-    // As in a generator, a row that is a promise is waited for.
+    // As in a generator, a row that is a promise is awaited.
     if (value instanceof Promise) return this.#inTurn(() => this.#awaited(value));
     return { done: false, value };
   }
 
-  /** Ends the stream, and its statement, once the calls before it have been answered. Rejects if what it has changed can't be kept. */
+  /** Ends the stream and its statement after all earlier calls. Rejects if the statement's changes could not be committed. */
   async return(value?: PromiseLike<void> | void): Promise<IteratorResult<R, void>> {
     try {
       await this.#inTurn(() => this.#end());
@@ -89,7 +90,7 @@ export class StreamedRows<R> implements AsyncGenerator<R, void, void> {
     return { done: true, value: await value };
   }
 
-  /** Ends the stream, and its statement, and rejects with `error`. */
+  /** Ends the stream and its statement, and rejects with `error`. */
   throw(error: unknown): Promise<IteratorResult<R, void>> {
     return this.#inTurn(() => this.#fail(error));
   }
@@ -172,4 +173,12 @@ export class StreamedRows<R> implements AsyncGenerator<R, void, void> {
     this.#at = 0;
     if (isOpen) await end(this.#held);
   }
+}
+
+/** Refuses what is no number of rows to be fetched at a time. */
+export function checkStreamSize(size: unknown): void {
+  if (Number.isInteger(size) && (size as number) > 0) return;
+  throw new errors.ProgrammingError(
+    `expected the size of stream() to be a positive number, got ${String(size)}`,
+  );
 }

@@ -1,20 +1,20 @@
-/** How the server reports a common mistake, and what to write instead. */
+/** A common mistake, recognised by the server's error, with advice on what to write instead. */
 export interface Advice {
-  /** The SQLSTATE that the server answers with. */
+  /** The SQLSTATE of the server's error. */
   readonly sqlstate: string;
-  /** The message of the server, for example. */
+  /** An example of the server's message. */
   readonly example: string;
-  /** A pattern that the server's message matches. */
+  /** Matches the server's message. */
   readonly message?: RegExp;
-  /** A pattern that the query, as it was sent, matches. */
+  /** Matches the query as it was sent. */
   readonly query?: RegExp;
-  /** What has happened, for the page about errors. */
+  /** The meaning of the error, for the page about errors. */
   readonly meaning: string;
-  /** What to do. */
+  /** The advice. */
   readonly advice: string;
 }
 
-// The number of spaces is bounded, so that no query makes the search backtrack.
+// The number of spaces is bounded, so that no query causes excessive backtracking.
 const IN_PARAMETER = /\bin\s{0,9}\(?\s{0,9}\$\d/i;
 const NEAR_PARAMETER = /at or near "\$\d+"/;
 const UTILITY =
@@ -39,7 +39,7 @@ const POOLER: Pick<Advice, 'meaning' | 'advice'> = {
     'prepared statements do not pass through a pooler that changes the server connection, as PgBouncer may: connect with `prepareThreshold: null`',
 };
 
-/** The first that fits is used. */
+/** The first matching entry applies. */
 export const ADVICE: readonly Advice[] = [
   {
     sqlstate: '42601',
@@ -132,14 +132,14 @@ export const ADVICE: readonly Advice[] = [
     message: /smallint out of range/,
     meaning: 'two small parameters make a result that is too large for their type',
     advice:
-      'a small number is sent as smallint, and so is what is reckoned of two: cast one to the type meant, `%s::int`',
+      'a small number is sent as smallint, and two smallints give a smallint: cast one of them to a wider type, `%s::int`',
   },
   {
     sqlstate: '22P03',
     example: 'incorrect binary data format',
     message: /binary data/,
     meaning: 'a value in a binary COPY is of another type than its column',
-    advice: 'tell a binary COPY the types of the columns: `copy.setTypes([…])`',
+    advice: 'a binary COPY needs the types of its columns: `copy.setTypes([…])`',
   },
   {
     sqlstate: '53300',
@@ -150,7 +150,7 @@ export const ADVICE: readonly Advice[] = [
   },
 ];
 
-/** What to do about an error of the server; null for one that is no common mistake. */
+/** Returns the advice for a server error; null if it matches no common mistake. */
 export function adviceFor(sqlstate: string, message: string, query: string | null): string | null {
   const found = ADVICE.find(
     (advice) =>

@@ -4,40 +4,40 @@ import { Diagnostic } from './diagnostic.js';
 import { setHidden, setShown, type ErrorConnection, type ErrorPool } from './location.js';
 import { serverReport } from './server-report.js';
 
-/** Of an error that is not the server's: one for all, as it never changes. */
+/** The diagnostic of all errors that do not come from the server; one object, since it never changes. */
 const NO_DIAGNOSTIC = new Diagnostic(new Map());
-/** The same in every copy of the package, so that two that are installed know each other's errors. */
+/** `Symbol.for` makes the key the same in every copy of the package, so that two installed copies recognise each other's errors. */
 const BRAND = Symbol.for('usingpg.error');
 
-/** What an error may be made with besides its message. */
+/** The optional properties of an error. */
 export interface ErrorOptions {
-  /** What led to it. */
+  /** The error that led to this one. */
   cause?: unknown;
-  /** The query it belongs to, without values. */
+  /** The query, without values. */
   query?: string | null | undefined;
-  /** What the server said. */
+  /** The fields of the server's error. */
   diag?: Diagnostic | undefined;
-  /** The server's position, counted in `query`; null if it can't be. @default that of `diag` */
+  /** The server's position as an index of `query`; null if it is not known. @default that of `diag` */
   position?: number | null | undefined;
-  /** The SQLSTATE, where it is neither the class's nor in a `diag`. */
+  /** The SQLSTATE, if neither the class nor `diag` has one. */
   sqlstate?: string | null | undefined;
-  /** The connection it arose on. */
+  /** The connection on which the error occurred. */
   connection?: ErrorConnection | null | undefined;
-  /** The state of the pool it arose in. */
+  /** The state of the pool in which the error occurred. */
   pool?: ErrorPool | undefined;
 }
 
-/** Gives a class its name and what `instanceof` knows it by, neither of which a bundler or a minifier changes. */
+/** Gives a class its name and its mark for `instanceof`, neither of which a bundler or minifier changes. */
 export function brand(errorClass: { readonly prototype: globalThis.Error }, name: string): void {
   Object.defineProperty(errorClass, 'name', { value: name, configurable: true });
   Object.defineProperty(errorClass.prototype, 'name', { value: name, configurable: true, writable: true });
   Object.defineProperty(errorClass.prototype, BRAND, { value: name });
 }
 
-/** Whether `value` is of the class `branded`, of this copy of the package or of another one. */
+/** Whether `value` is an instance of `branded`, of this or another copy of the package. */
 function isBranded(branded: { readonly prototype: globalThis.Error }, value: unknown): boolean {
   if (Function.prototype[Symbol.hasInstance].call(branded, value)) return true;
-  // A class that a user derives has no brand of its own, and no copies.
+  // A user's subclass has no mark of its own, and exists only once.
   if (!Object.hasOwn(branded.prototype, BRAND) || typeof value !== 'object' || value === null) return false;
   const name: unknown = Reflect.get(branded.prototype, BRAND);
   for (let link: unknown = value; link !== null; link = Object.getPrototypeOf(link)) {
@@ -46,29 +46,29 @@ function isBranded(branded: { readonly prototype: globalThis.Error }, value: unk
   return false;
 }
 
-/** What an error says in its stack. @internal */
+/** The text of an error in its stack. @internal */
 export const REPORT: unique symbol = Symbol('usingpg.report');
 const POSITION: unique symbol = Symbol('usingpg.position');
-/** How many characters of a query are printed. */
+/** The number of a query's characters that are printed. */
 const LONGEST_QUERY = 1000;
 
-/** The root of all errors that this library raises (Psycopg: `Error`). */
+/** The base class of all errors that this library raises (Psycopg: `Error`). */
 class Error extends globalThis.Error {
-  /** The SQLSTATE that the class stands for; null if it stands for more than one. */
+  /** The SQLSTATE of the class; null if the class covers several. */
   static readonly sqlstate: string | null = null;
 
-  /** What the server said; each field is null if the error is not the server's. */
+  /** The fields of the server's error (Psycopg: `diag`); each is null if the error does not come from the server. */
   declare readonly diag: Diagnostic;
-  /** The SQLSTATE of the error, five characters: its class's, else the server's, else null. */
+  /** The SQLSTATE of the error, five characters: the class's, else the server's, else null (Psycopg: `sqlstate`). */
   declare readonly sqlstate: string | null;
   /**
-   * The query, with `$1` … in place of values, be it the client that has put them into the text (`AsyncClientCursor`, COPY); null if the error
-   * belongs to none.
+   * The query, with `$1` … in place of values, even if the client inserted them into the text (`AsyncClientCursor`, COPY); null if
+   * the error concerns no query.
    */
   declare readonly query: string | null;
-  /** The connection that the error arose on, frozen; null if it belongs to none. */
+  /** The connection on which the error occurred, frozen; null if there was none. */
   declare readonly connection: ErrorConnection | null;
-  /** The state of the pool when it could not give a connection, frozen; null for other errors. */
+  /** The state of the pool when it could not provide a connection, frozen; null for other errors. */
   declare readonly pool: ErrorPool | null;
   declare readonly [POSITION]: number | null | undefined;
 
@@ -84,13 +84,16 @@ class Error extends globalThis.Error {
     if (position !== undefined) setHidden(this, POSITION, position);
   }
 
-  /** What its stack begins with, behind the name: the message and what else the server said. @internal */
+  /** The text after the name in the stack: the message and the server's other fields. @internal */
   get [REPORT](): string {
     const { message, diag, query } = this;
     return diag === NO_DIAGNOSTIC ? message : serverReport(message, diag, query, this[POSITION]);
   }
 
-  /** The fields of the error for a log: no values of parameters but those that the server tells of, and no secrets. Empty fields are left out. */
+  /**
+   * The error's fields for a log, without secrets, and without parameter values except those in the server's own messages. Empty
+   * fields are omitted.
+   */
   toJSON(): Record<string, unknown> {
     return asJson(this, MOST_CAUSES);
   }
@@ -118,7 +121,7 @@ function inspected(this: Error): Error {
   }) as Error;
 }
 
-/** How many causes of causes are shown. */
+/** The depth to which causes are shown. */
 const MOST_CAUSES = 5;
 
 function asJson(error: Error, depth: number): Record<string, unknown> {
@@ -132,7 +135,7 @@ function asJson(error: Error, depth: number): Record<string, unknown> {
   return json;
 }
 
-/** Whether it is an Error, also one of another realm, as what Node throws is to a test runner's sandbox. */
+/** Whether a value is an Error of any realm; in a test runner's sandbox, Node's own errors come from another realm. */
 function isNativeError(value: unknown): value is globalThis.Error {
   return value instanceof globalThis.Error || types.isNativeError(value);
 }
@@ -140,11 +143,11 @@ function isNativeError(value: unknown): value is globalThis.Error {
 function causeAsJson(cause: unknown, depth: number): unknown {
   if (cause instanceof Error) return asJson(cause, depth);
   if (isNativeError(cause)) return { name: cause.name, message: cause.message };
-  // Not every object has a text of its own, and a log must not fail over one.
+  // Some objects have no conversion to a string, which must not make a log fail.
   return Object(cause) === cause ? Object.prototype.toString.call(cause) : String(cause);
 }
 
-/** An important warning (Psycopg: `Warning`). */
+/** An important warning (Psycopg: `Warning`); the library does not raise it. */
 export class Warning extends globalThis.Error {
   static {
     brand(this, 'Warning');
@@ -155,56 +158,62 @@ export class Warning extends globalThis.Error {
   }
 }
 
-/** A wrong use of the library rather than of the database. */
+/**
+ * An error in the use of the library's interface rather than of the database (Psycopg: `InterfaceError`): a closed connection or
+ * cursor, an operation out of order.
+ */
 export class InterfaceError extends Error {
   static {
     brand(this, 'InterfaceError');
   }
 }
 
-/** An error related to the database. */
+/** An error related to the database (Psycopg: `DatabaseError`). */
 export class DatabaseError extends Error {
   static {
     brand(this, 'DatabaseError');
   }
 }
 
-/** A problem with the data: out of range, malformed … */
+/** An error in the processed data (Psycopg: `DataError`): a value out of range, malformed text, … */
 export class DataError extends DatabaseError {
   static {
     brand(this, 'DataError');
   }
 }
 
-/** An error of the database's operation that is not necessarily the programmer's fault: a lost connection, a full disk … */
+/**
+ * An error in the database's operation, not necessarily under the programmer's control (Psycopg: `OperationalError`): a lost
+ * connection, a full disk, …
+ */
 export class OperationalError extends DatabaseError {
   static {
     brand(this, 'OperationalError');
   }
 }
 
-/** The relational integrity of the database would be violated. */
+/** A violation of the database's relational integrity (Psycopg: `IntegrityError`): a duplicate key, a missing foreign key, … */
 export class IntegrityError extends DatabaseError {
   static {
     brand(this, 'IntegrityError');
   }
 }
 
-/** The database met an internal error, or is in the wrong state for the operation. */
+/** An internal error of the database, or a wrong state for the operation (Psycopg: `InternalError`): a failed transaction, … */
 export class InternalError extends DatabaseError {
   static {
     brand(this, 'InternalError');
   }
 }
 
-/** A mistake in the program: wrong SQL, wrong number of parameters … */
+/** A mistake in the program (Psycopg: `ProgrammingError`): wrong SQL, a wrong number of parameters, … */
 export class ProgrammingError extends DatabaseError {
   static {
     brand(this, 'ProgrammingError');
   }
 }
 
-/** Something that the database or this library does not support. */
+/** A feature that the database or this library does not support (Psycopg: `NotSupportedError`). */
 export class NotSupportedError extends DatabaseError {
   static {
     brand(this, 'NotSupportedError');

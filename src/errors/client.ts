@@ -1,13 +1,13 @@
 import { brand, Error, InterfaceError, OperationalError, ProgrammingError } from './base.js';
 import { thrownText } from './thrown.js';
 
-/** Two operations at once on one cursor: the second raises this, the first is unaffected. */
+/** Raised by the second of two concurrent operations on one cursor; the first is unaffected. */
 export class ConcurrentCursorUse extends InterfaceError {
   static {
     brand(this, 'ConcurrentCursorUse');
   }
 
-  /** `running` and `attempted` are the two queries; `running` is null if what runs has none. */
+  /** `running` and `attempted` are the two queries; `running` is null if the running operation has none. */
   constructor(running: string | null, attempted: string) {
     const busy = running === null ? 'another operation' : `"${shorten(running)}"`;
     super(
@@ -19,33 +19,33 @@ export class ConcurrentCursorUse extends InterfaceError {
 }
 
 /**
- * A transaction block begun from outside of the block that is open on the same connection, by another task for example. The new block is
- * refused, the open one is unharmed.
+ * Raised by a transaction block that begins outside of the open block of the same connection, for example in another task. The
+ * new block is refused; the open block is unaffected.
  */
 export class ConcurrentTransaction extends ProgrammingError {
   static {
     brand(this, 'ConcurrentTransaction');
   }
 
-  /** `open` and `attempted` name the two blocks; `lastStatement` is the last one within the open block, if it is known. */
+  /** `open` and `attempted` describe the two blocks; `lastStatement` is the last one within the open block, or null. */
   constructor(open: string, attempted: string, lastStatement: string | null) {
     const where = lastStatement === null ? '' : ` (last statement: "${shorten(lastStatement)}")`;
     super(
-      `the connection is inside ${open}${where}, and ${attempted} was to begin from outside of it: its work would be rolled back with` +
-        ' that of the other. Give each task a connection of its own (pool.connection()), await the end of the open block, or nest' +
+      `the connection is inside ${open}${where}, and ${attempted} began outside of it: its work would be rolled back with` +
+        ' that of the open block. Give each task a connection of its own (pool.connection()), await the end of the open block, or nest' +
         ' with tx.withTransaction() or tx.transaction() of the open block',
     );
   }
 }
 
-/** Transaction blocks that end in another order than they began (Psycopg: `OutOfOrderTransactionNesting`). */
+/** Raised by transaction blocks that end in another order than they began (Psycopg: `OutOfOrderTransactionNesting`). */
 export class OutOfOrderTransactionNesting extends ProgrammingError {
   static {
     brand(this, 'OutOfOrderTransactionNesting');
   }
 }
 
-/** The server could not be connected to in time (Psycopg: `ConnectionTimeout`). */
+/** Connecting took longer than allowed (Psycopg: `ConnectionTimeout`). */
 export class ConnectionTimeout extends OperationalError {
   static {
     brand(this, 'ConnectionTimeout');
@@ -59,7 +59,7 @@ export class CancellationTimeout extends OperationalError {
   }
 }
 
-/** The statement was not executed because one before it in the pipeline failed (Psycopg: `PipelineAborted`). */
+/** A pipelined statement was skipped because an earlier one failed (Psycopg: `PipelineAborted`). */
 export class PipelineAborted extends OperationalError {
   static {
     brand(this, 'PipelineAborted');
@@ -80,7 +80,7 @@ export class PoolTimeout extends OperationalError {
   }
 }
 
-/** `maxWaiting` requests are waiting for a connection already (psycopg_pool: `TooManyRequests`). */
+/** `maxWaiting` requests are already waiting for a connection (psycopg_pool: `TooManyRequests`). */
 export class TooManyRequests extends OperationalError {
   static {
     brand(this, 'TooManyRequests');
@@ -88,20 +88,20 @@ export class TooManyRequests extends OperationalError {
 }
 
 /**
- * The connection was lost after COMMIT was sent and before the server answered: the transaction may be committed or not. Only
- * looking at the data can tell; running it again might do its work twice. `cause` is how the connection was lost.
+ * The connection was lost after COMMIT was sent and before the server answered, so the transaction may or may not be committed.
+ * Only the data can tell; repeating the transaction might do its work twice. `cause` is the error that ended the connection.
  */
 export class TransactionOutcomeUnknown extends OperationalError {
   static {
     brand(this, 'TransactionOutcomeUnknown');
   }
 
-  /** `cause` is the error that the COMMIT was answered with. */
+  /** `cause` is the error with which the COMMIT rejected. */
   constructor(cause: unknown) {
     const reason = cause instanceof globalThis.Error ? cause.message : thrownText(cause);
     super(
       `the connection was lost before the server had answered the COMMIT, so the transaction may be committed or not (${reason});` +
-        ' look for what it wrote before running it again',
+        ' check whether its changes are there before you run it again',
       {
         cause,
         query: 'COMMIT',

@@ -1,29 +1,36 @@
-/** The connection that an error arose on, without its secrets. */
+/** The connection on which an error occurred, without its secrets. */
 export interface ErrorConnection {
-  /** The host's name, or the directory of the unix socket. */
+  /** The host's name, or the directory of the Unix socket. */
   readonly host: string;
+  /** The server's port. */
   readonly port: number;
+  /** The database's name. */
   readonly dbname: string;
+  /** The role that signed in. */
   readonly user: string;
-  /** The process id of the backend; null if it was not connected yet. */
+  /** The process id of the backend; null before it is known. */
   readonly pid: number | null;
 }
 
-/** The state of a pool that could not give a connection, in numbers of connections where nothing else is said. */
+/** The state of a pool that could not provide a connection; numbers of connections unless stated otherwise. */
 export interface ErrorPool {
   /** The pool's name. */
   readonly name: string;
+  /** The number of connections that the pool keeps open. */
   readonly minSize: number;
-  /** 0: no limit. */
+  /** The maximum number of connections; 0: no limit. */
   readonly maxSize: number;
+  /** Connections that are checked out. */
   readonly lentOut: number;
+  /** Connections that are idle. */
   readonly idle: number;
+  /** Connections that are being made. */
   readonly connecting: number;
-  /** Requests that wait, without the one that has failed. */
+  /** Waiting requests, without the one that failed. */
   readonly waiting: number;
 }
 
-/** Notes where an error of this library arose, unless it knows already. */
+/** Records where an error of this library occurred, unless it is already recorded. */
 export function locate(error: unknown, connection: ErrorConnection): void {
   if (typeof error !== 'object' || error === null || !('connection' in error)) return;
   if (error.connection === null) setShown(error, 'connection', connection);
@@ -34,7 +41,7 @@ export function setShown(target: object, name: PropertyKey, value: unknown): voi
   Object.defineProperty(target, name, { value, enumerable: value !== null, configurable: true });
 }
 
-/** Sets what printing the object does not show. */
+/** Sets a property that printing the object does not show. */
 export function setHidden(target: object, name: PropertyKey, value: unknown): void {
   Object.defineProperty(target, name, { value, configurable: true });
 }

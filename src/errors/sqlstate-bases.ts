@@ -8,7 +8,7 @@ import {
   ProgrammingError,
 } from './base.js';
 
-/** By the class of an SQLSTATE: its first two characters or, for a family of classes, its first one. */
+/** The base class by the SQLSTATE's class: its first two characters, or for a family of classes its first one. */
 const BASES: Readonly<Record<string, typeof DatabaseError>> = {
   '08': OperationalError,
   '0A': NotSupportedError,
@@ -46,14 +46,14 @@ const BASES: Readonly<Record<string, typeof DatabaseError>> = {
 };
 
 /**
- * The class of the DB-API that errors with this SQLSTATE belong to, known or not (Psycopg: `get_base_exception`). A module of its
- * own, as the generator of the classes asks it too.
+ * Returns the DB-API class of an SQLSTATE, known or not (Psycopg: `get_base_exception`). A separate module, since the generator
+ * of the classes uses it, too.
  */
 export function baseOf(sqlstate: string): typeof DatabaseError {
   return BASES[sqlstate.slice(0, 2)] ?? BASES[sqlstate.slice(0, 1)] ?? DatabaseError;
 }
 
-/** The name that the server's list has for the condition of a class. */
+/** The name of a class's condition in the server's list. */
 export function constantNameOf(className: string): string {
   return className
     .replace(/(?:_|Ext)$/, '')

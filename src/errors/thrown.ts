@@ -1,4 +1,4 @@
-/** What was thrown, as text. Anything can be thrown, and not every object has a text. */
+/** The text of a thrown value. Anything can be thrown, and some objects cannot be converted to text. */
 export function thrownText(thrown: unknown): string {
   try {
     return String(thrown);

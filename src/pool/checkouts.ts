@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers';
 import { LENT_PARTS, type AsyncConnection } from '../connection/connection.js';
 import { CORE, type ConnectionCore } from '../connection/connection-core.js';
 import { NOT_ENDED, tracers, type CheckoutMessage } from '../diagnostics.js';
@@ -6,17 +7,16 @@ import { TransactionStatus } from '../session/status.js';
 import { systemClock } from '../waiting.js';
 import type { ConnectionSource } from './connection-source.js';
 import { explainStuck, explainWait, LeakWatch, Origin, type WatchedCheckout } from './leak-watch.js';
-import { checkSeconds, checkSignal } from './options.js';
 import type { PoolEvents } from './pool-events.js';
 import type { ResourcePool } from './resource-pool.js';
 import { Checkout } from './slots.js';
 
-/** Lets a checkout last without limit: a pool's `leakThreshold` does not concern it. @internal */
+/** Exempts a checkout from the pool's `leakThreshold`. @internal */
 export const MAY_LAST: unique symbol = Symbol('usingpg.mayLast');
 
-/** How to wait for a connection of a pool. */
+/** Options of a checkout. */
 export interface CheckoutOptions {
-  /** Seconds to wait. @default the pool's `timeout` */
+  /** Seconds to wait for a connection. @default the pool's `timeout` */
   timeout?: number | undefined;
   /** Stops waiting when it is aborted. */
   signal?: AbortSignal | undefined;
@@ -24,32 +24,35 @@ export interface CheckoutOptions {
   [MAY_LAST]?: boolean | undefined;
 }
 
-/** The options of a pool that concern lending. */
+/** The options of a pool that concern checkouts. */
 export interface LendingOptions {
   /** The pool's name. */
   readonly name: string;
-  /** How long to wait for a connection, in seconds. */
+  /** Seconds to wait for a connection. */
   readonly timeout: number;
-  /** Whether `close()` of a connection gives it back. */
+  /** Whether `close()` of a connection returns it to the pool. */
   readonly closeReturns: boolean;
-  /** Whether idle connections let the process end. */
+  /** Whether the process may exit while connections are idle. */
   readonly allowExitOnIdle: boolean;
-  /** How long a connection may be lent out before that is reported, in seconds; 0 or Infinity: for ever. */
+  /** Seconds after which a checkout is reported as a leak; 0 or Infinity: never. */
   readonly leakThreshold: number;
 }
 
 /**
- * One checkout of a connection: the resource, when it was served, where it was asked for, and what the asking task holds already. It
- * does not keep the connection that was given out from being collected.
+ * One checkout of a connection: its resource, when it was served, where it was requested, and what the requesting task already
+ * holds. It does not keep the connection object from being collected.
  */
 class ConnectionCheckout<R> extends Checkout<AsyncConnection<R>> implements WatchedCheckout {
   readonly checkouts: Checkouts<R>;
   readonly origin: Origin | null;
   readonly heldByTask: readonly WatchedCheckout[];
-  /** The core of the connection that was given out; null before that. */
+  /** The core of the connection object; null before the checkout is served. */
   core: ConnectionCore | null = null;
   hasEnded = false;
-  /** The connection that was given out, until its collection is watched for, and the place of the checkout among those of which that is true. */
+  /**
+   * The connection object, until it is registered for garbage collection, and the index of the checkout among those not
+   * registered yet.
+   */
   fresh: AsyncConnection<R> | null = null;
   place = 0;
 
@@ -65,23 +68,23 @@ class ConnectionCheckout<R> extends Checkout<AsyncConnection<R>> implements Watc
   }
 }
 
-/** How a checkout ends: its user gives it back, with an error or without, or has lost it. */
+/** How a checkout ends: the connection is returned, with or without an error, or was garbage-collected. */
 type HowItEnds = 'returned' | 'failed' | 'collected';
 
-/** What is left of a checkout once its connection has been rolled back. */
+/** The result of rolling back a returned connection. */
 interface CheckoutEnd {
-  /** Whether the session is alive and idle, fit for the next borrower. */
+  /** Whether the session is alive and idle, and so usable for the next borrower. */
   readonly usable: boolean;
   /** Whether uncommitted writes were rolled back. */
   readonly uncommittedWrites: boolean;
 }
 
-/** The limit for the answer to the ROLLBACK of a returned connection, in seconds; after it the connection is given up. */
+/** Seconds allowed for the answer to the ROLLBACK of a returned connection; the connection is closed afterwards. */
 const ROLLBACK_LIMIT = 5;
 const DONE = Promise.resolve();
 const NONE: readonly WatchedCheckout[] = [];
 
-/** Gives out the connections of a pool, under a fresh `AsyncConnection` each time, and takes them back. */
+/** Checks out the pool's connections, each time as a fresh `AsyncConnection`, and takes them back. */
 export class Checkouts<R> {
   readonly #pool: ResourcePool<AsyncConnection<R>>;
   readonly #source: ConnectionSource<R>;
@@ -106,17 +109,19 @@ export class Checkouts<R> {
     this.#leaks = new LeakWatch(options.name, options.leakThreshold, systemClock);
   }
 
-  // --- out
+  // --- checking out
 
   /**
-   * Gives out a connection; at once, without a promise, if one is idle that needs no check. Raises, or rejects with, what
-   * `pool.connection()` rejects with. A property, as the stack of a leak is taken from below this function.
+   * Checks out a connection; without a promise if one is idle that needs no check. Throws or rejects with the errors of
+   * `pool.connection()`. A property, since `Origin` cuts the stack at this function.
    */
-  readonly take = (options: CheckoutOptions): AsyncConnection<R> | Promise<AsyncConnection<R>> => {
+  readonly take = (
+    options: CheckoutOptions | undefined,
+  ): AsyncConnection<R> | Promise<AsyncConnection<R>> => {
     if (!tracers.checkout.watched) return this.#take(options, null);
     const message: CheckoutMessage = {
       pool: this.#options.name,
-      timeout: options.timeout ?? this.#options.timeout,
+      timeout: options?.timeout ?? this.#options.timeout,
       waited: false,
       backendPid: null,
       ...NOT_ENDED,
@@ -129,13 +134,11 @@ export class Checkouts<R> {
   };
 
   #take(
-    options: CheckoutOptions,
+    options: CheckoutOptions | undefined,
     message: CheckoutMessage | null,
   ): AsyncConnection<R> | Promise<AsyncConnection<R>> {
-    const { timeout = this.#options.timeout, signal, [MAY_LAST]: mayLast = false } = options;
-    if (options.timeout !== undefined) checkSeconds('timeout', timeout);
-    if (signal !== undefined) checkSignal(signal);
-    // Taken before the first await: here the stack still has the caller, and the context is the caller's.
+    const { timeout = this.#options.timeout, signal, [MAY_LAST]: mayLast = false } = options ?? {};
+    // Before the first await, the stack and the asynchronous context are still the caller's.
     const origin = this.#leaks.isOn ? new Origin(this.take) : null;
     const checkout = new ConnectionCheckout(this, origin, this.#leaks.isOn ? this.#leaks.held : NONE);
     const acquired = this.#pool.acquire({ timeout, signal }, checkout);
@@ -155,7 +158,7 @@ export class Checkouts<R> {
       const Class = resource.constructor as typeof AsyncConnection<R>;
       connection = new Class(resource[LENT_PARTS](this.#putBack, this.#options.closeReturns));
     } catch (error) {
-      // The constructor of the user's `connectionClass` has thrown: that costs no connection.
+      // The constructor of the user's `connectionClass` has thrown, which leaves the connection itself usable.
       this.#finish(checkout, isAtRest(resource[CORE]));
       throw error;
     }
@@ -169,14 +172,14 @@ export class Checkouts<R> {
     return connection;
   }
 
-  // --- who has what
+  // --- the current checkouts
 
-  /** Whether a connection is lent out by this pool, and has not come back. */
+  /** Whether this pool has checked out a connection that is not returned yet. */
   isLent(connection: AsyncConnection<R>): boolean {
     return this.#checkoutOf(connection) !== null;
   }
 
-  /** The checkout of a connection that this pool has lent out; null of any other, and of what is none. */
+  /** The checkout of a connection of this pool; null for any other value. */
   #checkoutOf(connection: AsyncConnection<R>): ConnectionCheckout<R> | null {
     const checkout = (connection as Partial<AsyncConnection<R>> | null | undefined)?.[CORE]?.checkout;
     return checkout instanceof ConnectionCheckout && checkout.checkouts === this
@@ -184,7 +187,7 @@ export class Checkouts<R> {
       : null;
   }
 
-  /** Whether it is known which task holds which connection: if the pool watches for leaks. */
+  /** Whether the pool knows which task holds which connection, which it does if it watches for leaks. */
   get watchesTasks(): boolean {
     return this.#leaks.isOn;
   }
@@ -195,7 +198,7 @@ export class Checkouts<R> {
     return checkout === null ? task() : this.#leaks.holding(checkout, task);
   }
 
-  /** The part of a timeout's message, for `asker`, that explains what is lent out. */
+  /** Explains the current checkouts in the error of a timeout of `asker`. */
   explain(
     lent: readonly Checkout<AsyncConnection<R>>[],
     asker: Checkout<AsyncConnection<R>>,
@@ -208,31 +211,32 @@ export class Checkouts<R> {
     const parts = explainWait(known, held);
     const unused = lent.filter(({ resource }) => resource[CORE].session.quiet).length;
     if (lent.length > 0 && unused === lent.length) parts.push('nothing is running on those lent out');
-    // Only a pool that watches for leaks knows which task holds which connection. A task that waits for itself leaves its connection unused.
+    // Without `leakThreshold`, the pool does not know which task holds which connection. A task that waits for itself leaves its
+    // connection unused.
     const isNamed = known.some((checkout) => held.includes(checkout));
     if (stuck && unused > 0 && !isNamed) parts.push(explainStuck(lent.length, unused));
     return parts.join('; ');
   }
 
-  // --- back
+  // --- returning
 
-  /** Takes a connection back, if it is lent out. Never rejects. `failed`: its user's code has thrown. */
+  /** Takes back a connection, if it is checked out. Never rejects. `failed`: the borrower's code has thrown. */
   giveBack(connection: AsyncConnection<R>, failed = false): Promise<void> {
     const checkout = this.#checkoutOf(connection);
     return checkout === null ? DONE : this.#takeBack(checkout, failed ? 'failed' : 'returned');
   }
 
-  /** All that can become of a connection that comes back, or that its user has lost. Resolves when the next may have it. */
+  /** Decides what happens to a connection that is returned or lost by its borrower. Resolves when it may be lent again. */
   #takeBack(checkout: ConnectionCheckout<R>, how: HowItEnds): Promise<void> {
     const core = checkout.core!;
-    // A connection comes back only once.
+    // A connection is returned only once.
     core.checkout = null;
     checkout.hasEnded = true;
     if (how !== 'collected') this.#abandoned.forget(checkout);
     if (checkout.origin !== null || how === 'collected') this.#leaks.end(checkout, how === 'collected');
-    // The borrower can't use it any more.
+    // From here on the borrower cannot use it.
     core.cutOff();
-    // Mostly nothing has to be awaited: then the next waiter is served at once.
+    // In most cases there is nothing to await, so the next waiter is served at once.
     if (isAtRest(core) && !this.#source.resets) {
       this.#finish(checkout, !core.mustReplace);
       return DONE;
@@ -240,20 +244,20 @@ export class Checkouts<R> {
     return this.#takeBackLater(checkout, core, how);
   }
 
-  /** The rest of `#takeBack()`, where something has to be awaited. */
+  /** Continues `#takeBack()` if something must be awaited. */
   async #takeBackLater(checkout: ConnectionCheckout<R>, core: ConnectionCore, how: HowItEnds): Promise<void> {
     const { usable, uncommittedWrites } = await rollBack(core);
-    // A user whose code has failed already knows that nothing was committed.
+    // A borrower whose code threw already knows that nothing was committed.
     if (uncommittedWrites && how !== 'failed') {
       this.#pool.counters.returnsUncommitted++;
       this.#events.uncommitted(checkout.resource);
     }
-    // A connection that the pool would not keep is not cleaned up.
+    // A connection that the pool would not keep is not reset.
     const isClean = usable && (!this.#pool.keepsReturned || (await this.#reset(checkout.resource)));
     this.#finish(checkout, isClean);
   }
 
-  /** Returns whether the user's `reset` has cleaned up a connection. */
+  /** Runs the user's `reset`; returns whether it succeeded. */
   async #reset(connection: AsyncConnection<R>): Promise<boolean> {
     if (!this.#source.resets) return true;
     try {
@@ -265,7 +269,7 @@ export class Checkouts<R> {
     }
   }
 
-  /** Returns the connection to the pool, which lends it on or ends it. */
+  /** Releases the connection to the pool, which lends it again or closes it. */
   #finish(checkout: ConnectionCheckout<R>, usable: boolean): void {
     if (this.#options.allowExitOnIdle) checkout.resource[CORE].session.setKeepsProcessAlive(false);
     if (usable) {
@@ -277,12 +281,12 @@ export class Checkouts<R> {
   }
 }
 
-/** Whether the last user has left nothing on the connection: no statement, and no transaction. */
+/** Whether the last borrower has left no statement and no transaction on the connection. */
 function isAtRest({ session }: ConnectionCore): boolean {
   return session.quiet && session.transactionStatus === TransactionStatus.IDLE;
 }
 
-/** Cancels what still runs on a connection that has come back, and rolls back what was not committed. */
+/** Cancels running statements of a returned connection, and rolls back uncommitted work. */
 async function rollBack(core: ConnectionCore): Promise<CheckoutEnd> {
   if (isAtRest(core)) return { usable: !core.mustReplace, uncommittedWrites: false };
   const { session } = core;
@@ -297,10 +301,10 @@ async function rollBack(core: ConnectionCore): Promise<CheckoutEnd> {
           ),
       );
     }
-    // What was in flight may have been a write that is done, or the COMMIT.
+    // The statement in flight may have been a completed write, or the COMMIT.
     if (!hadFailed && !session.closed && session.transactionStatus !== TransactionStatus.IDLE)
       uncommittedWrites ||= core.record.wrote;
-    // Nothing runs any more, so this is answered at once by a server that is there.
+    // Nothing is running any more, so a reachable server answers at once.
     const timer = systemClock.after(
       ROLLBACK_LIMIT,
       () => {
@@ -320,10 +324,10 @@ async function rollBack(core: ConnectionCore): Promise<CheckoutEnd> {
 }
 
 /**
- * Reports checkouts whose connection was garbage-collected, so that no code can give it back any more.
+ * Reports checkouts whose connection object was garbage-collected, so that no code can return it any more.
  *
- * Registering an object costs about as much as the rest of a checkout, most of it in later collections. A checkout that comes back
- * within the turn of the event loop that gave it out is spared this: objects are registered when that turn is over.
+ * Registering an object costs about as much as the rest of a checkout, mostly in later collections. Objects are therefore
+ * registered at the end of the event loop's turn, which spares a checkout that is returned within its turn.
  */
 class AbandonedCheckouts<R> {
   readonly #registry: FinalizationRegistry<ConnectionCheckout<R>>;
@@ -335,7 +339,7 @@ class AbandonedCheckouts<R> {
     this.#registry = new FinalizationRegistry(onAbandoned);
   }
 
-  /** The connection has been given out. `checkout` must not lead to it, but by `fresh`. */
+  /** Watches a connection object. `checkout` may refer to it only by `fresh`, since any other reference would keep it alive. */
   watch(connection: AsyncConnection<R>, checkout: ConnectionCheckout<R>): void {
     checkout.fresh = connection;
     checkout.place = this.#fresh.push(checkout) - 1;
@@ -344,7 +348,7 @@ class AbandonedCheckouts<R> {
     setImmediate(this.#register);
   }
 
-  /** The connection has come back. */
+  /** Stops watching a checkout that was returned. */
   forget(checkout: ConnectionCheckout<R>): void {
     if (checkout.fresh === null) {
       this.#registry.unregister(checkout);

@@ -19,10 +19,18 @@ import type { TupleRow } from '../rows.js';
 import { systemClock } from '../waiting.js';
 import { Checkouts, type CheckoutOptions } from './checkouts.js';
 import { checkSource, ConnectionSource, type ConninfoSource } from './connection-source.js';
+import { checkKind, SECONDS } from '../options/kinds.js';
+import type { KnownOptions } from '../options/known-options.js';
 import {
-  checkSeconds,
-  checkSignal,
-  checkWhole,
+  CHECK,
+  CONNECTION,
+  EXECUTE,
+  GETCONN,
+  MAP,
+  OPEN,
+  WAIT,
+  WITH_CONNECTION,
+  WITH_TRANSACTION,
   resolvePoolOptions,
   resolveSizes,
   type PoolOptions,
@@ -45,15 +53,15 @@ import type { PoolStats } from './statistics.js';
 export interface ReadyOptions {
   /** Seconds to wait. @default 30 */
   timeout?: number | undefined;
-  /** Stops waiting when it is aborted; the pool goes on. */
+  /** Stops waiting when it is aborted; the pool is unaffected. */
   signal?: AbortSignal | undefined;
 }
 
-/** What `pool.execute()` resolves with. */
+/** The result of `pool.execute()`. */
 export interface ExecuteResult<T> {
-  /** The rows; none if the statement returns none. */
+  /** The rows; empty if the statement returns none. */
   rows: T[];
-  /** How many rows it returned or affected; -1 where that has no meaning. */
+  /** The number of rows returned or affected; -1 if not applicable. */
   rowcount: number;
   /** The statement's tag, such as `INSERT 0 1`. */
   statusmessage: string | null;
@@ -62,15 +70,15 @@ export interface ExecuteResult<T> {
 /** Options of `pool.withTransaction()`. */
 export interface PoolTransactionOptions extends CheckoutOptions, RetryOptions {}
 
-/** The strategy of a pool, by which a subclass has another. @internal */
+/** The strategy of a pool; a subclass overrides it. @internal */
 export const STRATEGY: unique symbol = Symbol('usingpg.poolStrategy');
 
 const OPEN_TIMEOUT = 30;
 const CLOSE_TIMEOUT = 5;
 
 /**
- * A pool of connections (psycopg_pool: `AsyncConnectionPool`). Each checkout gives out a fresh `AsyncConnection`. When it comes back,
- * uncommitted work is rolled back, and every later use of that object raises `InterfaceError`.
+ * A pool of connections (psycopg_pool: `AsyncConnectionPool`). Each checkout provides a fresh `AsyncConnection`. When it is
+ * returned, uncommitted work is rolled back, and every later use of that object raises `InterfaceError`.
  *
  * @example
  * await using pool = new AsyncConnectionPool('postgresql://localhost/app', { minSize: 1, maxSize: 10 });
@@ -85,8 +93,8 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   readonly #events: PoolEvents<R>;
 
   /**
-   * Raises `ProgrammingError` for a wrong option or connection string. Unless `open` is false, starts connecting in the
-   * background.
+   * Starts connecting in the background, unless `open` is false. Raises `ProgrammingError` for an invalid option or connection
+   * string.
    */
   constructor(conninfo: ConninfoSource = '', options: PoolOptions<R> = {}) {
     checkSource(conninfo);
@@ -126,12 +134,12 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     return this.#options.name;
   }
 
-  /** How many connections are kept open. */
+  /** The number of connections that the pool keeps open. */
   get minSize(): number {
     return this.#pool.minSize;
   }
 
-  /** How many connections are opened at most; 0, of a null pool only: no limit. */
+  /** The maximum number of connections; 0 means no limit, which only a null pool may have. */
   get maxSize(): number {
     const { maxSize } = this.#pool;
     return Number.isFinite(maxSize) ? maxSize : 0;
@@ -142,47 +150,47 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     return this.#options.timeout;
   }
 
-  /** How many requests may wait for a connection at most; 0: no limit. */
+  /** The maximum number of waiting requests; 0: no limit. */
   get maxWaiting(): number {
     return this.#options.maxWaiting;
   }
 
-  /** How long a connection lives, in seconds. */
+  /** The maximum age of a connection, in seconds. */
   get maxLifetime(): number {
     return this.#options.maxLifetime;
   }
 
-  /** How long a connection above `minSize` may be idle, in seconds. */
+  /** The maximum idle time of a connection above `minSize`, in seconds. */
   get maxIdle(): number {
     return this.#options.maxIdle;
   }
 
-  /** How long a check may take, in seconds. */
+  /** The maximum duration of a check, in seconds. */
   get checkTimeout(): number {
     return this.#options.checkTimeout;
   }
 
-  /** How long connecting to a server that does not answer is retried, in seconds. */
+  /** Seconds for which connecting to an unreachable server is retried. */
   get reconnectTimeout(): number {
     return this.#options.reconnectTimeout;
   }
 
-  /** How many connections are made at once. */
+  /** The maximum number of concurrent attempts to connect. */
   get numWorkers(): number {
     return this.#options.numWorkers;
   }
 
-  /** Whether `close()` of a connection gives it back. */
+  /** Whether `close()` of a connection returns it to the pool. */
   get closeReturns(): boolean {
     return this.#options.closeReturns;
   }
 
-  /** How long a connection may be lent out before there is a warning, in seconds; 0: for ever. */
+  /** Seconds after which a checkout causes a warning; 0: never. */
   get leakThreshold(): number {
     return this.#options.leakThreshold;
   }
 
-  /** Whether the pool gives no connections: it is not open yet, or closed. */
+  /** Whether the pool provides no connections, because it is not open yet or closed. */
   get closed(): boolean {
     return this.#pool.state !== 'open';
   }
@@ -190,11 +198,12 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   // --- opening and closing
 
   /**
-   * Opens a pool made with `open: false`; on an open one it does nothing but wait. With `wait`, resolves when `minSize`
-   * connections are there, or rejects like `wait()` after `timeout` seconds (30), or with the reason of `signal`.
+   * Opens a pool made with `open: false`; does nothing if it is open (psycopg_pool: `open`). With `wait`, resolves when `minSize`
+   * connections are ready; rejects like `wait()` after `timeout` seconds (30), or with the reason of `signal`. Raises
+   * `PoolClosed` for a pool that was closed.
    */
   async open(options: { wait?: boolean | undefined } & ReadyOptions = {}): Promise<void> {
-    checkSignal(options.signal);
+    OPEN.check(options);
     options.signal?.throwIfAborted();
     if (this.#pool.state === 'closed') {
       throw new errors.PoolClosed(
@@ -202,17 +211,19 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
       );
     }
     this.#pool.open();
-    if (options.wait === true) await this.wait(options);
+    const { wait, ...ready } = options;
+    if (wait === true) await this.wait(ready);
   }
 
   /**
-   * Waits until `minSize` connections are there. After `timeout` seconds the pool is closed and `PoolTimeout` raised, with the
-   * last connection error as its cause; an abort of the `signal` rejects with its reason and leaves the pool as it is.
+   * Waits until `minSize` connections are ready (psycopg_pool: `wait`). After `timeout` seconds (30), closes the pool and raises
+   * `PoolTimeout`, whose `cause` is the last connection error. Raises `PoolClosed` if the pool is not open. An abort of `signal`
+   * rejects with its reason and leaves the pool unchanged.
    */
   async wait(options: number | ReadyOptions = {}): Promise<void> {
-    const { timeout = OPEN_TIMEOUT, signal } = typeof options === 'number' ? { timeout: options } : options;
-    checkSeconds('timeout', timeout);
-    checkSignal(signal);
+    const ready = typeof options === 'number' ? { timeout: options } : options;
+    WAIT.check(ready);
+    const { timeout = OPEN_TIMEOUT, signal } = ready;
     try {
       await this.#pool.waitReady(timeout, signal);
     } catch (error) {
@@ -222,53 +233,70 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   }
 
   /**
-   * Closes the pool: waiting and new requests are refused with `PoolClosed`, idle connections are closed. Lent connections are closed
-   * when they come back, or after `timeout` seconds. Resolves when all are closed.
+   * Closes the pool (psycopg_pool: `close`). Waiting and new requests reject with `PoolClosed`, and idle connections are closed.
+   * Checked-out connections are closed when they are returned, or after `timeout` seconds. Resolves when all are closed.
    */
   async close(timeout: number = CLOSE_TIMEOUT): Promise<void> {
-    checkSeconds('timeout', timeout);
+    checkKind('timeout', timeout, SECONDS);
     await this.#pool.close(timeout);
   }
 
-  /** Leaving the scope closes the pool. */
+  /** Closes the pool at the end of a scope. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  // --- lending
+  // --- checkouts
 
   /**
-   * Takes a connection for the current scope, which gives it back; uncommitted work is rolled back then. Raises `PoolTimeout` after
-   * `timeout` seconds, `TooManyRequests` if `maxWaiting` requests wait already, and `PoolClosed`.
+   * Checks out a connection for the current scope, whose end returns it and rolls back uncommitted work (psycopg_pool:
+   * `connection`). Raises `PoolTimeout` after `timeout` seconds, `TooManyRequests` if `maxWaiting` requests are already waiting,
+   * `PoolClosed` if the pool is not open, and the reason of `signal`.
+   *
+   * @example
+   * await using conn = await pool.connection();
+   * await conn.execute('UPDATE city SET name = %s WHERE id = %s', ['Roma', 1]);
+   * await conn.commit();
    */
-  async connection(options: CheckoutOptions = {}): Promise<AsyncConnection<R>> {
+  async connection(options?: CheckoutOptions): Promise<AsyncConnection<R>> {
+    CONNECTION.check(options);
     const connection = await this.#take(options);
     return connection;
   }
 
-  /** As `Checkouts.take()`, with errors whose stack leads to the caller, which has to await it at once. */
-  #take(options: CheckoutOptions): AsyncConnection<R> | Promise<AsyncConnection<R>> {
+  /** Calls `Checkouts.take()`. The stacks of its errors lead to the caller, which must await the result immediately. */
+  #take(options: CheckoutOptions | undefined): AsyncConnection<R> | Promise<AsyncConnection<R>> {
     const taken = this.#checkouts.take(options);
     return taken instanceof Promise ? waitedFor(taken) : taken;
   }
 
   /**
-   * Runs `fn` with a connection: committed when it returns, rolled back when it throws, given back in any case. What `fn` has closed
-   * or given back itself has nothing to commit. Raises what `connection()` and `conn.commit()` raise: it resolves only if the server
-   * has said COMMIT, or no transaction was open.
+   * Runs `fn` with a connection and returns the connection in any case (psycopg_pool: `async with pool.connection()`). Commits if
+   * `fn` returns, rolls back if it throws. If `fn` itself closed or returned the connection, there is nothing to commit. Raises
+   * the errors of `connection()` and `conn.commit()`: it resolves only if the server has confirmed the COMMIT, or no transaction
+   * was open.
+   *
+   * @example
+   * const count = await pool.withConnection(async (conn) => {
+   *   const cur = await conn.execute('DELETE FROM session WHERE expires < now()');
+   *   return cur.rowcount;
+   * });
    */
   withConnection<T>(
     fn: (connection: AsyncConnection<R>) => Promise<T> | T,
-    options: CheckoutOptions = {},
+    options?: CheckoutOptions,
   ): Promise<T> {
-    return this.#using(fn, options, {});
+    return this.#using(WITH_CONNECTION, fn, options, undefined);
   }
 
   async #using<T>(
+    known: KnownOptions<CheckoutOptions>,
     fn: (connection: AsyncConnection<R>) => Promise<T> | T,
-    options: CheckoutOptions,
-    commit: WaitOptions,
+    options: CheckoutOptions | undefined,
+    commit: WaitOptions | undefined,
   ): Promise<T> {
+    // The usual call asks nothing more.
+    if (typeof fn !== 'function' || options !== undefined) known.checkCall(fn, options);
     const connection = await this.#take(options);
     return runUnit(connection[CORE], () => this.#checkouts.asHolder(connection, () => fn(connection)), {
       commit: () => connection.commit(commit),
@@ -278,17 +306,17 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   }
 
   /**
-   * Runs `fn` in a transaction block on a connection of its own: committed when it returns, rolled back when it throws. Resolves
-   * with what `fn` returned, or undefined after a `Rollback`.
+   * Runs `fn` in a transaction block on a connection of its own. Commits if `fn` returns, rolls back if it throws. Resolves with
+   * the result of `fn`, or with undefined after a `Rollback`.
    *
-   * A transaction that fails with SQLSTATE 40001 or 40P01 (a serialization failure, a deadlock), in `fn` or at its COMMIT, is run
-   * again, up to `retries` times (5) after pauses of random length, each of them longer than the one before: `fn` is called anew,
-   * with another connection, while the one before is dead. What `fn` does beside its SQL should bear that. No other failure is
-   * retried; one more of these is thrown as it is. Nothing is run again once something may have been committed, by a COMMIT within
-   * `fn` say. Each retry is published on the diagnostics channel `usingpg:retry`.
+   * A transaction that fails with SQLSTATE 40001 or 40P01 (a serialization failure or a deadlock), in `fn` or at its COMMIT, is
+   * repeated up to `retries` times (5), after random pauses of increasing length. Each attempt calls `fn` again with another
+   * connection; the previous connection is unusable. So any effect of `fn` beside its SQL must tolerate repetition. No other
+   * error is retried, and once the retries are used up the last error is thrown. After anything may have been committed, by a
+   * COMMIT within `fn` for example, nothing is repeated. Each retry is published on the diagnostics channel `usingpg:retry`.
    *
    * Raises `TransactionOutcomeUnknown` if the connection is lost between the COMMIT and its answer, `InFailedSqlTransaction` if a
-   * statement has failed although `fn` returned, and what `connection()` raises.
+   * statement failed although `fn` returned, and the errors of `connection()`.
    *
    * @example
    * await pool.withTransaction(
@@ -311,6 +339,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     fn: (connection: AsyncConnection<R>, transaction: AsyncTransaction) => Promise<T> | T,
     options: PoolTransactionOptions = {},
   ): Promise<T> {
+    WITH_TRANSACTION.checkCall(fn, options);
     const { retries, settings } = resolveRetryOptions(options);
     const { signal } = options;
     return retrying(() => this.#attempt(fn, settings, options), {
@@ -332,32 +361,37 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   ): Promise<T | MayRetry> {
     const connection = await this.#take(options);
     try {
-      // These settings are the lent connection's, and end with it.
+      // These settings belong to the checked-out connection object and end with it.
       if (isolationLevel !== undefined) await connection.setIsolationLevel(isolationLevel);
       if (readOnly !== undefined) await connection.setReadOnly(readOnly);
       if (deferrable !== undefined) await connection.setDeferrable(deferrable);
       return await runInTransaction(
         new AsyncTransaction(connection as AsyncConnection<never>),
         (transaction) => this.#checkouts.asHolder(connection, () => fn(connection, transaction)),
-        // Whoever has the connection, which was lent for this callback alone, is inside the block.
+        // The connection was checked out for this callback alone, so any code that has it is inside the block.
         { opening: options.signal, hasContext: CONTEXTS_ARE_FREE || this.#checkouts.watchesTasks },
       );
     } catch (error) {
       if (isTransient(error) && !connection[CORE].record.committed) return new MayRetry(error);
       throw error;
     } finally {
-      // Work that is uncommitted by now was left uncommitted on purpose.
+      // Uncommitted work needs no warning here: the attempt has failed or ended with a rollback.
       await this.#checkouts.giveBack(connection, true);
     }
   }
 
-  /** Takes a connection that has to be given back with `putconn()`, on every path. Raises what `connection()` raises. */
-  async getconn(options: CheckoutOptions | number = {}): Promise<AsyncConnection<R>> {
-    const connection = await this.#take(typeof options === 'number' ? { timeout: options } : options);
+  /**
+   * Checks out a connection that must be returned with `putconn()` on every path (psycopg_pool: `getconn`). Raises the errors of
+   * `connection()`.
+   */
+  async getconn(options?: CheckoutOptions | number): Promise<AsyncConnection<R>> {
+    const given = typeof options === 'number' ? { timeout: options } : options;
+    GETCONN.check(given);
+    const connection = await this.#take(given);
     return connection;
   }
 
-  /** Gives a connection back. Raises `ProgrammingError` for one that is not lent out by this pool. */
+  /** Returns a connection (psycopg_pool: `putconn`). Raises `ProgrammingError` for one that is not checked out from this pool. */
   putconn(connection: AsyncConnection<R>): Promise<void> {
     if (!this.#checkouts.isLent(connection)) {
       return Promise.reject(
@@ -370,10 +404,13 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   }
 
   /**
-   * Executes one statement on a connection of its own and commits it. An abort of the `signal` ends the wait for the connection,
-   * the statement, or its commit as that of `conn.commit()` does: if it rejects with the reason, nothing was committed, unless the
-   * connections are in autocommit. A type of rows is given with the row factory that makes such rows: without one they are the
-   * connections', of which a type argument can only say more.
+   * Executes one statement on a connection of its own and commits it. An abort of `signal` ends the wait for the connection, the
+   * statement, or the commit as in `conn.commit()`; if the call rejects with the signal's reason, nothing was committed, unless
+   * the connections are in autocommit. A row type needs the row factory that makes such rows; without one, rows come from the
+   * connections' row factory. Raises the errors of `connection()`, `conn.execute()` and `conn.commit()`.
+   *
+   * @example
+   * const { rows } = await pool.execute('SELECT id, name FROM city WHERE id = %s', [1], { rowFactory: dictRow });
    */
   execute<T extends R = R>(
     query: Query,
@@ -393,25 +430,26 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   execute<T>(
     query: Query,
     params?: Params | null,
-    options: CheckoutOptions & CursorOptions<T> = {},
+    options?: CheckoutOptions & CursorOptions<T>,
   ): Promise<ExecuteResult<T | R>> {
-    const { rowFactory, ...checkout } = options;
-    const waiting: WaitOptions = checkout.signal === undefined ? {} : { signal: checkout.signal };
     const run = async (connection: AsyncConnection<R>): Promise<ExecuteResult<T | R>> => {
-      const cursor = await connection.execute(query, params, { rowFactory, ...waiting });
+      const { rowFactory, signal } = options ?? {};
+      const cursor = await (rowFactory === undefined
+        ? connection.execute(query, params, signal === undefined ? undefined : { signal })
+        : connection.execute<T>(query, params, { rowFactory, signal }));
       const { description, rowcount, statusmessage } = cursor;
       return { rows: description === null ? [] : await cursor.fetchall(), rowcount, statusmessage };
     };
-    return this.#using(run, checkout, waiting);
+    return this.#using(EXECUTE, run, options, { signal: options?.signal });
   }
 
   /**
-   * Applies `fn` to each item with a connection of its own, as `withConnection()` does; at most `concurrency` at once (by default
-   * `maxSize`; a pool without one has to be told). The results are in the items' order.
+   * Applies `fn` to each item with a connection of its own, as `withConnection()` does. At most `concurrency` calls run at once
+   * (default `maxSize`; a pool without a maximum requires the option). The results have the items' order.
    *
-   * The first error stops it, as does an abort of the `signal`: no more items are asked for, jobs that wait for a connection give up,
-   * and it rejects when those that have one have ended. The last argument of `fn` has a `signal` that tells them: hand it to what they
-   * wait for.
+   * The first error ends the operation, as does an abort of `signal`: no more items are taken, calls that wait for a connection
+   * give up, and the promise rejects once the running calls have ended. The last argument of `fn` contains a `signal` that is
+   * aborted then; pass it to everything that `fn` waits for.
    *
    * @example
    * await pool.map(ids, async (conn, id, index, { signal }) => {
@@ -424,14 +462,13 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     fn: (connection: AsyncConnection<R>, item: I, index: number, job: { signal: AbortSignal }) => Promise<O>,
     options: { concurrency?: number | undefined; signal?: AbortSignal | undefined } = {},
   ): Promise<O[]> {
+    MAP.checkCall(fn, options);
     const { concurrency = this.maxSize, signal } = options;
     if (options.concurrency === undefined && concurrency === 0) {
       throw new errors.ProgrammingError(
         `the pool '${this.name}' has no maxSize, so map() has to be given a \`concurrency\``,
       );
     }
-    checkWhole('concurrency', concurrency, 1);
-    checkSignal(signal);
     return boundedMap(
       items,
       (item, index, each) =>
@@ -441,20 +478,20 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     );
   }
 
-  // --- care
+  // --- maintenance
 
-  /** Changes the size; `maxSize` is `minSize` by default. */
+  /** Changes the size (psycopg_pool: `resize`); `maxSize` defaults to `minSize`. Raises `ProgrammingError` for invalid sizes. */
   async resize(minSize: number, maxSize?: number): Promise<void> {
     const sizes = resolveSizes(this[STRATEGY], minSize, maxSize);
     this.#pool.resize(sizes.minSize, sizes.maxSize);
   }
 
   /**
-   * Checks all idle connections and replaces the lost ones. If the pool had given up connecting, it tries again. An abort of the
-   * `signal` ends the wait, not the checks that have begun.
+   * Checks all idle connections and replaces those that are lost (psycopg_pool: `check`). A pool that gave up connecting tries
+   * again. An abort of `signal` ends the wait, but not the checks that have begun.
    */
   async check(options: WaitOptions = {}): Promise<void> {
-    checkSignal(options.signal);
+    CHECK.check(options);
     try {
       await this.#pool.checkIdle(
         (connection) => AsyncConnectionPool.checkConnection(connection),
@@ -465,22 +502,25 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     }
   }
 
-  /** Replaces all connections: the idle ones now, those lent out when they come back. */
+  /** Replaces all connections: idle ones now, checked-out ones when they are returned (psycopg_pool: `drain`). */
   async drain(): Promise<void> {
     this.#pool.drain();
   }
 
-  /** Counts and times since the pool was made, or since `popStats()`. */
+  /**
+   * Returns the statistics since the pool was made or since the last `popStats()` (psycopg_pool: `get_stats`). Times are in
+   * milliseconds.
+   */
   getStats(): PoolStats {
     return this.#pool.stats();
   }
 
-  /** Like `getStats()`; the counters begin again at 0. */
+  /** Like `getStats()`; also resets the counters to 0 (psycopg_pool: `pop_stats`). */
   popStats(): PoolStats {
     return this.#pool.popStats();
   }
 
-  /** As `util.inspect()` prints it: its state and its statistics that matter; never a password. */
+  /** The pool's state and main statistics, for `util.inspect()`; never a password. */
   [INSPECT](_depth: number, options: unknown, inspect: Inspect): string {
     const { poolMin, poolMax, poolSize, poolAvailable, requestsWaiting } = this.getStats();
     const shown = {
@@ -494,7 +534,10 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     return `${this.constructor.name} '${this.name}' ${inspect(shown, options)}`;
   }
 
-  /** Sends an empty query, and raises the connection's error if it is not answered; for use as a pool's `check`. */
+  /**
+   * Sends an empty query and raises the connection's error if it fails; for use as a pool's `check` (psycopg_pool:
+   * `check_connection`).
+   */
   static async checkConnection<T>(connection: AsyncConnection<T>): Promise<void> {
     if (connection.autocommit) {
       await connection.execute('');
@@ -508,7 +551,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     }
   }
 
-  // --- inside
+  // --- internals
 
   async #reconnectFailed(): Promise<void> {
     try {
@@ -520,13 +563,13 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
 }
 
 /**
- * A pool that keeps no idle connections (psycopg_pool: `AsyncNullConnectionPool`), as wanted before a pooler such
- * as PgBouncer: it bounds how many there are at once, and has all that a pool has. Each checkout connects, and rejects with the
- * error if that fails; a connection that comes back is given to a waiting request, else closed.
+ * A pool that keeps no idle connections (psycopg_pool: `AsyncNullConnectionPool`), for use in front of a pooler such as
+ * PgBouncer. It limits the number of concurrent connections and has all methods of a pool. Each checkout connects, and rejects
+ * with the error if that fails. A returned connection serves a waiting request, or is closed.
  *
- * `minSize` has to be 0, `maxSize` is unlimited if it is 0 or not given. `wait()` makes one connection to see that it can be
- * made, `check()` has nothing to check, `closeReturns`, `maxIdle`,
- * `numWorkers` have no effect, `reconnectTimeout` and `reconnectFailed` concern `wait()` only.
+ * `minSize` must be 0; without `maxSize`, or with 0, the size is unlimited. `wait()` makes one connection as a test, and
+ * `check()` has nothing to check. `closeReturns`, `maxIdle` and `numWorkers` have no effect; `reconnectTimeout` and
+ * `reconnectFailed` concern `wait()` only.
  *
  * @example
  * await using pool = new AsyncNullConnectionPool('postgresql://pgbouncer:6432/app', { maxSize: 20 });

@@ -1,27 +1,28 @@
-import { checkConnectOptions, describeKind } from '../connection/connect-options.js';
+import { POOL_CONNECT } from '../connection/options.js';
 import { AsyncConnection, POOL_NAME, type ConnectOptions } from '../connection/connection.js';
 import { CORE, isAlive } from '../connection/connection-core.js';
-import { conninfoToDict, connectTimeout, type ConninfoParams } from '../conninfo/index.js';
+import { connectTimeout, readConninfo, type ConninfoParams } from '../conninfo/index.js';
 import * as errors from '../errors/index.js';
 import { DEFAULT_CONNECT_TIMEOUT } from '../session/sign-in.js';
+import { describeKind } from '../options/kinds.js';
 import { TransactionStatus } from '../session/status.js';
 import { waitFor } from '../waiting.js';
 import type { ResourceSource } from './resources.js';
 
-/** Connection parameters, or a function that gives them anew for each connection, for credentials that change. */
+/** Connection parameters, or a function that provides them for each new connection, for credentials that change. */
 export type ConninfoSource =
   string | ConninfoParams | (() => string | ConninfoParams | Promise<string | ConninfoParams>);
 
-/** The options that connections are made with, or a function that gives them anew for each connection. */
+/** The options of new connections, or a function that provides them for each one. */
 export type ConnectOptionsSource<R> =
   PoolConnectOptions<R> | (() => PoolConnectOptions<R> | Promise<PoolConnectOptions<R>>);
 
 type PoolConnectOptions<R> = Omit<ConnectOptions<R>, 'signal'>;
 
-/** A callback of the pool's user that is given a connection. */
+/** A user's callback that receives a connection. */
 export type ConnectionHook<R> = (connection: AsyncConnection<R>) => Promise<void> | void;
 
-/** The options of a pool by which its connections are made and cared for. */
+/** The options by which a pool makes and maintains connections. */
 export interface ConnectionSourceOptions<R> {
   /** The pool's name. */
   readonly name: string;
@@ -30,27 +31,27 @@ export interface ConnectionSourceOptions<R> {
   readonly configure?: ConnectionHook<R> | undefined;
   readonly check?: ConnectionHook<R> | undefined;
   readonly reset?: ConnectionHook<R> | undefined;
-  /** How long `reset` may take, in seconds; 0 or Infinity: for ever. */
+  /** The maximum duration of `reset`, in seconds; 0 or Infinity: no limit. */
   readonly checkTimeout: number;
-  /** Whether idle connections let the process end. */
+  /** Whether the process may exit while connections are idle. */
   readonly allowExitOnIdle: boolean;
 }
 
 /**
- * Makes and ends the connections of a pool, and calls its user's `configure`, `check` and `reset`. None of these may run without a time
- * limit, or leave a transaction open for the next borrower.
+ * Makes and closes a pool's connections, and calls the user's `configure`, `check` and `reset`. Each of them has a time limit,
+ * and none may leave a transaction open for the next borrower.
  */
 export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
   readonly isAlive = isAlive;
-  /** Asks whether a connection works; null: connections are not checked. The caller limits the time. */
+  /** Checks that a connection works; null: connections are not checked. The caller limits the time. */
   readonly check: ((connection: AsyncConnection<R>) => Promise<void>) | null;
-  /** Whether connections are cleaned up when they come back. */
+  /** Whether returned connections are reset. */
   readonly resets: boolean;
   readonly #conninfo: ConninfoSource;
   readonly #options: ConnectionSourceOptions<R>;
   readonly #lost: (connection: AsyncConnection<R>) => void;
 
-  /** `lost` is called for each connection that is lost after it was ready, lent out or not. */
+  /** `lost` is called for each connection that is lost after it was ready, checked out or not. */
   constructor(
     conninfo: ConninfoSource,
     options: ConnectionSourceOptions<R>,
@@ -73,12 +74,12 @@ export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
     let options = connectOptions;
     if (typeof options === 'function') {
       options = await waitFor(Promise.resolve(options()), { signal });
-      checkConnectOptions(options);
+      POOL_CONNECT.check(options);
     }
     return Class.connect<R>(conninfo, { ...options, signal, [POOL_NAME]: name });
   }
 
-  /** Has `configure` prepare it, within as long as a host has to answer. */
+  /** Runs the user's `configure`, within `connect_timeout`. */
   async prepare(connection: AsyncConnection<R>, signal: AbortSignal): Promise<void> {
     const { configure, allowExitOnIdle } = this.#options;
     if (configure !== undefined) {
@@ -110,13 +111,13 @@ export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
     connection[CORE].session.drop();
   }
 
-  /** Has `reset` clean a connection up, while its return is awaited. */
+  /** Runs the user's `reset` on a returned connection. */
   async reset(connection: AsyncConnection<R>): Promise<void> {
     const { reset, checkTimeout } = this.#options;
     await waitFor(Promise.resolve(reset?.(connection)), {
       seconds: checkTimeout === 0 ? Infinity : checkTimeout,
       late: () => {
-        // A server that does not answer would not answer a Terminate either.
+        // A server that does not answer would not answer a Terminate message either.
         connection[CORE].session.drop();
         throw new errors.OperationalError(
           `it took longer than ${String(checkTimeout)} seconds (checkTimeout)`,
@@ -127,7 +128,10 @@ export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
   }
 }
 
-/** Adds a check that the hook has left no transaction open: the borrower's blocks would be savepoints in it, and be rolled back with it. */
+/**
+ * Wraps a hook in a check that it left no transaction open: the borrower's blocks would be savepoints in that transaction, and
+ * would be rolled back with it.
+ */
 function withoutTransaction<R>(hook: ConnectionHook<R>): (connection: AsyncConnection<R>) => Promise<void> {
   return async (connection) => {
     await hook(connection);
@@ -143,15 +147,14 @@ function checkLeft<R>(hook: string, connection: AsyncConnection<R>): void {
   );
 }
 
-/** Refuses connection parameters that can't be, as far as that is known without connecting. */
+/** Raises `ProgrammingError` for connection parameters that are invalid without connecting. */
 export function checkSource(conninfo: unknown): void {
   if (typeof conninfo === 'function') return;
   checkParameters(conninfo);
-  if (typeof conninfo === 'string') conninfoToDict(conninfo);
-  else conninfoToDict('', conninfo);
+  readConninfo(conninfo);
 }
 
-/** Refuses a value that is neither a connection string nor parameters: it would silently mean the default server. */
+/** Refuses a value that is neither a connection string nor parameters, since it would silently mean the default server. */
 function checkParameters(conninfo: unknown): asserts conninfo is string | ConninfoParams {
   if (typeof conninfo === 'string') return;
   if (typeof conninfo === 'object' && conninfo !== null && !Array.isArray(conninfo)) return;

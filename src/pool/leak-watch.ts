@@ -2,43 +2,46 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { channels, type LeakMessage } from '../diagnostics.js';
 import type { Clock, Timer } from '../waiting.js';
 
-/** A checkout as it is watched. */
+/** A watched checkout. */
 export interface WatchedCheckout {
-  /** Where it was asked for; null if it is not watched. */
+  /** Where it was requested; null if it is not watched. */
   readonly origin: Origin | null;
   /** When it was served, by the watch's clock. */
   readonly since: number;
-  /** The process id of the backend of its connection. */
+  /** The process id of its connection's backend. */
   readonly backendPid: number;
-  /** Whether its connection has come back, or was never given. */
+  /** Whether it has ended, or was never served. */
   readonly hasEnded: boolean;
 }
 
+/** In Bun's engine a function that ends with a call leaves the stack, and a stack that is to begin below it is empty. */
+const HAS_TAIL_CALLS = 'bun' in process.versions;
+
 /** The call that has asked for a connection, kept until the connection comes back. */
 export class Origin {
-  /** Whether the checkout has been reported, and when it is to be. */
+  /** Whether the checkout has been reported. */
   isReported = false;
   timer: Timer | null = null;
-  /** V8 makes its text only when it is read, which is the costly part. */
+  /** V8 formats the stack only when it is read, which is the expensive part. */
   readonly #trace: { stack?: string } = {};
 
-  /** The stack begins with the caller of `below`. */
+  /** The stack begins with the caller of `below`; in Bun there are frames of the library before it. */
   constructor(below: (...args: never[]) => unknown) {
-    Error.captureStackTrace(this.#trace, below);
+    Error.captureStackTrace(this.#trace, HAS_TAIL_CALLS ? Origin : below);
   }
 
-  /** The stack of the call, a frame a line. */
+  /** The stack of the call, one frame per line. */
   get stack(): string {
     return (this.#trace.stack ?? '').split('\n').slice(1).join('\n');
   }
 
-  /** The innermost frame that is not the library's own. */
+  /** The innermost frame outside of the library. */
   get place(): string {
     const frames = this.stack.split('\n').map((frame) => frame.trim().replace(/^at /, ''));
     const home = ownDirectory();
     return (
       frames.find((frame) => !frame.includes(home)) ??
-      // Where a bundler has put all code into one file, only function names tell the library's frames.
+      // If a bundler has put all code into one file, only the function names identify the library's frames.
       frames.find((frame) => !POOL_FRAME.test(frame)) ??
       'an unknown place'
     );
@@ -47,15 +50,15 @@ export class Origin {
 
 const POOL_FRAME = /^(?:async )?(?:Async\w*Pool\.|#)/;
 
-/** Where the library's code is, as a stack shows it: many files as it is written, one as it is built. */
+/** The library's directory as stacks show it: several files in the source, one in the build. */
 function ownDirectory(): string {
   const [, here = ''] = new Error().stack!.split('\n');
   return here.replace(/^.*?\(|^\s*at /, '').replace(/(?:[\\/]pool)?[\\/][^\\/]+$/, '/');
 }
 
 /**
- * Watches the connections that a pool has lent out: reports once what is not back after `threshold` seconds, and knows which task
- * holds what. A task is what runs within `holding()`, with all that it calls and awaits.
+ * Watches checked-out connections. Reports once each that is not returned after `threshold` seconds, and knows which task holds
+ * which connection. A task is everything that runs within `holding()`, including what it calls and awaits.
  */
 export class LeakWatch {
   /** Whether checkouts are watched. */
@@ -65,7 +68,7 @@ export class LeakWatch {
   readonly #clock: Clock;
   readonly #tasks = new AsyncLocalStorage<readonly WatchedCheckout[]>();
 
-  /** `pool` is its name, `threshold` in seconds; 0 or Infinity: only collected connections are reported. */
+  /** `pool` is the pool's name. `threshold` is in seconds; with 0 or Infinity, only garbage-collected connections are reported. */
   constructor(pool: string, threshold: number, clock: Clock) {
     this.isOn = threshold > 0 && Number.isFinite(threshold);
     this.#pool = pool;
@@ -73,7 +76,7 @@ export class LeakWatch {
     this.#clock = clock;
   }
 
-  /** The connection has been lent out. */
+  /** Begins watching a checkout. */
   begin(checkout: WatchedCheckout, origin: Origin): void {
     const due = (): void => {
       origin.timer = null;
@@ -82,7 +85,7 @@ export class LeakWatch {
     origin.timer = this.#clock.after(this.#threshold, due, false);
   }
 
-  /** The connection has come back; `collected`: because it was garbage-collected, so that no code could give it back. */
+  /** Ends watching a checkout. `collected`: the connection was garbage-collected. */
   end(checkout: WatchedCheckout, collected: boolean): void {
     const { origin } = checkout;
     origin?.timer?.cancel();
@@ -95,7 +98,7 @@ export class LeakWatch {
     return checkout.origin === null ? task() : this.#tasks.run([...this.held, checkout], task);
   }
 
-  /** What the current task holds. */
+  /** The checkouts that the current task holds. */
   get held(): readonly WatchedCheckout[] {
     return (this.#tasks.getStore() ?? []).filter(({ hasEnded }) => !hasEnded);
   }
@@ -111,7 +114,7 @@ export class LeakWatch {
   }
 }
 
-/** Publishes a leak and raises the process warning. */
+/** Publishes a leak and emits the process warning. */
 function reportLeak(message: LeakMessage): void {
   const { pool, backendPid, seconds, stack, collected } = message;
   channels.leak.publish(message);
@@ -125,7 +128,7 @@ function reportLeak(message: LeakMessage): void {
   );
 }
 
-/** Explains a wait that has timed out: what is lent out, and what of it the waiting task holds itself. */
+/** Explains a wait that timed out: the current checkouts, and those held by the waiting task itself. */
 export function explainWait(lent: readonly WatchedCheckout[], held: readonly WatchedCheckout[]): string[] {
   const own = lent.filter((checkout) => held.includes(checkout));
   const parts: string[] = [];
@@ -142,7 +145,7 @@ export function explainWait(lent: readonly WatchedCheckout[], held: readonly Wat
   return parts;
 }
 
-/** Explains a wait during which none of the `lent` connections came back, and nothing runs on `unused` of them. */
+/** Explains a wait during which none of the `lent` connections was returned, while `unused` of them run nothing. */
 export function explainStuck(lent: number, unused: number): string {
   const all = lent === 1 ? 'the only connection' : `all ${String(lent)} connections`;
   const which = lent === 1 ? 'it' : unused === lent ? 'one' : 'one of those on which nothing is running';

@@ -9,36 +9,36 @@ import {
 } from '../diagnostics.js';
 import { thrownText } from '../errors/thrown.js';
 
-/** Publishes a pool's events, on diagnostics channels and by process warnings. */
+/** Publishes a pool's events on diagnostics channels and as process warnings. */
 export class PoolEvents<R> {
   readonly #pool: string;
   #warned = false;
 
-  /** `pool` is its name. */
+  /** `pool` is the pool's name. */
   constructor(pool: string) {
     this.#pool = pool;
   }
 
-  /** A connection is about to be ended. */
+  /** The pool is about to close a connection. */
   evicted(connection: AsyncConnection<R>, reason: EvictReason): void {
     if (!channels.evict.hasSubscribers) return;
     const message: EvictMessage = { pool: this.#pool, backendPid: connection.info.backendPid, reason };
     channels.evict.publish(message);
   }
 
-  /** An attempt to connect has failed. The next one follows in `delay` seconds; null: when a connection is asked for. */
+  /** An attempt to connect has failed. The next one follows after `delay` seconds; null: after the next request. */
   reconnecting(error: unknown, delay: number | null): void {
     const message: ReconnectMessage = { pool: this.#pool, error, delay };
     channels.reconnect.publish(message);
   }
 
-  /** A transaction has failed, and is run again in `delay` seconds. */
+  /** A transaction has failed and will be repeated after `delay` seconds. */
   retrying(error: unknown, retry: number, delay: number): void {
     const message: RetryMessage = { pool: this.#pool, error, retry, delay };
     channels.retry.publish(message);
   }
 
-  /** A connection came back with uncommitted writes. */
+  /** A connection was returned with uncommitted writes. */
   uncommitted(connection: AsyncConnection<R>): void {
     const message: UncommittedMessage = { pool: this.#pool, backendPid: connection.info.backendPid };
     channels.uncommitted.publish(message);
@@ -59,7 +59,7 @@ export class PoolEvents<R> {
     );
   }
 
-  /** The user's `reconnectFailed` has failed itself. */
+  /** The user's `reconnectFailed` has failed. */
   reconnectFailedFailed(error: unknown): void {
     process.emitWarning(`\`reconnectFailed\` of the pool '${this.#pool}' failed: ${thrownText(error)}`, {
       code: 'USINGPG_RECONNECT_FAILED',

@@ -1,28 +1,28 @@
 import type { Clock, Timer } from '../waiting.js';
 
-/** How connecting is retried while a server does not answer. */
+/** How connecting to an unreachable server is retried. */
 export interface ReconnectionOptions {
   /** For how long, in seconds; 0: not at all. */
   readonly reconnectTimeout: number;
-  /** Whether an attempt to come keeps the process alive. */
+  /** Whether a pending attempt keeps the process alive. */
   readonly keepAlive: boolean;
-  /** Called when the time is over, once until the server answers. */
+  /** Called once when the time is over, until the server answers again. */
   readonly reconnectFailed: () => void;
-  /** Called after each failed attempt, with the seconds until the next; null: when a connection is asked for. */
+  /** Called after each failed attempt with the seconds until the next; null: after the next request. */
   readonly retrying?: (error: unknown, delay: number | null) => void;
   readonly clock: Clock;
   readonly random: () => number;
 }
 
-/** The requests that wait for the server to answer. */
+/** The requests that wait for the server. */
 export interface Awaiting {
-  /** Whether there are any. */
+  /** Whether a request is waiting. */
   isAwaited(): boolean;
-  /** Refuses them: no further attempt is made. */
+  /** Rejects the waiting requests, since no further attempt follows. */
   refuse(): void;
 }
 
-/** Seconds before the second attempt; the pauses double after it. */
+/** Seconds before the second attempt; later pauses double. */
 const FIRST_DELAY = 1;
 const FACTOR = 2;
 const JITTER = 0.1;
@@ -30,44 +30,47 @@ const JITTER = 0.1;
 const SOON = 1.2;
 
 /**
- * Decides when a server that does not answer is tried again: after 1, 2, 4 … seconds, give or take a tenth, and each second while a
- * request waits, until `reconnectTimeout` is over. From the first failure to the next success at most one attempt is pending.
+ * Decides when an unreachable server is tried again: after 1, 2, 4 … seconds, varied by a tenth, and every second while a request
+ * waits, until `reconnectTimeout` has passed. Between the first failure and the next success, at most one attempt is pending.
  */
 export class Reconnection {
   readonly #options: ReconnectionOptions;
   readonly #attempt: () => void;
-  /** When the time is over; null unless the server is not known to answer. */
+  /** When the time is over; null while the server is reachable. */
   #giveUpAt: number | null = null;
   #delay = 0;
   #timer: Timer | null = null;
-  /** When the attempt before the one to come failed, and when that comes. */
+  /** When the last attempt failed, and when the pending one is due. */
   #failedAt = 0;
   #comesAt = 0;
   #gaveUp = false;
   #told = false;
 
-  /** `attempt` is called when one is due. */
+  /** `attempt` is called when an attempt is due. */
   constructor(options: ReconnectionOptions, attempt: () => void) {
     this.#options = options;
     this.#attempt = attempt;
   }
 
-  /** Whether the server is not known to answer: the last attempt has failed. */
+  /** Whether the server is unreachable: the last attempt has failed. */
   get isOn(): boolean {
     return this.#giveUpAt !== null || this.#gaveUp;
   }
 
-  /** Whether an attempt is pending, before which no other should be made. */
+  /** Whether an attempt is pending; no other attempt should be made before it. */
   get isPending(): boolean {
     return this.#timer !== null;
   }
 
-  /** Whether the time is over, so that the next attempt is made when a connection is asked for. */
+  /** Whether the time is over, so that the next attempt follows the next request. */
   get gaveUp(): boolean {
     return this.#gaveUp;
   }
 
-  /** An attempt has failed, `others` are under way: another is to come, unless the time is over, which began with the first failure. */
+  /**
+   * Handles a failed attempt while `others` are in progress. Schedules another one, unless the time, which began with the first
+   * failure, is over.
+   */
   fail(error: unknown, others: number, awaiting: Awaiting): void {
     if (this.isPending) return;
     const { reconnectTimeout, reconnectFailed, retrying, clock } = this.#options;
@@ -80,7 +83,7 @@ export class Reconnection {
       if (!this.#told) reconnectFailed();
       this.#told = true;
       if (reconnectTimeout === 0) awaiting.refuse();
-      // A waiting request keeps an attempt pending; without one, the next request makes an attempt.
+      // A waiting request keeps an attempt pending; otherwise the next request makes one.
       if (!awaiting.isAwaited()) {
         retrying?.(error, null);
         return;
@@ -94,7 +97,7 @@ export class Reconnection {
   #schedule(isAwaited: boolean, now: number): number {
     this.#gaveUp = false;
     this.#giveUpAt ??= now + this.#options.reconnectTimeout;
-    // An attempt that a request waits for does not lengthen the later pauses.
+    // An early attempt for a waiting request does not lengthen later pauses.
     if (!isAwaited) this.#delay = this.#delay === 0 ? this.#first() : this.#delay * FACTOR;
     const delay = this.#atMost(isAwaited ? this.#first() : this.#delay, now);
     this.#failedAt = now;
@@ -102,7 +105,7 @@ export class Reconnection {
     return delay;
   }
 
-  /** A request has begun to wait, for which the next attempt may be too late. */
+  /** Brings the next attempt forward for a request that has begun to wait. */
   hurry(): void {
     if (this.#timer === null || this.#comesAt - this.#failedAt <= SOON) return;
     this.#timer.cancel();
@@ -111,18 +114,18 @@ export class Reconnection {
     this.#comeIn(Math.max(0, at - now), now);
   }
 
-  /** Stops trying until a connection is asked for. */
+  /** Stops trying until the next request. */
   #giveUp(): void {
     this.#stop();
     this.#gaveUp = true;
   }
 
-  /** Lets the pool try again by itself. */
+  /** Allows attempts without a request again. */
   resume(): void {
     this.#gaveUp = false;
   }
 
-  /** The server has answered, or is not needed any more. The next failure is a first one. */
+  /** The server has answered, or is no longer needed; the next failure counts as the first. */
   end(): void {
     this.#stop();
     this.#gaveUp = false;
@@ -136,7 +139,7 @@ export class Reconnection {
     this.#delay = 0;
   }
 
-  /** The last attempt falls on the end of the time given. */
+  /** The last attempt is made when the time ends. */
   #atMost(delay: number, since: number): number {
     return Math.max(0, Math.min(delay, this.#giveUpAt! - since));
   }

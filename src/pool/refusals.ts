@@ -3,23 +3,23 @@ import { thrownText } from '../errors/thrown.js';
 import type { Clock } from '../waiting.js';
 import type { Checkout, Slots } from './slots.js';
 
-/** The parts of a pool that its errors tell of. */
+/** The parts of a pool that its errors describe. */
 export interface RefusalParts<T> {
-  /** How the pool is called. */
+  /** The pool's name. */
   readonly name: string;
-  /** Its sizes as they are; Infinity: no limit. */
+  /** The current sizes; Infinity: no limit. */
   readonly pool: { readonly minSize: number; readonly maxSize: number };
   readonly slots: Slots<T>;
   readonly waiters: { readonly length: number };
-  /** Why the last attempt to connect has failed, if none has succeeded since; else null. */
+  /** The error of the last attempt to connect, if none has succeeded since; else null. */
   readonly resources: { readonly lastError: unknown };
   readonly clock: Clock;
-  /** What else there is to say to whoever asks, of what is lent out; '' for nothing. */
+  /** Explains the current checkouts to a request that failed; '' for no explanation. */
   readonly explain?:
     ((lent: readonly Checkout<T>[], asker: Checkout<T>, stuck: boolean) => string) | undefined;
 }
 
-/** The errors of requests that get nothing, each with the counts of the pool at that moment. */
+/** Makes the errors of requests that get no connection, each with the pool's counts at that moment. */
 export class Refusals<T> {
   readonly #parts: RefusalParts<T>;
 
@@ -58,7 +58,7 @@ export class Refusals<T> {
     );
   }
 
-  /** The error of a wait for the pool to be ready, after `timeout` seconds. */
+  /** The error of `wait()` after `timeout` seconds. */
   notReady(timeout: number): errors.PoolTimeout {
     const pool = this.#counts;
     const there = pool.idle + pool.lentOut;
@@ -74,7 +74,7 @@ export class Refusals<T> {
     const { slots, clock, explain } = this.#parts;
     const pool = this.#counts;
     const lent = slots.in('lent').map(({ holder }) => holder!);
-    // All that there may be is lent out, and none of it has come back during the whole wait.
+    // The pool is at its maximum, and no connection was returned during the whole wait.
     const stuck = lent.length >= this.#parts.pool.maxSize && lent.every(({ since }) => since <= began);
     const explained = explain?.(lent, asker, stuck) ?? '';
     const longest = clock.now() - Math.min(...lent.map(({ since }) => since));
@@ -89,7 +89,7 @@ export class Refusals<T> {
     );
   }
 
-  /** The error of a request before its timeout, since no further attempt to connect is made; the last one failed with `error`. */
+  /** The error of a request before its timeout, if no further attempt to connect is made; the last one failed with `error`. */
   gaveUp(error: unknown): errors.PoolTimeout {
     const pool = this.#counts;
     return this.#timeout(
@@ -112,7 +112,7 @@ export class Refusals<T> {
   }
 }
 
-/** The error of a resource that has not answered its check within so many seconds. */
+/** The error of a resource that did not answer its check in time. */
 export function checkTimedOut(seconds: number): errors.OperationalError {
   return new errors.OperationalError(`a connection did not pass its check within ${String(seconds)} seconds`);
 }

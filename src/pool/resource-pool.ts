@@ -11,44 +11,45 @@ import { Waiters, Watchers, type Waiter } from './waiters.js';
 
 /** Options of a `ResourcePool`. Times are in seconds. */
 export interface ResourcePoolOptions<T> extends ResourceOptions, ReconnectionOptions, IdleOptions {
-  /** How the pool is called in messages. */
+  /** The pool's name in messages. */
   readonly name: string;
   readonly strategy: PoolStrategy;
   readonly minSize: number;
   /** Infinity: no limit. */
   readonly maxSize: number;
-  /** How many may wait at most; 0: no limit. */
+  /** The maximum number of waiting requests; 0: no limit. */
   readonly maxWaiting: number;
-  /** How many resources are made at once where workers make them, and how many are checked at once by `checkIdle()`. */
+  /** The maximum number of resources made at once by workers, and checked at once by `checkIdle()`. */
   readonly numWorkers: number;
-  /** Called before each resource is ended. */
+  /** Called before a resource is closed. */
   readonly ending?: (resource: T, reason: EvictReason) => void;
   /**
-   * Further explanation for the message of a timeout, from what is lent out and the request that has timed out; '' for none. `stuck`:
-   * the pool is at its maximum, and no resource came back during the whole wait.
+   * Explains the current checkouts in the message of a timeout; '' for no explanation. `stuck`: the pool is at its maximum, and
+   * no resource was returned during the whole wait.
    */
   readonly explain?: (lent: readonly Checkout<T>[], asker: Checkout<T>, stuck: boolean) => string;
 }
 
-/** How `acquire()` waits. */
+/** Options of `acquire()`. */
 export interface AcquireOptions {
-  /** Seconds. */
+  /** Seconds to wait. */
   readonly timeout: number;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A resource that has worked within the last half second is not checked. */
+/** A resource that has worked within this many seconds is not checked. */
 const CHECK_AFTER = 0.5;
-/** How long the very last resources may take to end, in seconds. */
+/** Seconds that the last resources may take to close. */
 const LAST_MOMENTS = 0.1;
 
 /**
- * A pool of anything that is made, lent out and ended; it knows no SQL.
+ * A pool of arbitrary resources, independent of SQL.
  *
- * Each resource has a slot, and each slot a state (slot.ts). Whatever changes, `#rebalance()` decides what follows: who is served, what
- * is ended, what is made. What comes back is idle for a moment, and passes from one owner to the next in one synchronous step. Idle
- * resources are lent out last in, first out, waiters are served first come, first served, and a waiter leaves the queue before its
- * promise settles. What is being made for a waiter that has given up serves the next. At any time, all slots together ≤ `maxSize`.
+ * Each resource has a slot, and each slot a state (see slot.ts). After each change `#rebalance()` decides which waiters are
+ * served and which resources are closed or made. A returned resource is idle for a moment, and passes to its next owner in one
+ * synchronous step. Idle resources are lent last in, first out. Waiters are served first come, first served, and leave the queue
+ * before their promise settles. A resource made for a waiter that gave up serves the next. The number of slots never exceeds
+ * `maxSize`.
  */
 export class ResourcePool<T> {
   /** The statistics; the pool's owner counts here, too. */
@@ -65,14 +66,14 @@ export class ResourcePool<T> {
   readonly #checkers: LimitFunction;
   readonly #waiters: Waiters<T>;
   readonly #refusals: Refusals<T>;
-  /** The callers that wait for `minSize` resources, or for the pool's end. */
+  /** The callers that wait for `minSize` resources, or for the end of the pool. */
   readonly #readiness: Watchers;
   readonly #end: Watchers;
 
   #state: 'new' | 'open' | 'closed' = 'new';
   #minSize: number;
   #maxSize: number;
-  /** Resources whose making began before the last `drain()` are of an older generation, and end as soon as they are free. */
+  /** The number of drains. A resource of an older generation is closed as soon as it is free. */
   #generation = 0;
 
   constructor(source: ResourceSource<T>, options: ResourcePoolOptions<T>) {
@@ -84,7 +85,7 @@ export class ResourcePool<T> {
     this.#maxSize = options.maxSize;
     const resources = (this.#resources = new Resources(source, options, this.counters));
     this.#clock = clock;
-    // A timer keeps the context of the code that sets it; here that is the pool's own context.
+    // A timer keeps the asynchronous context of the code that sets it; these belong to the pool's context.
     const ownClock: Clock = {
       now: () => clock.now(),
       after: (...args) => resources.inOwnContext(() => clock.after(...args)),
@@ -123,12 +124,12 @@ export class ResourcePool<T> {
     return this.#state;
   }
 
-  /** Resources idle, lent out, being checked, and being made. */
+  /** The number of resources that are idle, lent, being checked or being made. */
   get #size(): number {
     return this.#slots.there + this.#slots.connecting;
   }
 
-  /** Whether a resource that comes back now would stay, or serve a waiter, rather than be ended. */
+  /** Whether a resource returned now would stay or serve a waiter, instead of being closed. */
   get keepsReturned(): boolean {
     return this.#state === 'open' && (this.#strategy.keepsReturned || this.#waiters.length > 0);
   }
@@ -140,11 +141,11 @@ export class ResourcePool<T> {
     this.#rebalance();
   }
 
-  // --- lending
+  // --- checkouts
 
   /**
-   * Lends out a resource to `checkout`; at once, without a promise, if one is idle that needs no check. Rejects with `PoolClosed`,
-   * `TooManyRequests`, `PoolTimeout`, and with the reason of the signal.
+   * Lends a resource to `checkout`; without a promise if one is idle that needs no check. Rejects with `PoolClosed`,
+   * `TooManyRequests`, `PoolTimeout`, or the reason of the signal.
    */
   acquire(options: AcquireOptions, checkout = new Checkout<T>()): Checkout<T> | Promise<Checkout<T>> {
     this.counters.requestsNum++;
@@ -179,18 +180,18 @@ export class ResourcePool<T> {
     if (signal === undefined) return waiting;
     return waiting.then(() => {
       if (!signal.aborted) return checkout;
-      // The abort came after the hand-over, but before the caller could know of the resource.
+      // The abort came after the hand-over, but before the caller received the resource.
       this.release(checkout);
       return this.#refuse(signal.reason);
     });
   }
 
-  /** Gives a resource back. Returns false if the checkout had ended before. */
+  /** Takes back a resource. Returns false if the checkout had ended before. */
   release(checkout: Checkout<T>): boolean {
     return this.#takeBack(checkout, null);
   }
 
-  /** Ends a checkout and its resource, which can't be used any more. Returns false if the checkout had ended before. */
+  /** Ends a checkout and closes its resource, which is unusable. Returns false if the checkout had ended before. */
   discard(checkout: Checkout<T>, reason: EvictReason = 'unusable'): boolean {
     return this.#takeBack(checkout, reason);
   }
@@ -211,9 +212,9 @@ export class ResourcePool<T> {
     return Promise.reject(reason);
   }
 
-  // --- what becomes of a slot
+  // --- slots
 
-  /** Decides what follows from a change: which waiters are served, which resources are ended, and how many are made. */
+  /** Reacts to a change: serves waiters, closes resources, and makes new ones. */
   #rebalance(now = this.#clock.now()): void {
     while (this.#waiters.length > 0) {
       const slot = this.#fitIdle(now);
@@ -240,13 +241,13 @@ export class ResourcePool<T> {
     this.#waiters.serve(waiter);
   }
 
-  /** How many slots should be connecting. */
+  /** The number of slots that should be connecting. */
   #wanted(): number {
     if (this.#state !== 'open') return 0;
-    // A resource that is being ended keeps its slot until it is gone.
+    // A resource being closed keeps its slot until it is gone.
     const room = this.#maxSize - this.#slots.total + this.#slots.connecting;
     if (this.#strategy.onConnectFailure === 'refuse') {
-      // A caller of wait() needs one attempt after another, and each request its own.
+      // A caller of wait() needs successive attempts, and each request its own.
       const isTrying = this.#readiness.size > 0 && !this.#reconnection.isPending;
       return Math.min(room, this.#waiters.length + (isTrying ? 1 : 0));
     }
@@ -254,7 +255,7 @@ export class ResourcePool<T> {
     if (needed <= 0) return 0;
     const { isOn, isPending, gaveUp } = this.#reconnection;
     if (isPending || (gaveUp && !this.#isAwaited)) return 0;
-    // A server that does not answer is tried by one attempt at a time.
+    // An unreachable server gets one attempt at a time.
     return Math.min(room, isOn ? 1 : Infinity, needed);
   }
 
@@ -263,7 +264,10 @@ export class ResourcePool<T> {
     return this.#waiters.length > 0 || this.#readiness.size > 0;
   }
 
-  /** A resource was made, has come back, or was checked: it becomes idle, or is ended for the reason `evict` or that of `#whyEnd()`. */
+  /**
+   * Handles a resource that was made, returned or checked: makes it idle, or closes it for the reason `evict` or that of
+   * `#whyEnd()`.
+   */
   #settle(slot: Slot<T>, now: number, evict: EvictReason | null = null): void {
     const reason = evict ?? this.#whyEnd(slot, now);
     if (reason === null) this.#rest(slot, now);
@@ -271,7 +275,7 @@ export class ResourcePool<T> {
     this.#rebalance(now);
   }
 
-  /** Why a free resource is to be ended; null if it is to stay. */
+  /** Why a free resource must be closed; null if it stays. */
   #whyEnd(slot: Slot<T>, now: number): EvictReason | null {
     if (!this.#source.isAlive(slot.resource!)) return 'lost';
     if (this.#state === 'closed') return 'closed';
@@ -286,7 +290,7 @@ export class ResourcePool<T> {
     this.#sweep.schedule(slot, now);
   }
 
-  /** The most recently used idle slot that may be lent out; null if there is none. */
+  /** The most recently used idle slot that may be lent; null if there is none. */
   #fitIdle(now: number): Slot<T> | null {
     for (let slot; (slot = this.#slots.lastIdle) !== undefined;) {
       const evict = this.#whyEnd(slot, now);
@@ -297,7 +301,7 @@ export class ResourcePool<T> {
     return null;
   }
 
-  /** Ends a resource; `reason` is null for one that was never ready. Its slot counts until the resource is gone. */
+  /** Closes a resource; `reason` is null if it was never ready. Its slot counts until the resource is gone. */
   #close(slot: Slot<T>, reason: EvictReason | null): void {
     this.#slots.close(slot);
     if (reason !== null) {
@@ -319,11 +323,11 @@ export class ResourcePool<T> {
       this.#rebalance();
       return;
     }
-    // An attempt under way during a drain() may use the parameters that the drain was meant to replace.
+    // An attempt that is in progress during a drain() may use outdated parameters.
     slot.generation = this.#generation;
     const failure = await this.#resources.make(slot);
     if (failure === null) this.#reconnection.end();
-    // The pool was closed, and has not waited for the attempt.
+    // The pool was closed without waiting for the attempt.
     if (isOver(slot)) return;
     if (failure === null) {
       // A caller of wait() on a null pool needs no further attempt.
@@ -362,7 +366,7 @@ export class ResourcePool<T> {
     return this.#source.check !== null && now - slot.provenAt >= CHECK_AFTER;
   }
 
-  /** Checks a slot for `waiter`, which is lent the resource unless it has given up by then. */
+  /** Checks a slot for `waiter`, which gets the resource unless it has given up. */
   async #checkFor(waiter: Waiter<T>, slot: Slot<T>): Promise<void> {
     this.#slots.check(slot);
     this.#waiters.awaitCheck(waiter, slot);
@@ -384,13 +388,13 @@ export class ResourcePool<T> {
   }
 
   /**
-   * Checks all idle resources with `check`, several at once, and replaces those that fail or are missing. A resource stays idle until
-   * its turn comes; one that is lent out by then is not checked, since its borrower will see whether it works. An abort of `signal`
-   * ends the wait, not the checks that have begun.
+   * Checks all idle resources with `check`, several at once, and replaces those that fail or are missing. A resource stays idle
+   * until its turn. One that is lent before is not checked, since its borrower will notice whether it works. An abort of `signal`
+   * ends the wait, but not the checks that have begun.
    */
   async checkIdle(check: (resource: T) => Promise<void>, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
-    // A pool that has given up connecting is filled again.
+    // A pool that gave up connecting is filled again.
     this.#reconnection.resume();
     this.#rebalance();
     const inTurn = async (slot: Slot<T>): Promise<void> => {
@@ -405,7 +409,7 @@ export class ResourcePool<T> {
 
   // --- growing and shrinking
 
-  /** An idle resource was lost: it is replaced if it is needed. One that is lent out is found lost on its return. */
+  /** Replaces a lost idle resource, if it is needed. The loss of a lent one is detected on its return. */
   onLost(resource: T): void {
     const slot = this.#slots.in('idle').find((one) => one.resource === resource);
     if (slot === undefined) return;
@@ -414,7 +418,7 @@ export class ResourcePool<T> {
     this.#rebalance();
   }
 
-  /** Changes the size. What is idle above `maxSize` is ended, what is lent out above it when it comes back. */
+  /** Changes the size. Idle resources above `maxSize` are closed now, lent ones when they are returned. */
   resize(minSize: number, maxSize: number): void {
     this.#minSize = minSize;
     this.#maxSize = maxSize;
@@ -422,14 +426,14 @@ export class ResourcePool<T> {
     if (this.#state === 'open') this.#sweepIdle();
   }
 
-  /** Ends every resource made so far: the idle ones now, those lent out when they come back, those under way when they are made. */
+  /** Closes every resource made so far: idle ones now, lent ones when they are returned, unfinished ones once they are made. */
   drain(): void {
     this.#generation++;
     for (const slot of this.#slots.in('idle')) this.#close(slot, 'drained');
     this.#rebalance();
   }
 
-  /** Ends idle resources that have outlived their time. */
+  /** Closes idle resources that have exceeded their time. */
   #sweepIdle(): void {
     const now = this.#clock.now();
     for (const [slot, reason] of this.#sweep.overdue(this.#size - this.#minSize, now))
@@ -438,11 +442,11 @@ export class ResourcePool<T> {
     this.#rebalance(now);
   }
 
-  // --- the beginning and the end
+  // --- start and end
 
   /**
-   * Resolves when `minSize` resources are there, in a pool that keeps none when one could be made; rejects with `PoolTimeout`
-   * after `timeout` seconds, and with the reason of `signal`.
+   * Resolves when `minSize` resources are ready; in a pool that keeps none, when one could be made. Rejects with `PoolTimeout`
+   * after `timeout` seconds, or with the reason of `signal`.
    */
   async waitReady(timeout: number, signal?: AbortSignal): Promise<void> {
     if (this.#state !== 'open') throw this.#notOpen();
@@ -459,8 +463,8 @@ export class ResourcePool<T> {
   }
 
   /**
-   * Refuses waiting and new requests, ends idle resources, and waits up to `timeout` seconds for lent ones, which are ended then.
-   * Resolves when all have ended, or when `timeout` is over and the remaining ones have been dropped.
+   * Rejects waiting and new requests, closes idle resources, and waits up to `timeout` seconds for lent ones before it closes
+   * them. Resolves when all have ended, or when `timeout` has passed and the rest has been dropped.
    */
   async close(timeout: number): Promise<void> {
     const wasOpen = this.#state === 'open';
@@ -475,7 +479,7 @@ export class ResourcePool<T> {
     this.#rebalance();
   }
 
-  /** Ends all resources that are not lent out. */
+  /** Closes all resources that are not lent. */
   #stop(): void {
     this.#reconnection.end();
     this.#sweep.stop();
@@ -489,16 +493,16 @@ export class ResourcePool<T> {
     }
   }
 
-  // --- what is known
+  // --- statistics
 
-  /** How many requests wait, without those whose own resource is being made in a null pool. */
+  /** The number of waiting requests, without those of a null pool whose own resource is being made. */
   get #waiting(): number {
     const { length } = this.#waiters;
     if (this.#strategy.connectedBy === 'workers') return length;
     return Math.max(0, length - this.#slots.connecting);
   }
 
-  /** The statistics as they are now. */
+  /** Returns the current statistics. */
   stats(): PoolStats {
     return {
       poolMin: this.#minSize,
@@ -510,7 +514,7 @@ export class ResourcePool<T> {
     };
   }
 
-  /** The statistics as they are now; the counters begin again. */
+  /** Returns the current statistics and resets the counters. */
   popStats(): PoolStats {
     const stats = this.stats();
     Object.assign(this.counters, zeroCounters());
@@ -522,7 +526,7 @@ export class ResourcePool<T> {
   }
 }
 
-/** Whether the pool has ended the resource of a slot during an await. */
+/** Whether the pool has closed a slot's resource during an await. */
 function isOver({ state }: Slot<unknown>): boolean {
   return state === 'closing' || state === 'gone';
 }

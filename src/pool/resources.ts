@@ -4,37 +4,37 @@ import { checkTimedOut } from './refusals.js';
 import type { Slot } from './slots.js';
 import type { Counters } from './statistics.js';
 
-/** Makes and ends resources. */
+/** Makes and closes resources. */
 export interface ResourceSource<T> {
   /** Makes a resource; gives up when `signal` is aborted. */
   create(signal: AbortSignal): Promise<T>;
-  /** Makes a created resource ready to be lent out. If it rejects, the attempt has failed, and the resource is ended. */
+  /** Makes a new resource ready for use. If it rejects, the attempt has failed and the resource is closed. */
   prepare?(resource: T, signal: AbortSignal): Promise<void>;
-  /** Ends a resource. A rejection is ignored. */
+  /** Closes a resource. A rejection is ignored. */
   destroy(resource: T): Promise<void>;
-  /** Drops a resource whose end takes too long; its `destroy()` then resolves. */
+  /** Drops a resource whose closing takes too long; its `destroy()` then resolves. */
   abandon?(resource: T): void;
-  /** Whether it can be lent out, as far as is known without asking it. */
+  /** Whether the resource appears usable, without asking the server. */
   isAlive(resource: T): boolean;
-  /** Asks a resource, before it is lent out, whether it works; null: resources are not checked. */
+  /** Checks a resource before it is lent; null: resources are not checked. */
   readonly check: ((resource: T) => Promise<void>) | null;
 }
 
 /**
- * The three answers by which a pool that keeps its resources differs from one that keeps none. Code asks for an answer, not for the
+ * The differences between a pool that keeps its resources and one that keeps none. Code tests one of these properties, never the
  * kind of pool.
  */
 export interface PoolStrategy {
-  /** Whether a resource that comes back is kept although no request waits for it. */
+  /** Whether a returned resource is kept if no request waits for it. */
   readonly keepsReturned: boolean;
   /**
-   * Who connects. `workers`: the pool, `numWorkers` at a time, up to `minSize` and for waiting requests, one at a time while the
-   * server does not answer. `requests`: each request for itself, at once; it takes what comes back in the meantime.
+   * Who connects. `workers`: the pool, `numWorkers` at a time, up to `minSize` and for waiting requests; one at a time while the
+   * server is unreachable. `requests`: each request for itself, immediately; it also accepts a resource returned in the meantime.
    */
   readonly connectedBy: 'workers' | 'requests';
   /**
-   * What a failure to connect means. `retry`: another attempt, after a while. `refuse`: the answer to the request that has waited
-   * longest.
+   * The consequence of a failed attempt. `retry`: another attempt, after a while. `refuse`: the request that has waited longest
+   * rejects with the error.
    */
   readonly onConnectFailure: 'retry' | 'refuse';
 }
@@ -55,25 +55,25 @@ export const nullStrategy: PoolStrategy = {
 
 /** How resources are made and checked. Times are in seconds. */
 export interface ResourceOptions {
-  /** How long a resource lives, less up to a tenth at random; 0 or Infinity: for ever. */
+  /** The maximum age of a resource, reduced by up to a tenth at random; 0 or Infinity: no limit. */
   readonly maxLifetime: number;
-  /** How long a check may take before the resource counts as lost; 0 or Infinity: for ever. */
+  /** The time limit of a check, after which the resource counts as lost; 0 or Infinity: no limit. */
   readonly checkTimeout: number;
   readonly clock: Clock;
   readonly random: () => number;
 }
 
-/** Why something has failed. */
+/** The reason of a failure. */
 export interface Failure {
   readonly error: unknown;
 }
 
-/** How much of its lifetime a resource may lose, so that those made together do not expire together. */
+/** The fraction by which a lifetime is reduced at most, so that resources made together do not expire together. */
 const LIFETIME_JITTER = 0.1;
 
 /**
- * Makes, checks and ends the resources in the slots of a pool, and counts this. No method rejects, whatever the code of the pool's
- * user does. All of it runs in the asynchronous context that the pool was made in, so that no request's context outlives the request.
+ * Makes, checks and closes the resources in a pool's slots, and counts these actions. No method rejects, whatever the user's code
+ * does. All of it runs in the asynchronous context in which the pool was made, so that no request's context outlives the request.
  */
 export class Resources<T> {
   readonly #source: ResourceSource<T>;
@@ -91,12 +91,12 @@ export class Resources<T> {
     this.#counters = counters;
   }
 
-  /** How many attempts are under way. */
+  /** The number of attempts in progress. */
   get attempts(): number {
     return this.#attempts;
   }
 
-  /** How many resources have been made. */
+  /** The number of resources made. */
   get made(): number {
     return this.#made;
   }
@@ -110,7 +110,7 @@ export class Resources<T> {
     return this.#context.runInAsyncScope(act);
   }
 
-  /** Makes the resource of a connecting slot. If the slot has gone meanwhile, the resource is ended. */
+  /** Makes the resource of a connecting slot. If the slot is gone by then, the resource is closed. */
   async make(slot: Slot<T>): Promise<Failure | null> {
     const { clock, maxLifetime, random } = this.#options;
     const began = clock.now();
@@ -119,7 +119,7 @@ export class Resources<T> {
     this.#attempts++;
     try {
       slot.resource = await this.#source.create(signal);
-      // The pool was closed meanwhile: the resource is ended without being prepared.
+      // The pool was closed during the attempt: the resource is closed without being prepared.
       if (!signal.aborted) await this.#source.prepare?.(slot.resource, signal);
     } catch (error) {
       this.#attempts--;
@@ -139,14 +139,14 @@ export class Resources<T> {
     return null;
   }
 
-  /** Ends what is left of an attempt that no caller has waited for. */
+  /** Cleans up after an attempt for which no caller waited. */
   #forget(slot: Slot<T>): void {
     if (slot.state !== 'gone' || slot.resource === null) return;
     void this.destroy(slot);
     this.abandon(slot);
   }
 
-  /** Finds out whether the resource in a slot works, by `check` or by the source's own. */
+  /** Checks the resource in a slot, by `check` or by the source's own check. */
   async check(slot: Slot<T>, check = this.#source.check): Promise<Failure | null> {
     const { clock, checkTimeout } = this.#options;
     const { signal } = (slot.aborter = new AbortController());
@@ -156,7 +156,7 @@ export class Resources<T> {
         {
           seconds: checkTimeout === 0 ? Infinity : checkTimeout,
           late: () => {
-            // A resource that does not answer its check would not answer a Terminate either.
+            // A resource that does not answer its check would not answer a Terminate message either.
             this.abandon(slot);
             throw checkTimedOut(checkTimeout);
           },
@@ -174,17 +174,17 @@ export class Resources<T> {
     return null;
   }
 
-  /** Ends the resource in a slot. */
+  /** Closes the resource in a slot. */
   async destroy(slot: Slot<T>): Promise<void> {
     slot.aborter?.abort();
     try {
       await this.#source.destroy(slot.resource!);
     } catch {
-      // It is gone, even if it rejects.
+      // The resource is gone even if closing it rejects.
     }
   }
 
-  /** Drops the resource in a slot, if there is one, whose end takes too long. */
+  /** Drops the resource in a slot, if any, because closing it takes too long. */
   abandon(slot: Slot<T>): void {
     if (slot.resource !== null) this.#source.abandon?.(slot.resource);
   }

@@ -1,9 +1,8 @@
 import { checkSetting, type IsolationLevel } from '../connection/transaction-settings.js';
 import * as errors from '../errors/index.js';
 import { pause, type Clock } from '../waiting.js';
-import { checkWhole } from './options.js';
 
-/** How `pool.withTransaction()` runs its transaction. */
+/** The transaction options of `pool.withTransaction()`. */
 export interface RetryOptions {
   /** The isolation level of the transaction. @default the connection's */
   isolationLevel?: IsolationLevel | null | undefined;
@@ -11,7 +10,7 @@ export interface RetryOptions {
   readOnly?: boolean | null | undefined;
   /** Whether the transaction is deferrable. @default the connection's */
   deferrable?: boolean | null | undefined;
-  /** How often a transaction is run again that failed by no fault of its own. @default 5 */
+  /** How often a transaction with a transient error is repeated. @default 5 */
   retries?: number | undefined;
 }
 
@@ -19,29 +18,13 @@ export interface RetryOptions {
 export type OwnSettings = Pick<RetryOptions, 'isolationLevel' | 'readOnly' | 'deferrable'>;
 
 const DEFAULT_RETRIES = 5;
-/** The longest pause before the first retry, in seconds; it doubles with each. */
+/** The maximum pause before the first retry, in seconds; it doubles with each retry. */
 const FIRST_PAUSE = 0.01;
 const LONGEST_PAUSE = 1;
 
-const KNOWN: ReadonlySet<string> = new Set([
-  'isolationLevel',
-  'readOnly',
-  'deferrable',
-  'retries',
-  'timeout',
-  'signal',
-]);
-
-/** Takes the options apart. Raises `ProgrammingError` for one that is unknown or has a value it can't have. */
+/** Takes the options apart. Raises `ProgrammingError` for an isolation level that there is not. */
 export function resolveRetryOptions(options: RetryOptions): { retries: number; settings: OwnSettings } {
-  for (const name of Object.keys(options)) {
-    if (KNOWN.has(name)) continue;
-    throw new errors.ProgrammingError(
-      `unknown option \`${name}\` of withTransaction(); the options are ${[...KNOWN].join(', ')}`,
-    );
-  }
   const { retries = DEFAULT_RETRIES } = options;
-  checkWhole('retries', retries, 0);
   const settings: OwnSettings = {};
   for (const name of ['isolationLevel', 'readOnly', 'deferrable'] as const) {
     const value = options[name];
@@ -52,7 +35,7 @@ export function resolveRetryOptions(options: RetryOptions): { retries: number; s
   return { retries, settings };
 }
 
-/** Whether a transaction failed because of others, and is rolled back, so that the same again may succeed. */
+/** Whether a transaction failed because of concurrent ones and was rolled back, so that repeating it may succeed. */
 export function isTransient(error: unknown): boolean {
   return (
     error instanceof errors.Error &&
@@ -61,7 +44,7 @@ export function isTransient(error: unknown): boolean {
   );
 }
 
-/** An attempt that failed in a way that allows another. */
+/** The outcome of an attempt whose error allows another attempt. */
 export class MayRetry {
   readonly error: unknown;
 
@@ -70,19 +53,19 @@ export class MayRetry {
   }
 }
 
-/** How to pause between attempts. */
+/** The pauses between attempts. */
 export interface Pace {
   readonly retries: number;
   readonly signal: AbortSignal | undefined;
   readonly clock: Clock;
   readonly random: () => number;
-  /** Called before the pause of each retry, which lasts `delay` seconds. */
+  /** Called before each retry's pause, which lasts `delay` seconds. */
   onRetry(error: unknown, retry: number, delay: number): void;
 }
 
 /**
- * Resolves with what `attempt` resolves with. One that gives a `MayRetry` is made again, after a pause of random length that is
- * twice as long on average each time; the error of the last is thrown.
+ * Resolves with the result of `attempt`. After a `MayRetry`, repeats it after a random pause, whose average length doubles each
+ * time; throws the last error.
  */
 export async function retrying<T>(attempt: () => Promise<T | MayRetry>, pace: Pace): Promise<T> {
   for (let retry = 1; ; retry++) {

@@ -4,52 +4,52 @@ import type { Clock, Timer } from '../waiting.js';
 /**
  * The state of a slot:
  *
- * - `connecting`: its resource is being made, or waits for a worker to make it
+ * - `connecting`: its resource is being made, or waits for a worker
  * - `idle`: its resource is free
- * - `lent`: a checkout has it
- * - `checking`: the pool finds out whether its resource works
- * - `closing`: its resource is being ended, and may still count on the server
- * - `gone`: it is not in the pool any more
+ * - `lent`: a checkout uses it
+ * - `checking`: the pool is checking its resource
+ * - `closing`: its resource is being closed, and may still count as a connection on the server
+ * - `gone`: it has been removed from the pool
  */
 export type SlotState = 'connecting' | 'idle' | 'lent' | 'checking' | 'closing' | 'gone';
 
-/** One checkout, from the request for a resource until it has been given back. Subclasses add what they know of it. */
+/** One checkout, from the request until the resource is returned. Subclasses add further information. */
 export class Checkout<T> {
-  /** The slot that it has; null before it was served. After its end the slot may belong to another checkout. */
+  /** Its slot; null before it is served. After its end, the slot may belong to another checkout. */
   slot: Slot<T> | null = null;
   /** When it was served, by the pool's clock. */
   since = 0;
 
-  /** What is lent out, once it has been served. */
+  /** The resource, once the checkout is served. */
   get resource(): T {
     return this.slot!.resource!;
   }
 }
 
-/** A place in a pool, and what the pool knows of the resource in it. Moments are the clock's, in seconds. */
+/** A place in a pool, with its resource and state. Times are the clock's, in seconds. */
 export class Slot<T> {
-  /** Changed by `Slots` alone. */
+  /** Changed only by `Slots`. */
   state: SlotState = 'connecting';
-  /** null until it has been made. */
+  /** Null until it has been made. */
   resource: T | null = null;
-  /** The checkout that has it; null unless it is lent. */
+  /** The checkout that uses it; null unless it is lent. */
   holder: Checkout<T> | null = null;
-  /** Ends the attempt to connect, or the check, that is under way. */
+  /** Aborts the current attempt to connect, or the current check. */
   aborter: AbortController | null = null;
-  /** How many drains there had been when its making began. */
+  /** The number of drains before its making began. */
   generation = 0;
-  /** Its lifetime is drawn once, when it has been made. */
+  /** The end of its lifetime, which is drawn at random once it has been made. */
   expiresAt = Infinity;
-  /** When it came to be idle. */
+  /** When it became idle. */
   idleSince = 0;
-  /** When it was made, came back, or passed a check. */
+  /** When it was made, returned or successfully checked. */
   provenAt = 0;
 }
 
-/** The slots of a pool: one set, in which each slot is in one state. A transition that cannot be is refused. */
+/** The slots of a pool: one set, in which each slot has one state. An invalid transition throws. */
 export class Slots<T> {
   readonly #all = new Set<Slot<T>>();
-  /** The idle ones, the most recently used last. */
+  /** The idle slots; the last one was used most recently. */
   readonly #idle: Slot<T>[] = [];
   #connecting = 0;
   #lent = 0;
@@ -76,7 +76,7 @@ export class Slots<T> {
     return this.#checking;
   }
 
-  /** The number of slots whose resource can be used: idle, lent, or being checked. */
+  /** The number of slots with a usable resource: idle, lent, or being checked. */
   get there(): number {
     return this.#idle.length + this.#lent + this.#checking;
   }
@@ -91,12 +91,12 @@ export class Slots<T> {
     return this.#idle[this.#idle.length - 1];
   }
 
-  /** The idle slot that has not been used for longest. */
+  /** The idle slot that has been unused for longest. */
   get firstIdle(): Slot<T> | undefined {
     return this.#idle[0];
   }
 
-  /** A new slot, whose resource is to be made. */
+  /** Adds a slot whose resource is to be made. */
   add(): Slot<T> {
     const slot = new Slot<T>();
     this.#all.add(slot);
@@ -104,7 +104,7 @@ export class Slots<T> {
     return slot;
   }
 
-  /** Its resource was made, has come back, or has passed a check: it becomes idle. */
+  /** Makes a slot idle whose resource was made, returned or successfully checked. */
   rest(slot: Slot<T>): void {
     if (slot.state === 'lent') this.#lent--;
     else if (slot.state === 'connecting') this.#connecting--;
@@ -115,7 +115,7 @@ export class Slots<T> {
     this.#idle.push(slot);
   }
 
-  /** A checkout has it from here on. */
+  /** Lends a slot to a checkout. */
   lend(slot: Slot<T>, checkout: Checkout<T>, now: number): void {
     if (slot.state === 'idle') this.#leaveIdle(slot);
     else if (slot.state === 'checking') this.#checking--;
@@ -127,7 +127,7 @@ export class Slots<T> {
     checkout.since = now;
   }
 
-  /** The pool has it for a check. */
+  /** Marks a slot as being checked. */
   check(slot: Slot<T>): void {
     if (slot.state !== 'idle') refuse(slot, 'checking');
     this.#leaveIdle(slot);
@@ -135,7 +135,7 @@ export class Slots<T> {
     this.#checking++;
   }
 
-  /** Its resource is being ended. */
+  /** Marks a slot as being closed. */
   close(slot: Slot<T>): void {
     if (slot.state === 'idle') this.#leaveIdle(slot);
     else if (slot.state === 'lent') this.#lent--;
@@ -146,7 +146,7 @@ export class Slots<T> {
     slot.holder = null;
   }
 
-  /** The resource has gone: removes the slot. */
+  /** Removes a slot whose resource is gone. */
   remove(slot: Slot<T>): void {
     if (slot.state === 'connecting') this.#connecting--;
     else if (slot.state !== 'closing') refuse(slot, 'gone');
@@ -166,14 +166,14 @@ function refuse({ state }: Slot<unknown>, next: SlotState): never {
   throw new Error(`a slot of a pool that is ${state} cannot become ${next}: this is a fault of usingpg`);
 }
 
-/** How long resources stay idle. */
+/** The limits on idle resources. */
 export interface IdleOptions {
-  /** How long a resource above `minSize` may be idle, in seconds; 0 or Infinity: for ever. */
+  /** The maximum idle time of a resource above `minSize`, in seconds; 0 or Infinity: no limit. */
   readonly maxIdle: number;
   readonly clock: Clock;
 }
 
-/** Knows which idle resources have outlived their time, and when the next will have: then it calls for a sweep. */
+/** Finds idle resources that have exceeded their time, and requests a sweep when the next one will. */
 export class IdleSweep<T> {
   readonly #slots: Slots<T>;
   readonly #clock: Clock;
@@ -190,7 +190,10 @@ export class IdleSweep<T> {
     this.#due = due;
   }
 
-  /** Those that have reached their lifetime, and up to `surplus` that have been idle for too long, each with the reason. */
+  /**
+   * Returns the idle slots that have reached their lifetime, and up to `surplus` that exceeded their idle time, each with the
+   * reason.
+   */
   overdue(surplus: number, now: number): [Slot<T>, EvictReason][] {
     const overdue: [Slot<T>, EvictReason][] = [];
     for (const slot of this.#slots.in('idle')) {
@@ -200,10 +203,10 @@ export class IdleSweep<T> {
     return overdue;
   }
 
-  /** An idle slot is to be looked at in its time. */
+  /** Schedules a sweep for an idle slot. */
   schedule({ idleSince, expiresAt }: Slot<T>, now: number): void {
     const unusedAt = idleSince + this.#maxIdle;
-    // One that has been idle for longer already stays because the pool is at its smallest.
+    // A slot that has exceeded its idle time stays only because the pool is at its minimum.
     const at = unusedAt <= now ? expiresAt : Math.min(expiresAt, unusedAt);
     if (at >= this.#at) return;
     this.stop();
@@ -211,13 +214,13 @@ export class IdleSweep<T> {
     this.#timer = this.#clock.after(Math.max(0, at - now), this.#due, false);
   }
 
-  /** All idle slots are to be looked at anew. */
+  /** Schedules sweeps for all idle slots again. */
   reschedule(now: number): void {
     this.stop();
     for (const slot of this.#slots.in('idle')) this.schedule(slot, now);
   }
 
-  /** Calls for no more sweeps, until a slot is scheduled. */
+  /** Cancels the scheduled sweep. */
   stop(): void {
     this.#timer?.cancel();
     this.#timer = null;

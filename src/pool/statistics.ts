@@ -1,40 +1,40 @@
-/** What a pool has done, by psycopg_pool's names in camelCase. Times are in milliseconds. */
+/** The statistics of a pool, by psycopg_pool's names in camelCase. Times are in milliseconds. */
 export interface PoolStats {
   /** Current `minSize`. */
   poolMin: number;
   /** Current `maxSize`. */
   poolMax: number;
-  /** Connections in the pool, lent out, and being made. */
+  /** Connections in the pool, checked out, and being made. */
   poolSize: number;
   /** Connections idle in the pool. */
   poolAvailable: number;
-  /** Requests that wait for a connection now. */
+  /** Requests that are waiting for a connection now. */
   requestsWaiting: number;
-  /** For how long connections were lent out. */
+  /** The total time for which connections were checked out. */
   usageMs: number;
   /** Requests for a connection. */
   requestsNum: number;
   /** Requests that had to wait. */
   requestsQueued: number;
-  /** For how long those waited. */
+  /** The total time for which those requests waited. */
   requestsWaitMs: number;
-  /** Requests that were refused, or timed out. */
+  /** Requests that were refused or timed out. */
   requestsErrors: number;
-  /** Connections that came back unusable. */
+  /** Connections that were unusable when they were returned. */
   returnsBad: number;
   /** Attempts to connect. */
   connectionsNum: number;
-  /** How long the successful ones took. */
+  /** The total duration of the successful attempts. */
   connectionsMs: number;
-  /** How many of them failed. */
+  /** Attempts that failed. */
   connectionsErrors: number;
   /** Idle connections found lost. */
   connectionsLost: number;
-  /** Connections that came back with uncommitted writes. */
+  /** Connections returned with uncommitted writes. */
   returnsUncommitted: number;
 }
 
-/** The counters among the statistics, which `popStats()` resets. */
+/** The counters, which `popStats()` resets. */
 export type Counters = Omit<
   PoolStats,
   'poolMin' | 'poolMax' | 'poolSize' | 'poolAvailable' | 'requestsWaiting'
@@ -56,7 +56,7 @@ export function zeroCounters(): Counters {
   };
 }
 
-/** As they are shown, in whole milliseconds. */
+/** The counters in whole milliseconds, as users see them. */
 export function roundedCounters(counters: Counters): Counters {
   return {
     ...counters,

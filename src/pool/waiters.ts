@@ -3,45 +3,48 @@ import { waitFor, type Clock } from '../waiting.js';
 import type { Checkout, Slot } from './slots.js';
 import type { Counters } from './statistics.js';
 
-/** How a request waits. */
+/** The options of a waiting request. */
 export interface Wait<T> {
   readonly checkout: Checkout<T>;
-  /** Seconds. */
+  /** Seconds to wait. */
   readonly timeout: number;
   readonly signal: AbortSignal | undefined;
-  /** Whether it waits, as far as is known, for a resource to come back rather than for its own to be made. */
+  /** Whether the request apparently waits for a resource to be returned rather than for its own to be made. */
   readonly isQueued: boolean;
   /** Makes the error of a timeout, for a wait that began at `since`. */
   readonly late: (since: number) => Error;
 }
 
-/** A request that waits: in the queue, or for the check of the slot that it is to have. */
+/** A waiting request: in the queue, or while the slot intended for it is checked. */
 export interface Waiter<T> {
   readonly checkout: Checkout<T>;
   readonly resolve: (checkout: Checkout<T>) => void;
   readonly reject: (reason: unknown) => void;
-  /** The slot that is checked for it; null in the queue. */
+  /** The slot being checked for it; null in the queue. */
   readonly checked: Slot<T> | null;
 }
 
 interface Queued<T> extends Waiter<T> {
-  /** Waiters are served in ascending order of tickets. */
+  /** Waiters are served by ascending tickets. */
   readonly ticket: number;
   checked: Slot<T> | null;
   isServed: boolean;
   isQueued: boolean;
-  /** Its place in the queue, and since when it has one. */
+  /** Its node in the queue, and since when it has been there. */
   place: Link<Queued<T>> | null;
   since: number;
 }
 
-/** The requests that wait for a resource, served strictly in the order of their coming. A waiter leaves the queue before its promise settles. */
+/**
+ * The requests that wait for a resource, served strictly first come, first served. A waiter leaves the queue before its promise
+ * settles.
+ */
 export class Waiters<T> {
   readonly #clock: Clock;
   readonly #counters: Counters;
   readonly #queue = new LinkedList<Queued<T>>();
   #tickets = 0;
-  /** How many are in the queue. A field, since each checkout asks. */
+  /** The number of waiters in the queue. A field instead of a getter, since each checkout reads it. */
   length = 0;
 
   constructor(clock: Clock, counters: Counters) {
@@ -54,7 +57,7 @@ export class Waiters<T> {
     return this.#queue.first;
   }
 
-  /** Waits to be served; rejects when the time is over, and with the reason of the signal. `begun` is called when it is in the queue. */
+  /** Waits to be served; rejects after the timeout, or with the reason of the signal. `begun` is called once it is in the queue. */
   wait({ checkout, timeout, signal, isQueued, late }: Wait<T>, begun: () => void): Promise<Checkout<T>> {
     const since = this.#clock.now();
     let waiter: Queued<T>;
@@ -93,19 +96,19 @@ export class Waiters<T> {
     );
   }
 
-  /** A waiter has been lent a resource. */
+  /** Settles a waiter with the resource lent to it. */
   serve(waiter: Waiter<T>): void {
     (waiter as Queued<T>).isServed = true;
     waiter.resolve(waiter.checkout);
   }
 
-  /** Takes a waiter out of the queue while a slot is checked for it. */
+  /** Removes a waiter from the queue while a slot is checked for it. */
   awaitCheck(waiter: Waiter<T>, slot: Slot<T>): void {
     this.#leaveQueue(waiter as Queued<T>);
     (waiter as Queued<T>).checked = slot;
   }
 
-  /** The slot that was checked for it can't be used: the waiter returns to its former place in the queue. */
+  /** Returns a waiter to its former place in the queue, since the slot checked for it is unusable. */
   waitOn(waiter: Waiter<T>): void {
     const again = waiter as Queued<T>;
     again.checked = null;
@@ -114,7 +117,7 @@ export class Waiters<T> {
     this.length++;
   }
 
-  /** Counts a waiter in the queue as one that waits for a resource to come back. */
+  /** Counts a waiter as waiting for a resource to be returned. */
   countQueued(waiter: Waiter<T>): void {
     const { place, isQueued } = waiter as Queued<T>;
     if (place === null || isQueued) return;
@@ -122,7 +125,7 @@ export class Waiters<T> {
     this.#counters.requestsQueued++;
   }
 
-  /** Refuses all that are in the queue. */
+  /** Rejects all waiters in the queue. */
   refuseAll(reason: () => unknown): void {
     for (let waiter; (waiter = this.#queue.first) !== undefined;) waiter.reject(reason());
   }
@@ -148,14 +151,14 @@ interface Watcher {
 export class Watchers {
   readonly #clock: Clock;
   readonly #watchers = new Set<Watcher>();
-  /** How many there are. A field, since each checkout asks. */
+  /** The number of watchers. A field instead of a getter, since each checkout reads it. */
   size = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** Resolves with true as soon as `isOver()`, with false after `timeout` seconds. `begun` is called when it watches. */
+  /** Resolves with true as soon as `isOver()`, or with false after `timeout` seconds. `begun` is called once it is registered. */
   watch(isOver: () => boolean, timeout: number, signal?: AbortSignal, begun?: () => void): Promise<boolean> {
     if (isOver()) return Promise.resolve(true);
     let watcher: Watcher;
@@ -178,12 +181,12 @@ export class Watchers {
     );
   }
 
-  /** The pool has changed: tests all conditions. */
+  /** Tests all conditions after a change of the pool. */
   look(): void {
     for (const { isOver, resolve } of [...this.#watchers]) if (isOver()) resolve(true);
   }
 
-  /** The conditions will never hold: rejects all waits. */
+  /** Rejects all waits, whose conditions can no longer hold. */
   refuseAll(reason: () => unknown): void {
     for (const { reject } of [...this.#watchers]) reject(reason());
   }

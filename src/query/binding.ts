@@ -17,26 +17,26 @@ import {
 import { checkQueryText, convertQuery, type ConvertedQuery, type Params } from './placeholders.js';
 import { Template } from './template.js';
 
-/** A query: a string with `%s` placeholders, or what `sql` composed. */
+/** A query: a string with `%s` placeholders, or a query composed by `sql`. */
 export type Query = string | Composable;
 
-/** What is sent for a query and its parameters. */
+/** A query's text and parameters in the form in which they are sent. */
 export interface BoundQuery {
   readonly text: string;
-  /** The values of `$1` …; null if the query came without parameters, and may hold several statements. */
+  /** The values of `$1` …; null for a query without parameters, which may contain several statements. */
   readonly params: readonly DumpedParam[] | null;
-  /** Whether the text certainly is a single statement, whatever the values in it look like. */
+  /** The placeholders of `$1` …, as the query has them, where they have names. */
+  readonly names?: readonly string[] | null;
+  /** Whether the text is certainly a single statement, whatever its values contain. */
   readonly isSingle?: boolean;
-  /** The query without values, if the text has them. */
+  /** The query without values, for error messages and traces; set if `text` contains values. */
   readonly shown?: ShownQuery;
 }
 
-/** What the protocol's 16-bit count can hold. */
+/** The protocol counts parameters in 16 bits. */
 const MOST_PARAMETERS = 65_535;
 
-/**
- * A query on its way to the server: taken apart once, bound to parameters any number of times. Each kind of cursor has its own.
- */
+/** A query prepared for binding: parsed once, bound to parameters any number of times. Each kind of cursor has its own subclass. */
 export abstract class QueryBinding {
   protected readonly query: Query;
   protected readonly context: LiteralContext;
@@ -46,7 +46,10 @@ export abstract class QueryBinding {
     this.context = context;
   }
 
-  /** The query by itself, with the values that it carries. Raises `DataError` or `ProgrammingError` for what can't be sent. */
+  /**
+   * Binds the query without parameters, only with the values it carries. Raises `DataError` or `ProgrammingError` for values that
+   * cannot be sent.
+   */
   withoutParams(): BoundQuery {
     if (typeof this.query === 'string') return { text: checked(this.query), params: null };
     const plain = this.query instanceof Template && !hasBackslashes(this.context) ? this.query.plain() : null;
@@ -59,28 +62,28 @@ export abstract class QueryBinding {
   }
 
   /**
-   * The query with parameters. Raises `ProgrammingError` if they do not fit, `DataError` or `ProgrammingError` for values that
-   * can't be sent; `where` stands before the number of the value in the message.
+   * Binds the query to parameters. Raises `ProgrammingError` if they do not match the placeholders, `DataError` or
+   * `ProgrammingError` for values that cannot be sent. `where` precedes the parameter's number in the message.
    */
   abstract withParams(params: Params, where: string): BoundQuery;
 }
 
-/** `%s` and `%(name)s` become `$1` …, whose values go separately. */
+/** Converts `%s` and `%(name)s` to `$1` … and sends the values separately. */
 export class ServerBinding extends QueryBinding {
   #converted: ConvertedQuery | null = null;
 
   override withParams(params: Params, where: string): BoundQuery {
     this.#converted ??= convert(this.query, params, this.context);
     const values = this.#converted.values(params);
-    const dumped = dumpAll(values, this.context, where);
-    const { text } = this.#converted;
+    const { text, names } = this.#converted;
+    const dumped = dumpAll(values, this.context, where, names);
     return typeof this.query === 'string'
-      ? { text, params: dumped }
-      : { text, params: dumped, ...shownIfLiterals(this.query) };
+      ? { text, params: dumped, names }
+      : { text, params: dumped, names, ...shownIfLiterals(this.query) };
   }
 }
 
-/** Values become part of the text, as literals. */
+/** Replaces placeholders by literals. */
 export class ClientBinding extends QueryBinding {
   #converted: ConvertedQuery | null = null;
   #isSingle: boolean | null = null;
@@ -94,9 +97,10 @@ export class ClientBinding extends QueryBinding {
 
   override withParams(params: Params, where: string): BoundQuery {
     this.#converted ??= convert(this.query, params, this.context);
+    const { names } = this.#converted;
     const literals = this.#converted
       .values(params)
-      .map((value, i) => literal(value, this.context, `${where}$${String(i + 1)}`));
+      .map((value, i) => literal(value, this.context, placeOf(i, where, names)));
     this.#isSingle ??= isSingleStatement(this.#converted.text);
     const text = this.#converted.fill(literals, hasBackslashes(this.context), where);
     return {
@@ -109,7 +113,7 @@ export class ClientBinding extends QueryBinding {
   }
 }
 
-/** `$1` … stand in the query already. */
+/** Leaves the `$1` … in the query as they are. */
 export class RawBinding extends QueryBinding {
   #text: string | null = null;
   #highest = 0;
@@ -125,7 +129,7 @@ export class RawBinding extends QueryBinding {
       for (const [, number] of this.#text.matchAll(/\$(\d+)/g))
         this.#highest = Math.max(this.#highest, Number(number));
     }
-    // Some of these may stand in quotes, so that too few are found out by the server; too many it would not mind.
+    // A `$n` may be inside quotes. The server reports too few parameters, but ignores superfluous ones, so they are checked here.
     if (params.length > this.#highest) {
       throw new errors.ProgrammingError(
         `the query has no $${String(params.length)}, but ${String(params.length)} parameters were passed`,
@@ -135,26 +139,33 @@ export class RawBinding extends QueryBinding {
   }
 }
 
-/** The query with the parameters, or by itself if there are none. */
+/** Binds a query to its parameters, if there are any. */
 export function bindOnce(binding: QueryBinding, params: Params | null | undefined): BoundQuery {
   return params == null ? binding.withoutParams() : binding.withParams(params, '');
 }
 
-/** Raises `ProgrammingError` for what is no query. */
+/** Raises `ProgrammingError` for a value that is no query. */
 export function checkQuery(query: unknown): void {
   if (typeof query === 'string' || isComposable(query)) return;
   throw new errors.ProgrammingError(
-    `expected the query to be a string or composed by sql, got ${query === null ? 'null' : typeof query}`,
+    `expected the query to be a string or composed by sql, got ${query === null ? 'null' : typeof query}${queryAdvice(query)}`,
   );
 }
 
-/** What is shown of a query that has literals of its own, which may be secrets. */
+/** What to write in place of a query as other clients take it. */
+function queryAdvice(query: unknown): string {
+  if (Array.isArray(query)) return '; a template has its tag within the parentheses: `execute(sql`…`)`';
+  const isConfig = typeof query === 'object' && query !== null && 'text' in query;
+  return isConfig ? '; pass its text as the query, and its values as the second argument' : '';
+}
+
+/** The text to show for a query that contains literals of its own, which may be secrets. */
 function shownIfLiterals(query: Query): Pick<BoundQuery, 'shown'> {
   if (typeof query === 'string' || !hasLiterals(partsOf(query))) return {};
   return { shown: () => describeQuery(query) };
 }
 
-/** What an error message shows of a query, without the values it carries. */
+/** A query's text for error messages, without the values it carries. */
 export function describeQuery(query: Query): string {
   return typeof query === 'string' ? query : outline(partsOf(query));
 }
@@ -177,20 +188,28 @@ function checked(text: string): string {
   return text;
 }
 
-function dumpAll(values: readonly unknown[], { adapters }: LiteralContext, where: string): DumpedParam[] {
+function dumpAll(
+  values: readonly unknown[],
+  { adapters }: LiteralContext,
+  where: string,
+  names: readonly string[] | null = null,
+): DumpedParam[] {
   if (values.length > MOST_PARAMETERS) {
     throw new errors.ProgrammingError(
-      `the query has ${String(values.length)} parameters; PostgreSQL takes ${String(MOST_PARAMETERS)} at most`,
+      `the query has ${String(values.length)} parameters; PostgreSQL accepts at most ${String(MOST_PARAMETERS)}`,
     );
   }
   const dumped = new Array<DumpedParam>(values.length);
-  for (let i = 0; i < values.length; i++) dumped[i] = dumpParam(values[i], adapters, placeOf(i + 1, where));
+  for (let i = 0; i < values.length; i++)
+    dumped[i] = dumpParam(values[i], adapters, placeOf(i, where, names));
   return dumped;
 }
 
-/** The places of the first parameters, which would else be put together for each value that is sent. */
+/** The names of the first parameters, precomputed since they are needed for every value. */
 const PLACES = Array.from({ length: 100 }, (_, i) => `$${String(i)}`);
 
-function placeOf(number: number, where: string): string {
+function placeOf(index: number, where: string, names: readonly string[] | null): string {
+  if (names !== null) return where === '' ? names[index]! : `${where}${names[index]!}`;
+  const number = index + 1;
   return where === '' && number < PLACES.length ? PLACES[number]! : `${where}$${String(number)}`;
 }

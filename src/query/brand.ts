@@ -1,5 +1,5 @@
 /**
- * What a composed query is known by, also one of another copy of the package (the ESM and the CommonJS build). JSON has no
- * symbols, so that nothing which came over a network can have it.
+ * Marks a composed query, including one from another copy of the package (the ESM or the CommonJS build). Data parsed from JSON
+ * cannot have the mark, since JSON has no symbols.
  */
 export const COMPOSABLE: unique symbol = Symbol.for('usingpg.composable');

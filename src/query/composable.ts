@@ -13,7 +13,7 @@ import type { SqlValue } from './sql-value.js';
 
 const VERSION = 1;
 
-/** What `asString()` takes: a connection, or a cursor, as far as it matters here. */
+/** The members of a connection or cursor that `asString()` uses. */
 export type ComposeContext =
   | { readonly adapters: AdaptersMap; readonly info: Pick<LiteralContext, 'parameterStatus'> }
   | {
@@ -22,14 +22,14 @@ export type ComposeContext =
     };
 
 /**
- * A part of a query, or a whole one, that is composed of text, names and values without mixing them up (Psycopg:
- * `sql.Composable`). Made by `` sql`…` `` and by the functions of `sql`; it never changes.
+ * A query, or a part of one, composed of SQL text, names and values, which stay separate (Psycopg: `sql.Composable`). It is
+ * immutable. Make one by `` sql`…` `` or the functions of `sql`.
  */
 export abstract class Composable {
-  /** What it is made of, in order. @internal */
+  /** The parts, in order. @internal */
   abstract content(): readonly (Part | Composable)[];
 
-  /** Whether a percent sign is no more than that in all it is made of. @internal */
+  /** Whether percent signs in all parts are literal characters. @internal */
   get isTemplate(): boolean {
     return false;
   }
@@ -39,7 +39,7 @@ export abstract class Composable {
     return { version: VERSION, parts: partsOf(this) };
   }
 
-  /** This and `other` behind it (Psycopg: `a + b`). */
+  /** Returns this query followed by `other` (Psycopg: `a + b`). Raises `ProgrammingError` if `other` is not a composed query. */
   concat(other: Composable): Composed {
     if (!isComposable(other)) {
       throw new errors.ProgrammingError(
@@ -50,14 +50,14 @@ export abstract class Composable {
   }
 
   /**
-   * The SQL as text, values included as literals, by the adapters and settings of the connection or cursor given (Psycopg:
-   * `as_string()`). Raises `DataError` or `ProgrammingError` for a value that can't be sent.
+   * The SQL text with values as literals, formatted by the adapters and settings of the connection or cursor (Psycopg:
+   * `as_string()`). Raises `DataError` or `ProgrammingError` for a value that cannot be sent.
    */
   asString(context?: ComposeContext | null): string {
     return textWithLiterals(partsOf(this), literalContext(context));
   }
 
-  /** Raises: put into a string, it would lose what keeps text and values apart. */
+  /** Always raises `ProgrammingError`: a conversion to a string would mix text and values. */
   toString(): never {
     throw new errors.ProgrammingError(
       'a composed query was put into a string: compose with sql`…`, sql.SQL(…).format() or concat(); for its text call asString(conn)',
@@ -73,17 +73,17 @@ export abstract class Composable {
 /** A sequence of composables (Psycopg: `sql.Composed`). */
 export class Composed extends Composable implements Iterable<Composable> {
   #items: readonly Composable[];
-  /** Whether sequences among the items are to be taken for their items, as they are in what `concat()` has made. */
+  /** Whether sequences among the items are to be flattened, as in the result of `concat()`. */
   #nested: boolean;
 
-  /** `nested`: a sequence among the items stands for its items. */
+  /** `nested`: flatten sequences among the items. */
   constructor(items: readonly Composable[], nested = false) {
     super();
     this.#items = items;
     this.#nested = nested;
   }
 
-  /** The same sequence with a text between its items. */
+  /** Returns the same sequence with `separator` between its items. */
   join(separator: string | SQL): Composed {
     return (typeof separator === 'string' ? new SQL(separator) : separator).join(this.content());
   }
@@ -101,7 +101,10 @@ export class Composed extends Composable implements Iterable<Composable> {
     return this.#items;
   }
 
-  /** Only now, so that a query may grow by `concat()` in a loop; and without recursion, however long that has been. */
+  /**
+   * Flattens on demand, so that `concat()` in a loop takes linear time, and without recursion, so that its length is not limited
+   * by the stack.
+   */
   static #flat(items: readonly Composable[]): Composable[] {
     const flat: Composable[] = [];
     const waiting = items.toReversed();
@@ -114,7 +117,7 @@ export class Composed extends Composable implements Iterable<Composable> {
   }
 }
 
-/** A text of SQL (Psycopg: `sql.SQL`). */
+/** SQL text (Psycopg: `sql.SQL`). */
 export class SQL extends Composable {
   readonly #text: string;
 
@@ -127,9 +130,9 @@ export class SQL extends Composable {
   }
 
   /**
-   * The text with its fields replaced: `{}` and `{0}` by the arguments in their order, `{name}` by the properties of an object
-   * that comes last; `{{` and `}}` stand for braces. What is no composable becomes a literal. Raises `ProgrammingError` for a
-   * field without a value.
+   * Replaces the text's fields (Psycopg: `SQL.format`): `{}` and `{0}` by positional arguments, `{name}` by properties of an
+   * object passed last. `{{` and `}}` stand for braces. A value that is no composable becomes a literal. Raises
+   * `ProgrammingError` for a field without a value.
    *
    * @example
    * sql.SQL('SELECT {} FROM {table}').format(sql.Identifier('name'), { table: sql.Identifier('city') })
@@ -154,7 +157,7 @@ export class SQL extends Composable {
   }
 
   /**
-   * The items of a sequence with this text between them. What is no composable becomes a literal.
+   * Joins items with this text between them (Psycopg: `SQL.join`). A value that is no composable becomes a literal.
    *
    * @example
    * sql.SQL(', ').join(columns.map((column) => sql.Identifier(column)))
@@ -169,9 +172,9 @@ export class SQL extends Composable {
   }
 }
 
-/** The items of a sequence, with `separator` between them; what is no composable becomes a literal. */
+/** Composes items with `separator` between them; a value that is no composable becomes a literal. */
 export function compose(items: Iterable<unknown>, separator: SQL | null, what: string): Composed {
-  // The characters of a string would be its items.
+  // A string is iterable, too, but a mistake here.
   if (typeof items !== 'object' || items === null || !(Symbol.iterator in items)) {
     throw new errors.ProgrammingError(`expected ${what} to get an iterable of items, got ${typeName(items)}`);
   }
@@ -183,14 +186,14 @@ export function compose(items: Iterable<unknown>, separator: SQL | null, what: s
   return new Composed(composed);
 }
 
-/** One argument of `format()`: a composable, a value, or at the end an object of them. */
+/** An argument of `format()`: a composable, a value, or as the last one an object of them. */
 export type FormatArgument<T> = T extends Composable
   ? T
   : T extends Readonly<Record<string, unknown>>
     ? { readonly [K in keyof T]: SqlValue<T[K]> }
     : SqlValue<T>;
 
-/** What is made of a single piece. */
+/** A composable with a single part. */
 abstract class Piece extends Composable {
   readonly #part: Part;
 
@@ -205,9 +208,9 @@ abstract class Piece extends Composable {
   }
 }
 
-/** A name, or several with dots between them (Psycopg: `sql.Identifier`). */
+/** A quoted name, or a qualified name of several parts (Psycopg: `sql.Identifier`). */
 export class Identifier extends Piece {
-  /** In its quotes. @internal */
+  /** The name in double quotes. @internal */
   readonly quoted: string;
 
   constructor(names: readonly string[]) {
@@ -223,7 +226,7 @@ export class Literal extends Piece {
   constructor(value: unknown) {
     if (isComposable(value)) {
       throw new errors.ProgrammingError(
-        'sql.Literal() got a composed query, which is no value: use it as it is',
+        'sql.Literal() got a composed query, which is not a value: use it without sql.Literal()',
       );
     }
     super({ kind: 'literal', value });
@@ -252,10 +255,10 @@ export class Placeholder extends Piece {
   }
 }
 
-/** `s`: as it is best; `t`: as text; `b`: binary. All three send the same value. */
+/** The parameter's format: `s` lets the library choose, `t` is text, `b` is binary. All three send the same value. */
 export type PlaceholderFormat = 's' | 't' | 'b';
 
-/** What another copy of the package has made. */
+/** A composable made by another copy of the package. */
 class Foreign extends Composable {
   readonly #parts: readonly Part[];
 
@@ -275,26 +278,26 @@ class Foreign extends Composable {
   }
 }
 
-/** Whether it is a composable, of this copy of the package or of another one. */
+/** Whether a value is a composable, of any copy of the package. */
 export function isComposable(value: unknown): value is Composable {
   return typeof value === 'object' && value !== null && COMPOSABLE in value;
 }
 
-/** A composable as this copy of the package has it. Raises `ProgrammingError` for one that this version can't read. */
+/** Converts a composable to one of this copy of the package. Raises `ProgrammingError` if this version cannot read it. */
 export function ownComposable(composable: Composable): Composable {
   return composable instanceof Composable
     ? composable
     : new Foreign((composable as { readonly [COMPOSABLE]: Fragment })[COMPOSABLE]);
 }
 
-/** A composable as this copy of the package has it; a value as a literal. */
+/** Converts a composable like `ownComposable()`, and any other value to a literal. */
 export function itemOf(value: unknown): Composable {
   return isComposable(value) ? ownComposable(value) : new Literal(value);
 }
 
 /**
- * The pieces of a composable, in order. Nesting takes memory, no stack. Raises `ProgrammingError` for one that this version of
- * the package can't read.
+ * The parts of a composable, in order. The traversal uses no recursion, so that nesting is not limited by the stack. Raises
+ * `ProgrammingError` for a composable that this version of the package cannot read.
  */
 export function partsOf(composable: Composable): readonly Part[] {
   const parts: Part[] = [];
@@ -307,7 +310,7 @@ export function partsOf(composable: Composable): readonly Part[] {
     }
     const item: Part | Composable = level.content[level.next++]!;
     if (item instanceof Composable) {
-      // A level that is done is not kept: a query that was composed in a loop is as deep as it is long.
+      // A finished level is not kept: a query composed in a loop is as deep as it is long.
       if (level.next < level.content.length) outer.push(level);
       level = levelOf(item, level.verbatim);
     } else {
@@ -317,7 +320,7 @@ export function partsOf(composable: Composable): readonly Part[] {
   return parts;
 }
 
-/** What a composable is made of, as far as it has been passed. */
+/** A composable's content and the position of the traversal in it. */
 interface Level {
   readonly content: readonly (Part | Composable)[];
   readonly verbatim: boolean;
@@ -332,7 +335,7 @@ function levelOf(composable: Composable, withinTemplate: boolean): Level {
   };
 }
 
-/** In a template, the percent signs of names and literals are the user's like those of its text. */
+/** Marks percent signs as literal. In a template, those of names and literals are literal like those of its text. */
 function verbatim(part: Part): Part {
   if (part.kind === 'identifier') return { kind: 'identifier', text: part.text, verbatim: true };
   return part.kind === 'literal' ? { kind: 'literal', value: part.value, verbatim: true } : part;

@@ -4,15 +4,15 @@ import type { Part } from './part.js';
 import { withoutPlaceholders } from './placeholders.js';
 import { QueryText } from './query-text.js';
 
-/** Names a literal in errors, as `$2` names a parameter. */
+/** How errors name a literal; a parameter is named `$2`. */
 const LITERAL = 'sql.Literal';
 
-/** Whether strings have escapes also without an E. */
+/** Whether backslashes escape in strings without an E (standard_conforming_strings is off). */
 export function hasBackslashes(context: LiteralContext): boolean {
   return context.parameterStatus('standard_conforming_strings') === 'off';
 }
 
-/** The text with everything in it, values as literals. */
+/** The complete text, with values as literals. */
 export function textWithLiterals(parts: readonly Part[], context: LiteralContext): string {
   const text = new QueryText(hasBackslashes(context));
   let count = 0;
@@ -61,14 +61,14 @@ function addPart(
   else text.add(part.text);
 }
 
-/** Whether parameters that come separately could have a place in it. */
+/** Whether the parts contain placeholders for separate parameters. */
 export function hasPlaceholders(parts: readonly Part[]): boolean {
   return parts.some(
     (part) => part.kind === 'placeholder' || (part.kind === 'sql' && part.text.includes('%')),
   );
 }
 
-/** The text with its `%s` placeholders, for parameters that come separately; a percent sign that is one, is doubled. */
+/** The text with `%s` placeholders for separate parameters; literal percent signs are doubled. */
 export function textWithPlaceholders(parts: readonly Part[], context: LiteralContext): string {
   const text = new QueryText(hasBackslashes(context));
   for (const part of parts) {
@@ -88,7 +88,7 @@ export function textWithPlaceholders(parts: readonly Part[], context: LiteralCon
         break;
       case 'literal': {
         const value = literal(part.value, context, LITERAL);
-        // A literal may be a secret, so it is not shown.
+        // A literal may be a secret, so the message does not show it.
         if (part.verbatim !== true) checkPercent(value.text, 'a literal');
         text.addLiteralOrSuffix(value, LITERAL, doubled);
       }
@@ -105,23 +105,23 @@ function checkPercent(text: string, what: string): void {
   if (!text.includes('%')) return;
   throw new errors.ProgrammingError(
     `${what} has a percent sign, which would count as a placeholder since the query comes with parameters:` +
-      ' compose the query with sql`…`, where a percent sign is only that',
+      ' compose the query with sql`…`, where a percent sign is a literal character',
   );
 }
 
-/** The text as it is, for parameters that come separately and placeholders that are the server's. */
+/** The text for separate parameters, with the server's own placeholders (`$1`). */
 export function textWithoutValues(parts: readonly Part[], context: LiteralContext): string {
   const { text, values } = textWithParameters(parts, context);
   if (values.length > 0) throw carriesValues();
   return text;
 }
 
-/** Whether it has values that become part of the text, however it is bound. */
+/** Whether the query has values that become part of its text, however it is bound. */
 export function hasLiterals(parts: readonly Part[]): boolean {
   return parts.some(({ kind }) => kind === 'literal');
 }
 
-/** What an error message shows of a query: its text, without values. */
+/** The text without values, for error messages. */
 export function outline(parts: readonly Part[]): string {
   let count = 0;
   return parts

@@ -1,16 +1,16 @@
 import * as errors from '../errors/index.js';
 
-/** A piece of a format text: text, or a field to be replaced by a positional value or by a named one. */
+/** A piece of a format string: text, or a field to be replaced by a positional or a named value. */
 export type FormatPiece =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'field'; readonly field: number | string };
 
-/** The text up to the next brace, and what begins there: a doubled brace, a field, or a brace that is alone. */
+/** Matches the text up to the next brace and the brace itself: a doubled brace, a field, or a single brace. */
 const PIECE = /([^{}]*)(?:(\{\{|\}\})|\{([^{}]*)\}|([{}])|$)/gy;
 
 /**
- * Takes a text with `{}`, `{0}` and `{name}` apart, by the rules of Python's `str.format()` without conversions and format
- * specifications. Raises `ProgrammingError` for a text that breaks them.
+ * Parses a format string with `{}`, `{0}` and `{name}` by the rules of Python's `str.format()`, without conversions and format
+ * specifications. Raises `ProgrammingError` for a string that breaks the rules.
  */
 export function parseFormat(text: string): readonly FormatPiece[] {
   const pieces: FormatPiece[] = [];

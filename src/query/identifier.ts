@@ -1,6 +1,6 @@
 import * as errors from '../errors/index.js';
 
-/** A name of the database in double quotes. Raises `ProgrammingError` for one that can't be. */
+/** Quotes a database name. Raises `ProgrammingError` for a value that cannot be a name. */
 export function quoteIdentifier(name: unknown): string {
   if (typeof name !== 'string') {
     throw new errors.ProgrammingError(

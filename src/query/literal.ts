@@ -6,19 +6,19 @@ import { dumpParam } from '../types/dump.js';
 import { checkText } from '../types/check-text.js';
 import { Oids } from '../types/oids.js';
 
-/** What a literal depends on besides its value. */
+/** The context that a literal's text depends on. */
 export interface LiteralContext {
   readonly adapters: AdaptersMap;
-  /** A setting that the server reports; null if it does not, or if there is no server. */
+  /** A setting reported by the server; null if it is not reported, or without a server. */
   parameterStatus(name: string): string | null;
 }
 
-/** What literals depend on that are sent to a server. */
+/** The context for literals sent to a server. */
 export class SessionLiterals implements LiteralContext {
   readonly adapters: AdaptersMap;
   readonly #parameters: ReadonlyMap<string, string>;
 
-  /** `parameters` are those that the server reports. */
+  /** `parameters` are the settings that the server reports. */
   constructor(adapters: AdaptersMap, parameters: ReadonlyMap<string, string>) {
     this.adapters = adapters;
     this.#parameters = parameters;
@@ -29,7 +29,7 @@ export class SessionLiterals implements LiteralContext {
   }
 }
 
-/** Types whose values stand without quotes, as far as they look like this. */
+/** Types whose values need no quotes if they look like a number. */
 const NUMBERS: ReadonlySet<number> = new Set([
   Oids.int2,
   Oids.int4,
@@ -40,25 +40,25 @@ const NUMBERS: ReadonlySet<number> = new Set([
   Oids.float8,
 ]);
 const HEX_BYTES = /^\\x[0-9a-fA-F]*$/;
-/** Below it, an oid means the same type on every server. */
+/** Oids below this one have the same meaning on every server. */
 const FIRST_OID_OF_USERS = 16_384;
-/** Of a type that is called as a keyword of SQL, which would give it a length of one character or bit. */
+/** Types whose names are SQL keywords; unquoted, such a name would mean a length of one character or bit. */
 const NEEDS_QUOTES: ReadonlySet<string> = new Set(['bit']);
 
-/** A value as it stands in a text of SQL, which depends on what follows. */
+/** A literal's text, which depends on what follows it. */
 export interface SqlLiteral {
-  /** In general. */
+  /** The text if none of the cases below applies. */
   readonly text: string;
-  /** Before a cast, which binds tighter than a minus sign and tells a numeric from a float. */
+  /** Before a cast, which binds more tightly than a minus sign and distinguishes a numeric from a float. */
   readonly beforeCast: string;
-  /** Before `[…]`, `.field` and `(…)`, which would belong to the type that the literal is cast to. */
+  /** Before `[…]`, `.field` and `(…)`, which would otherwise apply to the type in the literal's cast. */
   readonly beforeSubscript: string;
 }
 
 /**
- * The value as an SQL literal, dumped as it would be if it were sent as a parameter, with a cast to its type where the quotes
- * hide it. `place` names it in errors. Raises what `dumpParam()` raises, and `NotSupportedError` if the client's encoding is not
- * UTF8, in which quotes might not be where they seem.
+ * Makes the SQL literal of a value, dumped like a parameter, with a cast to its type where quotes hide the type. `place` names
+ * the value in errors. Raises the errors of `dumpParam()`, and `NotSupportedError` if client_encoding is not UTF8, in which bytes
+ * of a character may be mistaken for quotes.
  */
 export function literal(value: unknown, context: LiteralContext, place: string): SqlLiteral {
   const encoding = context.parameterStatus('client_encoding');
@@ -72,13 +72,13 @@ export function literal(value: unknown, context: LiteralContext, place: string):
   if (oid === Oids.bool && (text === 't' || text === 'f')) return same(text === 't' ? 'true' : 'false');
   const isFloat = oid === Oids.float4 || oid === Oids.float8;
   const decimal = NUMBERS.has(oid) ? scanDecimal(text) : null;
-  // As a number, -0 would be the integer 0.
+  // Without quotes, -0 would be the integer 0.
   if (decimal === null || (isFloat && text === '-0')) return quoted(text, oid, context, place);
-  // As a number, 1 would be an integer where a float is meant.
+  // Without a decimal point, the server would read an integer.
   const number = isFloat && decimal.isInteger ? `${text}.0` : text;
-  // Behind a minus sign, a second one would begin a comment.
+  // The space prevents a preceding minus sign from forming a comment.
   const bare = number.startsWith('-') ? ` ${number}` : number;
-  // With a point it is a numeric, whose text is another one than that of a float.
+  // With a decimal point the server reads a numeric, whose text differs from a float's.
   const beforeCast = isFloat
     ? quoted(text, oid, context, place).text
     : /^[+-]/.test(number)
@@ -95,7 +95,8 @@ function quoted(text: string, oid: number, context: LiteralContext, place: strin
       HEX_BYTES.test(text) &&
       context.parameterStatus('standard_conforming_strings') === 'on');
   const body = text.replaceAll("'", "''");
-  // With an E, backslashes mean the same whatever standard_conforming_strings is; the space keeps it from joining a word.
+  // In an E string, backslashes have one meaning whatever standard_conforming_strings is. The space separates the E from a
+  // preceding word.
   const string = isPlain ? `'${body}'` : ` E'${body.replaceAll('\\', '\\\\')}'`;
   const type = castType(oid, context.adapters);
   if (type === null) return same(string);
@@ -107,7 +108,7 @@ function same(text: string): SqlLiteral {
   return { text, beforeCast: text, beforeSubscript: text };
 }
 
-/** The type to cast a quoted literal to; null where the server is to decide. */
+/** The type to cast a quoted literal to; null lets the server infer it. */
 function castType(oid: number, adapters: AdaptersMap): string | null {
   if (oid === Oids.unknown || oid === Oids.text) return null;
   const type = adapters.type(oid);

@@ -5,37 +5,40 @@ import { isPromise } from '../types/realm.js';
 import { QueryText } from './query-text.js';
 
 /**
- * The parameters of a query: an array for `%s`, an object for `%(name)s`. The object may be of a class, whose getters count, or
- * of an interface.
+ * The parameters of a query: an array for `%s`, an object for `%(name)s`. The object may be an instance of a class, whose getters
+ * are used, too.
  */
 export type Params = readonly unknown[] | object;
 
-/** A query with its placeholders turned into `$1` …, and the way to put parameters in their order. */
+/** A query whose placeholders have been converted to `$1` …, and the mapping of parameters to them. */
 export interface ConvertedQuery {
-  /** The query as it was written. */
+  /** The query as the user wrote it. */
   readonly query: string;
   /** The query as it is sent. */
   readonly text: string;
-  /** The values for `$1` …; raises `ProgrammingError` if `params` do not fit the placeholders. */
+  /** The placeholders of `$1` …, as the query has them; null if they have no names. */
+  readonly names: readonly string[] | null;
+  /** Returns the values for `$1` …. Raises `ProgrammingError` if `params` do not match the placeholders. */
   values(params: Params): readonly unknown[];
   /**
-   * The query with the literal of each value where its placeholders are; `where` stands before the number of a value in errors.
-   * Raises `ProgrammingError` for a value that would end the quotes or the comment that it stands within. `backslashes`: strings
-   * without an E have escapes as well, as with `standard_conforming_strings` off.
+   * Replaces the placeholders by literals. `where` precedes a value's number in errors. `backslashes`: strings without an E have
+   * escapes, as with `standard_conforming_strings` off. Raises `ProgrammingError` for a value that would end the quotes or the
+   * comment around its placeholder.
    */
   fill(literals: readonly SqlLiteral[], backslashes: boolean, where: string): string;
 }
 
-/** What Psycopg keeps, so that a program with a query for each row does not fill the memory. */
+/** Psycopg's cache size; the limit keeps a program that makes a new query for each row from filling the memory. */
 const MOST_CACHED = 128;
 const LONGEST_CACHED = 4096;
 const cache = new Map<string, Link<ConvertedQuery>>();
-/** The least recently used first. */
+/** The least recently used query comes first. */
 const order = new LinkedList<ConvertedQuery>();
 
 /**
  * Converts the placeholders of `query`: `%s`, `%t`, `%b` (positional) or `%(name)s`, `%(name)t`, `%(name)b` (named), and `%%` for
- * a percent sign. They are found wherever they stand, also in quotes and comments, as in Psycopg. Raises `ProgrammingError`.
+ * a percent sign. As in Psycopg, placeholders inside quotes and comments are converted, too. Raises `ProgrammingError` for
+ * malformed placeholders.
  */
 export function convertQuery(query: string, params: Params): ConvertedQuery {
   checkKind(params);
@@ -53,12 +56,12 @@ export function convertQuery(query: string, params: Params): ConvertedQuery {
   return converted;
 }
 
-/** Whether a text can be sent. */
+/** Whether a text can be sent: it is well-formed Unicode without a NUL character. */
 export function isSendable(query: string): boolean {
   return !query.includes('\0') && query.isWellFormed();
 }
 
-/** Refuses a text that can't be sent. */
+/** Raises `ProgrammingError` for a text that cannot be sent. */
 export function checkQueryText(query: string): void {
   if (query.includes('\0')) throw new errors.ProgrammingError("the query contains a NUL character ('\\0')");
   if (!query.isWellFormed()) {
@@ -66,17 +69,17 @@ export function checkQueryText(query: string): void {
   }
 }
 
-/** A percent sign that ends the query or its line is left alone, as in Psycopg. */
+/** As in Psycopg, a percent sign at the end of the query or of a line is left unchanged. */
 const PLACEHOLDER = /%(?:\(([^)]+)\)([^\n])|([^\n]))/gu;
 
-/** A text as it looks to the server once its placeholders have become parameters, which stand apart from what they touch. */
+/** The text as the server would parse it, with each placeholder replaced by a separate parameter. */
 export function withoutPlaceholders(text: string): string {
   if (!text.includes('%')) return text;
   return text.replace(PLACEHOLDER, (whole) => (whole === '%%' ? '%' : ' $1 '));
 }
 
 function convert(query: string): ConvertedQuery {
-  // What stands before, between and behind the placeholders, and the number of the value that each is for.
+  // The texts around the placeholders, and for each placeholder the number of its value.
   const texts: string[] = [];
   const numbers: number[] = [];
   let text = '';
@@ -142,6 +145,8 @@ abstract class Converted implements ConvertedQuery {
     this.text = this.#withParameters();
   }
 
+  abstract get names(): readonly string[] | null;
+
   abstract values(params: Params): readonly unknown[];
 
   fill(literals: readonly SqlLiteral[], backslashes: boolean, where: string): string {
@@ -149,13 +154,16 @@ abstract class Converted implements ConvertedQuery {
     text.add(this.#texts[0]!);
     for (let i = 0; i < this.numbers.length; i++) {
       const number = this.numbers[i]!;
-      text.addLiteral(literals[number - 1]!, `${where}$${String(number)}`);
+      text.addLiteral(literals[number - 1]!, `${where}${this.names?.[number - 1] ?? `$${String(number)}`}`);
       text.add(this.#texts[i + 1]!);
     }
     return text.toString();
   }
 
-  /** A placeholder may stand in quotes, as in Psycopg, where the server then finds too few parameters. */
+  /**
+   * Writes `$n` for the placeholders. As in Psycopg, one inside quotes is replaced as well; the server then reports the wrong
+   * number of parameters.
+   */
   #withParameters(): string {
     const pieces = [this.#texts[0]!];
     for (let i = 0; i < this.numbers.length; i++) {
@@ -170,13 +178,15 @@ abstract class Converted implements ConvertedQuery {
   }
 }
 
-/** Next to this, `$1` would be another parameter, or part of a name. */
+/** Characters that would merge with an adjacent `$1` into another parameter or a name. */
 const JOINS = /[\w$\x80-\uffff]/;
 
 class PositionalQuery extends Converted {
+  readonly names = null;
+
   values(params: Params): readonly unknown[] {
     if (!checkKind(params)) {
-      // An object may hold more than the query names, here all of it.
+      // An object may have properties that the query does not use, even if it uses none.
       if (this.numbers.length === 0) return [];
       if (Object.keys(params).length === 0) throw this.#mismatch(0);
       throw new errors.ProgrammingError(
@@ -201,11 +211,13 @@ class PositionalQuery extends Converted {
 }
 
 class NamedQuery extends Converted {
+  readonly names: readonly string[];
   readonly #names: readonly string[];
 
   constructor(query: string, texts: readonly string[], numbers: readonly number[], names: readonly string[]) {
     super(query, texts, numbers);
     this.#names = names;
+    this.names = names.map((name) => `%(${name})s`);
   }
 
   values(params: Params): readonly unknown[] {
@@ -222,21 +234,25 @@ class NamedQuery extends Converted {
   }
 }
 
-/** Getters of a class count, what every object inherits ('constructor', 'toString') does not. */
+/** Whether an object has a parameter. A class's getters count; members of `Object.prototype` ('constructor', 'toString') do not. */
 function isGiven(params: object, name: string): boolean {
   return Object.hasOwn(params, name) || (name in params && !(name in Object.prototype));
 }
 
-/** Whether the parameters are positional. Raises for what is neither an array nor an object of parameters. */
+/**
+ * Whether the parameters are positional. Raises `ProgrammingError` for a value that is neither an array nor an object of
+ * parameters.
+ */
 function checkKind(params: unknown): params is readonly unknown[] {
   if (Array.isArray(params)) return true;
   const isObject = typeof params === 'object' && params !== null;
-  // Of what is iterable, bytes and maps say, the values would be lost without a word.
+  // Other iterables, such as bytes and maps, have no named properties, so their values would be lost silently.
   const isNamed =
     isObject && !ArrayBuffer.isView(params) && !(Symbol.iterator in params) && !isPromise(params);
   if (isNamed) return false;
   throw new errors.ProgrammingError(
-    `expected the parameters to be an array or an object of named values, got ${describe(params)}`,
+    `expected the parameters to be an array or an object of named values, got ${describe(params)}` +
+      (isObject ? '' : '; a single value goes into an array: `[value]`'),
   );
 }
 

@@ -4,32 +4,32 @@ import { SqlScanner, type Enclosure } from '../sql-scanner.js';
 import { startOfFirstToken } from '../sql-segments.js';
 
 /**
- * A text of SQL that grows piece by piece: the user's SQL, and tokens that are put into it. Each token stays the token that it
- * is, whatever it touches, and none ends what it stands within.
+ * A text of SQL that grows piece by piece: the user's SQL, and tokens that are inserted into it. Each token remains a separate
+ * token whatever is adjacent to it, and no token ends the quotes or the comment around it.
  */
 export class QueryText {
   readonly #state: SqlScanner;
   readonly #pieces: string[] = [];
-  /** Whether a token was the last to be added. */
+  /** Whether the last addition was a token. */
   #behindToken = false;
-  /** The literal that what follows decides the form of. */
+  /** The last literal, whose form depends on the following text. */
   #literal: {
     readonly index: number;
     readonly literal: SqlLiteral;
     readonly write: (text: string) => string;
   } | null = null;
 
-  /** `backslashes`: strings without an E have escapes as well, as with `standard_conforming_strings` off. */
+  /** `backslashes`: strings without an E have escapes, too, as with `standard_conforming_strings` off. */
   constructor(backslashes: boolean) {
     this.#state = new SqlScanner(backslashes);
   }
 
-  /** Within what the next piece stands; null if it is SQL. */
+  /** The quotes or comment around the next piece; null if it is SQL. */
   get open(): Enclosure | null {
     return this.#state.open;
   }
 
-  /** Adds SQL of the user's. `written` is what becomes part of the text in its place: the same to the lexer. */
+  /** Adds SQL of the user. `written` replaces it in the resulting text, and is the same to the lexer. */
   add(sql: string, written = sql): void {
     if (sql === '') return;
     this.#settleLiteral(sql);
@@ -40,19 +40,22 @@ export class QueryText {
     this.#behindToken = false;
   }
 
-  /** Adds `$1` or its like. Raises `ProgrammingError` within quotes or a comment, where it would be no parameter. */
+  /**
+   * Adds a parameter such as `$1`. Raises `ProgrammingError` within quotes or a comment, where the server would not read it as a
+   * parameter.
+   */
   addParameter(number: number): void {
     const parameter = `$${String(number)}`;
     if (this.open !== null) {
       throw new errors.ProgrammingError(
-        `${parameter}: the value stands within a ${this.open} of the query, where it is no value:` +
+        `${parameter}: the value stands within a ${this.open} of the query, where it would not be read as a value:` +
           ' take it out of there, and join strings with ||',
       );
     }
     this.addToken(parameter);
   }
 
-  /** Adds a name in its quotes. Raises `ProgrammingError` where it would end the quotes or the comment that it stands within. */
+  /** Adds a quoted name. Raises `ProgrammingError` where it would end the quotes or the comment around it. */
   addIdentifier(quoted: string, written = quoted): void {
     if (this.#addEnclosed(quoted, written, () => `the identifier ${quoted}`)) return;
     this.addToken(quoted, written);
@@ -60,7 +63,7 @@ export class QueryText {
 
   /**
    * Adds a value as a literal, named `place` in errors. Raises `ProgrammingError` where it would end the quotes or the comment
-   * that it stands within. `write` gives what becomes part of the text in its place.
+   * around it. `write` returns the text that replaces it.
    */
   addLiteral(literal: SqlLiteral, place: string, write = asItIs): void {
     const { text } = literal;
@@ -73,7 +76,7 @@ export class QueryText {
     this.#literal = { index: this.#pieces.length - 1, literal, write };
   }
 
-  /** Adds a literal as `addLiteral()` does, which may be a part of the name that stands before it: `sql.SQL('log_{}').format(2024)`. */
+  /** Adds a literal like `addLiteral()`, which may also be a suffix of the name before it: `sql.SQL('log_{}').format(2024)`. */
   addLiteralOrSuffix(literal: SqlLiteral, place: string, write = asItIs): void {
     if (this.#behindToken || !this.#state.isInName || !/^\w/.test(literal.text)) {
       this.addLiteral(literal, place, write);
@@ -83,7 +86,7 @@ export class QueryText {
     }
   }
 
-  /** Adds a token that is complete, such as a parameter; `written` as for `add()`. */
+  /** Adds a complete token, such as a parameter; `written` as for `add()`. */
   addToken(token: string, written = token): void {
     this.#settleLiteral(token);
     if (this.#state.joins(token)) this.#addSpace();
@@ -114,7 +117,7 @@ export class QueryText {
     this.#state.read(' ');
   }
 
-  /** Gives the last literal the form that what comes next asks for. */
+  /** Gives the last literal the form that the following text requires. */
   #settleLiteral(following: string): void {
     if (this.#literal === null) return;
     const next = firstOfToken(following);
@@ -124,7 +127,7 @@ export class QueryText {
     let { text } = literal;
     if (next === '::') text = literal.beforeCast;
     else if (next === '[' || next === '(' || next === '.') text = literal.beforeSubscript;
-    // Behind a line break, it would be continued.
+    // After a line break, the following quote would continue it.
     else if (next === "'" && text.endsWith("'") && following[0] !== "'") text = `(${text})`;
     if (text === literal.text) return;
     this.#pieces[index] = write(text);
@@ -136,7 +139,7 @@ function asItIs(text: string): string {
   return text;
 }
 
-/** What decides how the first token of a text begins; '' if there is none. */
+/** The characters that determine the start of a text's first token; '' if there is none. */
 function firstOfToken(text: string): string {
   const at = startOfFirstToken(text);
   return text.startsWith('::', at) ? '::' : (text[at] ?? '');

@@ -1,15 +1,15 @@
 import type { COMPOSABLE } from './brand.js';
 
-/** Any composed query, by what it is known by. */
+/** Any composed query, identified by its mark. */
 type Composable = { readonly [COMPOSABLE]: unknown };
 
-/** What a value is told to be where its type shows that it can't be sent. */
+/** A type without values, whose property name explains in the compiler's message why a value cannot be sent. */
 type Refused<Why extends string> = { readonly 'this value can not be sent': Why };
 
 type IsAny<T> = 0 extends 1 & T ? true : false;
 
 /**
- * `T` if a value of that type can be sent, else a type that nothing has, whose text says why. What only the value shows is
+ * `T` if its values can be sent, else a type without values whose text says why not. A restriction that only the value shows is
  * checked when the query is executed.
  */
 export type SqlValue<T> =
@@ -27,7 +27,7 @@ export type SqlValue<T> =
             : Refused<'a symbol: use its description'>
           : Refused<'a function: did you mean to call it?'>;
 
-/** Types without an index signature of their own, as classes and interfaces are, may have a dumper; `{ a: 1 }` has none. */
+/** Classes and interfaces, which have no index signature, may have a dumper; an object literal such as `{ a: 1 }` has none. */
 type SqlObject<T> = [Extract<T, readonly unknown[]>] extends [never]
   ? [Extract<T, Composable>] extends [never]
     ? [Extract<T, Readonly<Record<string, unknown>>>] extends [never]

@@ -12,8 +12,8 @@ export interface Sql {
   ): templates.Template;
 
   /**
-   * A text of SQL, trusted as it is: never make one of what a user typed. `format()` and `join()` put names and values into it.
-   * If the query is executed with parameters, `%s` and its like are placeholders in it (Psycopg: `sql.SQL`).
+   * SQL text that is used verbatim: never build it from user input. `format()` and `join()` insert names and values. If the query
+   * is executed with parameters, `%s` and the other placeholders in the text are recognised (Psycopg: `sql.SQL`).
    *
    * @example
    * sql.SQL('SELECT {} FROM {table} WHERE id = %s').format(sql.Identifier('name'), { table: sql.Identifier('city') })
@@ -21,20 +21,20 @@ export interface Sql {
   SQL(text: string): composables.SQL;
 
   /**
-   * A name in quotes; several are a qualified name. Raises `ProgrammingError` for a name that is empty or holds a NUL (Psycopg:
-   * `sql.Identifier`).
+   * A quoted name, or with several arguments a qualified name (Psycopg: `sql.Identifier`). Raises `ProgrammingError` for a part
+   * that is not a string, is empty, or contains a NUL character.
    *
    * @example
    * sql.Identifier('public', 'city')   // "public"."city"
    */
   Identifier(...names: [string, ...string[]]): composables.Identifier;
 
-  /** The same as `sql.Identifier`. */
+  /** An alias of `sql.Identifier`. */
   identifier(...names: [string, ...string[]]): composables.Identifier;
 
   /**
-   * A value that becomes part of the text, for where the server takes no parameters: `CREATE`, `ALTER`, `COMMENT`, `SET`
-   * (Psycopg: `sql.Literal`).
+   * A value that becomes part of the text, for statements in which the server accepts no parameters: `CREATE`, `ALTER`,
+   * `COMMENT`, `SET` (Psycopg: `sql.Literal`).
    *
    * @example
    * await conn.execute(sql`ALTER ROLE app SET statement_timeout = ${sql.Literal(5000)}`);
@@ -42,7 +42,8 @@ export interface Sql {
   Literal<const T>(value: T & SqlValue<T>): composables.Literal;
 
   /**
-   * A placeholder for a parameter that comes with the query: `%s`, or `%(name)s` (Psycopg: `sql.Placeholder`).
+   * A placeholder for a parameter passed with the query: `%s`, or `%(name)s` (Psycopg: `sql.Placeholder`). Raises
+   * `ProgrammingError` for an invalid name or format.
    *
    * @example
    * const insert = sql`INSERT INTO city VALUES (${sql.SQL(', ').join(columns.map((name) => sql.Placeholder(name)))})`;
@@ -50,31 +51,32 @@ export interface Sql {
    */
   Placeholder(name?: string, format?: PlaceholderFormat): composables.Placeholder;
 
-  /** `NULL`, as a text of SQL (Psycopg: `sql.NULL`). */
+  /** `NULL` as SQL text (Psycopg: `sql.NULL`). */
   readonly NULL: composables.SQL;
 
   /**
-   * `DEFAULT`, as a text of SQL (Psycopg: `sql.DEFAULT`).
+   * `DEFAULT` as SQL text (Psycopg: `sql.DEFAULT`).
    *
    * @example
    * await conn.execute(sql`INSERT INTO city (name, founded) VALUES (${name}, ${founded ?? sql.DEFAULT})`);
    */
   readonly DEFAULT: composables.SQL;
 
-  /** Composables one after the other; what is none becomes a literal (Psycopg: `sql.Composed`). */
+  /** Concatenates composables; a value that is no composable becomes a literal (Psycopg: `sql.Composed`). */
   Composed<const T>(items: Iterable<T & SqlValue<T>> & object): composables.Composed;
 
   /**
-   * A value as an SQL literal, by the adapters and settings of the connection or cursor if there is one (Psycopg: `sql.quote`).
-   * Raises `DataError` or `ProgrammingError` for a value that can't be sent.
+   * Returns a value as an SQL literal, formatted by the adapters and settings of a connection or cursor if one is given (Psycopg:
+   * `sql.quote`). Raises `DataError` or `ProgrammingError` for a value that cannot be sent.
    */
   quote<const T>(value: T & SqlValue<T>, context?: ComposeContext | null): string;
 }
 
 /**
- * Composes queries (Psycopg: template strings, and the module `sql`). A template is a query whose values are sent as parameters,
- * so that nothing in them can change it; what `sql` made is put in as it is and brings its values along. A percent sign of the
- * template is a percent sign. It can be used wherever a query can, without parameters besides.
+ * Composes queries (Psycopg: template strings, and the module `sql`). A template's values are sent as parameters, so that they
+ * cannot change the query. Composed queries are inserted with their own values. A percent sign in the template is a literal
+ * character. The result can be used wherever a query can; it takes no further parameters. Raises `ProgrammingError` if `sql` is
+ * called as a function.
  *
  * @example
  * const cheap = sql`price < ${limit}`;
@@ -93,7 +95,8 @@ export const sql: Sql = Object.assign(template, {
     new composables.Literal(value).asString(context),
 });
 
-// Bundled into one declaration file, a type of the namespace must not be another name for one that is called the same.
+// These aliases keep the bundled declaration file correct, in which a type of the namespace must not refer to another type of the
+// same name.
 type AnyComposable = composables.Composable;
 type AnyComposed = composables.Composed;
 type AnyIdentifier = composables.Identifier;
@@ -104,30 +107,30 @@ type AnyTemplate = templates.Template;
 
 // eslint-disable-next-line @typescript-eslint/no-namespace -- the types stand beside the functions that make them
 export declare namespace sql {
-  /** A query, or a part of one, that was composed. */
+  /** A composed query, or a part of one. */
   type Composable = AnyComposable;
-  /** Composables one after the other. */
+  /** A sequence of composables. */
   type Composed = AnyComposed;
-  /** A name in quotes. */
+  /** A quoted name. */
   type Identifier = AnyIdentifier;
   /** A value that becomes part of the text. */
   type Literal = AnyLiteral;
   /** A placeholder for a parameter. */
   type Placeholder = AnyPlaceholder;
-  /** A text of SQL. */
+  /** SQL text. */
   type SQL = AnySql;
-  /** What the template tag makes. */
+  /** The result of the template tag. */
   type Template = AnyTemplate;
 }
 
 function template(strings: TemplateStringsArray, ...values: readonly unknown[]): templates.Template {
-  // A list that came over the network has no `raw`.
+  // An array parsed from JSON has no `raw`.
   if (!Array.isArray(strings) || !Array.isArray((strings as { raw?: unknown }).raw)) {
     throw new errors.ProgrammingError(
       'sql is a template tag: write sql`…` without parentheses; for a text that you trust, sql.SQL(text)',
     );
   }
-  // What has a malformed escape sequence is undefined.
+  // JavaScript gives undefined for a text with a malformed escape sequence.
   if (!strings.every((text) => typeof text === 'string')) {
     throw new errors.ProgrammingError('the template has a malformed escape sequence: double its backslash');
   }

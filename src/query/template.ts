@@ -4,19 +4,19 @@ import { SqlScanner } from '../sql-scanner.js';
 import { isSendable } from './placeholders.js';
 import { QueryText } from './query-text.js';
 
-/** A text with `$1` …, and their values. */
+/** A text with `$1` …, and the values of these parameters. */
 export interface PlainQuery {
   readonly text: string;
   readonly values: readonly unknown[];
 }
 
-/** What `` sql`…` `` makes: text and the values that it carries (Psycopg: a template string). */
+/** The result of `` sql`…` ``: text and the values that it carries (Psycopg: a template string). */
 export class Template extends Composable {
   readonly #strings: readonly string[];
   readonly #values: readonly unknown[];
   readonly #hasComposables: boolean;
 
-  /** `strings` has one element more than `values`. Raises `ProgrammingError` for a composable that can't be read. */
+  /** `strings` has one element more than `values`. Raises `ProgrammingError` for an unreadable composable. */
   constructor(strings: readonly string[], values: readonly unknown[]) {
     super();
     this.#strings = strings;
@@ -32,8 +32,8 @@ export class Template extends Composable {
   }
 
   /**
-   * What is sent if there are nothing but values in the template, names, and templates of this kind; else null, as there is for what
-   * has to be looked at more closely. Strings have no escapes without an E.
+   * The text and parameters of a template that contains only values, names, and templates of this kind. Null for other templates,
+   * which need a full analysis. Strings must not have escapes without an E.
    *
    * @internal
    */
@@ -43,7 +43,7 @@ export class Template extends Composable {
     return text === null ? null : { text, values: this.#values };
   }
 
-  /** Templates within templates, without recursion: a query that was composed in a loop is as deep as it is long. */
+  /** Handles nested templates without recursion: a query composed in a loop is as deep as it is long. */
   #plainNested(): PlainQuery | null {
     const texts: string[] = [];
     const values: unknown[] = [];
@@ -87,11 +87,14 @@ export class Template extends Composable {
   }
 }
 
-/** What is known of the strings of a template, whatever is put between them. */
+/** The analysis of a template's strings, independent of what is inserted between them. */
 interface TemplateAnalysis {
-  /** The text with `$1` … between the strings; null if one of these would stand in quotes, say, or if it can't be sent. */
+  /**
+   * The text with `$1` … between the strings; null if a parameter would be inside quotes, for example, or if the text cannot be
+   * sent.
+   */
   readonly text: string | null;
-  /** Whether each of the strings is SQL by itself, and whole, so that a value or a name can stand anywhere between them. */
+  /** Whether each string is complete SQL by itself, so that a value or a name may follow any of them. */
   readonly separable: boolean;
 }
 
@@ -101,13 +104,13 @@ function analysisOf(strings: readonly string[]): TemplateAnalysis {
   let analysis = analyses.get(strings);
   if (analysis === undefined) {
     analysis = { text: plainText(strings), separable: areSeparable(strings) };
-    // What is frozen is the template as it stands in the program: the same one at each execution, and never another.
+    // A frozen array belongs to a template literal in the program: it is the same at each execution, and never changes.
     if (Object.isFrozen(strings)) analyses.set(strings, analysis);
   }
   return analysis;
 }
 
-/** What begins like this may join a token before it, make a comment of its end, or continue a string. */
+/** Text that begins like this may join the previous token, form a comment with its end, or continue a string. */
 const MAY_JOIN = /^(?:[\w$'".*\-\x80-\uffff]|\s+['-])/;
 
 function areSeparable(strings: readonly string[]): boolean {
@@ -121,7 +124,10 @@ function areSeparable(strings: readonly string[]): boolean {
   });
 }
 
-/** The text with `$1` … between the strings; null if one of these would stand in quotes, say, or if it can't be sent. */
+/**
+ * The text with `$1` … between the strings; null if a parameter would be inside quotes, for example, or if the text cannot be
+ * sent.
+ */
 function plainText(strings: readonly string[]): string | null {
   const text = new QueryText(false);
   for (let i = 0; i < strings.length; i++) {

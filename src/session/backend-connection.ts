@@ -27,8 +27,8 @@ import { TransactionStatus } from './status.js';
 import { connectionError, Transport, type ResponseFields } from './transport.js';
 
 /**
- * Who uses a session, and hears of what the server says beside its answers. An interface, since the connection that implements it
- * stands above the session.
+ * The connection that uses a session and receives what the server sends beside its answers. An interface, since the connection
+ * that implements it is in a layer above the session.
  */
 export interface SessionUser extends StatementObserver {
   onNotice(fields: ResponseFields): void;
@@ -36,14 +36,14 @@ export interface SessionUser extends StatementObserver {
 }
 
 /** The callbacks of a connection that is being opened: one for success, one for failure. */
-interface Opening {
+interface OpenCallbacks {
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
 }
 
 /**
- * One physical connection to a backend, from its startup to its end. It owns the parts (transport, dispatcher, sender), keeps what is
- * known of the connection and routes the server's messages. It lives as long as its socket. @internal
+ * One physical connection to a backend, from its startup to its end. It owns the parts (transport, dispatcher, sender), keeps the
+ * state of the connection and routes the server's messages. It lives as long as its socket. @internal
  */
 export class BackendConnection implements MessageSink {
   readonly address: ServerAddress;
@@ -63,7 +63,7 @@ export class BackendConnection implements MessageSink {
   readonly #engine: Engine;
   readonly #dispatcher: Dispatcher;
   #startup: Startup | null;
-  readonly #opening: Opening;
+  readonly #openCallbacks: OpenCallbacks;
   #user: SessionUser | null = null;
   readonly #lost = new OneTimeEvent<[error: Error]>();
   protected readonly ending = new OneTimeEvent();
@@ -74,12 +74,12 @@ export class BackendConnection implements MessageSink {
     address: ServerAddress,
     login: Login,
     pool: string | null,
-    opening: Opening,
+    openCallbacks: OpenCallbacks,
   ) {
     this.address = address;
     this.login = login;
     this.pool = pool;
-    this.#opening = opening;
+    this.#openCallbacks = openCallbacks;
     this.#reader = new BackendReader(this);
     const transport = new Transport(socket, address, login, () => {
       this.#onClosed();
@@ -120,12 +120,12 @@ export class BackendConnection implements MessageSink {
       this.#startup = null;
       this.inFlight.status = status;
       this.#reader.startupDone();
-      opening.resolve();
+      openCallbacks.resolve();
     });
     engine.start();
   }
 
-  // --- what is known of the connection
+  // --- the state of the connection
 
   get transactionStatus(): TransactionStatus {
     if (this.closed) return TransactionStatus.UNKNOWN;
@@ -138,7 +138,7 @@ export class BackendConnection implements MessageSink {
     return !this.isBusy && !this.sender.owesSync && !this.queue.locked && !this.#isCancelling;
   }
 
-  /** Whether a cancel request is open, which may hit any statement the server is sent. */
+  /** Whether a cancel request is open, which may hit any statement sent to the server. */
   get #isCancelling(): boolean {
     return this.cancellation.state === 'requested';
   }
@@ -177,13 +177,13 @@ export class BackendConnection implements MessageSink {
     return { pool: this.pool, host, port, dbname, user, backendPid: this.backendPid };
   }
 
-  /** The connection that uses the session: another one after each checkout from a pool. */
+  /** The connection that currently uses the session; a pool sets a new one for each checkout. */
   set user(user: SessionUser) {
     this.#user = user;
     this.outcomes.observer = user;
   }
 
-  /** A client_encoding other than UTF8, in which texts beyond ASCII can't be exchanged; else null. */
+  /** A client_encoding other than UTF8, in which only ASCII texts can be exchanged; null for UTF8. */
   get foreignEncoding(): string | null {
     return this.#settings.foreignEncoding;
   }
@@ -198,7 +198,7 @@ export class BackendConnection implements MessageSink {
     return this.#settings.reported;
   }
 
-  /** The settings that loaders may rely on: without those that a statement may have changed since they were reported. */
+  /** The settings that loaders may rely on, without those that a statement may have changed since the last report. */
   get certainParameters(): ReadonlyMap<string, string> {
     return this.#settings.certain;
   }
@@ -214,14 +214,17 @@ export class BackendConnection implements MessageSink {
     return this.#lost.listen(listener);
   }
 
-  /** Calls `listener` once when nothing can be executed any more: the connection is lost, or about to be closed. Returns as `onLost()`. */
+  /**
+   * Calls `listener` once when no more statements can be executed: the connection is lost, or is about to be closed. Returns a
+   * function that removes the listener.
+   */
   onEnd(listener: () => void): () => void {
     return this.ending.listen(listener);
   }
 
   // --- receiving
 
-  /** Takes what the socket has read. */
+  /** Handles bytes read from the socket. */
   protected receive(bytes: Buffer): void {
     try {
       this.#reader.push(bytes);
@@ -268,9 +271,9 @@ export class BackendConnection implements MessageSink {
     this.transport.violation(detail, awaited);
   }
 
-  // --- the end
+  // --- ending
 
-  /** Resolves when nothing is in flight any more and no cancel request is underway, or the connection is gone. */
+  /** Resolves when nothing is in flight and no cancel request is open, or when the connection has ended. */
   protected untilQuiet(): Promise<void> {
     return new Promise((resolve) => this.#waitingForQuiet.push(resolve));
   }
@@ -280,14 +283,14 @@ export class BackendConnection implements MessageSink {
     for (const resolve of this.#waitingForQuiet.splice(0)) resolve();
   }
 
-  /** Closes the socket at once, without telling the server. Statements that run or wait reject. */
+  /** Closes the socket at once, without a Terminate message. Running and waiting statements reject. */
   drop(): void {
     if (this.transport.phase === 'open') this.transport.phase = 'closing';
     this.transport.socket.destroy();
     this.#onClosed();
   }
 
-  /** The error of a session that can't be used any more: the server's last error, if it sent one. */
+  /** The error of a session that has ended: the server's last error, if it sent one. */
   unusable(query: string | null = null): Error {
     return this.transport.unusable(query);
   }
@@ -301,7 +304,8 @@ export class BackendConnection implements MessageSink {
     if (phase !== 'closing') this.transport.explainLoss(phase === 'starting');
     const { lost } = this.transport;
     this.#rejectAll();
-    if (phase === 'starting') this.#opening.reject(lost ?? connectionError('the connection was closed'));
+    if (phase === 'starting')
+      this.#openCallbacks.reject(lost ?? connectionError('the connection was closed'));
     else if (phase === 'open' && lost !== null) {
       locate(lost, this.transport.location);
       this.#lost.tell(lost);
@@ -309,7 +313,7 @@ export class BackendConnection implements MessageSink {
     this.ending.tell();
   }
 
-  /** The connection is gone: all statements reject. The one that was being answered rejects with its own error, if it has one. */
+  /** Rejects all statements after the connection's end. The statement being answered rejects with its own error, if it has one. */
   #rejectAll(): void {
     this.cancellation.stop();
     for (const reply of this.inFlight.drain()) {

@@ -1,28 +1,30 @@
+import { clearTimeout, setTimeout } from 'node:timers';
 import { sendCancelRequest } from '../wire/cancel-request.js';
 import type { InFlight, Reply } from './reply.js';
 import { connectionError, type Transport } from './transport.js';
 
-/** A caller that waits until a request to cancel `reply` has been dealt with. */
+/** A caller that waits until the request to cancel `reply` is finished. */
 interface Waiter {
   readonly reply: Reply;
   readonly resolve: () => void;
 }
 
 /**
- * The state machine of a session's cancel requests: idle, waiting (something in flight may have to be cancelled later), requested (nothing
- * may be sent until the server has dealt with the request), or awaiting the statement's answer. A cancel request is a connection of its own, and at most one is open at a time; other
- * statements that are to be cancelled wait for their turn. A request hits what the server runs at that moment. So a request is made
- * only for the statement that is being answered, and only if everything sent behind it is to be cancelled too, or would be skipped.
+ * The state machine of a session's cancel requests: idle, waiting (a statement in flight may have to be cancelled later),
+ * requested (nothing may be sent until the server has handled the request), or awaiting the statement's answer. A cancel request
+ * needs a connection of its own, and at most one is open at a time; other statements to be cancelled wait for their turn. A
+ * request hits whatever the server is running at that moment. Therefore it is made only for the statement that is being answered,
+ * and only if everything sent after it is also to be cancelled, or would be skipped.
  */
 export class Cancellation {
   readonly #transport: Transport;
   readonly #inFlight: InFlight;
   readonly #onDealtWith: () => void;
-  /** Changed by this class alone. A field, since each statement and each answer asks. */
+  /** Changed only by this class. A field instead of a getter, since each statement and each answer reads it. */
   state: 'idle' | 'waiting' | 'requested' | 'awaiting answer' = 'idle';
   /** The reply that the last request was made for, until it is answered. */
   #target: Reply | null = null;
-  /** The reply that has to come within a time limit, and the limit's timer. */
+  /** The reply that must arrive within a time limit, and the limit's timer. */
   #deadline: { readonly reply: Reply; readonly timer: NodeJS.Timeout } | null = null;
   #repetition: NodeJS.Timeout | null = null;
   #silence: NodeJS.Timeout | null = null;
@@ -31,20 +33,20 @@ export class Cancellation {
   #waiters: Waiter[] = [];
   #stopped = false;
 
-  /** `onDealtWith` is called when the server has dealt with a request. */
+  /** `onDealtWith` is called when the server has handled a request. */
   constructor(transport: Transport, inFlight: InFlight, onDealtWith: () => void) {
     this.#transport = transport;
     this.#inFlight = inFlight;
     this.#onDealtWith = onDealtWith;
   }
 
-  /** Has a statement in flight cancelled as soon as the request can hit nothing else. */
+  /** Cancels a statement in flight as soon as the request cannot hit another one. */
   want(reply: Reply): void {
     reply.cancelWanted = true;
     this.advance();
   }
 
-  /** Has a statement cancelled even if others were sent behind it. Resolves when the request has been dealt with. */
+  /** Cancels a statement even if others were sent after it. Resolves when the request is finished. */
   wantNow(reply: Reply): Promise<void> {
     if (reply.kind === 'statement') reply.cancelAnyway = true;
     return new Promise((resolve) => {
@@ -53,7 +55,10 @@ export class Cancellation {
     });
   }
 
-  /** Makes the next request, if one is due. Called whenever another statement begins to be answered, unless the state is idle. */
+  /**
+   * Makes the next request, if one is due. Called whenever the server begins to answer another statement, unless the state is
+   * idle.
+   */
   advance(): void {
     if (this.state === 'requested' || this.#stopped) return;
     const { head } = this.#inFlight;
@@ -121,7 +126,7 @@ export class Cancellation {
     }, patience * 1000);
   }
 
-  /** Sets a limit for the answer of a reply that was asked to end. */
+  /** Sets a limit for the answer to a statement that was told to end. */
   expectAnswer(reply: Reply): void {
     if (this.#stopped || this.#deadline?.reply === reply) return;
     if (this.state === 'idle') this.state = 'waiting';
@@ -132,7 +137,7 @@ export class Cancellation {
     this.#deadline = { reply, timer };
   }
 
-  /** Notes that a reply has been answered and is not in flight any more. Called unless the state is idle. */
+  /** Handles a reply that was answered and is no longer in flight. Called unless the state is idle. */
   answered(reply: Reply): void {
     if (this.#deadline?.reply === reply) this.#clearDeadline();
     if (this.#target === reply) {

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers';
 import * as errors from '../errors/index.js';
 import type { Exchange, ExchangeMessages } from './exchange.js';
 import type { CopyChannel, CopyFormat } from './copy-channel.js';
@@ -5,16 +6,16 @@ import { Fifo } from '../queues.js';
 
 /** Pieces of data are gathered into blocks of this size, bytes. */
 const BLOCK = 65_536;
-/** Unread bytes at which the server is held up; it goes on when less is unread. */
+/** The server pauses at this number of unread bytes, and continues below it. */
 const HIGH_WATER = 4 * BLOCK;
 const LOW_WATER = BLOCK;
 /**
- * Milliseconds of writing without a turn of the event loop. A network that takes everything at once would otherwise keep the
- * server's error, and a timer that aborts the COPY, from being handled.
+ * Milliseconds of writing without a turn of the event loop. Even if the network takes all data at once, the event loop must run, so
+ * that the server's error and a timer that aborts the COPY are handled.
  */
 const TURN = 10;
 
-/** A COPY, from the moment when its statement is handed to the session. */
+/** A COPY, from the submission of its statement. */
 export class CopyExchange implements Exchange, CopyChannel {
   readonly kind = 'copy';
   readonly rowsAtATime = 0;
@@ -45,8 +46,8 @@ export class CopyExchange implements Exchange, CopyChannel {
   #turn = performance.now();
 
   /**
-   * `run` executes the statement; `begun` is called when the server is ready for the data. If it never is, what `run` returned
-   * says why. `placed` notes where an error arose.
+   * `run` executes the statement. `begun` is called when the server is ready for the data; otherwise the promise from `run` tells
+   * why not. `placed` adds the caller's stack to an error.
    */
   constructor(
     query: string,
@@ -81,12 +82,12 @@ export class CopyExchange implements Exchange, CopyChannel {
     this.#end.catch(() => undefined);
   }
 
-  /** Rejects if the statement ends without having been a COPY. */
+  /** Rejects if the statement ends without starting a COPY. */
   get end(): Promise<string> {
     return this.#end;
   }
 
-  // --- as its user sees it
+  // --- the COPY's user's side
 
   get direction(): 'in' | 'out' {
     return this.#format!.direction;
@@ -170,7 +171,7 @@ export class CopyExchange implements Exchange, CopyChannel {
     await this.#end.catch(() => undefined);
   }
 
-  // --- as the session sees it
+  // --- the session's side
 
   onSent(link: ExchangeMessages): void {
     this.#link = link;
@@ -213,7 +214,7 @@ export class CopyExchange implements Exchange, CopyChannel {
   }
 
   onComplete(): void {
-    // Its end is told with the outcome of its statement.
+    // The statement's outcome reports its end.
   }
 
   leave(reason: string): void {
@@ -239,7 +240,7 @@ export class CopyExchange implements Exchange, CopyChannel {
     link.cancel();
   }
 
-  /** Whether the COPY is being ended by another caller; the reason is known once the server has answered. */
+  /** Whether another caller is ending the COPY. The reason is known once the server has answered. */
   get #isOnItsWayOut(): boolean {
     return this.#left && !this.#ended;
   }

@@ -29,21 +29,21 @@ import type { ResponseFields } from './transport.js';
 
 const QUERY_CANCELED = '57014';
 
-/** What a dispatcher works with. */
+/** The parts of a session that a dispatcher uses. */
 export interface DispatcherParts extends SenderParts {
   readonly sender: Sender;
-  /** A reply is complete, so that waiting entries may be sent. */
+  /** Called after a complete reply: waiting entries may now be sent. */
   onAnswered(): void;
-  /** The server reports an error that answers nothing. */
+  /** The server reported an error that answers no statement. */
   onStrayError(fields: ResponseFields): void;
 }
 
 /** Reads the server's answers: each message belongs to the reply at the head of those in flight. */
 export class Dispatcher {
   readonly #parts: DispatcherParts;
-  /** Whether the open transaction has done something to tables or types that its end may undo. */
+  /** Whether the open transaction has changed tables or types, which its end may undo. */
   #schemaMayChange = false;
-  /** Whether the open transaction may have made a table, which its end may undo. */
+  /** Whether the open transaction may have created a table, which its end may undo. */
   #mayHaveMadeTable = false;
 
   constructor(parts: DispatcherParts) {
@@ -73,7 +73,7 @@ export class Dispatcher {
     }
   }
 
-  /** Hands the rows of a stream on when they have many bytes, so that its reader can hold up the server. */
+  /** Passes on the rows of a stream once they have many bytes, so that the reader can pause the server. */
   #handOver(reply: StatementReply): void {
     const { exchange } = reply.entry.request;
     if (exchange !== undefined) exchange.onRows(reply.takeBatch());
@@ -84,7 +84,7 @@ export class Dispatcher {
     this.#parts.transport.violation(detail, this.awaited);
   }
 
-  /** What is in flight, for the message of a protocol violation. */
+  /** What is in flight, for the message about a protocol violation. */
   get awaited(): string {
     const { inFlight } = this.#parts;
     const { head } = inFlight;
@@ -213,7 +213,7 @@ export class Dispatcher {
     else if (changesSchema(tag, text) || (tag === 'ROLLBACK' && this.#schemaMayChange))
       extended.discardPrepared();
     this.#schemaMayChange ||= mayChangeSchema(tag, text);
-    // ReadyForQuery, before which the server reports what has changed, comes only behind others.
+    // The server reports a changed setting before ReadyForQuery. These answers come earlier if other statements follow before it.
     const isWithin = reply.segment !== null || reply.protocol === 'simple';
     const isQuery = tag.startsWith('SELECT');
     if (isWithin && (mayChangeSettings(tag) || (isQuery && reply.mayMakeTable))) settings.doubtDates();
@@ -239,7 +239,7 @@ export class Dispatcher {
       reply.error ??= errors.errorFromResponse(fields);
       return;
     }
-    // The server's error takes precedence over a loader's: it says what has become of the transaction.
+    // The server's error takes precedence over a loader's, since it determines the state of the transaction.
     if (!reply.refused) reply.error = statementError(fields, reply.entry.request);
     reply.refused = true;
     if (isFatal) return;
@@ -259,7 +259,7 @@ export class Dispatcher {
     segment.failed = true;
     const reason = outdated(reply);
     if (reason !== null) {
-      // Sent again, it would run behind statements that were sent after it; the next pipeline prepares it anew.
+      // A retry would run after statements that were sent later. The next pipeline prepares the statement again.
       extended.discardPrepared();
       reply.error = outdatedInTransaction(reason);
     }
@@ -274,7 +274,7 @@ export class Dispatcher {
     this.#parts.onAnswered();
   }
 
-  /** The end of a statement, or of a segment, and the transaction status behind it. */
+  /** The end of a statement or segment, with the new transaction status. */
   onReadyForQuery(bytes: Buffer, start: number, end: number): void {
     const { inFlight, settings } = this.#parts;
     const status = STATUS_OF_BYTE[readStatusByte(bytes, start, end)]!;
@@ -316,14 +316,14 @@ export class Dispatcher {
 
   #endStatement(reply: StatementReply, readyForQuery: Buffer): void {
     const { engine, outcomes } = this.#parts;
-    // postgres.js has to be ready before anything else is sent.
+    // postgres.js must be ready before anything else is sent.
     if (reply.protocol === 'simple') engine.show(readyForQuery);
     if (reply.error !== null && this.#isSentAgain(reply)) return;
     outcomes.settle(reply.entry, reply.error, reply.results);
     this.#parts.onAnswered();
   }
 
-  /** Sends a statement anew that has failed by no fault of its own, if that can be done. */
+  /** Sends a statement again that failed through no fault of its own, if possible. */
   #isSentAgain(reply: StatementReply): boolean {
     const reason = outdated(reply);
     if (reason !== null) this.#parts.extended.discardPrepared();
@@ -339,9 +339,9 @@ export class Dispatcher {
   }
 
   /**
-   * A statement of which nothing has been done is sent anew: what it had prepared is not valid any more, since a table has changed,
-   * say, or a cancel request has hit it that was meant for the one before. That is not done where it would take the statement out of the
-   * transaction that has failed, or behind what was sent after it.
+   * Sends a statement again that had no effect. Its prepared statement was no longer valid, for instance because a table had
+   * changed, or a cancel request meant for the previous statement hit it. It is not sent again if that would take it out of its
+   * failed transaction, or behind statements sent after it.
    */
   #sendAgain(reply: StatementReply): boolean {
     const { entry } = reply;
@@ -359,7 +359,7 @@ export class Dispatcher {
   }
 }
 
-/** Whether a request that was meant for another statement has cancelled it. */
+/** Whether a cancel request meant for another statement has hit this one. */
 function isHit({ mayBeHit, cancelWanted, error }: StatementReply): boolean {
   return mayBeHit && !cancelWanted && error instanceof errors.Error && error.sqlstate === QUERY_CANCELED;
 }

@@ -72,7 +72,10 @@ export class ExchangeLink implements ExchangeMessages {
     return !this.#reply.entry.settled && this.#transport.phase !== 'closed';
   }
 
-  /** Behind its Sync, an answer would be taken for that of the next statement. In the simple protocol the statement's own end is one. */
+  /**
+   * Whether messages may still be written. After the Sync, the server's answer would be taken for that of the next statement. In
+   * the simple protocol, the statement's own end acts as a Sync.
+   */
   get #mayWrite(): boolean {
     return this.#isOpen && (this.#reply.protocol === 'simple' || !this.#reply.synced);
   }

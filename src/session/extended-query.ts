@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers';
 import { copyDataHead, FrontendWriter } from '../wire/frontend-writer.js';
 import { haveTypes, PreparedStatements, oidsOf, type ServerStatement } from './prepared-statements.js';
 import { shortcuts } from './shortcuts.js';
@@ -8,17 +9,17 @@ import type { SentParam, StatementRequest } from './statement.js';
 import type { Transport } from './transport.js';
 
 const NO_PARAMS: readonly SentParam[] = [];
-/** To close a statement that does not exist is no error. */
+/** The name of no statement: closing an unknown statement is no error. */
 const NO_STATEMENT = '_pg3_none';
 const ONE_WITHOUT_PARAMS = [NO_PARAMS];
 /** Bytes of a pipeline that are written at once. */
 const PACKET = 32_768;
-/** Pieces of a COPY of at least this many bytes are written without being copied: copying would take longer than a write of their own. */
+/** From this size, a piece of a COPY is written separately, since copying it would take longer than an additional write. */
 const LARGE = 8192;
 
 /**
- * Writes statements as messages of the extended protocol: all executions of a statement under one Sync, in one round trip whether it
- * is prepared or not.
+ * Writes statements as messages of the extended protocol: all executions of a statement under one Sync, in one round trip whether
+ * the statement is prepared or not.
  */
 export class ExtendedQuery {
   readonly #transport: Transport;
@@ -36,9 +37,9 @@ export class ExtendedQuery {
   }
 
   /**
-   * Writes Parse, Bind, Describe and Execute as needed, and one Sync unless the statement stands in a segment or its exchange goes on:
-   * if any of it fails, a BEGIN that rides along included, the server skips the rest. Returns false if it has to wait until the
-   * server has confirmed the statement that it uses.
+   * Writes Parse, Bind, Describe and Execute as needed. Adds one Sync unless the statement is part of a segment or its exchange
+   * continues: if any message fails, including a BEGIN sent with it, the server skips the rest. Returns false if the statement
+   * must wait until the server has confirmed the prepared statement that it uses.
    */
   send(reply: StatementReply, begin: string | null): boolean {
     const before = this.#writer.length;
@@ -72,7 +73,7 @@ export class ExtendedQuery {
     for (const params of executions) {
       let statement = this.#prepared.choose(request.text, params, prepare, request.policy);
       if (used.length === 0) {
-        // If the shared Parse failed, this statement would get another error than it would get on its own.
+        // If the shared Parse failed, this statement would get another error than it would alone.
         if (reply.segment === null && statement !== null && this.#parsing.has(statement)) return false;
         if (begin !== null) this.#writeBegin(reply, begin);
       }
@@ -89,7 +90,10 @@ export class ExtendedQuery {
     return true;
   }
 
-  /** Writes a message that the server answers at once, where a cancel request may be made: silence then means that the server is gone. */
+  /**
+   * Writes a message that the server answers at once, for a statement that may be cancelled. No answer then means that the server
+   * is unreachable.
+   */
   #writePing(reply: StatementReply): void {
     this.#writer.closeStatement(NO_STATEMENT);
     this.#writer.flush();
@@ -103,19 +107,19 @@ export class ExtendedQuery {
     reply.closing = [...reply.closing, ...names];
   }
 
-  /** Ends a segment of a pipeline. */
+  /** Ends a segment of a pipeline by a Sync. */
   syncSegment(): void {
     this.#writer.sync();
     this.flush();
   }
 
-  /** Has the server send the answers of a segment that it has so far. */
+  /** Makes the server send its pending answers of a segment. */
   flushSegment(): void {
     this.#writer.flush();
     this.flush();
   }
 
-  /** Has the server send the answers to everything before; written together with the next messages. */
+  /** Makes the server send all pending answers; leaves together with the next messages. */
   writeFlush(): void {
     this.#writer.flush();
   }
@@ -133,11 +137,11 @@ export class ExtendedQuery {
       if (statement.name !== '') this.#parsing.add(statement);
     }
     const { fields } = statement;
-    // In a foreign encoding every byte of a row has to tell whether it is ASCII: then all of it comes as text.
+    // In a foreign encoding, each row is checked for bytes beyond ASCII, which requires the text format.
     const mayBeBinary = shortcuts.taken && this.#settings.foreignEncoding === null;
     const plan = fields != null && mayBeBinary ? (request.rows?.planFor?.(fields) ?? null) : null;
     this.#writer.bind(statement.name, params, plan?.formats);
-    // Until the first answer the columns are unknown: executions sent before that ask for them as well.
+    // The columns are unknown before the first answer, so executions sent before it need a Describe, too.
     const described = fields === undefined && !(again && statement.fixed);
     if (described) this.#writer.describePortal();
     this.#writer.execute(request.exchange?.rowsAtATime);
@@ -163,7 +167,7 @@ export class ExtendedQuery {
     reply.executions.push({ statement, described: false, isBegin: true, plan: null });
   }
 
-  /** The server is done with a statement. Statements that it did not confirm are not prepared, or not closed. */
+  /** Handles the end of a statement's answer. Statements that the server did not confirm are not prepared, or not closed. */
   answered(reply: StatementReply): void {
     if (reply.closing.length > 0) this.#prepared.closeAgain(reply.unclosed);
     for (const statement of reply.parsing) {
@@ -172,17 +176,17 @@ export class ExtendedQuery {
     }
   }
 
-  /** Discards all prepared statements: a changed table or type that failed one of them hardly concerns only one. */
+  /** Discards all prepared statements: a changed table or type is likely to invalidate several of them. */
   discardPrepared(): void {
     this.#prepared.discardAll();
   }
 
-  /** No transaction is open any more; `schemaMayHaveChanged`: what it has done to the schema may have gone with it. */
+  /** No transaction is open any more. `schemaMayHaveChanged`: its changes to the schema may have been undone. */
   transactionEnded(schemaMayHaveChanged: boolean): void {
     this.#prepared.transactionEnded(schemaMayHaveChanged);
   }
 
-  /** The server has dropped all prepared statements. */
+  /** The server has deallocated all prepared statements. */
   deallocated(): void {
     this.#prepared.clear();
   }
@@ -190,7 +194,7 @@ export class ExtendedQuery {
   /** Ends a COPY FROM STDIN that has no data source. */
   refuseCopy(reply: StatementReply): void {
     this.#writer.copyFail('COPY is not possible with execute()');
-    // The Sync of an extended statement has been swallowed by the copy.
+    // During the copy the server ignored the statement's Sync, so another one is needed.
     if (reply.protocol === 'extended' && reply.segment === null && reply.synced) this.#writer.sync();
     this.flush();
   }
@@ -203,7 +207,7 @@ export class ExtendedQuery {
     this.flush();
   }
 
-  /** A piece of a COPY FROM STDIN. Returns whether the network has taken it; else `written` is called when it has. */
+  /** Writes a piece of a COPY FROM STDIN. Returns true if the network has taken it; otherwise `written` is called once it has. */
   copyData(data: Uint8Array, written: () => void): boolean {
     if (data.length < LARGE) {
       this.#flushScheduled = false;
@@ -214,29 +218,29 @@ export class ExtendedQuery {
     return this.#transport.writeAll([copyDataHead(data.length), data], written);
   }
 
-  /** Ends a COPY FROM STDIN, well, or with an error if there is a `reason`. */
+  /** Ends a COPY FROM STDIN, with an error if there is a `reason`. */
   endCopy(reply: StatementReply, reason: string | null): void {
     if (reason === null) this.#writer.copyDone();
     else this.#writer.copyFail(reason);
-    // In the simple protocol the end of the data is enough.
+    // In the simple protocol, the end of the data also ends the statement.
     if (reply.protocol === 'simple') this.flush();
     else this.sync(reply);
   }
 
-  /** Asks for more rows of the statement that runs. */
+  /** Requests more rows of the running statement. */
   fetch(rows: number): void {
     this.#writer.execute(rows);
     this.#writer.flush();
     this.flush();
   }
 
-  /** Ends a statement that has rows left. */
+  /** Ends a statement that has more rows. */
   closePortal(reply: StatementReply): void {
     this.#writer.closePortal();
     this.sync(reply);
   }
 
-  /** Says goodbye. */
+  /** Writes a Terminate message. */
   terminate(): void {
     this.#writer.terminate();
     this.flush();
@@ -250,7 +254,10 @@ export class ExtendedQuery {
     void RESOLVED.then(this.#flush);
   }
 
-  /** Schedules a later flush: no caller waits for a pipelined statement yet, so it leaves with others of the same turn of the event loop. */
+  /**
+   * Schedules a later flush. No caller waits for a pipelined statement yet, so it leaves with others of the same turn of the
+   * event loop.
+   */
   #flushLater(): void {
     if (this.#writer.length >= PACKET) {
       this.flush();

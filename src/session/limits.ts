@@ -1,30 +1,32 @@
 /**
- * How many statements a session has on their way to the server and not answered, at most. Each has a Sync of its own, so the server sends
- * its answer at once: where statements are sent while answers come in, the client reads a few bytes at a time.
+ * The maximum number of statements in flight. Each has a Sync of its own, so the server sends its answer at once. If the client
+ * sends statements while answers arrive, it reads only a few bytes at a time.
  */
 export const MOST_STATEMENTS = 4096;
-/** The same for a pipeline, whose answers come in large pieces: the server answers one half while the client sends the other. */
+/**
+ * The maximum in a pipeline, whose answers arrive in large pieces: the server answers one half while the client sends the other.
+ */
 export const MOST_PIPELINED = 1024;
-/** How many bytes of statements are on their way and not answered, at most. */
+/** The maximum size of the statements in flight, in bytes. */
 export const MOST_BYTES = 2 ** 20;
-/** How many entries may wait in the queue of a session before those who go on filling it have to wait. */
+/** The number of entries in a session's queue from which callers that add more have to wait. */
 export const MOST_WAITING = 1000;
 
-/** Bytes of rows that a stream hands on at a time, and unread bytes at which the server is held up. */
+/** Bytes of rows that a stream passes on at a time, and the unread bytes at which the server pauses. */
 export const BATCH_BYTES = 2 ** 18;
 export const MOST_UNREAD_BYTES = 2 * BATCH_BYTES;
 
 /** The longest waits of a session, in seconds. */
 export interface TimeLimits {
-  /** From a request to cancel to its answer, and to that of its statement; then the session is given up. */
+  /** From a cancel request to its answer and that of its statement; the session is discarded afterwards. */
   readonly cancel: number;
-  /** From a cancel request to the first sign that the network works; after that the caller is told at once. */
+  /** From a cancel request to the first sign that the network works; without one, the caller stops waiting. */
   readonly signOfLife: number;
-  /** Between two requests to cancel the same statement; each time twice as long. */
+  /** Between two requests to cancel the same statement; doubled each time. */
   readonly cancelAgain: number;
-  /** For the batch under way when a stream is left, if a cancel request would fail only the statement itself. */
+  /** For the current batch when a stream is left, if a cancel request would end only the statement itself. */
   readonly batch: number;
-  /** The same within a transaction, which a cancel request would fail. */
+  /** The same within a transaction, which a cancel request would abort. */
   readonly batchInTransaction: number;
   /** From a failed write until the server's earlier messages have been read. */
   readonly lastWords: number;
@@ -32,10 +34,10 @@ export interface TimeLimits {
   readonly goodbye: number;
 }
 
-/** The longest round trip that counts as distance, in seconds; a longer one is a busy server. */
+/** The longest round trip that counts as network distance, in seconds; a longer one indicates a busy server. */
 const LONGEST_ROUND_TRIP = 0.5;
 
-/** The limits of a session whose messages take `roundTrip` seconds to be answered. */
+/** The limits of a session whose messages are answered after `roundTrip` seconds. */
 export function limitsFor(roundTrip: number): TimeLimits {
   const trip = Math.min(roundTrip, LONGEST_ROUND_TRIP);
   return {

@@ -1,24 +1,24 @@
-import { randomBytes } from 'node:crypto';
+import { node } from '../node-modules.js';
 import { LinkedList, type Link } from '../queues.js';
 import type { Field } from '../wire/backend-messages.js';
 import { hasFixedColumns } from './statement-text.js';
 
-/** A statement as the server knows it: named when it is kept, unnamed (`''`) when it serves one execution. */
+/** A statement known to the server: named if it is kept, unnamed (`''`) if it serves one execution. */
 export interface ServerStatement {
   readonly name: string;
-  /** The types that its parameters are sent as. */
+  /** The oids of its parameters' types. */
   readonly types: readonly number[];
   /** Whether the server has confirmed it. */
   ready: boolean;
-  /** Whether it has the same columns at each execution, so that it need not be described again. */
+  /** Whether every execution returns the same columns, so that it need not be described again. */
   readonly fixed: boolean;
-  /** Its result's columns; null for a statement without rows, undefined as long as they have to be asked for. */
+  /** The columns of its result; null for a statement without rows, undefined until they have been described. */
   fields: readonly Field[] | null | undefined;
-  /** Whether it may make tables, or call a function that does; undefined until that has been determined. */
+  /** Whether it may create tables, or call a function that does; undefined until that has been determined. */
   mayMakeTable?: boolean;
 }
 
-/** When a statement is prepared: after how many executions (null: never), and how many are kept at most. */
+/** When a statement is prepared: after how many executions (null: never), and the maximum number of prepared statements. */
 export interface PreparePolicy {
   readonly threshold: number | null;
   readonly max: number | null;
@@ -32,39 +32,39 @@ interface Typed {
   readonly oid: number;
 }
 
-/** A text with parameters of certain types: how often it has been executed, or what it is prepared as. */
+/** A text with parameters of certain types: its count of executions, or its prepared statement. */
 interface Known {
   readonly text: string;
   readonly types: readonly number[];
   executions: number;
   statement: ServerStatement | null;
-  /** Its place among those that are prepared, or among those that are counted. */
+  /** Its node in the list of prepared or of counted texts. */
   place: Link<Known> | null;
-  /** The columns that it had when it was given up at a transaction's end, and how often it has had the same since. */
+  /** Its columns when it was discarded at a transaction's end, and how often it has had the same columns since. */
   columns: string;
   sameColumns: number;
 }
 
-/** The limits of the texts counted before they are prepared: their number, and their characters together. */
+/** The limits of the texts counted before they are prepared: their number, and their total characters. */
 const MOST_COUNTED = 1000;
 const MOST_COUNTED_LENGTH = 500_000;
 
-/** Which statements a session has prepared, and how often the others have been executed. */
+/** The session's prepared statements, and the execution counts of other statements. */
 export class PreparedStatements {
-  /** By the text itself, whose hash is known: one made of text and types would have to be hashed each time. */
+  /** Keyed by the text alone, whose hash V8 caches. A key composed of text and types would be hashed each time. */
   readonly #known = new Map<string, Known[]>();
-  /** The least recently used first, both of them. */
+  /** Both lists begin with the least recently used. */
   readonly #kept = new LinkedList<Known>();
   readonly #counted = new LinkedList<Known>();
   #countedLength = 0;
-  /** Those prepared since no transaction was open. */
+  /** Statements prepared since the current transaction began. */
   #young: Known[] = [];
   #evicted: string[] = [];
   /**
    * A prefix that differs between sessions. Behind a pooler that shares server connections, a name common to two sessions would
    * execute the other session's statement; an unknown name can only fail.
    */
-  readonly #prefix = `_pg3_${randomBytes(6).toString('hex')}_`;
+  readonly #prefix = `_pg3_${node.crypto.randomBytes(6).toString('hex')}_`;
   #lastName = 0;
 
   /** Counts an execution of a statement that is not prepared. */
@@ -87,7 +87,7 @@ export class PreparedStatements {
     }
   }
 
-  /** The named statement to execute, to be parsed first unless `ready`; null if this execution is to be unnamed. */
+  /** Returns the named statement to execute, which must be parsed first unless it is `ready`; null to execute unnamed. */
   choose(
     text: string,
     params: readonly Typed[],
@@ -134,7 +134,7 @@ export class PreparedStatements {
     return known.statement;
   }
 
-  /** The names that the server has to close before it is sent anything else; each is returned once. */
+  /** Returns the names that the server must close before anything else is sent; each name is returned once. */
   takeEvicted(): readonly string[] {
     if (this.#evicted.length === 0) return this.#evicted;
     const names = this.#evicted;
@@ -142,12 +142,12 @@ export class PreparedStatements {
     return names;
   }
 
-  /** The server has not closed these names: they are to be closed again. */
+  /** The server has not closed these names, so they must be closed again. */
   closeAgain(names: readonly string[]): void {
     this.#evicted.push(...names);
   }
 
-  /** The server refused to prepare it. */
+  /** Forgets a statement that the server refused to prepare. */
   forget(text: string, statement: ServerStatement): void {
     const known = this.#known.get(text)?.find((other) => other.statement === statement);
     if (known === undefined) return;
@@ -156,8 +156,9 @@ export class PreparedStatements {
   }
 
   /**
-   * No transaction is open. Where the last one may have made tables that are gone with it, what was prepared in it is prepared anew,
-   * since the next table of that name may have other columns; unless it has shown that its tables stay.
+   * Handles the end of a transaction. If the transaction may have created tables that are gone now, the statements prepared in it
+   * are discarded, since the next table of that name may have other columns. Statements that have proven that their tables stay
+   * are kept.
    */
   transactionEnded(tablesMayBeGone: boolean): void {
     if (this.#young.length === 0) return;
@@ -174,7 +175,7 @@ export class PreparedStatements {
     this.#keepCounted(known);
   }
 
-  /** The server's prepared statements may not be valid any more. */
+  /** Discards all prepared statements, which may no longer be valid. */
   discardAll(): void {
     for (let known = this.#kept.shift(); known !== undefined; known = this.#kept.shift()) {
       this.#evicted.push(known.statement!.name);
@@ -182,7 +183,7 @@ export class PreparedStatements {
     }
   }
 
-  /** The server has dropped all its prepared statements. */
+  /** The server has deallocated all its prepared statements. */
   clear(): void {
     this.discardAll();
     while (this.#counted.shift() !== undefined);
@@ -224,12 +225,12 @@ export class PreparedStatements {
   }
 }
 
-/** How often a statement has to have the same columns, of which the tables are not known, until they are believed to stay. */
+/** The number of equal results after which the tables of a statement are believed to be permanent. */
 const OFTEN_ENOUGH = 3;
 
 /**
- * Whether a statement that was prepared in a transaction that may have made tables is valid beyond it. Only that of a query can
- * become invalid. A table that is made anew is another one, with another oid.
+ * Whether a statement prepared in a transaction that may have created tables remains valid after it. Only a query can become
+ * invalid. A table that is created again is another one, with another oid.
  */
 function staysValid(known: Known): boolean {
   const fields = known.statement?.fields;

@@ -7,7 +7,7 @@ import {
 } from '../diagnostics.js';
 import { affectedRows, shownText, type StatementRequest, type StatementResult } from './statement.js';
 
-/** Runs a statement whose message those who watch queries get. */
+/** Runs a statement and publishes its message on the diagnostics channel. */
 export function traceQuery(
   request: StatementRequest,
   connection: ConnectionMessage,
@@ -19,7 +19,7 @@ export function traceQuery(
   });
 }
 
-/** The message that a statement is traced with. */
+/** The initial message of a statement's trace. */
 function queryMessage(request: StatementRequest, connection: ConnectionMessage): QueryMessage {
   const query = shownText(request);
   return {
@@ -34,7 +34,7 @@ function queryMessage(request: StatementRequest, connection: ConnectionMessage):
   };
 }
 
-/** Puts what a statement has done into its message. */
+/** Adds a statement's outcome to its message. */
 function completeMessage(
   message: QueryMessage,
   { exchange }: StatementRequest,

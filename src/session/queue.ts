@@ -5,29 +5,29 @@ import { isSingleStatement, leavesTransactionAlone } from './statement-text.js';
 import type { TransactionStatus } from './status.js';
 import type { Transport } from './transport.js';
 
-// What has been submitted to a session: the entries, the queue in which they wait, and how they are settled.
+// The entries submitted to a session, the queue in which they wait, and how they are settled.
 
 function ignore(): void {
   // No caller waits.
 }
 
-/** A statement that waits for its turn, or has been sent: its caller waits until it is settled, once. */
+/** A statement that waits for its turn or has been sent. Its caller waits until it is settled, once. */
 export class StatementEntry {
   readonly kind = 'statement';
   readonly request: StatementRequest;
-  /** Whether others may be sent before it has been answered. */
+  /** Whether other statements may be sent before it has been answered. */
   readonly keepsTransactionStatus: boolean;
-  /** Whether it is sent in a pipeline, where one Sync ends several statements. */
+  /** Whether it is part of a pipeline, in which one Sync ends several statements. */
   readonly pipelined: boolean;
   readonly resolve: (results: readonly StatementResult[]) => void;
   readonly reject: (reason: unknown) => void;
 
   settled = false;
-  /** What its caller is told whatever the server answers, since the caller has given up. */
+  /** Set when the caller gave up: the reason it gets whatever the server answers. */
   abandoned: { readonly reason: unknown } | null = null;
-  /** Whether it has been sent, and need not be sent again. */
+  /** Whether it has been sent and will not be sent again. */
   isSent = false;
-  /** Whether its transaction has been begun for it, ahead of it. */
+  /** Whether a separate BEGIN was sent ahead of it. */
   begunAhead = false;
   /** Whether it has been sent a second time; there is no third. */
   sentAgain = false;
@@ -46,12 +46,12 @@ export class StatementEntry {
     this.reject = reject;
   }
 
-  /** A statement of the session's own, which no caller waits for. `failed` hears of an error. */
+  /** A statement of the session itself, without a waiting caller. `failed` is called with its error. */
   static internal(request: StatementRequest, failed: (reason: unknown) => void = ignore): StatementEntry {
     return new StatementEntry(request, false, ignore, failed);
   }
 
-  /** Calls `listener` once it is settled, before its caller hears of it. */
+  /** Calls `listener` once it is settled, before its caller is notified. */
   onSettled(listener: () => void): void {
     if (this.settled) listener();
     else (this.#listeners ??= []).push(listener);
@@ -62,14 +62,14 @@ export class StatementEntry {
   }
 }
 
-/** Whether a statement certainly leaves the transaction as it is, so that others may be sent behind it before it is answered. */
+/** Whether a statement certainly keeps the transaction status, so that others may be sent before it is answered. */
 function keepsTransactionStatus({ text, executions, signal }: StatementRequest): boolean {
-  // Behind one that may be cancelled nothing is sent that the request could hit.
+  // Nothing is sent after a statement that may be cancelled, since the request could hit it.
   if (signal !== undefined || !leavesTransactionAlone(text)) return false;
   return executions === null ? isSingleStatement(text) : executions.length === 1;
 }
 
-/** The end of a segment of a pipeline: a Sync is sent, if there is anything to be ended. */
+/** The end of a segment of a pipeline. A Sync is sent if the segment contains anything. */
 export class SyncEntry {
   readonly kind = 'sync';
   readonly resolve: () => void;
@@ -81,48 +81,48 @@ export class SyncEntry {
   }
 }
 
-/** Something to be done between statements, when all before it have been answered. */
+/** An action between statements, run once everything before it has been answered. */
 export interface Turn {
   readonly kind: 'turn';
   readonly run: (status: TransactionStatus) => void;
   readonly reject: (reason: unknown) => void;
-  /** The caller gave up: it is passed over. */
+  /** Whether the caller gave up, so that the entry is skipped. */
   dropped: boolean;
 }
 
-/** What waits to be sent, or done. */
+/** An entry of the queue. */
 export type QueueEntry = StatementEntry | SyncEntry | Turn;
 
-/** The right to be the only one whose statements are sent, for as long as `Session.exclusively()` lasts. @internal */
+/** Exclusive use of the session for the duration of `Session.exclusively()`. @internal */
 export class ExclusiveLock {
   /** @internal */
   readonly waiting = new Fifo<QueueEntry>();
 }
 
-/** What waits to be sent, in order. While a lock is held, only entries that come with it are taken. */
+/** The entries to be sent, in order. While a lock is held, only entries submitted with it are taken. */
 export class StatementQueue {
-  readonly #everybody = new ExclusiveLock();
+  readonly #unlocked = new ExclusiveLock();
   #lock: ExclusiveLock | null = null;
 
-  /** How many wait, locked out or not. */
+  /** The number of waiting entries, including locked-out ones. */
   get length(): number {
-    return this.#everybody.waiting.length + (this.#lock?.waiting.length ?? 0);
+    return this.#unlocked.waiting.length + (this.#lock?.waiting.length ?? 0);
   }
 
   get locked(): boolean {
     return this.#lock !== null;
   }
 
-  /** The entry to be taken next. */
+  /** The next entry to be taken. */
   get head(): QueueEntry | undefined {
     return this.#current.first;
   }
 
-  push(entry: QueueEntry, lock: ExclusiveLock = this.#everybody): void {
+  push(entry: QueueEntry, lock: ExclusiveLock = this.#unlocked): void {
     lock.waiting.push(entry);
   }
 
-  /** Puts an entry before all others that may be taken. */
+  /** Inserts an entry before all others that may be taken. */
   unshift(entry: QueueEntry): void {
     this.#current.unshift(entry);
   }
@@ -135,46 +135,46 @@ export class StatementQueue {
     return (this.#lock = new ExclusiveLock());
   }
 
-  /** Ends the lock. Entries that its holder has left are taken next. */
+  /** Releases the lock. Entries that its holder has left are taken next. */
   unlock(): void {
     const left = this.#lock?.waiting.drain() ?? [];
     this.#lock = null;
-    for (const entry of left.reverse()) this.#everybody.waiting.unshift(entry);
+    for (const entry of left.reverse()) this.#unlocked.waiting.unshift(entry);
   }
 
-  /** Empties the queue and returns what was in it, what has the session exclusively first. */
+  /** Empties the queue and returns its entries, those of the lock's holder first. */
   drain(): QueueEntry[] {
-    return [...(this.#lock?.waiting.drain() ?? []), ...this.#everybody.waiting.drain()];
+    return [...(this.#lock?.waiting.drain() ?? []), ...this.#unlocked.waiting.drain()];
   }
 
   *[Symbol.iterator](): IterableIterator<QueueEntry> {
     if (this.#lock !== null) yield* this.#lock.waiting;
-    yield* this.#everybody.waiting;
+    yield* this.#unlocked.waiting;
   }
 
   get #current(): Fifo<QueueEntry> {
-    return (this.#lock ?? this.#everybody).waiting;
+    return (this.#lock ?? this.#unlocked).waiting;
   }
 }
 
 /**
- * Hears of how statements have ended, before their callers do. An interface, since the connection that implements it stands above
- * the session.
+ * Receives the outcomes of statements before their callers do. An interface, since the connection that implements it is in a
+ * layer above the session.
  */
 export interface StatementObserver {
   onStatementDone(results: readonly StatementResult[], text: string): void;
-  /** `results`: of the statements of its text before the one that has failed. */
+  /** `results`: those of the statements in the text before the failed one. */
   onStatementError(error: unknown, results: readonly StatementResult[]): void;
-  /** A Sync has failed that no caller waits for. */
+  /** A Sync failed for which no caller waits. */
   onSyncError(error: unknown): void;
 }
 
 const NONE: readonly StatementResult[] = [];
 
-/** Settles statements, each once, and tells the observer of each. */
+/** Settles each statement once and reports it to the observer. */
 export class Outcomes {
   observer: StatementObserver | null = null;
-  /** The message of the error that the last statement failed with; '' if it did not fail. */
+  /** The error message of the last statement; '' if it did not fail. */
   errorMessage = '';
   readonly #transport: Transport;
 
@@ -182,13 +182,13 @@ export class Outcomes {
     this.#transport = transport;
   }
 
-  /** Settles a statement: with its results, with `error`, or with the reason for which its caller gave up. */
+  /** Settles a statement: with its results, with `error`, or with the reason why its caller gave up. */
   settle(entry: StatementEntry, error: unknown, results: readonly StatementResult[] = NONE): void {
     if (entry.settled) return;
     entry.settled = true;
     this.errorMessage = error instanceof Error ? error.message : '';
     if (error !== null) this.observer?.onStatementError(error, results);
-    // The tag of a COPY does not tell its direction; the COPY's user does.
+    // The tag of a COPY does not contain its direction; the COPY's user reports it.
     else if (entry.request.exchange?.kind !== 'copy')
       this.observer?.onStatementDone(results, entry.request.text);
     entry.tellSettled();
@@ -204,7 +204,7 @@ export class Outcomes {
     }
   }
 
-  /** The Sync of a pipeline's segment has been answered. `isAwaited`: a caller hears of `error`. */
+  /** Handles the answer to the Sync of a pipeline's segment. `isAwaited`: a caller receives `error`. */
   settleSync(error: Error | null, isAwaited: boolean): void {
     if (error === null) {
       this.observer?.onStatementDone(NONE, '');
@@ -216,7 +216,7 @@ export class Outcomes {
     if (!isAwaited) this.observer?.onSyncError(error);
   }
 
-  /** Whether the caller who gave up has to know how it ended: it was done nevertheless, or it isn't known whether it was. */
+  /** Whether a caller that gave up must learn the outcome: the statement took effect nevertheless, or that is unknown. */
   #mustBeTold({ request, isSent }: StatementEntry, error: unknown): boolean {
     return request.outcomeMatters === true && isSent && (error === null || this.#transport.phase !== 'open');
   }

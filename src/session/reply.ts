@@ -9,7 +9,10 @@ import { mayMakeTable } from './statement-text.js';
 import type { StatementResult } from './statement.js';
 import { TransactionStatus } from './status.js';
 
-/** How a statement was sent: by messages of our own, or, a text of several, by the simple protocol. */
+/**
+ * The protocol of a statement: the extended protocol with messages of our own, or the simple protocol for a text of several
+ * statements.
+ */
 export type Protocol = 'extended' | 'simple';
 
 /** One Bind and Execute that has been sent. */
@@ -18,28 +21,28 @@ export interface Execution {
   readonly described: boolean;
   /** Whether this is a BEGIN that rides along, whose result is discarded. */
   readonly isBegin: boolean;
-  /** How its rows were asked for, where the columns were known; null: as text. */
+  /** The requested formats of its rows, if the columns were known; null: text. */
   readonly plan: RowPlan | null;
 }
 
-/** The statements of a pipeline between two Syncs: one that fails has the server skip the rest of them. */
+/** The statements of a pipeline between two Syncs. If one fails, the server skips the rest. */
 export class Segment {
-  /** Whether a transaction has been begun in it. */
+  /** Whether a transaction has begun in it. */
   hasBegun = false;
   /** Whether one of its statements has failed. */
   failed = false;
-  /** Whether one of its statements may be cancelled, so that nothing else may stand behind its Sync. */
+  /** Whether one of its statements may be cancelled, so that nothing may be sent after its Sync. */
   cancellable = false;
 }
 
-/** What the server owes for something that has been sent, and what of it has come. */
+/** The server's pending answer to a statement or a Sync, and what has arrived of it. */
 export type Reply = StatementReply | SyncReply;
 
-/** What the server owes for the Sync of a segment. */
+/** The server's pending answer to a segment's Sync. */
 export class SyncReply {
   readonly kind = 'sync';
   readonly segment: Segment;
-  /** The entry that waits for the Sync; null if the segment was ended by what came behind it. */
+  /** The entry that waits for the Sync; null if a later statement ended the segment. */
   readonly entry: SyncEntry | null;
   readonly bytes = 5;
   error: Error | null = null;
@@ -54,56 +57,56 @@ export class SyncReply {
 
 const NONE: readonly never[] = [];
 
-/** What the server owes for one statement that has been sent: which messages are expected, and what has come so far. */
+/** The server's pending answer to one statement: the messages expected, and the results so far. */
 export class StatementReply {
   readonly kind = 'statement';
   readonly entry: StatementEntry;
   readonly protocol: Protocol;
-  /** The segment of a pipeline that it stands in; else a Sync of its own ends it. */
+  /** The segment of a pipeline that contains the statement; null if it has a Sync of its own. */
   readonly segment: Segment | null;
-  /** How long its messages were. */
+  /** The size of its messages. */
   bytes = 0;
-  /** Whether the Sync behind it has been written: from then on nothing more may be sent for it. */
+  /** Whether its Sync has been written, after which nothing more may be sent for it. */
   synced = false;
 
-  /** The statement's error. The server's own takes precedence over that of a loader. */
+  /** The statement's error. The server's error takes precedence over a loader's. */
   error: Error | null = null;
-  /** Whether the server has refused it, or we have: no other error is to take the place of `error`. */
+  /** Whether the server or the library has refused it; no other error may replace `error`. */
   refused = false;
   results: StatementResult[] = [];
 
-  /** Whether client_encoding may be another behind it. */
+  /** Whether the statement may change client_encoding. */
   changesEncoding = false;
   /** Whether a cancel request is to be made for it. */
   cancelWanted = false;
-  /** Whether that is so even where the request may hit what has been sent behind it. */
+  /** Whether that holds even if the request may hit statements sent after it. */
   cancelAnyway = false;
-  /** Whether it was in flight while a request was made for another. */
+  /** Whether it was in flight while a request was made for another statement. */
   mayBeHit = false;
-  /** Called if the network gives no sign of life while the request is made. */
+  /** Called if the network shows no sign of life during the request. */
   onSilence: (() => void) | null = null;
 
-  /** When a message was sent ahead of it that the server answers at once; null if none was, or that has been answered. */
+  /** When a message that the server answers at once was sent ahead of it; null if none was, or once it is answered. */
   pingedAt: number | null = null;
-  /** Statements the server is yet to confirm, in the order they were sent. */
+  /** Statements whose Parse the server has not confirmed yet, in the order they were sent. */
   parsing: readonly ServerStatement[] = NONE;
-  /** Prepared statements that are closed on the server along with this one, in this order. */
+  /** Prepared statements that are closed together with this one, in this order. */
   closing: readonly string[] = NONE;
   executions: Execution[] = [];
   #closed = 0;
   #parsed = 0;
   #executed = 0;
 
-  /** Whether the server has stopped after as many rows as it was asked for. */
+  /** Whether the server has paused after the requested number of rows. */
   suspended = false;
-  /** Where a COPY is: its data are under way, or those of a COPY OUT are complete. */
+  /** The state of a COPY: data is in transit, or the data of a COPY OUT is complete. */
   #copying: 'in' | 'out' | 'done' | null = null;
   #fields: readonly Field[] | null = null;
-  /** Whether it is known what columns the result has, if any. */
+  /** Whether the result's columns, or their absence, are known. */
   #isDescribed = false;
   decoder: RowDecoder | null = null;
   rows: unknown[] = [];
-  /** How many bytes the rows were. */
+  /** The size of the rows in bytes. */
   rowBytes = 0;
 
   constructor(entry: StatementEntry, protocol: Protocol, segment: Segment | null) {
@@ -117,7 +120,7 @@ export class StatementReply {
     this.#closed++;
   }
 
-  /** The names that the server has not closed, since it skips everything behind an error. */
+  /** The names that the server has not closed, since it skips everything after an error. */
   get unclosed(): readonly string[] {
     return this.closing.slice(this.#closed);
   }
@@ -128,7 +131,7 @@ export class StatementReply {
     statement.ready = true;
   }
 
-  /** A statement that is not described again has the columns it had when it was prepared. */
+  /** A statement that is not described again has the columns of its preparation. */
   onBindComplete(): void {
     const execution = this.executions[this.#executed];
     if (execution === undefined) throw outOfOrder('a BindComplete');
@@ -148,12 +151,12 @@ export class StatementReply {
     if (portal !== undefined) this.results.push({ fields, rows: [], decoder: this.decoder, tag: null });
   }
 
-  /** A row has arrived: its columns have to be known. */
+  /** Checks that a row may arrive: the columns must be known. */
   expectRow(): void {
     if (this.#fields === null || this.suspended) throw outOfOrder('a row');
   }
 
-  /** There are more rows than were asked for. */
+  /** The server has more rows than were requested. */
   onSuspended(): void {
     if (this.#fields === null || this.suspended || !this.entry.request.exchange?.rowsAtATime) {
       throw outOfOrder('a PortalSuspended');
@@ -167,7 +170,7 @@ export class StatementReply {
     this.#copying = direction;
   }
 
-  /** A piece of the data of a COPY OUT has arrived. */
+  /** Checks that a piece of COPY OUT data may arrive. */
   expectCopyData(): void {
     if (this.#copying !== 'out') throw outOfOrder('data of a COPY');
   }
@@ -177,10 +180,10 @@ export class StatementReply {
     this.#copying = 'done';
   }
 
-  /** A statement is complete; `tag` is null if it was empty. */
+  /** An execution is complete; `tag` is null for an empty statement. */
   onComplete(tag: string | null): void {
     const execution = this.executions[this.#executed];
-    // Accepting an undescribed or incomplete result would pass it off as one without columns, or rows.
+    // An undescribed or incomplete result must not pass for one without columns or rows.
     const isExpected =
       this.protocol === 'simple' ||
       (execution !== undefined && (this.#isDescribed || this.#copying !== null));
@@ -201,7 +204,7 @@ export class StatementReply {
     this.decoder = null;
   }
 
-  /** The server is ready for the next statement: this one has failed, was left, or its answer is complete. */
+  /** Checks that ReadyForQuery may arrive: the statement has failed, was left, or is completely answered. */
   expectEnd(): void {
     const { portal, exchange } = this.entry.request;
     if (this.error !== null || exchange?.left === true) return;
@@ -212,7 +215,7 @@ export class StatementReply {
     if (!isDone) throw outOfOrder('a ReadyForQuery');
   }
 
-  /** Whether the query that is being answered may have made a table. */
+  /** Whether the query being answered may have created a table. */
   get mayMakeTable(): boolean {
     const { text } = this.entry.request;
     const statement = this.executions[this.#executed]?.statement;
@@ -220,17 +223,17 @@ export class StatementReply {
     return statement === undefined ? mayMakeTable(text) : (statement.mayMakeTable ??= mayMakeTable(text));
   }
 
-  /** Whether all its executions have been answered. */
+  /** Whether all executions have been answered. */
   get complete(): boolean {
     return this.#executed === this.executions.length;
   }
 
-  /** Whether a BEGIN came with it, or ahead of it. */
+  /** Whether a BEGIN was sent with it, or ahead of it. */
   get hasBegun(): boolean {
     return this.entry.begunAhead || this.executions[0]?.isBegin === true;
   }
 
-  /** The rows so far, which are handed on before the statement is complete. */
+  /** Returns the rows so far, which are passed on before the statement is complete. */
   takeBatch(): RowBatch {
     const batch = { rows: this.rows, fields: this.#fields, decoder: this.decoder, bytes: this.rowBytes };
     this.rows = [];
@@ -238,7 +241,7 @@ export class StatementReply {
     return batch;
   }
 
-  /** Hands over the rows that came before the statement failed. */
+  /** Passes on the rows that arrived before the statement failed. */
   handOver(): void {
     if (this.rows.length > 0) this.entry.request.exchange?.onRows(this.takeBatch());
   }
@@ -251,24 +254,24 @@ export class StatementReply {
   }
 }
 
-/** What the server owes, in the order in which it was asked, and the transaction status behind what it has answered. */
+/** The replies that the server owes, in order, and the transaction status after the last complete one. */
 export class InFlight {
   /** The transaction status of the last ReadyForQuery. */
   status: TransactionStatus = TransactionStatus.UNKNOWN;
-  /** How many replies in flight forbid sending anything behind them. */
+  /** The number of replies in flight that forbid sending anything after them. */
   blocking = 0;
   readonly #replies = new Fifo<Reply>();
   #bytes = 0;
-  /** Whether a limit was reached, and more than half of it is still in flight. */
+  /** Whether a limit was reached and more than half of it is still in flight. */
   #full = false;
-  /** Segments with a BEGIN in them that `status` does not tell of. */
+  /** The number of segments with a BEGIN that `status` does not reflect yet. */
   #begunSegments = 0;
 
   get length(): number {
     return this.#replies.length;
   }
 
-  /** The reply that the next message of the server belongs to. */
+  /** The reply that the server's next message belongs to. */
   get head(): Reply | undefined {
     return this.#replies.first;
   }
@@ -278,7 +281,10 @@ export class InFlight {
     return this.#begunSegments > 0;
   }
 
-  /** Whether nothing may be sent, if there are to be `most` statements in flight at most, until half of them have been answered. */
+  /**
+   * Whether the limit of `most` statements in flight has been reached; nothing may then be sent until half of them have been
+   * answered.
+   */
   isFull(most: number): boolean {
     const { length } = this.#replies;
     if (length === 0) this.#full = false;
@@ -287,7 +293,7 @@ export class InFlight {
     return this.#full;
   }
 
-  /** What is owed for a statement that has been sent. */
+  /** The reply of a statement that has been sent. */
   replyTo(entry: StatementEntry): StatementReply | undefined {
     for (const reply of this.#replies) if (reply.kind === 'statement' && reply.entry === entry) return reply;
     return undefined;
@@ -299,7 +305,7 @@ export class InFlight {
     this.#replies.push(reply);
   }
 
-  /** The first has been answered. */
+  /** Removes the first reply, which is complete. */
   shift(): void {
     const reply = this.#replies.shift()!;
     this.#bytes -= reply.bytes;
@@ -307,14 +313,14 @@ export class InFlight {
     if (reply.kind === 'sync' && reply.segment.hasBegun) this.#begunSegments--;
   }
 
-  /** A statement of `segment` has been sent with a BEGIN. */
+  /** Records that a statement of `segment` was sent with a BEGIN. */
   begins(segment: Segment): void {
     if (segment.hasBegun) return;
     segment.hasBegun = true;
     this.#begunSegments++;
   }
 
-  /** Empties it and returns what was in it, in order. */
+  /** Empties the queue and returns its replies in order. */
   drain(): Reply[] {
     this.#bytes = 0;
     this.blocking = 0;
@@ -330,13 +336,13 @@ function blocks(reply: Reply): boolean {
   return reply.kind === 'sync' ? reply.segment.cancellable : reply.segment === null && !mayBeFollowed(reply);
 }
 
-/** Whether other statements may be sent behind it. */
+/** Whether other statements may be sent after this one. */
 function mayBeFollowed({ entry, executions, protocol }: StatementReply): boolean {
   if (!entry.keepsTransactionStatus || entry.request.exchange !== undefined) return false;
-  // Whatever comes with or after a BEGIN has to know that it succeeded.
+  // Later statements must know whether the BEGIN succeeded.
   return protocol === 'simple' || executions[0]?.isBegin !== true;
 }
 
 function outOfOrder(what: string): ProtocolViolation {
-  return new ProtocolViolation(`${what} where none can be`);
+  return new ProtocolViolation(`${what} where none is expected`);
 }

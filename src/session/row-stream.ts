@@ -1,16 +1,17 @@
+import { clearTimeout, setTimeout } from 'node:timers';
 import * as errors from '../errors/index.js';
 import type { Exchange, ExchangeMessages, RowBatch } from './exchange.js';
 import { Fifo } from '../queues.js';
 import { BATCH_BYTES, MOST_UNREAD_BYTES } from './limits.js';
 import type { StatementRequest, StatementResult } from './statement.js';
 
-/** The rows of the first batch, and the most rows of any batch, where the user gives no size. */
+/** The first batch's rows, and the maximum for any batch, if the user gives no size. */
 const FIRST_BATCH = 16;
 const MOST_ROWS = 8192;
 
 /**
- * The rows of a statement, fetched from its portal batch by batch: while one is read, the next is on its way. A batch of more bytes
- * than expected is handed on in parts, and the server is held up while many bytes wait to be read.
+ * The rows of a statement, fetched from its portal in batches; the next batch is requested while one is read. A batch of more
+ * bytes than expected is passed on in parts, and the server pauses while many bytes are unread.
  */
 export class RowStream implements Exchange {
   readonly kind = 'rows';
@@ -25,22 +26,22 @@ export class RowStream implements Exchange {
   #error: unknown = null;
   #left = false;
   #suspended = false;
-  /** Whether the server has made all rows that it was asked for, so that only the commit can fail. */
+  /** Whether the server has produced all requested rows, so that only the commit can fail. */
   #atRest = false;
   readonly #unread = new Fifo<RowBatch>();
   #unreadBytes = 0;
   #paused = false;
   #last: StatementResult | null = null;
   #wake: (() => void) | null = null;
-  /** How many rows the next batch is to have. */
+  /** The number of rows of the next batch. */
   #size: number;
   #rowsBefore = 0;
-  /** The rows of the arriving batch so far. */
+  /** The number of rows received of the current batch. */
   #rows = 0;
   #bytes = 0;
   #patience: NodeJS.Timeout | null = null;
 
-  /** `size`: rows at a time; null: as many as make a reasonable amount of memory. `run` executes the statement. */
+  /** `size`: rows at a time; null: adapted to a moderate amount of memory. `run` executes the statement. */
   constructor(
     size: number | null,
     request: StatementRequest,
@@ -72,7 +73,7 @@ export class RowStream implements Exchange {
     return this.#rowsBefore;
   }
 
-  /** The next rows, a `StatementResult` if they are the last; then null. Rejects with the statement's error. */
+  /** The next rows; as a `StatementResult` if they are the last; null after that. Rejects with the statement's error. */
   async next(): Promise<RowBatch | StatementResult | null> {
     while (this.#unread.length === 0 && !this.#ended) {
       await new Promise<void>((resolve) => {
@@ -83,7 +84,7 @@ export class RowStream implements Exchange {
     if (batch !== undefined) {
       this.#unreadBytes -= batch.bytes;
       if (this.#unreadBytes <= BATCH_BYTES) this.#resume();
-      // The server makes the next rows while these are read.
+      // The server produces the next rows while these are read.
       if (this.#suspended && !this.#left && this.#unread.length === 0) this.#fetchMore();
       return batch;
     }
@@ -97,9 +98,9 @@ export class RowStream implements Exchange {
   }
 
   /**
-   * Ends the stream before its last row. Within a transaction the batch under way may take its time, within a limit, since a cancel
-   * request would fail the transaction. Resolves when the session is free for others: with the server's error if only the commit was
-   * left and failed; else with null, since errors among unread rows concern no caller.
+   * Ends the stream before its last row. Within a transaction, the server may finish the current batch within a time limit, since
+   * a cancel request would abort the transaction. Resolves when the session is free: with the server's error if only the commit
+   * was left and failed; else with null, since errors among unread rows concern no caller.
    */
   async stop(): Promise<Error | null> {
     if (!this.#ended) this.#leave(true);
@@ -121,7 +122,7 @@ export class RowStream implements Exchange {
   }
 
   onCopyData(): void {
-    // Nor is there any data of one.
+    // No COPY, no data.
   }
 
   onRows(batch: RowBatch): void {
@@ -176,7 +177,7 @@ export class RowStream implements Exchange {
     else this.#cancelSoon(mayTakeItsTime && link.inTransaction);
   }
 
-  /** The server is making rows: gives it a moment to finish, then cancels. */
+  /** Gives the server, which is producing rows, a moment to finish, then cancels. */
   #cancelSoon(mayTakeItsTime: boolean): void {
     const link = this.#link!;
     if (this.#patience !== null) clearTimeout(this.#patience);
@@ -189,7 +190,7 @@ export class RowStream implements Exchange {
     );
   }
 
-  /** The size of the next batch: it grows slowly and shrinks at once, since rows may be of any size. */
+  /** The size of the next batch. It grows slowly and shrinks at once, since rows may be of any size. */
   #nextSize(): number {
     if (this.#fixedSize !== null) return this.#fixedSize;
     const rowBytes = Math.max(1, this.#bytes / Math.max(1, this.#rows));

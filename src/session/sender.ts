@@ -13,7 +13,7 @@ import { command, type StatementRequest } from './statement.js';
 import { TransactionStatus } from './status.js';
 import type { Transport } from './transport.js';
 
-/** What a sender works with. */
+/** The parts of a session that a sender uses. */
 export interface SenderParts {
   readonly transport: Transport;
   readonly settings: ServerSettings;
@@ -26,19 +26,19 @@ export interface SenderParts {
 }
 
 /**
- * Takes entries from the queue and sends them, as far as that may be done: the only place where entries leave the queue.
+ * Takes entries from the queue and sends them when that is allowed. Entries leave the queue only here.
  *
- * A statement is sent while another is in flight only if everything in flight certainly leaves the transaction as it is, so that the
- * status that it will meet, and whether it needs a BEGIN, is known; and only as much is in flight as there are limits for.
+ * A statement is sent while another is in flight only if everything in flight certainly keeps the transaction status, so that its
+ * own status and its need for a BEGIN are known. The limits bound what is in flight.
  */
 export class Sender {
   readonly #parts: SenderParts;
-  /** The segment of a pipeline that no Sync ends yet. */
+  /** The segment of a pipeline that has no Sync yet. */
   #segment: Segment | null = null;
   #waitingForRoom: (() => void)[] = [];
-  /** Whether the server has been told to send the answers that it holds back, since too much is in flight. */
+  /** Whether the server was told to send its pending answers because too much is in flight. */
   #hasAskedForAnswers = false;
-  /** Whether a caller waits for the answer of a pipelined statement that is still to be sent. */
+  /** Whether a caller waits for the answer of a pipelined statement that has not been sent. */
   #mustFlush = false;
   #lastText = '';
   #lastMayChangeEncoding = false;
@@ -47,17 +47,17 @@ export class Sender {
     this.#parts = parts;
   }
 
-  /** Whether a Sync is owed to the server. */
+  /** Whether the current segment needs a Sync. */
   get owesSync(): boolean {
     return this.#segment !== null;
   }
 
-  /** Whether what a pipeline sends is skipped up to the next Sync. */
+  /** Whether the server skips the pipeline's statements until the next Sync. */
   get isSkipping(): boolean {
     return this.#segment?.failed === true || this.#parts.inFlight.head?.segment?.failed === true;
   }
 
-  /** Sends what may be sent. */
+  /** Sends all entries that may be sent. */
   pump(): void {
     const { transport, queue, cancellation } = this.#parts;
     while (transport.isOpen && cancellation.state !== 'requested') {
@@ -81,14 +81,14 @@ export class Sender {
     if (this.#waitingForRoom.length > 0 && !this.#isFull) this.endWaits();
   }
 
-  /** Null, or, if as much is queued and in flight as may be, a promise for the moment when half of it is done with. */
+  /** Returns null, or if a limit of queued or sent entries is reached, a promise that resolves when half of them are done. */
   room(): Promise<void> | null {
     if (!this.#isFull) return null;
     this.#askForAnswers();
     return new Promise((resolve) => this.#waitingForRoom.push(resolve));
   }
 
-  /** Ends all waits for room. */
+  /** Resolves all waits for room. */
   endWaits(): void {
     const waiting = this.#waitingForRoom;
     this.#waitingForRoom = [];
@@ -101,25 +101,25 @@ export class Sender {
     return this.#parts.transport.isOpen && (inFlight.isFull(most) || queue.length >= MOST_WAITING);
   }
 
-  /** Ends the segment of a pipeline for what comes now, which is not part of it. */
+  /** Ends the segment of a pipeline, since the next entry is not part of it. */
   endSegment(): void {
     if (this.#segment !== null) this.#sendSync(null);
   }
 
-  /** Has the server send the answers of the pipeline that it holds back until a Sync. */
+  /** Makes the server send the answers of the pipeline that it keeps until a Sync. */
   flush(): void {
     if (this.#segment !== null && this.#parts.transport.isOpen) this.#parts.extended.flushSegment();
     this.#mustFlush = this.#parts.queue.length > 0;
   }
 
-  /** The server would keep its answers until the Sync, for which there is no room. */
+  /** Requests answers that the server would keep until the Sync, since no more may be in flight. */
   #askForAnswers(): void {
     if (this.#hasAskedForAnswers) return;
     this.#hasAskedForAnswers = true;
     if (this.#segment !== null) this.#parts.extended.flushSegment();
   }
 
-  /** Takes the statement at the head of the queue, unless it has to wait for something. */
+  /** Takes the statement at the head of the queue, unless it has to wait. */
   #take(entry: StatementEntry): boolean {
     const { queue, inFlight } = this.#parts;
     if (entry.settled) {
@@ -133,7 +133,7 @@ export class Sender {
     return mayFollow && !inFlight.isFull(MOST_STATEMENTS) && this.#send(entry);
   }
 
-  /** Takes a statement of a pipeline, which does not wait for those before it. */
+  /** Takes a statement of a pipeline, which does not wait for earlier answers. */
   #takeInSegment(entry: StatementEntry): boolean {
     const { queue, inFlight, engine, extended, outcomes } = this.#parts;
     if (inFlight.blocking > 0 || !engine.allWritten) return false;
@@ -152,14 +152,14 @@ export class Sender {
       request.begin !== null &&
       inFlight.status === TransactionStatus.IDLE &&
       this.#segment?.hasBegun !== true;
-    // Should the BEGIN of a segment before this one have failed, another one is needed.
+    // If the BEGIN of an earlier segment failed, this statement needs another one.
     if (mustBegin && inFlight.hasBegun) return false;
     const begin = mustBegin ? request.begin : null;
     this.#hasAskedForAnswers = false;
     this.#segment ??= new Segment();
     const reply = new StatementReply(entry, 'extended', this.#segment);
     if (request.signal !== undefined) {
-      // Whether it is running has to be known, so that a request to cancel it does not hit what is before it, or behind.
+      // Nothing may be sent after it, so that a cancel request for it cannot hit another statement.
       this.#segment.cancellable = true;
     }
     if (this.#segment.cancellable) extended.writeFlush();
@@ -182,14 +182,14 @@ export class Sender {
     extended.syncSegment();
   }
 
-  /** Sends a statement that stands by itself, unless it has to wait for something. */
+  /** Sends a statement that is not part of a pipeline, unless it has to wait. */
   #send(entry: StatementEntry): boolean {
     const { queue, inFlight, outcomes } = this.#parts;
     const { request } = entry;
     const isIdle = inFlight.status === TransactionStatus.IDLE;
     const isAlone = inFlight.length === 0;
     if (request.onlyIf !== undefined && isIdle === (request.onlyIf === 'in transaction')) {
-      // Settled in its turn, not before what is still in flight.
+      // It is settled in its turn, after everything in flight.
       if (!isAlone) return false;
       queue.shift();
       outcomes.settle(entry, null);
@@ -201,12 +201,15 @@ export class Sender {
     const isSimple = this.#mustBeSimple(request);
     if (begin === null) return this.#sendBy(isSimple, entry, null);
     if (!isSimple && shortcuts.taken) return this.#sendBy(isSimple, entry, begin);
-    // A text of several statements can't stand under one Sync with its BEGIN, so it waits for it.
+    // A text of several statements cannot share a Sync with its BEGIN, so it waits for the BEGIN's answer.
     this.#sendBy(this.#parts.settings.speaksSimpleOnly, this.#beginFor(entry, begin), null);
     return false;
   }
 
-  /** By the simple protocol go texts of several statements, and all without parameters to a server that speaks no other. */
+  /**
+   * Whether the simple protocol is required: for texts of several statements, and for all texts without parameters if the server
+   * supports no other.
+   */
   #mustBeSimple({ text, executions }: StatementRequest): boolean {
     if (executions === null) return this.#parts.settings.speaksSimpleOnly || !canGoExtended(text);
     return this.#parts.settings.speaksSimpleOnly && executions.length === 1 && executions[0]!.length === 0;
@@ -223,7 +226,7 @@ export class Sender {
       this.#hasSent(reply);
       engine.query(entry.request.text);
     } else {
-      // What postgres.js was given leaves with its next write; to go ahead of it would mix up the answers.
+      // postgres.js sends its queries with its next write; a message that overtook them would mix up the answers.
       if (!engine.allWritten || !extended.send(reply, begin)) return false;
       if (queue.head === entry) queue.shift();
       this.#hasSent(reply);
@@ -244,7 +247,7 @@ export class Sender {
     entry.request.exchange?.onSent(new ExchangeLink(reply, inTransaction, transport, extended, cancellation));
   }
 
-  /** Most statements have the same text as the one before. */
+  /** Whether the text may change client_encoding. The last text is cached, since most statements repeat it. */
   #mayChangeEncoding(text: string): boolean {
     if (text !== this.#lastText) {
       this.#lastText = text;
@@ -253,7 +256,7 @@ export class Sender {
     return this.#lastMayChangeEncoding;
   }
 
-  /** Refuses a statement with texts that can't be sent in the session's encoding. */
+  /** Refuses a statement with texts that cannot be sent in the session's encoding. */
   #refuse(entry: StatementEntry): boolean {
     const encoding = this.#parts.settings.foreignEncoding;
     const refusal = encoding === null ? null : whyNotSent(entry.request, encoding);
@@ -263,7 +266,7 @@ export class Sender {
     return true;
   }
 
-  /** A BEGIN ahead of `entry`, which stays at the head of the queue and is rejected if the BEGIN is. */
+  /** Makes a BEGIN ahead of `entry`, which stays at the head of the queue and is rejected if the BEGIN fails. */
   #beginFor(entry: StatementEntry, begin: string): StatementEntry {
     entry.begunAhead = true;
     return StatementEntry.internal(command(begin), (reason) => {

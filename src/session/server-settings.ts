@@ -1,31 +1,31 @@
 import * as errors from '../errors/index.js';
 import { shownText, type StatementRequest } from './statement.js';
 
-// The library speaks UTF-8. A session with another client_encoding may go on as long as all texts are ASCII, which is the same in every
-// client encoding. Any other text would be read, and stored, as something else.
+// The library uses UTF-8. A session with another client_encoding may continue as long as all texts are ASCII, which is the same
+// in every client encoding. Any other text would be read or stored incorrectly.
 
 const NULL = -1;
 const ASCII = /^[\x00-\x7f]*$/; // eslint-disable-line no-control-regex -- that is what ASCII is
 
-/** The settings that dates in another style than ISO are read by. */
+/** The settings needed to read dates in a style other than ISO. */
 const FOR_DATES = ['DateStyle', 'TimeZone'];
 
-/** The settings of a session that the server reports, such as `server_version`, and what is in doubt until it reports again. */
+/** The settings that the server reports, such as `server_version`, and which of them are in doubt until the next report. */
 export class ServerSettings {
-  /** As the server has reported them last. */
+  /** The values last reported by the server. */
   readonly reported = new Map<string, string>();
-  /** What loaders of values may rely on: nothing that a statement may have changed since. */
+  /** The values that loaders may rely on, without those that a statement may have changed since the report. */
   readonly certain = new Map<string, string>();
   /**
-   * Why texts beyond ASCII can't be exchanged now: what client_encoding is; null if they can. SQL_ASCII leaves all texts as they are.
-   * A field, since every row asks.
+   * The client_encoding because of which texts beyond ASCII cannot be exchanged now; null if they can. SQL_ASCII changes no text.
+   * A field instead of a getter, since it is read for every row.
    */
   foreignEncoding: string | null = null;
-  /** Whether the server speaks the simple protocol only, as PgBouncer's admin console does. */
+  /** Whether the server supports the simple protocol only, like PgBouncer's admin console. */
   speaksSimpleOnly = false;
-  /** Whether a statement has been sent that may change client_encoding. Fields, since each answer asks. */
+  /** Whether a statement was sent that may change client_encoding. A field instead of a getter, since each answer reads it. */
   encodingInDoubt = false;
-  /** Whether a statement has ended that may have changed what dates are read by. */
+  /** Whether a statement has ended that may have changed the settings for reading dates. */
   datesInDoubt = false;
 
   set(name: string, value: string): void {
@@ -35,13 +35,13 @@ export class ServerSettings {
     if (name === 'server_version') this.speaksSimpleOnly = value.endsWith('/bouncer');
   }
 
-  /** A statement is sent that may change client_encoding. */
+  /** A statement is being sent that may change client_encoding. */
   doubtEncoding(): void {
     this.encodingInDoubt = true;
     this.#seeEncoding();
   }
 
-  /** ReadyForQuery has come, and nothing is in flight that may change client_encoding. */
+  /** ReadyForQuery has arrived, and no statement in flight may change client_encoding. */
   trustEncoding(): void {
     this.encodingInDoubt = false;
     this.#seeEncoding();
@@ -53,14 +53,14 @@ export class ServerSettings {
     this.foreignEncoding = isForeign ? encoding : this.encodingInDoubt ? IN_DOUBT : null;
   }
 
-  /** A statement has ended that may have changed any setting; the server reports changes before its next ReadyForQuery. */
+  /** A statement ended that may have changed any setting. The server reports changes before its next ReadyForQuery. */
   doubtDates(): void {
     if (this.datesInDoubt) return;
     this.datesInDoubt = true;
     for (const name of FOR_DATES) this.certain.delete(name);
   }
 
-  /** ReadyForQuery has come: all changes have been reported. */
+  /** ReadyForQuery has arrived, so all changes have been reported. */
   trustDates(): void {
     this.datesInDoubt = false;
     for (const name of FOR_DATES) {
@@ -72,7 +72,7 @@ export class ServerSettings {
 
 const IN_DOUBT = 'not known, which a statement before it, or in the same text, may have changed';
 
-/** Why a statement can't be sent in this encoding; null if it can. */
+/** The error for a statement that cannot be sent in this encoding; null if it can. */
 export function whyNotSent(request: StatementRequest, encoding: string): Error | null {
   const { text, executions } = request;
   const isAscii =
@@ -83,7 +83,10 @@ export function whyNotSent(request: StatementRequest, encoding: string): Error |
   return isAscii ? null : inForeign(encoding, 'sent', shownText(request));
 }
 
-/** Raises `NotSupportedError` if a row in text format, the body of a `DataRow`, has a value that can't be read in this encoding. */
+/**
+ * Raises `NotSupportedError` if a row in text format, the body of a `DataRow`, contains a value that cannot be read in this
+ * encoding.
+ */
 export function checkReadable(
   bytes: Buffer,
   start: number,

@@ -1,8 +1,9 @@
+import { clearTimeout, setTimeout } from 'node:timers';
 import { tracers } from '../diagnostics.js';
 import * as errors from '../errors/index.js';
 import { locate } from '../errors/location.js';
 import { onAbort, waitFor } from '../waiting.js';
-import type { Login } from '../wire/engine.js';
+import { Engine, type Login } from '../wire/engine.js';
 import { actualAddress, openSocket, type Receiver, type ServerAddress } from '../wire/socket.js';
 import { BackendConnection } from './backend-connection.js';
 import type { CopyChannel } from './copy-channel.js';
@@ -24,19 +25,19 @@ import { PipelineStatus, TransactionStatus } from './status.js';
 export type { SessionUser } from './backend-connection.js';
 
 /**
- * A physical connection as it is used. What is submitted is queued here and answered in the order of `submit()`; the sender sends it,
- * the dispatcher reads the answers, and the cancellation ends what is not wanted any more. @internal
+ * A physical connection with its queue. `submit()` queues statements, which are answered in that order. The sender sends them,
+ * the dispatcher reads the answers, and the cancellation ends statements that are given up. @internal
  */
 export class Session extends BackendConnection {
   /** Whether statements are sent without waiting for those before them. */
   #inPipeline = false;
-  /** The statement that has the session to itself, or will have it when its turn comes. */
+  /** The statement that has exclusive use of the session, or will have it in its turn. */
   #exchanging: StatementEntry | null = null;
   #closing: Promise<void> | null = null;
 
   /**
-   * Connects and signs in. Rejects with an `OperationalError`, or with what `signal` was aborted with; then nothing of the
-   * attempt is left behind. `pool` is the name of the pool that it is made for.
+   * Connects and signs in. Rejects with an `OperationalError`, or with the reason of `signal`; nothing is left open then. `pool`
+   * is the name of the pool that connects.
    */
   static async open(
     address: ServerAddress,
@@ -44,6 +45,7 @@ export class Session extends BackendConnection {
     signal: AbortSignal,
     pool: string | null = null,
   ): Promise<Session> {
+    await Engine.load();
     let receive: Receiver = () => undefined;
     const socket = await openSocket(address, signal, (bytes) => {
       receive(bytes);
@@ -80,7 +82,7 @@ export class Session extends BackendConnection {
     return traceQuery(request, this.described, () => this.#submit(request, lock));
   }
 
-  /** Whether there is certainly nothing to do, such as a commit without a transaction. */
+  /** Whether the statement certainly has nothing to do, such as a commit without a transaction. */
   #isNeedless({ onlyIf }: StatementRequest): boolean {
     if (onlyIf === undefined || !this.quiet) return false;
     return (this.transactionStatus === TransactionStatus.IDLE) === (onlyIf === 'in transaction');
@@ -122,14 +124,14 @@ export class Session extends BackendConnection {
     return this.sender.room();
   }
 
-  /** Rolls back the open transaction, if there is one, when all before it has been answered. */
+  /** Rolls back the open transaction, if any, once everything before it has been answered. */
   async rollback(lock?: ExclusiveLock): Promise<void> {
     await this.submit(ROLLBACK, lock);
   }
 
   /**
-   * Executes a COPY when its turn comes. Resolves when the server is ready for the data, or has some. Until it has ended, other
-   * statements are refused: a statement in the loop that feeds the COPY, for example, would wait for ever.
+   * Executes a COPY in its turn. Resolves when the server is ready for data, or has data. Other statements are refused until it
+   * has ended: a statement in the loop that feeds the COPY, for example, would wait for ever.
    */
   copy(request: StatementRequest, lock?: ExclusiveLock): Promise<CopyChannel> {
     return new Promise((resolve, reject) => {
@@ -150,8 +152,8 @@ export class Session extends BackendConnection {
   }
 
   /**
-   * Executes a statement when its turn comes, and fetches its rows on demand, `size` at a time. Until it has ended, other
-   * statements are refused, as during a COPY.
+   * Executes a statement in its turn and fetches its rows on demand, `size` at a time. Other statements are refused until it has
+   * ended, as during a COPY.
    */
   stream(request: StatementRequest, size: number | null): RowStream {
     return new RowStream(size, { ...request, executions: request.executions ?? [[]] }, (sent) =>
@@ -159,7 +161,7 @@ export class Session extends BackendConnection {
     );
   }
 
-  /** The error for a statement that can't be executed now; null if it can. */
+  /** The error for a statement that cannot be executed now; null if it can. */
   #refusal(request: StatementRequest | null): Error | null {
     const isOpen = this.transport.phase === 'open';
     if (isOpen && this.#exchanging === null) return null;
@@ -167,7 +169,7 @@ export class Session extends BackendConnection {
     return isOpen ? this.#refusalInExchange(query) : this.unusable(query);
   }
 
-  /** Raises `ProgrammingError` if a COPY or a stream has the session to itself: a call that waited for its end could wait for ever. */
+  /** Raises `ProgrammingError` during a COPY or a stream, since a call that waited for its end could wait for ever. */
   checkNoExchange(): void {
     const refusal = this.#refusalInExchange(null);
     if (refusal !== null) throw refusal;
@@ -195,21 +197,21 @@ export class Session extends BackendConnection {
   }
 
   /**
-   * From here on statements are sent without waiting for the answers of those before, until `endPipeline()`. They stand or fall
-   * together up to the next `sync()`, as far as no transaction makes a difference.
+   * Starts a pipeline: until `endPipeline()`, statements are sent without waiting for earlier answers. Statements up to the next
+   * `sync()` succeed or fail together, unless transactions divide them.
    */
   beginPipeline(): void {
     this.#inPipeline = true;
   }
 
-  /** Statements wait for their turn again. Those of the pipeline have to have been ended by `sync()`. */
+  /** Ends the pipeline: statements wait for their turn again. `sync()` must have been called before. */
   endPipeline(): void {
     this.#inPipeline = false;
   }
 
   /**
-   * Ends what the pipeline has so far, and a failure in it. Resolves when all of it has been answered. Rejects with what the server
-   * finds wrong only then, such as the violation of a deferred constraint.
+   * Ends the current segment of the pipeline, and a failure in it. Resolves when all of it has been answered. Rejects with an
+   * error that the server finds only then, such as the violation of a deferred constraint.
    */
   sync(): Promise<void> {
     if (this.transport.phase !== 'open') return Promise.reject(this.unusable(null));
@@ -219,14 +221,17 @@ export class Session extends BackendConnection {
     });
   }
 
-  /** Has the server send the answers of the pipeline that it holds back until a `sync()`. */
+  /** Makes the server send the answers of the pipeline that it keeps until a `sync()`. */
   flush(): void {
     this.sender.flush();
   }
 
   // --- turns
 
-  /** Calls `act` with the transaction status when everything submitted so far has been answered, unless `signal` is aborted before. */
+  /**
+   * Calls `act` with the transaction status once everything submitted so far has been answered, unless `signal` is aborted
+   * before.
+   */
   inTurn<T>(act: (status: TransactionStatus) => T, signal?: AbortSignal): Promise<T> {
     const refusal = this.#refusal(null);
     if (refusal !== null) return Promise.reject(refusal);
@@ -261,14 +266,14 @@ export class Session extends BackendConnection {
   }
 
   /**
-   * Runs `steps` in its turn; meanwhile only what is submitted with its `lock` is sent. `steps` must not wait for anything that
-   * needs the session without it. An abort of `signal` ends the wait for the turn, not the steps.
+   * Runs `steps` in its turn. Meanwhile only entries submitted with its `lock` are sent, so `steps` must not wait for anything
+   * that uses the session without the lock. An abort of `signal` ends the wait for the turn, but not the steps.
    */
   async exclusively<T>(
     steps: (lock: ExclusiveLock, status: TransactionStatus) => Promise<T>,
     signal?: AbortSignal,
   ): Promise<T> {
-    // Mostly nothing is before it: then its turn has come.
+    // In most cases the session is idle, so that the turn has come.
     const isTurn = this.quiet && this.transport.isOpen && signal?.aborted !== true;
     const { lock, status } = isTurn
       ? { lock: this.queue.lock(), status: this.inFlight.status }
@@ -281,11 +286,11 @@ export class Session extends BackendConnection {
     }
   }
 
-  // --- giving up
+  // --- cancellation
 
   /**
-   * Ends one statement, which rejects with `reason`: a waiting one is dropped, a running one is cancelled if the request can hit nothing
-   * else. Resolves when it has been answered, or the limit for a cancel request has passed.
+   * Ends one statement, which rejects with `reason`. A waiting statement is dropped; a running one is cancelled if the request
+   * cannot hit another. Resolves when it has been answered, or the limit for a cancel request has passed.
    */
   async abandon(request: StatementRequest, reason: Error): Promise<void> {
     const entry = this.#find(request);
@@ -312,14 +317,15 @@ export class Session extends BackendConnection {
     return undefined;
   }
 
-  /** Ends the COPY or the stream that has the session to itself, if there is one; it rejects with `reason`. Resolves as `abandon()` does. */
+  /** Ends the current COPY or stream, if any, which rejects with `reason`. Resolves as `abandon()` does. */
   async abandonExchange(reason: Error): Promise<void> {
     if (this.#exchanging !== null) await this.abandon(this.#exchanging.request, reason);
   }
 
   /**
-   * Ends everything submitted so far: waiting statements are never sent, running ones are cancelled. Each rejects with a `reason` of its own,
-   * whose stack leads to its caller. Resolves when the server has answered, or the session has been given up.
+   * Ends everything submitted so far: waiting statements are never sent, running ones are cancelled. Each rejects with a result of
+   * `reason` of its own, whose stack leads to its caller. Resolves when the server has answered, or the session has been
+   * discarded.
    */
   async abandonAll(reason: () => unknown): Promise<void> {
     for (const entry of this.queue.drain()) {
@@ -327,7 +333,7 @@ export class Session extends BackendConnection {
       else entry.reject(reason());
     }
     this.sender.endSegment();
-    // Callers that wait for room are released.
+    // Releases callers that wait for room.
     this.sender.pump();
     if (this.inFlight.length === 0) return;
     for (const reply of this.inFlight) {
@@ -341,8 +347,8 @@ export class Session extends BackendConnection {
   }
 
   /**
-   * Asks the server to cancel the running statement, if there is one. Resolves when the request has been dealt with. A COPY or a
-   * stream is ended by its own messages instead, since a server that waits for its user's next step does not notice a cancel request.
+   * Asks the server to cancel the running statement, if any. Resolves when the request is finished. A COPY or a stream is ended
+   * by its own messages instead, since a server that waits for its user's next step ignores a cancel request.
    */
   async cancelRunning(): Promise<void> {
     const { head } = this.inFlight;
@@ -360,8 +366,8 @@ export class Session extends BackendConnection {
   }
 
   /**
-   * A caller has given up: a statement that waits is dropped, one that has been sent is cancelled as soon as it runs. On a network that
-   * is silent its caller does not wait for the end of the session, unless `mayBeTold` is false.
+   * Handles a caller that gave up: drops a waiting statement, cancels a sent one as soon as it runs. On a silent network the
+   * caller does not wait for the end of the session, unless `mayBeTold` is false.
    */
   #giveUp(entry: StatementEntry, reason: unknown, mayBeTold = true): void {
     if (entry.settled) return;
@@ -381,18 +387,18 @@ export class Session extends BackendConnection {
     this.#interrupt(reply);
   }
 
-  /** Ends what has been sent: by its own means if it has any. */
+  /** Ends a sent statement, by the messages of its exchange if it has one. */
   #interrupt(reply: StatementReply): void {
     const { exchange } = reply.entry.request;
     if (exchange === undefined) this.cancellation.want(reply);
     else exchange.leave('it was given up');
   }
 
-  // --- the end
+  // --- ending
 
   /**
-   * Sends Terminate and closes the socket. A running statement is cancelled, so that the server does not go on with it, and rejects,
-   * as waiting ones do. Resolves when the socket is closed, a few seconds later at most.
+   * Sends Terminate and closes the socket. A running statement is cancelled, so that the server does not continue it. Running and
+   * waiting statements reject. Resolves when the socket is closed, after a few seconds at most.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();

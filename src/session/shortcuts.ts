@@ -1,5 +1,5 @@
 /**
- * Whether statements take shortcuts: a BEGIN rides along with what it is for, statements do not wait for the answer to the one before, and
- * results come in the binary format. Only tests switch them off, to see that what comes of a statement does not depend on them.
+ * Whether statements take shortcuts: a BEGIN is sent with its statement, statements do not wait for the previous answer, and
+ * results come in the binary format. Only tests disable them, to check that they do not change the outcome of any statement.
  */
 export const shortcuts = { taken: true };

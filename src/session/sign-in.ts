@@ -1,12 +1,12 @@
-import { createHash } from 'node:crypto';
 import type { AuthMethod } from '../conninfo/index.js';
 import * as errors from '../errors/index.js';
+import { node } from '../node-modules.js';
 import { endPointBinding } from '../wire/channel-binding.js';
 import type { Login } from '../wire/engine.js';
 import { Auth, Backend } from '../wire/protocol.js';
 import { SCRAM, SCRAM_PLUS, ScramClient, type ChannelBinding } from '../wire/scram.js';
 
-/** How long connecting may take, in seconds, where neither the caller nor `connect_timeout` says. Psycopg's own limit. */
+/** The limit on connecting, in seconds, if neither the caller nor `connect_timeout` sets one. Psycopg uses the same. */
 export const DEFAULT_CONNECT_TIMEOUT = 130;
 
 /** The parts of a connection that a sign-in uses. */
@@ -14,7 +14,7 @@ export interface SignInChannel {
   /** The server's certificate, in DER; null if the connection is not encrypted. */
   readonly certificate: Buffer | null;
   send(message: Buffer): void;
-  /** Gives the connection up. */
+  /** Ends the connection with an error. */
   refuse(error: errors.DatabaseError): void;
 }
 
@@ -24,12 +24,12 @@ const METHODS: ReadonlyMap<number, AuthMethod> = new Map([
   [Auth.Sasl, 'scram-sha-256'],
 ]);
 
-/** The progress of a sign-in. A password that has been sent completes it: such a sign-in counts as 'proven'. */
+/** The progress of a sign-in. Sending a password completes it on the client's side: that also counts as 'proven'. */
 type Step = 'begun' | 'asked' | 'answering' | 'answered' | 'proven' | 'done';
 
 /**
- * Answers the server's authentication requests. Refuses a request that the settings do not allow, and a server that does not
- * prove itself where it has to.
+ * Answers the server's authentication requests. Refuses a request that the settings do not allow, and a server that must prove
+ * itself and does not.
  */
 export class SignIn {
   readonly #login: Login;
@@ -49,7 +49,7 @@ export class SignIn {
     return this.#step === 'done';
   }
 
-  /** Takes the body of an Authentication message. */
+  /** Handles the body of an Authentication message. */
   onRequest(body: Buffer): void {
     try {
       if (body.length < 4)
@@ -80,7 +80,7 @@ export class SignIn {
       case Auth.SaslContinue:
         this.#expect('asked');
         this.#step = 'answering';
-        // A rejection goes to `refuse`.
+        // `refuse` handles a rejection.
         void this.#answerScram(body.toString());
         return;
       case Auth.SaslFinal:
@@ -110,7 +110,7 @@ export class SignIn {
 
   #checkAllowed(method: AuthMethod): void {
     const { allowed, channelBinding } = this.#login.authentication;
-    const way = method === 'none' ? 'lets anybody in' : `asks for authentication by ${method}`;
+    const way = method === 'none' ? 'asks for no authentication' : `asks for authentication by ${method}`;
     if (allowed?.has(method) === false) {
       throw new errors.OperationalError(`the server ${way}, which require_auth does not allow`);
     }
@@ -124,7 +124,7 @@ export class SignIn {
     const required = this.#login.authentication.channelBinding === 'require';
     if (offered && this.#channel.certificate === null) {
       throw new errors.OperationalError(
-        'the server offers channel binding on a connection that is not encrypted, so something in between has removed TLS',
+        'the server offers channel binding on a connection that is not encrypted, so a proxy or attacker on the way has removed TLS',
       );
     }
     const binding = this.#binding(offered);
@@ -194,24 +194,24 @@ export class SignIn {
   }
 }
 
-/** Whether a message may come before the server has accepted the sign-in: a request for a proof, or a refusal. */
+/** Whether a message may arrive before the server has accepted the sign-in: an authentication request or an error. */
 export function mayComeBeforeSignIn(type: number): boolean {
   return type === Backend.Authentication || type === Backend.ErrorResponse || type === Backend.NoticeResponse;
 }
 
-/** The error of a connection that is given up because of what the server asks for. */
+/** The error of a connection that the client ended because of the server's authentication request. */
 export function notConnected(reason: errors.DatabaseError, address: string): errors.DatabaseError {
   const Refused = reason.constructor as new (message: string) => errors.DatabaseError;
   return new Refused(`connection to server at ${address} failed: ${reason.message}`);
 }
 
 function md5(text: string, salt: Uint8Array = Buffer.alloc(0)): string {
-  return createHash('md5').update(text).update(salt).digest('hex');
+  return node.crypto.createHash('md5').update(text).update(salt).digest('hex');
 }
 
 /**
- * The error of a connection that the server refused. Whatever the server's reason, it is an `OperationalError`: the class of
- * the SQLSTATE where that is one, else the plain class with the reason as its cause.
+ * The error of a connection that the server refused. It is always an `OperationalError`: the class of the SQLSTATE if that is a
+ * subclass, else the plain class with the server's error as its cause.
  */
 export function refusal(reason: errors.DatabaseError, address: string): errors.OperationalError {
   const message = `connection to server at ${address} failed: ${reason.diag.severity ?? 'FATAL'}: ${reason.message}`;

@@ -15,7 +15,9 @@ import type { ServerSettings } from './server-settings.js';
 import { STATUS_OF_BYTE, type TransactionStatus } from './status.js';
 import type { ResponseFields, Transport } from './transport.js';
 
-/** The start of a session, from the server's first message to ReadyForQuery: the sign-in, its settings, and the key of its cancel requests. */
+/**
+ * The startup of a session, from the server's first message to ReadyForQuery: sign-in, settings, and the key for cancel requests.
+ */
 export class Startup {
   readonly #transport: Transport;
   readonly #engine: Engine;
@@ -25,7 +27,7 @@ export class Startup {
   readonly #begun = performance.now();
   #hasAnswered = false;
 
-  /** `settings` are filled; `onReady` is called when statements can be sent. */
+  /** `settings` receives the reported settings; `onReady` is called when statements can be sent. */
   constructor(
     transport: Transport,
     engine: Engine,
@@ -58,7 +60,7 @@ export class Startup {
     }
     let ready: TransactionStatus | null = null;
     switch (type) {
-      // No listener exists yet; a login trigger may send either message.
+      // No listener is registered yet. A login trigger may cause either message.
       case Backend.NoticeResponse:
       case Backend.NotificationResponse:
         return;
@@ -97,7 +99,7 @@ export class Startup {
     this.#transport.violation(detail, 'the connection was being started');
   }
 
-  /** The server refuses the sign-in; before it knows the user, it may accept another encryption. */
+  /** Handles the server's refusal. Until it knows the user, it may accept another encryption. */
   #onRefusal(fields: ResponseFields): void {
     const error = refusal(errors.errorFromResponse(fields), describeAddress(this.#transport.address));
     if (!this.#signIn.done) {

@@ -5,14 +5,14 @@ import type { StatementReply } from './reply.js';
 import { shownText, type StatementRequest } from './statement.js';
 import type { ResponseFields } from './transport.js';
 
-/** The error that the server has answered a statement with. */
+/** The error that the server answered a statement with. */
 export function statementError(fields: ResponseFields, request: StatementRequest): errors.DatabaseError {
-  // In a text that the client has put values into, the server's position is another than in the one that is shown.
+  // The server's position refers to the text that was sent. It is not known in the text that is shown in its place.
   const position = request.shown === undefined ? undefined : () => null;
-  return errors.errorFromResponse(fields, shownText(request), position);
+  return errors.errorFromResponse(fields, shownText(request), request.parameterNames, position);
 }
 
-/** A statement of a pipeline that the server has skipped. */
+/** The error of a pipelined statement that the server skipped. */
 export function pipelineAborted({ request }: StatementEntry, cause?: Error): Error {
   return new errors.PipelineAborted(
     'the statement was skipped, since one before it in the pipeline has failed',
@@ -20,7 +20,7 @@ export function pipelineAborted({ request }: StatementEntry, cause?: Error): Err
   );
 }
 
-/** A COPY or a stream that was ended by a request to cancel what runs. */
+/** The error of a COPY or stream that `cancelSafe()` ended. */
 export function canceled({ request }: StatementEntry): Error {
   const what = request.exchange?.kind === 'copy' ? 'COPY' : 'stream';
   return new (errors.conditionClass('QueryCanceled'))(`the ${what} was ended by cancelSafe()`, {
@@ -29,7 +29,7 @@ export function canceled({ request }: StatementEntry): Error {
   });
 }
 
-/** The error of a statement during a COPY or a stream, which has the connection to itself. */
+/** The error of a statement during a COPY or stream, which has exclusive use of the connection. */
 export function busyWithExchange(running: StatementRequest, query: string | null): Error {
   return new errors.ProgrammingError(
     `the connection is busy with '${shownText(running).slice(0, 100)}', which has it to itself until it has been read or written to` +
@@ -38,13 +38,16 @@ export function busyWithExchange(running: StatementRequest, query: string | null
   );
 }
 
-/** A COPY or a stream in a pipeline. */
+/** The error of a COPY or stream in a pipeline. */
 export function notInPipeline(kind: 'copy' | 'rows', query: string): Error {
   const what = kind === 'copy' ? 'COPY' : 'stream()';
   return new errors.NotSupportedError(`${what} can't be used in a pipeline; leave it first`, { query });
 }
 
-/** Why a prepared statement failed before it was executed: its result would be another, or it is not there; else null. */
+/**
+ * Returns the error of a prepared statement that failed before its execution, because its result has changed or the server does
+ * not have it; else null.
+ */
 export function outdated({ error, executions }: StatementReply): errors.Error | null {
   if (!(error instanceof errors.Error) || executions.every(({ statement }) => statement.name === ''))
     return null;
@@ -54,20 +57,20 @@ export function outdated({ error, executions }: StatementReply): errors.Error | 
   return isOutdated ? error : null;
 }
 
-/** The same inside a transaction, which it has failed: with what to do. */
+/** The same within a transaction, which has failed: the message says what to do. */
 export function outdatedInTransaction(error: errors.Error): Error {
   const { query, diag, sqlstate } = error;
   const options = { query, diag, sqlstate, cause: error };
   if (sqlstate === '26000') {
     return new (errors.conditionClass('InvalidSqlStatementName'))(
-      `${error.message}; the server connection is not the one that the statement was prepared on, or somebody has deallocated it.` +
+      `${error.message}; the server connection is not the one that the statement was prepared on, or the statement has been deallocated.` +
         ' Behind a pooler in transaction mode set `prepareThreshold: null`; else roll back and run the transaction again',
       options,
     );
   }
   return new (errors.conditionClass('FeatureNotSupported'))(
     `${error.message}; a table that the prepared statement uses has changed, which fails the transaction: roll back and run it` +
-      ' again, and the statement is prepared anew',
+      ' again, which prepares the statement again',
     options,
   );
 }
@@ -79,7 +82,7 @@ export function loadError(cause: unknown, text: string): Error {
   return new errors.DataError(`a loader failed on a value of the result: ${detail}`, { cause, query: text });
 }
 
-/** The error of a COPY that was executed without a source or receiver of its data. */
+/** The error of a COPY executed without a source or receiver of its data. */
 export function copyRefused(text: string): Error {
   return new errors.ProgrammingError('COPY cannot be used with execute(); use copy() instead', {
     query: text,

@@ -1,28 +1,30 @@
 import { isComment, segmentsOf, startOfFirstToken } from '../sql-segments.js';
 import { SqlScanner } from '../sql-scanner.js';
 
-// What can be said of a statement without parsing SQL. A wrong guess here may only ever cost speed, so all functions
-// answer "no" whenever they are not sure.
+// Classifies statements without parsing SQL. All functions return "no" when in doubt, so that a wrong guess can only cost speed.
 
 const LEAVES_TRANSACTION_ALONE = /^[\s(]*(?:select|insert|update|delete|merge|values|with|table|show)\b/i;
 
-/** Whether `text` certainly is a single statement: it has no semicolon but at the very end. */
+/** Whether `text` is certainly a single statement, without a semicolon except at its very end. */
 export function isSingleStatement(text: string): boolean {
   const semicolon = text.indexOf(';');
   return semicolon < 0 || text.slice(semicolon + 1).trim() === '' || isSingle(text);
 }
 
-/** Whether a text without parameters may go by the extended protocol: one statement, and no `$1` to be taken for a parameter. */
+/**
+ * Whether a text without parameters may use the extended protocol: it is one statement, and has no `$1` that would be read as a
+ * parameter.
+ */
 export function canGoExtended(text: string): boolean {
   return text.includes('$') ? isSingle(text) : isSingleStatement(text);
 }
 
-/** It is one if it is, whatever the session has backslashes mean in strings. */
+/** Whether it is one statement under both meanings of backslashes in strings. */
 function isSingle(text: string): boolean {
   return isSingleWith(false, text) && (!text.includes('\\') || isSingleWith(true, text));
 }
 
-/** Whether nothing but blanks and comments follows a semicolon, and nothing stands for a parameter. */
+/** Whether only white space and comments follow a semicolon, and nothing may be read as a parameter. */
 function isSingleWith(backslashes: boolean, text: string): boolean {
   const scanner = new SqlScanner(backslashes);
   let hasEnded = false;
@@ -40,9 +42,11 @@ function isSingleWith(backslashes: boolean, text: string): boolean {
 
 const NOT_AN_END = /[^; \t\n\r\f\v]/;
 
-/** The text from its first word on. */
+const BEGINS_WITH_WORD = /^[a-z]/i;
+
+/** The text from its first word on: mostly the text itself. */
 function fromFirstWord(text: string): string {
-  return text.slice(startOfFirstToken(text));
+  return BEGINS_WITH_WORD.test(text) ? text : text.slice(startOfFirstToken(text));
 }
 
 const CONTROLS_TRANSACTION =
@@ -57,17 +61,17 @@ const CHANGES_SCHEMA = /^(?:ALTER|DROP|DISCARD TEMP)\b/;
 const MAY_CHANGE_SCHEMA = /^(?:ALTER|DROP|CREATE|SELECT INTO|DISCARD TEMP|DO|CALL)\b/;
 const SETS_SEARCH_PATH = /\bsearch_path\b|^\s*(?:re)?set\s+(?:local\s+|session\s+)?(?:schema|all)\b/i;
 
-/** Whether a command of this tag and text may have invalidated what is prepared. */
+/** Whether a command with this tag and text may have invalidated prepared statements. */
 export function changesSchema(tag: string, text: string): boolean {
   return tag === 'SET' || tag === 'RESET' ? SETS_SEARCH_PATH.test(text) : CHANGES_SCHEMA.test(tag);
 }
 
-/** Whether the end of the transaction may undo what a command of this tag and text has done to the schema. */
+/** Whether the end of the transaction may undo a schema change by a command with this tag and text. */
 export function mayChangeSchema(tag: string, text: string): boolean {
   return tag === 'SET' ? SETS_SEARCH_PATH.test(text) : MAY_CHANGE_SCHEMA.test(tag);
 }
 
-/** CREATE TABLE AS and EXECUTE have the tag of their SELECT, and a function may do anything unless it is one of the server's. */
+/** CREATE TABLE AS and EXECUTE have the tag of their SELECT, and a function may do anything unless it is built in. */
 const MAKES_TABLE = /^\s*(?:create|execute)\b|\binto\b/i;
 const CALL = /\b([a-z_]\w*)\s*\(/gi;
 const ALIAS_BEFORE = /(?:\)|\bas)\s*$/i;
@@ -82,12 +86,12 @@ const HARMLESS_BEFORE_PARENTHESIS = new Set(
   ).split(' '),
 );
 
-/** Whether a query may have made or dropped a table, by itself or by a function that it calls. */
+/** Whether a query may have created or dropped a table, by itself or through a function. */
 export function mayMakeTable(query: string): boolean {
   if (MAKES_TABLE.test(fromFirstWord(query))) return true;
   for (const { 1: name, index } of query.matchAll(CALL)) {
     const lower = name!.toLowerCase();
-    // The names of a derived table's columns.
+    // The column names of a derived table.
     if (ALIAS_BEFORE.test(query.slice(Math.max(0, index - 10), index))) continue;
     if (!HARMLESS_BEFORE_PARENTHESIS.has(lower) && !lower.startsWith('pg_')) return true;
   }
@@ -96,7 +100,7 @@ export function mayMakeTable(query: string): boolean {
 
 const SETS = /^(?:SET|RESET|DISCARD ALL|DO|CALL|EXECUTE|COMMIT|ROLLBACK)\b/;
 
-/** Whether a command with this tag, which is no query, may have changed a setting of the session. */
+/** Whether a command with this tag, other than a query, may have changed a setting of the session. */
 export function mayChangeSettings(tag: string): boolean {
   return SETS.test(tag);
 }
@@ -104,7 +108,7 @@ export function mayChangeSettings(tag: string): boolean {
 const ENCODING = /client_encoding|\bset\s+names\b|\breset\s+all\b|\bdiscard\s+all\b/i;
 const TO_UTF8 = /\b(?:client_encoding\s*(?:=|to)|set\s+names)\s*'?(?:utf-?8|unicode)\b/gi;
 
-/** Whether a text may change client_encoding to another than UTF8. */
+/** Whether a text may change client_encoding to one other than UTF8. */
 export function mayChangeEncoding(text: string): boolean {
   return ENCODING.test(text) && ENCODING.test(text.replace(TO_UTF8, ''));
 }
@@ -112,14 +116,14 @@ export function mayChangeEncoding(text: string): boolean {
 const HAS_FIXED_COLUMNS = /^[\s(]*(?:select|insert|update|delete|merge|values|with|table)\b/i;
 
 /**
- * Whether a statement, once it is prepared, has the same columns whenever it is executed, or fails. Those of FETCH, EXECUTE, CALL
- * and their like depend on what they are about then.
+ * Whether a prepared statement returns the same columns at every execution, or fails. The columns of FETCH, EXECUTE, CALL and
+ * similar statements depend on the object they refer to at that time.
  */
 export function hasFixedColumns(text: string): boolean {
   return HAS_FIXED_COLUMNS.test(fromFirstWord(text));
 }
 
-/** Whether the statement that `text` begins with certainly neither begins nor ends a transaction. */
+/** Whether the first statement of `text` certainly neither begins nor ends a transaction. */
 export function leavesTransactionAlone(text: string): boolean {
   return LEAVES_TRANSACTION_ALONE.test(fromFirstWord(text));
 }

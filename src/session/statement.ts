@@ -4,71 +4,76 @@ import type { Exchange } from './exchange.js';
 import type { PreparePolicy } from './prepared-statements.js';
 import { controlsTransaction } from './statement-text.js';
 
-/** A parameter as it is sent: its text (null for NULL) and the oid of its type (0: the server decides). */
+/** A parameter as it is sent: its text (null for NULL) and the oid of its type (0: the server infers it). */
 export interface SentParam {
   readonly text: string | null;
   readonly oid: number;
 }
 
-/** A query as it may be shown, or a function that makes its text, so that a text that is never shown costs nothing. */
+/** A query for display, or a function that makes its text, so that a text that is never shown costs nothing. */
 export type ShownQuery = string | (() => string);
 
 /** A statement to be executed. */
 export interface StatementRequest {
   /** SQL with `$1` … placeholders. */
   readonly text: string;
-  /** One list of parameters for each execution. None: a text without parameters, in which several statements may stand. */
+  /** One list of parameters per execution. Null: a text without parameters, which may contain several statements. */
   readonly executions: readonly (readonly SentParam[])[] | null;
-  /** What begins a transaction, if none is open when the statement's turn comes; null to run outside of one. */
+  /** The BEGIN to send if no transaction is open in the statement's turn; null to run outside of a transaction. */
   readonly begin: string | null;
-  /** Do nothing unless a transaction is open, or unless none is, when the statement's turn comes. */
+  /** Skip the statement unless a transaction is open, or unless none is, in its turn. */
   readonly onlyIf?: 'in transaction' | 'idle';
-  /** How the rows are made as they arrive; null: they are discarded. */
+  /** The decoder that makes rows as they arrive; null: rows are discarded. */
   readonly rows: RowDecoderSource | null;
-  /** true: prepare now; false: don't; undefined: as `policy` says. */
+  /** true: prepare now; false: do not prepare; undefined: follow `policy`. */
   readonly prepare?: boolean | undefined;
   readonly policy: PreparePolicy;
   readonly signal?: AbortSignal | undefined;
   /**
-   * What the server says counts, even where the caller has lost interest since: it ends a transaction, say, and whoever has aborted
-   * it has to know whether it did.
+   * Whether the server's outcome counts even after the caller has given up. A statement that ends a transaction has this: a
+   * caller that aborted it must learn whether it took effect.
    */
   readonly outcomeMatters?: boolean;
-  /** No statement, but a portal to be described, in a result without a tag, or closed, which is no error if it is not there. */
+  /** Describes or closes a portal in place of a statement. The description has no tag; closing an unknown portal is no error. */
   readonly portal?: { readonly act: 'describe' | 'close'; readonly name: string };
-  /** The text with `$1` … in place of values, or what makes it, where `text` has values in it that are for the server only. */
+  /** The placeholders of `$1` …, as the query of the caller has them, where they have names. */
+  readonly parameterNames?: readonly string[] | null | undefined;
+  /**
+   * The text with `$1` … in place of values, or a function that makes it; set if `text` contains values meant only for the
+   * server.
+   */
   readonly shown?: ShownQuery | undefined;
-  /** Called just before it rejects, with the results of its executions before the one that it has failed at. */
+  /** Called just before the request rejects, with the results of the executions before the failed one. */
   readonly failedAfter?: (results: readonly StatementResult[]) => void;
-  /** What goes on exchanging messages with the server until the statement has ended; then there is one execution. */
+  /** An exchange of further messages until the statement has ended; there is one execution then. */
   readonly exchange?: Exchange;
 }
 
 /** One result of a statement. */
 export interface StatementResult {
-  /** The columns, or null for a result without rows (an INSERT without RETURNING, say). */
+  /** The columns; null for a result without rows, such as an INSERT without RETURNING. */
   readonly fields: readonly Field[] | null;
   readonly rows: readonly unknown[];
-  /** What has made the rows; null where nothing has. */
+  /** The decoder that made the rows; null if there was none. */
   readonly decoder: RowDecoder | null;
   /** The command's tag, such as `SELECT 3`; null for an empty statement. */
   readonly tag: string | null;
 }
 
-/** The text of a statement as it may be shown: without values, be it the client that has put them into the text. */
+/** The text of a statement for errors and traces: without values, even if the client inserted them into the text. */
 export function shownText({ text, shown }: Pick<StatementRequest, 'text' | 'shown'>): string {
   if (shown === undefined) return text;
   return typeof shown === 'string' ? shown : shown();
 }
 
-/** The number at the end of a tag such as `UPDATE 3`, or null if there is none. */
+/** The number at the end of a tag such as `UPDATE 3`; null if there is none. */
 export function affectedRows(tag: string | null): number | null {
   if (tag === null) return null;
   const last = tag.slice(tag.lastIndexOf(' ') + 1);
   return /^\d+$/.test(last) ? Number(last) : null;
 }
 
-/** Whether a statement may be sent in a pipeline, without waiting for what is before it. */
+/** Whether a statement may be part of a pipeline, in which it does not wait for earlier answers. */
 export function canBePipelined({ text, onlyIf, exchange, portal }: StatementRequest): boolean {
   const isOrdinary = onlyIf === undefined && exchange === undefined && portal === undefined;
   return isOrdinary && !controlsTransaction(text);
@@ -76,7 +81,7 @@ export function canBePipelined({ text, onlyIf, exchange, portal }: StatementRequ
 
 const NO_PARAMS: readonly SentParam[] = [];
 
-/** A command of the library's own, that is sent as it is. */
+/** A command of the library itself, without parameters. */
 export function command(text: string, more: Partial<StatementRequest> = {}): StatementRequest {
   return {
     text,

@@ -17,14 +17,14 @@ export type TransactionStatus = (typeof TransactionStatus)[keyof typeof Transact
 export const PipelineStatus = {
   /** Every statement waits for its own answer. */
   OFF: 'OFF',
-  /** Statements are sent without waiting. */
+  /** Statements are sent without waiting for answers. */
   ON: 'ON',
-  /** One has failed: those behind it are skipped up to the next `sync()`. */
+  /** A statement has failed; the server skips the rest up to the next `sync()`. */
   ABORTED: 'ABORTED',
 } as const;
 export type PipelineStatus = (typeof PipelineStatus)[keyof typeof PipelineStatus];
 
-/** What the status byte of `ReadyForQuery` means. */
+/** The transaction status for the status byte of `ReadyForQuery`. */
 export const STATUS_OF_BYTE: Readonly<Record<number, TransactionStatus>> = {
   0x49: TransactionStatus.IDLE,
   0x54: TransactionStatus.INTRANS,

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { clearTimeout, setImmediate, setTimeout } from 'node:timers';
 import * as errors from '../errors/index.js';
 import { locate, type ErrorConnection } from '../errors/location.js';
 import type { BackendKey } from '../wire/backend-messages.js';
@@ -11,10 +12,10 @@ import { limitsFor, type TimeLimits } from './limits.js';
 /** The fields of a notice or an error, by the protocol's letter. */
 export type ResponseFields = ReadonlyMap<string, string>;
 
-/** How far a connection has come; while 'closing' it says goodbye. */
+/** The phase of a connection; 'closing' follows the Terminate message. */
 export type Phase = 'starting' | 'open' | 'closing' | 'closed';
 
-/** The socket of a session, from its startup to its end, and why it ended. */
+/** The socket of a session, from its startup to its end, and the reason for its end. */
 export class Transport {
   readonly socket: Socket;
   readonly address: ServerAddress;
@@ -24,18 +25,18 @@ export class Transport {
   phase: Phase = 'starting';
   /** The fields of a FATAL error: the last error of the server, which all statements reject with. */
   fatal: ResponseFields | null = null;
-  /** Why the connection was lost; null while it is open, or if it was closed. */
+  /** The error by which the connection was lost; null while it is open, or after an orderly close. */
   lost: Error | null = null;
   /** Resolves when the socket is closed. */
   readonly closed: Promise<void>;
   readonly #onClosed: () => void;
   #limits: TimeLimits = limitsFor(0);
   #socketError: Error | null = null;
-  /** The error of a failed write, while the server's earlier messages are still to be read. */
+  /** The error of a failed write, until the server's earlier messages have been read. */
   #writeError: Error | null = null;
   #location: ErrorConnection | null = null;
 
-  /** `onClosed` is called when the socket has been closed, or is given up. */
+  /** `onClosed` is called when the socket is closed or given up. */
   constructor(socket: Socket, address: ServerAddress, login: Login, onClosed: () => void) {
     this.socket = socket;
     this.address = address;
@@ -50,14 +51,14 @@ export class Transport {
     socket.on('error', (cause) => {
       this.#socketError ??= cause;
     });
-    // A server that ends its side is gone; without this the socket would stay half open.
+    // A server that ends its side is gone; without this, the socket would stay half open.
     socket.on('end', () => {
       socket.destroy();
     });
     this.#keepLastWords();
   }
 
-  /** What errors say of where they arose. */
+  /** The location that errors report. */
   get location(): ErrorConnection {
     const { address, login, key } = this;
     return (this.#location ??= Object.freeze({
@@ -69,12 +70,12 @@ export class Transport {
     }));
   }
 
-  /** The longest waits of the session. */
+  /** The session's longest waits. */
   get limits(): TimeLimits {
     return this.#limits;
   }
 
-  /** The time in which the server answers a message, in seconds. */
+  /** The measured time for the server to answer a message, in seconds. */
   set roundTrip(seconds: number) {
     this.#limits = limitsFor(seconds);
   }
@@ -89,14 +90,14 @@ export class Transport {
   }
 
   /**
-   * Writes pieces together. Returns whether the network has taken them all, so that their memory may be used again; else `written`
-   * is called when it has.
+   * Writes pieces together. Returns true if the network has taken them all, so that their memory may be reused; otherwise
+   * `written` is called once it has.
    */
   writeAll(pieces: readonly Uint8Array[], written: () => void): boolean {
     return !this.#isWritable || writeAll(this.socket, pieces, written);
   }
 
-  /** Stops reading, and goes on. */
+  /** Pauses reading from the socket. */
   pause(): void {
     this.socket.pause();
   }
@@ -104,7 +105,7 @@ export class Transport {
     if (!this.socket.destroyed) this.socket.resume();
   }
 
-  /** Gives the connection up: all statements reject with `error`. */
+  /** Ends the connection: all statements reject with `error`. */
   fail(error: Error): void {
     if (this.phase === 'closed') return;
     this.lost ??= error;
@@ -112,24 +113,24 @@ export class Transport {
     this.#onClosed();
   }
 
-  /** Gives the connection up after a message that the protocol does not allow. `awaited` says what was in flight. */
+  /** Ends the connection after a message that violates the protocol. `awaited` describes what was in flight. */
   violation(detail: string, awaited: string): void {
     this.fail(
       connectionError(
-        `the server at ${describeAddress(this.address)} does not speak the PostgreSQL protocol, or something in between` +
-          ` garbles it, or this library has lost track of its answers, which would be a fault of its own: it sent ${detail},` +
+        `the server at ${describeAddress(this.address)} does not speak the PostgreSQL protocol, or a proxy on the way` +
+          ` corrupts it, or this library has lost track of its answers, which would be a bug: it sent ${detail},` +
           ` while ${awaited}`,
       ),
     );
   }
 
-  /** Notes why the socket was closed, unless that is known. */
+  /** Records why the socket was closed, unless a reason is already recorded. */
   explainLoss(duringStartup: boolean): void {
     this.lost ??= this.#explanation(duringStartup);
   }
 
   #explanation(duringStartup: boolean): Error {
-    // The server's error says more than the socket's.
+    // The server's error is more specific than the socket's.
     if (this.fatal !== null) return errors.errorFromResponse(this.fatal);
     const cause = this.#socketError ?? this.#writeError;
     if (cause !== null) {
@@ -147,7 +148,7 @@ export class Transport {
     );
   }
 
-  /** The error of a session that can't be used any more: the server's last error, if it sent one. */
+  /** The error of a session that has ended: the server's last error, if it sent one. */
   unusable(query: string | null = null): Error {
     const error = this.#unusable(query);
     locate(error, this.location);
@@ -169,7 +170,7 @@ export class Transport {
   }
 
   /**
-   * Delays the destruction of a socket whose write has failed. Node would destroy it at once, and with it the unread message in
+   * Delays the destruction of a socket after a failed write. Node would destroy it at once, together with an unread message in
    * which the server says why it ended the connection.
    */
   #keepLastWords(): void {
@@ -185,7 +186,7 @@ export class Transport {
       // Writes made before the first failure is reported fail as well.
       if (this.#writeError !== null) return socket;
       this.#writeError = error;
-      // TLS would drop decrypted data behind an error.
+      // TLS drops decrypted data that follows an error.
       socket.push = (bytes: Buffer | null) => {
         if (bytes === null) socket.destroy();
         else socket.emit('data', bytes);
@@ -199,7 +200,7 @@ export class Transport {
     };
   }
 
-  /** The server has said why it ends the connection: no further message is awaited. */
+  /** The server has reported why it ends the connection; no further message is expected. */
   onFatal(fields: ResponseFields): void {
     this.fatal = fields;
     if (this.#writeError !== null) this.socket.destroy();

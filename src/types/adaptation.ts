@@ -1,69 +1,69 @@
 import type { BoundCodec, Codec } from './codec.js';
 
-/** A parameter as it is sent: text in the server's format (null for NULL) and the oid of its type, 0 if the server decides. */
+/** A parameter in the form in which it is sent. */
 export interface DumpedParam {
   /** The value in the server's text format; null for NULL. */
   readonly text: string | null;
-  /** oid of its type; 0 if the server decides. */
+  /** The oid of its type; 0 lets the server infer the type. */
   readonly oid: number;
 }
 
 /**
- * Dumps the values of one class, or of one `typeof`. `place` says which parameter it is, for error messages; `adapters` are those to
- * dump with what the value consists of.
+ * Dumps the values of a class or of a `typeof`. `place` names the parameter in error messages. `adapters` dump the elements of a
+ * compound value.
  */
 export type Dumper = (value: never, place: string, adapters: Adapters) => DumpedParam;
 
-/** The settings that the server of a session reports, such as `DateStyle`, as they are at the moment. */
+/** The settings that the session's server reports, such as `DateStyle`; the map always has the current values. */
 export type SessionSettings = ReadonlyMap<string, string>;
 
-/** A type as the server's catalogue has it. */
+/** A type of the server's catalogue. */
 export interface TypeEntry {
-  /** The name that the catalogue has for it: `int4`. */
+  /** The catalogue's name: `int4`. */
   readonly name: string;
-  /** oid of the type. */
+  /** The type's oid. */
   readonly oid: number;
-  /** oid of the array type; 0 if there is none. */
+  /** The array type's oid; 0 if there is none. */
   readonly arrayOid: number;
-  /** What separates the elements of an array. */
+  /** The separator of array elements. */
   readonly delimiter: string;
-  /** The name that SQL has for it, where that is another: `integer` for `int4`. */
+  /** SQL's name where it differs from the catalogue's: `integer` for `int4`. */
   readonly sqlName?: string | undefined;
-  /** Of a domain: oid of the type that it restricts, which is no domain itself. */
+  /** For a domain: the oid of its base type, resolved until it is no domain. */
   readonly baseOid?: number | undefined;
-  /** Of a range type: oid of its bounds' type. */
+  /** For a range type: the oid of the type of its bounds. */
   readonly rangeOf?: number | undefined;
-  /** Of a multirange type: oid of the type of its ranges' bounds. */
+  /** For a multirange type: the oid of the type of its ranges' bounds. */
   readonly multirangeOf?: number | undefined;
 }
 
-/** What a dumper may ask for: an `AdaptersMap`, without what changes it. */
+/** The read-only part of an `AdaptersMap`, which dumpers receive. */
 export interface Adapters {
-  /** The type with this name or oid, if it is known. */
+  /** Returns the type with this name or oid, or undefined for an unknown type. */
   type(nameOrOid: string | number): TypeEntry | undefined;
-  /** The type whose arrays have this oid, if it is known. */
+  /** Returns the element type of the array type with this oid, or undefined for an unknown type. */
   elementType(arrayOid: number): TypeEntry | undefined;
-  /** The dumper registered for a `typeof`. */
+  /** Returns the dumper registered for a `typeof`. */
   dumperForType(type: string): Dumper | undefined;
-  /** The dumper registered for the class of an object, or for the nearest of its superclasses but `Object`. */
+  /** Returns the dumper registered for the object's class or for its nearest superclass except `Object`. */
   dumperForObject(value: object): Dumper | undefined;
-  /** @internal The oid of the range type with bounds of this type; 0 if there is none, for the server to decide. */
+  /** @internal The oid of the range type over this subtype; 0 if there is none, which lets the server infer the type. */
   rangeOf(subtype: number): number;
-  /** @internal The oid of the multirange type with bounds of this type; 0 if there is none, for the server to decide. */
+  /** @internal The oid of the multirange type over this subtype; 0 if there is none, which lets the server infer the type. */
   multirangeOf(subtype: number): number;
-  /** @internal How values of a type are read and written. */
+  /** @internal The codec of a type. */
   codecFor(oid: number): BoundCodec;
 }
 
-/** What the codec of a type that consists of others, or whose text depends on the session's settings, is made of. */
+/** What a codec needs that depends on other types or on the session's settings. */
 export interface CodecContext {
-  /** Gives the codec of another type. */
+  /** Returns the codec of another type. */
   readonly codecFor: (oid: number) => BoundCodec;
-  /** The settings that the server reports, as they are at the moment. */
+  /** The settings that the session's server reports; the map always has the current values. */
   readonly settings: SessionSettings;
-  /** What dumps the values of each class. */
+  /** The dumpers for values by their class. */
   readonly adapters: Adapters;
 }
 
-/** A codec, or what makes it. */
+/** A codec, or a function that makes one for a session. */
 export type CodecSource = Codec | ((context: CodecContext) => Codec);

@@ -11,13 +11,13 @@ import { checkedDumper, type CustomDumper } from './custom-dumper.js';
 
 export type { DumpedParam, Dumper, Loader, SessionSettings, TypeEntry };
 
-/** What has adapters of its own: a connection, a cursor, or an adapters map itself (Psycopg: `AdaptContext`). */
+/** An object with adapters: a connection, a cursor, or an adapters map itself (Psycopg: `AdaptContext`). */
 export interface AdaptContext {
-  /** How it sends values and loads them. */
+  /** The object's loaders and dumpers. */
   readonly adapters: AdaptersMap;
 }
 
-/** What `typeof` says of the values that a dumper can be registered for. */
+/** The `typeof` values that a dumper can be registered for. */
 interface Primitives {
   readonly string: string;
   readonly number: number;
@@ -47,10 +47,10 @@ interface Tables extends CodecTables {
   readonly byOid: Map<number, TypeEntry>;
   readonly byName: Map<string, TypeEntry>;
   readonly byArrayOid: Map<number, TypeEntry>;
-  /** Range types by their bounds' type. */
+  /** The oids of range types by the oid of their bounds' type. */
   readonly ranges: Map<number, number>;
   readonly multiranges: Map<number, number>;
-  /** What has been made of all that, for the settings of each session. */
+  /** The codecs built from these tables, by the settings of a session. */
   made: WeakMap<SessionSettings, Codecs>;
 }
 
@@ -71,8 +71,8 @@ function copyOf(tables?: Tables): Tables {
 }
 
 /**
- * How values are sent to the server and loaded from it (Psycopg: `AdaptersMap`). There is a global one, `adapters`; each
- * connection has a copy of it, each cursor one of its connection's: a change applies to copies made later.
+ * Converts values between JavaScript and PostgreSQL (Psycopg: `AdaptersMap`). The global map is `adapters`. Each connection
+ * copies the global map when it is made, and each cursor its connection's map. A change affects only copies made afterwards.
  *
  * @example
  * // dates as Temporal.PlainDate, on this connection
@@ -81,7 +81,7 @@ function copyOf(tables?: Tables): Tables {
  */
 export class AdaptersMap implements Adapters {
   #tables: Tables;
-  /** Whether the tables are this map's alone; a copy shares them until one of the two is changed. */
+  /** Whether this map owns its tables. A copy shares them until either map changes. */
   #owned: boolean;
   readonly #settings: SessionSettings;
 
@@ -92,23 +92,23 @@ export class AdaptersMap implements Adapters {
     this.#settings = settings;
   }
 
-  /** This map, so that it can stand where a connection or a cursor can. */
+  /** This map itself, so that an adapters map is an `AdaptContext`. */
   get adapters(): this {
     return this;
   }
 
-  /** A copy that can be changed without changing this one. Takes constant time. */
+  /** Returns an independent copy, in constant time. */
   clone(): AdaptersMap {
     return this.cloneFor(this.#settings);
   }
 
-  /** @internal A copy for a session, whose server writes values as `settings` say. */
+  /** @internal Returns a copy for a session, whose server formats values by `settings`. */
   cloneFor(settings: SessionSettings): AdaptersMap {
     this.#owned = false;
     return new AdaptersMap(this.#tables, settings);
   }
 
-  /** Makes a type of the server known. See `TypeInfo`, which reads it from the catalogue. */
+  /** Registers a server type. `TypeInfo.fetch()` reads such a type from the catalogue. */
   registerType(type: TypeEntry): void {
     const { byOid, byName, byArrayOid, ranges, multiranges } = this.#own();
     byOid.set(type.oid, type);
@@ -120,10 +120,9 @@ export class AdaptersMap implements Adapters {
   }
 
   /**
-   * Loads values of a type with `load`, which is given the server's text (Psycopg: `register_loader`). What consists of the type
-   * follows: its arrays, ranges over it, registered composites with fields of it. The type is an oid or a name, as `int4` or
-   * `int4[]`; a name that is not known is a `ProgrammingError`. If `load` throws, its query fails with `DataError`; the
-   * connection stays usable.
+   * Registers a loader for a type; `load` receives the server's text (Psycopg: `register_loader`). Arrays, ranges and registered
+   * composites that contain the type use the loader, too. The type is an oid or a name, such as `int4` or `int4[]`; an unknown
+   * name raises `ProgrammingError`. If `load` throws, its query fails with `DataError` and the connection stays usable.
    *
    * @example
    * adapters.registerLoader('numeric', (text) => new Decimal(text)); // all connections made from now on
@@ -142,9 +141,10 @@ export class AdaptersMap implements Adapters {
   }
 
   /**
-   * Reads and writes values of a type with `codec`, also in the binary format if that is among what it does: see `Codec`. What
-   * consists of the type follows. What it does not do is done by way of text, as far as the type's binary format is known here. The
-   * type is an oid or a name, as for `registerLoader()`, whose loaders of the type it replaces.
+   * Registers a codec for a type, which reads and writes its values in the text format and optionally in the binary format; see
+   * `Codec`. Arrays, ranges and registered composites that contain the type use the codec, too. A function that the codec lacks
+   * is replaced by a conversion from or to text, if the library knows the type's binary format. The type is an oid or a name, as
+   * for `registerLoader()`, whose loaders for the type it replaces.
    *
    * @example
    * conn.adapters.registerCodec('money', {
@@ -159,7 +159,10 @@ export class AdaptersMap implements Adapters {
     this.setCodec(oid, (context) => replaced(typeof known === 'function' ? known(context) : known, checked));
   }
 
-  /** @internal Like `registerCodec()`, for a codec of the library's own, or what makes it of those of other types. */
+  /**
+   * @internal Like `registerCodec()`, for a codec of the library, or for a function that makes it from the codecs of other
+   *   types.
+   */
   setCodec(oid: number, codec: CodecSource): void {
     const tables = this.#own();
     tables.codecs.set(oid, codec);
@@ -167,10 +170,10 @@ export class AdaptersMap implements Adapters {
   }
 
   /**
-   * Dumps instances of a class (and of its subclasses), or values of a `typeof`, with `dumper` (Psycopg: `register_dumper`). It
-   * returns the text in the server's format, whose type the server then decides; or `{ text, oid }` to say the type; or one of
-   * the wrappers, `new Jsonb(…)` for example; or null for NULL. The class `Object` stands for plain objects only. If `dumper`
-   * throws or returns something else, a `DataError` says so, and nothing is sent.
+   * Registers a dumper for the instances of a class and its subclasses, or for the values of a `typeof` (Psycopg:
+   * `register_dumper`). The dumper returns text in the server's format, whose type the server infers; or `{ text, oid }` with an
+   * explicit type; or a wrapper such as `new Jsonb(…)`; or null for NULL. The class `Object` stands for plain objects only. If
+   * the dumper throws or returns anything else, the query fails with `DataError` before anything is sent.
    *
    * @example
    * adapters.registerDumper(Decimal, (decimal) => new Numeric(decimal.toFixed()));
@@ -190,39 +193,39 @@ export class AdaptersMap implements Adapters {
     this.setDumper(key, checkedDumper(dumper));
   }
 
-  /** @internal Like `registerDumper()`, for a dumper of the library's own. */
+  /** @internal Like `registerDumper()`, for a dumper of the library. */
   setDumper(key: unknown, dumper: Dumper): void {
     this.#own().dumpers.set(key, dumper);
   }
 
-  /** The loader of a type; what is not registered loads as the server's text. */
+  /** Returns the loader of a type; an unregistered type loads as the server's text. */
   loaderFor(oid: number): Loader {
     return this.codecFor(oid).readText;
   }
 
-  /** @internal How values of a type are read and written. */
+  /** @internal Returns the codec of a type. */
   codecFor(oid: number): BoundCodec {
     return this.codecs.codecFor(oid);
   }
 
-  /** @internal All that has been made of the map for its session: another object whenever something is read or written in another way. */
+  /** @internal The codecs of this map for its session. Any change of the map makes a new object. */
   get codecs(): Codecs {
     const { made } = this.#tables;
     let codecs = made.get(this.#settings);
     if (codecs === undefined) {
-      // A map of their own, since this one may be changed.
+      // The codecs get a copy of the map, since this one may change.
       codecs = new Codecs(this.#tables, this.#settings, this.clone());
       made.set(this.#settings, codecs);
     }
     return codecs;
   }
 
-  /** The dumper registered for a `typeof`. */
+  /** Returns the dumper registered for a `typeof`. */
   dumperForType(type: string): Dumper | undefined {
     return this.#tables.dumpers.get(type);
   }
 
-  /** The dumper registered for the class of an object, or for the nearest of its superclasses but `Object`. */
+  /** Returns the dumper registered for the object's class or for its nearest superclass except `Object`. */
   dumperForObject(value: object): Dumper | undefined {
     const { dumpers } = this.#tables;
     let link = Object.getPrototypeOf(value) as object | null;
@@ -230,30 +233,34 @@ export class AdaptersMap implements Adapters {
     for (; link !== null && link !== Object.prototype; link = Object.getPrototypeOf(link) as object | null) {
       const dumper = Object.hasOwn(link, 'constructor') ? dumpers.get(link.constructor) : undefined;
       if (dumper !== undefined) return dumper;
-      // The built-in classes of another realm are known by nothing but what their instances are.
+      // Built-in classes of another realm are other objects than this realm's, so they are matched by their instances' internal
+      // slots.
       if (link !== Object.prototype && isObjectPrototype(link)) return dumpers.get(builtInClass(value));
     }
     return undefined;
   }
 
-  /** The type with this name or oid, if it is known. */
+  /** Returns the type with this name or oid, or undefined for an unknown type. */
   type(nameOrOid: string | number): TypeEntry | undefined {
     return typeof nameOrOid === 'number'
       ? this.#tables.byOid.get(nameOrOid)
       : this.#tables.byName.get(nameOrOid);
   }
 
-  /** The type whose arrays have this oid, if it is known. */
+  /** Returns the element type of the array type with this oid, or undefined for an unknown type. */
   elementType(arrayOid: number): TypeEntry | undefined {
     return this.#tables.byArrayOid.get(arrayOid);
   }
 
-  /** @internal The oid of the range type with bounds of this type; 0 if there is none, for the server to decide. */
+  /** @internal Returns the oid of the range type over this subtype; 0 if there is none, which lets the server infer the type. */
   rangeOf(subtype: number): number {
     return this.#tables.ranges.get(subtype) ?? Oids.unknown;
   }
 
-  /** @internal The oid of the multirange type with bounds of this type; 0 if there is none, for the server to decide. */
+  /**
+   * @internal Returns the oid of the multirange type over this subtype; 0 if there is none, which lets the server infer the
+   *   type.
+   */
   multirangeOf(subtype: number): number {
     return this.#tables.multiranges.get(subtype) ?? Oids.unknown;
   }
@@ -271,7 +278,7 @@ export class AdaptersMap implements Adapters {
     return oid;
   }
 
-  /** The tables to be changed: nothing that has been made of them holds any longer. */
+  /** Returns tables that may be changed, and discards the codecs made from them. */
   #own(): Tables {
     if (this.#owned) {
       this.#tables.made = new WeakMap();

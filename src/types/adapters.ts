@@ -8,7 +8,7 @@ import { Range } from './range.js';
 import { dumpWrapper, Wrapper } from './wrappers.js';
 
 /**
- * The adapters that every new connection gets a copy of (Psycopg: `psycopg.adapters`). As the library has them:
+ * The global adapters, which every new connection copies (Psycopg: `psycopg.adapters`). The built-in conversions are:
  *
  * | PostgreSQL                              | you get                                      | you may pass                              |
  * | --------------------------------------- | -------------------------------------------- | ----------------------------------------- |
@@ -27,11 +27,11 @@ import { dumpWrapper, Wrapper } from './wrappers.js';
  * | record                                  | an array of its fields' texts                |                                           |
  * | any other                               | the server's text                            | `string`                                  |
  *
- * A string leaves its type to the server, so it may stand for a value of any type. An integral `number` is sent as the smallest
- * of int2, int4 and int8 that holds it, another as float8; a `bigint` as int8, or as numeric if it does not fit. null is NULL.
- * `undefined`, functions, symbols and plain objects raise `ProgrammingError`. Composites, enums and hstore load and are sent as
- * objects once they are registered (`registerComposite()`, `registerEnum()`, `registerHstore()`), dates and times as those of
- * Temporal after `registerTemporal()`.
+ * The server infers the type of a string, so a string can be a value of any type. An integral `number` is sent as the smallest of
+ * int2, int4 and int8 that holds it, any other `number` as float8. A `bigint` is sent as int8, or as numeric if it is out of
+ * range. null is NULL. `undefined`, functions, symbols and plain objects raise `ProgrammingError`. Composites, enums and hstore
+ * need a registration (`registerComposite()`, `registerEnum()`, `registerHstore()`). `registerTemporal()` loads dates and times
+ * as Temporal objects.
  */
 export const adapters = new AdaptersMap();
 
@@ -50,10 +50,13 @@ adapters.setDumper(Wrapper, dumpWrapper);
 adapters.setDumper(Range, dumpRange);
 adapters.setDumper(Multirange, dumpMultirange);
 
-/** The adapters as the library has them, whatever is registered globally. */
+/** The library's own adapters, without global registrations. */
 export const builtinAdapters = adapters.clone();
 
-/** The adapters of a connection or a cursor, or the global ones. Raises `ProgrammingError` for what has none. */
+/**
+ * The adapters of a connection or a cursor; without a context, the global ones. Raises `ProgrammingError` for an object without
+ * adapters.
+ */
 export function adaptersOf(context: AdaptContext | null = null): AdaptersMap {
   if (context === null) return adapters;
   if (context.adapters instanceof AdaptersMap) return context.adapters;

@@ -1,27 +1,27 @@
 import type { Adapters } from './adaptation.js';
 import { refused, type Place } from './codec.js';
 
-/** The server's own limit. */
-export const MOST_DIMENSIONS = 6;
+/** The server's limit. */
+export const MAX_DIMENSIONS = 6;
 
-/** An array as the server has it. */
+/** An array in the server's representation. */
 export interface FlatArray {
   /** The lengths of its dimensions. */
   readonly shape: readonly number[];
-  /** The elements of all dimensions, one after the other. */
+  /** The elements of all dimensions in order. */
   readonly elements: readonly unknown[];
 }
 
-/** Flattens nested arrays. Raises `DataError` if its parts differ in length or depth, or if there are too many dimensions. */
+/** Flattens nested arrays. Raises `DataError` for parts that differ in length or depth, and for too many dimensions. */
 export function flattened(array: readonly unknown[], adapters: Adapters, place: Place): FlatArray {
   const shape: number[] = [];
   const elements: unknown[] = [];
   let leafDepth = -1;
   const addLevel = (level: readonly unknown[], depth: number, where: Place): void => {
-    if (depth === MOST_DIMENSIONS) {
+    if (depth === MAX_DIMENSIONS) {
       throw refused(
         where,
-        `an array can have ${String(MOST_DIMENSIONS)} dimensions at most, and can't contain itself`,
+        `an array can have ${String(MAX_DIMENSIONS)} dimensions at most, and can't contain itself`,
       );
     }
     shape[depth] ??= level.length;
@@ -43,7 +43,7 @@ export function flattened(array: readonly unknown[], adapters: Adapters, place: 
   return { shape, elements };
 }
 
-/** The subscripts of an element, `[1][0]`. */
+/** The subscripts of an element, such as `[1][0]`. */
 export function subscripts(index: number, shape: readonly number[]): string {
   if (shape.length === 1) return `[${String(index)}]`;
   let text = '';

@@ -1,7 +1,7 @@
 import * as errors from '../errors/index.js';
 import type { Loader } from '../wire/row-decoder.js';
 import type { CodecContext, TypeEntry } from './adaptation.js';
-import { flattened, MOST_DIMENSIONS, type FlatArray } from './array-shape.js';
+import { flattened, MAX_DIMENSIONS, type FlatArray } from './array-shape.js';
 import { BinaryReader } from './binary-reader.js';
 import type { ByteWriter } from './byte-writer.js';
 import {
@@ -15,10 +15,10 @@ import {
 } from './codec.js';
 import { quoted } from './write-text.js';
 
-/** The codec of arrays of any depth. Lower bounds other than 1 have no place in JavaScript. */
+/** Makes the codec of arrays of any depth. Lower bounds other than 1 are dropped, since JavaScript has none. */
 export function arrayOf(element: BoundCodec, type: TypeEntry, context: CodecContext): Codec<unknown[]> {
   const { delimiter } = type;
-  // A type whose values are read in the same way is as good: varchar for text.
+  // Types that share a reader are interchangeable in a binary array: varchar for text.
   const fits = (oid: number): boolean => context.codecFor(oid).readBinary === element.readBinary;
   const make = ([part]: readonly BoundCodec[]): Codec<unknown[]> => {
     const { readText, readBinary, write } = part!;
@@ -56,7 +56,7 @@ const CLOSE = 0x7d;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const EQUALS = 0x3d;
-/** What turns an ASCII letter into a small one. */
+/** The bit by which an ASCII letter's lower case differs. */
 const LOWER_CASE = 0x20;
 
 function textReader(readElement: Loader, delimiter: string): Loader {
@@ -82,7 +82,7 @@ class TextArrayReader {
   readonly #end: number;
   readonly #readElement: Loader;
   readonly #separator: number;
-  /** The lengths of the dimensions, as far as they have been seen; null where there is one dimension. */
+  /** The lengths of the dimensions found so far; null for a one-dimensional array. */
   #lengths: number[] | null = null;
   #leafDepth = -1;
   #at: number;
@@ -99,12 +99,12 @@ class TextArrayReader {
     return this.#at === this.#end;
   }
 
-  /** Whether there is no element: the server has no dimensions then. */
+  /** Whether the array has no elements; the server then gives it no dimensions. */
   get isEmpty(): boolean {
     return this.#lengths?.at(-1) === 0;
   }
 
-  /** The elements between two braces, behind which reading goes on; null if the array is malformed. */
+  /** Reads the elements up to the closing brace; null if the array is malformed. */
   level(depth: number): unknown[] | null {
     const bytes = this.#bytes;
     const end = this.#end;
@@ -112,7 +112,7 @@ class TextArrayReader {
     const readElement = this.#readElement;
     const elements: unknown[] = [];
     let at = this.#at + 1;
-    if (at >= end || depth === MOST_DIMENSIONS) return null;
+    if (at >= end || depth === MAX_DIMENSIONS) return null;
     if (bytes[at] === CLOSE) {
       this.#at = at + 1;
       return this.#fits(elements, depth, true);
@@ -150,7 +150,7 @@ class TextArrayReader {
     return null;
   }
 
-  /** The elements, if there are as many as elsewhere in this depth, and all of the array are in one. */
+  /** Returns the elements if this depth always has the same length and all leaves have the same depth; else null. */
   #fits(elements: unknown[], depth: number, isLeaf: boolean): unknown[] | null {
     if (depth === 0 && isLeaf) return elements;
     if (isLeaf) {
@@ -162,7 +162,7 @@ class TextArrayReader {
     return lengths[depth] === elements.length ? elements : null;
   }
 
-  /** An element between quotes; undefined if the second one is missing. */
+  /** Reads a quoted element; undefined if the closing quote is missing. */
   #quoted(): unknown {
     const bytes = this.#bytes;
     const end = this.#end;
@@ -188,7 +188,7 @@ class TextArrayReader {
   }
 }
 
-/** Unquoted, NULL in whatever case is no value. */
+/** Whether an unquoted element is NULL, in any case. */
 function isNull(bytes: Buffer, start: number, end: number): boolean {
   return (
     end - start === 4 &&
@@ -199,15 +199,15 @@ function isNull(bytes: Buffer, start: number, end: number): boolean {
   );
 }
 
-// --- the binary format: dimensions, whether there is a NULL, the elements' type, length and lower bound of each dimension, elements
+// --- the binary format: number of dimensions, whether there are NULLs, oid of the element type, each dimension's length and lower bound, elements
 
 function binaryReader(readElement: Loader, { name, oid }: TypeEntry, fits: (oid: number) => boolean): Loader {
   const arrayName = `${name}[]`;
   return (bytes, start, end) => {
     const reader = new BinaryReader(arrayName, bytes, start, end);
     const dimensions = reader.int32();
-    if (dimensions < 0 || dimensions > MOST_DIMENSIONS) throw reader.contradiction();
-    // Whether there are NULLs.
+    if (dimensions < 0 || dimensions > MAX_DIMENSIONS) throw reader.contradiction();
+    // The flag for NULLs, which each element's length makes redundant.
     reader.int32();
     const found = reader.oid();
     if (found !== oid && !fits(found)) {
@@ -217,10 +217,10 @@ function binaryReader(readElement: Loader, { name, oid }: TypeEntry, fits: (oid:
     let elements = 1;
     for (let i = 0; i < dimensions; i++) {
       const length = reader.int32();
-      // The lower bound has no place in JavaScript.
+      // The lower bound, which JavaScript arrays lack.
       reader.int32();
       elements *= length;
-      // Each element takes four bytes at least, so that no more than have arrived is made room for.
+      // Each element takes at least four bytes, which bounds the memory that a corrupt length can allocate.
       if (length < 0 || elements > reader.left / 4) throw reader.contradiction();
       lengths.push(length);
     }

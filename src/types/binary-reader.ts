@@ -1,14 +1,14 @@
 import { readInt32 } from '../wire/backend-messages.js';
 import { malformed, type Reader } from './codec.js';
 
-/** Reads a value of the binary format that consists of others, from its first byte to its last. Never reads outside of it. */
+/** Reads the parts of a compound value in the binary format, with bounds checks. */
 export class BinaryReader {
   readonly #type: string;
   readonly #bytes: Buffer;
   readonly #end: number;
   #at: number;
 
-  /** `type` is what an error calls the value. */
+  /** `type` names the value in error messages. */
   constructor(type: string, bytes: Buffer, start: number, end: number) {
     this.#type = type;
     this.#bytes = bytes;
@@ -16,29 +16,31 @@ export class BinaryReader {
     this.#end = end;
   }
 
-  /** A byte. */
+  /** Reads one byte. */
   int8(): number {
     return this.#bytes[this.#take(1)]!;
   }
 
-  /** An integer of 32 bits. */
+  /** Reads a signed 32-bit integer. */
   int32(): number {
     return readInt32(this.#bytes, this.#take(4));
   }
 
-  /** An oid. */
+  /** Reads an oid. */
   oid(): number {
     return this.int32() >>> 0;
   }
 
-  /** How many parts follow, of `size` bytes at least: more than have arrived there can't be. */
+  /**
+   * Reads the number of parts that follow, each of at least `size` bytes; a number that exceeds the remaining bytes is an error.
+   */
   count(size: number): number {
     const count = this.int32();
     if (count < 0 || count > this.left / size) throw this.contradiction();
     return count;
   }
 
-  /** A value with its length before it; null for NULL. */
+  /** Reads a value with its length; null for NULL. */
   value<T>(read: Reader<T>): T | null {
     const length = this.int32();
     if (length === -1) return null;
@@ -47,7 +49,7 @@ export class BinaryReader {
     return read(this.#bytes, start, start + length);
   }
 
-  /** So many values, each with its length before it; null for NULL. */
+  /** Reads `count` values, each with its length; null for NULL. */
   values(count: number, read: Reader<unknown>): unknown[] {
     const bytes = this.#bytes;
     const end = this.#end;
@@ -71,17 +73,17 @@ export class BinaryReader {
     return values;
   }
 
-  /** How many bytes are left. */
+  /** The number of remaining bytes. */
   get left(): number {
     return this.#end - this.#at;
   }
 
-  /** Checks that nothing is left. */
+  /** Checks that all bytes have been read. */
   end(): void {
     if (this.#at !== this.#end) throw this.contradiction();
   }
 
-  /** The error of a value whose parts contradict its length. */
+  /** The error for a value whose parts contradict its length. */
   contradiction(): Error {
     return malformed(this.#type, 'its parts contradict its length');
   }

@@ -12,11 +12,11 @@ const bits = (type: string) =>
         out.int8(Number.parseInt(digits.slice(at, at + 8).padEnd(8, '0'), 2));
       }
     },
-    // How many bits, and the bits.
+    // The number of bits, then the bits.
     binaryToText: sized(type, 4, (bytes, start, end) => {
       const count = bytes.readInt32BE(start);
       if (count < 0 || Math.ceil(count / 8) !== end - start - 4) {
-        throw malformed(type, 'its length is not that of its bits');
+        throw malformed(type, 'its length contradicts its number of bits');
       }
       let text = '';
       for (let at = start + 4; at < end; at++) text += bytes[at]!.toString(2).padStart(8, '0');
@@ -24,6 +24,6 @@ const bits = (type: string) =>
     }),
   });
 
-/** bit and varbit, as texts of 0 and 1. */
+/** bit and varbit, as strings of 0 and 1. */
 export const bit = bits('bit');
 export const varbit = bits('varbit');

@@ -3,8 +3,8 @@ import { scanDecimal } from './decimal.js';
 import { isDate } from './realm.js';
 
 /**
- * Compares two bounds of a range: below 0 if `a` comes first, above 0 if `b` does, NaN if neither. Raises `ProgrammingError` for
- * values that have no order.
+ * Compares two bounds of a range: negative if `a` comes first, positive if `b` does, NaN if their order is undefined. Raises
+ * `ProgrammingError` for values that cannot be compared.
  */
 export function compareBounds(a: unknown, b: unknown): number {
   if (typeof a === 'string' && typeof b === 'string') return compareTexts(a, b);
@@ -14,7 +14,7 @@ export function compareBounds(a: unknown, b: unknown): number {
     // Temporal's classes have a static compare().
     const { compare } = a.constructor as { compare?: (a: unknown, b: unknown) => number };
     if (typeof compare === 'function') return compare.call(a.constructor, a, b);
-    // The wrappers of this library, and what converts to a primitive.
+    // The library's wrappers, then objects that convert to a primitive.
     if ('value' in a && 'value' in b) return compareBounds(a.value, b.value);
     const [first, second] = [a.valueOf(), b.valueOf()];
     if (!isObject(first) && !isObject(second)) return compareBounds(first, second);
@@ -53,9 +53,9 @@ function described(value: unknown): string {
   return `an object of class ${value.constructor.name}`;
 }
 
-/** A date or timestamp, which the server ends in BC for years before 1. */
+/** A date or timestamp; the server marks years before 1 with BC. */
 const DATE = /^(\d{4,})(-\d\d-\d\d.*?)( BC)?$/;
-/** What numeric and the types of time write of values beyond all others. numeric takes NaN for the greatest. */
+/** The special values of numeric and of dates and times, in their order. numeric sorts NaN above infinity. */
 const BEYOND: Readonly<Record<string, number>> = { '-infinity': -1, infinity: 1, nan: 2 };
 
 function compareTexts(a: string, b: string): number {
@@ -78,13 +78,13 @@ function yearOf([, year, , bc]: RegExpExecArray): number {
 }
 
 function compareCharacters(a: string, b: string): number {
-  // ISO 8601 and the server differ in what stands between date and time.
+  // ISO 8601 separates date and time by a T, the server by a space.
   const [first, second] = [a, b].map((text) => text.replace(/^(-\d\d-\d\d)T/, '$1 ')) as [string, string];
   if (first === second) return 0;
   return first < second ? -1 : 1;
 }
 
-/** A decimal number: its sign, and its digits after the decimal point times a power of ten. */
+/** A decimal number: its sign, and its digits after the decimal point multiplied by a power of ten. */
 class Decimal {
   readonly #sign: number;
   readonly #digits: string;

@@ -1,18 +1,18 @@
 const FIRST = 1024;
 const TWO_32 = 0x1_0000_0000;
 
-/** Memory that values are appended to in the binary format: numbers in network order, with the most significant byte first. */
+/** A growing buffer for values in the binary format, in network byte order. */
 export class ByteWriter {
-  /** The memory; another one once there is no more room in it. */
+  /** The buffer; growing replaces it. */
   bytes: Buffer;
-  /** How much of `bytes` has been written. */
+  /** The number of bytes written to `bytes`. */
   length = 0;
 
   constructor(size = FIRST) {
     this.bytes = Buffer.allocUnsafeSlow(size);
   }
 
-  /** Makes sure that `count` further bytes can be written. `bytes` may be another buffer afterwards. */
+  /** Reserves `count` bytes. May replace `bytes`. */
   room(count: number): void {
     const needed = this.length + count;
     if (needed <= this.bytes.length) return;
@@ -28,13 +28,13 @@ export class ByteWriter {
     this.length += data.length;
   }
 
-  /** Appends a byte. */
+  /** Appends one byte. */
   int8(value: number): void {
     this.room(1);
     this.bytes[this.length++] = value;
   }
 
-  /** Appends an integer of 16 bits. */
+  /** Appends a 16-bit integer. */
   int16(value: number): void {
     this.room(2);
     const { bytes, length } = this;
@@ -43,14 +43,14 @@ export class ByteWriter {
     this.length = length + 2;
   }
 
-  /** Appends an integer of 32 bits. */
+  /** Appends a 32-bit integer. */
   int32(value: number): void {
     this.room(4);
     this.setInt32(this.length, value);
     this.length += 4;
   }
 
-  /** Appends an integer of 64 bits; a number has to be exact. */
+  /** Appends a 64-bit integer; a `number` must be a safe integer. */
   int64(value: number | bigint): void {
     if (typeof value === 'number') {
       const high = Math.floor(value / TWO_32);
@@ -63,21 +63,21 @@ export class ByteWriter {
     this.length += 8;
   }
 
-  /** Appends a float of 32 bits. */
+  /** Appends a 32-bit float. */
   float32(value: number): void {
     this.room(4);
     this.bytes.writeFloatBE(value, this.length);
     this.length += 4;
   }
 
-  /** Appends a float of 64 bits. */
+  /** Appends a 64-bit float. */
   float64(value: number): void {
     this.room(8);
     this.bytes.writeDoubleBE(value, this.length);
     this.length += 8;
   }
 
-  /** Overwrites the integer of 32 bits at `at`: a length that was not known before. */
+  /** Overwrites the 32-bit integer at `at`, such as a length that was unknown before. */
   setInt32(at: number, value: number): void {
     const { bytes } = this;
     bytes[at] = value >> 24;
@@ -86,7 +86,7 @@ export class ByteWriter {
     bytes[at + 3] = value;
   }
 
-  /** What has been written; valid until the next write. */
+  /** The bytes written so far; valid until the next write. */
   written(): Buffer {
     return this.bytes.subarray(0, this.length);
   }

@@ -6,7 +6,7 @@ import { isUint8Array } from './realm.js';
 const BACKSLASH = 0x5c;
 const LETTER_X = 0x78;
 const ZERO = 0x30;
-/** Types whose values are written as hexadecimal digits have them in pairs. */
+/** PostgreSQL allows white space between the pairs of hexadecimal digits. */
 const WHITE_SPACE = /\s+/g;
 
 /** bytea, as bytes. */
@@ -14,7 +14,7 @@ export const bytea: Codec<Uint8Array> = {
   readText: (bytes, start, end) => {
     if (end - start >= 2 && bytes[start] === BACKSLASH && bytes[start + 1] === LETTER_X) {
       const loaded = Buffer.from(bytes.latin1Slice(start + 2, end), 'hex');
-      // Where something is no digit, Node stops.
+      // Node stops decoding at the first character that is no hexadecimal digit.
       if (2 * loaded.length === end - start - 2) return loaded;
     } else {
       const loaded = unescape(bytes, start, end);
@@ -45,7 +45,7 @@ function notBytes(text: string, place: Place): Error {
   return refused(place, `${shown(text)} is not a bytea: pass a Uint8Array`);
 }
 
-/** The bytes of the older format: a backslash is doubled, or stands before three octal digits. Null for what is malformed. */
+/** Decodes the `escape` format: a backslash is doubled or precedes three octal digits. Null for malformed text. */
 function unescape(bytes: Buffer, start: number, end: number): Buffer | null {
   const loaded = Buffer.allocUnsafe(end - start);
   let length = 0;
@@ -66,14 +66,14 @@ function unescape(bytes: Buffer, start: number, end: number): Buffer | null {
   return loaded.subarray(0, length);
 }
 
-/** The byte that three octal digits stand for; -1 if they are none. */
+/** The byte written as three octal digits; -1 if they are not octal digits. */
 function octal(bytes: Buffer, at: number): number {
   const [first, second, third] = [bytes[at]! - ZERO, bytes[at + 1]! - ZERO, bytes[at + 2]! - ZERO];
   const valid = first >= 0 && first <= 3 && second >= 0 && second <= 7 && third >= 0 && third <= 7;
   return valid ? (first << 6) | (second << 3) | third : -1;
 }
 
-/** Appends the bytes that hexadecimal digits stand for; raises what `refuse` gives if they do not. */
+/** Appends the bytes of a hexadecimal text; raises the error made by `refuse` if the text is malformed. */
 export function writeHex(digits: string, out: ByteWriter, refuse: () => Error): void {
   const size = digits.length / 2;
   out.room(size);

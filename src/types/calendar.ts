@@ -1,10 +1,10 @@
-/** Days from 0000-03-01, where the calculation begins, to 1970-01-01. */
+/** Days from 0000-03-01, the origin of the calculation, to 1970-01-01. */
 const MARCH_0 = 719_468;
 const DAYS_PER_ERA = 146_097;
 
 /**
- * Days from 1970-01-01 to a day of the Gregorian calendar; `year` is astronomical, with a year 0. Years are counted from March,
- * so that the leap day is the last of them.
+ * Days from 1970-01-01 to a Gregorian date; `year` is astronomical, with a year 0. Years begin in March, so that the leap day is
+ * their last day.
  */
 export function daysFromCivil(year: number, month: number, day: number): number {
   const y = month <= 2 ? year - 1 : year;
@@ -15,14 +15,14 @@ export function daysFromCivil(year: number, month: number, day: number): number 
   return era * DAYS_PER_ERA + dayOfEra - MARCH_0;
 }
 
-/** A day of the Gregorian calendar; `year` is astronomical, with a year 0. */
+/** A Gregorian date; `year` is astronomical, with a year 0. */
 export interface CivilDate {
   readonly year: number;
   readonly month: number;
   readonly day: number;
 }
 
-/** The day that is so many days from 1970-01-01. */
+/** The date `days` days after 1970-01-01. */
 export function civilDate(days: number): CivilDate {
   const shifted = days + MARCH_0;
   const era = Math.floor(shifted / DAYS_PER_ERA);
@@ -41,7 +41,7 @@ export function civilDate(days: number): CivilDate {
 
 const MONTH_LENGTHS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
-/** Whether there is such a day; `year` is astronomical. */
+/** Whether the date exists; `year` is astronomical. */
 export function isCivil(year: number, month: number, day: number): boolean {
   if (day < 1 || day > 31) return false;
   if (day <= 28) return month >= 1 && month <= 12;

@@ -1,7 +1,7 @@
 import type { DataError } from '../errors/index.js';
 import { refused, type Place } from './codec.js';
 
-/** Refuses what the server could not store, or would store as something else. */
+/** Raises `DataError` for a string that the server would reject or that UTF-8 cannot represent. */
 export function checkText(value: string, place: Place): string {
   if (value.includes('\0')) throw nulRefused(place);
   if (!value.isWellFormed()) throw surrogateRefused(place);

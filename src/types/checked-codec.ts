@@ -17,7 +17,7 @@ const WRITERS = ['writeText', 'writeBinary', 'textToBinary'];
 
 type Functions = Readonly<Record<string, ((...args: unknown[]) => unknown) | undefined>>;
 
-/** A codec made of a user's, whose writers may throw whatever they like. Raises `ProgrammingError` for one that lacks what it needs. */
+/** Wraps a user's codec, whose writers may throw anything. Raises `ProgrammingError` for an incomplete codec. */
 export function checkedCodec<T>(codec: Codec<T>): Codec<T> {
   if (typeof codec !== 'object' || (codec as unknown) === null) {
     throw new errors.ProgrammingError(
@@ -47,7 +47,7 @@ export function checkedCodec<T>(codec: Codec<T>): Codec<T> {
   return checked as unknown as Codec<T>;
 }
 
-/** What a writer gives, whose last argument is the place of the value. */
+/** Calls a user's writer; the last argument of every writer is the value's place. */
 function written(functions: Functions, name: string, value: unknown, where: readonly Place[]): unknown {
   const place = where.at(-1)!;
   let text: unknown;
@@ -62,7 +62,7 @@ function written(functions: Functions, name: string, value: unknown, where: read
   throw refused(place, `writeText() of a codec has to return text or null, got ${typeof text}`);
 }
 
-/** A user's codec in place of the one that is known: what it does not do is done by way of text, as that one has it. */
+/** Combines a user's codec with the known codec of the type: text conversions of the known codec replace what the user's lacks. */
 export function replaced(known: Codec, codec: Codec): Codec {
   const writers = codec.takes === undefined ? {} : { writeText: undefined, writeBinary: undefined };
   return { ...withLoader(known, codec.readText), ...writers, ...codec } as Codec;

@@ -2,67 +2,70 @@ import * as errors from '../errors/index.js';
 import type { Loader } from '../wire/row-decoder.js';
 import { ByteWriter } from './byte-writer.js';
 
-/** Reads one value from `bytes[start..end)`: a `Loader` that tells what it gives. */
+/** A `Loader` whose result type is known: reads one value from `bytes[start..end)`. */
 export type Reader<T> = (bytes: Buffer, start: number, end: number) => T;
 
-/**
- * Which value an error is about: `$2`, or `row 1, column 3`. Its text is made when there is an error only.
- */
+/** Names the value that an error is about: `$2`, or `row 1, column 3`. The text is built only for an error. */
 export interface Place {
+  /** The name of the value, for a message. */
   toString(): string;
 }
 
-/** Appends a value in the binary format, without its length; `place` says which one it is. */
+/** Appends a value in the binary format, without its length; `place` names the value in errors. */
 type Writer<T> = { write(value: T, out: ByteWriter, place: Place): void }['write'];
 
 /**
- * How the values of one type are read and written, in the text and in the binary format (pgx: `Codec`). Queries, COPY and what
- * consists of the type (arrays, ranges, composites) use the same one. Only `readText` is needed: what else is missing is done by way of
- * text, or refused where the binary format is asked for.
+ * Reads and writes the values of one type in the text and the binary format (pgx: `Codec`). Queries, COPY, arrays, ranges and
+ * composites share it. Only `readText` is required. Other missing functions are replaced by conversions from or to text, or an
+ * error is raised where the binary format is required.
  *
- * A reader is given the bytes of one value, `bytes[start..end)`. It reads nothing outside of them, copies what it keeps, and raises
- * `DataError` for bytes that are no value of its type. A writer raises `DataError` for what the type can't hold.
+ * A reader receives the bytes of one value, `bytes[start..end)`. It must not read outside of them, must copy what it keeps, and
+ * raises `DataError` for bytes that are no value of the type. A writer raises `DataError` for a value that the type cannot hold.
  */
 export interface Codec<T = unknown> {
   /** Reads the server's text. */
   readonly readText: Loader;
   /**
-   * Where the text of a value ends that begins at `start`, of a type whose `readText` does not look; another number if there is none. It
-   * is asked where the server does not vouch for the type: in a COPY, whose types users name, and in a composite, which may have
-   * been altered. What follows the text may be anything that no text of the type goes on with. @internal
+   * Returns the end of the valid text of a value that begins at `start`; another number if the text is invalid. For types whose
+   * `readText` does not check. It is called where the server does not guarantee the type: in a COPY, whose types the user names,
+   * and in a composite, whose type may have been altered. The following text may be anything with which no text of the type could
+   * continue. @internal
    */
   readonly endOfText?: Reader<number> | undefined;
-  /** Reads the binary format: gives what `readText` gives of the same value. */
+  /** Reads the binary format. The result equals that of `readText` for the same value. */
   readonly readBinary?: Loader | undefined;
   /**
-   * Whether the results of prepared statements are asked for in the binary format: columns of the type and of arrays of it, or arrays
-   * only. It has to be less work, and to give the same whatever the session's settings are.
+   * Whether prepared statements request results in the binary format: for columns of the type and its arrays, or for its arrays
+   * only. The binary format must be cheaper and must give the same values under all settings of the session.
    */
   readonly preferBinary?: 'columns' | 'arrays' | undefined;
-  /** Whether the text depends on `DateStyle`: then the binary format is asked for under ISO only, so that both load the same. */
+  /**
+   * Whether the text depends on `DateStyle`. The binary format is then requested under ISO only, so that both formats load the
+   * same.
+   */
   readonly followsDateStyle?: boolean | undefined;
   /**
-   * Whether `writeText` and `writeBinary` take a value, where its type is known: in a COPY whose columns have types, in a composite's
-   * field. Other values go as the text that the dumper of their class gives.
+   * Whether `writeText` and `writeBinary` accept a value. It is called where the type is known: in a COPY with column types, and
+   * in a composite's field. Other values are written as the text from the dumper of their class.
    */
   takes?: ((value: unknown) => boolean) | undefined;
-  /** Writes a value as the server's text; null for NULL. */
+  /** Writes a value as text for the server; null for NULL. */
   writeText?(value: T, place: string): string | null;
   /** Appends a value in the binary format, without its length. */
   writeBinary?: Writer<T> | undefined;
-  /** Appends the binary format of a value given as text, in the form in which the server writes it; for values that have a dumper. */
+  /** Appends the binary format of a value given as text in the server's form; for values that have a dumper. */
   textToBinary?: ((text: string, out: ByteWriter, place: Place) => void) | undefined;
-  /** The text that the server would write, for a loader of text that a user has registered. */
+  /** The text that the server would write for a binary value; for text loaders registered by users. */
   binaryToText?: Reader<string> | undefined;
 }
 
 /**
- * Appends a value in the binary format; false for NULL, of which nothing is written. Unless the type has been `named` (by
- * `setTypes()`), a string is text of the type, also where the type has strings among its values, as JSON has.
+ * Appends a value in the binary format. Returns false for NULL, which writes nothing. Unless `setTypes()` has `named` the type, a
+ * string is text of the type, even for a type such as JSON whose values include strings.
  */
 export type ValueWriter = (value: unknown, out: ByteWriter, place: Place, named: boolean) => boolean;
 
-/** Appends a value with its length before it, -1 for NULL; false for NULL. */
+/** Appends a value preceded by its length, which is -1 for NULL. Returns false for NULL. */
 export function writeSized(
   write: ValueWriter,
   value: unknown,
@@ -77,15 +80,15 @@ export function writeSized(
   return isThere;
 }
 
-/** A codec as it is in use: with the loaders and dumpers that users have registered, which are given text. */
+/** A codec in use, combined with the loaders and dumpers that users have registered, which work on text. */
 export interface BoundCodec extends Codec {
-  /** Writes any value that can be sent; there is none if the type has no binary format here. */
+  /** Writes any value that can be sent; undefined if the library does not know the type's binary format. */
   readonly write?: ValueWriter | undefined;
-  /** Reads text that may be of another type, if that is not what `readText` does. */
+  /** Reads text that may be of another type, if `readText` does not check. */
   readonly readCheckedText?: Loader | undefined;
 }
 
-/** Reads a type whose values have `size` bytes in the binary format. */
+/** Makes a reader for a type whose binary format has exactly `size` bytes. */
 export function fixed<T>(type: string, size: number, read: (bytes: Buffer, start: number) => T): Reader<T> {
   return (bytes, start, end) => {
     if (end - start !== size) throw wrongSize(type, start, end);
@@ -93,7 +96,7 @@ export function fixed<T>(type: string, size: number, read: (bytes: Buffer, start
   };
 }
 
-/** Reads a type whose values have at least `size` bytes in the binary format. */
+/** Makes a reader for a type whose binary format has at least `size` bytes. */
 export function sized<T>(type: string, size: number, read: Reader<T>): Reader<T> {
   return (bytes, start, end) => {
     if (end - start < size) throw wrongSize(type, start, end);
@@ -101,9 +104,7 @@ export function sized<T>(type: string, size: number, read: Reader<T>): Reader<T>
   };
 }
 
-/**
- * The codec of a type whose values load as the server's text, which has no blanks: what is written of it and read again is the same.
- */
+/** Makes the codec of a type whose values load as the server's text, which contains no blanks; writing and reading preserves it. */
 export function textual({
   textToBinary,
   binaryToText,
@@ -112,7 +113,7 @@ export function textual({
   readonly binaryToText: Reader<string>;
 }): Codec {
   return {
-    // ASCII, as is all that the server writes of these types.
+    // The server writes these types in ASCII.
     readText: (bytes, start, end) => bytes.latin1Slice(start, end),
     endOfText: (bytes, start, end) => {
       let at = start;
@@ -134,13 +135,13 @@ export function textual({
 }
 
 const SPACE = 0x20;
-/** What texts are written to that are only looked at. */
+/** Receives values that are written only to validate them. */
 let scratch = new ByteWriter();
 const LARGEST_KEPT = 65_536;
 
 /**
- * The codec of a type whose values consist of others: what `make` makes of their codecs, and the ways between its text and its binary
- * format, by a value that has texts for its parts. `textOf` gives the text of such a value.
+ * Makes the codec of a compound type: `make` builds it from its parts' codecs. The conversions between its text and its binary
+ * format use a value whose parts are texts; `textOf` returns that value's text.
  */
 export function compound<V>(
   parts: readonly BoundCodec[],
@@ -168,12 +169,12 @@ export function compound<V>(
   };
 }
 
-/** What reads text that may be of another type. */
+/** The reader for text that may be of another type. */
 export function checkedReader({ readText, readCheckedText }: BoundCodec): Loader {
   return readCheckedText ?? readText;
 }
 
-/** The codec whose values are the texts of those of another. */
+/** A codec whose values are the texts of another codec's values. */
 function withTexts({ textToBinary, binaryToText }: BoundCodec): BoundCodec {
   return {
     readText: (bytes, start, end) => bytes.utf8Slice(start, end),
@@ -187,7 +188,7 @@ function withTexts({ textToBinary, binaryToText }: BoundCodec): BoundCodec {
   };
 }
 
-/** A codec that reads by a loader of text, also what comes in the binary format. */
+/** Combines a codec with a text loader, which then also loads binary results, by way of text. */
 export function withLoader(codec: Codec, loader: Loader): BoundCodec {
   const { binaryToText } = codec;
   return {
@@ -205,7 +206,7 @@ export function withLoader(codec: Codec, loader: Loader): BoundCodec {
   };
 }
 
-/** The error of a binary value whose length is not that of its type. */
+/** The error for a binary value of the wrong length. */
 export function wrongSize(type: string, start: number, end: number): errors.DataError {
   const size = end - start;
   return new errors.DataError(
@@ -213,30 +214,30 @@ export function wrongSize(type: string, start: number, end: number): errors.Data
   );
 }
 
-/** The error of a binary value that contradicts itself. */
+/** The error for a binary value that contradicts itself. */
 export function malformed(type: string, problem: string): errors.DataError {
   return new errors.DataError(`a binary value is not of type ${type}: ${problem}`);
 }
 
-/** The error of a text that is no value of its type. */
+/** The error for a text that is no value of its type. */
 export function notOfType(type: string, text: string): errors.DataError {
   return new errors.DataError(`${shown(text)} is not of type ${type}`);
 }
 
-/** As `notOfType()`, for the bytes of the text. */
+/** Like `notOfType()`, for the bytes of the text. */
 export function unreadable(type: string, bytes: Buffer, start: number, end: number): errors.DataError {
-  // A character takes four bytes at most.
+  // A UTF-8 character takes at most four bytes.
   return notOfType(type, bytes.utf8Slice(start, Math.min(end, start + 4 * LONGEST_SHOWN)));
 }
 
-/** The error of a value that can't be written. */
+/** The error for a value that cannot be written. */
 export function refused(place: Place, problem: string): errors.DataError {
   return new errors.DataError(`${place.toString()}: ${problem}`);
 }
 
 const LONGEST_SHOWN = 60;
 
-/** A value's text as an error message shows it. */
+/** Shortens a value's text for an error message. */
 export function shown(text: string): string {
   return `'${text.length <= LONGEST_SHOWN ? text : `${text.slice(0, LONGEST_SHOWN - 1)}…`}'`;
 }

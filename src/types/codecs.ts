@@ -6,17 +6,16 @@ import type { Loader } from '../wire/row-decoder.js';
 import { dumpAs } from './dump.js';
 import { NativeValues } from './native-values.js';
 
-/** What codecs are made of: the tables of an adapters map. */
+/** The tables of an adapters map from which codecs are built. */
 export interface CodecTables {
-  /** The codecs of types. */
   readonly codecs: ReadonlyMap<number, CodecSource>;
-  /** Loaders that users have registered, which are given text. */
+  /** Loaders registered by users, which receive text. */
   readonly loaders: ReadonlyMap<number, Loader>;
   readonly byOid: ReadonlyMap<number, TypeEntry>;
   readonly byArrayOid: ReadonlyMap<number, TypeEntry>;
 }
 
-/** The codecs of all types as an adapters map has them, for the settings of one session; made when they are first asked for. @internal */
+/** @internal The codecs of an adapters map for the settings of one session. Each codec is built at its first use. */
 export class Codecs implements CodecContext {
   readonly settings: SessionSettings;
   readonly adapters: Adapters;
@@ -24,19 +23,19 @@ export class Codecs implements CodecContext {
   readonly #codecs = new Map<number, BoundCodec>();
   #native: NativeValues | null = null;
 
-  /** `adapters` has the same tables, and does not change. */
+  /** `adapters` has the same tables and does not change. */
   constructor(tables: CodecTables, settings: SessionSettings, adapters: Adapters) {
     this.#tables = tables;
     this.settings = settings;
     this.adapters = adapters;
   }
 
-  /** Which values have the dumper that the library has for them. */
+  /** Tells which values have the library's own dumper. */
   get native(): NativeValues {
     return (this.#native ??= new NativeValues(this.adapters));
   }
 
-  /** Whether the server says that it writes dates and times under DateStyle ISO. */
+  /** Whether the server reports DateStyle ISO. */
   get writesIsoDates(): boolean {
     return this.settings.get('DateStyle')?.startsWith('ISO') === true;
   }
@@ -44,7 +43,8 @@ export class Codecs implements CodecContext {
   readonly codecFor = (oid: number): BoundCodec => {
     const found = this.#codecs.get(oid);
     if (found !== undefined) return found;
-    // No type of the server contains itself. One that was registered so by mistake is text within itself.
+    // No type of the server contains itself. This entry ends the recursion for a type that was registered so by mistake: its
+    // inner values are text.
     this.#codecs.set(oid, unknown);
     const codec = this.#bound(oid, this.#codecOf(oid));
     this.#codecs.set(oid, codec);
@@ -61,7 +61,7 @@ export class Codecs implements CodecContext {
     return base === undefined ? unknown : this.codecFor(base);
   }
 
-  /** The codec with the loader that a user has registered, and with whatever can be written. */
+  /** Combines the codec with the loader registered by the user, and with a writer for all dumpable values. */
   #bound(oid: number, codec: Codec): BoundCodec {
     const loader = this.#tables.loaders.get(oid);
     const read: BoundCodec = loader === undefined ? codec : withLoader(codec, loader);
@@ -83,12 +83,12 @@ export class Codecs implements CodecContext {
     };
   }
 
-  /** Values that are the codec's go to it; the text that the dumper of their class makes of others is put into the binary format. */
+  /** Writes values that the codec takes by the codec, and other values by converting their dumper's text to the binary format. */
   #writer(oid: number, codec: Codec): ValueWriter {
     const { adapters, native } = this;
     const { textToBinary } = codec;
     const takes = codec.writeBinary === undefined ? undefined : codec.takes;
-    // One that writes text as well has values of its own, whatever dumper there is for them in queries.
+    // A codec that writes text, too, takes its values whatever dumper queries use for them.
     const ownsValues = codec.writeText !== undefined;
     const stringsAreText = !ownsValues && native.string;
     return (value, out, place, named) => {

@@ -18,7 +18,7 @@ import { compositeText, fieldValues, type CompositeFields } from './composite-fi
 import { FieldReader, quoteField } from './field-reader.js';
 import { readText } from './text.js';
 
-/** The codec of composites of a type: `make` is handed the values of all fields, plain objects are written. */
+/** Makes the codec of a composite type. `make` receives the values of all fields; plain objects are written. */
 export function compositeOf(
   type: CompositeFields,
   make: (values: unknown[]) => unknown,
@@ -58,7 +58,7 @@ function fieldsCodec(
   };
 }
 
-/** What all of the fields have; undefined if one of them does not. */
+/** Returns `of(field)` of all fields; undefined if any of them is undefined. */
 function every<T>(fields: readonly BoundCodec[], of: (field: BoundCodec) => T | undefined): T[] | undefined {
   const all = fields.map(of);
   return all.includes(undefined) ? undefined : (all as T[]);
@@ -75,7 +75,7 @@ function wrongCount(type: CompositeFields, found: number): Error {
   return changed(type, `has ${String(found)} fields, but ${String(type.fieldNames.length)} were registered`);
 }
 
-/** The loader of a field, whose errors say which one it is. */
+/** The loader of a field; its errors name the field. */
 function ofField(type: CompositeFields, i: number, load: Loader): Loader {
   return (bytes, start, end) => {
     try {
@@ -103,14 +103,14 @@ function textReader(
   return (bytes, start, end) => {
     const values: unknown[] = [];
     const found = readFields(bytes, start, end, values, (i) => readers[i]);
-    // A single NULL is written like no field at all.
+    // A composite with one field that is NULL has the same text as one without fields.
     if (found === 0 && count === 1) values.push(null);
     else if (found !== count) throw wrongCount(type, found);
     return make(values);
   };
 }
 
-/** Records, whose fields' types the text does not tell: an array, with each field as its text. */
+/** An anonymous record, whose text does not tell its fields' types: an array of the fields' texts. */
 export const record: Codec = {
   readText: (bytes, start, end) => {
     const values: unknown[] = [];
@@ -119,7 +119,7 @@ export const record: Codec = {
   },
 };
 
-/** Gives how many fields there are; those that there is a loader for are added to `values`. */
+/** Returns the number of fields. Adds the values of those that have a loader to `values`. */
 function readFields(
   bytes: Buffer,
   start: number,
@@ -144,7 +144,7 @@ function readFields(
 
 const ignore: Loader = () => null;
 
-// --- the binary format: how many fields, and of each the oid of its type and its value with its length
+// --- the binary format: number of fields; for each, its type's oid and its value with its length
 
 function binaryReader<T>(
   type: CompositeFields,

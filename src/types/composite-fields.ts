@@ -4,7 +4,7 @@ import { isPlainObject } from './realm.js';
 import { refused, type Place } from './codec.js';
 import { quoteField } from './field-reader.js';
 
-/** What has to be known of a composite type to send a value of it. */
+/** The parts of a composite type that sending a value needs. */
 export interface CompositeFields {
   readonly name: string;
   readonly oid: number;
@@ -12,7 +12,7 @@ export interface CompositeFields {
   readonly fieldTypes: readonly number[];
 }
 
-/** The text of a composite of the values of its fields, in order. Raises `DataError` if there are more or fewer than fields. */
+/** The text of a composite from its fields' values, in order. Raises `DataError` for too many or too few values. */
 export function compositeText(
   type: CompositeFields,
   values: readonly unknown[],
@@ -36,8 +36,8 @@ function checkCount({ name, fieldNames }: CompositeFields, values: readonly unkn
 }
 
 /**
- * The values of a composite's fields, in order: those of an array, or an object's properties of the same names. Raises `DataError` for
- * one that is missing, and in a plain object also for one that is no field.
+ * The values of a composite's fields, in order: an array's elements, or an object's properties with the fields' names. Raises
+ * `DataError` for a missing property, and for a property of a plain object that is no field.
  */
 export function fieldValues(type: CompositeFields, object: object, place: Place): readonly unknown[] {
   const { name, fieldNames } = type;
@@ -59,7 +59,7 @@ export function fieldValues(type: CompositeFields, object: object, place: Place)
   return fieldNames.map((field) => (object as Record<string, unknown>)[field]);
 }
 
-/** Whether an object has a property, of its own or of its class: not the class itself, nor what every object inherits. */
+/** Whether an object has a property of its own or from its class, except for `constructor` and what `Object.prototype` defines. */
 function hasField(object: object, field: string): boolean {
   if (Object.hasOwn(object, field)) return true;
   if (field === 'constructor') return false;

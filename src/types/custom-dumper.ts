@@ -7,9 +7,9 @@ import { Oids } from './oids.js';
 import { Wrapper } from './wrappers.js';
 
 /**
- * Says what is sent for a value: its text, whose type the server decides; the text and the oid of its type; a wrapper to be sent in
- * its place; or null for NULL. `place` says which parameter the value is, `$2` or `$2[3]`, for error messages; `adapters` are those
- * of the cursor that sends it.
+ * Converts a value for the server. Returns its text, whose type the server infers; `{ text, oid }` with an explicit type; a
+ * wrapper to be sent in its place; or null for NULL. `place` names the parameter in error messages, such as `$2` or `$2[3]`.
+ * `adapters` belong to the cursor that sends the value.
  */
 export type CustomDumper<T> = (
   value: T,
@@ -19,7 +19,7 @@ export type CustomDumper<T> = (
 
 const MAX_OID = 0xffff_ffff;
 
-/** A dumper made of one that may throw whatever it likes and return anything. */
+/** Wraps a user's dumper, which may throw anything and return anything. */
 export function checkedDumper(dumper: CustomDumper<never>): Dumper {
   const checked: Dumper = (value, place, map) => {
     let result: unknown;

@@ -2,7 +2,7 @@ import { daysFromCivil, isCivil } from './calendar.js';
 import { refused, shown, type Place } from './codec.js';
 import { DAY, EPOCH_DAYS } from './date-text.js';
 
-// Texts of dates and times that are to be sent in the binary format: ISO 8601, and what the server writes under DateStyle ISO.
+// Parses texts of dates and times that are sent in the binary format: ISO 8601, and the server's form under DateStyle ISO.
 
 const DATE = String.raw`(\d{4,7})-(\d\d)-(\d\d)`;
 const TIME = String.raw`(\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?`;
@@ -10,10 +10,10 @@ const ZONE = String.raw`(?:\s?(Z|[+-]\d\d(?::?\d\d(?::?\d\d)?)?))`;
 const TIMESTAMP = new RegExp(String.raw`^\s*${DATE}(?:[T ]${TIME}${ZONE}?)?( BC)?\s*$`, 'i');
 const TIME_OF_DAY = new RegExp(String.raw`^\s*${TIME}${ZONE}?\s*$`, 'i');
 const INFINITE = /^\s*([+-]?)infinity\s*$/i;
-/** What the server takes at most. */
+/** The server's own limit. */
 const LONGEST = 128;
 
-/** A point in time taken apart: days from 2000-01-01, microseconds of the day, and seconds east of UTC if a zone is given. */
+/** The parts of a point in time: days from 2000-01-01, microseconds of the day, and seconds east of UTC if the text has a zone. */
 export interface Moment {
   readonly days: number;
   readonly microseconds: number;
@@ -49,13 +49,13 @@ export function parseTime(text: string, type: string, place: Place): Omit<Moment
   };
 }
 
-/** 1 or -1 for an infinity, 0 for anything else. */
+/** 1 or -1 for an infinity; 0 for any other text. */
 export function infinitySign(text: string): 1 | -1 | 0 {
   const match = text.length > LONGEST ? null : INFINITE.exec(text);
   return match === null ? 0 : match[1] === '-' ? -1 : 1;
 }
 
-/** Microseconds; a second 60 and an hour 24 are the next minute and day, as the server has it. */
+/** Microseconds of the day. As on the server, second 60 and hour 24 mean the next minute and the next day. */
 function timeOfDay(
   text: string,
   hour: string,
@@ -74,7 +74,7 @@ function timeOfDay(
   return time;
 }
 
-/** The server rounds what is finer than a microsecond, ties to even. */
+/** Rounds to microseconds, ties to even, as the server does. */
 export function microsecondsOf(fraction: string): number {
   if (fraction.length <= 6) return Number(fraction.padEnd(6, '0'));
   const exact = Number(`0.${fraction}`) * 1_000_000;
@@ -101,7 +101,7 @@ function notIso(text: string, type: string, place: Place): Error {
   return refused(place, `${shown(text)} can't be sent as ${type}: the binary format needs ISO 8601`);
 }
 
-/** The error of a text that lacks its offset. */
+/** The error for a text without its offset. */
 export function zoneMissing(text: string, type: string, place: Place): Error {
   return refused(
     place,
@@ -109,7 +109,7 @@ export function zoneMissing(text: string, type: string, place: Place): Error {
   );
 }
 
-/** The error of a value that its type can't hold. */
+/** The error for a value outside of its type's range. */
 export function outOfRange(value: string, type: string, place: Place): Error {
   return refused(place, `${value} is out of range for ${type}`);
 }

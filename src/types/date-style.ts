@@ -9,13 +9,13 @@ const ISO =
   /^(\d{4,7})-(\d\d)-(\d\d)(?: (\d\d):(\d\d):(\d\d)(?:\.\d{1,6})?([+-]\d\d(?::\d\d){0,2})?)?( BC)?$/;
 const CLOCK = String.raw`(\d\d:\d\d:\d\d(?:\.\d{1,6})?)`;
 const END = String.raw`(?: (?!BC$)([^ ]+))?( BC)?$`;
-/** What SQL, German and, of dates, Postgres write: 02/01/2024, 02.01.2024, 02-01-2024. */
+/** The form of the styles SQL and German, and of dates in the style Postgres: 02/01/2024, 02.01.2024, 02-01-2024. */
 const NUMBERS = new RegExp(String.raw`^(\d\d)([/.-])(\d\d)\2(\d{4,7})(?: ${CLOCK})?${END}`);
-/** What Postgres writes of timestamps: Tue Jan 02 03:04:05 2024, or Tue 02 Jan 03:04:05 2024. */
+/** The form of timestamps in the style Postgres: Tue Jan 02 03:04:05 2024, or Tue 02 Jan 03:04:05 2024. */
 const WORDS = new RegExp(
   String.raw`^[A-Z][a-z]{2} (?:([A-Z][a-z]{2}) (\d\d)|(\d\d) ([A-Z][a-z]{2})) ${CLOCK} (\d{4,7})${END}`,
 );
-/** The server writes no more. */
+/** The server's texts are not longer. */
 const LONGEST = 60;
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
@@ -24,15 +24,15 @@ interface Parts {
   readonly month: string;
   readonly day: string;
   readonly clock: string | undefined;
-  /** The abbreviation of the time zone. */
+  /** The time zone's abbreviation. */
   readonly zone: string | undefined;
   readonly era: string;
 }
 
 /**
- * The text that the server writes of a value when `DateStyle` is ISO, from what it has written under any style. The infinities
- * are the same in all of them. Raises `DataError` for a text whose meaning is not certain: one of which the reported settings do
- * not tell whether month or day come first, or what offset its time zone has.
+ * Converts a date's or timestamp's text from any `DateStyle` to ISO. The infinities have the same text in all styles. Raises
+ * `DataError` for an ambiguous text: the reported settings do not determine the order of month and day, or the offset of the time
+ * zone.
  */
 export function isoStyle(text: string, type: DatedType, settings: SessionSettings): string {
   if (isIso(text, type) || text === 'infinity' || text === '-infinity') return text;
@@ -43,7 +43,7 @@ export function isoStyle(text: string, type: DatedType, settings: SessionSetting
   return iso;
 }
 
-/** The end of a text that `isoStyle()` takes; -1 if it takes none. */
+/** The end of a text that `isoStyle()` accepts; -1 if it accepts none. */
 export function endOfStyled(
   bytes: Buffer,
   start: number,
@@ -60,7 +60,7 @@ export function endOfStyled(
   }
 }
 
-/** Whether a text is a date, a timestamp or a timestamptz, and one that there is. */
+/** Whether a text is a valid date, timestamp or timestamptz under ISO. */
 function isIso(text: string, type: DatedType): boolean {
   const match = text.length > LONGEST ? null : ISO.exec(text);
   if (match === null) return false;
@@ -76,7 +76,7 @@ function isIso(text: string, type: DatedType): boolean {
   );
 }
 
-/** The text under ISO of a text under another style; null for what is none. */
+/** Converts a text from a style other than ISO; null for a text in no known style. */
 function ofOtherStyle(text: string, type: DatedType, settings: SessionSettings): string | null {
   const parts = readWords(text) ?? readNumbers(text, type, settings);
   if (parts === null || (parts.zone !== undefined && type !== 'timestamptz')) return null;
@@ -117,7 +117,7 @@ function readNumbers(text: string, type: DatedType, settings: SessionSettings): 
   };
 }
 
-/** Year first is written like month first in these styles. */
+/** Whether the day comes before the month. In these styles, the DateStyle order YMD is written like MDY. */
 function isDayFirst(text: string, type: DatedType, style: string, settings: SessionSettings): boolean {
   const reported = settings.get('DateStyle');
   const [reportedStyle, order] = reported?.split(', ') ?? [];
@@ -133,8 +133,8 @@ const UTC = /^(?:Etc\/)?(?:UTC|UCT|GMT|Universal|Zulu|Greenwich)$/i;
 const OFFSET = /^([+-]\d\d)(\d\d)?(\d\d)?$/;
 
 /**
- * The offset that the abbreviation of a time zone stands for. Letters are ambiguous, but for those of UTC where the session is in
- * it; a zone of an area, such as Asia/Kathmandu, may be abbreviated by its offset.
+ * The offset of a time zone's abbreviation. Letters are ambiguous, except UTC's own in a session whose time zone is UTC. An
+ * area's zone, such as Asia/Kathmandu, may be abbreviated by its offset.
  */
 function offsetOf(zone: string | undefined, text: string, settings: SessionSettings): string {
   const timeZone = settings.get('TimeZone') ?? '';

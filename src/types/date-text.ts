@@ -1,8 +1,8 @@
 import { civilDate } from './calendar.js';
 
-// What the binary format has for dates and times: days and microseconds from 2000-01-01, in integers of 32 and 64 bits.
+// Converts the binary format of dates and times to text: days in 32-bit and microseconds in 64-bit integers, from 2000-01-01.
 
-/** Days from 1970-01-01 to 2000-01-01, from which PostgreSQL counts. */
+/** Days from 1970-01-01 to 2000-01-01, PostgreSQL's epoch. */
 export const EPOCH_DAYS = 10_957;
 export const EPOCH_MILLISECONDS = EPOCH_DAYS * 86_400_000;
 /** Microseconds of a day. */
@@ -13,17 +13,17 @@ export const INT32_MIN = -0x8000_0000;
 export const INT64_MAX = 2n ** 63n - 1n;
 export const INT64_MIN = -(2n ** 63n);
 
-/** What PostgreSQL has, in days from 2000-01-01: from 4714-11-24 BC to 5874897-12-31, or with a time to 294276-12-31. */
+/** PostgreSQL's range in days from 2000-01-01: from 4714-11-24 BC to 5874897-12-31; for timestamps, to 294276-12-31. */
 export const FIRST_DAY = -2_451_545;
 export const LAST_DAY = 2_145_031_948;
 export const FIRST_MICROSECOND = BigInt(FIRST_DAY) * BigInt(DAY);
 export const LAST_MICROSECOND = 106_751_983n * BigInt(DAY) - 1n;
 
 const TWO_32 = 0x1_0000_0000;
-/** Above it in absolute value, the upper half of an int8 makes a number that is not exact. */
+/** If the upper half of an int8 exceeds this in absolute value, the whole is no exact `number`. */
 const EXACT_HIGH = 0x10_0000;
 
-/** The integer of 64 bits at `at`, as a number if that is exact. */
+/** Reads the 64-bit integer at `at`: as a `number` if that is exact, else as a `bigint`. */
 export function readInt64(bytes: Buffer, at: number): number | bigint {
   const high = bytes.readInt32BE(at);
   if (high >= -EXACT_HIGH && high < EXACT_HIGH) return high * TWO_32 + bytes.readUInt32BE(at + 4);
@@ -34,14 +34,14 @@ function two(value: number): string {
   return value < 10 ? `0${String(value)}` : String(value);
 }
 
-/** The date of a day from 2000-01-01, as the server writes it, without BC. */
+/** Formats a date, given in days from 2000-01-01, in the server's form but without BC. */
 export function dateText(days: number): { readonly text: string; readonly bc: boolean } {
   const { year, month, day } = civilDate(days + EPOCH_DAYS);
   const bc = year <= 0;
   return { text: `${String(bc ? 1 - year : year).padStart(4, '0')}-${two(month)}-${two(day)}`, bc };
 }
 
-/** The time of day, or any number of hours, as the server writes it. */
+/** Formats a time of day in the server's form; the hours may exceed 24. */
 export function timeText(microseconds: number): string {
   const seconds = Math.floor(microseconds / 1_000_000);
   const fraction = microseconds - seconds * 1_000_000;
@@ -49,7 +49,7 @@ export function timeText(microseconds: number): string {
   return fraction === 0 ? text : `${text}.${String(fraction).padStart(6, '0').replace(/0+$/, '')}`;
 }
 
-/** The offset of a zone as the server writes it, of seconds east of UTC. */
+/** Formats a zone's offset, given in seconds east of UTC, in the server's form. */
 export function offsetText(seconds: number): string {
   const offset = Math.abs(seconds);
   let text = `${seconds < 0 ? '-' : '+'}${two(Math.floor(offset / 3600))}`;
@@ -58,7 +58,10 @@ export function offsetText(seconds: number): string {
   return text;
 }
 
-/** A timestamp of microseconds from 2000-01-01 as the server writes it; `zone` is what it writes behind the time. Null for none. */
+/**
+ * Formats a timestamp, given in microseconds from 2000-01-01, in the server's form; `zone` is appended to the time. Null if it is
+ * out of range.
+ */
 export function timestampText(total: number | bigint, zone: string): string | null {
   let days: number;
   let microseconds: number;

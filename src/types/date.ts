@@ -14,7 +14,7 @@ const readBinary = fixed('date', 4, (bytes, start) => {
   return bc ? `${text} BC` : text;
 });
 
-/** date, as ISO 8601 text. Years before Christ and the infinities stay as the server writes them, for it to read again. */
+/** date, as ISO 8601 text. Years BC and the infinities keep the server's form, so that the server can read them again. */
 export const date = ({ settings }: CodecContext): Codec => ({
   readText: (bytes, start, end) => {
     const text = bytes.latin1Slice(start, end);
@@ -22,7 +22,7 @@ export const date = ({ settings }: CodecContext): Codec => ({
   },
   endOfText: (bytes, start, end) => {
     const at = start + DAY_LENGTH;
-    // Behind a blank there is BC.
+    // A blank is followed by BC.
     return at <= end && isDay(bytes, start) && (at === end || bytes[at] !== SPACE)
       ? at
       : endOfStyled(bytes, start, end, 'date', settings);

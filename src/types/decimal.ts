@@ -1,13 +1,13 @@
-/** The parts of the text of a decimal number, `-12.50e3`: offsets into it. */
+/** The parts of a decimal number's text such as `-12.50e3`, as offsets. */
 export interface DecimalText {
   readonly negative: boolean;
-  /** Where the digits before the point begin, and end. */
+  /** Start and end of the digits before the decimal point. */
   readonly whole: readonly [start: number, end: number];
-  /** Where the digits behind the point begin, and end. */
+  /** Start and end of the digits after the decimal point. */
   readonly fraction: readonly [start: number, end: number];
-  /** The power of ten; ±Infinity if it is written with more digits than a number has. */
+  /** The exponent; ±Infinity if its digits exceed a `number`. */
   readonly exponent: number;
-  /** Whether it has neither point nor exponent. */
+  /** Whether the number has neither decimal point nor exponent. */
   readonly isInteger: boolean;
 }
 
@@ -18,7 +18,7 @@ const MINUS = 0x2d;
 const LETTER_E = 0x65;
 const LOWER_CASE = 0x20;
 
-/** Takes the text of a decimal number apart, in one pass; null if it is none. White space is not part of it. */
+/** Splits the text of a decimal number in one pass; null if it is none. White space is not accepted. */
 export function scanDecimal(text: string): DecimalText | null {
   const sign = text.charCodeAt(0);
   const start = sign === PLUS || sign === MINUS ? 1 : 0;
@@ -37,7 +37,7 @@ export function scanDecimal(text: string): DecimalText | null {
   };
 }
 
-/** Whether a text is a float as the server writes it, without white space or a plus sign before it. */
+/** Whether a text is a float in the server's form, without white space or a leading plus sign. */
 export function isDecimal(text: string): boolean {
   const start = text.charCodeAt(0) === MINUS ? 1 : 0;
   let at = endOfDigits(text, start);
@@ -52,7 +52,7 @@ export function isDecimal(text: string): boolean {
 
 function endOfDigits(text: string, start: number): number {
   let at = start;
-  // Behind the last character there is NaN, which is no digit.
+  // charCodeAt() past the end gives NaN, which is no digit.
   for (;;) {
     const digit = text.charCodeAt(at) - ZERO;
     if (!(digit >= 0 && digit <= 9)) return at;
@@ -60,7 +60,7 @@ function endOfDigits(text: string, start: number): number {
   }
 }
 
-/** The exponent that a number ends with; null if something else is there. */
+/** Reads the exponent that ends a number; null for any other text. */
 function exponentOf(text: string, start: number): number | null {
   if ((text.charCodeAt(start) | LOWER_CASE) !== LETTER_E) return null;
   const sign = text.charCodeAt(start + 1);
@@ -70,10 +70,10 @@ function exponentOf(text: string, start: number): number | null {
 }
 
 const SPECIAL = /^\s*(?:(nan)|([+-]?)inf(?:inity)?)\s*$/i;
-/** No word of these is longer; white space is not worth reading. */
+/** An upper bound for the length of these words; longer white space is not worth scanning. */
 const LONGEST_SPECIAL = 40;
 
-/** The number that a word stands for: NaN or an infinity. Null for what is none. */
+/** The value of a word: NaN or an infinity; null for any other text. */
 export function parseSpecial(text: string): number | null {
   const match = text.length > LONGEST_SPECIAL ? null : SPECIAL.exec(text);
   if (match === null) return null;

@@ -14,12 +14,12 @@ import {
   type RowPlan,
 } from '../wire/row-decoder.js';
 
-/** Makes decoders of the codecs of an adapters map, one for the columns of a statement however often it is executed. */
+/** Makes row decoders from the codecs of an adapters map; one decoder serves all executions of a statement. */
 class Decoders implements RowDecoderSource {
   readonly #codecs: Codecs;
   readonly #asObjects: boolean;
   readonly #decoders = new WeakMap<readonly Field[], RowDecoder>();
-  /** Those under DateStyle ISO, and the others. */
+  /** The plans under DateStyle ISO, and the others. */
   readonly #isoPlans = new WeakMap<readonly Field[], RowPlan>();
   readonly #plans = new WeakMap<readonly Field[], RowPlan>();
 
@@ -76,10 +76,10 @@ const refuseBinary: Loader = () => {
   );
 };
 
-/** For the codecs of all maps that load in the same way. */
+/** The decoders by their codecs, which maps with equal adapters share. */
 const decoders = new WeakMap<Codecs, { readonly tuples: Decoders; readonly objects: Decoders }>();
 
-/** Has rows made as `factory` is going to want them, where that spares making them twice. */
+/** Chooses decoders that make rows in the form that `factory` needs, which saves a conversion. */
 export function rowDecoders(adapters: AdaptersMap, factory: RowFactory<unknown>): RowDecoderSource {
   const { codecs } = adapters;
   let made = decoders.get(codecs);
@@ -90,13 +90,13 @@ export function rowDecoders(adapters: AdaptersMap, factory: RowFactory<unknown>)
   return factory === dictRow ? made.objects : made.tuples;
 }
 
-/** The cursor that fetches and its row factory, which may change between two fetches. */
+/** A cursor and its row factory, which may change between two fetches. */
 interface Fetcher {
   readonly adapters: AdaptersMap;
   readonly rowFactory: RowFactory<unknown>;
 }
 
-/** Gives one decoder for all pieces of a result that are fetched one by one, as long as its cursor has the same row factory. */
+/** Keeps one decoder for all pieces of a result fetched piecewise, until the cursor's row factory changes. */
 export class SameDecoder implements RowDecoderSource {
   readonly #cursor: Fetcher;
   #known: {

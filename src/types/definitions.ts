@@ -18,7 +18,7 @@ import { time, timetz } from './time.js';
 import { timestamp, timestamptz } from './timestamp.js';
 import { uuid } from './uuid.js';
 
-/** A type that every PostgreSQL server has under the same oid, and how its values are read and written. */
+/** A built-in type, which has the same oid on every server, with its codec. */
 export interface TypeDefinition extends TypeEntry {
   readonly codec: CodecSource;
 }
@@ -44,8 +44,8 @@ function multirange(name: string, multirangeOid: number, arrayOid: number, subty
 }
 
 /**
- * Name, oid, oid of the array type (0: none), codec; what `format_type()` calls the type where that is another name; what separates the
- * elements of an array unless it is a comma. From the catalogue of PostgreSQL 15:
+ * Name, oid, oid of the array type (0: none), codec; `format_type()`'s name where it differs; the separator of array elements
+ * where it is not a comma. From the catalogue of PostgreSQL 15:
  * select typname, oid, typarray, typdelim from pg_type where oid < 10000 and typname !~ '^_' order by oid
  */
 // prettier-ignore

@@ -4,11 +4,11 @@ import { flattened, subscripts } from './array-shape.js';
 import { Oids } from './oids.js';
 import { quoted } from './write-text.js';
 
-/** Integers of different size make an array of the largest. */
+/** Integer types by increasing width; mixed integers make an array of the widest. */
 const INTEGER_WIDTHS: readonly number[] = [Oids.int2, Oids.int4, Oids.int8, Oids.numeric];
 const FLOAT_TAKES: readonly number[] = [Oids.int2, Oids.int4, Oids.int8];
 
-/** Types whose elements need no quotes. */
+/** Types whose elements never need quotes. */
 const UNQUOTED_TYPES: ReadonlySet<number> = new Set([
   ...INTEGER_WIDTHS,
   Oids.bool,
@@ -17,12 +17,12 @@ const UNQUOTED_TYPES: ReadonlySet<number> = new Set([
   Oids.oid,
 ]);
 
-/** The empty string, the word NULL, and what means something within an array. */
+/** Matches the empty string, the word NULL, and the characters with a meaning in an array literal. */
 const NEEDS_QUOTES = /^(?:null)?$|["\\{},; \t\n\v\f\r]/i;
 
 /**
- * Dumps an array of any depth as an array of its elements' type; where the server decides on that, `delimiter` separates them.
- * Raises `DataError` if the elements are of different types, or if the parts of a nested array differ in length.
+ * Dumps an array of any depth as an array of its elements' type. If the server infers that type, `delimiter` separates the
+ * elements. Raises `DataError` for elements of different types, or for a nested array whose parts differ in length.
  */
 export function dumpArray(
   array: readonly unknown[],
@@ -33,7 +33,7 @@ export function dumpArray(
 ): DumpedParam {
   const { shape, elements } = flattened(array, map, place);
   let oid: number | null = null;
-  // A float takes the integers of numbers in, which it holds exactly; of bigints it does not.
+  // A float array may include integers that are numbers, which a float holds exactly; a bigint it may not hold exactly.
   let numbers = true;
   let first: unknown = null;
   const texts: string[] = [];
@@ -50,7 +50,7 @@ export function dumpArray(
       oid = dumped.oid;
       first = value;
     } else if (oid !== dumped.oid) {
-      // As in Psycopg: of objects of one class, which ranges are, those whose type the server decides fit any other.
+      // As in Psycopg, an object (such as a range) whose type the server infers fits any other object of its class.
       oid =
         (oid === Oids.unknown || dumped.oid === Oids.unknown) && haveOneClass(first, value)
           ? oid || dumped.oid
@@ -60,10 +60,10 @@ export function dumpArray(
     if (text === null) texts.push('NULL');
     else
       texts.push(
-        UNQUOTED_TYPES.has(dumped.oid) || standsBare(text, value, dumped.oid, map) ? text : quoted(text),
+        UNQUOTED_TYPES.has(dumped.oid) || needsNoQuotes(text, value, dumped.oid, map) ? text : quoted(text),
       );
   }
-  // As in Psycopg, an array without elements is left to the server.
+  // As in Psycopg, the server infers the type of an array without elements.
   if (oid === null) return { text: braced(texts, shape, ','), oid: Oids.unknown };
   const type = map.type(oid);
   return {
@@ -109,8 +109,8 @@ function typeName(oid: number, map: Adapters): string {
   return oid === Oids.unknown ? 'text' : (map.type(oid)?.name ?? `type ${String(oid)}`);
 }
 
-/** As in Psycopg, quotes are only where they have to be; what the delimiter will be has to be known for that. */
-function standsBare(text: string, value: unknown, oid: number, map: Adapters): boolean {
+/** Whether an element needs no quotes. As in Psycopg, elements are quoted only if necessary, which depends on the delimiter. */
+function needsNoQuotes(text: string, value: unknown, oid: number, map: Adapters): boolean {
   if (NEEDS_QUOTES.test(text)) return false;
   if (typeof value === 'string' && oid === Oids.unknown) return true;
   const delimiter = map.type(oid)?.delimiter;

@@ -5,13 +5,13 @@ import type { Multirange } from './multirange.js';
 import { Oids } from './oids.js';
 import { Range } from './range.js';
 
-/** A range, whose bounds choose its type. */
+/** Dumps a range; its bounds determine its type. */
 export function dumpRange(range: Range<unknown>, place: string, map: Adapters): DumpedParam {
   const { text, subtype } = dumpBounds(range, place, map);
   return { text, oid: map.rangeOf(subtype) };
 }
 
-/** A multirange, whose first bound chooses its type. */
+/** Dumps a multirange; its first bound determines its type. */
 export function dumpMultirange(multirange: Multirange<unknown>, place: string, map: Adapters): DumpedParam {
   let subtype: number | null = null;
   const texts = multirange.ranges.map((range, i) => {
@@ -22,7 +22,7 @@ export function dumpMultirange(multirange: Multirange<unknown>, place: string, m
   return { text: `{${texts.join(',')}}`, oid: map.multirangeOf(subtype ?? Oids.unknown) };
 }
 
-/** `subtype` is the oid of the bounds' type, 0 if the server is to decide. */
+/** Dumps a range's bounds. `subtype` is the oid of their type; 0 lets the server infer it. */
 function dumpBounds(
   range: Range<unknown>,
   place: string,
@@ -34,7 +34,8 @@ function dumpBounds(
   const representative = range.lower ?? range.upper;
   return {
     text: rangeText(new Range(lower.text, upper.text, range.bounds)),
-    // As in Psycopg, since the server casts no range type to another: an int4range would not do for an int8range, or a numrange.
+    // As in Psycopg, the server infers the type of a range of integers: it does not cast an int4range to an int8range or a
+    // numrange.
     subtype: isInteger(representative) ? Oids.unknown : (range.lower === null ? upper : lower).oid,
   };
 }

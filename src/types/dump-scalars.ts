@@ -8,24 +8,24 @@ const INT4_MAX = 2_147_483_647;
 const INT8_MAX = 2n ** 63n - 1n;
 const INT8_LIMIT = 2 ** 63;
 
-/** An integral number as the smallest of int2, int4 and int8 that holds it; any other as float8. */
+/** Dumps an integral number as the smallest of int2, int4 and int8 that holds it, any other number as float8. */
 export function dumpNumber(value: number): DumpedParam {
   if (Number.isInteger(value) && !Object.is(value, -0)) {
     if (value >= -INT2_MAX - 1 && value <= INT2_MAX) return { text: String(value), oid: Oids.int2 };
     if (value >= -INT4_MAX - 1 && value <= INT4_MAX) return { text: String(value), oid: Oids.int4 };
-    // Past 2^53 a number prints rounded digits; as a bigint it prints its exact value.
+    // Beyond 2^53, String() rounds the digits of a number, but not those of a bigint.
     if (Number.isSafeInteger(value)) return { text: String(value), oid: Oids.int8 };
     if (value >= -INT8_LIMIT && value < INT8_LIMIT) return { text: String(BigInt(value)), oid: Oids.int8 };
   }
   return dumpFloat(value, Oids.float8);
 }
 
-/** A number as a float of the given type; NaN, the infinities and -0 included. */
+/** Dumps a number, including NaN, the infinities and -0, as a float of the given type. */
 export function dumpFloat(value: number, oid: number): DumpedParam {
   return { text: Object.is(value, -0) ? '-0' : String(value), oid };
 }
 
-/** A bigint as int8, or as numeric beyond its range. */
+/** Dumps a bigint as int8, or as numeric if it is out of range. */
 export function dumpInteger(value: bigint): DumpedParam {
   return {
     text: String(value),
@@ -33,7 +33,7 @@ export function dumpInteger(value: bigint): DumpedParam {
   };
 }
 
-/** A string, whose type the server decides. */
+/** Dumps a string; the server infers its type. */
 export function dumpText(value: string, place: string): DumpedParam {
   return { text: checkText(value, place), oid: Oids.unknown };
 }
@@ -42,7 +42,7 @@ export function dumpBoolean(value: boolean): DumpedParam {
   return { text: value ? 't' : 'f', oid: Oids.bool };
 }
 
-/** A Uint8Array or Buffer, as bytea. */
+/** Dumps a Uint8Array or Buffer as bytea. */
 export function dumpBytes(value: Uint8Array): DumpedParam {
   const bytes = Buffer.isBuffer(value)
     ? value
@@ -50,13 +50,13 @@ export function dumpBytes(value: Uint8Array): DumpedParam {
   return { text: `\\x${bytes.toString('hex')}`, oid: Oids.bytea };
 }
 
-/** A Date, as timestamptz. */
+/** Dumps a Date as timestamptz. */
 export function dumpDate(value: Date, place: string): DumpedParam {
   const time = value.getTime();
   if (Number.isNaN(time)) throw new errors.DataError(`${place}: the Date is invalid`);
   const year = value.getUTCFullYear();
   if (year >= 1 && year <= 9999) return { text: value.toISOString(), oid: Oids.timestamptz };
-  // ISO 8601 has a year 0 and signs; PostgreSQL has neither.
+  // ISO 8601 has a year 0 and signed years, PostgreSQL has years BC.
   const rest = value.toISOString().slice(-20, -1).replace('T', ' ');
   return year > 0
     ? { text: `${String(year)}-${rest.slice(-18)}+00`, oid: Oids.timestamptz }

@@ -10,8 +10,8 @@ export type { DumpedParam };
 const NULL: DumpedParam = { text: null, oid: Oids.unknown };
 
 /**
- * What is sent for a value. `place` names it in errors: `$2`, or `$2[3]` inside an array. Raises `ProgrammingError` for a value
- * of a type that can't be sent, `DataError` for a value that its type can't hold.
+ * Dumps a parameter. `place` names it in errors: `$2`, or `$2[3]` inside an array. Raises `ProgrammingError` for a value of a
+ * type that cannot be sent, `DataError` for a value that its type cannot hold.
  */
 export function dumpParam(value: unknown, adapters: Adapters, place: string): DumpedParam {
   if (value === null) return NULL;
@@ -27,9 +27,9 @@ export function dumpParam(value: unknown, adapters: Adapters, place: string): Du
 }
 
 /**
- * What is sent for a value whose type is known, as that of a composite's field is: an object that the codec of the type takes as the
- * codec writes it, any other value as `dumpParam()` has it; the elements of an array likewise, with what separates them in its type.
- * If the type has been `named` by the caller, the codec's are also strings and numbers, which else are sent as texts of the type.
+ * Dumps a value whose type is known, such as a composite's field. The codec of the type writes the objects that it takes, and
+ * `dumpParam()` any other value; arrays are handled element by element, with the type's delimiter. If the caller has `named` the
+ * type, the codec also writes strings and numbers, which are otherwise sent as text of the type.
  */
 export function dumpAs(
   value: unknown,

@@ -6,13 +6,13 @@ const COMMA = 0x2c;
 const CLOSE_PARENTHESIS = 0x29;
 
 /**
- * Reads the fields of composites and the bounds of ranges, which the server writes in the same way: nothing at all for NULL, and
- * between double quotes what would be mistaken for something else.
+ * Reads the fields of composites and the bounds of ranges, which share one syntax: an empty field is NULL, and double quotes
+ * enclose text with special characters.
  */
 export class FieldReader {
   readonly bytes: Buffer;
   readonly end: number;
-  /** Where the next byte is read. */
+  /** The position of the next byte. */
   at: number;
 
   constructor(bytes: Buffer, start: number, end: number) {
@@ -21,19 +21,19 @@ export class FieldReader {
     this.end = end;
   }
 
-  /** The next byte, or -1 at the end: what follows belongs to the next column. */
+  /** Takes the next byte; -1 at the end, where the next column's bytes begin. */
   next(): number {
     return this.at < this.end ? this.bytes[this.at++]! : -1;
   }
 
-  /** The byte that `next()` gives next. */
+  /** Returns the byte that `next()` would take. */
   peek(): number {
     return this.at < this.end ? this.bytes[this.at]! : -1;
   }
 
   /**
-   * Loads the field that begins here and ends before a comma, a closing parenthesis, or the byte `closing`. Null if there is
-   * nothing. An end that is missing is met by the `next()` after it.
+   * Loads the field at this position, which ends before a comma, a closing parenthesis, or the byte `closing`. Null for an empty
+   * field. A missing end is detected by the following `next()`.
    */
   read(loader: Loader, closing: number): unknown {
     const { bytes, end } = this;
@@ -85,7 +85,7 @@ function unquote(bytes: Buffer, start: number, end: number, removed: number): Bu
 
 const NEEDS_QUOTES = /["\\,()[\]{}\s]/;
 
-/** A field of a composite, or a bound of a range, as the server reads it; NULL is nothing at all. */
+/** Quotes a composite's field or a range's bound for the server; NULL is empty. */
 export function quoteField(text: string | null): string {
   if (text === null) return '';
   return text === '' || NEEDS_QUOTES.test(text) ? `"${text.replace(/["\\]/g, '$&$&')}"` : text;

@@ -15,14 +15,14 @@ const MINUS = 0x2d;
 const ZERO = 0x30;
 const DOT = 0x2e;
 const POWERS_OF_TEN = Array.from({ length: 23 }, (_, exponent) => Number(`1e${String(exponent)}`));
-/** No double takes more digits to be told from its neighbours, so the server writes no more. */
+/** 17 digits identify any double, so the server writes no more. */
 const FLOAT_DIGITS = 17;
 
 function readText(type: string, bytes: Buffer, start: number, end: number): number {
   let at = start;
   const negative = bytes[at] === MINUS;
   if (negative) at++;
-  // The significant digits as two numbers, each exact: high * 10^lowDigits + low.
+  // The significant digits as two exact numbers: high * 10^lowDigits + low.
   let high = 0;
   let low = 0;
   let digits = 0;
@@ -48,7 +48,10 @@ function readText(type: string, bytes: Buffer, start: number, end: number): numb
   return readRareText(type, bytes.latin1Slice(start, end));
 }
 
-/** With an exponent, of more digits, or one of the words for NaN and the infinities, which are spelt as in JavaScript. */
+/**
+ * Reads a float with an exponent or more digits, or one of the words for NaN and the infinities, which have JavaScript's
+ * spelling.
+ */
 function readRareText(type: string, text: string): number {
   const value = Number(text);
   const isKnown = isDecimal(text)
@@ -58,7 +61,7 @@ function readRareText(type: string, text: string): number {
   return value;
 }
 
-/** Whether a decimal number is beyond what its type holds: infinite, or zero although it is not. */
+/** Whether a decimal number overflows or underflows its type: the value is infinite, or zero although a digit is not. */
 function isLost(value: number, text: string): boolean {
   return !Number.isFinite(value) || (value === 0 && /^[^e1-9]*[1-9]/i.test(text));
 }
@@ -67,9 +70,9 @@ const SPLITTER = 2 ** 27 + 1;
 const HALF_ULP = 2 ** -53;
 
 /**
- * (high + low) / divisor, correctly rounded, for integers whose sum is below 10^17 and a power of ten up to 10^22, all exact; null
- * if two doubles are too close to call. It is long division with a quotient of two digits, each of them a double, after
- * Dekker ("A floating-point technique for extending the available precision", 1971).
+ * (high + low) / divisor, correctly rounded; null if two doubles are too close to decide. The integers' sum is below 10^17 and
+ * the divisor is a power of ten up to 10^22, so all are exact. The algorithm is long division with two quotient digits, each of
+ * which is a double, after Dekker ("A floating-point technique for extending the available precision", 1971).
  */
 function quotient(high: number, low: number, divisor: number): number | null {
   const sum = high + low;
@@ -90,12 +93,15 @@ function quotient(high: number, low: number, divisor: number): number | null {
     (product - firstHigh * divisorHigh - firstLow * divisorHigh - firstHigh * divisorLow);
 
   const second = (sum - product - rest + lost) / divisor;
-  // The second digit is right but for its last bits.
+  // The second digit is exact except for its last bits.
   const least = first + second * (1 - 8 * HALF_ULP);
   return least === first + second * (1 + 8 * HALF_ULP) ? least : null;
 }
 
-/** float4 and float8, as a number. Not asked for in binary, since their text depends on `extra_float_digits`, which the server does not report. */
+/**
+ * Makes the codec of float4 or float8, as a number. Results are not requested in binary, since their text depends on
+ * `extra_float_digits`, which the server does not report.
+ */
 function float(
   type: string,
   readBinary: Reader<number>,
@@ -134,7 +140,7 @@ function float(
 export const float4 = float(
   'float4',
   fixed('float4', 4, (bytes, start) => shortest(bytes.readFloatBE(start))),
-  // As the server has it, rather than infinity, or zero for what is not.
+  // As on the server, an overflow or underflow is an error instead of infinity or zero.
   (value) => {
     const narrow = Math.fround(value);
     return (Number.isFinite(narrow) || !Number.isFinite(value)) && (narrow !== 0 || value === 0);
@@ -158,14 +164,14 @@ function outOfRange(value: string, type: string, place: Place): Error {
 }
 
 /**
- * A float4 as the server writes it: the number with the fewest digits that is this float4 and no other, not the double next to it
- * (0.1, not 0.10000000149011612).
+ * A float4 in the server's form: the number with the fewest digits that identifies this float4, and not the nearest double (0.1,
+ * not 0.10000000149011612).
  */
 function shortest(value: number): number {
   const size = Math.abs(value);
-  // Up to 2^24 an integer is its own shortest form.
+  // Integers up to 2^24 are their own shortest form.
   if (!Number.isFinite(value) || (size <= 0x100_0000 && Number.isInteger(value))) return value;
-  // Any decimal of six digits is told from its neighbours by a normal float4; a subnormal one may have but a bit.
+  // A normal float4 distinguishes all decimals of six digits; a subnormal one may have a single significant bit.
   for (let digits = size < SMALLEST_NORMAL ? 1 : 6; digits < 9; digits++) {
     const candidate = rounded(value, digits);
     if (Math.fround(candidate) === value && !isHalfway(candidate, value)) return candidate;
@@ -175,7 +181,7 @@ function shortest(value: number): number {
 
 const SMALLEST_NORMAL = 2 ** -126;
 
-/** Rounded to so many digits; where that is a tie to the even one, unlike `toPrecision()`. */
+/** Rounds to a number of digits, ties to even, unlike `toPrecision()`. */
 function rounded(value: number, digits: number): number {
   const text = value.toPrecision(digits);
   const [next, exponent] = value.toExponential(digits).split('e') as [string, string];
@@ -184,7 +190,7 @@ function rounded(value: number, digits: number): number {
   return Number(`${next.slice(0, -1)}e${exponent}`);
 }
 
-/** Whether nothing but zeros follows the digit behind the given number of digits. */
+/** Whether only zeros follow the digit 5 after the given number of digits. */
 function isTie(value: number, digits: number): boolean {
   const [all] = value.toExponential(100).split('e') as [string];
   return /^0*$/.test(all.replace(/[-.]/g, '').slice(digits + 1));
@@ -193,7 +199,7 @@ function isTie(value: number, digits: number): boolean {
 const single = new Float32Array(1);
 const bits = new Int32Array(single.buffer);
 
-/** Whether a number lies in the middle between a float4 and the next; the server wants its text to be beyond doubt. */
+/** Whether a number lies halfway between a float4 and its neighbour; the server does not write such ambiguous text. */
 function isHalfway(candidate: number, value: number): boolean {
   if (candidate === value) return false;
   single[0] = value;

@@ -31,7 +31,7 @@ export const hstore: Codec<Readonly<Record<string, unknown>>> = {
 
 const dumpers = new WeakSet<Dumper>();
 
-/** What dumps plain objects as hstore, whose oid differs from one database to the next. */
+/** Makes the dumper of plain objects as hstore, whose oid differs between databases. */
 export function hstoreDumper(oid: number): Dumper {
   const dump: Dumper = (value: Readonly<Record<string, unknown>>, place) => ({
     text: hstoreText(value, place),
@@ -41,12 +41,12 @@ export function hstoreDumper(oid: number): Dumper {
   return dump;
 }
 
-/** Whether a dumper is there for plain objects of which nothing else is known: not where a column or a field is of another type. */
+/** Whether this dumper serves plain objects of unknown type only. Columns and fields of other types do not use it. */
 export function isHstoreDumper(dumper: Dumper): boolean {
   return dumpers.has(dumper);
 }
 
-/** A plain object whose values are strings or null, as the text of an hstore. Raises `DataError` for other values. */
+/** The text of an hstore from a plain object. Raises `DataError` for values other than strings and null. */
 function hstoreText(object: Readonly<Record<string, unknown>>, place: string): string {
   const pairs = checkedEntries(object, place).map(
     ([key, value]) => `${quoted(key)}=>${value === null ? 'NULL' : quoted(value)}`,
@@ -72,7 +72,7 @@ function described(value: unknown): string {
       : `a value of type ${typeof value}`;
 }
 
-/** How many pairs, and key and value of each with its length. */
+/** Writes the number of pairs, then each key and value with its length. */
 function write(object: Readonly<Record<string, unknown>>, out: ByteWriter, place: Place): void {
   const entries = checkedEntries(object, place);
   out.int32(entries.length);
@@ -102,7 +102,7 @@ function readBinary(bytes: Buffer, start: number, end: number): Hstore {
 
 function set(object: Record<string, string | null>, key: string, value: string | null): void {
   if (key === '__proto__') {
-    // Assigned, it would set the prototype.
+    // Assigning the key `__proto__` would set the prototype.
     Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true });
   } else {
     object[key] = value;
@@ -114,7 +114,7 @@ const ARROW = /\s*=>\s*/y;
 const NULL = /NULL/y;
 const COMMA = /\s*,\s*/y;
 
-/** Reads the text that the server writes: `"key"=>"value", "other"=>NULL`. */
+/** Parses the server's text: `"key"=>"value", "other"=>NULL`. */
 function parse(text: string): Hstore {
   const loaded: Record<string, string | null> = {};
   let at = 0;
@@ -126,7 +126,7 @@ function parse(text: string): Hstore {
     at += found?.length ?? 0;
     return found;
   };
-  // What stands between double quotes; a backslash stands before one, or before another.
+  // Reads a string in double quotes; a backslash escapes a quote or a backslash.
   const string = (): string => {
     const start = at;
     if (text[at++] !== '"') throw malformedAt(start);

@@ -13,11 +13,11 @@ import {
 
 const MINUS = 0x2d;
 const ZERO = 0x30;
-/** Any integer of so many digits is exact as a number. */
+/** Integers of this many digits are exact as a `number`. */
 const EXACT_DIGITS = 15;
 const UINT32_MAX = 0xffff_ffff;
 
-/** An integer of at most 32 bits, as a number. */
+/** Makes the codec of an integer of at most 32 bits, as a number. */
 function integer(
   type: string,
   min: number,
@@ -34,7 +34,7 @@ function integer(
       const negative = bytes[start] === MINUS;
       let at = negative ? start + 1 : start;
       let value = 0;
-      // Below zero as soon as something is no digit, or if there is nothing.
+      // Negative as soon as a character is no digit, or if there is none.
       let valid = end - at - 1;
       for (; at < end; at++) {
         const digit = bytes[at]! - ZERO;
@@ -111,7 +111,7 @@ const words = new Int32Array(2);
 const bigints = new BigInt64Array(words.buffer);
 const [LOW, HIGH] = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1 ? [0, 1] : [1, 0];
 
-/** The bigint of these halves: reading it out of memory takes half the time of `BigInt()`. */
+/** Combines two halves to a bigint. Reading it from memory takes half the time of `BigInt()`. */
 function bigintOf(high: number, low: number): bigint {
   words[HIGH] = high;
   words[LOW] = low;
@@ -138,7 +138,7 @@ export const int8: Codec<number | bigint> = {
       if (negative) value = -value;
       return bigintOf(Math.floor(value / 0x1_0000_0000), value | 0);
     }
-    // Those of more digits than any has are not worth making a bigint of.
+    // The digits are bounded before BigInt() parses them, which is slow for a long text.
     const large = value < 1e20 ? BigInt(bytes.latin1Slice(start, end)) : null;
     if (large === null || BigInt.asIntN(64, large) !== large) throw unreadable('int8', bytes, start, end);
     return large;
@@ -172,7 +172,10 @@ function checkedInt8(value: bigint, place: Place): bigint {
   return value;
 }
 
-/** An unsigned integer that loads as the server's text, being no number to calculate with: a transaction's or a command's. */
+/**
+ * Makes the codec of an unsigned integer that loads as the server's text, since it is an identifier: a transaction's or a
+ * command's.
+ */
 function unsigned(type: string, size: 4 | 8): Codec {
   const max = 2n ** BigInt(8 * size) - 1n;
   return textual({
@@ -194,10 +197,10 @@ export const xid8 = unsigned('xid8', 8);
 
 const INTEGER = /^\s*[+-]?\d+\s*$/;
 const LEADING = /^(?:\+|(-))?0*(?=\d)/;
-/** No type has more digits: beyond them, the number is not worth making. */
+/** The maximum number of digits of any integer type; a longer text is not parsed. */
 const MOST_DIGITS = 20;
 
-/** The digits of an integer given as text, with its sign if it is negative. */
+/** The digits of an integer given as text, preceded by a minus sign if it is negative. */
 function integerText(text: string, type: string, place: Place): string {
   if (!INTEGER.test(text)) throw notInteger(shown(text), type, place);
   const digits = text.trim().replace(LEADING, '$1');

@@ -2,7 +2,7 @@ import { fixed, notOfType, refused, shown, type Codec } from './codec.js';
 import { infinitySign, microsecondsOf, outOfRange } from './date-parse.js';
 import { INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN, timeText } from './date-text.js';
 
-/** An interval: each field has its own sign, as in PostgreSQL. All are integers, and exact. */
+/** An interval. Each field has its own sign, as in PostgreSQL, and is an exact integer. */
 export interface IntervalFields {
   readonly years: number;
   readonly months: number;
@@ -23,24 +23,24 @@ const VERBOSE = new RegExp(
   String.raw`^@ (?:0|(?:(-?\d+) years? ?)?(?:(-?\d+) mons? ?)?(?:(-?\d+) days? ?)?(?:(-?\d+) hours? ?)?(?:(-?\d+) mins? ?)?` +
     String.raw`(?:(-?)${SECONDS} secs?)?)( ago)?$`,
 );
-/** IntervalStyle iso_8601: P1Y2M-3DT4H5M6.7S; and what else ISO 8601 has, for those who send it. */
+/** IntervalStyle iso_8601: P1Y2M-3DT4H5M6.7S; also the other forms of ISO 8601, which users may send. */
 const ISO_8601 = new RegExp(
   String.raw`^P(?=[-+\dT])(?:([+-]?\d+)Y)?(?:([+-]?\d+)M)?(?:([+-]?\d+)W)?(?:([+-]?\d+)D)?` +
     String.raw`(?:T(?=[-+\d])(?:([+-]?\d+)H)?(?:([+-]?\d+)M)?(?:([+-]?)${SECONDS}S)?)?$`,
 );
-/** IntervalStyle sql_standard, where signs differ or both parts are there, and then in full: +1-2 -3 +4:05:06.7 */
+/** IntervalStyle sql_standard in full, for mixed signs or if both parts are present: +1-2 -3 +4:05:06.7 */
 const SQL_MIXED = new RegExp(String.raw`^([+-])(\d+)-(\d+) ([+-])(\d+) ([+-])(\d+):(\d\d):${SECONDS}$`);
-/** Else, with one sign for all: 1-2, 3 4:05:06.7, 4:05:06.7, 0 */
+/** IntervalStyle sql_standard in short, with one sign for all fields: 1-2, 3 4:05:06.7, 4:05:06.7, 0 */
 const SQL_PLAIN = new RegExp(String.raw`^(-?)(?:(\d+)-(\d+)|(?:(\d+) )?(\d+):(\d\d):${SECONDS}|0)$`);
 
-/** The server writes no more. */
+/** The server's texts are not longer. */
 const LONGEST = 200;
 
-/** Reads what the server writes of an interval; the four values of `IntervalStyle` can be told apart. Null for anything else. */
+/** Parses the server's text of an interval. The four values of `IntervalStyle` can be told apart. Null for any other text. */
 export function readInterval(text: string): IntervalFields | null {
   const fields = text.length > LONGEST || !/\d/.test(text) ? null : readStyles(text);
   if (fields === null || !isExact(fields)) return null;
-  // With colons between them, there are no more than the next unit begins with.
+  // In the form with colons, minutes and seconds must be below 60.
   const isClock = text.includes(':');
   return isClock && (Math.abs(fields.minutes) > 59 || Math.abs(fields.microseconds) >= 60_000_000)
     ? null
@@ -48,7 +48,7 @@ export function readInterval(text: string): IntervalFields | null {
 }
 
 function isExact({ years, months, days, hours, minutes, microseconds }: IntervalFields): boolean {
-  // The sum of their sizes is exact only if all of them are.
+  // The sum of the sizes is exact only if all of them are.
   const sum = Math.abs(years) + Math.abs(months) + Math.abs(days) + Math.abs(hours) + Math.abs(minutes);
   return Number.isSafeInteger(sum) && Number.isSafeInteger(microseconds);
 }
@@ -112,7 +112,7 @@ function signed(
   };
 }
 
-/** The interval as `IntervalStyle` iso_8601 writes it, which every session reads as the same. */
+/** Formats an interval as ISO 8601, which the server reads the same under every IntervalStyle. */
 export function writeInterval({ years, months, days, hours, minutes, microseconds }: IntervalFields): string {
   const date = field(years, 'Y') + field(months, 'M') + field(days, 'D');
   const time =
@@ -132,7 +132,7 @@ function decimal(microseconds: number): string {
   return `${microseconds < 0 ? '-' : ''}${String(Math.floor(absolute / 1_000_000))}${digits}`;
 }
 
-/** interval, as an ISO 8601 duration, whatever the session's IntervalStyle is. An infinity stays as the server writes it. */
+/** interval, as an ISO 8601 duration, whatever the session's IntervalStyle is. An infinity keeps the server's form. */
 export const interval: Codec = {
   readText: (bytes, start, end) => {
     const text = bytes.latin1Slice(start, end);
@@ -208,7 +208,7 @@ function readFields(bytes: Buffer, start: number): ReadInterval {
   return { microseconds, days, months, infinity };
 }
 
-/** As the server writes it with IntervalStyle `postgres`. */
+/** Formats an interval in the form of IntervalStyle `postgres`. */
 function intervalText(bytes: Buffer, start: number): string {
   const { microseconds: time, days, months, infinity } = readFields(bytes, start);
   if (infinity !== null) return infinity;

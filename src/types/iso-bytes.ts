@@ -1,6 +1,6 @@
 import { isCivil } from './calendar.js';
 
-// What dates and times look like in the bytes of the server's text, under DateStyle ISO.
+// Recognises dates and times in the bytes of the server's text under DateStyle ISO.
 
 export const ZERO = 0x30;
 export const DASH = 0x2d;
@@ -14,18 +14,18 @@ export const DAY_LENGTH = 10;
 /** `03:04:05` */
 export const CLOCK_LENGTH = 8;
 
-/** More than any part of a date or time may be. */
+/** Exceeds every part of a date or time, so that range checks refuse it. */
 const NO_NUMBER = 1_000_000;
 
-/** The number of two digits; `NO_NUMBER` if they are none. */
+/** The number in two digits; `NO_NUMBER` if they are no digits. */
 export function two(bytes: Buffer, at: number): number {
   const tens = bytes[at]! - ZERO;
   const ones = bytes[at + 1]! - ZERO;
-  // Below zero if one of them is no digit.
+  // Negative if one of them is no digit.
   return (tens | ones | (9 - tens) | (9 - ones)) < 0 ? NO_NUMBER : tens * 10 + ones;
 }
 
-/** Whether a day of four digits' years begins at `at`. There are `DAY_LENGTH` bytes. */
+/** Whether a date with a four-digit year begins at `at`, where at least `DAY_LENGTH` bytes remain. */
 export function isDay(bytes: Buffer, at: number): boolean {
   const year = two(bytes, at) * 100 + two(bytes, at + 2);
   return (
@@ -37,28 +37,33 @@ export function isDay(bytes: Buffer, at: number): boolean {
   );
 }
 
-/** Where a time of day ends that begins at `start`; -1 if there is none. */
-export function endOfClock(bytes: Buffer, start: number, end: number, mostHours: number): number {
-  let at = start + CLOCK_LENGTH;
+/** Where a time of day before 24:00 ends that begins at `start`; -1 if there is none. */
+export function endOfClock(bytes: Buffer, start: number, end: number): number {
+  const at = start + CLOCK_LENGTH;
   const valid =
     at <= end &&
-    two(bytes, start) <= mostHours &&
+    two(bytes, start) <= 23 &&
     bytes[start + 2] === COLON &&
     two(bytes, start + 3) <= 59 &&
     bytes[start + 5] === COLON &&
     two(bytes, start + 6) <= 59;
-  if (!valid) return -1;
-  if (at === end || bytes[at] !== DOT) return at;
-  const last = Math.min(end, at + 7);
-  for (at++; at < last; at++) if (!isDigit(bytes[at]!)) break;
-  return at > start + CLOCK_LENGTH + 1 ? at : -1;
+  return valid ? endOfFraction(bytes, at, end) : -1;
+}
+
+/** Where a fraction ends that may begin at `start`; -1 if there are no digits in it. */
+export function endOfFraction(bytes: Buffer, start: number, end: number): number {
+  if (start === end || bytes[start] !== DOT) return start;
+  const last = Math.min(end, start + 7);
+  let at = start + 1;
+  while (at < last && isDigit(bytes[at]!)) at++;
+  return at > start + 1 ? at : -1;
 }
 
 export function isDigit(byte: number): boolean {
   return byte >= ZERO && byte <= ZERO + 9;
 }
 
-/** Where an offset from UTC ends that begins at `start`; -1 if there is none. */
+/** The end of the offset from UTC that begins at `start`; -1 if there is none. */
 export function endOfOffset(bytes: Buffer, start: number, end: number): number {
   if (start < 0) return -1;
   let at = start + 3;
@@ -66,7 +71,7 @@ export function endOfOffset(bytes: Buffer, start: number, end: number): number {
   return at <= end && !Number.isNaN(readOffset(bytes, start, at)) ? at : -1;
 }
 
-/** Seconds east of UTC of the offset that fills `bytes[start..end)`; NaN if it is none. */
+/** The offset in `bytes[start..end)`, in seconds east of UTC; NaN if it is malformed. */
 export function readOffset(bytes: Buffer, start: number, end: number): number {
   const size = end - start;
   const sign = bytes[start] === PLUS ? 1 : bytes[start] === DASH ? -1 : 0;

@@ -4,12 +4,12 @@ import type { AdaptContext } from './adapters-map.js';
 import { Oids } from './oids.js';
 import { Json, type JsonDumps } from './wrappers.js';
 
-/** Turns JSON into a value. */
+/** Parses JSON. */
 export type JsonLoads = (text: string) => unknown;
 
 /**
- * Loads json and jsonb with `loads` in place of `JSON.parse` (Psycopg: `set_json_loads`): on a connection, on a cursor, or with no
- * context on all connections made from now on.
+ * Sets the function that parses json and jsonb in place of `JSON.parse` (Psycopg: `set_json_loads`): on a connection, on a
+ * cursor, or without a context on all connections made from now on. Raises `ProgrammingError` if `loads` is not a function.
  *
  * @example
  * import { parse } from 'lossless-json'; // keeps every digit
@@ -24,8 +24,9 @@ export function setJsonLoads(loads: JsonLoads, context?: AdaptContext | null): v
 }
 
 /**
- * Turns the values of `Json` and `Jsonb` into JSON with `dumps` in place of `JSON.stringify` (Psycopg: `set_json_dumps`): on a
- * connection, on a cursor, or with no context on all connections made from now on. A wrapper's own `dumps` goes before it.
+ * Sets the function that serialises the values of `Json` and `Jsonb` in place of `JSON.stringify` (Psycopg: `set_json_dumps`): on
+ * a connection, on a cursor, or without a context on all connections made from now on. A wrapper's own `dumps` takes precedence.
+ * Raises `ProgrammingError` if `dumps` is not a function.
  *
  * @example
  * // bigints as numbers

@@ -8,8 +8,8 @@ import { writeUtf8 } from './write-text.js';
 import { isDate } from './realm.js';
 
 /**
- * The codec of json or jsonb: the value that JSON stands for. It takes any value, as if it were wrapped, unless its class has a dumper
- * of its own.
+ * Makes the codec of json or jsonb, whose values are parsed JSON. It takes any value as if it were wrapped, unless the value's
+ * class has a dumper of its own.
  */
 function jsonCodec(type: string, wrapper: typeof Json) {
   return ({ adapters }: CodecContext): Codec => ({
@@ -48,7 +48,7 @@ const readJsonb: NonNullable<Codec['binaryToText']> = (bytes, start, end) => {
   return readUtf8(bytes, start + 1, end);
 };
 
-/** jsonb, which has a version before its JSON. */
+/** jsonb, whose binary format is a version byte and the JSON text. */
 export const jsonb = (context: CodecContext): Codec => ({
   ...jsonCodec('jsonb', Jsonb)(context),
   readBinary: (bytes, start, end) => parse('jsonb', readJsonb(bytes, start, end)),

@@ -3,18 +3,18 @@ import * as errors from '../errors/index.js';
 import { Range } from './range.js';
 
 /**
- * A set of values as a list of ranges (Psycopg: `Multirange`). The built-in multirange types load as it, with the bounds that
- * their ranges have; sent to the server, the bounds choose the type as those of a `Range` do.
+ * A set of values as a list of ranges (Psycopg: `Multirange`). The built-in multirange types load as `Multirange`, with the
+ * bounds that their ranges have. When one is sent, its bounds determine the type, as for a `Range`.
  *
  * @example
  * const free = new Multirange([new Range(9, 12), new Range(14, 18)]);
  * await conn.execute('UPDATE room SET hours = %s::int4multirange', [free]);
  */
 export class Multirange<T> implements Iterable<Range<T>> {
-  /** The ranges. The server puts them in order and joins those that touch. */
+  /** The ranges. The server sorts them and merges those that touch. */
   readonly ranges: readonly Range<T>[];
 
-  /** Raises `ProgrammingError` for what is not a `Range`. */
+  /** Raises `ProgrammingError` for an element that is not a `Range`. */
   constructor(ranges: Iterable<Range<T>> = []) {
     const list: Range<T>[] = [];
     for (const range of ranges as Iterable<unknown>) {
@@ -28,12 +28,12 @@ export class Multirange<T> implements Iterable<Range<T>> {
     this.ranges = list;
   }
 
-  /** How many ranges there are. */
+  /** The number of ranges. */
   get length(): number {
     return this.ranges.length;
   }
 
-  /** The range at `index`; a negative one counts from the end. */
+  /** Returns the range at `index`; a negative index counts from the end. */
   at(index: number): Range<T> | undefined {
     return this.ranges.at(index);
   }
@@ -42,7 +42,7 @@ export class Multirange<T> implements Iterable<Range<T>> {
     return this.ranges[Symbol.iterator]();
   }
 
-  /** Whether a value is part of any of the ranges. */
+  /** Whether one of the ranges contains a value. Raises `ProgrammingError` for a value that cannot be compared with the bounds. */
   contains(value: T): boolean {
     return this.ranges.some((range) => range.contains(value));
   }
@@ -56,7 +56,7 @@ export class Multirange<T> implements Iterable<Range<T>> {
     );
   }
 
-  /** The multirange as it is commonly written: `{[1, 5), [7, 9)}`. */
+  /** The multirange in PostgreSQL's notation: `{[1, 5), [7, 9)}`. */
   toString(): string {
     return `{${this.ranges.join(', ')}}`;
   }

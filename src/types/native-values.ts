@@ -12,8 +12,8 @@ const OF_CLASSES: ReadonlySet<Dumper | undefined> = new Set<Dumper | undefined>(
 ]);
 
 /**
- * Which values have the dumper that the library has for them, so that they may be encoded without it. With another one, which
- * somebody has registered, they are not. @internal
+ * @internal Tells which values have the library's own dumper, so that they may be encoded without calling it. A dumper
+ *   registered by a user for their class excludes them.
  */
 export class NativeValues {
   readonly number: boolean;
@@ -33,7 +33,7 @@ export class NativeValues {
   }
 
   isDate(value: object): value is Date {
-    // Asking the adapters takes longer than writing the date.
+    // Looking the dumper up takes longer than writing the date.
     if (Object.getPrototypeOf(value) === Date.prototype) return this.#dates;
     return isDate(value) && this.#adapters.dumperForObject(value) === dumpDate;
   }
@@ -42,7 +42,7 @@ export class NativeValues {
     return isUint8Array(value) && this.#adapters.dumperForObject(value) === dumpBytes;
   }
 
-  /** Whether a value is left to the codec of its type: no other dumper than the library's is there for it. */
+  /** Whether the codec of its type may write the value: no dumper other than the library's is registered for it. */
   leaves(value: unknown): boolean {
     switch (typeof value) {
       case 'number':

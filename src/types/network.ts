@@ -1,20 +1,24 @@
-import { isIPv4, isIPv6 } from 'node:net';
+import { node } from '../node-modules.js';
 import { writeHex } from './bytea.js';
 import { fixed, malformed, refused, shown, sized, textual, wrongSize, type Codec } from './codec.js';
 
 const FAMILY_4 = 2;
 const FAMILY_6 = 3;
 
-/** No address is longer, with a little white space. */
+/** No address is longer, including a little white space. */
 const LONGEST = 60;
 
-/** inet and cidr: family, netmask bits, whether it is a cidr, how many bytes, and the bytes of the address. */
+/** Makes the codec of inet or cidr. Binary format: family, netmask bits, whether it is a cidr, number of bytes, and the address. */
 function address(type: 'inet' | 'cidr'): Codec {
   const isCidr = type === 'cidr';
   return textual({
     textToBinary: (text, out, place) => {
       const [host = '', mask, ...more] = text.length > LONGEST ? [] : text.trim().split('/');
-      const bytes = isIPv4(host) ? host.split('.').map(Number) : isIPv6(host) ? ipv6Bytes(host) : null;
+      const bytes = node.net.isIPv4(host)
+        ? host.split('.').map(Number)
+        : node.net.isIPv6(host)
+          ? ipv6Bytes(host)
+          : null;
       const most = 8 * (bytes?.length ?? 0);
       const masked = mask === undefined ? most : /^\d{1,3}$/.test(mask) ? Number(mask) : Infinity;
       if (bytes === null || more.length > 0 || masked > most) {
@@ -47,7 +51,7 @@ function hasBitsBehind(address: readonly number[], mask: number): boolean {
 
 function ipv6Bytes(host: string): number[] | null {
   if (host.includes('%')) return null;
-  // 1.2.3.4 at the end stands for two of the groups.
+  // An IPv4 address at the end stands for two groups.
   const plain = host.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_all, ...parts: string[]) => {
     const [a, b, c, d] = parts.map(Number);
     return `${((a! << 8) | b!).toString(16)}:${((c! << 8) | d!).toString(16)}`;
@@ -63,7 +67,10 @@ function ipv6Bytes(host: string): number[] | null {
   });
 }
 
-/** As the server writes it: the first of the longest runs of zero groups is `::`, an IPv4 address within it has dots. */
+/**
+ * Formats an IPv6 address in the server's form: `::` replaces the first of the longest runs of zero groups, and an embedded IPv4
+ * address has dots.
+ */
 function ipv6Text(address: Buffer): string {
   const words = Array.from({ length: 8 }, (_, i) => address.readUInt16BE(2 * i));
   let best = { base: -1, length: 1 };
@@ -88,7 +95,7 @@ const DOT = 0x2e;
 const SLASH = 0x2f;
 const ZERO = 0x30;
 
-/** Where an IPv4 address ends as the server writes it, by far the most frequent form: 10.0.0.1, 10.0.0.0/8. -1 if there is none. */
+/** The end of an IPv4 address in the server's form, by far the most frequent one: 10.0.0.1, 10.0.0.0/8; -1 if there is none. */
 function endOfIPv4(bytes: Buffer, start: number, end: number): number {
   let at = start;
   for (let part = 0; part < 5; part++) {
@@ -96,7 +103,7 @@ function endOfIPv4(bytes: Buffer, start: number, end: number): number {
     let value = 0;
     while (at < end && (bytes[at]! - ZERO) >>> 0 <= 9) value = value * 10 + bytes[at++]! - ZERO;
     const digits = at - from;
-    // All bits are what an address without a mask has.
+    // A full netmask is not written.
     if (digits === 0 || digits > 3 || value > (part < 4 ? 255 : 31)) return -1;
     if (bytes[from] === ZERO && digits > 1) return -1;
     if (part === 4 || (part === 3 && (at === end || bytes[at] !== SLASH))) return at;
@@ -115,7 +122,7 @@ export const inet: Codec = {
 };
 export const cidr = address('cidr');
 
-/** macaddr (6 bytes) and macaddr8. */
+/** Makes the codec of macaddr (6 bytes) or macaddr8. */
 function mac(type: string, size: 6 | 8): Codec {
   return textual({
     textToBinary: (text, out, place) => {

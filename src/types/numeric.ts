@@ -7,7 +7,7 @@ const NEGATIVE = 0x4000;
 const NAN = 0xc000;
 const INFINITY = 0xd000;
 const MINUS_INFINITY = 0xf000;
-/** The server's limits, in decimal digits before and after the point. */
+/** The server's limits in decimal digits, before and after the decimal point. */
 const MOST_INTEGRAL = 131_072;
 const MOST_FRACTIONAL = 16_383;
 
@@ -24,7 +24,7 @@ function writeNumeric(text: string, out: ByteWriter, place: Place): void {
   const fraction = trimmed.slice(...decimal.fraction);
   const all = trimmed.slice(...decimal.whole) + fraction;
   const digits = all.replace(/^0+/, '');
-  // How many digits stand before the point; negative if zeros follow it.
+  // The number of digits before the decimal point; negative if zeros follow the point.
   const before = digits.length - fraction.length + exponent;
   const scale = Math.max(0, fraction.length - exponent);
   if ((digits !== '' && before > MOST_INTEGRAL) || scale > MOST_FRACTIONAL) {
@@ -63,7 +63,7 @@ const readNumeric = sized('numeric', 8, (bytes, start, end) => {
   if (sign === INFINITY) return 'Infinity';
   if (sign === MINUS_INFINITY) return '-Infinity';
   if ((sign !== POSITIVE && sign !== NEGATIVE) || scale > MOST_FRACTIONAL) {
-    throw malformed('numeric', 'its sign or its scale is none');
+    throw malformed('numeric', 'its sign or its scale is invalid');
   }
   let first = count;
   for (let i = count - 1; i >= 0; i--) {
@@ -83,7 +83,7 @@ const readNumeric = sized('numeric', 8, (bytes, start, end) => {
     for (let i = weight + 1; fraction.length < scale; i++) fraction += String(group(i)).padStart(4, '0');
     text += `.${fraction.slice(0, scale)}`;
   }
-  // What is cut off behind the scale may have been all there was.
+  // The scale may have cut off all digits other than zero; there is no negative zero.
   return sign === NEGATIVE && /[1-9]/.test(text) ? `-${text}` : text;
 });
 
@@ -92,7 +92,7 @@ const DOT = 0x2e;
 const ZERO = 0x30;
 const WORDS: readonly string[] = ['NaN', 'Infinity', '-Infinity'];
 
-/** The server writes no exponent, no zeros before other digits, and no minus sign before nothing else. */
+/** The end of a number in the server's form: no exponent, no leading zeros, no lone minus sign. */
 function endOfText(bytes: Buffer, start: number, end: number): number {
   const isNegative = bytes[start] === MINUS;
   const from = isNegative ? start + 1 : start;
@@ -121,7 +121,7 @@ function isZero(bytes: Buffer, start: number, end: number): boolean {
   return true;
 }
 
-/** numeric, exact at any scale: as text, or as digits of base 10000. */
+/** numeric, exact at any scale: as text, or as base-10000 digits. */
 export const numeric: Codec<number | bigint> = {
   readText: (bytes, start, end) => bytes.latin1Slice(start, end),
   endOfText,

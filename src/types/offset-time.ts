@@ -5,12 +5,12 @@ import { checkMicroseconds } from './temporal-text.js';
 import { Wrapper } from './wrappers.js';
 
 const TIME = /^(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?$/;
-/** The server takes offsets of less than 16 hours. */
+/** The server accepts offsets below 16 hours. */
 const OFFSET = /^[+-](?:0\d|1[0-5])(?::[0-5]\d){0,2}$/;
 
 /**
- * A time of day with an offset from UTC, which Temporal has no class for: what timetz loads as once `registerTemporal()` has been
- * called, and a way to send one. It is the OffsetTime of java.time, which JDBC has for the type.
+ * A time of day with an offset from UTC, for which Temporal has no class. After `registerTemporal()`, timetz loads as
+ * `OffsetTime`; it can also be sent. JDBC maps timetz to the OffsetTime of java.time in the same way.
  *
  * @example
  * const [opens] = (await cur.fetchone())!; // OffsetTime 09:30:00+05:45
@@ -20,10 +20,10 @@ const OFFSET = /^[+-](?:0\d|1[0-5])(?::[0-5]\d){0,2}$/;
 export class OffsetTime<T extends { toString(): string } = { toString(): string }> extends Wrapper {
   /** The time of day, a `Temporal.PlainTime`. */
   readonly time: T;
-  /** The offset from UTC, east of Greenwich positive: `+05:45`, `-08`, `+00:19:32`. */
+  /** The offset from UTC, positive east of Greenwich: `+05:45`, `-08`, `+00:19:32`. */
   readonly offset: string;
 
-  /** Raises `DataError` for a time that is no `Temporal.PlainTime`, or an offset that is none. */
+  /** Raises `DataError` if `time` is no `Temporal.PlainTime`, or for a malformed offset. */
   constructor(time: T, offset: string) {
     super();
     if (typeof (time as unknown) !== 'object' || !TIME.test(String(time))) {
@@ -37,8 +37,8 @@ export class OffsetTime<T extends { toString(): string } = { toString(): string 
   }
 
   /**
-   * -1 if `one` comes before `two`, 1 if it comes after it, as the server orders timetz: by the times in UTC, and where these are the
-   * same, from east to west.
+   * Orders as the server orders timetz: by the times in UTC and, for equal times, from east to west. Returns -1 if `one` comes
+   * before `two`, 1 if it comes after, and 0 if they are equal.
    */
   static compare(one: OffsetTime, two: OffsetTime): -1 | 0 | 1 {
     const [first, second] = [secondsEast(one.offset), secondsEast(two.offset)];
@@ -46,17 +46,17 @@ export class OffsetTime<T extends { toString(): string } = { toString(): string 
     return (Math.sign(later) || Math.sign(second - first)) as -1 | 0 | 1;
   }
 
-  /** Whether `other` has an equal time and the same offset, of which `+01` and `+01:00` are one. */
+  /** Whether `other` has an equal time and an equal offset; `+01` equals `+01:00`. */
   equals(other: OffsetTime): boolean {
     return OffsetTime.compare(this, other) === 0;
   }
 
-  /** As timetz is written: `09:30:00+05:45`. */
+  /** The text of timetz: `09:30:00+05:45`. */
   override toString(): string {
     return `${String(this.time)}${this.offset}`;
   }
 
-  /** What `JSON.stringify()` makes of it: the same text. */
+  /** The text of timetz, for `JSON.stringify()`. */
   toJSON(): string {
     return this.toString();
   }
@@ -69,7 +69,7 @@ export class OffsetTime<T extends { toString(): string } = { toString(): string 
 
 const NANOSECONDS_PER_SECOND = 1_000_000_000;
 
-/** Of the day. */
+/** Nanoseconds since midnight. */
 function nanoseconds(time: { toString(): string }): number {
   const [, hours, minutes, seconds = '0', fraction = ''] = TIME.exec(time.toString())!;
   const whole = (Number(hours) * 60 + Number(minutes)) * 60 + Number(seconds);

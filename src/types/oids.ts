@@ -1,4 +1,4 @@
-/** The oids of the types that have a loader or a dumper here. */
+/** The oids of types that the code refers to by name. */
 export const Oids = {
   unknown: 0,
   bool: 16,

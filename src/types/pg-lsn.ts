@@ -4,7 +4,7 @@ const PG_LSN = /^([0-9a-f]{1,8})\/([0-9a-f]{1,8})$/i;
 
 const hex = (half: number): string => half.toString(16).toUpperCase();
 
-/** pg_lsn, a position in the write-ahead log, as its text. */
+/** pg_lsn, a position in the write-ahead log, as text. */
 export const pgLsn = textual({
   textToBinary: (text, out, place) => {
     const [, high, low] = PG_LSN.exec(text) ?? [];

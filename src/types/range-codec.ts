@@ -10,7 +10,7 @@ import { FieldReader, quoteField } from './field-reader.js';
 
 type Bounds = Range<unknown>;
 
-/** The codec of ranges, whose bounds have the codec `bound`. `name` is the type's, for error messages. */
+/** Makes the codec of ranges whose bounds have the codec `bound`. `name` is the range type's, for error messages. */
 export function rangeOf(bound: BoundCodec, name: string): Codec<Bounds> {
   const make = ([part]: readonly BoundCodec[]): Codec<Bounds> => {
     const { readText, readBinary, write } = part!;
@@ -28,7 +28,7 @@ export function rangeOf(bound: BoundCodec, name: string): Codec<Bounds> {
   return compound([bound], make, rangeText);
 }
 
-/** The codec of multiranges, the bounds of whose ranges have the codec `bound`. */
+/** Makes the codec of multiranges whose bounds have the codec `bound`. */
 export function multirangeOf(bound: BoundCodec, name: string): Codec<Multirange<unknown>> {
   const make = ([part]: readonly BoundCodec[]): Codec<Multirange<unknown>> => {
     const { readText, readBinary, write } = part!;
@@ -92,7 +92,7 @@ function multirangeTextReader(readBound: Loader): Loader {
   };
 }
 
-/** Null if it is malformed. */
+/** Reads a range's text; null if it is malformed. */
 function readRange(reader: FieldReader, readBound: Loader): Bounds | null {
   const open = reader.next();
   if (open === LETTER_E) {
@@ -123,7 +123,7 @@ export function rangeText(range: Bounds): string {
   return `${range.lowerInc ? '[' : '('}${quoteField(lower!)},${quoteField(upper!)}${range.upperInc ? ']' : ')'}`;
 }
 
-// --- the binary format: flags, and each bound that there is with its length
+// --- the binary format: flags, then each finite bound with its length
 
 const EMPTY = 0x01;
 const LOWER_INCLUSIVE = 0x02;
@@ -147,19 +147,19 @@ function binaryReader(readBound: Loader, name: string): Reader<Bounds> {
     const upper = bound(UPPER_INFINITE);
     reader.end();
     if ((flags & EMPTY) !== 0) return Range.empty();
-    // A bound that there is not is never part of it.
+    // A missing bound is never inclusive.
     const open = (flags & LOWER_INCLUSIVE) !== 0 ? '[' : '(';
     const close = (flags & UPPER_INCLUSIVE) !== 0 ? ']' : ')';
     return new Range(lower, upper, open + close);
   };
 }
 
-/** How many ranges, and each with its length. */
+/** Makes the reader of a multirange: the number of ranges, then each with its length. */
 function multirangeBinaryReader(readBound: Loader, name: string): Loader {
   const readRange = binaryReader(readBound, name);
   return (bytes, start, end) => {
     const reader = new BinaryReader(name, bytes, start, end);
-    // Each range has its length, and flags.
+    // Each range takes at least five bytes: its length and its flags.
     const ranges = Array.from({ length: reader.count(5) }, () => {
       const range = reader.value(readRange);
       if (range === null) throw reader.contradiction();
@@ -185,7 +185,7 @@ function writeRange(range: Bounds, write: ValueWriter, out: ByteWriter, place: P
   out.bytes[flagsAt] = flags;
 }
 
-/** False for a bound that there is not, of which nothing is written. */
+/** Writes a bound with its length. Returns false for a missing bound, which writes nothing. */
 function writeBound(value: unknown, write: ValueWriter, out: ByteWriter, place: Place): boolean {
   const start = out.length;
   const isThere = writeSized(write, value, out, place, true);

@@ -6,12 +6,12 @@ import { isDate } from './realm.js';
 const BOUNDS: readonly string[] = ['[)', '(]', '[]', '()'];
 
 /**
- * A range of values (Psycopg: `Range`). The built-in range types load as it: `int4range` with numbers, `int8range` with bigints,
- * `numrange`, `daterange` and `tsrange` with strings, `tstzrange` with Dates.
+ * A range of values (Psycopg: `Range`). The built-in range types load as `Range`: `int4range` with numbers, `int8range` with
+ * bigints, `numrange`, `daterange` and `tsrange` with strings, `tstzrange` with Dates.
  *
- * Sent to the server, its bounds choose the type, as in Psycopg: `new Int4(1)` makes an `int4range`, `new Numeric('1.5')` a
- * `numrange`, a Date a `tstzrange`. Plain numbers, bigints and strings leave it to the server, which knows what a column or a cast
- * asks for: `%s::int4range`.
+ * When a range is sent, its bounds determine its type, as in Psycopg: `new Int4(1)` makes an `int4range`, `new Numeric('1.5')` a
+ * `numrange`, a Date a `tstzrange`. For plain numbers, bigints and strings, the server infers the type from the column or from a
+ * cast such as `%s::int4range`.
  *
  * @example
  * const stay = new Range('2024-05-01', '2024-05-08');
@@ -20,16 +20,16 @@ const BOUNDS: readonly string[] = ['[)', '(]', '[]', '()'];
  * const [during] = (await cur.fetchone())!; // Range('2024-05-01', '2024-05-08', '[)')
  */
 export class Range<T> {
-  /** The lower bound; null if there is none, or the range is empty. */
+  /** The lower bound; null if it is unbounded or the range is empty. */
   readonly lower: T | null;
-  /** The upper bound; null if there is none, or the range is empty. */
+  /** The upper bound; null if it is unbounded or the range is empty. */
   readonly upper: T | null;
-  /** Which bounds are part of the range: `[)`, `(]`, `[]` or `()`; `''` if it is empty. */
+  /** Which bounds the range includes: `[)`, `(]`, `[]` or `()`; `''` if it is empty. */
   readonly bounds: string;
 
   /**
-   * `null` as a bound means that there is none. `bounds` says which of the two are part of the range: `[` and `]` are, `(` and
-   * `)` are not; one that is missing never is. Raises `ProgrammingError` for other bounds.
+   * `null` as a bound means unbounded. `bounds` says whether each bound is inclusive (`[`, `]`) or exclusive (`(`, `)`); a
+   * missing bound is always exclusive. Raises `ProgrammingError` for any other `bounds`, and for an undefined bound.
    */
   constructor(lower: T | null, upper: T | null, bounds = '[)') {
     if (lower === undefined || upper === undefined) {
@@ -48,7 +48,7 @@ export class Range<T> {
         : (lower === null ? '(' : bounds.charAt(0)) + (upper === null ? ')' : bounds.charAt(1));
   }
 
-  /** The range that contains nothing (Psycopg: `Range(empty=True)`). */
+  /** Returns the empty range, which contains nothing (Psycopg: `Range(empty=True)`). */
   static empty<T = never>(): Range<T> {
     return new Range<T>(null, null, '');
   }
@@ -58,30 +58,30 @@ export class Range<T> {
     return this.bounds === '';
   }
 
-  /** Whether there is no lower bound; false if the range is empty. */
+  /** Whether the lower bound is missing; false for the empty range. */
   get lowerInf(): boolean {
     return !this.isempty && this.lower === null;
   }
 
-  /** Whether there is no upper bound; false if the range is empty. */
+  /** Whether the upper bound is missing; false for the empty range. */
   get upperInf(): boolean {
     return !this.isempty && this.upper === null;
   }
 
-  /** Whether the lower bound is part of the range. */
+  /** Whether the lower bound is inclusive. */
   get lowerInc(): boolean {
     return this.bounds.startsWith('[');
   }
 
-  /** Whether the upper bound is part of the range. */
+  /** Whether the upper bound is inclusive. */
   get upperInc(): boolean {
     return this.bounds.endsWith(']');
   }
 
   /**
-   * Whether a value is part of the range (Psycopg: `value in range`). Strings that are decimal numbers are compared as such,
-   * exactly; dates and times by their place in time; other strings by their characters. Raises `ProgrammingError` for a value
-   * that can't be compared with the bounds.
+   * Whether the range contains a value (Psycopg: `value in range`). Strings that are decimal numbers are compared as numbers,
+   * exactly; dates and times chronologically; other strings by their characters. Raises `ProgrammingError` for a value that
+   * cannot be compared with the bounds.
    */
   contains(value: T): boolean {
     if (this.isempty) return false;
@@ -106,7 +106,7 @@ export class Range<T> {
     );
   }
 
-  /** The range as it is commonly written: `[1, 5)`, `(, 5]`, `empty`. */
+  /** The range in PostgreSQL's notation: `[1, 5)`, `(, 5]`, `empty`. */
   toString(): string {
     if (this.isempty) return 'empty';
     return `${this.bounds.charAt(0)}${shown(this.lower)}, ${shown(this.upper)}${this.bounds.charAt(1)}`;

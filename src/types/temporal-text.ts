@@ -3,7 +3,7 @@ import { writeInterval } from './interval.js';
 
 const NANOSECONDS = /\.\d{7}/;
 
-/** Refuses what PostgreSQL would round: nanoseconds that are not whole microseconds. */
+/** Raises `DataError` for nanoseconds that are not whole microseconds, which PostgreSQL would round. */
 export function checkMicroseconds(text: string, place: string): string {
   if (NANOSECONDS.test(text)) {
     throw new errors.DataError(
@@ -16,7 +16,7 @@ export function checkMicroseconds(text: string, place: string): string {
 
 const DATE = /^(-\d{6}|\+\d{6}|\d{4})(-.*)$/;
 
-/** ISO 8601 has a year 0 and signs; PostgreSQL has neither. */
+/** Converts years: ISO 8601 has a year 0 and signed years, PostgreSQL has years BC. */
 export function datedText(text: string): string {
   const [, year, rest] = DATE.exec(text)!;
   const number = Number(year);
@@ -29,9 +29,9 @@ const DURATION =
   /^(-?)P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.(\d+))?S)?)?$/;
 
 /**
- * A duration as the server reads it under every IntervalStyle: without weeks, and with a sign for each field. Its seconds are less
- * than a minute, since the server reads them as a floating point number. All integers are exact: of time, Temporal has less than
- * 2^53 seconds.
+ * Converts a duration to a form that the server reads the same under every IntervalStyle: without weeks, and with a sign on each
+ * field. The seconds are below a minute, since the server parses them as a floating point number. All integers are exact:
+ * Temporal limits time units to 2^53 seconds.
  */
 export function intervalText(text: string): string {
   const [, minus, years, months, weeks, days, hours, minutes, seconds, fraction = ''] = DURATION.exec(

@@ -1,4 +1,6 @@
 import * as errors from '../errors/index.js';
+import { ANYTHING } from '../options/kinds.js';
+import { KnownOptions } from '../options/known-options.js';
 import { adaptersOf } from './adapters.js';
 import type { CodecSource, Dumper, SessionSettings } from './adaptation.js';
 import { withLoader } from './codec.js';
@@ -13,21 +15,21 @@ import { OffsetTime } from './offset-time.js';
 import { Oids } from './oids.js';
 import { checkMicroseconds, datedText, intervalText } from './temporal-text.js';
 
-/** A value of Temporal, as far as it matters here. */
+/** A Temporal object's members that the library uses. */
 interface TemporalValue {
   toString(): string;
 }
 
-/** One that has a calendar. */
+/** A Temporal object with a calendar. */
 interface DatedValue extends TemporalValue {
   toString(options?: { calendarName?: 'never' }): string;
 }
 
-/** What is used of the `Temporal` object, be it the runtime's or a polyfill's. */
+/** The members of the `Temporal` namespace that the library uses, the runtime's or a polyfill's. */
 export interface TemporalApi {
-  /** Of date. */
+  /** For date. */
   readonly PlainDate: new (year: number, month: number, day: number) => DatedValue;
-  /** Of time, and in an `OffsetTime` of timetz. */
+  /** For time, and within an `OffsetTime` for timetz. */
   readonly PlainTime: new (
     hour?: number,
     minute?: number,
@@ -35,7 +37,7 @@ export interface TemporalApi {
     millisecond?: number,
     microsecond?: number,
   ) => TemporalValue;
-  /** Of timestamp. */
+  /** For timestamp. */
   readonly PlainDateTime: new (
     year: number,
     month: number,
@@ -46,11 +48,11 @@ export interface TemporalApi {
     millisecond?: number,
     microsecond?: number,
   ) => DatedValue;
-  /** Of timestamptz. */
+  /** For timestamptz. */
   readonly Instant: new (epochNanoseconds: bigint) => TemporalValue;
-  /** Sent as timestamptz. */
+  /** For parameters of timestamptz. */
   readonly ZonedDateTime: new (epochNanoseconds: bigint, timeZone: string) => { toInstant(): TemporalValue };
-  /** Of interval. */
+  /** For interval. */
   readonly Duration: new (
     years?: number,
     months?: number,
@@ -66,15 +68,18 @@ export interface TemporalApi {
 
 /** Options of `registerTemporal()`. */
 export interface TemporalOptions {
-  /** The `Temporal` object of a polyfill. @default the runtime's */
+  /** A polyfill's `Temporal` namespace. @default the runtime's */
   Temporal?: TemporalApi | undefined;
 }
 
+const OPTIONS = new KnownOptions<TemporalOptions>('registerTemporal(context, options)', {
+  Temporal: ANYTHING,
+});
 const CLASSES = ['PlainDate', 'PlainTime', 'PlainDateTime', 'Instant', 'ZonedDateTime', 'Duration'] as const;
 
 /**
- * Loads dates and times as objects of Temporal, exact to the microsecond, and sends such objects: on a connection, on a cursor, or
- * with no context on all connections made from now on. Arrays and ranges follow.
+ * Loads dates and times as Temporal objects, exact to the microsecond, and sends such objects: on a connection, on a cursor, or
+ * without a context on all connections made from now on. Arrays and ranges follow.
  *
  * | PostgreSQL  | loads as                                  | sent as it                                   |
  * | ----------- | ----------------------------------------- | -------------------------------------------- |
@@ -85,13 +90,14 @@ const CLASSES = ['PlainDate', 'PlainTime', 'PlainDateTime', 'Instant', 'ZonedDat
  * | timestamptz | `Temporal.Instant`                        | `Temporal.Instant`, `Temporal.ZonedDateTime` |
  * | interval    | `Temporal.Duration`                       | `Temporal.Duration`                          |
  *
- * timestamptz is an `Instant`, since that is what the server keeps: the time zone of the session, in which it writes one, is no
- * part of the value. `instant.toZonedDateTimeISO('Europe/Berlin')` gives the time in a zone of your choice.
+ * timestamptz loads as an `Instant`, since the server stores an instant; the session's time zone only affects its text.
+ * `instant.toZonedDateTimeISO('Europe/Berlin')` gives the time in a zone of your choice.
  *
- * What Temporal can't hold is a `DataError` that says so: the infinities, 24:00, years beyond 275760, and intervals that mix signs.
- * So is a value sent with nanoseconds that are not whole microseconds, which the server would round.
+ * A value that Temporal cannot hold raises `DataError`: the infinities, 24:00, years beyond 275760, and intervals with mixed
+ * signs. So does a parameter whose nanoseconds are not whole microseconds, which the server would round.
  *
- * Raises `NotSupportedError` if the runtime has no Temporal and no polyfill is given.
+ * Raises `NotSupportedError` if the runtime has no Temporal and no polyfill is given, and `ProgrammingError` for an object that
+ * is not the `Temporal` namespace.
  *
  * @example
  * import { Temporal } from 'temporal-polyfill';
@@ -100,6 +106,7 @@ const CLASSES = ['PlainDate', 'PlainTime', 'PlainDateTime', 'Instant', 'ZonedDat
  * const [day] = (await cur.fetchone())!; // Temporal.PlainDate 2024-02-29
  */
 export function registerTemporal(context?: AdaptContext | null, options: TemporalOptions = {}): void {
+  OPTIONS.check(options);
   const adapters = adaptersOf(context);
   const temporal = checkTemporal(options.Temporal ?? (globalThis as { Temporal?: TemporalApi }).Temporal);
   const read = (oid: number, codec: CodecSource, reader: TextReader): void => {
@@ -143,7 +150,7 @@ const CLOCK = /^([01]\d|2[0-3]):(\d\d):(\d\d)(?:\.(\d{1,6}))?$/;
 
 type Clock = [hour: number, minute: number, second: number, millisecond: number, microsecond: number];
 
-/** Null for 24:00, and what else is no time of day. */
+/** Parses a time of day; null for 24:00 and for malformed text. */
 function readClock(text: string): Clock | null {
   const match = CLOCK.exec(text);
   if (match === null) return null;
@@ -152,7 +159,7 @@ function readClock(text: string): Clock | null {
   return [Number(hour), Number(minute), Number(second), Math.trunc(micros / 1000), micros % 1000];
 }
 
-/** What `make` makes of a value; a `DataError` if it makes nothing, or Temporal refuses. */
+/** Returns the object made by `make`; raises `DataError` if it returns null or Temporal throws. */
 function made(type: string, text: string, name: string, make: () => object | null): object {
   let cause: unknown;
   try {
@@ -172,7 +179,7 @@ function yearOf(year: string | undefined, bc: string | undefined): number {
   return bc === undefined ? Number(year) : 1 - Number(year);
 }
 
-/** Makes what reads the text of a type, which may depend on the session's settings. */
+/** Makes the reader of a type's text, which may depend on the session's settings. */
 type TextReader = (settings: SessionSettings) => Loader;
 
 function dateLoader({ PlainDate }: TemporalApi): TextReader {

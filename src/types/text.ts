@@ -12,13 +12,13 @@ import {
 } from './codec.js';
 import { writeUtf8 } from './write-text.js';
 
-/** The server's text, of any type. */
+/** Reads the server's text, of any type. */
 export const readText: Reader<string> = (bytes, start, end) => bytes.utf8Slice(start, end);
 
-/** Up to here a loop is faster than a call of a native method. */
+/** Up to this length, a loop is faster than a call of a native method. */
 const SHORT = 48;
 
-/** Text in the binary format. COPY gives it what may be of another type, so that it has to be looked at. */
+/** Reads text in the binary format. In a COPY the bytes may be of another type, so they are checked. */
 export const readUtf8: Reader<string> = (bytes, start, end) => {
   if (end - start <= SHORT) {
     let at = start;
@@ -30,7 +30,7 @@ export const readUtf8: Reader<string> = (bytes, start, end) => {
   return bytes.utf8Slice(start, end);
 };
 
-/** Types whose binary format is their text: text, varchar, xml, enums … */
+/** Types whose binary format equals their text: text, varchar, xml, enums … */
 export const text: Codec = {
   readText,
   readBinary: readUtf8,
@@ -39,17 +39,17 @@ export const text: Codec = {
   binaryToText: readUtf8,
 };
 
-/** Texts that are rare in arrays, or whose arrays have to be asked for as text. */
+/** Text types that are rare in arrays, or whose arrays must be requested as text. */
 export const rareText: Codec = { ...text, preferBinary: undefined };
 
-/** Bytes of their own: the piece they came in would be kept for a few of them. */
+/** Copies the bytes, since a slice would keep the socket's whole chunk alive. */
 export const readBytes: Reader<Buffer> = (bytes, start, end) => {
   const copy = Buffer.allocUnsafe(end - start);
   bytes.copy(copy, 0, start, end);
   return copy;
 };
 
-/** Types that are not known any better: the server's text, or bytes where only these are to be had. */
+/** Unregistered types: the server's text, or bytes where only the binary format is available. */
 export const unknown: Codec = { readText, readBinary: readBytes };
 
 const OCTAL = /^\\([0-3][0-7]{2})$/;
@@ -59,7 +59,10 @@ function charText(byte: number): string {
   return byte > 0x7f ? `\\${byte.toString(8)}` : String.fromCharCode(byte);
 }
 
-/** "char": one byte; none is a zero, and beyond ASCII it is three octal digits, as PostgreSQL writes them from version 16 on. */
+/**
+ * "char": one byte. A zero byte is empty text. A byte beyond ASCII is written as three octal digits, as in PostgreSQL 16 and
+ * later.
+ */
 export const char: Codec = {
   ...textual({
     textToBinary: (value, out, place) => {
@@ -84,7 +87,6 @@ const LETTER_F = 0x66;
 const TRUE = /^\s*(?:t|tr|tru|true|y|ye|yes|on|1)\s*$/i;
 const FALSE = /^\s*(?:f|fa|fal|fals|false|n|no|of|off|0)\s*$/i;
 
-/** bool. */
 export const bool: Codec<boolean> = {
   readText: (bytes, start, end) => {
     const letter = bytes[start];

@@ -9,6 +9,15 @@ function clockText(type: string, bytes: Buffer, start: number): string {
   return timeText(Number(microseconds));
 }
 
+const MIDNIGHT = '24:00:00';
+
+function endOfTime(bytes: Buffer, start: number, end: number): number {
+  const at = endOfClock(bytes, start, end);
+  if (at >= 0) return at;
+  const last = start + MIDNIGHT.length;
+  return last <= end && bytes.latin1Slice(start, last) === MIDNIGHT ? last : -1;
+}
+
 const readText: Codec['readText'] = (bytes, start, end) => bytes.latin1Slice(start, end);
 
 const readTime = fixed('time', 8, (bytes, start) => clockText('time', bytes, start));
@@ -16,7 +25,7 @@ const readTime = fixed('time', 8, (bytes, start) => clockText('time', bytes, sta
 /** time, as ISO 8601 text. */
 export const time: Codec = {
   readText,
-  endOfText: (bytes, start, end) => endOfClock(bytes, start, end, 24),
+  endOfText: endOfTime,
   readBinary: readTime,
   textToBinary: (text, out, place) => {
     out.int64(parseTime(text, 'time', place).microseconds);
@@ -24,7 +33,7 @@ export const time: Codec = {
   binaryToText: readTime,
 };
 
-/** The server takes offsets of less than 16 hours, of which it counts the seconds west of UTC. */
+/** The server accepts offsets below 16 hours. The binary format has seconds west of UTC. */
 const MOST_OFFSET = 16 * 3600;
 
 const readTimetz = fixed('timetz', 12, (bytes, start) => {
@@ -36,7 +45,7 @@ const readTimetz = fixed('timetz', 12, (bytes, start) => {
 /** timetz, as ISO 8601 text. */
 export const timetz: Codec = {
   readText,
-  endOfText: (bytes, start, end) => endOfOffset(bytes, endOfClock(bytes, start, end, 24), end),
+  endOfText: (bytes, start, end) => endOfOffset(bytes, endOfTime(bytes, start, end), end),
   readBinary: readTimetz,
   textToBinary: (text, out, place) => {
     const { microseconds, offset } = parseTime(text, 'timetz', place);

@@ -3,17 +3,17 @@ import { fixed, refused, shown, type Codec } from './codec.js';
 
 const UUID = /^\s*(\{)?([0-9a-f]{4}(?:-?[0-9a-f]{4}){7})(\})?\s*$/i;
 const DASH = 0x2d;
-/** 1 for the bytes that are no hexadecimal digits as the server writes them. */
+/** 1 for bytes that are not lower-case hexadecimal digits. */
 const NO_DIGIT = Uint8Array.from({ length: 256 }, (_, byte) =>
   /[0-9a-f]/.test(String.fromCharCode(byte)) ? 0 : 1,
 );
 
-/** The server writes a uuid as 01234567-89ab-cdef-0123-456789abcdef. */
+/** The end of a uuid in the server's form, 01234567-89ab-cdef-0123-456789abcdef. */
 function endOfText(bytes: Buffer, start: number, end: number): number {
   const last = start + 36;
   if (end < last) return -1;
   let wrong = 0;
-  // Four at a time, which takes half the time of one by one.
+  // Testing four digits at a time takes half the time of one by one.
   for (let at = start; at < last; at += 4) {
     wrong +=
       NO_DIGIT[bytes[at]!]! +
@@ -35,7 +35,7 @@ const readBinary = fixed('uuid', 16, (bytes, start) => {
   return `${digits.slice(0, 8)}-${digits.slice(8, 12)}-${digits.slice(12, 16)}-${digits.slice(16, 20)}-${digits.slice(20)}`;
 });
 
-/** uuid, as its text. */
+/** uuid, as text. */
 export const uuid: Codec = {
   readText: (bytes, start, end) => bytes.latin1Slice(start, end),
   endOfText,

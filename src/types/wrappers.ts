@@ -1,4 +1,6 @@
 import * as errors from '../errors/index.js';
+import { FUNCTION_OR_NULL } from '../options/kinds.js';
+import { KnownOptions } from '../options/known-options.js';
 import { thrownText } from '../errors/thrown.js';
 import type { Adapters, DumpedParam } from './adaptation.js';
 import { checkText } from './check-text.js';
@@ -6,7 +8,7 @@ import { scanDecimal } from './decimal.js';
 import { dumpFloat } from './dump-scalars.js';
 import { Oids } from './oids.js';
 
-/** A value that says which type it is to be sent as. */
+/** A value with an explicit PostgreSQL type. */
 export abstract class Wrapper {
   /** @internal */
   abstract dump(place: string, map: Adapters): DumpedParam;
@@ -17,26 +19,29 @@ export function dumpWrapper(value: Wrapper, place: string, map: Adapters): Dumpe
   return value.dump(place, map);
 }
 
-/** Turns a value into JSON. */
+/** Serialises a value as JSON. */
 export type JsonDumps = (value: unknown) => string;
 
 /** Options of `Json` and `Jsonb`. */
 export interface JsonOptions {
-  /** Turns the value into JSON. @default what `setJsonDumps()` was given, else JSON.stringify */
+  /** Serialises the value. @default the function set by `setJsonDumps()`, else JSON.stringify */
   dumps?: JsonDumps | undefined;
 }
 
-/** Any value, sent as json (Psycopg: `Json`). */
+const OPTIONS = new KnownOptions<JsonOptions>('new Json(value, options)', { dumps: FUNCTION_OR_NULL });
+
+/** Any value, sent as json (Psycopg: `Json`). Raises `DataError` when it is sent if the value cannot be serialised. */
 export class Json extends Wrapper {
-  /** What becomes JSON when it is sent. */
+  /** The value, which is serialised when it is sent. */
   readonly value: unknown;
   readonly #dumps: JsonDumps | null;
   protected readonly oid: number = Oids.json;
 
-  constructor(value: unknown, options: JsonOptions = {}) {
+  constructor(value: unknown, options?: JsonOptions) {
     super();
+    OPTIONS.check(options);
     this.value = value;
-    this.#dumps = options.dumps ?? null;
+    this.#dumps = options?.dumps ?? null;
   }
 
   /** @internal */
@@ -61,12 +66,12 @@ export class Json extends Wrapper {
   }
 }
 
-/** Any value, sent as jsonb (Psycopg: `Jsonb`). */
+/** Any value, sent as jsonb (Psycopg: `Jsonb`). Raises `DataError` when it is sent if the value cannot be serialised. */
 export class Jsonb extends Json {
   protected override readonly oid: number = Oids.jsonb;
 }
 
-/** An integer of a given size. Raises `DataError` for what is not an integer, or out of range. */
+/** An integer of a fixed size. Raises `DataError` for a value that is not an integer or out of range. */
 abstract class IntegerWrapper extends Wrapper {
   readonly value: bigint;
   readonly #oid: number;
@@ -94,35 +99,35 @@ abstract class IntegerWrapper extends Wrapper {
   }
 }
 
-/** An integer sent as int2 (Psycopg: `Int2`). Raises `DataError` if it is none, or out of range. */
+/** An integer sent as int2 (Psycopg: `Int2`). Raises `DataError` for a value that is not an integer or out of range. */
 export class Int2 extends IntegerWrapper {
   constructor(value: number | bigint | string) {
     super('Int2', value, Oids.int2, -(2n ** 15n), 2n ** 15n - 1n);
   }
 }
 
-/** An integer sent as int4 (Psycopg: `Int4`). Raises `DataError` if it is none, or out of range. */
+/** An integer sent as int4 (Psycopg: `Int4`). Raises `DataError` for a value that is not an integer or out of range. */
 export class Int4 extends IntegerWrapper {
   constructor(value: number | bigint | string) {
     super('Int4', value, Oids.int4, -(2n ** 31n), 2n ** 31n - 1n);
   }
 }
 
-/** An integer sent as int8 (Psycopg: `Int8`). Raises `DataError` if it is none, or out of range. */
+/** An integer sent as int8 (Psycopg: `Int8`). Raises `DataError` for a value that is not an integer or out of range. */
 export class Int8 extends IntegerWrapper {
   constructor(value: number | bigint | string) {
     super('Int8', value, Oids.int8, -(2n ** 63n), 2n ** 63n - 1n);
   }
 }
 
-/** An integer sent as oid (Psycopg: `Oid`). Raises `DataError` if it is none, or out of range. */
+/** An integer sent as oid (Psycopg: `Oid`). Raises `DataError` for a value that is not an integer or out of range. */
 export class Oid extends IntegerWrapper {
   constructor(value: number | bigint | string) {
     super('Oid', value, Oids.oid, 0n, 2n ** 32n - 1n);
   }
 }
 
-/** A number sent as float4 (Psycopg: `Float4`). */
+/** A number sent as float4 (Psycopg: `Float4`). Raises `DataError` for a value that is not a number. */
 export class Float4 extends Wrapper {
   /** The number. */
   readonly value: number;
@@ -138,7 +143,7 @@ export class Float4 extends Wrapper {
   }
 }
 
-/** A number sent as float8, also if it is integral (Psycopg: `Float8`). */
+/** A number sent as float8, even if it is integral (Psycopg: `Float8`). Raises `DataError` for a value that is not a number. */
 export class Float8 extends Wrapper {
   /** The number. */
   readonly value: number;
@@ -156,9 +161,12 @@ export class Float8 extends Wrapper {
 
 const NOT_FINITE: ReadonlySet<string> = new Set(['NaN', 'Infinity', '+Infinity', '-Infinity']);
 
-/** A decimal number sent as numeric, exact to the last digit of its text. Raises `DataError` for what is none. */
+/**
+ * A decimal number sent as numeric, exact to the last digit of its text (Psycopg sends `Decimal` so). Raises `DataError` for a
+ * value that is not a decimal number.
+ */
 export class Numeric extends Wrapper {
-  /** The number, as it was given. */
+  /** The number's text. */
   readonly value: string;
 
   constructor(value: string | number | bigint) {
@@ -180,10 +188,10 @@ export class Numeric extends Wrapper {
   }
 }
 
-/** More digits than any integer type has. */
+/** Exceeds the digits of any integer type. */
 const TOO_MANY_DIGITS = 40;
 
-/** Stricter than `BigInt()`, to which white space is 0, true is 1 and '0x10' 16; null for what is no integer. */
+/** Converts strictly; null for a value that is no integer. `BigInt()` reads white space as 0, true as 1 and '0x10' as 16. */
 function toInteger(value: unknown): bigint | null {
   if (typeof value === 'bigint') return value;
   if (typeof value === 'number') return Number.isInteger(value) ? BigInt(value) : null;
@@ -192,7 +200,7 @@ function toInteger(value: unknown): bigint | null {
   const decimal = scanDecimal(text);
   if (decimal?.isInteger !== true) return null;
   const digits = text.slice(...decimal.whole);
-  // A text of a megabyte takes BigInt() minutes; its first digits that count say as well that it is out of range.
+  // BigInt() takes minutes for a text of a megabyte; the first significant digits suffice to report that it is out of range.
   let zeros = 0;
   while (digits[zeros] === '0' && zeros < digits.length - 1) zeros++;
   const integer = BigInt(digits.slice(zeros, zeros + TOO_MANY_DIGITS));

@@ -3,20 +3,20 @@ import { nulRefused, surrogateRefused } from './check-text.js';
 import type { Place } from './codec.js';
 
 const BACKSLASH = 0x5c;
-/** Up to here a loop is faster than a call of a native method. */
+/** Up to this length, a loop is faster than a call of a native method. */
 const SHORT = 48;
 
 const TO_ESCAPE = /[\0\b-\r\\]/;
 
-/** What stands behind the backslash for \b \t \n \v \f \r, which are the bytes 8 to 13. */
+/** The letters that follow the backslash in \b \t \n \v \f \r, which escape the bytes 8 to 13. */
 const LETTERS = Buffer.from('btnvfr', 'latin1');
 
-/** A text between double quotes, as an element of an array or a part of an hstore. */
+/** Quotes a text as an element of an array or a part of an hstore. */
 export function quoted(text: string): string {
   return `"${text.replace(/["\\]/g, '\\$&')}"`;
 }
 
-/** A string as UTF-8. Raises `DataError` for a NUL or a lone surrogate, which the server can't store. */
+/** Writes a string as UTF-8. Raises `DataError` for a NUL character or a lone surrogate, which the server cannot store. */
 export function writeUtf8(text: string, out: ByteWriter, place: Place): void {
   if (text.length > SHORT) {
     if (text.includes('\0')) throw nulRefused(place);
@@ -41,7 +41,7 @@ export function writeUtf8(text: string, out: ByteWriter, place: Place): void {
   out.length = at;
 }
 
-/** A string as a field of the text format: UTF-8, with what would be mistaken for a delimiter escaped. */
+/** Writes a string as a field of COPY's text format: UTF-8 with escaped delimiters. */
 export function writeEscaped(text: string, out: ByteWriter, place: Place): void {
   const { length } = text;
   if (length > SHORT && !TO_ESCAPE.test(text)) {
@@ -78,7 +78,7 @@ function writeLong(text: string, out: ByteWriter, place: Place): void {
   out.length += out.bytes.utf8Write(text, out.length);
 }
 
-/** The character at `index`, which is not ASCII; returns how many units it has beyond the first. There is room for it. */
+/** Writes the non-ASCII character at `index`, for which room is reserved. Returns its number of UTF-16 units minus one. */
 function writeCharacter(text: string, index: number, code: number, out: ByteWriter, place: Place): number {
   const { bytes } = out;
   let at = out.length;

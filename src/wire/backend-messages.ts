@@ -1,23 +1,26 @@
-/** A column as `RowDescription` tells it. */
+/** A column of a `RowDescription` message. */
 export interface Field {
   readonly name: string;
   readonly tableOid: number;
   readonly tableColumn: number;
   readonly typeOid: number;
-  /** Bytes of a value; negative for types of variable size. */
+  /** Size of a value in bytes; negative for variable-length types. */
   readonly typeSize: number;
   readonly typmod: number;
-  /** 1 if its values come in the binary format; 0 for text, and where that is yet to be asked for. */
+  /**
+   * 1 for the binary format; 0 for text. The Describe of a statement always answers 0, since the Bind that follows chooses the
+   * format.
+   */
   readonly format: number;
 }
 
-/** The backend's process id and the secret that a cancel request has to show. */
+/** The backend's process id and the secret that authorises a cancel request. */
 export interface BackendKey {
   readonly pid: number;
   readonly secret: number;
 }
 
-/** A message that arrived through LISTEN. */
+/** A message received after LISTEN. */
 export interface Notification {
   readonly channel: string;
   readonly payload: string;
@@ -25,12 +28,12 @@ export interface Notification {
 }
 
 /**
- * What the server sent contradicts itself, or what it was asked: nothing that comes after it can be trusted. The message goes on
- * from "it sent".
+ * The server's message contradicts itself or the request, so that no later message can be trusted. The error's message continues
+ * a sentence that ends with "it sent".
  */
 export class ProtocolViolation extends Error {}
 
-/** What `CopyInResponse` and `CopyOutResponse` say of the data. */
+/** Reads the formats that `CopyInResponse` and `CopyOutResponse` declare. */
 export function readCopyFormat(
   bytes: Buffer,
   start: number,
@@ -45,17 +48,17 @@ function checkThat(condition: boolean, what: string): void {
   if (!condition) throw new ProtocolViolation(`${what} that contradicts its length`);
 }
 
-/** Where the string that begins at `start` has its terminator. */
+/** The position of the NUL that terminates the string at `start`. */
 function endOfString(bytes: Buffer, start: number, end: number, what: string): number {
   const stop = start < end ? bytes.indexOf(0, start) : -1;
   checkThat(stop >= 0 && stop < end, what);
   return stop;
 }
 
-/** Bytes of a field of a `RowDescription` behind its name. */
+/** Bytes that follow the name of a field in a `RowDescription`. */
 const FIELD_SIZE = 18;
 
-/** The columns of a `RowDescription`, whose body is `bytes[start..end)`, as in all of these. */
+/** Reads the columns of a `RowDescription`. As in all these functions, the message's body is `bytes[start..end)`. */
 export function readRowDescription(bytes: Buffer, start: number, end: number): Field[] {
   const what = 'a RowDescription';
   checkThat(end - start >= 2, what);
@@ -82,7 +85,7 @@ export function readRowDescription(bytes: Buffer, start: number, end: number): F
   return fields;
 }
 
-/** The fields of an `ErrorResponse` or `NoticeResponse`, by their letter. */
+/** Reads the fields of an `ErrorResponse` or `NoticeResponse`, keyed by their letters. */
 export function readErrorFields(bytes: Buffer, start: number, end: number): Map<string, string> {
   const what = 'an error or a notice';
   const fields = new Map<string, string>();
@@ -96,14 +99,14 @@ export function readErrorFields(bytes: Buffer, start: number, end: number): Map<
   return fields;
 }
 
-/** The tag of a `CommandComplete`, such as `INSERT 0 1`. */
+/** Reads the tag of a `CommandComplete`, such as `INSERT 0 1`. */
 export function readTag(bytes: Buffer, start: number, end: number): string {
   const stop = endOfString(bytes, start, end, 'a CommandComplete');
   checkThat(stop === end - 1, 'a CommandComplete');
   return bytes.latin1Slice(start, stop);
 }
 
-/** Name and value of a `ParameterStatus`. */
+/** Reads the name and value of a `ParameterStatus`. */
 export function readParameterStatus(
   bytes: Buffer,
   start: number,
@@ -112,31 +115,31 @@ export function readParameterStatus(
   return readTwoStrings(bytes, start, end, 'a ParameterStatus');
 }
 
-/** What a `BackendKeyData` holds. */
+/** Reads a `BackendKeyData`. */
 export function readBackendKey(bytes: Buffer, start: number, end: number): BackendKey {
   checkThat(end - start === 8, 'a BackendKeyData');
   return { pid: bytes.readUInt32BE(start), secret: bytes.readUInt32BE(start + 4) };
 }
 
-/** What a `NotificationResponse` holds. */
+/** Reads a `NotificationResponse`. */
 export function readNotification(bytes: Buffer, start: number, end: number): Notification {
   const [channel, payload] = readTwoStrings(bytes, start + 4, end, 'a NotificationResponse');
   return { pid: bytes.readUInt32BE(start), channel, payload };
 }
 
-/** The status byte of a `ReadyForQuery`: idle, in a transaction, or in a failed one. */
+/** Reads the status byte of a `ReadyForQuery`: idle, in a transaction, or in a failed transaction. */
 export function readStatusByte(bytes: Buffer, start: number, end: number): number {
   const status = bytes[start]!;
   checkThat(end - start === 1 && (status === 0x49 || status === 0x54 || status === 0x45), 'a ReadyForQuery');
   return status;
 }
 
-/** Checks a message that has nothing to say but its type. */
+/** Checks that a message without content has an empty body. */
 export function checkEmpty(start: number, end: number): void {
   checkThat(start === end, 'an acknowledgement');
 }
 
-/** A name, which is not empty, and what goes with it. */
+/** Reads a name, which must not be empty, and the string that follows it. */
 function readTwoStrings(bytes: Buffer, start: number, end: number, what: string): [string, string] {
   const middle = endOfString(bytes, start, end, what);
   const stop = endOfString(bytes, middle + 1, end, what);
@@ -144,7 +147,7 @@ function readTwoStrings(bytes: Buffer, start: number, end: number, what: string)
   return [bytes.utf8Slice(start, middle), bytes.utf8Slice(middle + 1, stop)];
 }
 
-/** The integer of 32 bits at `at`, where there are four bytes: whoever reads messages has seen to that. */
+/** Reads a signed 32-bit integer. The caller has checked that four bytes are there. */
 export function readInt32(bytes: Buffer, at: number): number {
   return (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
 }

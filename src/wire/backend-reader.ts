@@ -1,20 +1,20 @@
 import { readInt32 } from './backend-messages.js';
 import { Backend, isBackendMessage } from './protocol.js';
 
-/** Where the messages go. Bodies are `bytes[start..end)`, valid only during the call. */
+/** Receives the messages. A body is `bytes[start..end)` and is valid only during the call. */
 export interface MessageSink {
-  /** A `DataRow`, by far the most frequent message. */
+  /** A `DataRow`, the most frequent message by far. */
   onRow(bytes: Buffer, start: number, end: number): void;
-  /** Any other message, whose header is the five bytes before `start`. What follows one another as CopyData may come joined. */
+  /** Any other message; its header is the five bytes before `start`. Consecutive CopyData messages may arrive joined into one. */
   onMessage(type: number, bytes: Buffer, start: number, end: number): void;
-  /** The bytes are not the PostgreSQL protocol. Nothing is read after this. */
+  /** The bytes are not the PostgreSQL protocol. The reader stops. */
   onGarbage(detail: string): void;
 }
 
 const HEADER = 5;
-/** What libpq takes before it believes that the peer speaks the protocol. */
+/** libpq's limit before the peer has proven that it speaks the protocol. */
 const LONGEST_IN_STARTUP = 30_000;
-/** What only data and texts exceed: a longer message of any other type is one whose length is wrong, as libpq has it too. */
+/** libpq's limit for all types but those in OFTEN_LONG: a greater length means that the stream is corrupt. */
 const LONGEST_OF_OTHERS = 30_000;
 const OFTEN_LONG: ReadonlySet<number> = new Set([
   Backend.DataRow,
@@ -26,16 +26,14 @@ const OFTEN_LONG: ReadonlySet<number> = new Set([
   Backend.NotificationResponse,
   Backend.FunctionCallResponse,
 ]);
-/** A longer message gets its memory as its bytes arrive: what it says of its length is not believed yet. */
-const AT_ONCE = 2 ** 21;
+/** A longer message gets its memory as its bytes arrive, since the length it declares is not trusted yet. */
+const MAX_UNTRUSTED_ALLOCATION = 2 ** 21;
 const NOTHING = Buffer.alloc(0);
 
-/**
- * Cuts the byte stream of a backend into messages, copying only those that straddle two chunks.
- */
+/** Splits a backend's byte stream into messages. Only messages that straddle two chunks are copied. */
 export class BackendReader {
   readonly #sink: MessageSink;
-  /** The first bytes of a message that is not complete yet, and how many there are. */
+  /** The first `#have` bytes of an incomplete message. */
   #begun: Buffer = NOTHING;
   #have = 0;
   #longest = LONGEST_IN_STARTUP;
@@ -45,25 +43,25 @@ export class BackendReader {
     this.#sink = sink;
   }
 
-  /** The peer has proven to be a server: from here messages may be as long as the protocol allows. */
+  /** Lifts the limit on length to the protocol's own, once the peer has proven to be a server. */
   startupDone(): void {
     this.#longest = 0x7fffffff;
   }
 
-  /** Ignore everything from here, also what is left of the chunk being read. */
+  /** Ignores all further bytes, including the rest of the current chunk. */
   stop(): void {
     this.#stopped = true;
     this.#begun = NOTHING;
   }
 
-  /** Takes the next chunk of the stream and delivers the messages that it completes. The chunk may be changed. */
+  /** Takes the next chunk and delivers the messages that it completes. Joining CopyData messages changes the chunk's bytes. */
   push(chunk: Buffer): void {
     if (this.#stopped) return;
     const at = this.#have === 0 ? 0 : this.#completeStraddling(chunk);
     if (at >= 0) this.#read(chunk, at);
   }
 
-  /** Finishes the message begun in earlier chunks. Returns where reading goes on, or -1 when more is needed. */
+  /** Completes the message begun in earlier chunks. Returns the position after it, or -1 if more bytes are needed. */
   #completeStraddling(chunk: Buffer): number {
     let taken = 0;
     if (this.#have < HEADER) {
@@ -103,14 +101,15 @@ export class BackendReader {
       }
       if (this.#stopped) return;
     }
-    // One call for what is cut within its header and what is cut behind it: a call that the first results happen not to reach would
-    // have this method compiled anew as soon as a later one does.
+    // One call site serves both a cut header and a cut body. A second call site that the first results never reach would make V8
+    // deoptimize this method when a later result does.
     if (at < end) this.#keep(chunk, at, end, needed);
   }
 
   /**
-   * Delivers the CopyData at `at` and those that follow it in the chunk as one. A server sends a message for each row, and to have
-   * each go its way by itself would take several times as long as to move its bytes up to those before. Returns where reading goes on.
+   * Delivers the CopyData at `at` joined with those that follow it in the chunk. A server sends one message per row; handling
+   * each by itself would take several times as long as moving its bytes next to the previous ones. Returns the position after
+   * them.
    */
   #deliverJoined(chunk: Buffer, at: number, end: number): number {
     let joined = end;
@@ -118,7 +117,7 @@ export class BackendReader {
     while (chunk.length - next >= HEADER && chunk[next] === Backend.CopyData) {
       const length = readInt32(chunk, next + 1);
       const behind = next + 1 + length;
-      // What is not complete, or garbage, is dealt with in the usual way.
+      // The caller's loop handles an incomplete message and garbage.
       if (length < 4 || behind > chunk.length) break;
       chunk.copyWithin(joined, next + HEADER, behind);
       joined += length - 4;
@@ -129,12 +128,12 @@ export class BackendReader {
     return next;
   }
 
-  /** Copies a piece of a message of `needed` bytes: the chunk's memory is the socket's, and about to be overwritten. */
+  /** Copies a piece of a message of `needed` bytes, since the next read overwrites the chunk's memory. */
   #keep(chunk: Buffer, start: number, end: number, needed: number): void {
     const have = this.#have + end - start;
     const room = this.#begun.length;
     if (have > room) {
-      const grown = Buffer.allocUnsafe(Math.min(needed, Math.max(have, room * 2, AT_ONCE)));
+      const grown = Buffer.allocUnsafe(Math.min(needed, Math.max(have, room * 2, MAX_UNTRUSTED_ALLOCATION)));
       this.#begun.copy(grown, 0, 0, this.#have);
       this.#begun = grown;
     }
@@ -147,7 +146,7 @@ export class BackendReader {
     else this.#sink.onMessage(bytes[at]!, bytes, at + HEADER, end);
   }
 
-  /** Length of the message at `at`, its type byte included; -1 after garbage. */
+  /** The length of the message at `at`, including its type byte; -1 for garbage. */
   #messageLength(bytes: Buffer, at: number): number {
     const type = bytes[at]!;
     const length = readInt32(bytes, at + 1);

@@ -5,9 +5,9 @@ import { openSocket, type ServerAddress } from './socket.js';
 const CANCEL_REQUEST_CODE = 80877102;
 
 /**
- * Asks the server, over a connection of its own to the same address, to cancel what the backend is running. Resolves when
- * the server has closed that connection, which is after it has sent the signal. Rejects if the server can't be reached
- * before `signal` is aborted.
+ * Asks the server, over a separate connection to the same address, to cancel the backend's current statement. Resolves once the
+ * server has closed that connection, which it does after sending the signal. Rejects if the server cannot be reached before
+ * `signal` is aborted.
  */
 export async function sendCancelRequest(
   address: ServerAddress,
@@ -16,7 +16,7 @@ export async function sendCancelRequest(
 ): Promise<void> {
   const socket = await openSocket(address, signal, () => undefined);
   const closed = new Promise<void>((resolve) => {
-    // A reset instead of an orderly close also means that the server is done with the request.
+    // A reset in place of an orderly close also means that the server has handled the request.
     socket.on('error', () => undefined);
     socket.once('close', () => {
       resolve();

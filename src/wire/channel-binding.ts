@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
+import { node } from '../node-modules.js';
 
-/** The hash that goes with a signature algorithm, by the bytes of its object identifier in hexadecimal. */
+/** Hash algorithms by signature algorithm, whose key is the hexadecimal form of its object identifier's bytes. */
 const HASHES: Readonly<Record<string, string>> = {
-  // RSA. MD5 and SHA-1 are too weak to bind with: RFC 5929 has SHA-256 in their place.
+  // RSA. RFC 5929 replaces MD5 and SHA-1, which are too weak, with SHA-256.
   '2a864886f70d010104': 'sha256',
   '2a864886f70d010105': 'sha256',
   '2a864886f70d01010e': 'sha224',
@@ -16,7 +16,7 @@ const HASHES: Readonly<Record<string, string>> = {
   '2a8648ce3d040303': 'sha384',
   '2a8648ce3d040304': 'sha512',
 };
-/** RSASSA-PSS, which names its hash among its parameters. */
+/** RSASSA-PSS, whose parameters name the hash. */
 const PSS = '2a864886f70d01010a';
 const PSS_HASHES: Readonly<Record<string, string>> = {
   '2b0e03021a': 'sha256', // SHA-1
@@ -27,12 +27,12 @@ const PSS_HASHES: Readonly<Record<string, string>> = {
 };
 
 /**
- * What SCRAM-SHA-256-PLUS ties a sign-in to (RFC 5929, tls-server-end-point): a hash of the server's certificate, in DER. Null
- * if its signature has no hash of its own, as Ed25519.
+ * The channel binding data of SCRAM-SHA-256-PLUS (RFC 5929, tls-server-end-point): a hash of the server's certificate, which is
+ * given in DER. Null if the signature algorithm has no hash of its own, such as Ed25519.
  */
 export function endPointBinding(certificate: Buffer): Buffer | null {
   const hash = signatureHash(certificate);
-  return hash === null ? null : createHash(hash).update(certificate).digest();
+  return hash === null ? null : node.crypto.createHash(hash).update(certificate).digest();
 }
 
 function signatureHash(certificate: Buffer): string | null {
@@ -41,7 +41,7 @@ function signatureHash(certificate: Buffer): string | null {
   const [oid, parameters] = children(algorithm!);
   const name = oid!.content.toString('hex');
   if (name !== PSS) return HASHES[name] ?? null;
-  // RSASSA-PSS-params ::= SEQUENCE { [0] hashAlgorithm SEQUENCE { OID }, … }, SHA-1 if it is left out.
+  // RSASSA-PSS-params ::= SEQUENCE { [0] hashAlgorithm SEQUENCE { OID }, … }; SHA-1 if hashAlgorithm is absent.
   const tagged = parameters === undefined ? undefined : children(parameters).find(({ tag }) => tag === 0xa0);
   if (tagged === undefined) return 'sha256';
   const [hashOid] = children(children(tagged)[0]!);
@@ -54,7 +54,7 @@ interface Element {
   readonly end: number;
 }
 
-/** One element of DER. The certificate comes from OpenSSL, which has checked that it is well-formed. */
+/** Reads one DER element. OpenSSL has verified that the certificate is well-formed. */
 function element(bytes: Buffer, at: number): Element {
   const first = bytes[at + 1]!;
   const longForm = first > 0x7f ? first & 0x7f : 0;

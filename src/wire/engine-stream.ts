@@ -2,30 +2,30 @@ import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 
 const QUERY = 0x51;
-/** A Query with an empty text is as long as this, its type included. */
+/** Length of a Query message with an empty text, including its type byte. */
 const EMPTY_QUERY_LENGTH = 6;
-/** EmptyQueryResponse, and ReadyForQuery outside of a transaction. */
+/** EmptyQueryResponse, then ReadyForQuery outside of a transaction. */
 const ANSWER_TO_EMPTY_QUERY = Buffer.from([0x49, 0, 0, 0, 4, 0x5a, 0, 0, 0, 5, 0x49]);
-/** AuthenticationOk, and ReadyForQuery outside of a transaction. */
+/** AuthenticationOk, then ReadyForQuery outside of a transaction. */
 const ANSWER_TO_STARTUP = Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 0, 0x5a, 0, 0, 0, 5, 0x49]);
 
-/** Who hears of what postgres.js does. */
+/** Events of postgres.js that the session needs. */
 export interface EngineEvents {
-  /** The empty query that makes it connect has been answered: it has started up. */
+  /** postgres.js has started up: the empty query that makes it connect has been answered. */
   readonly onBegun: () => void;
-  /** So many simple queries have been written to the socket. */
+  /** This number of simple queries was written to the socket. */
   readonly onQueriesWritten: (count: number) => void;
 }
 
 /**
- * The stream that postgres.js talks through in place of a socket. What it writes goes to the real socket, which belongs to
- * the session; it reads only what the session chooses to show it.
+ * The stream that postgres.js uses in place of a socket. Its writes go to the real socket, which belongs to the session. It reads
+ * only the messages that the session forwards.
  */
 export class EngineStream extends EventEmitter {
   readonly #socket: Socket;
   readonly #events: EngineEvents;
   #closed = false;
-  /** Whether the server has signed the session in already: then the startup is answered here. */
+  /** Whether the session has signed in already; this stream then answers the startup message itself. */
   readonly #isSignedIn: boolean;
   /** Whether the empty query that postgres.js begins with has been answered. */
   #begun: boolean;
@@ -38,14 +38,14 @@ export class EngineStream extends EventEmitter {
     this.#events = events;
   }
 
-  /** postgres.js asks this before it says goodbye, which is the session's business: it finds nothing to say it to. */
+  /** postgres.js reads this before it sends Terminate. 'closed' prevents that, since the session sends Terminate itself. */
   get readyState(): string {
     return 'closed';
   }
 
   /**
-   * Always takes the bytes: were postgres.js told to wait for 'drain', it would reorder its connection's queues, and
-   * the session bounds what is in flight itself.
+   * Accepts the bytes unconditionally: postgres.js reorders its connection's queues if it has to wait for 'drain'. The session
+   * bounds the bytes in flight itself.
    */
   write(bytes: Buffer): boolean {
     if (this.#closed) return true;
@@ -55,7 +55,7 @@ export class EngineStream extends EventEmitter {
     }
     const sent = this.#begun || bytes[0] !== QUERY ? bytes : this.#withoutEmptyQuery(bytes);
     if (sent.length === 0) return true;
-    // The session answers a written BEGIN with the statement that follows it: both belong in one packet.
+    // onQueriesWritten() lets the session send the statement that follows a written BEGIN; corking puts both into one packet.
     this.#socket.cork();
     this.#socket.write(sent);
     const queries = countQueries(sent);
@@ -64,14 +64,14 @@ export class EngineStream extends EventEmitter {
     return true;
   }
 
-  /** Answers the empty query that comes first: nobody wants to know what the server would say to it. */
+  /** Removes the initial empty query and answers it locally, which saves a round trip. */
   #withoutEmptyQuery(bytes: Buffer): Buffer {
     this.#begun = true;
     this.#answer(ANSWER_TO_EMPTY_QUERY, this.#events.onBegun);
     return bytes.subarray(EMPTY_QUERY_LENGTH);
   }
 
-  /** Answers what the server is not to be asked. Not within the call that asks, since postgres.js is at work on its own state. */
+  /** Delivers a local answer in a later tick, since postgres.js is still changing its own state during write(). */
   #answer(messages: Buffer, then: () => void): void {
     process.nextTick(() => {
       this.show(messages);
@@ -79,19 +79,19 @@ export class EngineStream extends EventEmitter {
     });
   }
 
-  /** Shows postgres.js one or more whole backend messages. */
+  /** Forwards one or more complete backend messages to postgres.js. */
   show(messages: Buffer): void {
     if (!this.#closed) this.emit('data', messages);
   }
 
-  /** Tells postgres.js that its connection is gone, upon which it rejects all it has and is never used again. */
+  /** Reports the connection as lost, upon which postgres.js rejects its pending queries. The instance is not used afterwards. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.emit('close', false);
   }
 
-  // postgres.js calls these on a socket; there is nothing to do, since the session owns the real one.
+  // postgres.js calls these on its socket. They do nothing, since the session owns the real one.
   end(): this {
     return this;
   }
@@ -100,7 +100,7 @@ export class EngineStream extends EventEmitter {
   }
 }
 
-/** The simple queries in a run of frontend messages; the startup message has no type byte and holds none. */
+/** Counts the simple queries in a run of frontend messages. The startup message has no type byte and contains none. */
 function countQueries(bytes: Buffer): number {
   if (bytes[0] === 0) return 0;
   let count = 0;

@@ -1,16 +1,18 @@
-import postgres from 'postgres';
 import type { Socket } from 'node:net';
+import { clearImmediate, setImmediate } from 'node:timers';
+import type postgres from 'postgres';
 import type { AuthenticationSettings } from '../conninfo/index.js';
 import { EngineStream } from './engine-stream.js';
+import { loadPostgres } from './postgres.js';
 
-/** Who connects, as what, and with which settings. */
+/** The user, database and settings of a session. */
 export interface Login {
   readonly user: string;
   readonly database: string;
   readonly password: string | null;
-  /** What the server may ask for, to let us in. */
+  /** The authentication methods that the server may request. */
   readonly authentication: AuthenticationSettings;
-  /** Settings sent with the startup message, such as `application_name`. */
+  /** Settings for the startup message, such as `application_name`. */
   readonly parameters: Readonly<Record<string, string>>;
 }
 
@@ -18,16 +20,18 @@ interface EngineInstance {
   unsafe(text: string, params: [], options: { simple: true }): Promise<unknown>;
 }
 
+let makeInstance: typeof postgres | null = null;
+
 /** An ErrorResponse that only says that there was an error: the session has read the real one. */
 const FAILED = errorResponse();
 
 /**
- * postgres.js, confined: it starts up and speaks the simple query protocol over a stream that is ours. This is the only
- * file that imports it.
+ * postgres.js, confined: it starts up and speaks the simple query protocol over a stream that is ours. No other file
+ * uses it.
  *
- * One instance serves one physical connection. Its own pool, reconnection, timers, type parsers and environment look-ups are all
- * kept out, so that nothing happens that the session did not ask for. Most sessions need it no more once they have started, so the
- * instance is let go then; a text of several statements makes another one, whose startup is answered here.
+ * One instance serves one physical connection. Its pool, reconnection, timers, type parsers and environment look-ups are
+ * disabled, so that it does nothing the session did not ask for. Most sessions need no instance after the startup, so it is
+ * released then. A text of several statements creates another instance, whose startup is answered locally.
  */
 export class Engine {
   readonly #socket: Socket;
@@ -36,9 +40,20 @@ export class Engine {
   #instance: { readonly sql: EngineInstance; readonly stream: EngineStream } | null = null;
   #sent = 0;
   #written = 0;
-  /** Whether each query handed over has reached the socket: what is written to it now comes after them. A field, since each statement asks. */
+  /**
+   * Whether every query passed to `query()` has reached the socket, so that bytes written now come after them. A field instead of
+   * a getter, since each statement reads it.
+   */
   allWritten = true;
   #closed = false;
+
+  /** Loads postgres.js. To be awaited before the first engine is made. */
+  static async load(): Promise<void> {
+    makeInstance ??= await loadPostgres();
+    // postgres.js writes by these, and a sandbox such as Jest's jsdom has taken them away.
+    globalThis.setImmediate ??= setImmediate;
+    globalThis.clearImmediate ??= clearImmediate;
+  }
 
   /** `onWritten` is called when every query given to `query()` so far has reached the socket. */
   constructor(socket: Socket, login: Login, onWritten: () => void) {
@@ -47,7 +62,10 @@ export class Engine {
     this.#onWritten = onWritten;
   }
 
-  /** Starts up. An empty query is what makes postgres.js connect; its stream answers it, so that it costs the session nothing. */
+  /**
+   * Starts the session. An empty query makes postgres.js connect; EngineStream answers it locally, so that it costs no round
+   * trip.
+   */
   start(): void {
     const instance = this.#make(false, () => {
       if (this.#sent > 0) return;
@@ -58,7 +76,7 @@ export class Engine {
     run(instance.sql, '');
   }
 
-  /** Sends `text` through the simple query protocol. The answer is read at the socket, never here. */
+  /** Sends `text` by the simple query protocol. The session reads the answer at the socket. */
   query(text: string): void {
     if (this.#closed) return;
     this.#sent++;
@@ -67,7 +85,10 @@ export class Engine {
     run(this.#instance.sql, text);
   }
 
-  /** An instance of its own stream; `isSignedIn`: the server has let the session in, so that there is nobody to start up with. */
+  /**
+   * Creates an instance with its own stream. `isSignedIn`: the session has signed in before, so that the stream answers the
+   * startup.
+   */
   #make(isSignedIn: boolean, onBegun: () => void): { sql: EngineInstance; stream: EngineStream } {
     const stream = new EngineStream(this.#socket, isSignedIn, {
       onBegun,
@@ -77,21 +98,21 @@ export class Engine {
         if (this.allWritten) this.#onWritten();
       },
     });
-    const sql = postgres(isolatedOptions(this.#login, stream)) as unknown as EngineInstance;
+    const sql = makeInstance!(isolatedOptions(this.#login, stream)) as unknown as EngineInstance;
     return { sql, stream };
   }
 
-  /** Shows postgres.js whole backend messages that answer what it sent. */
+  /** Forwards complete backend messages that answer the engine's queries. */
   show(messages: Buffer): void {
     this.#instance?.stream.show(messages);
   }
 
-  /** Shows postgres.js that what it sent has failed. */
+  /** Tells postgres.js that its query has failed. */
   showFailure(): void {
     this.#instance?.stream.show(FAILED);
   }
 
-  /** The connection is gone. */
+  /** Tells postgres.js that the connection is lost. */
   close(): void {
     this.#closed = true;
     this.#instance?.stream.close();
@@ -99,18 +120,20 @@ export class Engine {
 }
 
 function run(sql: EngineInstance, text: string): void {
-  // The promise is of no interest, but its rejection must be seen to; subscribing is also what sends the query.
+  // The session reads the result itself. The catch() prevents an unhandled rejection, and subscribing makes postgres.js send the
+  // query.
   void sql.unsafe(text, [], { simple: true }).catch(() => undefined);
 }
 
 /**
- * The complete options of a postgres.js instance. An object with `shared` is taken as it is, where any other would be
- * completed from the environment (PGTARGETSESSIONATTRS, PGPASSWORD, PGMAX …), which is the business of conninfo here.
+ * The complete options of a postgres.js instance. The property `shared` makes postgres.js use the object as it is. Any other
+ * object would be completed from the environment (PGTARGETSESSIONATTRS, PGPASSWORD, PGMAX …), which conninfo has evaluated
+ * already.
  */
 function isolatedOptions(login: Login, stream: EngineStream): never {
   let connected = false;
   const options = {
-    // postgres.js opens a new socket whenever it believes that it should reconnect; a session never does.
+    // postgres.js asks for a new socket when it wants to reconnect, which a session never does.
     socket: (): EngineStream => {
       if (connected) throw new Error('a session has one socket');
       connected = true;
@@ -121,7 +144,7 @@ function isolatedOptions(login: Login, stream: EngineStream): never {
     path: false,
     database: login.database,
     user: login.user,
-    // The session answers the server's requests for authentication, and shows it only that they have been met.
+    // The session answers the server's authentication requests and forwards only AuthenticationOk.
     pass: '',
     max: 1,
     max_pipeline: Number.MAX_SAFE_INTEGER,

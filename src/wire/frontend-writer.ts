@@ -1,17 +1,17 @@
-/** Few statements are longer, and so little comes out of the pool that Node keeps for it. */
-const INITIAL = 1024;
-const MOST = 131_072;
+/** Few statements are longer, and this little of Node's buffer pool is cheap to take. */
+const MIN_BUFFER = 1024;
+const MAX_BUFFER = 131_072;
 const TEXT_ONLY: readonly number[] = [];
 const NOTHING = Buffer.alloc(0);
-/** Of a longer text it is worth while to count the bytes before they are written. */
-const SHORT = 512;
+/** From this length on, counting the bytes of a text before writing it pays off. */
+const CHEAP_TO_COUNT = 512;
 
-/** How many bytes a text takes at most: a UTF-16 unit takes up to three of UTF-8. */
-function mostBytes(text: string): number {
-  return text.length < SHORT ? text.length * 3 : Buffer.byteLength(text);
+/** An upper bound of a text's bytes: a UTF-16 unit takes up to three in UTF-8. */
+function maxBytes(text: string): number {
+  return text.length < CHEAP_TO_COUNT ? text.length * 3 : Buffer.byteLength(text);
 }
 
-/** The head of a CopyData whose `length` bytes of data follow by themselves. */
+/** The header of a CopyData whose `length` bytes of data are written separately. */
 export function copyDataHead(length: number): Buffer {
   const head = Buffer.allocUnsafe(5);
   head[0] = 0x64;
@@ -20,31 +20,30 @@ export function copyDataHead(length: number): Buffer {
 }
 
 /**
- * Builds frontend messages of the extended protocol into one growing buffer, so that everything sent in a turn of the
- * event loop leaves in one write.
+ * Builds frontend messages of the extended protocol in one growing buffer, so that all messages of a turn of the event loop leave
+ * in one write.
  */
 export class FrontendWriter {
-  /** None as long as nothing is written: most sessions are idle most of the time. */
+  /** Allocated with the first message: most sessions are idle most of the time. */
   #bytes = NOTHING;
-  /** How many bytes the next messages are going to take, as far as can be guessed. */
-  #expected = INITIAL;
+  /** The estimated size in bytes of the next messages. */
+  #expected = MIN_BUFFER;
   #at = 0;
 
-  /** Whether nothing waits to be taken. */
   get empty(): boolean {
     return this.#at === 0;
   }
 
-  /** How many bytes wait to be taken. */
+  /** Bytes written and not taken yet. */
   get length(): number {
     return this.#at;
   }
 
-  /** The bytes written since the last call; the writer starts afresh. */
+  /** Returns the bytes written since the last call and resets the writer. */
   take(): Buffer {
     const taken = this.#bytes.subarray(0, this.#at);
-    // A socket may hold the bytes for as long as it likes, so the next messages go to memory of their own: about as much again.
-    this.#expected = Math.min(Math.max(INITIAL, this.#at), MOST);
+    // The socket may keep these bytes indefinitely, so the next messages need new memory; about the same size is likely.
+    this.#expected = Math.min(Math.max(MIN_BUFFER, this.#at), MAX_BUFFER);
     this.#bytes = NOTHING;
     this.#at = 0;
     return taken;
@@ -78,7 +77,7 @@ export class FrontendWriter {
         this.#room(4);
         this.#int32(-1);
       } else {
-        this.#room(4 + mostBytes(text));
+        this.#room(4 + maxBytes(text));
         const written = this.#bytes.utf8Write(text, this.#at + 4);
         this.#int32(written);
         this.#at += written;
@@ -175,7 +174,7 @@ export class FrontendWriter {
   }
 
   #string(text: string): void {
-    this.#room(mostBytes(text) + 1);
+    this.#room(maxBytes(text) + 1);
     this.#at += this.#bytes.utf8Write(text, this.#at);
     this.#bytes[this.#at++] = 0;
   }

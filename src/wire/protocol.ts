@@ -1,4 +1,4 @@
-/** The letters of the messages a PostgreSQL backend sends, as the bytes they are on the wire. */
+/** The message types of a PostgreSQL backend, as bytes. */
 export const Backend = {
   Authentication: 0x52, // R
   BackendKeyData: 0x4b, // K
@@ -26,14 +26,14 @@ export const Backend = {
   RowDescription: 0x54, // T
 } as const;
 
-/** Whether a byte begins a message that a backend may send: the first test of a peer that talks garbage. */
+/** Whether a byte is a backend's message type: the first check for a peer that does not speak the protocol. */
 export const isBackendMessage: readonly boolean[] = (() => {
   const known = new Array<boolean>(256).fill(false);
   for (const code of Object.values(Backend)) known[code] = true;
   return known;
 })();
 
-/** What `Authentication` asks for. */
+/** The requests of an `Authentication` message. */
 export const Auth = {
   Ok: 0,
   CleartextPassword: 3,

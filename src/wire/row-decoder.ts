@@ -1,40 +1,40 @@
 import { ProtocolViolation, readInt32, type Field } from './backend-messages.js';
 
 /**
- * Reads one value, in text format unless it is a loader of another, from `bytes[start..end)`. The buffer belongs to the socket: a
- * loader copies what it keeps.
+ * Reads one value from `bytes[start..end)`, in text format unless the loader is made for another. The buffer belongs to the
+ * socket, so a loader must copy what it keeps.
  */
 export type Loader = (bytes: Buffer, start: number, end: number) => unknown;
 
 /**
- * Makes a row of the body of a `DataRow`, `bytes[start..end)`: a count, and then a length and the bytes for each value; a
- * length of -1 is NULL. Throws `ProtocolViolation` where these contradict each other, or the columns, so that no value is ever
- * taken for another's.
+ * Makes a row from the body of a `DataRow`, `bytes[start..end)`: a count, then for each value its length and its bytes; a length
+ * of -1 is NULL. Throws `ProtocolViolation` if these contradict each other or the columns, so that values can never shift between
+ * columns.
  */
 export interface RowDecoder {
   decode(bytes: Buffer, start: number, end: number): unknown;
 }
 
-/** How the values of a column are sent, as `Bind` has it. */
+/** The format codes of `Bind`. */
 export const TEXT_FORMAT = 0;
 export const BINARY_FORMAT = 1;
 
-/** What a result is asked for as, and what makes rows of it then. */
+/** The formats to request for a result and the decoder for rows in these formats. */
 export interface RowPlan {
   /** The format of each column; undefined: text, all of them. */
   readonly formats: readonly number[] | undefined;
   readonly decoder: RowDecoder;
 }
 
-/** Has the rows of a result made. */
+/** Supplies the decoders of a statement's results. */
 export interface RowDecoderSource {
-  /** The decoder of a result in text format, once its columns are known. */
+  /** The decoder of a result in text format. Called once its columns are known. */
   decoderFor(fields: readonly Field[]): RowDecoder;
-  /** The formats of a result whose columns are known beforehand, and its decoder; without it, it is text. */
+  /** The formats and decoder of a result whose columns are known before execution. If undefined, results come in text format. */
   planFor?(fields: readonly Field[]): RowPlan;
 }
 
-/** Rows as arrays of their values. */
+/** Makes rows as arrays of values. */
 export class TupleDecoder implements RowDecoder {
   readonly #loaders: readonly Loader[];
 
@@ -66,7 +66,7 @@ export class TupleDecoder implements RowDecoder {
   }
 }
 
-/** Rows as objects with a property for each column. */
+/** Makes rows as objects with a property per column. */
 export class ObjectDecoder implements RowDecoder {
   readonly #names: readonly string[];
   readonly #loaders: readonly Loader[];
@@ -76,7 +76,7 @@ export class ObjectDecoder implements RowDecoder {
     this.#loaders = loaders;
   }
 
-  /** Null for columns that an object can't hold one by one: with the same name twice, or that of the prototype. */
+  /** Returns null if an object cannot hold the columns separately: two have the same name, or one is named `__proto__`. */
   static create(names: readonly string[], loaders: readonly Loader[]): ObjectDecoder | null {
     const distinct = new Set(names).size === names.length && !names.includes('__proto__');
     return distinct ? new ObjectDecoder(names, loaders) : null;
@@ -106,7 +106,7 @@ export class ObjectDecoder implements RowDecoder {
     return row;
   }
 
-  /** The values of a row made here, in the order of the columns. */
+  /** The values of a row made by this decoder, in the order of the columns. */
   valuesOf(row: Readonly<Record<string, unknown>>): unknown[] {
     return this.#names.map((name) => row[name]);
   }

@@ -1,23 +1,27 @@
-import { Socket, type OnReadOpts, type SocketConstructorOpts } from 'node:net';
+import type { OnReadOpts, Socket, SocketConstructorOpts } from 'node:net';
 import * as errors from '../errors/index.js';
+import { node } from '../node-modules.js';
 import { onAbort } from '../waiting.js';
 import { failedAs, type ConnectFailure } from './connect-failure.js';
 import { isEncrypted, startTls, type Encryption } from './tls.js';
 
-/** Where a server listens, a TCP address or the path of a unix socket, and how it is spoken to. */
+/** A server's TCP address or Unix socket path, and how to connect to it. */
 export interface ServerAddress {
-  /** The name shown in messages and compared with a certificate; also what is connected to unless `hostaddr` or `path` is given. */
+  /**
+   * The name shown in messages and compared with the certificate. Also the name to connect to, unless `hostaddr` or `path` is
+   * given.
+   */
   readonly host: string;
   readonly hostaddr: string | null;
   readonly port: number;
-  /** Path of the unix socket, or null for TCP. */
+  /** The path of the Unix socket; null for TCP. */
   readonly path: string | null;
   readonly keepalives: { readonly enabled: boolean; readonly idleSeconds: number | null };
-  /** Null: plain. A unix socket is never encrypted. */
+  /** Null: no encryption. A Unix socket is never encrypted. */
   readonly encryption: Encryption | null;
 }
 
-/** How an address is named in a message. */
+/** The address as messages show it. */
 export function describeAddress({ host, hostaddr, port, path }: ServerAddress): string {
   // An abstract socket, whose name begins with a NUL, is written as libpq writes it.
   if (path !== null) return path.replace(/^\0/, '@');
@@ -25,31 +29,43 @@ export function describeAddress({ host, hostaddr, port, path }: ServerAddress): 
   return hostaddr === null || hostaddr === host ? name : `${name} (${hostaddr})`;
 }
 
-/** The address as `socket` has come to speak to it: what goes there later does so in the same way. */
+/** The address with the encryption that `socket` ended up with, so that later connections to it (cancel requests) use the same. */
 export function actualAddress(address: ServerAddress, socket: Socket): ServerAddress {
   const { encryption } = address;
   if (encryption === null) return address;
   return { ...address, encryption: isEncrypted(socket) ? { ...encryption, optional: false } : null };
 }
 
-/** Takes what a socket has read; the bytes are overwritten as soon as it returns. */
+/** Takes bytes read from a socket. The next read overwrites them as soon as the function returns. */
 export type Receiver = (bytes: Buffer) => void;
 
 const READ_SIZE = 65_536;
 /**
- * All sockets read into the same memory, since what they read is consumed before the next read; a buffer for each read would
- * cost as much again as decoding it. On Windows, a read may be under way on several sockets at once.
+ * All sockets read into the same memory, since each read is consumed before the next. A buffer per read would cost as much again
+ * as decoding it. On Windows, reads may be pending on several sockets at once, so sockets share no memory.
  */
 const sharedBuffer = process.platform === 'win32' ? null : Buffer.allocUnsafeSlow(READ_SIZE);
 
-/** Who gets what a socket reads: somebody else while TLS is negotiated. */
-interface Line {
+/** In Deno, TLS negotiation never completes on a socket that was created with `onread`. */
+const TLS_NEEDS_EVENTS = 'deno' in process.versions;
+
+/** The current receiver of a socket's bytes; it changes during TLS negotiation. */
+class CurrentReceiver {
   receive: Receiver;
+
+  constructor(receive: Receiver) {
+    this.receive = receive;
+  }
+
+  /** The listener of a socket that reads by events. */
+  readonly onData = (bytes: Buffer): void => {
+    this.receive(bytes);
+  };
 }
 
 /**
- * Connects to `address`, whose bytes go to `receive`, encrypted as it says. Rejects with an `OperationalError` that names it, or
- * with what `signal` was aborted with; either way no socket is left behind.
+ * Connects to `address` with the encryption it asks for; `receive` gets the bytes. Rejects with an `OperationalError` that names
+ * the address, or with the reason of `signal`. No socket is left open after a rejection.
  */
 export async function openSocket(
   address: ServerAddress,
@@ -57,14 +73,15 @@ export async function openSocket(
   receive: Receiver,
 ): Promise<Socket> {
   const { encryption } = address;
-  if (encryption === null || address.path !== null) return connectTo(address, signal, { receive });
-  const line: Line = { receive: () => undefined };
-  const socket = await connectTo(address, signal, line);
+  if (encryption === null || address.path !== null)
+    return connectTo(address, signal, new CurrentReceiver(receive));
+  const current = new CurrentReceiver(() => undefined);
+  const socket = await connectTo(address, signal, current);
   const setUp = new Setup(address, socket, signal);
   try {
     if (
       encryption.settings.negotiation === 'postgres' &&
-      !(await setUp.whileOpen(offersTls(socket, address, line)))
+      !(await setUp.whileOpen(offersTls(socket, address, current)))
     ) {
       if (!encryption.optional) {
         throw failedAs(
@@ -72,10 +89,11 @@ export async function openSocket(
           connectError(address, 'the server does not support TLS, which sslmode asks for'),
         );
       }
-      line.receive = receive;
+      current.receive = receive;
       return socket;
     }
     setUp.failure = 'handshake lost';
+    socket.off('data', current.onData);
     const secured = await setUp.whileOpen(
       startTls(socket, address.host, describeAddress(address), encryption.settings, (begun) => {
         setUp.replace(begun);
@@ -92,8 +110,8 @@ export async function openSocket(
 }
 
 /**
- * Writes pieces in one packet, as far as they fit. Returns whether the network has taken them all, so that their memory may be
- * used again; else `written` is called when it has, unless the socket is lost before.
+ * Writes pieces in one packet, as far as they fit. Returns true if the network has taken them all, so that their memory may be
+ * reused. Otherwise `written` is called once it has, unless the socket is lost before.
  */
 export function writeAll(socket: Socket, pieces: readonly Uint8Array[], written: () => void): boolean {
   socket.cork();
@@ -113,17 +131,17 @@ const NO = 0x4e; // N
 const ERROR = 0x45; // E
 
 /**
- * Asks the server whether it has TLS. Whatever comes with or after its answer, before anything is encrypted, may be somebody
- * else's (CVE-2021-23222), and so may an error, which is why it is not shown.
+ * Asks the server whether it supports TLS. Bytes that arrive with or after its answer, before encryption begins, may come from an
+ * attacker (CVE-2021-23222). So may an error, which is therefore not shown.
  */
-function offersTls(socket: Socket, address: ServerAddress, line: Line): Promise<boolean> {
+function offersTls(socket: Socket, address: ServerAddress, current: CurrentReceiver): Promise<boolean> {
   return new Promise((resolve, reject) => {
-    line.receive = (bytes) => {
+    current.receive = (bytes) => {
       if (bytes.length !== 1 || (bytes[0] !== YES && bytes[0] !== NO)) {
         reject(connectError(address, answerProblem(bytes)));
         return;
       }
-      line.receive = () => socket.destroy(connectError(address, answerProblem(bytes)));
+      current.receive = () => socket.destroy(connectError(address, answerProblem(bytes)));
       resolve(bytes[0] === YES);
     };
     socket.write(TLS_REQUEST);
@@ -135,12 +153,12 @@ function answerProblem(bytes: Buffer): string {
     return 'it sent unencrypted data after its answer to the request for TLS';
   return bytes[0] === ERROR
     ? 'the server answered the request for TLS with an error; sslmode=disable would show it'
-    : 'the server does not speak the PostgreSQL protocol: its answer to the request for TLS makes no sense';
+    : 'the server does not speak the PostgreSQL protocol: its answer to the request for TLS is invalid';
 }
 
-/** A socket from its connection until it can be used: whatever ends it ends what is waited for. */
+/** Guards a socket until it is ready for use: an error, close or abort rejects the pending step. */
 class Setup {
-  /** What it is if the socket is lost. */
+  /** The failure to report if the socket is lost. */
   failure: ConnectFailure = 'unreachable';
   readonly #offAbort: () => void;
   readonly #lost: Promise<never>;
@@ -166,13 +184,13 @@ class Setup {
     });
   }
 
-  /** What `step` comes to, unless the socket is lost first. */
+  /** Resolves as `step` does; rejects if the socket is lost before. */
   whileOpen<T>(step: Promise<T>): Promise<T> {
     step.catch(() => undefined);
     return Promise.race([step, this.#lost]);
   }
 
-  /** The socket is encrypted from here on, and says itself what happens to it. */
+  /** Stops watching the plain socket; from here on `secured` reports errors and the close. */
   replace(secured: Socket): void {
     this.#unwatch();
     this.#socket.on('error', () => undefined);
@@ -194,8 +212,8 @@ class Setup {
   }
 }
 
-/** Connects, without any encryption. */
-function connectTo(address: ServerAddress, signal: AbortSignal, line: Line): Promise<Socket> {
+/** Opens the TCP or Unix socket, without encryption. */
+function connectTo(address: ServerAddress, signal: AbortSignal, current: CurrentReceiver): Promise<Socket> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) {
       reject(signal.reason as Error);
@@ -206,15 +224,7 @@ function connectTo(address: ServerAddress, signal: AbortSignal, line: Line): Pro
       reject(failedAs('unreachable', connectError(address, tooLong)));
       return;
     }
-    const onread: OnReadOpts = {
-      buffer: sharedBuffer ?? Buffer.allocUnsafeSlow(READ_SIZE),
-      callback: (length, buffer) => {
-        line.receive((buffer as Buffer).subarray(0, length));
-        return true;
-      },
-    };
-    const options: SocketConstructorOpts & { onread: OnReadOpts } = { onread };
-    const socket = new Socket(options);
+    const socket = socketFor(current, address.encryption !== null);
     const settle = (): void => {
       offAbort();
       socket.removeListener('connect', connected);
@@ -249,6 +259,20 @@ function connectTo(address: ServerAddress, signal: AbortSignal, line: Line): Pro
   });
 }
 
+/** A socket, not connected yet, whose bytes go to `current`. `mayEncrypt`: TLS may begin on it. */
+function socketFor(current: CurrentReceiver, mayEncrypt: boolean): Socket {
+  if (mayEncrypt && TLS_NEEDS_EVENTS) return new node.net.Socket().on('data', current.onData);
+  const onread: OnReadOpts = {
+    buffer: sharedBuffer ?? Buffer.allocUnsafeSlow(READ_SIZE),
+    callback: (length, buffer) => {
+      current.receive((buffer as Buffer).subarray(0, length));
+      return true;
+    },
+  };
+  const options: SocketConstructorOpts & { onread: OnReadOpts } = { onread };
+  return new node.net.Socket(options);
+}
+
 function connectError(address: ServerAddress, reason: string, cause?: Error): errors.OperationalError {
   return new errors.OperationalError(
     `connection to server at ${describeAddress(address)} failed: ${reason}`,
@@ -256,13 +280,13 @@ function connectError(address: ServerAddress, reason: string, cause?: Error): er
   );
 }
 
-/** The bytes that the system has for the path of a socket; a longer one would be cut off, and name another socket. */
+/** The operating system's limit in bytes. A longer path would be truncated and name another socket. */
 const LONGEST_PATH = process.platform === 'linux' || process.platform === 'win32' ? 107 : 103;
 
 function pathTooLong(path: string): string | null {
   const length = Buffer.byteLength(path);
   if (length <= LONGEST_PATH) return null;
-  return `the path of the Unix socket is too long: it has ${String(length)} bytes, and the system takes ${String(LONGEST_PATH)} at most`;
+  return `the path of the Unix socket is too long: it has ${String(length)} bytes, and the system takes ${String(LONGEST_PATH)} at most; give a shorter directory as host`;
 }
 
 function reasonOf(error: Error & { code?: string; errors?: Error[] }): string {
@@ -275,6 +299,7 @@ function reasonOf(error: Error & { code?: string; errors?: Error[] }): string {
     case 'ENOENT':
       return 'there is no such socket; is the server running and listening there?';
     default:
-      return error.message || (error.code ?? 'unknown error');
+      // Node shows the name of an abstract socket with its NUL.
+      return error.message.replaceAll('\0', '@') || (error.code ?? 'unknown error');
   }
 }

@@ -1,28 +1,27 @@
-import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
-import { readdir, readFile, stat } from 'node:fs/promises';
-import { homedir } from 'node:os';
+import type { KeyObject } from 'node:crypto';
 import { join } from 'node:path';
-import { createSecureContext, type SecureContext } from 'node:tls';
+import type { SecureContext } from 'node:tls';
 import type { TlsSettings } from '../conninfo/index.js';
 import * as errors from '../errors/index.js';
+import { node } from '../node-modules.js';
 
-/** What TLS is begun with. */
+/** The TLS context and policy for a connection. */
 export interface TlsCredentials {
   readonly context: SecureContext;
-  /** Whether the server's certificate has to be signed by somebody known. */
+  /** Whether a known authority must have signed the server's certificate. */
   readonly verify: boolean;
 }
 
 /**
- * Reads the files that TLS is set up with. As in libpq, a root certificate that is there is used whatever `sslmode` says, and a
- * client certificate is sent if there is one. Raises `OperationalError` for a file that can't be used.
+ * Reads the certificate and key files of the TLS settings. As in libpq, a root certificate file that exists is used whatever
+ * `sslmode` says, and a client certificate is sent if the file exists. Raises `OperationalError` for an unusable file.
  */
 export async function loadCredentials(settings: TlsSettings): Promise<TlsCredentials> {
   const roots = await rootCertificates(settings);
   const crl = roots === null || roots === 'system' ? [] : await revocations(settings);
   const client = settings.sendsCert ? await clientCertificate(settings) : null;
   try {
-    const context = createSecureContext({
+    const context = node.tls.createSecureContext({
       // Without `ca` Node would load all the roots that it comes with.
       ...(roots === 'system' ? {} : { ca: roots ?? [] }),
       ...(crl.length === 0 ? {} : { crl }),
@@ -42,11 +41,11 @@ export async function loadCredentials(settings: TlsSettings): Promise<TlsCredent
   }
 }
 
-/** `~/.postgresql`, or what Windows has instead. */
+/** The path of a file in `~/.postgresql`, or in its counterpart on Windows. */
 function defaultFile(name: string): string {
   return process.platform === 'win32'
-    ? join(process.env['APPDATA'] ?? homedir(), 'postgresql', name)
-    : join(homedir(), '.postgresql', name);
+    ? join(process.env['APPDATA'] ?? node.os.homedir(), 'postgresql', name)
+    : join(node.os.homedir(), '.postgresql', name);
 }
 
 async function rootCertificates({ rootCert, mode }: TlsSettings): Promise<string[] | 'system' | null> {
@@ -91,11 +90,11 @@ async function revocations({ crl, crlDirectory }: TlsSettings): Promise<string[]
   return lists;
 }
 
-/** The files of a directory made for OpenSSL: their names are hashes, with `.r` and a number. */
+/** The files of a directory prepared for OpenSSL, which are named by a hash, `.r` and a number. */
 async function listsIn(directory: string): Promise<string[]> {
   let names: string[];
   try {
-    names = await readdir(directory);
+    names = await node.fs.readdir(directory);
   } catch (cause) {
     throw unreadable('directory of certificate revocation lists', directory, cause);
   }
@@ -115,7 +114,7 @@ function certPath(settings: TlsSettings): string {
 async function clientCertificate(settings: TlsSettings): Promise<{ cert: string; key: string } | null> {
   const path = certPath(settings);
   const cert = await readIfThere(path, 'certificate file');
-  // As in libpq, even one that is named need not exist.
+  // As in libpq, a file that sslcert names need not exist.
   if (cert === null) return null;
   const chain = blocks(cert, 'CERTIFICATE');
   if (chain.length === 0) {
@@ -124,15 +123,15 @@ async function clientCertificate(settings: TlsSettings): Promise<{ cert: string;
   for (const certificate of chain) checkCertificate(certificate, path);
   const keyPath = settings.key ?? defaultFile('postgresql.key');
   await checkKeyFile(keyPath, path);
-  const key = await readFile(keyPath).catch((cause: unknown) => {
+  const key = await node.fs.readFile(keyPath).catch((cause: unknown) => {
     throw unreadable('private key file', keyPath, cause);
   });
   return { cert, key: decrypted(key, keyPath, settings.password) };
 }
 
-/** Refuses a key that others could have read. */
+/** Raises `OperationalError` if the key file's permissions let other users read it. */
 async function checkKeyFile(path: string, cert: string): Promise<void> {
-  const stats = await stat(path).catch((cause: unknown) => {
+  const stats = await node.fs.stat(path).catch((cause: unknown) => {
     throw isMissing(cause)
       ? new errors.OperationalError(
           `certificate "${cert}" is present, but not its private key file "${path}"`,
@@ -143,7 +142,7 @@ async function checkKeyFile(path: string, cert: string): Promise<void> {
     throw new errors.OperationalError(`private key file "${path}" is not a regular file`);
   }
   if (process.platform === 'win32') return;
-  // That of root may be readable for a group, which is how a system shares one.
+  // A key that belongs to root may be readable by its group, since systems share keys that way.
   const forbidden = stats.uid === 0 ? 0o037 : 0o077;
   if ((stats.mode & forbidden) !== 0) {
     throw new errors.OperationalError(
@@ -153,15 +152,15 @@ async function checkKeyFile(path: string, cert: string): Promise<void> {
   }
 }
 
-/** The key in PEM, which may be in DER, and encrypted, in its file. */
+/** Returns the key as unencrypted PEM. The file may contain PEM or DER, and may be encrypted. */
 function decrypted(key: Buffer, path: string, password: string | null): string {
   const passphrase = password ?? '';
   let object: KeyObject | null = null;
   let failure: unknown = null;
   const attempts = key.includes('-----BEGIN')
-    ? [() => createPrivateKey({ key, format: 'pem', passphrase })]
+    ? [() => node.crypto.createPrivateKey({ key, format: 'pem', passphrase })]
     : (['pkcs8', 'pkcs1', 'sec1'] as const).map(
-        (type) => () => createPrivateKey({ key, format: 'der', type, passphrase }),
+        (type) => () => node.crypto.createPrivateKey({ key, format: 'der', type, passphrase }),
       );
   for (const attempt of attempts) {
     try {
@@ -181,7 +180,7 @@ function decrypted(key: Buffer, path: string, password: string | null): string {
 
 function checkCertificate(certificate: string, path: string): void {
   try {
-    new X509Certificate(certificate);
+    new node.crypto.X509Certificate(certificate);
   } catch (cause) {
     throw new errors.OperationalError(
       `a certificate in "${path}" could not be read: ${(cause as Error).message}`,
@@ -197,7 +196,7 @@ function blocks(text: string, kind: string): string[] {
 
 async function readIfThere(path: string, what: string): Promise<string | null> {
   try {
-    return await readFile(path, 'utf8');
+    return await node.fs.readFile(path, 'utf8');
   } catch (cause) {
     if (isMissing(cause)) return null;
     throw unreadable(what, path, cause);

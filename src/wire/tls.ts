@@ -1,24 +1,25 @@
-import { isIP, type Socket } from 'node:net';
-import { connect, TLSSocket } from 'node:tls';
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import type { TlsSettings } from '../conninfo/index.js';
 import * as errors from '../errors/index.js';
+import { node } from '../node-modules.js';
 import { failedAs, type ConnectFailure } from './connect-failure.js';
 import { certificateNames, isCertificateFor } from './server-identity.js';
 import { loadCredentials } from './tls-files.js';
 
-/** How a connection is encrypted. */
+/** Whether and how a connection is encrypted. */
 export interface Encryption {
   readonly settings: TlsSettings;
-  /** Whether to go on without it if the server has no TLS. */
+  /** Whether to continue without encryption if the server does not support TLS. */
   readonly optional: boolean;
 }
 
-/** By this name the server knows that PostgreSQL is going to be spoken. */
+/** The ALPN name of the PostgreSQL protocol; a server requires it for direct negotiation. */
 const ALPN = 'postgresql';
 
 /**
- * Begins TLS on a socket that is connected to `host`. Rejects with an `OperationalError` that names `where`; the socket is the
- * caller's to destroy then. `watch` is given the encrypted socket at once.
+ * Begins TLS on a socket that is connected to `host`. `watch` gets the encrypted socket at once. Rejects with an
+ * `OperationalError` that names `where`; the caller then destroys the socket.
  */
 export async function startTls(
   socket: Socket,
@@ -37,23 +38,23 @@ export async function startTls(
   const { context, verify } = await loadCredentials(settings).catch((error: unknown) => {
     throw failed(error as errors.OperationalError);
   });
-  // The files were read while nobody was told that it is over.
+  // The socket may have been lost while the files were read, when no listener was attached.
   if (socket.destroyed) throw failed(new errors.OperationalError('the connection was closed'));
   return new Promise((resolve, reject) => {
-    const secured = connect({
+    const secured = node.tls.connect({
       socket,
       secureContext: context,
       ALPNProtocols: [ALPN],
       rejectUnauthorized: verify,
-      // Called only if the certificate is signed as it should be.
+      // Node calls this only after it has verified the certificate's signature.
       checkServerIdentity: (_, { raw }) =>
         settings.mode === 'verify-full' && !isCertificateFor(raw, host) ? mismatch(raw, host) : undefined,
-      ...(settings.sni && isIP(host) === 0 ? { servername: host } : {}),
+      ...(settings.sni && node.net.isIP(host) === 0 ? { servername: host } : {}),
     });
     watch(secured);
     const onError = (cause: NodeJS.ErrnoException): void => {
       const failure = cause.code === 'ECONNRESET' ? 'handshake lost' : 'tls';
-      reject(failed(new errors.OperationalError(reasonOf(cause), { cause }), failure));
+      reject(failed(new errors.OperationalError(reasonOf(cause, settings), { cause }), failure));
     };
     secured.once('error', onError);
     secured.once('secureConnect', () => {
@@ -74,16 +75,19 @@ export async function startTls(
   });
 }
 
-/** The server's certificate, which a sign-in can be tied to; null for a connection that is not encrypted. */
+/** The server's certificate for channel binding; null for an unencrypted connection. */
 export function serverCertificate(socket: Socket): Buffer | null {
-  return socket instanceof TLSSocket ? (socket.getPeerX509Certificate()?.raw ?? null) : null;
+  return socket instanceof node.tls.TLSSocket ? (socket.getPeerX509Certificate()?.raw ?? null) : null;
 }
 
 export function isEncrypted(socket: Socket): boolean {
-  return socket instanceof TLSSocket;
+  return socket instanceof node.tls.TLSSocket;
 }
 
-/** Whether an error of a socket is the server's word that it ends TLS, for a certificate that it does not take, say. */
+/**
+ * Whether a socket error is a TLS alert, by which the server ends the handshake, for instance because it rejects the client's
+ * certificate.
+ */
 export function isTlsAlert(error: Error & { code?: string }): boolean {
   return error.code?.startsWith('ERR_SSL_') === true;
 }
@@ -94,8 +98,11 @@ function mismatch(certificate: Buffer, host: string): errors.OperationalError {
   );
 }
 
-/** What the user can do about the failures that are common. */
-function reasonOf(error: NodeJS.ErrnoException & { reason?: string }): string {
+/** Explains the common failures and what to do about them. */
+function reasonOf(
+  error: NodeJS.ErrnoException & { reason?: string },
+  { rootCert }: Pick<TlsSettings, 'rootCert'>,
+): string {
   switch (error.code) {
     case 'SELF_SIGNED_CERT_IN_CHAIN':
     case 'DEPTH_ZERO_SELF_SIGNED_CERT':
@@ -103,7 +110,10 @@ function reasonOf(error: NodeJS.ErrnoException & { reason?: string }): string {
     case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
     case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
     case 'CERT_SIGNATURE_FAILURE':
-      return `the server's certificate is signed by nobody in the root certificate file (${error.message}); set sslrootcert`;
+      return rootCert === 'system'
+        ? `the server's certificate is signed by nobody in the system's store, the certificates that Node trusts (${error.message});` +
+            " add its issuer's by NODE_EXTRA_CA_CERTS, or set sslrootcert to a file that has it in place of system"
+        : `the server's certificate is signed by no authority in the root certificate file (${error.message}); set sslrootcert`;
     case 'CERT_HAS_EXPIRED':
       return "the server's certificate has expired";
     case 'CERT_NOT_YET_VALID':

@@ -9,12 +9,12 @@ const IN_FLIGHT = 1000;
 
 interface Counted {
   readonly proxy: FaultProxy;
-  /** How many connections there were at once since the last `restart()`, beside those that were open then. */
+  /** The maximum number of concurrent connections since the last `restart()`, beside those that were open then. */
   readonly most: () => number;
   readonly restart: () => void;
 }
 
-/** A proxy that counts the connections which are open at once. */
+/** A proxy that counts concurrent connections. */
 async function counted(): Promise<Counted> {
   const { host, port } = conninfoToDict(inject('dsn'));
   const proxy = await FaultProxy.to({ host: host!, port: Number(port) });
@@ -66,7 +66,7 @@ describe.each(Object.keys(STARTS))(`${String(IN_FLIGHT)} %s`, (kind) => {
     expect(most()).toBeLessThanOrEqual(1);
   });
 
-  it('are cancelled one request at a time when their connection goes back to its pool, which keeps it', async () => {
+  it('are cancelled one request at a time when their connection is returned to its pool, which keeps it', async () => {
     const { proxy, most, restart } = await counted();
     const pool = makePool(
       { maxSize: 1, connectOptions: { autocommit: true } },
@@ -112,7 +112,7 @@ describe('a statement of a pipeline that is aborted', () => {
     await conn.withPipeline(async () => {
       const done = await conn.execute('SELECT 1', null, { signal: controller.signal });
       const behind = await conn.execute('SELECT 2 FROM pg_sleep(0.3)');
-      // The server sends the answer of what could be cancelled at once, and nobody has asked for it yet.
+      // The server sends the answer to a statement that may be cancelled at once, without a request for it.
       await expect.poll(() => done.rowcount).toBe(1);
       controller.abort(new Error('too late'));
       expect(await behind.fetchone()).toEqual([2]);
@@ -121,7 +121,7 @@ describe('a statement of a pipeline that is aborted', () => {
   });
 });
 
-describe('an abort over a long way', () => {
+describe('an abort on a slow network', () => {
   it.each([
     ['a statement', false],
     ['a statement of a pipeline', true],
@@ -136,7 +136,7 @@ describe('an abort over a long way', () => {
     };
     const rejected = rejection(isPipelined ? conn.withPipeline(run) : run());
     await untilRunning(dsn(), conn.info.backendPid);
-    // The measure of the way has been taken.
+    // The round trip has been measured.
     await new Promise((resolve) => setTimeout(resolve, 400));
     const reason = new Error('enough');
     controller.abort(reason);
@@ -161,7 +161,7 @@ describe('close() of a cursor', () => {
 });
 
 describe('cancelSafe()', () => {
-  it('ends what the server does at the end of a pipeline', async () => {
+  it('cancels the statement that runs at the end of a pipeline', async () => {
     const conn = await connect({ autocommit: true });
     await conn.execute('CREATE TEMP TABLE slow (id int)');
     await conn.execute(`CREATE FUNCTION pg_temp.sleep() RETURNS trigger LANGUAGE plpgsql AS

@@ -54,7 +54,7 @@ describe('an aborted statement', () => {
     expect(await (await connection.execute('select 1')).fetchone()).toEqual([1]);
   });
 
-  it('with a signal aborted before is not begun', async () => {
+  it('whose signal was aborted before is not sent', async () => {
     const connection = await connect();
     await expect(
       connection.execute('select 1', null, { signal: AbortSignal.abort() }),
@@ -68,7 +68,7 @@ describe('an aborted statement', () => {
     for (let i = 0; i < RACES; i++) {
       const controller = new AbortController();
       const target = connection
-        // A few run until they are aborted.
+        // Some statements run until they are aborted.
         .execute('select pg_sleep(%s), %s::int', [i % 30 === 0 ? 60 : 0.002, 1_000_000 + i], {
           signal: controller.signal,
         })
@@ -83,7 +83,7 @@ describe('an aborted statement', () => {
           },
         );
       const successor = connection.execute('select %s::int', [i]);
-      // Around the time that the statement takes; a timer is not exact, which is what is wanted.
+      // The abort comes at about the time that the statement takes; the timer's inaccuracy is intended.
       setTimeout(
         () => {
           controller.abort();
@@ -98,7 +98,7 @@ describe('an aborted statement', () => {
     expect(connection.closed).toBe(false);
   });
 
-  it('that is the fifth of ten which wait costs the server nothing, and the others run in order', async () => {
+  it('is dropped as the fifth of ten waiting statements without a request to the server, and the others run in order', async () => {
     await using proxy = await proxyToServer();
     const connection = await connect({ autocommit: true }, { host: '127.0.0.1', port: proxy.port });
     const held = await heldStatement();
@@ -135,7 +135,7 @@ describe('an aborted statement', () => {
       9,
     ]);
     expect(ended).toEqual([0, 1, 2, 3, 5, 6, 7, 8, 9]);
-    // No cancel request either.
+    // No cancel request was sent, either.
     expect(proxy.connections).toHaveLength(1);
   });
 
@@ -156,14 +156,14 @@ describe('an aborted statement', () => {
     proxy.latency = 0;
     controller.abort('overtaken');
     await expect.poll(() => proxy.connections.length).toBeGreaterThan(1);
-    // The first request has gone through before the statement has.
+    // The first request arrived before the statement.
     expect(proxy.connections[0]!.bytes.up).toBe(up);
     await watched;
     expect(await (await connection.execute('select 1')).fetchone()).toEqual([1]);
     expect(proxy.connections.length).toBeGreaterThan(2);
   });
 
-  it('that nobody answers rejects nevertheless; its connection is given up, and the pool goes on', async () => {
+  it('rejects without an answer from the server; its connection is closed, and the pool goes on', async () => {
     await using silent = await proxyToServer();
     let proxy = silent;
     await using pool = new AsyncConnectionPool(() => dsn({ host: '127.0.0.1', port: proxy.port }), {
@@ -183,7 +183,7 @@ describe('an aborted statement', () => {
     const started = performance.now();
     controller.abort('enough');
     await watched;
-    // The promise is 100 ms; nobody waits until the network is given up.
+    // The promised bound is 100 ms; the call does not wait until the connection is closed.
     expect((performance.now() - started) / 1000).toBeLessThan(limitsFor(0).cancel);
     expect((await pool.execute('select 1')).rows).toEqual([[1]]);
     await pool.putconn(connection);

@@ -19,7 +19,7 @@ async function stored(): Promise<number[]> {
   return (await admin<{ id: number }>('SELECT id FROM interleaved ORDER BY id')).map(({ id }) => id);
 }
 
-/** A promise and what resolves it. */
+/** A promise and the function that resolves it. */
 function gate(): { readonly opened: Promise<void>; open(): void } {
   let open = (): void => undefined;
   const opened = new Promise<void>((resolve) => {
@@ -28,14 +28,14 @@ function gate(): { readonly opened: Promise<void>; open(): void } {
   return { opened, open };
 }
 
-/** Within this, the callback that it was made in has no asynchronous context. */
+/** Within this object's listeners, the asynchronous context of a callback is lost. */
 class Elsewhere extends EventEmitter {
   readonly #work: (() => void)[] = [];
   readonly #timer = setInterval(() => {
     for (const act of this.#work.splice(0)) act();
   }, 1);
 
-  /** Runs `act` in the context that this object was made in. */
+  /** Runs `act` in the asynchronous context in which this object was made. */
   run<T>(act: () => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#work.push(() => {
@@ -74,7 +74,7 @@ describe('a block of another task on a connection that is inside one', () => {
   it.each<[string, (conn: AsyncConnection) => Promise<unknown>]>([
     ['withTransaction()', (conn) => conn.withTransaction(() => Promise.resolve())],
     ['transaction()', (conn) => conn.transaction()],
-  ])('is refused in the middle of it as %s, before anything is sent', async (_, begin) => {
+  ])('is refused as %s, before anything is sent', async (_, begin) => {
     const conn = await connect();
     const begun = gate();
     const done = gate();
@@ -96,7 +96,7 @@ describe('a block of another task on a connection that is inside one', () => {
     expect(await stored()).toEqual([1, 2, 3]);
   });
 
-  it('is told of both, and of the last statement of the one that is open', async () => {
+  it('gets an error that names both blocks and the last statement of the open one', async () => {
     const conn = await connect();
     const begun = gate();
     const done = gate();
@@ -119,7 +119,7 @@ describe('a block of another task on a connection that is inside one', () => {
     await outer;
   });
 
-  it('is refused within a block as well, where the others are not nested in each other', async () => {
+  it('is refused for sibling blocks within a block, too', async () => {
     const conn = await connect();
     await conn.withTransaction(async (outer) => {
       for (const begin of [conn, outer]) {
@@ -146,7 +146,7 @@ describe('a block of another task on a connection that is inside one', () => {
     expect(await stored()).toEqual([1]);
   });
 
-  it('is refused while a block without a callback is open in a callback that it is not inside', async () => {
+  it('is refused from outside of a callback in which a block without a callback is open', async () => {
     const conn = await connect();
     using elsewhere = new Elsewhere();
     await conn.withTransaction(async () => {
@@ -159,7 +159,7 @@ describe('a block of another task on a connection that is inside one', () => {
     expect(await stored()).toEqual([1, 2]);
   });
 
-  it('is refused to a task that the callback of another, which is over, has begun', async () => {
+  it('is refused to a task started by the callback of a block that has ended', async () => {
     const conn = await connect();
     let late: Promise<unknown> = Promise.resolve();
     const go = gate();
@@ -290,7 +290,7 @@ describe('a block that is begun within the callback of another', () => {
     expect(await stored()).toEqual([1, 2]);
   });
 
-  it('nests expressly where the context of the callback is lost', async () => {
+  it('nests explicitly where the context of the callback is lost', async () => {
     const conn = await connect();
     using elsewhere = new Elsewhere();
     await conn.withTransaction(async (transaction) => {
@@ -310,7 +310,7 @@ describe('a block that is begun within the callback of another', () => {
 });
 
 describe('a block without a callback', () => {
-  it('has those nested in it that anybody begins with its connection, as a test’s own transaction needs', async () => {
+  it('contains the blocks that any task begins on its connection, as a test’s own transaction needs', async () => {
     const conn = await connect();
     using elsewhere = new Elsewhere();
     const outer = await conn.transaction({ forceRollback: true });
@@ -336,7 +336,7 @@ describe('a block without a callback', () => {
     );
   });
 
-  it('that could not be opened is not in the way of others', async () => {
+  it('that could not be opened does not prevent others', async () => {
     const conn = await connect({ autocommit: true });
     const aborted = AbortSignal.abort(new Error('no'));
     await expect(conn.withTransaction(() => Promise.resolve(), { signal: aborted })).rejects.toThrow('no');
@@ -354,7 +354,7 @@ describe('a block without a callback', () => {
 
 describe('the connection of pool.withTransaction()', () => {
   it.runIf(!CONTEXTS_ARE_FREE)(
-    'belongs to whoever has been handed it, whose open block can not be left behind unseen',
+    'belongs to the task that received it, whose open block cannot be left unnoticed',
     async () => {
       const pool = makePool();
       using elsewhere = new Elsewhere();

@@ -35,7 +35,7 @@ async function payloads(connection: AsyncConnection, options: NotifiesOptions = 
 }
 
 describe('notifies()', () => {
-  it('gives what arrives, with channel, payload and the sender', async () => {
+  it('yields notifications with channel, payload and sender', async () => {
     const connection = await listening('n_1');
     const sender = await connect({ autocommit: true });
     const sent = sleep(20).then(() => sender.execute("select pg_notify('n_1', %s)", ['é☃ payload']));
@@ -44,13 +44,13 @@ describe('notifies()', () => {
       expect(received).toEqual({ channel: 'n_1', payload: 'é☃ payload', pid: sender.info.backendPid });
       break;
     }
-    // The server tells whoever listens before it answers the sender.
+    // The server notifies listeners before it answers the sender.
     await sent;
     await connection.execute('notify n_1');
     expect(await payloads(connection, { stopAfter: 1 })).toEqual(['']);
   });
 
-  it('gives first what has arrived since LISTEN, with or without statements between', async () => {
+  it('first yields what has arrived since LISTEN, with or without statements in between', async () => {
     const connection = await listening('n_2');
     await notify('n_2', 1, 2);
     expect(await payloads(connection, { stopAfter: 2 })).toEqual(['1', '2']);
@@ -61,7 +61,7 @@ describe('notifies()', () => {
     expect(await payloads(connection, { timeout: 0 })).toEqual(['3', '4']);
   });
 
-  it('loses nothing between two loops: not what came in one packet, not on break, throw or timeout', async () => {
+  it('loses nothing between two loops: neither the rest of a packet, nor on break, throw or timeout', async () => {
     const connection = await listening('n_3');
     await admin("select pg_notify('n_3', n::text) from generate_series(1, 10) n");
     expect(await payloads(connection, { stopAfter: 1 })).toEqual(['1']);
@@ -87,14 +87,14 @@ describe('notifies()', () => {
     expect(await (await connection.execute('select 1')).fetchone()).toEqual([1]);
   });
 
-  it('is over with its last notification, for who takes that by next() and does not come back', async () => {
+  it('has ended with its last notification, even if next() is not called again', async () => {
     const connection = await listening('n_last');
     await notify('n_last', 'a', 'b', 'c');
     const first = connection.notifies({ stopAfter: 1 });
     expect((await first.next()).value?.payload).toBe('a');
     const second = connection.notifies({ stopAfter: 2 });
     expect((await second.next()).value?.payload).toBe('b');
-    // The first one has nothing to do with the end of the second.
+    // The first loop is not affected by the end of the second.
     expect((await first.next()).done).toBe(true);
     await expect(connection.notifies().next()).rejects.toBeInstanceOf(errors.ProgrammingError);
     expect((await second.next()).value?.payload).toBe('c');
@@ -105,15 +105,15 @@ describe('notifies()', () => {
     const started = performance.now();
     expect(await payloads(connection, { timeout: 0.2 })).toEqual([]);
     expect(performance.now() - started).toBeGreaterThan(199);
-    // Neither in milliseconds nor in minutes.
+    // The timeout is neither in milliseconds nor in minutes.
     expect(performance.now() - started).toBeLessThan(11_000);
     expect(await payloads(connection, { timeout: 0 })).toEqual([]);
   });
 
-  it('with a timeout of 0 gives what has reached this machine', async () => {
+  it('with a timeout of 0 yields what has reached this machine', async () => {
     const connection = await listening('n_6');
     await notify('n_6', 1, 2, 3);
-    // The answers come to the socket, which nobody reads meanwhile.
+    // The answers arrive at the socket, which is not read meanwhile.
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1500);
     expect(await payloads(connection, { timeout: 0 })).toEqual(['1', '2', '3']);
   });
@@ -144,7 +144,7 @@ describe('notifies()', () => {
     expect(connection.info.transactionStatus).toBe(TransactionStatus.IDLE);
   });
 
-  it('is told of notifications of a transaction when that has ended', async () => {
+  it('yields the notifications of a transaction after its end', async () => {
     const connection = await connect();
     await connection.execute('listen n_9');
     await connection.commit();
@@ -155,7 +155,7 @@ describe('notifies()', () => {
     expect(await payloads(connection, { stopAfter: 1 })).toEqual(['1']);
   });
 
-  it('throws what the server said when the connection is killed, once, after all that has arrived', async () => {
+  it('throws the server’s error when the connection is killed, once, after all that has arrived', async () => {
     const connection = await listening('n_10');
     let arrived = 0;
     connection.addNotifyHandler(() => arrived++);
@@ -228,14 +228,14 @@ describe('notifies()', () => {
     expect(await first).toEqual(['1']);
   });
 
-  it('left unfinished leaves nothing behind: no timer, no listener of its signal, nothing on the session', async () => {
+  it('leaves no timer, no listener of its signal and nothing on the session when it is left unfinished', async () => {
     await using pool = new AsyncConnectionPool(dsn(), {
       minSize: 1,
       maxSize: 1,
       connectOptions: { autocommit: true },
     });
     const { signal } = new AbortController();
-    /** Takes one notification, and forgets the loop. */
+    /** Takes one notification and drops the loop. */
     const take = async (options: NotifiesOptions): Promise<string | undefined> => {
       await using connection = await pool.connection();
       await connection.execute("notify n_13, 'x'");
@@ -247,14 +247,14 @@ describe('notifies()', () => {
     for (let i = 0; i < 5; i++) expect(await take({ timeout: 60, signal })).toBe('x');
     expect(timers()).toBeLessThanOrEqual(before);
     expect(getEventListeners(signal, 'abort')).toHaveLength(0);
-    // So many that calling each other they would be more than the stack holds.
+    // So many calls that recursion would exceed the stack.
     for (let i = 0; i < 12_000; i++) await take({});
     await terminate(await pool.withConnection((connection) => connection.info.backendPid));
     await expect.poll(() => pool.getStats().connectionsLost).toBe(1);
     expect((await pool.execute('select 6')).rows).toEqual([[6]]);
   });
 
-  it('that waits has one timer and one listener, and none when it has been left', async () => {
+  it('has one timer and one listener while it waits, and none after it is left', async () => {
     const connection = await listening('n_14');
     const controller = new AbortController();
     const { signal } = controller;
@@ -272,7 +272,7 @@ describe('notifies()', () => {
   });
 
   it.each(['closed', 'returned', 'dropped with its pool'] as const)(
-    'that waits hears at once that its connection is %s',
+    'rejects at once when its connection is %s',
     async (how) => {
       const pool = new AsyncConnectionPool(dsn(), { minSize: 1, maxSize: 1 });
       const connection = await pool.connection();
@@ -287,7 +287,7 @@ describe('notifies()', () => {
     },
   );
 
-  it('once called keeps what comes between loops, whether or not there are handlers', async () => {
+  it('keeps what arrives between loops once it has been called, with and without handlers', async () => {
     const connection = await connect({ autocommit: true });
     const heard: string[] = [];
     connection.addNotifyHandler(({ payload }) => void heard.push(payload));
@@ -309,7 +309,7 @@ describe('notifies()', () => {
     expect(heard).toEqual(['1', '2', '3', '4']);
   });
 
-  it('says where notifications are missing if more than 100,000 wait for a loop, and how many, once', async () => {
+  it('reports the gap and its size once if more than 100,000 notifications wait for a loop', async () => {
     const connection = await listening('n_16');
     await admin("select pg_notify('n_16', n::text) from generate_series(1, 100007) n");
     await connection.execute('select 1');
@@ -342,7 +342,7 @@ describe('notifies()', () => {
 });
 
 describe('a notify handler', () => {
-  it('hears of each notification until it is removed', async () => {
+  it('is called with each notification until it is removed', async () => {
     const connection = await listening('h_1');
     const heard: Notify[] = [];
     const handler = (received: Notify): void => void heard.push(received);
@@ -383,7 +383,7 @@ describe('a notify handler', () => {
     expect(context.getStore()).toBeUndefined();
   });
 
-  it('that throws warns, and harms neither the connection nor another handler', async () => {
+  it('that throws causes a warning, and harms neither the connection nor another handler', async () => {
     const connection = await listening('h_2');
     const heard: string[] = [];
     connection.addNotifyHandler(() => {
@@ -398,7 +398,7 @@ describe('a notify handler', () => {
     expect(await (await connection.execute('select 1')).fetchone()).toEqual([1]);
   });
 
-  it('and a loop both get what arrives while the loop runs', async () => {
+  it('gets the same notifications as a loop that is running', async () => {
     const connection = await listening('h_3');
     const heard: string[] = [];
     connection.addNotifyHandler(({ payload }) => void heard.push(payload));
@@ -409,7 +409,7 @@ describe('a notify handler', () => {
     expect(heard).toEqual(['before', 'during']);
   });
 
-  it('added by `configure` of a pool is there in each checkout, one added by a borrower goes with him', async () => {
+  it('added by `configure` of a pool serves each checkout, one added by a borrower ends with the checkout', async () => {
     const heard: string[] = [];
     await using pool = new AsyncConnectionPool(dsn(), {
       minSize: 1,
@@ -430,7 +430,7 @@ describe('a notify handler', () => {
 });
 
 describe('cancelSafe()', () => {
-  it('cancels what runs, and the connection goes on', async () => {
+  it('cancels the running statement, and the connection goes on', async () => {
     const connection = await connect({ autocommit: true });
     const running = expect(connection.execute('select pg_sleep(20)')).rejects.toBeInstanceOf(
       errors.QueryCanceled,
@@ -454,7 +454,7 @@ describe('cancelSafe()', () => {
     const ROUNDS = 200;
     let cancelled = 0;
     for (let i = 0; i < ROUNDS; i++) {
-      // Most are about to end when the request comes; some run until it does.
+      // Most statements are about to end when the request arrives; some run until then.
       const seconds = i % 20 === 0 ? 60 : 0.002;
       const target = connection.execute('select pg_sleep(%s)', [seconds]).catch((error: unknown) => {
         expect(error).toBeInstanceOf(errors.QueryCanceled);
@@ -469,7 +469,7 @@ describe('cancelSafe()', () => {
     expect(cancelled).toBeGreaterThanOrEqual(ROUNDS / 20);
   });
 
-  it('raises CancellationTimeout if nobody answers in time', async () => {
+  it('raises CancellationTimeout if the server does not answer in time', async () => {
     const { host, port } = conninfoToDict(inject('dsn'));
     await using proxy = await FaultProxy.to({ host: String(host), port: Number(port) });
     const connection = await connect({ autocommit: true }, { host: '127.0.0.1', port: proxy.port });
@@ -483,7 +483,7 @@ describe('cancelSafe()', () => {
     expect(await running).toBe('over');
   });
 
-  it('is refused with a wrong timeout, and on a connection that was given back', async () => {
+  it('is refused with a wrong timeout, and on a returned connection', async () => {
     await using pool = new AsyncConnectionPool(dsn(), { minSize: 1 });
     const connection = await pool.connection();
     await expect(connection.cancelSafe({ timeout: -1 })).rejects.toBeInstanceOf(errors.ProgrammingError);

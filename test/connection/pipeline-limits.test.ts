@@ -5,7 +5,7 @@ import { connect, dsn, makePool, rejection } from '../support/database.js';
 import { FaultProxy } from '../support/fault-proxy.js';
 import { heldStatement } from '../support/held-statement.js';
 
-/** A connection through a proxy, which lets nothing of the server's through once `hold()` has been called. */
+/** A connection through a proxy that blocks the server's bytes after `hold()`. */
 async function heldUp(): Promise<{ conn: AsyncConnection; proxy: FaultProxy; hold: () => void }> {
   const { host, port } = conninfoToDict(inject('dsn'));
   const proxy = await FaultProxy.to({ host: host!, port: Number(port) });
@@ -54,11 +54,11 @@ describe('execute() in a pipeline', () => {
     expect(executed).toBe(most);
   });
 
-  it('lets timers and aborts in, and all that was sent is answered', async () => {
+  it('lets timers and aborts run, and everything sent is answered', async () => {
     const conn = await connect({ autocommit: true });
     const enough = AbortSignal.timeout(200);
     const cursors: { fetchone(): Promise<unknown> }[] = [];
-    // Without a turn of the event loop this would go on for ever.
+    // Without a turn of the event loop this would never end.
     await conn.withPipeline(async () => {
       while (!enough.aborted) cursors.push(await conn.execute('SELECT %s::int', [cursors.length]));
     });
@@ -127,7 +127,7 @@ describe('execute() in a pipeline', () => {
     expect((await pool.execute('SELECT 7')).rows).toEqual([[7]]);
   });
 
-  it('goes on when a sync() that is aborted has ended what it waited for', async () => {
+  it('resolves when an aborted sync() has ended the statements it waited for', async () => {
     const conn = await connect({ autocommit: true });
     const held = await heldStatement();
     const controller = new AbortController();
@@ -147,7 +147,7 @@ describe('execute() in a pipeline', () => {
 
 describe('executemany()', () => {
   it.each([true, false])(
-    'takes no more of its source than is under way (in a pipeline: %s)',
+    'takes no more items from its source than are in flight (in a pipeline: %s)',
     async (isPipelined) => {
       const { conn, hold, proxy } = await heldUp();
       hold();
@@ -164,7 +164,7 @@ describe('executemany()', () => {
     },
   );
 
-  it('stores all or nothing of what goes in many batches', async () => {
+  it('stores all rows of many batches, or none', async () => {
     const conn = await connect({ autocommit: true });
     await conn.execute('CREATE TEMP TABLE large (i int PRIMARY KEY, t text)');
     const text = 'x'.repeat(400_000);
@@ -185,7 +185,7 @@ describe('a fetch in a pipeline', () => {
     ['a COMMIT behind a comment', (conn) => conn.execute('/* why */ COMMIT')],
     ['a sync()', (_, pipeline) => pipeline.sync()],
     ['a statement of another transaction', (conn) => conn.withTransaction(() => conn.execute('SELECT 3'))],
-  ])('has its row although its statement waits behind %s', async (_, before) => {
+  ])('gets its row although its statement waits behind %s', async (_, before) => {
     for (const autocommit of [true, false]) {
       await using conn = await AsyncConnection.connect(dsn(), { autocommit });
       await conn.withPipeline(async (pipeline) => {

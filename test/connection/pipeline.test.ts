@@ -24,7 +24,7 @@ async function rows(connection: AsyncConnection): Promise<unknown[]> {
 }
 
 describe.each([true, false])('a pipeline (autocommit: %s)', (autocommit) => {
-  it('sends statements without waiting, and gives each cursor its own result', async () => {
+  it('sends statements without waiting, and each cursor gets its own result', async () => {
     const connection = await connect({ autocommit });
     await using pipeline = connection.pipeline();
     expect(connection.info.pipelineStatus).toBe(PipelineStatus.ON);
@@ -41,7 +41,7 @@ describe.each([true, false])('a pipeline (autocommit: %s)', (autocommit) => {
     );
   });
 
-  it('fills cursors without a fetch as well, once it is synchronised', async () => {
+  it('fills cursors without a fetch, too, once it is synchronised', async () => {
     const connection = await connect({ autocommit });
     const cursor = connection.cursor();
     await connection.withPipeline(async (pipeline) => {
@@ -83,14 +83,14 @@ describe.each([true, false])('a pipeline (autocommit: %s)', (autocommit) => {
     const later = await connection.execute('select 4');
     await expect(later.fetchone()).rejects.toBeInstanceOf(errors.PipelineAborted);
     expect(await one(before)).toBe(1);
-    // Everybody has been told.
+    // All errors have been reported.
     await pipeline.sync();
     expect(connection.info.pipelineStatus).toBe(PipelineStatus.ON);
     if (!autocommit) await connection.rollback();
     expect(await one(await connection.execute('select 5'))).toBe(5);
   });
 
-  it('tells of an error that nobody fetched at sync(), once', async () => {
+  it('reports an error that was not fetched at sync(), once', async () => {
     const connection = await connect({ autocommit });
     await using pipeline = connection.pipeline();
     await connection.execute('select * from nowhere');
@@ -100,7 +100,7 @@ describe.each([true, false])('a pipeline (autocommit: %s)', (autocommit) => {
     if (!autocommit) await connection.rollback();
   });
 
-  it('tells of it at the end of its scope otherwise', async () => {
+  it('reports such an error at the end of its scope without a sync()', async () => {
     const connection = await connect({ autocommit });
     const run = async (): Promise<void> => {
       await using _pipeline = connection.pipeline();
@@ -152,7 +152,7 @@ describe.each([true, false])('a pipeline (autocommit: %s)', (autocommit) => {
     expect(await rows(connection)).toHaveLength(2502);
   });
 
-  it('takes transaction blocks, each of them a whole', async () => {
+  it('takes transaction blocks, each of which is atomic', async () => {
     const connection = await connect({ autocommit });
     await temporary(connection);
     await connection.withPipeline(async () => {
@@ -183,7 +183,7 @@ describe.each([true, false])('a pipeline (autocommit: %s)', (autocommit) => {
     await expect(stdin.fetchone()).rejects.toBeInstanceOf(errors.ProgrammingError);
   });
 
-  it('whose connection is lost tells so at the fetch and at its end', async () => {
+  it('reports a lost connection at the fetch and at its end', async () => {
     const connection = await connect({ autocommit });
     const run = async (): Promise<void> => {
       await using _pipeline = connection.pipeline();
@@ -197,7 +197,7 @@ describe.each([true, false])('a pipeline (autocommit: %s)', (autocommit) => {
     expect(connection.closed).toBe(true);
   });
 
-  it('is over when its connection is closed in the middle', async () => {
+  it('ends when its connection is closed', async () => {
     const connection = await connect({ autocommit });
     const run = async (): Promise<void> => {
       await using _pipeline = connection.pipeline();
@@ -226,7 +226,7 @@ describe('a pipeline in autocommit', () => {
   });
 });
 
-it('info.errorMessage tells what the last statement failed with', async () => {
+it('info.errorMessage is the error of the last statement', async () => {
   const connection = await connect({ autocommit: true });
   expect(connection.info.errorMessage).toBe('');
   await expect(connection.execute('select * from nowhere')).rejects.toBeInstanceOf(errors.UndefinedTable);
@@ -236,7 +236,7 @@ it('info.errorMessage tells what the last statement failed with', async () => {
 });
 
 describe('a pipeline in a transaction', () => {
-  it('begins it once, and commit() ends it', async () => {
+  it('begins the transaction once, and commit() ends it', async () => {
     const connection = await connect();
     await temporary(connection);
     const notices: string[] = [];
@@ -254,7 +254,7 @@ describe('a pipeline in a transaction', () => {
     expect(await rows(connection)).toHaveLength(20);
   });
 
-  it('whose statement failed rejects commit() with its error, and commits nothing', async () => {
+  it('with a failed statement rejects commit() with its error, and commits nothing', async () => {
     const connection = await connect();
     await temporary(connection);
     await connection.withPipeline(async () => {
@@ -268,7 +268,7 @@ describe('a pipeline in a transaction', () => {
 });
 
 describe('sync()', () => {
-  it('does not wait for a statement that was sent behind it', async () => {
+  it('does not wait for a statement sent after it', async () => {
     const connection = await connect({ autocommit: true });
     const row = await connection.withPipeline(async (pipeline) => {
       const first = pipeline.sync();

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { errors, TransactionStatus } from '../../src/index.js';
 import { connect } from '../support/database.js';
 
-describe('statements given at once to one connection', () => {
+describe('statements submitted at once to one connection', () => {
   for (const autocommit of [true, false]) {
     it(`run in call order and keep their results apart (autocommit ${String(autocommit)})`, async () => {
       const connection = await connect({ autocommit });
@@ -19,7 +19,7 @@ describe('statements given at once to one connection', () => {
     });
   }
 
-  it('see the effects of those before them, transaction control included', async () => {
+  it('see the effects of earlier ones, including transaction control', async () => {
     const connection = await connect();
     await connection.execute('create temp table seen (id int)');
     await connection.commit();
@@ -69,7 +69,7 @@ describe('statements given at once to one connection', () => {
     expect((failed.reason as Error).message).toContain('unlucky');
   });
 
-  it('prepare a statement that fails to be parsed without confusing those behind it', async () => {
+  it('are not confused by an earlier one that fails to be parsed', async () => {
     const connection = await connect({ autocommit: true });
     const settled = await Promise.allSettled(
       Array.from({ length: 5 }, () =>
@@ -83,7 +83,7 @@ describe('statements given at once to one connection', () => {
 });
 
 describe('a transaction', () => {
-  it('takes a text of several statements, with a BEGIN of its own before', async () => {
+  it('precedes a text of several statements by a separate BEGIN', async () => {
     const connection = await connect();
     const cursor = await connection.execute('select 1; select 2');
     expect(connection.info.transactionStatus).toBe(TransactionStatus.INTRANS);

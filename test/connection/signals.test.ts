@@ -15,6 +15,7 @@ import {
 } from '../../src/index.js';
 import { admin, connect, dsn, makePool } from '../support/database.js';
 import { FaultProxy } from '../support/fault-proxy.js';
+import { heldStatement } from '../support/held-statement.js';
 import { untilRunning } from '../support/until-running.js';
 
 const { IDLE, INTRANS, INERROR } = TransactionStatus;
@@ -30,7 +31,7 @@ interface Waiting {
   readonly call: (connection: AsyncConnection, signal: AbortSignal) => Promise<unknown>;
 }
 
-/** Every call of a connection that waits for the server, or for its turn. */
+/** Every call of a connection that waits for the server or for its turn. */
 const CALLS: Readonly<Record<string, Waiting>> = {
   'commit()': { within: true, call: (conn, signal) => conn.commit({ signal }) },
   'rollback()': { within: true, call: (conn, signal) => conn.rollback({ signal }) },
@@ -83,7 +84,8 @@ describe.each(Object.entries(CALLS))('%s with a signal', (_, { call, within }) =
     await using proxy = await proxyToServer();
     const connection = await connect({}, { host: '127.0.0.1', port: proxy.port });
     if (within === true) await connection.execute('select 1');
-    const before = connection.execute('select pg_sleep(0.15)');
+    const held = await heldStatement();
+    const before = connection.execute(held.text);
     await untilRunning(dsn(), connection.info.backendPid);
     const sent = proxy.connections[0]!.bytes.up;
     const controller = new AbortController();
@@ -91,6 +93,7 @@ describe.each(Object.entries(CALLS))('%s with a signal', (_, { call, within }) =
     controller.abort('not wanted any more');
     await expect(waiting).rejects.toBe('not wanted any more');
     expect([proxy.connections.length, proxy.connections[0]!.bytes.up]).toEqual([1, sent]);
+    await held.release();
     await before;
     expect(connection.info.transactionStatus).toBe(INTRANS);
     expect(await (await connection.execute('select 2')).fetchone()).toEqual([2]);
@@ -118,7 +121,7 @@ describe('a COMMIT that is aborted', () => {
   const stored = async (id: number): Promise<boolean> =>
     (await admin('select from slow_to_commit where id = $1', [id])).length === 1;
 
-  /** Aborts what `end` does as soon as it runs. */
+  /** Aborts the call `end` as soon as it runs. */
   const abortWhileRunning = async (
     connection: AsyncConnection,
     end: (signal: AbortSignal) => Promise<unknown>,
@@ -205,7 +208,7 @@ describe('a COMMIT that is aborted', () => {
     proxy.latency = 0.4;
     const controller = new AbortController();
     const committing = connection.commit({ signal: controller.signal });
-    // The server has committed, and its answer is on the way.
+    // The server has committed, and its answer is in transit.
     await expect.poll(() => stored(7), { interval: 5 }).toBe(true);
     controller.abort();
     await committing;
@@ -256,7 +259,7 @@ describe('a block whose opening is aborted', () => {
       proxy.latency = 0;
       expect(connection.info.transactionStatus).toBe(inner ? INTRANS : IDLE);
     }
-    // Neither is in the way of what comes now.
+    // Neither affects the next transaction.
     await connection.commit();
     await connection.withTransaction(() => connection.execute('select 1'));
   });
@@ -312,7 +315,7 @@ describe('a pipeline', () => {
     const cursor = await connection.execute('insert into piped values (3)');
     await pipeline.sync();
     expect(cursor.statusmessage).toBe('INSERT 0 1');
-    // All or nothing, and no word of it later.
+    // The segment was atomic, and its error is not reported again.
     expect(await (await connection.execute('select id from piped')).fetchall()).toEqual([[3]]);
   });
 
@@ -331,7 +334,7 @@ describe('a pipeline', () => {
 });
 
 describe('scroll() of a server-side cursor', () => {
-  it('that is aborted leaves the connection usable, and has to be told where to go on', async () => {
+  it('that is aborted leaves the connection usable, and requires a new position', async () => {
     const connection = await connect();
     const cursor = connection.cursor({ name: 'slow', scrollable: false });
     await cursor.execute('select i, pg_sleep(0.2) from generate_series(1, 1000) i');
@@ -369,13 +372,13 @@ describe('cancelSafe()', () => {
     const cancelling = connection.cancelSafe({ signal: controller.signal });
     controller.abort('enough');
     await expect(cancelling).rejects.toBe('enough');
-    // The request was on its way.
+    // The request had been sent.
     await running;
     proxy.latency = 0;
   });
 });
 
-/** Nothing of what has it warns: any process warning fails a test. */
+/** A warning would fail the test, as any process warning does. */
 describe('one signal serves more than ten at once, without a warning, of', () => {
   const TWELVE = Array.from({ length: 12 }, (_, i) => i);
 
@@ -418,7 +421,7 @@ describe('one signal serves more than ten at once, without a warning, of', () =>
     expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
-  it('transactions that pause before they are run again', async () => {
+  it('transactions that pause before a retry', async () => {
     const pool = makePool({ maxSize: 12 });
     const controller = new AbortController();
     const { signal } = controller;

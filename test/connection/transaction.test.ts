@@ -16,7 +16,7 @@ async function stored(): Promise<number[]> {
   return (await admin<{ id: number }>('SELECT id FROM blocks ORDER BY id')).map(({ id }) => id);
 }
 
-/** Has a statement fail, and swallows its error. */
+/** Makes a statement fail and ignores its error. */
 async function fail(conn: AsyncConnection): Promise<void> {
   await expect(conn.execute('SELECT 1/0')).rejects.toBeInstanceOf(errors.DivisionByZero);
 }
@@ -36,14 +36,14 @@ describe('a commit that the server answers with ROLLBACK', () => {
     expect(error.cause).toBeInstanceOf(errors.DivisionByZero);
     expect(error.connection?.pid).toBe(conn.info.backendPid);
     expect(conn.info.transactionStatus).toBe(IDLE);
-    // It is told once.
+    // The error is reported once.
     await conn.commit();
     await insert(conn, 2);
     await conn.commit();
     expect(await stored()).toEqual([2]);
   });
 
-  it('has no cause that a savepoint has undone', async () => {
+  it('does not have an error as its cause that a savepoint has undone', async () => {
     const conn = await connect();
     await conn.withTransaction(async () => {
       await insert(conn, 1);
@@ -61,7 +61,7 @@ describe('a commit that the server answers with ROLLBACK', () => {
     expect((await rejection(conn.commit())).cause).toBeInstanceOf(errors.SyntaxError);
   });
 
-  it('is none where its user has rolled back before', async () => {
+  it('does not happen where the user has rolled back before', async () => {
     const conn = await connect();
     await insert(conn, 1);
     await fail(conn);
@@ -74,7 +74,7 @@ describe('a commit that the server answers with ROLLBACK', () => {
     expect(conn.info.transactionStatus).toBe(IDLE);
   });
 
-  it('is told of a COMMIT in a text by the next call that commits, unless a statement has succeeded since', async () => {
+  it('is reported for a COMMIT in a text by the next call that commits, unless a statement has succeeded since', async () => {
     const conn = await connect();
     const lose = async (): Promise<void> => {
       await insert(conn, 1);
@@ -108,7 +108,7 @@ describe('a commit that the server answers with ROLLBACK', () => {
     }
   });
 
-  it('is raised by the end of a pipeline in autocommit that has lost what was told to be done', async () => {
+  it('is raised by the end of a pipeline in autocommit that has undone statements reported as successful', async () => {
     const conn = await connect({ autocommit: true });
     const lose = async (): Promise<void> => {
       const done = await conn.execute('INSERT INTO blocks VALUES (1)');
@@ -124,7 +124,7 @@ describe('a commit that the server answers with ROLLBACK', () => {
       await expect(lose().then(() => pipeline.sync())).rejects.toBeInstanceOf(errors.InFailedSqlTransaction);
       await insert(conn, 2);
       await pipeline.sync();
-      // What was stored before is stored, and where nothing was, nothing is lost.
+      // Earlier rows are stored, and an empty segment loses nothing.
       const failing = await conn.execute('SELECT 1/0');
       await expect(failing.fetchone()).rejects.toBeInstanceOf(errors.DivisionByZero);
     });
@@ -169,7 +169,7 @@ describe('a transaction block', () => {
     expect(await stored()).toEqual([1]);
   });
 
-  it('whose callback begins its end waits for it, and tells how it went', async () => {
+  it('waits for the end that its callback has begun, and reports its outcome', async () => {
     const conn = await connect();
     await conn.withTransaction(async (transaction) => {
       await insert(conn, 1);
@@ -183,7 +183,7 @@ describe('a transaction block', () => {
     await expect(failing).rejects.toBeInstanceOf(errors.InFailedSqlTransaction);
   });
 
-  it('that its callback has ended, and whose failure it has been told, ends as its callback does', async () => {
+  it('ended by its callback, which got the failure, settles as the callback does', async () => {
     const conn = await connect();
     const end = await conn.withTransaction(async (transaction) => {
       await fail(conn);
@@ -195,7 +195,7 @@ describe('a transaction block', () => {
     expect(end).toBe('not stored');
   });
 
-  it('of which another is still open is told so, and so is that', async () => {
+  it('that ends before its inner block fails, and so does the inner block', async () => {
     const conn = await connect();
     const outer = await conn.transaction();
     const inner = await conn.transaction();
@@ -206,7 +206,7 @@ describe('a transaction block', () => {
     expect(await stored()).toEqual([1]);
   });
 
-  it('is rolled back when its connection is lost, without more ado', async () => {
+  it('rolls back without an error when its connection is lost', async () => {
     const conn = await connect();
     const transaction = await conn.transaction();
     await terminate(conn.info.backendPid);
@@ -231,11 +231,11 @@ describe('a transaction block', () => {
   });
 });
 
-describe('a connection that its borrower ends within a callback', () => {
+describe('a connection that its user ends within a callback', () => {
   it.each<[string, (conn: AsyncConnection) => Promise<unknown>]>([
     ['closes', (conn) => conn.close()],
     ['gives back', (conn) => conn[Symbol.asyncDispose]()],
-  ])('if he %s it, there is nothing left to commit, and the form ends well', async (_, end) => {
+  ])('has nothing to commit after the user %s it, and the form succeeds', async (_, end) => {
     const pool = makePool({ maxSize: 1 });
     const use = async (conn: AsyncConnection): Promise<string> => {
       await conn.execute('SELECT 1');
@@ -249,7 +249,7 @@ describe('a connection that its borrower ends within a callback', () => {
     expect((await pool.execute('SELECT 1')).rows).toEqual([[1]]);
   });
 
-  it('after it was lost, the loss is told nevertheless', async () => {
+  it('reports its loss if it was lost before', async () => {
     const pool = makePool({ maxSize: 1 });
     const lose = async (conn: AsyncConnection): Promise<void> => {
       await insert(conn, 1);
@@ -290,7 +290,7 @@ describe('uncommitted writes of a pool’s connection', () => {
     expect(await stored()).toEqual([]);
   });
 
-  it('are counted if the commit was in flight, and not done', async () => {
+  it('are counted if the commit was in flight and did not succeed', async () => {
     const pool = makePool();
     await warningsOf('USINGPG_UNCOMMITTED', async () => {
       await using conn = await pool.connection();

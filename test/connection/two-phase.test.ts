@@ -124,7 +124,7 @@ describe('tpcRecover()', () => {
     expect(connection.info.transactionStatus).toBe(INTRANS);
   });
 
-  it('shows transactions of whatever made them, so that they can be ended', async () => {
+  it('returns transactions of any client, so that they can be ended', async () => {
     const ids = [
       '1_Z3RyaWQ=_YnF1YWw=',
       'hello, world!',
@@ -146,7 +146,7 @@ describe('tpcRecover()', () => {
     expect(parts).toContainEqual([1, 'gtrid', 'bqual']);
     for (const id of ids.slice(1)) expect(parts).toContainEqual([null, id, null]);
     for (const [i, xid] of recovered.entries()) {
-      // By the object, or by its text.
+      // Either the object or its text identifies it.
       if (i % 2 === 0) await connection.tpcCommit(xid);
       else await connection.tpcRollback(String(xid));
     }
@@ -267,7 +267,7 @@ describe('out of order', () => {
     expect(connection.info.transactionStatus).toBe(IDLE);
   });
 
-  it('a connection that was lost says so', async () => {
+  it('a lost connection raises its error', async () => {
     const connection = await begun();
     await terminate(connection.info.backendPid);
     for (const call of ['tpcPrepare', 'tpcCommit', 'tpcRollback', 'tpcRecover'] as const) {
@@ -277,7 +277,7 @@ describe('out of order', () => {
 });
 
 describe('a first phase that fails', () => {
-  it('raises in a transaction that has failed, which the server rolls back without a word', async () => {
+  it('raises an error in a failed transaction, which the server rolls back without one', async () => {
     const connection = await begun();
     await expect(connection.execute('wat')).rejects.toBeInstanceOf(errors.SyntaxError);
     await expect(connection.tpcPrepare()).rejects.toBeInstanceOf(errors.InFailedSqlTransaction);
@@ -289,7 +289,7 @@ describe('a first phase that fails', () => {
     expect(await rows()).toBe(0);
   });
 
-  it('since the identifier is in use touches neither transaction: no second phase hits the other one', async () => {
+  it('because the identifier is in use affects neither transaction: no second phase ends the other one', async () => {
     const other = await begun('same');
     await other.tpcPrepare();
     const connection = await begun('same');

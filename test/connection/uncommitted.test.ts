@@ -14,7 +14,7 @@ async function stored(): Promise<number> {
   return (await admin('SELECT 1 FROM forgotten')).length;
 }
 
-/** What is told of connections that are used so, each one of its own, and left. */
+/** The warnings and messages of connections that are each used by one of `acts` and left. */
 async function told(...acts: ((conn: AsyncConnection) => Promise<unknown>)[]): Promise<{
   warnings: string[];
   messages: UncommittedMessage[];
@@ -30,7 +30,7 @@ async function told(...acts: ((conn: AsyncConnection) => Promise<unknown>)[]): P
 }
 
 describe('a connection without a pool that is left', () => {
-  // The first test, since the warning comes once in a process.
+  // This must be the first test, since the warning is emitted once per process.
   it('with uncommitted writes raises one warning, and a message each time, also with a statement in flight', async () => {
     let pid = 0;
     const { warnings, messages } = await told(
@@ -85,7 +85,7 @@ describe('a connection without a pool that is left', () => {
 });
 
 describe('AsyncConnection.withConnection()', () => {
-  it('commits when its callback returns, gives what it returned, and closes', async () => {
+  it('commits when its callback returns, resolves with its result, and closes', async () => {
     let conn: AsyncConnection | null = null;
     const result = await AsyncConnection.withConnection(dsn(), async (connection) => {
       conn = connection;
@@ -115,7 +115,7 @@ describe('AsyncConnection.withConnection()', () => {
     expect(await stored()).toBe(0);
   });
 
-  it('waits for what its callback did not, before it commits', async () => {
+  it('waits for statements that its callback did not await, before it commits', async () => {
     await AsyncConnection.withConnection(dsn(), (connection) => {
       void connection.execute(INSERT);
     });
@@ -135,7 +135,7 @@ describe('AsyncConnection.withConnection()', () => {
     expect(conn!.closed).toBe(true);
   });
 
-  it('ends well where its callback has closed the connection', async () => {
+  it('succeeds where its callback has closed the connection', async () => {
     const closing = AsyncConnection.withConnection(dsn(), async (connection) => {
       await connection.execute('SELECT 1');
       await connection.close();

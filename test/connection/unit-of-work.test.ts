@@ -27,24 +27,24 @@ afterAll(() => admin('DROP TABLE unit_work, unit_parent; DROP FUNCTION unit_at_c
 
 let lastId = 0;
 
-/** What a way to die may get hold of. */
+/** The objects that a way to die may use. */
 interface Victim {
   readonly conn: AsyncConnection;
   readonly proxy: FaultProxy;
   readonly pool: AsyncConnectionPool | null;
 }
 
-/** How a transaction dies, and what its commit is to raise. */
+/** A way in which a transaction dies, and the error that its commit must raise. */
 interface Death {
-  /** Of the row that it writes. */
+  /** The value of the row that it writes. */
   readonly parent?: number;
   readonly pause?: number;
-  /** Strikes before the commit is asked for. */
+  /** Acts before the commit is requested. */
   readonly before?: (victim: Victim) => Promise<unknown>;
-  /** Strikes while the COMMIT runs. */
+  /** Acts while the COMMIT runs. */
   readonly during?: (victim: Victim) => Promise<unknown>;
   readonly raises: abstract new (...args: never[]) => Error;
-  /** Only where a pool lends the connection. */
+  /** Applies only to a connection checked out from a pool. */
   readonly ofPool?: boolean;
 }
 
@@ -66,7 +66,7 @@ const DEATHS: Readonly<Record<string, Death>> = {
     before: ({ conn }) => swallow(conn.execute('SELECT 1/0')),
     raises: errors.InFailedSqlTransaction,
   },
-  'a failed statement that nobody waits for': {
+  'a failed statement that is not awaited': {
     before: ({ conn }) => {
       void swallow(conn.execute('SELECT 1/0'));
       return Promise.resolve();
@@ -89,7 +89,7 @@ const DEATHS: Readonly<Record<string, Death>> = {
     },
     raises: errors.AdminShutdown,
   },
-  'a backend that is killed, of which nobody has heard': {
+  'a backend that is killed unnoticed': {
     async before(victim) {
       await terminate(victim.conn.info.backendPid);
       await untilClosed(victim);
@@ -139,14 +139,14 @@ const DEATHS: Readonly<Record<string, Death>> = {
   },
   'an answer to the COMMIT that is lost': {
     async before({ proxy }) {
-      // The answers to what was not awaited come through.
+      // The answers to unawaited statements arrive.
       await sleep(20);
       proxy.blackHole.add('down');
       setTimeout(() => {
         proxy.resetAll();
       }, 200);
     },
-    // That of a savepoint is no answer to a COMMIT.
+    // A savepoint's answer is no answer to a COMMIT.
     raises: errors.OperationalError,
   },
   'a pool that is closed with a timeout': {
@@ -162,7 +162,7 @@ const DEATHS: Readonly<Record<string, Death>> = {
   },
 };
 
-/** What may commit: `work` writes a row, and meets its death. */
+/** A call that commits: `work` writes a row and dies. */
 interface Committing {
   commit(work: (conn: AsyncConnection) => Promise<string>, place: Place): Promise<unknown>;
   readonly ofPool?: boolean;
@@ -187,7 +187,7 @@ const CALLS: Readonly<Record<string, Committing>> = {
       const connection = await conn();
       await connection.withPipeline(async (pipeline) => {
         await work(connection);
-        // What of the pipeline has failed is told, and swallowed.
+        // The pipeline's failure is reported and ignored.
         await swallow(pipeline.sync());
         await connection.commit();
       });
@@ -220,7 +220,7 @@ const CALLS: Readonly<Record<string, Committing>> = {
       await connection.withTransaction((outer) => outer.withTransaction(() => work(connection)));
     },
   },
-  'a block within a block that nobody heard of': {
+  'an unnoticed block within a block': {
     async commit(work, { conn }) {
       const connection = await conn();
       await connection.withTransaction(async () => {
@@ -253,7 +253,7 @@ const CALLS: Readonly<Record<string, Committing>> = {
   },
 };
 
-/** Has a unit of work end so, and says what was wrong about it; '' if nothing was. */
+/** Runs a unit of work that dies this way, and returns what was wrong about its outcome; '' if nothing was. */
 async function outcome(call: Committing, death: Death): Promise<string> {
   const target = conninfoToDict(inject('dsn'));
   await using proxy = await FaultProxy.to({ host: target['host']!, port: Number(target['port']) });
@@ -309,19 +309,19 @@ async function outcome(call: Committing, death: Death): Promise<string> {
   return wrong.join(', ');
 }
 
-/** Deaths that mean something else to a call. */
+/** Ways to die that have another meaning for a call. */
 const SKIPPED: Readonly<Record<string, readonly string[]>> = {
-  // There a text has no tag yet, and the server is not idle before a Sync.
+  // In a pipeline, a text has no tag yet, and the server is not idle before a Sync.
   'conn.commit() in a pipeline': [
     'a failed statement, and a COMMIT sent as text',
     'a transaction that was idle for too long',
   ],
   // The text ends the outermost block.
   'a block within a block': ['a failed statement, and a COMMIT sent as text'],
-  'a block within a block that nobody heard of': ['a failed statement, and a COMMIT sent as text'],
+  'an unnoticed block within a block': ['a failed statement, and a COMMIT sent as text'],
 };
 
-describe('no call that commits resolves unless the server said COMMIT', () => {
+describe('no call that commits resolves unless the server confirmed the COMMIT', () => {
   describe.each(Object.entries(CALLS))('%s', (name, call) => {
     const deaths = Object.entries(DEATHS).filter(
       ([death, { ofPool }]) =>

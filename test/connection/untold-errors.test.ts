@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { errors, type AsyncConnection, type AsyncPipeline } from '../../src/index.js';
 import { admin, connect, rejection } from '../support/database.js';
 
-// The server finds a deferred constraint violated only at the end of a transaction: behind the answers of all its statements.
+// The server detects the violation of a deferred constraint only at the end of a transaction, after the answers to all its
+// statements.
 
 beforeAll(() =>
   admin(`DROP TABLE IF EXISTS deferred;
@@ -14,7 +15,7 @@ const INSERT = 'INSERT INTO deferred VALUES (1), (1)';
 
 type InPipeline = (conn: AsyncConnection, pipeline: AsyncPipeline) => Promise<unknown>;
 
-/** What violates the constraint, and what may end the segment of the pipeline that does. */
+/** Statements that violate the constraint, and operations that end the pipeline's segment. */
 const VIOLATIONS: Record<string, InPipeline> = {
   'execute()': (conn) => conn.execute(INSERT),
   'a prepared statement': (conn) =>
@@ -41,8 +42,8 @@ const ENDS: Record<string, InPipeline> = {
   'a pipeline within': (conn) => conn.withPipeline(() => conn.execute('SELECT 1')),
 };
 
-describe.each(Object.keys(VIOLATIONS))('what %s has violated in a pipeline', (violation) => {
-  it.each(Object.keys(ENDS))('is told at the latest at the end, where %s ends it', async (end) => {
+describe.each(Object.keys(VIOLATIONS))('a violation by %s in a pipeline', (violation) => {
+  it.each(Object.keys(ENDS))('is reported at the end at the latest, where %s ends it', async (end) => {
     const conn = await connect({ autocommit: true });
     const error = await rejection(
       conn.withPipeline(async (pipeline) => {
@@ -56,8 +57,8 @@ describe.each(Object.keys(VIOLATIONS))('what %s has violated in a pipeline', (vi
   });
 });
 
-describe('what is violated in a transaction', () => {
-  it.each([true, false])('is told by its COMMIT (in a pipeline: %s)', async (isPipelined) => {
+describe('a violation in a transaction', () => {
+  it.each([true, false])('is reported by its COMMIT (in a pipeline: %s)', async (isPipelined) => {
     const conn = await connect();
     const run = async (): Promise<void> => {
       await conn.execute(INSERT);
@@ -68,7 +69,7 @@ describe('what is violated in a transaction', () => {
     expect(conn.info.transactionStatus).toBe('IDLE');
   });
 
-  it('is told by the statement whose end is that of the transaction', async () => {
+  it('is reported by the statement that ends the transaction', async () => {
     const conn = await connect({ autocommit: true });
     for (const text of [INSERT, `${INSERT}; SELECT 1`]) {
       expect(await rejection(conn.execute(text))).toBeInstanceOf(errors.UniqueViolation);
@@ -82,7 +83,7 @@ describe('what is violated in a transaction', () => {
     expect(await rejection(copy.finish())).toBeInstanceOf(errors.UniqueViolation);
   });
 
-  it('is told by the end of a stream, be it read or left', async () => {
+  it('is reported by the end of a stream, whether read or left', async () => {
     const conn = await connect({ autocommit: true });
     const text = 'INSERT INTO deferred SELECT 1 FROM generate_series(1, 50) RETURNING id';
     const all = async (): Promise<void> => {
@@ -96,7 +97,7 @@ describe('what is violated in a transaction', () => {
       }
     };
     expect(await rejection(first())).toBeInstanceOf(errors.UniqueViolation);
-    // Whoever throws has an error of his own.
+    // A body that throws has an error of its own.
     const failing = async (): Promise<void> => {
       for await (const row of conn.cursor().stream(text)) throw new RangeError(String(row));
     };
@@ -106,7 +107,7 @@ describe('what is violated in a transaction', () => {
 });
 
 describe('a pipeline in which one statement has failed', () => {
-  it('runs what comes behind a sync(), however the answers are cut', async () => {
+  it('runs the statements after a sync(), however the answers are split', async () => {
     const conn = await connect({ autocommit: true });
     for (let i = 0; i < 50; i++) {
       await conn.withPipeline(async (pipeline) => {

@@ -11,7 +11,7 @@ afterEach(() => {
 });
 
 describe('PGTZ, PGDATESTYLE and PGGEQO', () => {
-  it('are settings of the session from its beginning', async () => {
+  it('are settings of the session from its start', async () => {
     vi.stubEnv('PGTZ', 'Asia/Tokyo');
     vi.stubEnv('PGDATESTYLE', 'ISO, DMY');
     vi.stubEnv('PGGEQO', 'off');
@@ -23,26 +23,26 @@ describe('PGTZ, PGDATESTYLE and PGGEQO', () => {
     expect(conn.info.timezone).toBe('Asia/Tokyo');
     const date = await conn.execute("SELECT '2024-05-01 00:00+09'::timestamptz, '2024-05-01'::date");
     expect(await date.fetchone()).toEqual([new Date('2024-04-30T15:00Z'), '2024-05-01']);
-    // What the session is reset to, as well.
+    // They are also the values to which RESET returns.
     await conn.execute('SET timezone = UTC; RESET timezone');
     expect(conn.info.timezone).toBe('Asia/Tokyo');
   });
 
-  it('are left to the server where they are empty or `default`', async () => {
+  it('are left to the server if they are empty or `default`', async () => {
     vi.stubEnv('PGTZ', 'Default');
     vi.stubEnv('PGDATESTYLE', '');
     vi.stubEnv('PGGEQO', 'default');
     expect((await resolveConninfo('user=u')).startupParameters).toEqual({});
   });
 
-  it('that the server can not take fail the connection with its words', async () => {
+  it('that the server rejects fail the connection with its error', async () => {
     vi.stubEnv('PGTZ', 'Nowhere/Never');
     await expect(AsyncConnection.connect(dsn())).rejects.toMatchObject({ sqlstate: '22023' });
   });
 });
 
 describe('the path of a Unix socket', () => {
-  it('that is longer than the system takes is said to be so', async () => {
+  it('that is too long for the operating system is reported as such', async () => {
     const directory = `/tmp/${'d'.repeat(100)}`;
     const error: unknown = await AsyncConnection.connect({ host: directory, port: 5432, user: 'u' }).catch(
       (reason: unknown) => reason,

@@ -15,7 +15,7 @@ import { warningsOf } from '../support/warnings.js';
 
 const home = temporaryHome();
 
-/** What is resolved, with the one host that there is. */
+/** Resolves parameters with a single host. */
 async function resolveHost(conninfo?: string | ConninfoParams): Promise<ResolvedConninfo & ResolvedHost> {
   const resolved = await resolveConninfo(conninfo);
   expect(resolved.hosts).toHaveLength(1);
@@ -26,8 +26,8 @@ function refusal(conninfo: string | ConninfoParams): Promise<errors.Error> {
   return rejection(resolveConninfo(conninfo));
 }
 
-describe('what is not given', () => {
-  it('has the defaults of libpq', async () => {
+describe('parameters that are not given', () => {
+  it('have libpq’s defaults', async () => {
     const { user, dbname, port, hostaddr, password, connectTimeout, keepalives, params } =
       await resolveHost('host=localhost');
     const { username } = userInfo();
@@ -45,7 +45,7 @@ describe('what is not given', () => {
     expect((await resolveHost("user='' dbname='' port=''")).port).toBe(5432);
   });
 
-  it('is taken from the environment, where it is not empty', async () => {
+  it('come from the environment, where that is not empty', async () => {
     const environment = {
       PGHOST: 'h',
       PGHOSTADDR: '127.0.0.9',
@@ -74,7 +74,7 @@ describe('what is not given', () => {
     expect((await resolveHost({ host: 'given' })).port).toBe(5432);
   });
 
-  it('never shows the password among its parameters', async () => {
+  it('never include the password', async () => {
     expect(JSON.stringify((await resolveConninfo('user=u password=secret host=h')).params)).not.toContain(
       'secret',
     );
@@ -85,7 +85,7 @@ describe('a service', () => {
   const FILE =
     '# comment\n[other]\nhost=o\n\n[app]\nhost = s\nport=6000\nport=6001\nuser=service\n\n[after]\nhost=z\n';
 
-  it('comes after what is given and before the environment', async () => {
+  it('comes after given parameters and before the environment', async () => {
     await home.write('.pg_service.conf', FILE);
     vi.stubEnv('PGHOST', 'e');
     vi.stubEnv('PGDATABASE', 'from-environment');
@@ -99,7 +99,7 @@ describe('a service', () => {
     expect((await resolveHost('')).host).toBe('o');
   });
 
-  it('may stand in a file named by the parameter or PGSERVICEFILE, or in the directory of the system', async () => {
+  it('may be in a file named by the parameter or PGSERVICEFILE, or in the system’s directory', async () => {
     const path = await home.write('services', FILE);
     expect((await resolveHost({ service: 'app', servicefile: path })).host).toBe('s');
     vi.stubEnv('PGSERVICEFILE', path);
@@ -114,14 +114,14 @@ describe('a service', () => {
     ['[other]\nhost=a\n', /definition of service "app" not found/],
     ['[app]\nhost\n', /syntax error in service file .* line 2/],
     ['[app]\nservice=other\n', /nested service/],
-  ])('that can not be used is an OperationalError: %j', async (text, message) => {
+  ])('that is unusable raises OperationalError: %j', async (text, message) => {
     const servicefile = await home.write('services', text);
     const error = await refusal({ service: 'app', servicefile });
     expect(error).toBeInstanceOf(errors.OperationalError);
     expect(error.message).toMatch(message);
   });
 
-  it('with an unknown parameter is refused, and so is a file that is not there', async () => {
+  it('with an unknown parameter is refused, and so is a missing file', async () => {
     const servicefile = await home.write('services', '[app]\nnonsense=1\n');
     expect((await refusal({ service: 'app', servicefile })).message).toMatch(/"nonsense"/);
     const missing = await refusal({ service: 'app', servicefile: join(home.path, 'missing') });
@@ -175,7 +175,7 @@ describe('the password file', () => {
     expect((await resolveHost('host=h dbname=d user=u password=')).password).toBe('exact');
   });
 
-  it('may have lines as short as they can be, and counts where PGPASSWORD is empty', async () => {
+  it('may have lines of minimal length, and applies if PGPASSWORD is empty', async () => {
     await home.write('.pgpass', '*:*:*:*:x');
     vi.stubEnv('PGPASSWORD', '');
     expect((await resolveHost('host=h')).password).toBe('x');
@@ -188,7 +188,7 @@ describe('the password file', () => {
     expect((await resolveHost('host=h')).password).toBe('from passfile');
   });
 
-  it('is ignored if others may read it, if it is a directory, and if it is missing', async () => {
+  it('is ignored if other users may read it, if it is a directory, and if it is missing', async () => {
     const warnings = await warningsOf('USINGPG_PASSFILE', async () => {
       const passfile = await home.write('passwords', '*:*:*:*:hunter2', 0o640);
       expect((await resolveHost({ host: 'h', passfile })).password).toBeNull();
@@ -211,7 +211,7 @@ describe('a host', () => {
     expect((await resolveHost('host=h')).path).toBeNull();
   });
 
-  it('that has an address is a name only', async () => {
+  it('with an address is only a name', async () => {
     expect(await resolveHost('host=/tmp/x hostaddr=127.0.0.1')).toMatchObject({
       path: null,
       hostaddr: '127.0.0.1',
@@ -333,7 +333,7 @@ describe('the parameters of TLS', () => {
   });
 });
 
-describe('a parameter that can not be honoured is named by a NotSupportedError', () => {
+describe('an unsupported parameter is named by a NotSupportedError', () => {
   it.each([
     'gssencmode=require',
     'sslcertmode=require',
@@ -364,7 +364,7 @@ describe('a parameter that can not be honoured is named by a NotSupportedError',
     }
   });
 
-  it('a value that libpq does not know either is an OperationalError that lists those it knows', async () => {
+  it('a value unknown to libpq, too, raises an OperationalError that lists the known ones', async () => {
     for (const name of [
       'sslmode',
       'sslnegotiation',
@@ -389,7 +389,7 @@ describe('a parameter that can not be honoured is named by a NotSupportedError',
     'client_encoding=UTF-8',
     'client_encoding=auto',
     'replication=false',
-  ])('but %s is taken', async (conninfo) => {
+  ])('but %s is accepted', async (conninfo) => {
     expect((await resolveHost(`host=h ${conninfo}`)).host).toBe('h');
   });
 });
@@ -399,7 +399,7 @@ describe('a number', () => {
     expect(await refusal({ host: 'h', port })).toBeInstanceOf(errors.OperationalError);
   });
 
-  it('of a port may be as large as ports are', async () => {
+  it('of a port may be as large as ports can be', async () => {
     expect((await resolveHost('host=h port=65535')).port).toBe(65_535);
     expect((await resolveHost("host=h port=' 5433 '")).port).toBe(5433);
   });
@@ -416,7 +416,7 @@ describe('a number', () => {
     expect(await refusal('host=h connect_timeout=99999999999')).toBeInstanceOf(errors.OperationalError);
   });
 
-  it('of keepalives is understood or refused', async () => {
+  it('of keepalives is parsed or refused', async () => {
     expect((await resolveConninfo('host=h keepalives=0')).keepalives.enabled).toBe(false);
     expect((await resolveConninfo("host=h keepalives=''")).keepalives.enabled).toBe(true);
     expect((await resolveConninfo('host=h keepalives_idle=30')).keepalives.idleSeconds).toBe(30);
@@ -425,7 +425,7 @@ describe('a number', () => {
     expect((await refusal('host=h keepalives_idle=x')).message).toContain('keepalives_idle');
   });
 
-  it('that is really a piece of a password is not shown', async () => {
+  it('that may be a piece of a password is not shown', async () => {
     for (const uri of [
       'postgresql://u:hunter2/x@h/d',
       'postgresql://u:hunter2',

@@ -89,7 +89,6 @@ describe('a URI', () => {
     ['postgresql://h?requiressl=1', { host: 'h', sslmode: 'require' }],
     ['postgresql://h?application_name=a+b', { host: 'h', application_name: 'a+b' }],
     ['postgresql://h/app?host=other&user=u', { host: 'other', dbname: 'app', user: 'u' }],
-    ['postgresql://h/app?ssl=true', { host: 'h', dbname: 'app', sslmode: 'require' }],
   ])('%j reads as libpq reads it', (uri, expected) => {
     expect(conninfoToDict(uri)).toEqual(expected);
   });
@@ -110,8 +109,8 @@ describe('a URI', () => {
   });
 });
 
-describe('parameters beside the string', () => {
-  it('change and complete it, and count for nothing if null or undefined', () => {
+describe('parameters in addition to the string', () => {
+  it('override and complete it, and are ignored if null or undefined', () => {
     expect(conninfoToDict('host=a user=u', { host: 'b', port: 5433, dbname: undefined, user: null })).toEqual(
       {
         host: 'b',
@@ -127,7 +126,7 @@ describe('parameters beside the string', () => {
   });
 
   it('are refused if unknown, of a wrong type, or with a NUL', () => {
-    expect(refusal('', { nonsense: '1' })).toMatch(/invalid connection option "nonsense"/);
+    expect(refusal('', { nonsense: '1' } as ConninfoParams)).toMatch(/invalid connection option "nonsense"/);
     expect(refusal('', { host: ['a'] as never })).toMatch(/parameter host to be a string, got a object/);
     expect(refusal('', { host: 'a\0' })).toMatch(/host contains a NUL/);
   });
@@ -169,7 +168,7 @@ describe('makeConninfo', () => {
   });
 });
 
-it('no message about a malformed string has the password in it', () => {
+it('no message about a malformed string contains the password', () => {
   for (const malformed of [
     'host=h password=hunter2 nonsense=1',
     "password='hunter2",

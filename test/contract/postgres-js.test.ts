@@ -14,7 +14,7 @@ interface Instance {
   readonly options: Record<string, unknown>;
 }
 
-/** The stream that an instance talks through; what it writes is kept, and answered by the test. */
+/** The stream that an instance uses. Its writes are recorded, and the test answers them. */
 class ScriptedStream extends EventEmitter {
   readonly written: Buffer[] = [];
   readonly readyState = 'closed';
@@ -84,7 +84,7 @@ function options(sockets: () => ScriptedStream, changes: Record<string, unknown>
   } as never;
 }
 
-/** An instance that has sent its startup message, and its empty first query once it was let in. */
+/** An instance that has sent its startup message, and after the sign-in its empty first query. */
 async function signedIn(): Promise<{ sql: Instance; stream: ScriptedStream; calls: () => number }> {
   const stream = new ScriptedStream();
   let calls = 0;
@@ -105,7 +105,7 @@ async function signedIn(): Promise<{ sql: Instance; stream: ScriptedStream; call
   return { sql, stream, calls: () => calls };
 }
 
-/** postgres.js connects and writes in turns of the event loop of its own choosing. */
+/** Waits for writes, since postgres.js connects and writes in later turns of the event loop. */
 function untilWritten(stream: ScriptedStream, writes = 1): Promise<void> {
   return vi.waitFor(() => {
     expect(stream.written.length).toBeGreaterThanOrEqual(writes);
@@ -123,7 +123,7 @@ afterEach(() => {
   vi.unstubAllEnvs();
 });
 
-it('postgres.js is pinned to the version that these behaviours were seen in', () => {
+it('postgres.js is pinned to the version with these behaviours', () => {
   const { dependencies } = JSON.parse(
     readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
   ) as {
@@ -146,13 +146,13 @@ describe('options with `shared`', () => {
     const given = options(() => new ScriptedStream());
     const { options: taken } = postgres(given) as unknown as Instance;
     expect(taken).toBe(given);
-    // Without it, the environment has its say.
+    // Without `shared`, the environment applies.
     expect(() =>
       postgres(options(() => new ScriptedStream(), { shared: undefined, target_session_attrs: undefined })),
     ).toThrow(/target_session_attrs/);
   });
 
-  it('read no variable of the environment, up to the first query', async () => {
+  it('read no environment variable, up to the first query', async () => {
     const read = new Set<PropertyKey>();
     const environment = process.env;
     process.env = new Proxy(environment, {
@@ -194,7 +194,7 @@ describe('connecting', () => {
     stream.emit('close', false);
   });
 
-  it('takes the word that it is let in, whatever was asked before, and sends nothing for it', async () => {
+  it('accepts AuthenticationOk after any request, and sends no answer to it', async () => {
     const stream = new ScriptedStream();
     const sql = postgres(options(() => stream)) as unknown as Instance;
     const first = send(sql, '');
@@ -210,7 +210,7 @@ describe('connecting', () => {
     stream.emit('close', false);
   });
 
-  it('is done when the empty query has been answered', async () => {
+  it('ends when the empty query is answered', async () => {
     const { stream, calls } = await signedIn();
     expect(calls()).toBe(1);
     expect(stream.written.at(-1)).toEqual(message('Q', '\0'));
@@ -262,7 +262,7 @@ describe('a simple query', () => {
     stream.emit('close', false);
   });
 
-  it('that fails rejects, and the next is answered as ever', async () => {
+  it('that fails rejects, and the next one succeeds', async () => {
     const { sql, stream, calls } = await signedIn();
     const failed = send(sql, 'nonsense');
     const behind = send(sql, 'SELECT 1');
@@ -277,7 +277,7 @@ describe('a simple query', () => {
 });
 
 describe('a stream that closes', () => {
-  it('rejects what was in flight', async () => {
+  it('rejects the queries in flight', async () => {
     const { sql, stream } = await signedIn();
     const inFlight = [send(sql, 'one'), send(sql, 'two')];
     await tick();

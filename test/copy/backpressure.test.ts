@@ -4,14 +4,14 @@ import { pipeline } from 'node:stream/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { admin, connect } from '../support/database.js';
 
-// Who is slow holds up who is fast, and nothing piles up in between. In the time of each of these tests the fast side could
-// have moved a good gigabyte.
+// The slow side holds up the fast side, and nothing accumulates in between. In the time of each test, the fast side could
+// transfer at least a gigabyte.
 
 const MEBIBYTE = 1024 * 1024;
 const MOST_GROWTH = 64 * MEBIBYTE;
 const SECONDS = 3;
 
-/** Runs `work` and gives by how many bytes resident memory grew at most. */
+/** Runs `work` and returns the maximum growth of resident memory in bytes. */
 async function growthDuring(work: () => Promise<void>): Promise<number> {
   globalThis.gc!();
   const before = process.memoryUsage().rss;
@@ -28,14 +28,14 @@ async function growthDuring(work: () => Promise<void>): Promise<number> {
 const ENDLESS = "COPY (SELECT repeat('x', 1000) FROM (SELECT generate_series(1, 1000000000)) AS s) TO STDOUT";
 
 beforeAll(async () => {
-  // A server that takes a row of 100 KB in 5 ms, and keeps none.
+  // A server that takes 5 ms for a row of 100 KB, and discards it.
   await admin(`CREATE TABLE copied_slowly (v text);
     CREATE FUNCTION copied_slowly() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.005); RETURN NULL; END';
     CREATE TRIGGER slow BEFORE INSERT ON copied_slowly FOR EACH ROW EXECUTE FUNCTION copied_slowly()`);
 });
 afterAll(() => admin('DROP TABLE copied_slowly; DROP FUNCTION copied_slowly()'));
 
-/** How much goes out to a reader who takes his time: as promised in CI, less at home. */
+/** The amount sent to a slow reader: as promised in CI, less at home. */
 const OUT = (process.env['CI'] === undefined ? 128 : 1024) * MEBIBYTE;
 
 test(
@@ -53,7 +53,7 @@ test(
         .copy("COPY (SELECT repeat('x', %s) FROM generate_series(1, %s)) TO STDOUT", [line, rows]);
       for await (const piece of copy.readable()) {
         taken += (piece as Buffer).length;
-        // The server could have sent everything meanwhile.
+        // The server could have sent everything in the meantime.
         if (taken > (pauses * OUT) / 4) {
           pauses++;
           await sleep(400);
@@ -125,13 +125,13 @@ describe(`memory grows by ${String(MOST_GROWTH / MEBIBYTE)} MiB at most in ${Str
       await expect(attempt).rejects.toMatchObject({ name: 'AbortError' });
     });
     expect(given).toBeGreaterThan(MEBIBYTE);
-    // Some 20 MB/s, and what the kernel's buffers hold.
+    // About 20 MB/s, plus the kernel's buffers.
     expect(given).toBeLessThan(256 * MEBIBYTE);
     expect(growth).toBeLessThan(MOST_GROWTH);
     await conn.execute('SELECT 1');
   });
 
-  test('when the server is slower than who writes rows', async () => {
+  test('when the server is slower than the writer of rows', async () => {
     const conn = await connect({ autocommit: true });
     const value = 'x'.repeat(100_000);
     let rows = 0;

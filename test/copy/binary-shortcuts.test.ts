@@ -4,7 +4,7 @@ import { adapters } from '../../src/index.js';
 import { BinaryShortcuts } from '../../src/copy/binary-shortcuts.js';
 import { Block } from '../../src/copy/block.js';
 
-// What the shortcuts write is what the codec of the column's type does; what they do not write they leave alone.
+// The shortcuts write the same bytes as the codec of the column's type, or leave a value to the codec.
 
 const TYPES = [
   'int2',

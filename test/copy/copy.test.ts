@@ -19,7 +19,7 @@ interface Table {
   readonly cur: AsyncCursor;
 }
 
-/** A connection with a table of its own, in a transaction that has been committed. */
+/** A connection with a table of its own, in a committed transaction. */
 async function withTable(columns = 'id int4 PRIMARY KEY, name text'): Promise<Table> {
   const conn = await connect();
   const cur = conn.cursor();
@@ -32,7 +32,7 @@ async function rowsOf({ conn }: Table): Promise<unknown[][]> {
   return (await conn.execute('SELECT * FROM place ORDER BY 1')).fetchall();
 }
 
-/** The connection works, and nobody else's statement has been hit. */
+/** Checks that the connection works, and that no later statement was cancelled. */
 async function expectUsable({ conn, cur }: Table): Promise<void> {
   await conn.rollback();
   expect(await (await cur.execute('SELECT 42')).fetchone()).toEqual([42]);
@@ -44,7 +44,7 @@ const FROM = 'COPY place FROM STDIN';
 const TO = 'COPY place TO STDOUT';
 
 describe('a COPY … FROM STDIN', () => {
-  test('stores what was written when it is finished, and tells how much', async () => {
+  test('stores the data when it is finished, and reports the number of rows', async () => {
     const table = await withTable();
     const { conn, cur } = table;
     const copy = await cur.copy(FROM);
@@ -95,7 +95,7 @@ describe('a COPY … FROM STDIN', () => {
     expect(await rowsOf(table)).toEqual([]);
   });
 
-  test('is finished when the callback returns, and gives what that returned', async () => {
+  test('is finished when the callback returns, with its result', async () => {
     const table = await withTable();
     const result = await table.cur.withCopy(FROM, async (copy) => {
       await copy.writeRow([1, 'a']);
@@ -104,7 +104,7 @@ describe('a COPY … FROM STDIN', () => {
     expect([result, table.cur.rowcount]).toEqual(['done', 1]);
   });
 
-  test('is aborted when the callback throws, with its error as it is', async () => {
+  test('is aborted when the callback throws, with its error unchanged', async () => {
     const table = await withTable();
     const failure = new Error('no more');
     const attempt = table.cur.withCopy(FROM, async (copy) => {
@@ -138,7 +138,7 @@ describe('a COPY … FROM STDIN', () => {
     expect(await rowsOf(table)).toEqual([]);
   });
 
-  test('can be finished twice, to the same end', async () => {
+  test('can be finished twice, with the same result', async () => {
     const { cur } = await withTable();
     const copy = await cur.copy(FROM);
     await copy.writeRow([1, 'a']);
@@ -148,7 +148,7 @@ describe('a COPY … FROM STDIN', () => {
     expect(cur.rowcount).toBe(1);
   });
 
-  test('takes rows whose promises nobody waits for, in their order', async () => {
+  test('takes rows in order whose promises are not awaited', async () => {
     const table = await withTable('id int8 GENERATED ALWAYS AS IDENTITY, n int4');
     const count = 30_000;
     await table.cur.withCopy('COPY place (n) FROM STDIN', async (copy) => {
@@ -158,7 +158,7 @@ describe('a COPY … FROM STDIN', () => {
     expect(await cur.fetchone()).toEqual([BigInt(count), BigInt(count)]);
   });
 
-  test('takes large pieces at once, each of whose promises resolves when its bytes may be used again', async () => {
+  test('takes large pieces at once; each promise resolves when its bytes may be reused', async () => {
     const conn = await connect({ autocommit: true });
     const cur = conn.cursor();
     await cur.execute('CREATE TEMP TABLE large (v text)');
@@ -219,7 +219,7 @@ describe('a COPY … FROM STDIN', () => {
     ]);
   });
 
-  test('takes what values are dumped as, whatever their class', async () => {
+  test('takes values of any class as their dumpers dump them', async () => {
     const { conn, cur } = await withTable(
       'a int2, b numeric, c bytea, d bool, e float8, f int8, g point, h timestamptz',
     );
@@ -265,7 +265,7 @@ describe('a COPY … TO STDOUT', () => {
     return table;
   }
 
-  test('gives bytes, and an empty piece at the end', async () => {
+  test('returns bytes, and an empty piece at the end', async () => {
     const { cur } = await filled();
     const copy = await cur.copy(TO);
     const pieces: Buffer[] = [];
@@ -280,7 +280,7 @@ describe('a COPY … TO STDOUT', () => {
     expect([cur.rowcount, cur.statusmessage, cur.description?.length]).toEqual([2, null, 2]);
   });
 
-  test('gives rows as strings, or as values of the types that are named', async () => {
+  test('returns rows as strings, or as values of the types that are set', async () => {
     const { cur } = await filled();
     const rows: unknown[] = [];
     await cur.withCopy(TO, async (copy) => {
@@ -294,7 +294,7 @@ describe('a COPY … TO STDOUT', () => {
     expect(cur.rowcount).toBe(2);
   });
 
-  test('in the binary format gives bytes unless the types are named', async () => {
+  test('in the binary format returns bytes unless the types are set', async () => {
     const { cur } = await filled();
     const rows: unknown[] = [];
     await cur.withCopy(`${TO} (FORMAT binary)`, async (copy) => {
@@ -306,7 +306,7 @@ describe('a COPY … TO STDOUT', () => {
     ]);
   });
 
-  test('can be read now by rows, now by pieces', async () => {
+  test('can be read by rows and by pieces alternately', async () => {
     const { cur, conn } = await filled();
     for (const format of ['text', 'binary']) {
       const copy = await cur.copy(
@@ -324,7 +324,7 @@ describe('a COPY … TO STDOUT', () => {
     }
   });
 
-  test('that begins with pieces goes on with rows', async () => {
+  test('can be read by pieces first and by rows afterwards', async () => {
     const { cur } = await filled();
     await cur.withCopy(
       'COPY (SELECT i FROM generate_series(1, 50000) i) TO STDOUT (FORMAT binary)',
@@ -350,13 +350,13 @@ describe('a COPY … TO STDOUT', () => {
     await cur.withCopy(endless, async (copy) => {
       for await (const row of copy.rows()) if (row[0] === '3') break;
     });
-    // The rows would take minutes.
+    // All rows would take minutes.
     expect(performance.now() - started).toBeLessThan(30_000);
     expect(await (await cur.execute('SELECT 42')).fetchone()).toEqual([42]);
     expect(conn.closed).toBe(false);
   });
 
-  test('leaves alone a loop that is left, so that another goes on', async () => {
+  test('continues in another loop after a loop is left', async () => {
     const { cur } = await filled();
     const seen: unknown[] = [];
     await cur.withCopy('COPY (SELECT i FROM generate_series(1, 5) i) TO STDOUT', async (copy) => {
@@ -395,7 +395,7 @@ describe('the statement', () => {
   });
 
   test.each(['SELECT 1', 'CREATE TEMP TABLE other (a int4)', 'INSERT INTO place VALUES (1)', '', ' ; '])(
-    'that is no COPY raises ProgrammingError: %s',
+    'that is not a COPY raises ProgrammingError: %s',
     async (statement) => {
       const table = await withTable();
       await expect(table.cur.copy(statement)).rejects.toThrow(errors.ProgrammingError);
@@ -403,7 +403,7 @@ describe('the statement', () => {
     },
   );
 
-  test('with another statement behind it raises ProgrammingError: at the end, or in autocommit mode before', async () => {
+  test('followed by another raises ProgrammingError: at the end, or in autocommit mode before', async () => {
     const table = await withTable();
     for (const second of ['SELECT 1', 'DROP TABLE place', FROM]) {
       const attempt = table.cur.withCopy(`${FROM}; ${second}`, (copy) => copy.writeRow([1, 'a']));
@@ -451,7 +451,7 @@ describe('wrong use is refused at once', () => {
     await expect(into[Symbol.asyncIterator]().next()).rejects.toThrow(errors.OperationalError);
     await expect(into.rows().next()).rejects.toThrow(errors.OperationalError);
     expect(() => into.readable()).toThrow(errors.OperationalError);
-    // It goes on as if nothing had been.
+    // It continues unaffected.
     await into.writeRow([1, 'a']);
     await into.finish();
 
@@ -504,7 +504,7 @@ describe('wrong use is refused at once', () => {
     expect(await rowsOf(table)).toEqual([[1, 'a']]);
   });
 
-  test('of two tasks that read at once', async () => {
+  test('by two tasks that read at once', async () => {
     const { cur } = await withTable();
     await cur.withCopy('COPY (SELECT pg_sleep(0.1)) TO STDOUT', async (copy) => {
       const first = copy.read();
@@ -606,7 +606,7 @@ describe('a row that can’t be sent', () => {
     ['an array', 'binary', ['int4', 'text'], [[1, [2]], 'c'], 'row 3, column 1'],
     ['an empty array', 'binary', null, [[], 'c'], "the type of this value isn't known: name the types"],
   ])(
-    '%s, %s: is left out with an error that says which, and writing may go on',
+    '%s, %s: is omitted with an error that names it, and writing may go on',
     async (_what, format, types, row, message) => {
       const table = await withTable();
       await table.cur.withCopy(`${FROM}${format === '' ? '' : ` (FORMAT ${format})`}`, async (copy) => {
@@ -636,7 +636,7 @@ describe('a row that can’t be sent', () => {
     });
   });
 
-  test('in the binary format without types is refused by the server if its size is not the column’s', async () => {
+  test('in the binary format without types is refused by the server if its size differs from the column’s', async () => {
     const table = await withTable();
     const attempt = table.cur.withCopy(`${FROM} (FORMAT binary)`, (copy) => copy.writeRow([1, 'a']));
     await expect(attempt).rejects.toThrow(errors.DatabaseError);
@@ -646,7 +646,7 @@ describe('a row that can’t be sent', () => {
 
 describe('a value that can’t be loaded', () => {
   test.each(['text', 'binary'])(
-    'in the %s format is a DataError that says which, and the next row can be read',
+    'in the %s format raises a DataError that names it, and the next row can be read',
     async (format) => {
       const { cur } = await withTable();
       cur.adapters.registerLoader('int4', (text) => {
@@ -714,7 +714,7 @@ describe('registered loaders', () => {
     await cur.execute(query);
     const selected = await cur.fetchone();
     expect(read[0]).toEqual(selected);
-    // A quote more or less is the same array.
+    // Arrays with and without optional quotes are equal.
     const unquoted = (row: unknown): unknown => JSON.parse(JSON.stringify(row).replaceAll('\\"', ''));
     expect(unquoted(read[1])).toEqual(unquoted(selected));
   });
@@ -736,14 +736,14 @@ describe('registered loaders', () => {
   });
 });
 
-describe('a COPY whose data is not as text has it by default', () => {
+describe('a COPY with options other than the defaults of the text format', () => {
   test.each([
     ['(FORMAT csv)', 'csv'],
     ['WITH CSV', 'csv'],
     ["(DELIMITER '|')", 'delimiter'],
     ["(NULL '')", 'NULL'],
     ["(ENCODING 'LATIN1')", 'encoding'],
-  ])('takes no rows but bytes: %s', async (options, what) => {
+  ])('takes bytes, but no rows: %s', async (options, what) => {
     const { cur } = await withTable();
     await cur.withCopy(`${FROM} ${options}`, async (copy) => {
       await expect(copy.writeRow([1, 'a'])).rejects.toThrow(what);
@@ -761,7 +761,7 @@ describe('a COPY whose data is not as text has it by default', () => {
     });
   });
 
-  test('has a header that no type loads', async () => {
+  test('has a header that cannot be loaded as a type', async () => {
     const { cur } = await withTable();
     await cur.withCopy(`${TO} (HEADER)`, async (copy) => {
       expect(() => {
@@ -772,7 +772,7 @@ describe('a COPY whose data is not as text has it by default', () => {
   });
 });
 
-describe('the end of what a COPY belongs to', () => {
+describe('the end of the owner of a COPY', () => {
   test('a cursor that is closed ends its COPY', async () => {
     const table = await withTable();
     const copy = await table.cur.copy(FROM);
@@ -791,7 +791,7 @@ describe('the end of what a COPY belongs to', () => {
     await copy.abort();
   });
 
-  test('a connection that goes back to its pool ends its COPY, which is dead to its borrower', async () => {
+  test('a connection that is returned to its pool ends its COPY, which its borrower cannot use any more', async () => {
     await using pool = new AsyncConnectionPool(dsn(), { minSize: 1, maxSize: 1 });
     let copy: AsyncCopy;
     {
@@ -806,7 +806,7 @@ describe('the end of what a COPY belongs to', () => {
     expect(pool.getStats().connectionsNum).toBe(1);
   });
 
-  test('what a COPY stored counts among the writes that nobody has committed', async () => {
+  test('the rows of a COPY count as uncommitted writes', async () => {
     await admin('CREATE TABLE IF NOT EXISTS copied_and_lost (a int4)');
     const pool = new AsyncConnectionPool(dsn(), { minSize: 1, maxSize: 1 });
     const warnings = await warningsOf('USINGPG_UNCOMMITTED', async () => {

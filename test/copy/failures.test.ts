@@ -6,11 +6,11 @@ import { AsyncConnection, errors, TransactionStatus, type AsyncCopy } from '../.
 import { admin, connect, dsn, terminate } from '../support/database.js';
 import { FaultProxy } from '../support/fault-proxy.js';
 
-// A failed COPY is told once, by the call that meets it, with what the server said; nothing of it is stored.
+// The error of a failed COPY is reported once, by the current call, and is the server's error; nothing is stored.
 
 const ROUNDS = 50;
 const ROWS = 2000;
-/** The promise is 200 ms; a busy machine may take longer. */
+/** The promised bound is 200 ms; a busy machine may take longer. */
 const LIMIT = 20_000;
 
 beforeAll(async () => {
@@ -97,7 +97,7 @@ describe.each(Object.keys(WAYS))(`${String(ROUNDS)} times, %s`, (way) => {
     },
   );
 
-  test('a deferred constraint is told by commit()', async () => {
+  test('a violated deferred constraint is reported by commit()', async () => {
     const conn = await connect();
     for (let round = 0; round < ROUNDS; round++) {
       const cur = conn.cursor();
@@ -261,8 +261,8 @@ describe('a signal that is aborted', () => {
   });
 });
 
-describe('a server that falls silent', () => {
-  test('does not hold up abort(): the connection is given up', async () => {
+describe('a server that stops answering', () => {
+  test('does not hold up abort(): the connection is closed', async () => {
     const url = new URL(inject('dsn'));
     await using proxy = await FaultProxy.to({ host: url.hostname, port: Number(url.port) });
     const conn = await connect({ autocommit: true }, { host: '127.0.0.1', port: proxy.port });

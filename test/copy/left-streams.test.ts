@@ -12,7 +12,7 @@ import {
 import { admin, connect, makePool, terminate } from '../support/database.js';
 
 const MINE = new Error('mine');
-/** In few rows, which the server is done with soon. */
+/** Few rows with many bytes, which the server soon has sent. */
 const MANY_BYTES = Buffer.from(`${'x'.repeat(2 ** 20)}\n`.repeat(4));
 
 interface Open {
@@ -21,7 +21,7 @@ interface Open {
   readonly copy: AsyncCopy;
 }
 
-/** Begins a COPY on the connection that it is given, and hands over its stream. */
+/** Begins a COPY on a connection and returns its stream. */
 interface Begin {
   /** The statement, for ways that begin the COPY themselves. */
   readonly statement: string;
@@ -119,7 +119,7 @@ const WAYS: Readonly<Record<string, Way>> = {
   'conn.cancelSafe()': async ({ on }) => (await on(await connect())).conn.cancelSafe(),
 };
 
-/** Notes what a stream emits; an 'error' goes no further, where it would end the process. */
+/** Records the events of a stream, including 'error', which would end the process without a listener. */
 function emitted(stream: Readable | Writable): unknown[] {
   const seen: unknown[] = [];
   const emit = stream.emit.bind(stream) as (name: string | symbol, ...details: unknown[]) => boolean;
@@ -131,7 +131,7 @@ function emitted(stream: Readable | Writable): unknown[] {
   return seen;
 }
 
-/** Streams, and what they are at. Several megabytes take the network more than a turn of the event loop. */
+/** Streams in different states. Several megabytes take the network more than a turn of the event loop. */
 const STREAMS: Readonly<
   Record<string, { statement: string; open: (copy: AsyncCopy) => Readable | Writable }>
 > = {
@@ -179,7 +179,7 @@ afterAll(async () => {
 });
 
 describe.each(Object.entries(STREAMS))('%s', (name, { statement, open }) => {
-  // Of what has all come nothing is on the server, which a block or an abort could end.
+  // If all data has arrived, nothing remains on the server that a block or an abort could end.
   const isOver = name.endsWith('of which all has come');
   const ways = Object.entries(WAYS).filter(
     ([way]) => !(isOver && /Transaction\(\) throws|of the transaction|signal|cancelSafe/.test(way)),
@@ -188,7 +188,7 @@ describe.each(Object.entries(STREAMS))('%s', (name, { statement, open }) => {
   test.each(ways)('is destroyed without an error event by %s', async (_way, leave) => {
     const streams: { stream: Readable | Writable; seen: unknown[] }[] = [];
     const opened = async ({ copy }: Open): Promise<void> => {
-      // By now a short answer has all come.
+      // By now a short answer has arrived completely.
       if (isOver) await new Promise((resolve) => setTimeout(resolve, 20));
       const stream = open(copy);
       streams.push({ stream, seen: emitted(stream) });
@@ -206,7 +206,7 @@ describe.each(Object.entries(STREAMS))('%s', (name, { statement, open }) => {
     await expect.poll(() => stream.closed, { timeout: 5000 }).toBe(true);
     expect(stream.destroyed).toBe(true);
     expect(seen).toEqual([]);
-    // One that has been ended may be complete before it is left.
+    // A stream that was ended may have completed before it is left.
     if (!name.endsWith('at its end')) expect(await admin('SELECT 1 FROM left_streams LIMIT 1')).toEqual([]);
     await admin('TRUNCATE left_streams');
   });
@@ -218,10 +218,10 @@ describe.each(Object.entries(STREAMS))('%s', (name, { statement, open }) => {
       const stream = open(await conn.cursor().copy(statement));
       const seen = emitted(stream);
       await terminate(conn.info.backendPid);
-      // What holds the server up hides its end too.
+      // A blocked server does not see its end.
       if ('resume' in stream) stream.resume();
       await expect.poll(() => seen, { timeout: 5000 }).toHaveLength(1);
-      // A server that is held up while it writes ends without a word.
+      // A server that is blocked while writing ends without an error message.
       const expected = 'resume' in stream ? errors.OperationalError : errors.AdminShutdown;
       expect(seen[0]).toBeInstanceOf(expected);
       expect(stream.destroyed).toBe(true);
@@ -229,7 +229,7 @@ describe.each(Object.entries(STREAMS))('%s', (name, { statement, open }) => {
   );
 });
 
-describe('what a COPY fails with on the server', () => {
+describe('the server’s error of a COPY', () => {
   test('is emitted by writable(), before more is written', async () => {
     const conn = await connect();
     await conn.execute('CREATE TEMP TABLE number (n int)');
@@ -240,7 +240,7 @@ describe('what a COPY fails with on the server', () => {
     expect(seen[0]).toMatchObject({ sqlstate: '22P02' });
   });
 
-  test('is emitted by readable(), be it read or not', async () => {
+  test('is emitted by readable(), whether it is read or not', async () => {
     for (const begin of [(stream: Readable) => stream, (stream: Readable) => stream.resume()]) {
       const conn = await connect();
       const stream = (
@@ -254,7 +254,7 @@ describe('what a COPY fails with on the server', () => {
 });
 
 describe('pipeline()', () => {
-  test('rejects where the COPY was left, which is no end of the data', async () => {
+  test('rejects if the COPY was left, which is not the end of the data', async () => {
     const conn = await connect();
     const copy = await conn
       .cursor()

@@ -2,8 +2,8 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { AsyncConnection, errors, type AsyncCursor } from '../../src/index.js';
 import { dsn } from '../support/database.js';
 
-// The columns of a COPY … TO loaded as other types than they have. The server is the judge: what it reads of the same bytes as the other
-// type is the right value, and what it refuses has to be refused.
+// Loads the columns of a COPY … TO as other types than they have, and compares with the server, which reads the same bytes as the
+// other type: what it accepts is the expected value, and what it refuses must be refused.
 
 /** Values of each built-in type whose codec is the library's own, as texts. */
 const VALUES: Readonly<Record<string, readonly string[]>> = {
@@ -54,7 +54,7 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   'timestamptz[]': ['{"2024-01-01 00:00:00+00"}'],
 };
 const TYPES = Object.keys(VALUES);
-/** Types whose values are text: what else the server asks of it is not a question of the format. */
+/** Types whose values are text; the server's further checks do not concern the format. */
 const TEXTS = ['text', 'varchar', 'bpchar', 'name', 'xml'];
 
 let connection: AsyncConnection;
@@ -70,7 +70,7 @@ beforeAll(async () => {
   return () => connection.close();
 });
 
-/** What a COPY of one column is loaded as; the error if it is refused. */
+/** The value that a COPY of one column loads; the error if it is refused. */
 async function loaded(query: string, type: string, format: string): Promise<unknown> {
   let value: unknown;
   try {
@@ -103,7 +103,7 @@ function isOfTexts(type: string): boolean {
   return /^(?:text|varchar|bpchar|char|"char"|name)/.test(type);
 }
 
-/** What a SELECT loads of the data that the server has read as the type; null if it has refused them. */
+/** The value that a SELECT loads after the server has read the data as the type; null if it refused them. */
 async function judged(data: Buffer, i: number, format: string): Promise<{ readonly value: unknown } | null> {
   try {
     await cur.withCopy(`COPY as_${String(i)} (v) FROM STDIN (FORMAT ${format})`, (copy) => copy.write(data));
@@ -121,7 +121,7 @@ async function judged(data: Buffer, i: number, format: string): Promise<{ readon
 
 describe.each(['text', 'binary'])('in the %s format', (format) => {
   test.each(TYPES)(
-    '%s is a right value of any other type, or refused',
+    '%s is loaded as the correct value of any other type, or refused',
     async (type) => {
       const values = VALUES[type]!;
       for (const text of process.env['CI'] === undefined ? values.slice(0, 2) : values) {
@@ -140,14 +140,14 @@ describe.each(['text', 'binary'])('in the %s format', (format) => {
           }
           const right = await judged(data, i, format);
           if (right === null) {
-            // What the server refuses of a text is its length, or what is in it.
+            // For texts, the server refuses a length or certain characters.
             expect(TEXTS, `${where} is ${String(seen)}, but the server refuses it`).toContain(other);
           } else {
-            // A range of whole numbers has one form when the server writes it; a text that another has written may have another form.
+            // The server normalises a range of whole numbers when it writes one; text from another source may have another form.
             if (isOfWholeNumbers(other) && isOfTexts(type)) continue;
-            // The server cuts a longer text off when it makes a name of it.
+            // The server truncates a longer text to a name.
             if (other === 'name' && String(seen).startsWith(String(right.value))) continue;
-            // A float4 of more digits than it keeps is that number all the same.
+            // A float4 with more digits than it can hold is the same number.
             const kept = other === 'float4' ? Math.fround(seen as number) : seen;
             expect(kept, where).toEqual(
               other === 'float4' ? Math.fround(right.value as number) : right.value,
@@ -158,4 +158,24 @@ describe.each(['text', 'binary'])('in the %s format', (format) => {
     },
     120_000,
   );
+});
+
+/** What begins like a value of the type as the server writes it, or has its form. */
+const NEARLY: Readonly<Record<string, readonly string[]>> = {
+  numeric: ['', '-', '1.', '.5', '1e5', '007', '-0', '-0.00', 'NaNx', 'Infinit', ' 1', '1 ', '1.2.3', '1\\2'],
+  date: ['', '2024-02-30', '0000-01-01', '2024-1-1', '2024-01-02x', '2024-01-02 03:04:05'],
+  time: ['', '24:00:01', '24:00:00.5', '23:60:00', '23:00:60', '01:02:03.', '01:02:03.1234567', '01:02'],
+  timetz: ['01:02:03', '24:00:01+00', '01:02:03+16', '01:02:03+01:60', '01:02:03+1', '01:02:03+01:0'],
+  timestamp: ['2024-01-02', '2024-01-02 24:00:01', '2024-02-30 00:00:00', '2024-01-02T03:04:05', '2024-01-02 03:04:05+00'],
+  timestamptz: ['2024-01-02 03:04:05', '2024-01-02 03:04:05+99', '2024-01-02 03:04:05+0', '2024-13-02 03:04:05+00'],
+  uuid: ['', '550e8400-e29b-41d4-a716-44665544000', '550e8400-e29b-41d4-a716-4466554400000', '550E8400-E29B-41D4-A716-446655440000'],
+  inet: ['', '10.0.0', '10.0.0.256', '10.0.0.01', '10.0.0.1x', '10.0.0.1/33', '10.0.0.1/', '10.0.0.1.2', ':'],
+}; // prettier-ignore
+
+test.each(Object.entries(NEARLY))('a text that is nearly a value of %s is refused', async (type, texts) => {
+  for (const text of texts) {
+    const seen = await loaded(`SELECT '${text}'::text, 'the next column'::text`, type, 'text');
+    expect(seen, `'${text}' as ${type}`).toBeInstanceOf(errors.DataError);
+    expect((seen as Error).message).toMatch(/^row 1, column 1: /);
+  }
 });

@@ -75,7 +75,7 @@ const VALUES: Readonly<Record<string, readonly unknown[]>> = {
 
 describe.each(['text', 'binary'])('COPY in the %s format', (format) => {
   test.each(Object.keys(VALUES))(
-    'of %s stores values as they are, and reads them as a SELECT does',
+    'of %s stores values unchanged, and reads them as a SELECT does',
     async (type) => {
       const values = VALUES[type]!;
       await conn.execute(`CREATE TEMP TABLE copied (n int, v ${type})`);
@@ -96,7 +96,7 @@ describe.each(['text', 'binary'])('COPY in the %s format', (format) => {
         },
       );
       expect(read).toEqual(values);
-      // As texts, in the form that the server has for them.
+      // As texts, in the server's form.
       const texts = (await (await conn.execute('SELECT v::text FROM copied ORDER BY n')).fetchall()) as [
         string | null,
       ][];
@@ -137,7 +137,7 @@ describe.each(['text', 'binary'])('COPY in the %s format', (format) => {
     ]);
   });
 
-  test('refuses what a field can not hold, saying which, and a composite that was altered', async () => {
+  test('refuses a value that a field cannot hold, and names the field; refuses an altered composite', async () => {
     const cur = conn.cursor();
     await conn.execute('CREATE TEMP TABLE copied (v item)');
     await conn.execute("INSERT INTO copied VALUES (ROW(1, 'x', 2, 'ok'))");

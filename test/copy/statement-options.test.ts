@@ -50,8 +50,18 @@ test.each<[string, Record<string, string> | null]>([
   ['COPY t FROM STDIN /* unfinished', null],
   ['', null],
 ])('the options of %s', (statement, options) => {
-  const found = copyOptions(statement);
+  const found = copyOptions(statement, false);
   expect(found === null ? null : Object.fromEntries(found)).toEqual(options);
+});
+
+test('strings have escapes where standard_conforming_strings is off', () => {
+  const statement = String.raw`COPY t FROM STDIN (FORMAT 'c\163v', NULL '\N', DELIMITER '\'')`;
+  expect([...copyOptions(statement, true)!]).toEqual([
+    ['format', 'csv'],
+    ['null', 'N'],
+    ['delimiter', "'"],
+  ]);
+  expect(copyOptions(statement, false)).toBeNull();
 });
 
 test.each([
@@ -61,7 +71,7 @@ test.each([
   ["COPY t FROM STDIN (DELIMITER ';') ; SELECT 1", "COPY t FROM STDIN (DELIMITER ';') "],
   ['SELECT 1; COPY t FROM STDIN', 'SELECT 1'],
 ])('the first of several statements in %s', (text, first) => {
-  expect(firstOfSeveral(text)).toBe(first);
+  expect(firstOfSeveral(text, false)).toBe(first);
 });
 
 test.each<[string, (mega: number) => string]>([
@@ -80,8 +90,8 @@ test.each<[string, (mega: number) => string]>([
   const cost = (size: number): number => {
     const statement = statementOf(size);
     const start = performance.now();
-    copyOptions(statement);
-    firstOfSeveral(statement);
+    copyOptions(statement, false);
+    firstOfSeveral(statement, false);
     return performance.now() - start;
   };
   cost(10_000);

@@ -49,7 +49,7 @@ describe('writable()', () => {
     expect(await count(conn)).toBe(50_000);
   });
 
-  test('takes strings in other encodings as what they stand for', async () => {
+  test('decodes strings in other encodings', async () => {
     const { conn, cur } = await withTable();
     const copy = await cur.copy('COPY place FROM STDIN');
     const stream = copy.writable();
@@ -63,7 +63,7 @@ describe('writable()', () => {
     ]);
   });
 
-  test('is one stream, however often it is asked for', async () => {
+  test('returns the same stream at each call', async () => {
     const { cur } = await withTable();
     await using copy = await cur.copy('COPY place FROM STDIN');
     expect(copy.writable()).toBe(copy.writable());
@@ -83,7 +83,7 @@ describe('writable()', () => {
     expect(await count(conn)).toBe(0);
   });
 
-  test('aborts the COPY if its source fails, whose error comes out once', async () => {
+  test('aborts the COPY if its source fails, and reports that error once', async () => {
     const { conn, cur } = await withTable();
     const failure = new Error('the disk is gone');
     function* failing(): Generator<string> {
@@ -102,7 +102,7 @@ describe('writable()', () => {
   test.each([
     ['while data is written', 20_000],
     ['at the end', 1],
-  ])("gives the server's error to pipeline(), once, %s", async (_when, further) => {
+  ])("reports the server's error to pipeline(), once, %s", async (_when, further) => {
     const { conn, cur } = await withTable();
     await using copy = await cur.copy('COPY place FROM STDIN');
     const stream = copy.writable();
@@ -125,7 +125,7 @@ describe('writable()', () => {
     expect([seen.length, finished]).toEqual([1, 0]);
   });
 
-  // What it has to say is not to wait for the next piece of data, which may never come.
+  // The error must not wait for the next piece of data, which may never come.
   test.each([
     [
       'the connection is lost',
@@ -157,7 +157,7 @@ describe('writable()', () => {
 });
 
 describe('readable()', () => {
-  test('gives what the server sends, through other streams and back', async () => {
+  test('passes data through other streams and back', async () => {
     const { conn, cur } = await withTable();
     await cur.withCopy('COPY place FROM STDIN', (copy) =>
       pipeline(Readable.from(lines(0, 50_000)), copy.writable()),
@@ -201,7 +201,7 @@ describe('readable()', () => {
     expect(await count(conn)).toBe(0);
   });
 
-  test("gives the server's error to its consumer", async () => {
+  test("reports the server's error to its consumer", async () => {
     const { conn, cur } = await withTable();
     const gathered = new Collector();
     await using copy = await cur.copy('COPY (SELECT 1 / (50000 - generate_series(1, 60000))) TO STDOUT');

@@ -9,11 +9,11 @@ import {
   registerTemporal,
   type AsyncCursor,
 } from '../../src/index.js';
-import { inChunks, sample } from '../types/judge.js';
+import { inChunks, sample } from '../types/server-comparison.js';
 import { temporalTypes } from '../types/temporal-values.js';
 import { dsn, rejection } from '../support/database.js';
 
-// The server is the judge: what a value consists of to it is what it consists of to Temporal, on the way there and on the way back.
+// Compares with the server: Temporal and the server must see the same parts of a value, in both directions.
 
 let connection: AsyncConnection;
 let cur: AsyncCursor;
@@ -29,7 +29,7 @@ const VALUES = 2000;
 const TEMPORAL = temporalTypes(Temporal);
 const TYPES = Object.keys(TEMPORAL);
 
-/** Copies rows into a table of these columns, which is gone when `work` has ended. */
+/** Copies rows into a table with these columns, which is dropped after `work`. */
 async function copied(
   columns: string,
   format: string,
@@ -60,7 +60,7 @@ async function read(query: string, format: string, types: readonly string[]): Pr
   return rows;
 }
 
-/** What can be compared of values, and of arrays and ranges of them. */
+/** The comparable parts of values, and of arrays and ranges of them. */
 function partsOf(name: string, value: unknown): unknown {
   if (value === null) return null;
   if (Array.isArray(value)) return value.map((each) => partsOf(name, each));
@@ -70,35 +70,32 @@ function partsOf(name: string, value: unknown): unknown {
 }
 
 describe.each(['text', 'binary'])('COPY in the %s format', (format) => {
-  it.each(TYPES)(
-    `takes ${String(VALUES)} values of %s as what they are, and gives them back`,
-    async (name) => {
-      const { serverParts, parts, values: arbitrary } = TEMPORAL[name]!;
-      const { values, seed } = sample(arbitrary, VALUES);
-      const own = values.map((value) => parts(value as never));
-      await copied(
-        `v ${name}`,
-        format,
-        values.map((value) => [value]),
-        [name],
-        async () => {
-          await cur.execute(`SELECT ${serverParts} FROM copied ORDER BY n`);
-          const server = (await cur.fetchall()).map(([each]) => each as string);
-          expect(server.length).toBe(values.length);
-          const wrong = server.flatMap((each, i) =>
-            each === own[i] ? [] : [{ sent: String(values[i]), server: each }],
-          );
-          expect(wrong, `seed ${String(seed)}`).toEqual([]);
-          const rows = await read('SELECT v FROM copied ORDER BY n', format, [name]);
-          expect(rows.length).toBe(values.length);
-          const back = rows.flatMap(([value], i) =>
-            parts(value as never) === own[i] ? [] : [{ sent: String(values[i]), back: String(value) }],
-          );
-          expect(back, `seed ${String(seed)}`).toEqual([]);
-        },
-      );
-    },
-  );
+  it.each(TYPES)(`takes ${String(VALUES)} values of %s unchanged, and returns them`, async (name) => {
+    const { serverParts, parts, values: arbitrary } = TEMPORAL[name]!;
+    const { values, seed } = sample(arbitrary, VALUES);
+    const own = values.map((value) => parts(value as never));
+    await copied(
+      `v ${name}`,
+      format,
+      values.map((value) => [value]),
+      [name],
+      async () => {
+        await cur.execute(`SELECT ${serverParts} FROM copied ORDER BY n`);
+        const server = (await cur.fetchall()).map(([each]) => each as string);
+        expect(server.length).toBe(values.length);
+        const wrong = server.flatMap((each, i) =>
+          each === own[i] ? [] : [{ sent: String(values[i]), server: each }],
+        );
+        expect(wrong, `seed ${String(seed)}`).toEqual([]);
+        const rows = await read('SELECT v FROM copied ORDER BY n', format, [name]);
+        expect(rows.length).toBe(values.length);
+        const back = rows.flatMap(([value], i) =>
+          parts(value as never) === own[i] ? [] : [{ sent: String(values[i]), back: String(value) }],
+        );
+        expect(back, `seed ${String(seed)}`).toEqual([]);
+      },
+    );
+  });
 
   it.each(TYPES)('takes %s without setTypes(), with NULLs between', async (name) => {
     const { serverParts, parts, values: arbitrary } = TEMPORAL[name]!;
@@ -115,7 +112,7 @@ describe.each(['text', 'binary'])('COPY in the %s format', (format) => {
     const { texts } = TEMPORAL[name]!;
     const pair = fc.array(fc.option(texts), { minLength: 2, maxLength: 2 });
     const { values, seed } = sample(fc.array(pair, { maxLength: 3 }), VALUES / 20);
-    // As they load, so that they have the server's form.
+    // As loaded, so that they have the server's form.
     const arrays = await inChunks(values, async (chunk) => {
       const loaded = await connection.execute(
         `SELECT * FROM (VALUES ${chunk.map(() => `(%s::${name}[])`).join()}) AS sent`,
@@ -171,7 +168,7 @@ describe.each(['text', 'binary'])('COPY in the %s format', (format) => {
     });
   });
 
-  test('refuses nanoseconds with their place, and stores nothing', async () => {
+  test('refuses nanoseconds, naming their place, and stores nothing', async () => {
     await cur.execute('CREATE TEMP TABLE copied (n int4, v timestamp)');
     try {
       const error = await rejection(
@@ -190,7 +187,7 @@ describe.each(['text', 'binary'])('COPY in the %s format', (format) => {
     }
   });
 
-  test('raises a DataError with the place of what Temporal can not hold, and goes on with the row behind', async () => {
+  test('raises a DataError that names the place of a value that Temporal cannot hold, and continues with the next row', async () => {
     for (const [name, text] of [
       ['date', 'infinity'],
       ['time', '24:00'],

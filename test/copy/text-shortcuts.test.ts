@@ -14,13 +14,13 @@ const ESCAPES: Readonly<Record<string, string>> = {
   '\\': '\\\\',
 };
 
-/** The plain way to write a value. */
+/** The reference implementation for writing a value. */
 function field(value: null | boolean | number | bigint | string | Date): string {
   if (value === null) return '\\N';
   if (value instanceof Date) return value.toISOString();
   if (typeof value === 'boolean') return value ? 't' : 'f';
   if (Object.is(value, -0)) return '-0';
-  // Past 2^53 a number prints rounded digits.
+  // Beyond 2^53, a number prints rounded digits.
   if (Number.isInteger(value) && Number(value) >= -(2 ** 63) && Number(value) < 2 ** 63) {
     return String(BigInt(value));
   }
@@ -51,7 +51,7 @@ const value = fc.oneof(
 );
 
 describe('a row in the text format', () => {
-  it('is written as it is in the plain way, whatever the values', () => {
+  it('is written like the reference implementation, whatever the values', () => {
     const width = 5;
     const rows = fc.array(fc.array(value, { minLength: width, maxLength: width }), {
       minLength: 1,
@@ -69,7 +69,7 @@ describe('a row in the text format', () => {
     );
   });
 
-  it('that fails leaves nothing of itself, also behind values that were written the short way', () => {
+  it('that fails leaves no bytes, even after values written by the shortcuts', () => {
     const block = new Block();
     const writer = new TextRowWriter(block, adapters, 3);
     writer.write([1, 'one', null]);

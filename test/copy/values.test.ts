@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { AsyncConnection, Multirange, Range, type AsyncCursor } from '../../src/index.js';
-import { sample } from '../types/judge.js';
+import { sample } from '../types/server-comparison.js';
 import { arraysOf, SCALARS } from '../types/values.js';
 import { dsn } from '../support/database.js';
 
-// The server is the judge: what COPY reads of a value is what a SELECT loads, and what it writes is what was stored.
+// Compares with the server: a COPY reads the value that a SELECT loads, and stores the value that it was given.
 
 let connection: AsyncConnection;
 let cur: AsyncCursor;
@@ -71,7 +71,7 @@ const RANGES: Readonly<Record<string, fc.Arbitrary<string>>> = {
   ),
 };
 
-/** All but the one that the server itself can't read again. */
+/** All but the one that the server itself cannot read again. */
 const interval = SCALARS['interval']!.filter((value) => !value.includes(String(-(2n ** 63n))));
 
 const ELEMENTS: Readonly<Record<string, fc.Arbitrary<string>>> = { ...SCALARS, interval };
@@ -107,7 +107,7 @@ const TYPES: Readonly<Record<string, fc.Arbitrary<string>>> = {
   nummultirange: fc.array(RANGES['numrange']!, { maxLength: 4 }).map((ranges) => `{${ranges.join(',')}}`),
 };
 
-/** What `COPY` gives and what a `SELECT` gives of texts cast to a type, and what is stored of them when they are copied back. */
+/** What a COPY and a SELECT return for texts cast to a type, and what is stored when the values are copied back. */
 async function thereAndBack(
   type: string,
   texts: readonly (string | null)[],
@@ -119,7 +119,7 @@ async function thereAndBack(
   storedFromText: unknown[];
   expected: unknown[];
 }> {
-  // What a Date can't hold has no way back.
+  // A value beyond a Date's range cannot be written back.
   const kept = type.startsWith('timestamptz') ? "date_trunc('milliseconds', v)" : 'v';
   const setTypes = [type.replace(/\(\d+\)/, '')];
   await cur.execute(`CREATE TEMP TABLE original (n int4, v ${type}, t text)`);
@@ -154,7 +154,7 @@ async function thereAndBack(
       return stored;
     };
     const stored = await into(selected);
-    // The text of JSON would be dumped as a JSON string.
+    // A string of JSON text would be dumped as a JSON string.
     const storedFromText = type.startsWith('json') ? written : await into(written);
     const expected = await column(
       `SELECT ${type.endsWith('[]') ? 'v' : kept}::text FROM original ORDER BY n`,
@@ -173,7 +173,7 @@ describe.each(FORMATS)('in the %s format', (format) => {
       const { values, seed } = sample(fc.option(TYPES[type]!, { freq: 50 }), VALUES);
       const { read, selected, stored, expected } = await thereAndBack(type, values, format);
       expect(read, `seed ${String(seed)}`).toStrictEqual(selected);
-      // jsonb has its own order of keys and spaces, json those of JSON.stringify().
+      // jsonb orders keys and spaces its own way, json as JSON.stringify() does.
       const plain =
         type === 'json'
           ? (text: unknown) => JSON.stringify(JSON.parse((text as string | null) ?? 'null'))
@@ -194,7 +194,7 @@ describe.each(FORMATS)('in the %s format', (format) => {
     'timestamp',
     'interval',
     'float8',
-  ])('so are arrays of %s, of up to three dimensions, with NULLs', async (element) => {
+  ])('arrays of %s, of up to three dimensions, with NULLs, too', async (element) => {
     const few = ELEMENTS[element]!.filter((value) => value.length < 1000 && !value.includes('1638'));
     const { values, seed } = sample(fc.option(arraysOf(few).map(({ plain }) => plain)), 300);
     const { read, selected, stored, expected } = await thereAndBack(`${element}[]`, values, format);
@@ -237,7 +237,7 @@ describe.each(FORMATS)('in the %s format', (format) => {
   });
 });
 
-test('text with whatever characters is written and read as it is, with types and without', async () => {
+test('text with any characters is written and read unchanged, with types and without', async () => {
   const { values, seed } = sample(SCALARS['text']!, 5000);
   const long = [
     '\\'.repeat(200_000),

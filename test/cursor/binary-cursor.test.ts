@@ -11,7 +11,7 @@ import {
 } from '../../src/index.js';
 import { connect } from '../support/database.js';
 
-// A cursor that SQL has declared as BINARY sends its rows in the binary format, and says so in their description.
+// A cursor declared as BINARY in SQL sends its rows in the binary format, and its description says so.
 
 async function fetched(
   conn: AsyncConnection,
@@ -82,7 +82,7 @@ const VALUES = [
 ];
 
 describe('FETCH from a cursor declared as BINARY', () => {
-  test('gives what a SELECT does, of every type', async () => {
+  test('loads the same as a SELECT, for every type', async () => {
     const conn = await connect();
     const query = `SELECT ${VALUES.join(', ')}`;
     const expected = await selected(conn, query);
@@ -90,7 +90,7 @@ describe('FETCH from a cursor declared as BINARY', () => {
     expect(await fetched(conn, query)).toEqual(expected);
   });
 
-  test('does so for rows that are objects, in a pipeline, and among several statements', async () => {
+  test('loads the same for object rows, in a pipeline, and among several statements', async () => {
     const conn = await connect();
     const query = "SELECT 7 AS n, 1.5::numeric AS x, ARRAY['a'] AS list FROM generate_series(1, 3)";
     const rows = await selected(conn, query);
@@ -115,7 +115,7 @@ describe('FETCH from a cursor declared as BINARY', () => {
     for (let i = 0; i < 8; i++) expect(await fetched(conn, query)).toEqual(rows);
   });
 
-  test('gives composites, enums and domains as they are registered, and a loader of text its text', async () => {
+  test('loads composites, enums and domains as registered, and passes text to a text loader', async () => {
     const conn = await connect();
     await conn.execute("CREATE TYPE pg_temp.mood AS ENUM ('sad', 'happy')");
     await conn.execute(
@@ -136,14 +136,14 @@ describe('FETCH from a cursor declared as BINARY', () => {
     expect(rows[0]![3]).toBe('the 2024-01-01');
   });
 
-  // A FETCH that is sent alone says which format it wants, text; one among several statements leaves it to the cursor.
-  test('gives bytes of a type whose binary format is not known here', async () => {
+  // A FETCH that is sent alone requests the text format; one among several statements leaves the format to the cursor.
+  test('returns bytes for a type whose binary format is unknown', async () => {
     const conn = await connect();
     const [[point]] = (await fetched(conn, 'SELECT point(1, 2)', amongSeveral(conn))) as [[Buffer]];
     expect([point.readDoubleBE(0), point.readDoubleBE(8)]).toEqual([1, 2]);
   });
 
-  test('is refused for a loader of text whose type has no text here; the connection stays usable', async () => {
+  test('is refused for a text loader whose type cannot be converted to text; the connection stays usable', async () => {
     const conn = await connect({ autocommit: true });
     conn.adapters.registerLoader('point', (text) => text);
     await conn.execute('BEGIN');
@@ -188,7 +188,7 @@ describe('one statement has one outcome, however often it is executed,', () => {
     }
   });
 
-  test('and goes with a DateStyle that is changed in between', async () => {
+  test('even if the DateStyle changes in between', async () => {
     const conn = await connect({ autocommit: true });
     conn.prepareThreshold = 0;
     const load = async (): Promise<unknown> =>

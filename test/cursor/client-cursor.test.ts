@@ -65,7 +65,7 @@ describe('mogrify()', () => {
     expect(() => cur.mogrify(query, params)).toThrow(errors.DatabaseError);
   });
 
-  it('on a connection that was given back raises InterfaceError', async () => {
+  it('on a returned connection raises InterfaceError', async () => {
     await using pool = new AsyncConnectionPool(dsn(), { minSize: 1 });
     const conn = await pool.getconn();
     const cur = new AsyncClientCursor(conn);
@@ -110,7 +110,7 @@ describe('a client cursor', () => {
     }
   });
 
-  it('does not take `binary`, which the simple protocol has not', async () => {
+  it('refuses `binary`, which the simple protocol lacks', async () => {
     const conn = await connect();
     const cur = new AsyncClientCursor(conn);
     await expect(cur.execute('SELECT %s', [1], { binary: true })).rejects.toBeInstanceOf(
@@ -120,7 +120,7 @@ describe('a client cursor', () => {
     expect(await cur.fetchall()).toEqual([[1]]);
   });
 
-  it('sends values with dollar signs and semicolons as they are, also as the first statement of a transaction', async () => {
+  it('sends values with dollar signs and semicolons unchanged, even in the first statement of a transaction', async () => {
     const conn = await connect();
     for (const value of ['$1', '; ROLLBACK; --', "'; COMMIT; --", '\\', '$$']) {
       const cur = new AsyncClientCursor(conn);
@@ -139,7 +139,7 @@ describe('a client cursor', () => {
     expect(cur.query).toBe("SELECT 'wat'::int");
   });
 
-  it('is what the connection makes if it is its cursorFactory', async () => {
+  it('is made by a connection whose cursorFactory it is', async () => {
     const conn = await connect({ cursorFactory: AsyncClientCursor, rowFactory: dictRow });
     const cur = await conn.execute('SELECT %s AS a', ['x']);
     expect(cur).toBeInstanceOf(AsyncClientCursor);
@@ -151,7 +151,7 @@ describe('a client cursor', () => {
     expect((await conn.execute('SELECT %s AS a', ['x'])).query).toBe('SELECT $1 AS a');
   });
 
-  it('is what the connections of a pool make if connectOptions say so', async () => {
+  it('is made by the connections of a pool with that cursorFactory in connectOptions', async () => {
     await using pool = new AsyncConnectionPool(dsn(), {
       minSize: 1,
       connectOptions: { cursorFactory: AsyncClientCursor },
@@ -191,7 +191,7 @@ describe('executemany() of a client cursor', () => {
     expect(await names.fetchone()).toEqual(["it's; 7 $1"]);
   });
 
-  it('has all or none take effect, in autocommit as well', async () => {
+  it('is atomic, in autocommit, too', async () => {
     const conn = await connect({ autocommit: true });
     await table(conn);
     const cur = new AsyncClientCursor(conn);
@@ -244,7 +244,7 @@ describe('executemany() of a client cursor', () => {
     ]);
   });
 
-  it('of nothing checks the query and does nothing', async () => {
+  it('without parameters checks the query and sends nothing', async () => {
     const conn = await connect();
     const cur = new AsyncClientCursor(conn);
     await cur.executemany('INSERT INTO nowhere VALUES (%s)', []);

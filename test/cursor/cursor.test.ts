@@ -3,7 +3,7 @@ import { dictRow, errors, Jsonb, scalarRow, tupleRow } from '../../src/index.js'
 import { connect } from '../support/database.js';
 
 describe('a cursor shared by several tasks', () => {
-  it('refuses the second operation at once, naming both queries, and leaves the first alone', async () => {
+  it('refuses the second operation at once, naming both queries, and does not affect the first', async () => {
     const connection = await connect();
     const cursor = connection.cursor();
     const first = cursor.execute("select 'first', pg_sleep(0.05)");
@@ -28,7 +28,7 @@ describe('a cursor shared by several tasks', () => {
     expect(await cursor.fetchall()).toEqual([[3]]);
   });
 
-  it('gives no task the rows of another, over 1,000 tasks', async () => {
+  it('returns no task the rows of another, over 1,000 tasks', async () => {
     const connection = await connect();
     const cursor = connection.cursor();
     let refused = 0;
@@ -84,7 +84,7 @@ describe('parameters', () => {
     );
   });
 
-  it('refuses more of them than the protocol can count', async () => {
+  it('refuses more parameters than the protocol can count', async () => {
     const connection = await connect({ autocommit: true });
     const many = Array.from({ length: 65_536 }, () => 1);
     await expect(connection.execute(`select ${many.map(() => '%s').join()}`, many)).rejects.toThrow('65535');
@@ -137,7 +137,7 @@ describe('executemany()', () => {
 });
 
 describe('results', () => {
-  it('are described, and made by the row factory of the moment', async () => {
+  it('are described, and made by the current row factory', async () => {
     const connection = await connect();
     const cursor = await connection.execute(
       'select 1::int2 as a, $$x$$::varchar(7) as b, array[1.5]::numeric(6,2)[] as c',
@@ -158,7 +158,7 @@ describe('results', () => {
     expect(all).toEqual([1, 2, 3]);
   });
 
-  it('of an object factory become those of another, with every value in its place', async () => {
+  it('of an object factory are converted for another factory without mixing up values', async () => {
     const connection = await connect();
     const objects = connection.cursor({ rowFactory: dictRow });
     await objects.execute('select 2 as b, 1 as a, null as "7", generate_series(1, 3) as n');
@@ -179,7 +179,7 @@ describe('results', () => {
     expect(await objects.fetchone()).toEqual([1, 2, 3]);
   });
 
-  it('refuses sizes and positions that make no sense', async () => {
+  it('refuses sizes and positions that are invalid', async () => {
     const connection = await connect();
     const cursor = await connection.execute('select generate_series(1, 3)');
     await expect(cursor.fetchmany(-1)).rejects.toBeInstanceOf(errors.ProgrammingError);

@@ -4,7 +4,7 @@ import { AsyncClientCursor, errors, Rollback, type AsyncConnection, type Params 
 import { admin, connect, dsn, makePool, rejection, terminate } from '../support/database.js';
 import { untilRunning } from '../support/until-running.js';
 
-/** More than are sent at once. */
+/** More executions than are sent at once. */
 const MANY = 2100;
 
 beforeAll(async () => {
@@ -24,7 +24,7 @@ async function count(table: 'many_batch' | 'many_other'): Promise<number> {
   return row!.n;
 }
 
-/** A gate, and whether somebody stands before it. */
+/** A gate, and a promise that resolves when something waits at it. */
 function gate(): { reached: Promise<void>; pass: () => Promise<void>; open: () => void } {
   let arrive!: () => void;
   let open!: () => void;
@@ -37,7 +37,7 @@ function gate(): { reached: Promise<void>; pass: () => Promise<void>; open: () =
   return { reached, pass, open };
 }
 
-/** Numbers, of which the source waits before the last. */
+/** Yields numbers; the source waits before the last one. */
 async function* numbers(
   amount: number,
   last: number,
@@ -48,7 +48,7 @@ async function* numbers(
   yield [last];
 }
 
-/** A source that says nothing, and does not answer `return()` either. */
+/** A source that never yields, and does not answer `return()`, either. */
 function silent(first = 0): AsyncIterable<number[]> & { left: number } {
   let given = 0;
   const source = {
@@ -75,7 +75,7 @@ const cursors = {
 describe.each(Object.entries(cursors))(
   'executemany() of %s in autocommit, from an asynchronous source',
   (_, make) => {
-    it('draws no write of another cursor into its transaction', async () => {
+    it('keeps writes of other cursors out of its transaction', async () => {
       const conn = await connect({ autocommit: true });
       const { reached, pass, open } = gate();
       const failed = rejection(make(conn).executemany(INSERT, numbers(MANY, -1, pass)));
@@ -111,7 +111,7 @@ describe.each(Object.entries(cursors))(
       expect([await count('many_batch'), await count('many_other')]).toEqual([3, 1]);
     });
 
-    it('stores all, and whoever waited for it comes after', async () => {
+    it('stores all rows, and waiting statements follow', async () => {
       const conn = await connect({ autocommit: true });
       const { reached, pass, open } = gate();
       const cur = make(conn);
@@ -125,7 +125,7 @@ describe.each(Object.entries(cursors))(
     });
 
     it.each(['SELECT pg_sleep(0.2)', 'SELECT 1 / length(pg_sleep(0.2)::text)'])(
-      'leaves nothing of itself when it fails behind a statement in flight: %s',
+      'leaves no rows when it fails after a statement in flight: %s',
       async (statement) => {
         const conn = await connect({ autocommit: true });
         const busy = conn.execute(statement).catch(() => undefined);
@@ -137,7 +137,7 @@ describe.each(Object.entries(cursors))(
       },
     );
 
-    it('leaves nothing when its source, or a parameter, fails later', async () => {
+    it('leaves no rows when its source or a parameter fails later', async () => {
       const conn = await connect({ autocommit: true });
       const failure = new Error('the source is dry');
       const dry = numbers(MANY, 0, () => Promise.reject(failure));
@@ -149,7 +149,7 @@ describe.each(Object.entries(cursors))(
       expect(await (await conn.execute('SELECT 1')).fetchone()).toEqual([1]);
     });
 
-    it('is part of the transaction that is open, which others use meanwhile', async () => {
+    it('is part of the open transaction, which other statements use meanwhile', async () => {
       const conn = await connect({ autocommit: true });
       await conn.withTransaction(async () => {
         async function* source(): AsyncGenerator<Params> {
@@ -186,7 +186,7 @@ describe.each(Object.entries(cursors))(
   },
 );
 
-/** What executemany() waits for, and how it comes to that. */
+/** The waits of executemany(), and how each arises. */
 const WAITS: Readonly<
   Record<
     string,
@@ -232,12 +232,12 @@ const WAITS: Readonly<
 };
 
 describe.each(Object.entries(WAITS))('executemany() in autocommit that waits %s', (name, begin) => {
-  /** Ends what the wait was for. */
+  /** Ends the cause of the wait. */
   const release = async (conn: AsyncConnection): Promise<void> => {
     await admin('ROLLBACK');
     if (!conn.closed) await conn.cancelSafe();
   };
-  // Silence needs no release: it goes on for ever.
+  // A silent source stays silent.
   const released = name.includes('silent') ? () => Promise.resolve() : release;
 
   it('is ended by the close of its cursor, and stores nothing', async () => {
@@ -275,7 +275,7 @@ describe.each(Object.entries(WAITS))('executemany() in autocommit that waits %s'
     expect(await count('many_batch')).toBe(0);
   });
 
-  it('is ended by the return of its connection, which the next borrower finds unharmed', async () => {
+  it('is ended by the return of its connection, which the next borrower can use', async () => {
     const pool = makePool({ maxSize: 1, connectOptions: { autocommit: true } });
     const conn = await pool.connection();
     const { backendPid } = conn.info;
@@ -300,7 +300,7 @@ describe.each(Object.entries(WAITS))('executemany() in autocommit that waits %s'
 
 describe('executemany()', () => {
   it.each([true, false])(
-    'tells a silent source that no more is wanted, and does not wait for it (autocommit %s)',
+    'calls return() of a silent source without waiting for it (autocommit %s)',
     async (autocommit) => {
       const conn = await connect({ autocommit });
       const source = silent(1500);
@@ -313,7 +313,7 @@ describe('executemany()', () => {
     },
   );
 
-  it('that is aborted before takes nothing from its source', async () => {
+  it('whose signal was aborted before takes nothing from its source', async () => {
     const conn = await connect();
     let taken = 0;
     async function* source(): AsyncGenerator<Params> {
@@ -353,8 +353,8 @@ describe('executemany()', () => {
   });
 });
 
-describe('executemany() between two batches, in a transaction that others can end', () => {
-  /** One that has sent its first batches, and waits for its source until `open()`. */
+describe('executemany() between two batches, in a transaction that other tasks can end', () => {
+  /** An executemany() that has sent its first batches and waits for its source until `open()`. */
   async function halfway(
     conn: AsyncConnection,
   ): Promise<{ running: Promise<void>; failed: Promise<Error>; open: () => void }> {
@@ -420,7 +420,7 @@ describe('executemany() between two batches, in a transaction that others can en
   );
 
   it.each([true, false])(
-    'is rolled back with a callback that has not awaited it, and is told (autocommit %s)',
+    'rejects and is rolled back with a callback that has not awaited it (autocommit %s)',
     async (autocommit) => {
       const conn = await connect({ autocommit });
       const begun = await conn
@@ -448,7 +448,7 @@ describe('executemany() between two batches, in a transaction that others can en
   });
 
   it.each(['rollback()', 'a ROLLBACK', 'a COMMIT', 'a COMMIT and a BEGIN'])(
-    'is told of %s, and sends no more',
+    'rejects after %s, and sends no more',
     async (end) => {
       const conn = await connect();
       const { failed, open } = await halfway(conn);
@@ -457,12 +457,12 @@ describe('executemany() between two batches, in a transaction that others can en
       open();
       expect((await failed).message).toMatch(ENDED);
       await conn.rollback();
-      // Whole batches were sent, a thousand each.
+      // Complete batches of a thousand were sent.
       expect(await count('many_batch')).toBe(end.includes('COMMIT') ? 2000 : 0);
     },
   );
 
-  it('is told of the rollback of a block that a batch of it was sent in', async () => {
+  it('rejects after the rollback of a block that contains one of its batches', async () => {
     const conn = await connect();
     const [first, second] = [gate(), gate()];
     async function* source(): AsyncGenerator<Params> {
@@ -483,7 +483,7 @@ describe('executemany() between two batches, in a transaction that others can en
     await conn.rollback();
   });
 
-  it('bears blocks of its source that are rolled back without a batch in them', async () => {
+  it('continues after the rollback of its source’s blocks that contain none of its batches', async () => {
     const conn = await connect({ autocommit: true });
     await conn.withTransaction(async () => {
       async function* source(): AsyncGenerator<Params> {
@@ -502,7 +502,7 @@ describe('executemany() between two batches, in a transaction that others can en
     expect([await count('many_batch'), await count('many_other')]).toEqual([MANY, 0]);
   });
 
-  it("does not keep another transaction's commit once its own has been rolled back", async () => {
+  it('does not block the commit of another transaction after its own was rolled back', async () => {
     const conn = await connect();
     const { failed, open } = await halfway(conn);
     await conn.rollback();
@@ -514,7 +514,7 @@ describe('executemany() between two batches, in a transaction that others can en
   });
 
   it.each([true, false])(
-    "is refused where another task's block was opened while its source was waited for (autocommit %s)",
+    "is refused if another task's block was opened during the wait for its source (autocommit %s)",
     async (autocommit) => {
       const conn = await connect({ autocommit });
       const { reached, pass, open } = gate();
@@ -538,7 +538,7 @@ describe('after a failed executemany()', () => {
   const at = (bad: number, amount: number): number[][] =>
     Array.from({ length: amount }, (_, i) => [i === bad ? -1 : i]);
 
-  // What Psycopg 3.3.6 says, in pure Python.
+  // The results of Psycopg 3.3.6, in pure Python.
   for (const [make, kind] of [
     [(conn: AsyncConnection) => conn.cursor(), 'a cursor'],
     [(conn: AsyncConnection) => new AsyncClientCursor(conn), 'a client cursor'],
@@ -551,7 +551,7 @@ describe('after a failed executemany()', () => {
       [true, 3, 0],
       [false, 3, 0],
     ])(
-      `rowcount of ${kind} is of what was done before (autocommit %s, %i executions, the error at %i)`,
+      `rowcount of ${kind} counts the executions before it (autocommit %s, %i executions, the error at %i)`,
       async (autocommit, amount, bad) => {
         const conn = await connect({ autocommit });
         const cur = make(conn);

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { AsyncConnection, AsyncConnectionPool, TransactionStatus } from '../../src/index.js';
 import { dsn } from '../support/database.js';
 
-test('an option that is undefined is one that was not given, whatever it is given to', async () => {
+test('an undefined option means the same as none, in every call', async () => {
   const nothing = { signal: undefined, rowFactory: undefined };
   await using conn = await AsyncConnection.connect(dsn(), {
     ...nothing,

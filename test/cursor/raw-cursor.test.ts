@@ -3,7 +3,7 @@ import { AsyncRawCursor, errors, sql } from '../../src/index.js';
 import { connect } from '../support/database.js';
 
 describe('a raw cursor', () => {
-  it('sends the query as it is, with $1 … for the values of an array', async () => {
+  it('sends the query unchanged, with $1 … for the values of an array', async () => {
     const conn = await connect({ cursorFactory: AsyncRawCursor });
     const cur = await conn.execute("SELECT $2::int % $1, '%s %(a)s %%', $1", [3, 10]);
     expect(cur).toBeInstanceOf(AsyncRawCursor);
@@ -27,7 +27,7 @@ describe('a raw cursor', () => {
     expect(await cur.fetchall()).toEqual([['SELECT $1']]);
   });
 
-  it('executes many', async () => {
+  it('runs executemany()', async () => {
     const conn = await connect({ cursorFactory: AsyncRawCursor });
     await conn.execute('CREATE TEMP TABLE raw (id int, name text)');
     const cur = conn.cursor();
@@ -64,7 +64,7 @@ describe('a raw cursor', () => {
     );
   });
 
-  it('refuses too many parameters; too few are refused by the server', async () => {
+  it('refuses too many parameters; the server refuses too few', async () => {
     const conn = await connect({ cursorFactory: AsyncRawCursor, autocommit: true });
     await expect(conn.execute('SELECT $1::int, $2::int', [1])).rejects.toBeInstanceOf(errors.DatabaseError);
     await expect(conn.execute('SELECT $1::int', [1, 2])).rejects.toThrow(

@@ -31,7 +31,7 @@ async function collect<T>(rows: AsyncIterable<T>): Promise<T[]> {
 }
 
 describe('a server-side cursor', () => {
-  it('fetches by one, by some and all that is left', async () => {
+  it('fetches one row, some rows and all remaining rows', async () => {
     const connection = await connect({ rowFactory: scalarRow<number> });
     await using cursor = connection.cursor({ name: 'numbers' });
     expect(cursor).toBeInstanceOf(AsyncServerCursor);
@@ -122,7 +122,7 @@ describe('a server-side cursor', () => {
     expect(await cursor.fetchall()).toEqual([['loaded 1']]);
   });
 
-  it('closes what it had declared when it executes again', async () => {
+  it('closes its previous declaration when it executes again', async () => {
     const connection = await connect();
     await using cursor = connection.cursor({ name: 'c' });
     for (let i = 0; i < 3; i++) {
@@ -169,7 +169,7 @@ describe('a server-side cursor', () => {
     expect(await cursor.fetchone()).toBe(42);
   });
 
-  it('is of the class that the connection has for it, and takes its own options', async () => {
+  it('has the class of the connection’s factory, and takes its own options', async () => {
     const connection = await connect();
     class Mine<R> extends AsyncServerCursor<R> {}
     connection.serverCursorFactory = Mine;
@@ -184,7 +184,7 @@ describe('a server-side cursor', () => {
     await direct.close();
   });
 
-  it('has raw placeholders if it is a raw one', async () => {
+  it('has raw placeholders in its raw variant', async () => {
     const connection = await connect();
     connection.serverCursorFactory = AsyncRawServerCursor;
     await using cursor = connection.cursor({ name: 'c' });
@@ -196,7 +196,7 @@ describe('a server-side cursor', () => {
 });
 
 describe('iteration over a server-side cursor', () => {
-  it('fetches itersize rows at a time, and counts those it has given', async () => {
+  it('fetches itersize rows at a time, and counts the rows it has yielded', async () => {
     const connection = await connect({ rowFactory: scalarRow<number> });
     await using cursor = connection.cursor({ name: 'c' });
     cursor.itersize = 10;
@@ -210,7 +210,7 @@ describe('iteration over a server-side cursor', () => {
     expect(await collect(cursor)).toEqual([]);
   });
 
-  it('is gone on with by any fetch, which loses no row of the page', async () => {
+  it('can be continued by any fetch without losing a row of the page', async () => {
     const connection = await connect({ rowFactory: scalarRow<number> });
     await using cursor = connection.cursor({ name: 'c' });
     cursor.itersize = 10;
@@ -254,7 +254,7 @@ describe('iteration over a server-side cursor', () => {
             if (n !== batch * 10 + 1) continue;
             const pid = connection.info.backendPid;
             await killer.execute('select pg_terminate_backend(%s)', [pid]);
-            // The server's own way of waiting looks every tenth of a second.
+            // The server's own wait polls every tenth of a second.
             for (let alive = 1; alive > 0;) {
               alive = (await killer.execute('select 1 from pg_stat_activity where pid = %s', [pid])).rowcount;
             }
@@ -270,7 +270,7 @@ describe('iteration over a server-side cursor', () => {
     expect(seen).toHaveLength(200);
   });
 
-  it('throws when a row later on fails, and never takes that for the end', async () => {
+  it('throws when a later row fails, and never takes that for the end', async () => {
     const connection = await connect({ rowFactory: scalarRow<number> });
     await using cursor = connection.cursor({ name: 'c' });
     cursor.itersize = 10;
@@ -346,22 +346,25 @@ describe('scroll() of a server-side cursor', () => {
     expect(await collect(cursor)).toHaveLength(10);
   });
 
-  it.each([4, 7, 100])('counts from the row that iteration has given, itersize %i', async (itersize) => {
-    const connection = await connect({ rowFactory: scalarRow<number> });
-    await using cursor = connection.cursor({ name: 'c', scrollable: true });
-    cursor.itersize = itersize;
-    // Behind the last row, the server counts from the end.
-    for (let from = 0; from < 9; from++) {
-      for (let to = 0; to < 10; to++) {
-        await cursor.execute('select generate_series(0, 9)');
-        for await (const n of cursor) if (n === from) break;
-        await cursor.scroll(to - (from + 1));
-        expect(cursor.rownumber).toBe(to);
-        expect(await cursor.fetchone()).toBe(to);
-        expect(cursor.rownumber).toBe(to + 1);
+  it.each([4, 7, 100])(
+    'counts from the last row that iteration has yielded, itersize %i',
+    async (itersize) => {
+      const connection = await connect({ rowFactory: scalarRow<number> });
+      await using cursor = connection.cursor({ name: 'c', scrollable: true });
+      cursor.itersize = itersize;
+      // After the last row, the server counts from the end.
+      for (let from = 0; from < 9; from++) {
+        for (let to = 0; to < 10; to++) {
+          await cursor.execute('select generate_series(0, 9)');
+          for await (const n of cursor) if (n === from) break;
+          await cursor.scroll(to - (from + 1));
+          expect(cursor.rownumber).toBe(to);
+          expect(await cursor.fetchone()).toBe(to);
+          expect(cursor.rownumber).toBe(to + 1);
+        }
       }
-    }
-  });
+    },
+  );
 
   it('raises what the server raises for one that is not scrollable, or was not declared', async () => {
     const connection = await connect();
@@ -386,7 +389,7 @@ describe('a server-side cursor that was made in SQL', () => {
     expect(cursor.description?.[0]?.name).toBe('s');
   });
 
-  it('is closed with it, used or not', async () => {
+  it('is closed by close(), whether used or not', async () => {
     const connection = await connect();
     for (const use of [true, false]) {
       await connection.execute('declare stolen cursor for select 1');
@@ -461,7 +464,7 @@ describe('closing a server-side cursor', () => {
     expect(connection.info.transactionStatus).toBe(TransactionStatus.IDLE);
   });
 
-  it('does no harm to a transaction that has begun since, nor after a rollback to a savepoint', async () => {
+  it('does not fail a transaction that has begun since, nor one rolled back to a savepoint', async () => {
     const connection = await connect();
     const first = connection.cursor({ name: 'first' });
     await first.execute('select 1');
@@ -486,7 +489,7 @@ describe('closing a server-side cursor', () => {
     expect(await portals(connection)).toEqual([]);
   });
 
-  it('never raises on a connection that is closed, lost or given back', async () => {
+  it('never raises on a connection that is closed, lost or returned', async () => {
     const closed = await connect();
     const one = closed.cursor({ name: 'c' });
     await one.execute('select 1');
@@ -505,7 +508,7 @@ describe('closing a server-side cursor', () => {
     await expect(two.fetchone()).rejects.toBeInstanceOf(errors.InterfaceError);
   });
 
-  it('ends a fetch that still runs, and leaves nothing behind', async () => {
+  it('ends a running fetch, and leaves nothing behind', async () => {
     const connection = await connect({ autocommit: true });
     const cursor = connection.cursor({ name: 'c', withhold: true });
     const executing = cursor.execute('select pg_sleep(20)');
@@ -516,7 +519,7 @@ describe('closing a server-side cursor', () => {
     expect(await portals(connection)).toEqual([]);
   });
 
-  it('makes every later use raise', async () => {
+  it('makes every later use raise an error', async () => {
     const connection = await connect();
     const cursor = connection.cursor({ name: 'c' });
     await cursor.execute('select 1');
@@ -557,7 +560,7 @@ describe('an abort', () => {
     for (let i = 0; i < 100; i++) {
       const controller = new AbortController();
       const executing = cursor.execute('select 1', null, { signal: controller.signal });
-      // Some aborts come at once, the others around the time that it takes.
+      // Some aborts come at once, the others at about the time that the statement takes.
       const abort = (): void => {
         controller.abort();
       };
@@ -621,7 +624,7 @@ describe('an abort', () => {
       ends.aborted++;
       await expect(cursor.fetchone()).rejects.toThrow("scroll(row, 'absolute')");
       await expect(cursor.scroll(1)).rejects.toBeInstanceOf(errors.OperationalError);
-      // A cursor with hold that was cancelled while it made rows has failed for good.
+      // A cursor with hold that was cancelled while it produced rows has failed permanently.
       try {
         await cursor.scroll(next - 1, 'absolute');
       } catch {
@@ -638,7 +641,7 @@ describe('an abort', () => {
     await cursor.execute('select 1');
     const held = await heldStatement();
     const other = connection.execute(held.text);
-    // The other one runs until this one has been rejected.
+    // The other statement runs until this one has been rejected.
     await expect(
       cursor.execute('select 2', null, { signal: AbortSignal.timeout(20) }),
     ).rejects.toHaveProperty('name', 'TimeoutError');
@@ -649,7 +652,7 @@ describe('an abort', () => {
   });
 });
 
-describe('what can not be done with a server-side cursor', () => {
+describe('a server-side cursor refuses', () => {
   it.each(['', 'nul\0', 5, null, '\ud800'])('the name %j', async (name) => {
     const connection = await connect();
     expect(() => connection.cursor({ name: name as string })).toThrow(errors.ProgrammingError);

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { errors, TransactionStatus, type AsyncConnection } from '../../src/index.js';
 import { connect, makePool, rejection } from '../support/database.js';
 
-/** What goes wrong among the rows of a stream whose reader leaves it before he meets that. */
+/** Failures among the rows of a stream that its reader leaves before it reaches them. */
 const STREAMS: Record<string, { query: string; size?: number; fails: boolean }> = {
   'whose batch fails on the server': { query: 'SELECT 1/(5 - i) FROM generate_series(1, 10) i', fails: true },
   'whose next batch fails on the server': {
@@ -85,7 +85,7 @@ describe.each(Object.keys(STREAMS))('a stream %s', (kind) => {
   const { query, size, fails } = STREAMS[kind]!;
   for (const autocommit of [true, false]) {
     it.each(Object.keys(WAYS))(
-      `leaves nothing for the next statement when it is left by %s (autocommit: ${String(autocommit)})`,
+      `leaves no error for the next statement when it is left by %s (autocommit: ${String(autocommit)})`,
       async (way) => {
         const conn = await connect({ autocommit });
         refusingLoader(conn);
@@ -101,7 +101,7 @@ describe.each(Object.keys(STREAMS))('a stream %s', (kind) => {
     );
   }
 
-  it('leaves nothing for the next borrower of its pool', async () => {
+  it('leaves no error for the next borrower of its pool', async () => {
     const pool = makePool({ maxSize: 1, connectOptions: { autocommit: true } });
     const pid = await pool.withConnection(async (conn) => {
       refusingLoader(conn);
@@ -114,12 +114,12 @@ describe.each(Object.keys(STREAMS))('a stream %s', (kind) => {
 
 describe('a stream within a transaction', () => {
   it.each(Object.keys(WAYS).slice(0, 3))(
-    'keeps what was done before where its batch is slow, left by %s',
+    'keeps earlier work if its batch is slow, left by %s',
     async (way) => {
       const conn = await connect();
       await conn.execute('CREATE TEMP TABLE kept (i int)');
       await conn.execute('INSERT INTO kept VALUES (1)');
-      // The second batch takes three times as long as a request to cancel would be put off in autocommit.
+      // The second batch takes three times as long as the delay of a cancel request in autocommit.
       await WAYS[way]!(
         conn,
         'SELECT i FROM generate_series(1, 100) i, LATERAL pg_sleep(CASE WHEN i = 3 THEN 0.3 ELSE 0 END)',
@@ -131,7 +131,7 @@ describe('a stream within a transaction', () => {
     },
   );
 
-  it('is cancelled where its batch has no end, which fails the transaction', async () => {
+  it('is cancelled if its batch does not end, which fails the transaction', async () => {
     const conn = await connect();
     const sleeping =
       'SELECT i FROM generate_series(1, 100) i, LATERAL pg_sleep(CASE WHEN i = 3 THEN 600 ELSE 0 END)';

@@ -5,10 +5,10 @@ import { admin, connect, dsn } from '../support/database.js';
 
 const NUMBERS = 'select generate_series(1, %s::int) as n';
 
-/** How often each is repeated in each of two modes: 200 times together, as promised, in CI, less at home. */
+/** The repetitions in each of two modes: 200 in total, as promised, in CI; fewer at home. */
 const ROUNDS = process.env['CI'] === undefined ? 20 : 100;
 
-/** Kills a backend and waits until it is gone; the server's own way of waiting looks every tenth of a second. */
+/** Kills a backend and waits until it is gone; the server's own wait polls every tenth of a second. */
 async function kill(pid: number): Promise<void> {
   await admin('select pg_terminate_backend($1)', [pid]);
   while ((await admin('select 1 from pg_stat_activity where pid = $1', [pid])).length > 0);
@@ -21,7 +21,7 @@ async function portals(connection: AsyncConnection): Promise<unknown> {
 }
 
 describe.each([true, false])('a stream (autocommit: %s)', (autocommit) => {
-  it('gives all rows in order, through as many batches as it takes', async () => {
+  it('yields all rows in order, through any number of batches', async () => {
     const connection = await connect({ autocommit });
     for (const size of [undefined, 1, 7, 100, 1000, 5000]) {
       const cursor = connection.cursor();
@@ -85,11 +85,11 @@ describe.each([true, false])('a stream (autocommit: %s)', (autocommit) => {
       expect(await portals(connection)).toBe(0);
     }
     slowest.sort((a, b) => a - b);
-    // It takes a round trip, on a machine that has time for it; all rows would take minutes.
+    // Leaving takes a round trip; reading all rows would take minutes.
     expect(slowest[Math.floor(slowest.length / 2)]).toBeLessThan(5000);
   });
 
-  it(`that everybody has forgotten ends when its memory is collected, ${String(ROUNDS)} times`, async () => {
+  it(`ends when it is garbage-collected, ${String(ROUNDS)} times`, async () => {
     const connection = await connect({ autocommit });
     const forget = async (cursor: ReturnType<typeof connection.cursor>): Promise<void> => {
       const rows = cursor.stream(NUMBERS, [1_000_000_000]);
@@ -97,7 +97,7 @@ describe.each([true, false])('a stream (autocommit: %s)', (autocommit) => {
     };
     const one = connection.cursor();
     for (let i = 0; i < ROUNDS; i++) {
-      // The cursor may still be somebody's, or be forgotten as well.
+      // The cursor may be referenced, or be garbage-collected as well.
       const cursor = i % 2 === 0 ? one : connection.cursor();
       await forget(cursor);
       for (;;) {
@@ -113,7 +113,7 @@ describe.each([true, false])('a stream (autocommit: %s)', (autocommit) => {
     await one.execute('select 1');
   });
 
-  it('answers calls that do not wait for each other in their order, and those behind its end', async () => {
+  it('answers overlapping calls in order, including those after its end', async () => {
     const connection = await connect({ autocommit });
     const rows = connection.cursor().stream(NUMBERS, [5], { size: 2 });
     const calls = Array.from({ length: 4 }, () => rows.next());
@@ -126,7 +126,7 @@ describe.each([true, false])('a stream (autocommit: %s)', (autocommit) => {
     expect(await portals(connection)).toBe(0);
   });
 
-  it('ends where a row can not be made', async () => {
+  it('ends at a row that cannot be made', async () => {
     const connection = await connect({ autocommit });
     const broken = new Error('broken');
     const cursor = connection.cursor({
@@ -146,7 +146,7 @@ describe.each([true, false])('a stream (autocommit: %s)', (autocommit) => {
     expect(await portals(connection)).toBe(0);
   });
 
-  it('that is abandoned while the server makes the next row is cancelled', async () => {
+  it('is cancelled if it is left while the server produces the next row', async () => {
     const connection = await connect({ autocommit });
     const cursor = connection.cursor();
     const start = performance.now();
@@ -163,7 +163,7 @@ describe.each([true, false])('a stream (autocommit: %s)', (autocommit) => {
     expect(await (await connection.execute('select 1')).fetchone()).toEqual([1]);
   });
 
-  it('is ended by an abort, which it rejects with', async () => {
+  it('rejects with the reason of an abort', async () => {
     const connection = await connect({ autocommit });
     for (const when of ['before', 'between rows', 'in the query']) {
       const abort = new AbortController();
@@ -182,7 +182,7 @@ describe.each([true, false])('a stream (autocommit: %s)', (autocommit) => {
     }
   });
 
-  it('refuses other statements of its connection at once, and says why', async () => {
+  it('makes its connection refuse other statements at once, with the reason', async () => {
     const connection = await connect({ autocommit });
     const refusals: unknown[] = [];
     const cursor = connection.cursor();
@@ -208,7 +208,7 @@ describe.each([true, false])('a stream (autocommit: %s)', (autocommit) => {
     expect(await (await connection.execute('select 1')).fetchone()).toEqual([1]);
   });
 
-  it('that is being left lets others wait for its end', async () => {
+  it('lets other statements wait while it is being left', async () => {
     const connection = await connect({ autocommit });
     const rows = connection.cursor().stream(NUMBERS, [1_000_000]);
     expect(await rows.next()).toEqual({ done: false, value: [1] });
@@ -219,7 +219,7 @@ describe.each([true, false])('a stream (autocommit: %s)', (autocommit) => {
     expect(await (await next).fetchone()).toEqual([2]);
   });
 
-  it('waits for what came before it', async () => {
+  it('waits for earlier statements', async () => {
     const connection = await connect({ autocommit });
     const before = connection.execute('select pg_sleep(0.05), 1 as one');
     const rows: unknown[] = [];
@@ -241,7 +241,7 @@ describe.each([true, false])('a stream (autocommit: %s)', (autocommit) => {
     ['a COPY the other way', 'copy pg_class from stdin', errors.ProgrammingError, 0],
     ['several statements', 'select 1; select 2', errors.SyntaxError, 0],
   ])(
-    'of a statement that has %s says so once, after the rows before it',
+    'of a statement that has %s throws once, after the rows before it',
     async (_name, text, errorClass, rows) => {
       const connection = await connect({ autocommit });
       let seen = 0;
@@ -281,14 +281,14 @@ describe.each([true, false])('a stream (autocommit: %s)', (autocommit) => {
         }
       };
       await expect(run()).rejects.toBeInstanceOf(errors.OperationalError);
-      // The next batch was on its way.
+      // The next batch was in transit.
       expect(seen).toBeLessThanOrEqual(batch * 10 + 20);
       expect(connection.closed).toBe(true);
     }
   });
 });
 
-/** Calls that may overlap, and what to look for: how each of them ends, in the order in which they do. */
+/** Overlapping calls, and the expected outcomes in the order in which they settle. */
 const READERS: Readonly<Record<string, (rows: AsyncGenerator<number>) => Promise<unknown>[]>> = {
   'asks for more rows at once than there are': (rows) => Array.from({ length: 9 }, () => rows.next()),
   'leaves while a row is on its way': (rows) => [rows.next(), rows.return(7), rows.next()],
@@ -319,7 +319,7 @@ async function ended(calls: Promise<unknown>[]): Promise<unknown[]> {
 }
 
 describe('a stream whose reader', () => {
-  it.each(Object.entries(READERS))('%s gives what an async generator gives', async (_name, read) => {
+  it.each(Object.entries(READERS))('%s gets the results of an async generator', async (_name, read) => {
     const connection = await connect();
     const row = (n: number): number | Promise<number> => {
       if (n === 5) throw new Error('five');
@@ -372,7 +372,7 @@ describe('a stream', () => {
     expect(await portals(connection)).toBe(0);
   });
 
-  it('changes what its statement changes, also if it is left', async () => {
+  it('keeps its statement’s changes, even if it is left', async () => {
     const connection = await connect({ autocommit: true });
     await connection.execute('create table stream_changes (n int)');
     try {
@@ -384,7 +384,7 @@ describe('a stream', () => {
     }
   });
 
-  it('refuses a size that makes no sense', async () => {
+  it('refuses a size that is invalid', async () => {
     const connection = await connect();
     for (const size of [0, -1, 1.5, NaN]) {
       await expect(connection.cursor().stream('select 1', null, { size }).next()).rejects.toBeInstanceOf(
@@ -393,7 +393,7 @@ describe('a stream', () => {
     }
   });
 
-  it('holds no more in memory than two batches', async () => {
+  it('keeps at most two batches in memory', async () => {
     const connection = await connect();
     globalThis.gc?.();
     const text = "select repeat('x', 100000) from generate_series(1, 5000)";
@@ -407,7 +407,7 @@ describe('a stream', () => {
       }
     }
     expect(rows).toBe(5000);
-    // 500 MB went through.
+    // 500 MB were transferred.
     expect(most).toBeLessThan(150_000_000);
   });
 });

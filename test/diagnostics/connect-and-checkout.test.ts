@@ -14,7 +14,7 @@ import { ended, traced } from '../support/diagnostics.js';
 import { freePort } from '../support/server.js';
 
 describe('the channel usingpg:connect', () => {
-  it('tells of a connection with whom it speaks to', async () => {
+  it('reports a connection with its server and user', async () => {
     const seen = traced<ConnectMessage>('usingpg:connect');
     await using connection = await AsyncConnection.connect(dsn());
     expect(seen.map(({ event }) => event)).toEqual(['start', 'end', 'asyncStart', 'asyncEnd']);
@@ -35,7 +35,7 @@ describe('the channel usingpg:connect', () => {
     ]);
   });
 
-  it('tells of the host that was connected to, if the first one will not do', async () => {
+  it('reports the host that was connected to, if the first one is unsuitable', async () => {
     await using direct = await AsyncConnection.connect(dsn());
     const { host, port } = direct.info;
     const closed = await freePort();
@@ -47,7 +47,7 @@ describe('the channel usingpg:connect', () => {
     expect(ended(seen)).toMatchObject([{ host, port }]);
   });
 
-  it('tells of a connection that failed, of a refused one with the SQLSTATE', async () => {
+  it('reports a failed connection, and the SQLSTATE of a refused one', async () => {
     const seen = traced<ConnectMessage>('usingpg:connect');
     const port = await freePort();
     const attempt = AsyncConnection.connect(dsn({ host: '127.0.0.1', port }));
@@ -67,7 +67,7 @@ describe('the channel usingpg:connect', () => {
     ]);
   });
 
-  it('names the pool that connects, also where a connection class comes between', async () => {
+  it('names the pool that connects, also with a connection class', async () => {
     class Connection<R> extends AsyncConnection<R> {}
     const seen = traced<ConnectMessage>('usingpg:connect');
     await using pool = new AsyncConnectionPool(dsn(), {
@@ -82,7 +82,7 @@ describe('the channel usingpg:connect', () => {
 });
 
 describe('the channel usingpg:checkout', () => {
-  it('tells of a checkout, whether it had to wait, and of the connection', async () => {
+  it('reports a checkout, whether it had to wait, and the connection', async () => {
     await using pool = new AsyncConnectionPool(dsn(), { minSize: 1, name: 'lending' });
     await pool.wait();
     const seen = traced<CheckoutMessage>('usingpg:checkout');
@@ -100,7 +100,7 @@ describe('the channel usingpg:checkout', () => {
     ]);
   });
 
-  it('tells of a checkout that was aborted, came too late, or came to a closed pool', async () => {
+  it('reports a checkout that was aborted, timed out, or found the pool closed', async () => {
     const pool = new AsyncConnectionPool(dsn(), { minSize: 1 });
     await pool.wait();
     const seen = traced<CheckoutMessage>('usingpg:checkout');
@@ -120,7 +120,7 @@ describe('the channel usingpg:checkout', () => {
     for (const { backendPid } of failed) expect(backendPid).toBeNull();
   });
 
-  it('is the child of what its caller does; a connect that it needs is the child of what made the pool', async () => {
+  it('belongs to its caller’s context; a connect that it needs belongs to the context that made the pool', async () => {
     const path = new AsyncLocalStorage<string>();
     const paths: string[] = [];
     for (const name of ['checkout', 'connect', 'query']) {

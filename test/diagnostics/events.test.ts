@@ -32,7 +32,7 @@ function pidOf(pool: AsyncConnectionPool): Promise<number> {
 describe('the channel usingpg:evict', () => {
   const evictions = (): EvictMessage[] => heard<EvictMessage>('usingpg:evict');
 
-  it('says that a connection was lost, lent out or idle', async () => {
+  it('reports a lost connection, checked out or idle', async () => {
     await using pool = await readyPool({ name: 'losing' });
     const seen = evictions();
     const backendPid = await pidOf(pool);
@@ -45,7 +45,7 @@ describe('the channel usingpg:evict', () => {
     expect(seen[1]).toEqual({ pool: 'losing', backendPid: lent.info.backendPid, reason: 'lost' });
   });
 
-  it('says that a connection has reached its lifetime, or was idle for too long', async () => {
+  it('reports a connection that has reached its lifetime or was idle for too long', async () => {
     await using old = await readyPool({ name: 'old', maxLifetime: 0.05 });
     await using idle = await readyPool({ name: 'idle', minSize: 0, maxSize: 1, maxIdle: 0.05 });
     const seen = evictions();
@@ -61,24 +61,24 @@ describe('the channel usingpg:evict', () => {
     await old.close();
   });
 
-  it('says that a connection did not pass its check', async () => {
+  it('reports a connection that failed its check', async () => {
     await using pool = await readyPool({ check: () => Promise.reject(new Error('no')) });
     const seen = evictions();
     const backendPid = await pidOf(pool);
-    // What has just been used is not checked.
+    // A connection that was just used is not checked.
     await sleep(600);
     expect(await pidOf(pool)).not.toBe(backendPid);
     expect(seen).toMatchObject([{ backendPid, reason: 'check' }]);
   });
 
-  it('says that a connection came back unusable', async () => {
+  it('reports a connection that was unusable when it was returned', async () => {
     await using pool = await readyPool({ reset: () => Promise.reject(new Error('no')) });
     const seen = evictions();
     await warningsOf('USINGPG_RESET_FAILED', () => pidOf(pool));
     expect(seen).toMatchObject([{ reason: 'unusable' }]);
   });
 
-  it('says why the pool needs a connection no more', async () => {
+  it('reports why the pool no longer needs a connection', async () => {
     const pool = await readyPool({ minSize: 2, maxSize: 2 });
     const seen = evictions();
     await pool.resize(1, 1);
@@ -97,7 +97,7 @@ describe('the channel usingpg:evict', () => {
 });
 
 describe('the channel usingpg:reconnect', () => {
-  it('tells of each attempt to connect that failed, and when the next one is made', async () => {
+  it('reports each failed attempt to connect, and when the next one follows', async () => {
     const seen = heard<ReconnectMessage>('usingpg:reconnect');
     const port = await freePort();
     await using pool = new AsyncConnectionPool(dsn({ host: '127.0.0.1', port }), {
@@ -117,7 +117,7 @@ describe('the channel usingpg:reconnect', () => {
 });
 
 describe('the other channels', () => {
-  it('usingpg:uncommitted tells of writes that nobody committed', async () => {
+  it('usingpg:uncommitted reports uncommitted writes', async () => {
     await using pool = await readyPool({ name: 'uncommitted' });
     const seen = heard<UncommittedMessage>('usingpg:uncommitted');
     const backendPid = await pidOf(pool);
@@ -128,7 +128,7 @@ describe('the other channels', () => {
     expect(seen).toEqual([{ pool: 'uncommitted', backendPid }]);
   });
 
-  it('usingpg:leak and usingpg:leak-returned tell of a connection that is lent out for too long', async () => {
+  it('usingpg:leak and usingpg:leak-returned report a connection that is checked out for too long', async () => {
     await using pool = await readyPool({ name: 'leaking', leakThreshold: 0.02 });
     const leaks = heard<LeakMessage>('usingpg:leak');
     const returned = heard<LeakMessage>('usingpg:leak-returned');
@@ -144,7 +144,7 @@ describe('the other channels', () => {
     expect(returned[0]!.seconds).toBeGreaterThanOrEqual(leaks[0]!.seconds);
   });
 
-  it('usingpg:retry tells of a transaction that is run again', async () => {
+  it('usingpg:retry reports a transaction that is repeated', async () => {
     await using pool = await readyPool({ name: 'retrying' });
     const seen = heard<RetryMessage>('usingpg:retry');
     let attempts = 0;
@@ -156,7 +156,7 @@ describe('the other channels', () => {
     expect(seen[0]!.delay).toBeGreaterThan(0);
   });
 
-  it('usingpg:gap tells that a listener has lost its connection and listens again', async () => {
+  it('usingpg:gap reports that a listener has lost its connection and listens again', async () => {
     await using pool = await readyPool({ name: 'listening', minSize: 1, maxSize: 2 });
     const seen = heard<GapMessage>('usingpg:gap');
     await using listener = new Listener(pool, ['one', 'two']);
@@ -173,7 +173,7 @@ describe('the other channels', () => {
     expect(evicted).toMatchObject([{ backendPid: idle, reason: 'lost' }]);
   });
 
-  it('usingpg:notice tells of what the server says besides', async () => {
+  it('usingpg:notice reports the server’s notices', async () => {
     await using pool = await readyPool({ name: 'noticing' });
     const seen = heard<NoticeMessage>('usingpg:notice');
     await using connection = await pool.connection();

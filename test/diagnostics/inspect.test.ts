@@ -6,7 +6,7 @@ import { connect, dsn } from '../support/database.js';
 const PASSWORD = 'not-to-be-shown';
 
 describe('util.inspect()', () => {
-  it('prints a connection with its state and what it is connected to, and no password', async () => {
+  it('prints a connection with its state and server, and no password', async () => {
     await using connection = await AsyncConnection.connect(dsn({ password: PASSWORD }));
     const { host, port, dbname, user, backendPid } = connection.info;
     const place = `host=${host} port=${String(port)} dbname=${dbname} user=${user} pid=${String(backendPid)}`;
@@ -58,7 +58,7 @@ describe('util.inspect()', () => {
     await connection.rollback();
   });
 
-  it('prints a server-side cursor with its name and where it is', async () => {
+  it('prints a server-side cursor with its name and position', async () => {
     const connection = await connect();
     const cursor = connection.cursor({ name: 'far' });
     expect(inspect(cursor)).toContain("<AsyncServerCursor ['far': no result] on <AsyncConnection");

@@ -17,7 +17,7 @@ const CHANNEL = 'usingpg:query';
 const events = (): ReturnType<typeof traced<QueryMessage>> => traced<QueryMessage>(CHANNEL);
 
 describe('the channel usingpg:query', () => {
-  it('tells of a statement from start to end, on one object, with what it was sent to and what came of it', async () => {
+  it('reports a statement from start to end in one object, with its server and its outcome', async () => {
     const connection = await connect({ autocommit: true });
     const seen = events();
     await connection.execute('select n from generate_series(1, %s) n', [3]);
@@ -45,7 +45,7 @@ describe('the channel usingpg:query', () => {
     expect(last.seconds).toBeLessThan(30);
   });
 
-  it('tells of a failing statement with its error and SQLSTATE', async () => {
+  it('reports a failing statement with its error and SQLSTATE', async () => {
     const connection = await connect({ autocommit: true });
     const seen = events();
     const error = await connection.execute('select 1/0').then(
@@ -58,7 +58,7 @@ describe('the channel usingpg:query', () => {
     expect(failed).toMatchObject({ sqlstate: '22012', tag: null, rowcount: null });
   });
 
-  it('tells of a statement whose connection is lost', async () => {
+  it('reports a statement whose connection is lost', async () => {
     const connection = await connect({ autocommit: true });
     const seen = events();
     const running = connection.execute('select pg_sleep(60)');
@@ -68,7 +68,7 @@ describe('the channel usingpg:query', () => {
     expect(ended(seen)).toMatchObject([{ query: 'select pg_sleep(60)', sqlstate: '57P01' }]);
   });
 
-  it('tells of an aborted statement with the reason of the abort', async () => {
+  it('reports an aborted statement with the reason of the abort', async () => {
     const connection = await connect({ autocommit: true });
     const { backendPid } = connection.info;
     const seen = events();
@@ -84,14 +84,14 @@ describe('the channel usingpg:query', () => {
     await untilRunning(dsn(), backendPid);
     controller.abort(reason);
     await expect(aborted).rejects.toBe(reason);
-    // Who waits until it runs has statements of its own.
+    // untilRunning() executes statements of its own.
     expect(ended(seen).filter((message) => message.backendPid === backendPid)).toMatchObject([
       { query: 'select pg_sleep(60)', sqlstate: '57014' },
       { query: 'select pg_sleep(61)', error: reason, sqlstate: null },
     ]);
   });
 
-  it('tells of the commands that begin and end transactions, but not of those that there is no need for', async () => {
+  it('reports the commands that begin and end transactions, but not unnecessary ones', async () => {
     const connection = await connect();
     const seen = events();
     await connection.rollback();
@@ -110,7 +110,7 @@ describe('the channel usingpg:query', () => {
     ]);
   });
 
-  it('tells of executemany() as one batch, with all its rows', async () => {
+  it('reports executemany() as one batch, with all its rows', async () => {
     const connection = await connect({ autocommit: true });
     await connection.execute('create temp table many (n int)');
     const seen = events();
@@ -120,7 +120,7 @@ describe('the channel usingpg:query', () => {
     ]);
   });
 
-  it('tells of a stream when it is over, with all its rows, read to the end or left', async () => {
+  it('reports a stream at its end, with all its rows, read to the end or left', async () => {
     const connection = await connect({ autocommit: true });
     const cursor = connection.cursor();
     const seen = events();
@@ -137,7 +137,7 @@ describe('the channel usingpg:query', () => {
     expect(left.rowcount).toBeLessThan(1000);
   });
 
-  it('tells of a COPY when it is over, in either direction', async () => {
+  it('reports a COPY at its end, in either direction', async () => {
     const connection = await connect({ autocommit: true });
     await connection.execute('create temp table copied (n int)');
     const cursor = connection.cursor();
@@ -164,7 +164,7 @@ describe('the channel usingpg:query', () => {
     ]);
   });
 
-  it('tells of what a server-side cursor does', async () => {
+  it('reports the statements of a server-side cursor', async () => {
     const connection = await connect();
     const cursor = connection.cursor({ name: 'told' });
     const seen = events();
@@ -179,7 +179,7 @@ describe('the channel usingpg:query', () => {
     ]);
   });
 
-  it('tells of each statement of a pipeline, skipped ones included', async () => {
+  it('reports each statement of a pipeline, skipped ones included', async () => {
     const connection = await connect({ autocommit: true });
     const seen = events();
     await connection
@@ -212,7 +212,7 @@ describe('the channel usingpg:query', () => {
     ]);
   });
 
-  it('shows no value of a parameter, be it the client that puts it into the text', async () => {
+  it('shows no value of a parameter, even if the client inserts it into the text', async () => {
     const connection = await connect({ autocommit: true });
     const cursor = new AsyncClientCursor(connection);
     const seen = events();
@@ -242,7 +242,7 @@ describe('the channel usingpg:query', () => {
     ]);
   });
 
-  it('binds stores to start, so that what a statement does is the child of what its caller does', async () => {
+  it('binds stores to start, so that a statement belongs to its caller’s context', async () => {
     interface Span {
       readonly name: string;
       readonly parent: Span | undefined;

@@ -3,7 +3,7 @@ import { expect, it, vi } from 'vitest';
 import type { AsyncConnectionPool } from '../../src/index.js';
 import { dsn } from '../support/database.js';
 
-/** Two connects would be two, six checkouts six; how many statements there are is counted by the messages. */
+/** Two connects, six checkouts and several statements; the messages count the statements. */
 async function work(pool: AsyncConnectionPool): Promise<void> {
   await pool.wait();
   for (let i = 0; i < 5; i++) await pool.execute('select %s::int', [i]);
@@ -16,8 +16,8 @@ async function work(pool: AsyncConnectionPool): Promise<void> {
   await pool.close();
 }
 
-it('makes no message where nobody listens, and asks once for each statement, checkout and connect', async () => {
-  // A copy of the library of its own, in which the making of messages is watched.
+it('makes no message without a subscriber, and checks once per statement, checkout and connect', async () => {
+  // A separate copy of the library, in which the making of messages is observed.
   vi.resetModules();
   vi.doMock('../../src/session/query-trace.js', { spy: true });
   const { Tracer } = await import('../../src/diagnostics.js');
@@ -42,7 +42,7 @@ it('makes no message where nobody listens, and asks once for each statement, che
   expect(statements).toBe(14);
   expect(trace).toHaveBeenCalledTimes(statements);
   expect(asyncEnd).toHaveBeenCalledTimes(statements);
-  // A commit that there was no need for is no statement.
+  // An unnecessary commit is no statement.
   expect(unwatched).toBe(1 + 6 + statements);
   expect(asked).toHaveBeenCalledTimes(unwatched);
 });

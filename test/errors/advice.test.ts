@@ -22,7 +22,7 @@ async function refusal(
   return error as never;
 }
 
-describe('the message of a common mistake says what to do:', () => {
+describe('the message of a common mistake contains advice:', () => {
   it.each<[string, Params | undefined, RegExp]>([
     ['SELECT * FROM item WHERE id IN %s', [[1, 2]], /= ANY\(%s\)/],
     ['SELECT * FROM item WHERE id IN (%s)', [[1, 2]], /= ANY\(%s\)/],
@@ -45,7 +45,7 @@ describe('the message of a common mistake says what to do:', () => {
     const error = await refusal(query, params);
     given.push(error.message);
     expect(error.message).toMatch(new RegExp(`\nADVICE: {2}.*${advice.source}`));
-    // What the server said is first, and by itself.
+    // The server's message comes first, unchanged.
     expect(error.message.startsWith(error.diag.messagePrimary!)).toBe(true);
     expect(error.diag.messagePrimary).not.toMatch(/ADVICE/);
   });
@@ -67,7 +67,7 @@ describe('the message of a common mistake says what to do:', () => {
     expect(error.message).toMatch(advice);
   });
 
-  it('each advice of the table has been given to one of these', () => {
+  it('each entry of the table is covered by one of these', () => {
     expect(ADVICE.filter(({ advice }) => !given.some((message) => message.endsWith(advice)))).toEqual([]);
   });
 
@@ -79,7 +79,7 @@ describe('the message of a common mistake says what to do:', () => {
   });
 });
 
-describe('other mistakes are left to the words of the server', () => {
+describe('other mistakes keep the server’s message', () => {
   it.each<[string, Params | undefined]>([
     ['SELECT 1 / %s', [0]],
     ['SELECT * FROM nowhere WHERE id IN (%s)', [1]],
@@ -89,7 +89,7 @@ describe('other mistakes are left to the words of the server', () => {
     expect((await refusal(query, params)).message).not.toMatch(/ADVICE/);
   });
 
-  it('whatever the query looks like, it is read in time that grows with its length', () => {
+  it('any query is scanned in linear time', () => {
     const query = `SET ${'in '.repeat(300_000)}${' '.repeat(300_000)}`;
     expect(adviceFor('42601', 'syntax error at or near "$1"', query)).toMatch(/AsyncClientCursor/);
   });

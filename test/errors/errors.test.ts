@@ -4,7 +4,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { errorFromResponse } from '../../src/errors/lookup.js';
 import { errors } from '../../src/errors/namespace.js';
 
-/** What a server sends in an ErrorResponse, by the protocol's letters. */
+/** The fields of an ErrorResponse by the protocol's letters. */
 function response(fields: Record<string, string>): ReadonlyMap<string, string> {
   return new Map(Object.entries(fields));
 }
@@ -28,7 +28,7 @@ describe('the tree of errors', () => {
     expect(new errors.Warning('w').name).toBe('Warning');
   });
 
-  it('tells its classes apart', () => {
+  it('distinguishes its classes', () => {
     const violation = new errors.UniqueViolation('twice');
     expect(violation).toBeInstanceOf(errors.UniqueViolation);
     expect(violation).toBeInstanceOf(errors.IntegrityError);
@@ -38,7 +38,7 @@ describe('the tree of errors', () => {
     for (const value of [null, undefined, 'text', 1, {}]) expect(value).not.toBeInstanceOf(errors.Error);
   });
 
-  it('puts the errors of the library below the base that catches them', () => {
+  it('derives the library’s errors from the appropriate base', () => {
     expect(errors.ConcurrentCursorUse.prototype).toBeInstanceOf(errors.InterfaceError);
     expect(errors.OutOfOrderTransactionNesting.prototype).toBeInstanceOf(errors.ProgrammingError);
     for (const below of [
@@ -92,7 +92,7 @@ describe('a class of an SQLSTATE', () => {
   ].map(([, name, base, sqlstate]) => ({ name, base, sqlstate }));
   const classes = errors as unknown as Readonly<Record<string, typeof errors.DatabaseError>>;
 
-  it('is what its declaration says', () => {
+  it('matches its declaration', () => {
     expect(declared.length).toBeGreaterThan(250);
     const made = declared.map(({ name }) => {
       const found = classes[name!]!;
@@ -103,7 +103,7 @@ describe('a class of an SQLSTATE', () => {
     expect(made).toEqual(declared);
   });
 
-  it('is one class, however it is asked for', () => {
+  it('is the same class at each access', () => {
     expect(errors.UniqueViolation).toBe(errors.UniqueViolation);
     expect(errors.lookup('23505')).toBe(errors.UniqueViolation);
     expect(errors.lookup('unique_violation')).toBe(errors.UniqueViolation);
@@ -116,7 +116,7 @@ describe('a class of an SQLSTATE', () => {
     expect(error.stack).toMatch(/^UniqueViolation: twice\n/);
   });
 
-  it('is found among all errors, which nobody can change', () => {
+  it('is a property of the frozen `errors`', () => {
     expect(Object.keys(errors)).toEqual(expect.arrayContaining(declared.map(({ name }) => name)));
     expect(Object.keys(errors)).not.toContain('SQLSTATES');
     expect(() => Object.assign(errors, { UniqueViolation: Error })).toThrow(TypeError);
@@ -125,7 +125,7 @@ describe('a class of an SQLSTATE', () => {
 });
 
 describe('instanceof', () => {
-  it('knows the errors of another copy of the library, and tells their classes apart', async () => {
+  it('recognises the errors of another copy of the library, and distinguishes their classes', async () => {
     vi.resetModules();
     const { errors: copy } = await import('../../src/errors/namespace.js');
     expect(copy.UniqueViolation).not.toBe(errors.UniqueViolation);
@@ -139,7 +139,7 @@ describe('instanceof', () => {
     expect(foreign).not.toBeInstanceOf(errors.Warning);
   });
 
-  it('takes a class that a user derives for itself alone', async () => {
+  it('treats a user’s subclass as a class of its own', async () => {
     class Busy extends errors.OperationalError {}
     expect(new Busy('b')).toBeInstanceOf(Busy);
     expect(new Busy('b')).toBeInstanceOf(errors.OperationalError);
@@ -180,7 +180,7 @@ describe('lookup', () => {
     expect(found.prototype).toBeInstanceOf(base);
   });
 
-  it('refuses what is no SQLSTATE', () => {
+  it('refuses a value that is no SQLSTATE', () => {
     expect(() => errors.lookup('99999')).toThrow(RangeError);
     expect(() => errors.lookup('nonsense')).toThrow(/nonsense/);
   });
@@ -213,7 +213,7 @@ describe('an error of the server', () => {
     expect(errorFromResponse(response({ C: '23ZZZ', M: 'm' })).sqlstate).toBe('23ZZZ');
   });
 
-  it('has the message of the server by itself, and its detail and its hint in the stack', () => {
+  it('has the server message alone as its message, and its detail and hint in the stack', () => {
     const error = errorFromResponse(
       response({ C: '42703', M: 'no column', D: 'the detail', H: 'the hint' }),
       'q',
@@ -223,7 +223,7 @@ describe('an error of the server', () => {
     expect(error.query).toBe('q');
   });
 
-  it('without fields has a message all the same', () => {
+  it('without fields has a message, too', () => {
     expect(errorFromResponse(response({})).message).toMatch(/without a message/);
   });
 
@@ -256,7 +256,7 @@ describe('an error of the server', () => {
 });
 
 describe('ConcurrentCursorUse', () => {
-  it('names both queries on a line, shortened, and says what to do', () => {
+  it('names both queries on one line, shortened, with advice', () => {
     const error = new errors.ConcurrentCursorUse('select\n  1', `select '${'x'.repeat(500)}'`);
     expect(error.message).toContain('"select 1"');
     expect(error.message).toContain(`"select '${'x'.repeat(91)}…"`);

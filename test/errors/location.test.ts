@@ -25,8 +25,8 @@ function placeOf({ info }: AsyncConnection): errors.ErrorConnection {
   return { host, port, dbname, user, pid };
 }
 
-describe('where an error arose', () => {
-  it('is known of errors of the server and of lost connections', async () => {
+describe('the location of an error', () => {
+  it('is known for errors of the server and of lost connections', async () => {
     const connection = await connect();
     const place = placeOf(connection);
     const failed = await raised(connection.execute('select 1/0'));
@@ -43,7 +43,7 @@ describe('where an error arose', () => {
     expect((await raised(connection.execute('select 1'))).connection).toEqual(place);
   });
 
-  it('is known of each attempt to connect that failed, and of all of them', async () => {
+  it('is known for each failed attempt to connect, and for all of them', async () => {
     const closed = await freePort();
     const alone = await raised(AsyncConnection.connect(dsn({ host: '127.0.0.1', port: closed })));
     expect(alone.connection).toMatchObject({ host: '127.0.0.1', port: closed, pid: null });
@@ -63,7 +63,7 @@ describe('where an error arose', () => {
     expect(attempts.map(({ connection }) => connection?.port)).toEqual([closed, port]);
   });
 
-  it('is null for an error that belongs to no connection, and left alone in the reason of an abort', async () => {
+  it('is null for an error without a connection, and not added to the reason of an abort', async () => {
     expect(new errors.ProgrammingError('what').connection).toBeNull();
     expect(new errors.ProgrammingError('what').pool).toBeNull();
     const connection = await connect();
@@ -73,7 +73,7 @@ describe('where an error arose', () => {
     expect(Object.keys(reason)).toEqual(['own']);
   });
 
-  it('has the state of the pool that could not give a connection', async () => {
+  it('includes the state of a pool that could not provide a connection', async () => {
     const pool = new AsyncConnectionPool(dsn(), { minSize: 1, maxSize: 2, maxWaiting: 1, name: 'short' });
     await pool.wait();
     const lent = [await pool.connection(), await pool.connection()];
@@ -108,7 +108,7 @@ describe('an error in a log', () => {
     expect(Object.keys(new errors.ProgrammingError('what'))).toEqual([]);
   });
 
-  it('is in JSON what an operator needs, causes included', async () => {
+  it('contains what an operator needs as JSON, including causes', async () => {
     const connection = await connect({}, { password: 'not-to-be-shown' });
     const error = await raised(connection.execute('select %s::int', ['not-to-be-shown']));
     expect(JSON.parse(JSON.stringify(new errors.OperationalError('outer', { cause: error })))).toEqual({
@@ -116,7 +116,7 @@ describe('an error in a log', () => {
       message: 'outer',
       cause: {
         name: 'InvalidTextRepresentation',
-        // The server's own words.
+        // The server's own message.
         message: error.message,
         sqlstate: '22P02',
         query: 'select $1::int',
@@ -137,7 +137,7 @@ describe('an error in a log', () => {
     expect(JSON.stringify(endless).length).toBeLessThan(1000);
   });
 
-  it('has no values in its query, be it the client that puts them into the text', async () => {
+  it('has no values in its query, even if the client inserts them into the text', async () => {
     const connection = await connect({ autocommit: true });
     const cursor = new AsyncClientCursor(connection);
     const value = 'not-to-be-shown';

@@ -4,7 +4,7 @@ import { describe, expect, inject, test } from 'vitest';
 
 const LIMIT = 120_000;
 
-/** Runs an example as its readers do, as a process of its own. */
+/** Runs an example as a separate process, like its readers. */
 async function run(name: string): Promise<{ code: number | null; output: string }> {
   const path = fileURLToPath(new URL(`../../examples/${name}.ts`, import.meta.url));
   const child = spawn(process.execPath, ['--import', 'tsx', path], {
@@ -25,7 +25,7 @@ async function run(name: string): Promise<{ code: number | null; output: string 
 
 describe('the examples', () => {
   test(
-    '01 loses rows with a shared client, and is stopped by a shared cursor',
+    '01 loses rows with a shared client, and a shared cursor prevents it',
     { timeout: LIMIT },
     async () => {
       const { code, output } = await run('01-shared-cursor-failure');
@@ -38,14 +38,14 @@ describe('the examples', () => {
     },
   );
 
-  test('02 gives each of many tasks its own answer over ten connections', { timeout: LIMIT }, async () => {
+  test('02 returns each of many tasks its own answer over ten connections', { timeout: LIMIT }, async () => {
     const { code, output } = await run('02-connection-per-task');
     expect(code, output).toBe(0);
     expect(output).toContain('wrong results: 0');
     expect(Number(/connections used: (\d+)/.exec(output)?.[1])).toBeLessThanOrEqual(10);
   });
 
-  test('03 uses getconn and putconn, and a returned connection refuses', { timeout: LIMIT }, async () => {
+  test('03 uses getconn and putconn, and a returned connection refuses use', { timeout: LIMIT }, async () => {
     const { code, output } = await run('03-threaded-pool-way');
     expect(code, output).toBe(0);
     expect(output).toContain('50 of 50 tasks got their own answer');
@@ -54,7 +54,7 @@ describe('the examples', () => {
   });
 
   test(
-    '04 keeps what was committed, and rolls back what was not, with a warning',
+    '04 keeps committed work, and rolls back uncommitted work with a warning',
     { timeout: LIMIT },
     async () => {
       const { code, output } = await run('04-await-using');
@@ -67,7 +67,7 @@ describe('the examples', () => {
     },
   );
 
-  test('05 loses no background job on its way down', { timeout: LIMIT }, async () => {
+  test('05 loses no background job when it shuts down', { timeout: LIMIT }, async () => {
     const { code, output } = await run('05-web-service');
     expect(code, output).toBe(0);
     expect(output).toContain('12 of 12 requests accepted');
@@ -110,7 +110,7 @@ describe('the examples', () => {
     expect(output).toContain('5000000 rows in');
     expect(Number(/memory grew by (\d+) MiB/.exec(output)?.[1])).toBeLessThan(50);
   });
-  test('10 prints a tree of spans, each below what its caller does', { timeout: LIMIT }, async () => {
+  test('10 prints a tree of spans, each below its caller’s', { timeout: LIMIT }, async () => {
     const { code, output } = await run('10-opentelemetry');
     expect(code, output).toBe(0);
     for (const number of [1, 2, 3]) {
@@ -129,7 +129,7 @@ describe('the examples', () => {
     expect(output).toMatch(/^\d+ spans, in another's tree or in none: 0$/m);
   });
 
-  test('11 gives Prometheus the counts and times of what was done', { timeout: LIMIT }, async () => {
+  test('11 exports counts and times to Prometheus', { timeout: LIMIT }, async () => {
     const { code, output } = await run('11-prometheus');
     expect(code, output).toBe(0);
     expect(output).toContain('usingpg_checkout_seconds_count{pool="web",outcome="ok"} 40');

@@ -17,17 +17,17 @@ beforeAll(async () => {
 afterAll(() => server.stop());
 
 it(
-  'money that changes hands while all goes wrong is neither lost nor made, and every answer was right',
+  'transfers of money under faults neither lose nor create money, and every answer was right',
   async () => {
     let report!: ChaosReport;
-    // Where a task's statement fails, the scope that it leaves can't know of it.
+    // If a task's statement fails, the disposer of its scope cannot see the error.
     await warningsOf('USINGPG_UNCOMMITTED', async () => {
       report = await runChaos({ server, seconds: SECONDS, seed: SEED });
     });
     const { summary, violations, acknowledged } = report;
     console.log(summary);
     expect(violations, `CHAOS_SEED=${String(SEED)}: ${summary}`).toEqual([]);
-    // It was not all refused, or there was nothing to see.
+    // If everything was refused, the run proves nothing.
     expect(acknowledged).toBeGreaterThan(SECONDS);
   },
   (SECONDS + 90) * 1000,

@@ -20,12 +20,12 @@ export interface ChaosOptions {
   readonly seed: number;
 }
 
-/** What came of it. Nothing may be among the `violations`. */
+/** The result of a run. `violations` must be empty. */
 export interface ChaosReport {
   readonly acknowledged: number;
   readonly failed: number;
   readonly unknown: number;
-  /** How many of the unknown ones were committed. */
+  /** The number of transfers of unknown outcome that were committed. */
   readonly unknownCommitted: number;
   readonly violations: readonly string[];
   readonly summary: string;
@@ -35,9 +35,9 @@ const ACCOUNTS = 12;
 const BALANCE = 1000;
 const WORKERS = 8;
 const MOST_CONNECTIONS = 6;
-/** Seconds between two faults, on average. */
+/** Mean seconds between two faults. */
 const PAUSE = 0.12;
-/** How much longer than it was meant to a run may take until all tasks have ended, in seconds. */
+/** Seconds that a run may take beyond its duration until all tasks have ended. */
 const PATIENCE = 30;
 
 type Outcome = 'acknowledged' | 'failed' | 'unknown';
@@ -51,8 +51,8 @@ interface Transfer {
 }
 
 /**
- * Tasks transfer money between accounts through a pool, while backends are killed, the network fails and the server crashes. In
- * the end every transfer that was acknowledged has to be there once, none that failed, and no money is lost.
+ * Tasks transfer money between accounts through a pool, while backends are killed, the network fails and the server crashes. At
+ * the end, every acknowledged transfer must be present once, no failed transfer may be, and no money may be lost.
  */
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const { server, seconds, seed } = options;
@@ -94,14 +94,14 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   return report(bank, await settle(server, bank), `seed ${String(seed)}; ${describeFaults(faults)}`);
 }
 
-/** The tasks and what they know of their transfers. */
+/** The tasks and the outcomes of their transfers. */
 class Bank {
   readonly transfers: Transfer[] = [];
   readonly violations: string[] = [];
   readonly #pool: AsyncConnectionPool;
   readonly #random: Random;
   readonly #deadline: number;
-  /** Connections that tasks have at the moment, and how often one was asked for. */
+  /** The number of connections that tasks currently have, and of their requests. */
   #held = 0;
   #asked = 0;
   readonly #onRetry = (message: unknown): void => {
@@ -141,12 +141,12 @@ class Bank {
         () => this.#withConnection(transfer),
       ])();
       this.#checkStatistics();
-      // A pool without a server refuses at once: leave it some time.
+      // A pool without a server refuses at once, so the task gives it some time.
       if (transfer.outcome !== 'acknowledged') await sleep(this.#random.below(20));
     }
   }
 
-  /** `withTransaction()` says itself when it does not know. */
+  /** Uses `withTransaction()`, which reports an unknown outcome itself. */
   async #retried(transfer: Transfer): Promise<Outcome> {
     this.#asked++;
     try {
@@ -197,7 +197,7 @@ class Bank {
     }
   }
 
-  /** Reads and writes in separate statements, so that whoever is not isolated loses somebody's money. */
+  /** Reads and writes in separate statements, so that a lack of isolation would lose money. */
   async #move(connection: AsyncConnection, transfer: Transfer, signal?: AbortSignal): Promise<void> {
     const { id, from, to, amount } = transfer;
     const options = signal === undefined ? {} : { signal };
@@ -229,7 +229,7 @@ class Bank {
   #afterFailure(error: unknown, isCommitting: boolean): Outcome {
     this.#expectTyped(error);
     if (!isCommitting) return 'failed';
-    // The server's own answer to the COMMIT says that there was none; a lost connection says nothing.
+    // The server's answer to the COMMIT proves that it did not commit; a lost connection leaves that open.
     const { sqlstate } = error as errors.Error;
     return sqlstate === '40001' || sqlstate === '40P01' ? 'failed' : 'unknown';
   }
@@ -239,7 +239,7 @@ class Bank {
     this.violations.push(`an error of no class of ours: ${String((error as Error).stack)}`);
   }
 
-  /** What has to hold of the statistics at any time. */
+  /** Checks the invariants of the statistics. */
   #checkStatistics(): void {
     const { poolSize, poolAvailable, poolMax, requestsNum, requestsErrors } = this.#pool.getStats();
     const isRight =
@@ -255,7 +255,7 @@ class Bank {
     );
   }
 
-  /** The pool has recovered: all its places can be used, nothing is lent out, and the statistics add up. */
+  /** Checks that the pool has recovered: all its slots are usable, nothing is checked out, and the statistics add up. */
   async checkPoolAtRest(): Promise<void> {
     const pool = this.#pool;
     await pool.wait(20);
@@ -268,7 +268,7 @@ class Bank {
     if (poolSize !== MOST_CONNECTIONS || poolAvailable !== 0) {
       this.violations.push(`all lent out, the pool has ${JSON.stringify(pool.getStats())}`);
     }
-    // One that was lost unnoticed is found lost on its return.
+    // A connection whose loss was unnoticed is found lost on its return.
     for (const connection of connections) await pool.putconn(connection);
     const stats = pool.getStats();
     const isRight =
@@ -285,7 +285,10 @@ class Bank {
   }
 }
 
-/** Compares what the tasks know with what the server has. Returns how many of the unknown transfers are there. */
+/**
+ * Compares the outcomes known to the tasks with the server's data. Returns the number of transfers of unknown outcome that were
+ * committed.
+ */
 async function settle(server: OwnServer, { transfers, violations }: Bank): Promise<number> {
   const ledger = await query<{ id: number; source: number; target: number; amount: number }>(
     server,
@@ -353,7 +356,7 @@ function report(
   return { acknowledged, failed, unknown, unknownCommitted, violations, summary };
 }
 
-/** A second opinion, past the proxy. */
+/** Queries the server directly, not through the proxy. */
 async function query<Row extends pg.QueryResultRow>(
   { dsn }: OwnServer,
   sql: string,

@@ -7,10 +7,10 @@ import { startStandbyOf, type Standby } from '../support/standby.js';
 
 const WORKERS = 8;
 const CONNECTIONS = 4;
-/** How many times the usual time of as many rows a machine may take longer than the promise has it. */
+/** The factor by which a machine may exceed the promised time for the same number of rows. */
 const PATIENCE = 20;
 
-/** A primary and its standby, which has all that the primary has acknowledged. */
+/** A primary and its standby, which receives everything that the primary acknowledges. */
 interface Pair {
   readonly primary: OwnServer;
   readonly standby: Standby;
@@ -32,17 +32,17 @@ beforeAll(async () => {
   [crashing, switching] = await Promise.all([startPair(), startPair()]);
 });
 
-// The standbys first: a primary does not stop before they have all it has.
+// The standbys stop first: a primary does not stop before they have received everything.
 afterAll(async () => {
   await Promise.all(pairs.map(({ standby }) => standby.stop()));
   await Promise.all(pairs.map(({ primary }) => primary.stop()));
 });
 
-/** What became of the rows that several workers write through a pool, for as long as they do. */
+/** Workers that write rows through a pool, and the outcomes of these rows. */
 class Writing {
   readonly acknowledged = new Set<number>();
   readonly failed = new Map<number, unknown>();
-  /** Those whose connection was lost between the COMMIT and its answer. */
+  /** Rows whose connection was lost between the COMMIT and its answer. */
   readonly unknown = new Set<number>();
   readonly pool: AsyncConnectionPool;
   #last = 0;
@@ -79,7 +79,7 @@ class Writing {
     }
   }
 
-  /** Resolves with the seconds that it took until `count` more rows were acknowledged. */
+  /** Resolves with the seconds until `count` more rows were acknowledged. */
   async more(count: number): Promise<number> {
     const began = performance.now();
     const goal = this.acknowledged.size + count;
@@ -100,7 +100,7 @@ function write(pair: Pair): Writing {
   return writing;
 }
 
-/** Runs SQL on a server by node-postgres; gives the last column of its rows. */
+/** Runs SQL on a server by node-postgres; returns the last column of its rows. */
 async function ask({ dsn }: OwnServer, ...statements: string[]): Promise<unknown[]> {
   const client = new pg.Client({ connectionString: dsn });
   await client.connect();
@@ -113,7 +113,7 @@ async function ask({ dsn }: OwnServer, ...statements: string[]): Promise<unknown
   }
 }
 
-/** That `server` has every row that was acknowledged, once, and none of those that failed. */
+/** Checks that `server` has every acknowledged row once, and no failed row. */
 async function expectNothingLost(server: OwnServer, writing: Writing): Promise<void> {
   const rows = (await ask(server, 'SELECT n FROM written ORDER BY n')) as number[];
   const there = new Set(rows);
@@ -124,13 +124,13 @@ async function expectNothingLost(server: OwnServer, writing: Writing): Promise<v
   expect(unexplained).toEqual([]);
 }
 
-describe('a pool that is told of a primary and its standby, with target_session_attrs=read-write', () => {
+describe('a pool for a primary and its standby, with target_session_attrs=read-write', () => {
   it('writes again within 5 seconds of the promotion after the primary was killed, and nothing acknowledged is lost', async () => {
     const { primary, standby } = crashing;
     const writing = write(crashing);
     const usual = await writing.more(100);
     await primary.crash('SIGKILL');
-    // Whoever comes meanwhile waits: the standby is there, but will not do.
+    // Requests wait in the meantime: the standby is reachable but unsuitable.
     await expect.poll(() => writing.pool.getStats().requestsWaiting).toBe(WORKERS);
     await standby.promote();
     expect(await writing.more(100)).toBeLessThan(5 + PATIENCE * usual);
@@ -139,16 +139,16 @@ describe('a pool that is told of a primary and its standby, with target_session_
     await expectNothingLost(standby, writing);
     const lost = writing.failed.size + writing.unknown.size;
     expect(lost).toBeGreaterThan(0);
-    // Each connection was somebody's once when it went; those who waited for one have not noticed.
+    // Each connection failed for its borrower once; waiting requests did not notice.
     expect(lost).toBeLessThanOrEqual(2 * CONNECTIONS);
     for (const error of writing.failed.values()) expect(error).toBeInstanceOf(errors.OperationalError);
   });
 
-  it('leaves a primary that became read-only, once for each connection, for the standby that was promoted', async () => {
+  it('switches from a primary that became read-only, once for each connection, to the promoted standby', async () => {
     const { primary, standby } = switching;
     const writing = write(switching);
     const usual = await writing.more(100);
-    // As an orderly switchover begins. The sessions that are there are not ended by it.
+    // An orderly switchover begins like this. It does not end existing sessions.
     await ask(primary, 'ALTER SYSTEM SET default_transaction_read_only = on', 'SELECT pg_reload_conf()');
     await expect.poll(() => writing.pool.getStats().requestsWaiting).toBe(WORKERS);
     await standby.promote();

@@ -4,11 +4,11 @@ import type { FaultProxy } from '../support/fault-proxy.js';
 import type { Random } from '../support/random.js';
 import type { OwnServer } from '../support/server.js';
 
-/** What is done to a server and the network before it. */
+/** The kinds of faults of a server and its network. */
 export type Fault =
   'kill one' | 'kill all' | 'latency' | 'cut' | 'reset all' | 'black hole' | 'refuse' | 'restart';
 
-/** How often each comes, beside the others. */
+/** The relative frequency of each. */
 const WEIGHTS: Readonly<Record<Fault, number>> = {
   'kill one': 8,
   'kill all': 2,
@@ -24,20 +24,20 @@ const SACK = Object.entries(WEIGHTS).flatMap(([fault, weight]) => Array<Fault>(w
 export interface FaultTarget {
   readonly server: OwnServer;
   readonly proxy: FaultProxy;
-  /** The backends that may be killed are those with this name. */
+  /** Only backends with this name may be killed. */
   readonly applicationName: string;
 }
 
-/** Makes one fault after the other, until it is stopped; then all is well again. */
+/** Causes one fault after another until it is stopped; then it repairs everything. */
 export class Faults {
-  /** How many there have been of each. */
+  /** The number of faults of each kind. */
   readonly counts = new Map<Fault, number>();
   readonly #target: FaultTarget;
   readonly #random: Random;
   readonly #stopping = new AbortController();
   readonly #running: Promise<void>;
 
-  /** `pause`: seconds between two faults, on average. */
+  /** `pause`: mean seconds between two faults. */
   constructor(target: FaultTarget, random: Random, pause: number) {
     this.#target = target;
     this.#random = random;
@@ -45,7 +45,7 @@ export class Faults {
     this.#running.catch(() => undefined);
   }
 
-  /** Resolves when everything works; rejects if a fault could not be made. */
+  /** Resolves when everything works; rejects if a fault could not be caused. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#running;
@@ -85,7 +85,7 @@ export class Faults {
         const directions = this.#random.pick([['up'], ['down'], ['up', 'down']] as const);
         for (const direction of directions) proxy.blackHole.add(direction);
         await this.#wait(0.2 + 0.8 * this.#random.next());
-        // What was swallowed can't come later: TCP loses nothing but the whole connection.
+        // Swallowed bytes must not arrive later: TCP never loses a part of a connection.
         proxy.resetAll();
         proxy.blackHole.clear();
         return;
@@ -121,7 +121,7 @@ export class Faults {
   }
 }
 
-/** The counts as a text. */
+/** The counts as text. */
 export function describeFaults({ counts }: Faults): string {
   return [...counts].map(([fault, count]) => `${String(count)} × ${fault}`).join(', ');
 }

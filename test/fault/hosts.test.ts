@@ -24,7 +24,7 @@ import { FaultProxy } from '../support/fault-proxy.js';
 import { freePort, PASSWORD_ROLE, startOwnServer, type TestServer } from '../support/server.js';
 import { untilRunning } from '../support/until-running.js';
 
-/** A server that can be written to, where the sessions of the role `reader` are read-only all the same; and a hot standby. */
+/** A server that accepts writes, except in the read-only sessions of the role `reader`; and a hot standby. */
 let primary: TestServer;
 let standby: TestServer;
 
@@ -111,7 +111,7 @@ describe('several hosts', () => {
     expect(error.message).not.toContain('hunter2');
   });
 
-  it('are tried in order, and the connection tells which it is', async () => {
+  it('are tried in order, and the connection names the chosen one', async () => {
     const good = await proxied(primary);
     const after = await proxied(primary);
     const connection = await connect({
@@ -124,7 +124,7 @@ describe('several hosts', () => {
     expect(after.proxy.connections).toHaveLength(0);
   });
 
-  it('have the cancel request go to the one that was chosen', async () => {
+  it('are followed by cancel requests to the chosen one', async () => {
     const before = await fake(misbehaviour.closing);
     const good = await proxied(primary);
     const connection = await connect(lists([before, good]));
@@ -157,7 +157,7 @@ describe('several hosts', () => {
     expect(connection.info.hostaddr).toBe('');
   });
 
-  it('have connect_timeout each', async () => {
+  it('each get connect_timeout', async () => {
     const silent = [await fake(misbehaviour.silent), await fake(misbehaviour.silent)];
     const connection = await connect({ ...lists([...silent, placeOf(primary)]), connect_timeout: 2 });
     expect(connection.info.port).toBe(placeOf(primary).port);
@@ -166,12 +166,12 @@ describe('several hosts', () => {
     expect(causes(error).map((cause) => cause instanceof errors.ConnectionTimeout)).toEqual([true, true]);
   });
 
-  it('have as long to answer as connect_timeout can say', async () => {
+  it('accept the longest possible connect_timeout', async () => {
     const connection = await connect({ ...lists([placeOf(primary)]), connect_timeout: 2 ** 31 - 1 });
     expect(connection.info.port).toBe(placeOf(primary).port);
   });
 
-  it('are left at once when the signal is aborted', async () => {
+  it('are abandoned at once when the signal is aborted', async () => {
     const silent = await fake(misbehaviour.silent);
     const after = await proxied(primary);
     const controller = new AbortController();
@@ -184,7 +184,7 @@ describe('several hosts', () => {
     expect(after.proxy.connections).toHaveLength(0);
   });
 
-  it('have the password of the password file each', async () => {
+  it('each get their password from the password file', async () => {
     const asked: string[] = [];
     const asking: Script = async (client) => {
       await client.until(1);
@@ -321,7 +321,7 @@ describe('a name', () => {
     expect(error.message).toMatch(/db\.example:\d+ \(127\.0\.0\.2\).*db\.example:\d+ \(127\.0\.0\.3\)/s);
   });
 
-  it('whose server is of the wrong kind is not tried at its other addresses', async () => {
+  it('of a server of the wrong kind is not tried at its other addresses', async () => {
     resolving(['127.0.0.1', '127.0.0.1']);
     const error = await refusal({
       ...lists([{ host: 'db.example', port: placeOf(primary).port }]),
@@ -330,12 +330,12 @@ describe('a name', () => {
     expect(error.cause).not.toBeInstanceOf(AggregateError);
   });
 
-  it('that is unknown is passed over', async () => {
+  it('that is unknown is skipped', async () => {
     const connection = await connect(lists([{ host: 'nowhere.invalid', port: 1 }, placeOf(primary)]));
     expect(connection.info.port).toBe(placeOf(primary).port);
   });
 
-  it('that is not resolved in time is passed over', async () => {
+  it('that is not resolved in time is skipped', async () => {
     vi.spyOn(dns, 'lookup').mockImplementation(() => undefined);
     const connection = await connect({
       ...lists([{ host: 'db.example', port: 1 }, placeOf(primary)]),
@@ -361,11 +361,11 @@ describe('load_balance_hosts', () => {
   };
 
   it('=random tries them in any order', async () => {
-    // Of 60 runs, one of the six orders is missing in one case of 9,000.
+    // In 60 runs, one of the six orders is missing with a probability of 1 in 9,000.
     expect([...(await orders('random'))].sort()).toEqual(['012', '021', '102', '120', '201', '210']);
   });
 
-  it('=disable tries them in theirs', async () => {
+  it('=disable tries them in the given order', async () => {
     expect([...(await orders('disable'))]).toEqual(['012']);
   });
 });
@@ -386,12 +386,12 @@ describe('target_session_attrs', () => {
     ['standby', 'postgres', [PRIMARY, STANDBY], STANDBY],
     ['standby', 'reader', [PRIMARY], null],
     ['prefer-standby', 'postgres', [PRIMARY, STANDBY], STANDBY],
-    ['prefer-standby', 'postgres', [PRIMARY, 'nobody'], PRIMARY],
-    ['prefer-standby', 'postgres', ['nobody'], null],
+    ['prefer-standby', 'postgres', [PRIMARY, 'refusing'], PRIMARY],
+    ['prefer-standby', 'postgres', ['refusing'], null],
   ] as const)('=%s for the role %s, of %j, chooses %j', async (target, user, names, expected) => {
-    const nobody = await refusing();
+    const unreachable = await refusing();
     const places = names.map((name) =>
-      name === PRIMARY ? placeOf(primary) : name === STANDBY ? placeOf(standby) : nobody,
+      name === PRIMARY ? placeOf(primary) : name === STANDBY ? placeOf(standby) : unreachable,
     );
     const params = { ...lists(places), user, target_session_attrs: target };
     if (expected === null) {
@@ -402,7 +402,7 @@ describe('target_session_attrs', () => {
     expect(connection.info.port).toBe(placeOf(expected === PRIMARY ? primary : standby).port);
   });
 
-  it('says why each host would not do', async () => {
+  it('reports why each host is unsuitable', async () => {
     const error = await refusal({
       ...lists([placeOf(standby), await refusing()]),
       target_session_attrs: 'read-write',
@@ -429,7 +429,7 @@ describe('target_session_attrs', () => {
           await client.until(seen + length);
           const body = client.received().subarray(seen + 5, seen + length);
           seen += length;
-          // Parse has the statement's name, and its text.
+          // Parse contains the statement's name and its text.
           if (type === 'P') text = body.subarray(1, body.indexOf(0, 1)).toString();
           if (type !== 'S') continue;
           asked.push(text);
@@ -472,7 +472,7 @@ describe('target_session_attrs', () => {
       expect(causes(error)).toHaveLength(2);
     });
 
-    it('but not for long', async () => {
+    it('but only within the timeout', async () => {
       const silent = await fake(async (client) => {
         await client.until(1);
         client.send(welcome());

@@ -15,8 +15,8 @@ import { rejection } from '../support/database.js';
 import { messages, welcome } from '../support/fake-server.js';
 import { startOwnServer, type OwnServer } from '../support/server.js';
 
-// A server ends a session while nobody reads: by the time of the next write it has said why, and is gone. The write fails, with
-// EPIPE or ECONNRESET, before what it has said is read.
+// The server ends a session while the client is not reading. When the client writes next, the server has sent its error and
+// closed the connection, so that the write fails with EPIPE or ECONNRESET before the error is read.
 
 let server: OwnServer;
 let admin: AsyncConnection;
@@ -58,18 +58,18 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Keeps the event loop from turning. */
+/** Blocks the event loop. */
 function block(milliseconds: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
 }
 
-/** Ends the backend of `conn`; nothing of what it says is read before this returns. */
+/** Ends the backend of `conn`; its error message is not read before this returns. */
 async function endUnread(conn: AsyncConnection): Promise<void> {
   const pid = conn.info.backendPid;
-  // The connection is held up: it would be closed as soon as its last words are read.
+  // The connection is paused, since it would be closed as soon as the message is read.
   const killing = admin.execute('SELECT pg_terminate_backend(%s)', [pid]);
   killing.catch(() => undefined);
-  // The request has left.
+  // The request has been sent.
   for (let i = 0; i < 5; i++) await Promise.resolve();
   const deadline = performance.now() + 20_000;
   while (isAlive(pid)) {
@@ -83,7 +83,7 @@ async function endUnread(conn: AsyncConnection): Promise<void> {
 
 type Act = (cursor: AsyncCursor) => Promise<unknown>;
 
-/** What begins something before the server goes, and what meets that it has gone. */
+/** Operations that begin before the server ends the session, and operations that encounter the end. */
 const DOORS: Record<string, { before?: (conn: AsyncConnection) => Promise<Act>; act?: Act }> = {
   'a statement': { act: (cursor) => cursor.execute('SELECT %s', [1]) },
   'a statement without parameters': { act: (cursor) => cursor.execute('SELECT 1') },
@@ -106,7 +106,7 @@ const DOORS: Record<string, { before?: (conn: AsyncConnection) => Promise<Act>; 
     act: async ({ connection }) => {
       const first = rejection(connection.execute('SELECT %s', [1]));
       for (let i = 0; i < 5; i++) await Promise.resolve();
-      // Meanwhile the server's system refuses it.
+      // In the meantime the server's system refuses the connection.
       block(50);
       await connection.execute('SELECT 2').finally(() => first);
     },
@@ -169,8 +169,8 @@ const DOORS: Record<string, { before?: (conn: AsyncConnection) => Promise<Act>; 
   },
 };
 
-describe.each(TRANSPORTS)('over %s, what the server said last', (transport) => {
-  it.each(Object.keys(DOORS))('is the error of %s, and of all that comes later', async (door) => {
+describe.each(TRANSPORTS)('over %s, the server’s last error', (transport) => {
+  it.each(Object.keys(DOORS))('is the error of %s, and of all later statements', async (door) => {
     const conn = await AsyncConnection.connect(conninfo(transport), { autocommit: true });
     onTestFinished(() => conn.close());
     expect(conn.info.sslInUse).toBe(transport === 'TLS');
@@ -178,7 +178,7 @@ describe.each(TRANSPORTS)('over %s, what the server said last', (transport) => {
     const run = act ?? (await before!(conn));
     await endUnread(conn);
     const error = await rejection(run(conn.cursor()));
-    // Whether a COMMIT was done before is not known.
+    // It is unknown whether a COMMIT succeeded before.
     const reason = error instanceof errors.TransactionOutcomeUnknown ? error.cause : error;
     expect(reason).toBeInstanceOf(errors.AdminShutdown);
     expect(conn.info.errorMessage).toMatch(/terminating connection/);
@@ -191,15 +191,15 @@ describe.each(TRANSPORTS)('over %s, what the server said last', (transport) => {
     const conn = await pool.getconn();
     await endUnread(conn);
     await pool.putconn(conn);
-    // A connection that is lost is not lent out again, but nobody knows of this one yet.
+    // A connection known to be lost is not lent again, but this loss is not known yet.
     const outcome = await pool.execute('SELECT 1').catch((error: unknown) => error);
     if (outcome instanceof Error) expect(outcome).toBeInstanceOf(errors.AdminShutdown);
     expect((await pool.execute('SELECT 2')).rows).toEqual([[2]]);
   });
 });
 
-describe('a server that refuses whoever comes, without listening', () => {
-  it.each(['Unix socket', 'TCP'])('is told as it said, over %s', async (transport) => {
+describe('a server that refuses clients without reading', () => {
+  it.each(['Unix socket', 'TCP'])('is reported with its error, over %s', async (transport) => {
     const directory = mkdtempSync(join(tmpdir(), 'usingpg-refusing-'));
     const refusal = messages.error('FATAL', '53300', 'sorry, too many clients already');
     const refusing = createServer((socket) => {
@@ -230,8 +230,8 @@ describe('a server that refuses whoever comes, without listening', () => {
   });
 });
 
-describe('a server that says goodbye to an idle session and resets it', () => {
-  it('is told as it said by info.errorMessage and by the next statement', async () => {
+describe('a server that ends an idle session and resets the connection', () => {
+  it('is reported by info.errorMessage and by the next statement', async () => {
     let client!: Socket;
     const said = createServer((socket) => {
       client = socket;
@@ -251,7 +251,7 @@ describe('a server that says goodbye to an idle session and resets it', () => {
       client.write(
         messages.error('FATAL', '57P05', 'terminating connection due to idle-session timeout'),
         () => {
-          // Data and a reset that come together are an end of file to libuv.
+          // libuv reports data and a reset that arrive together as an end of file.
           setTimeout(() => client.resetAndDestroy(), 20);
         },
       );

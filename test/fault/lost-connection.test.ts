@@ -17,7 +17,7 @@ async function untilClosed(connection: AsyncConnection): Promise<void> {
   while (!connection.closed) await new Promise((resolve) => setTimeout(resolve, 1));
 }
 
-/** A pool behind a proxy of its own, both closed when the test ends. */
+/** A pool behind a proxy of its own; both are closed when the test ends. */
 async function proxiedPool(options: PoolOptions): Promise<{ pool: AsyncConnectionPool; proxy: FaultProxy }> {
   const { host, port } = conninfoToDict(inject('dsn'));
   const proxy = await FaultProxy.to({ host: host!, port: Number(port) });
@@ -28,7 +28,7 @@ async function proxiedPool(options: PoolOptions): Promise<{ pool: AsyncConnectio
 }
 
 describe('a backend that is killed', () => {
-  it('while idle: the next statement rejects with what the server said, and so does every later one', async () => {
+  it('while idle: the next statement rejects with the server’s error, and so does every later one', async () => {
     const connection = await connect();
     await terminate(connection.info.backendPid);
     await untilClosed(connection);
@@ -40,7 +40,7 @@ describe('a backend that is killed', () => {
     await expect(connection.commit()).rejects.toBeInstanceOf(errors.AdminShutdown);
   });
 
-  it('while a statement runs: that one and those that wait reject with it', async () => {
+  it('while a statement runs: that one and the waiting ones reject with the server’s error', async () => {
     const connection = await connect();
     const pid = connection.info.backendPid;
     const running = [
@@ -60,7 +60,7 @@ describe('a backend that is killed', () => {
     }
   });
 
-  it('in a transaction: nothing of it is left, and its block says that it failed', async () => {
+  it('in a transaction: its work is undone, and its block rejects', async () => {
     await admin('create table if not exists killed (id int)');
     try {
       const connection = await connect();
@@ -77,13 +77,13 @@ describe('a backend that is killed', () => {
     }
   });
 
-  it('never makes a statement escape its transaction, at whatever statement it happens and whatever others do', async () => {
+  it('never makes a statement escape its transaction, at any of its statements and under concurrent load', async () => {
     const ROUNDS = 500;
     const LANES = 4;
     const STEPS = 6;
     await admin('create table if not exists escaped (round int, step int)');
     const stop = new AbortController();
-    // Other traffic, on connections that come and go beside those that are killed.
+    // Concurrent load, on connections that come and go beside the killed ones.
     const pool = new AsyncConnectionPool(dsn(), { minSize: 1, maxSize: 2 });
     let answered = 0;
     const traffic = [1, 2].map(async (worker) => {
@@ -95,7 +95,7 @@ describe('a backend that is killed', () => {
     });
     const runRound = async (round: number): Promise<void> => {
       const connection = await AsyncConnection.connect(dsn());
-      // The last boundary is that before the COMMIT.
+      // The last position is before the COMMIT.
       const killAt = round % (STEPS + 1);
       let failed = 0;
       for (let step = 0; step <= STEPS; step++) {
@@ -131,7 +131,7 @@ describe('a backend that is killed', () => {
     }
   }, 300_000);
 
-  it('while it is lent out, idle, is not replaced for its borrower, who is told', async () => {
+  it('of an idle checked-out connection is not replaced for its borrower, whose next statement rejects', async () => {
     const { pool, proxy } = await proxiedPool({ minSize: 1, maxSize: 1 });
     await using connection = await pool.connection();
     await connection.execute('select 1');
@@ -141,7 +141,7 @@ describe('a backend that is killed', () => {
     expect(proxy.connections).toHaveLength(1);
   });
 
-  it('is not replaced behind the back of whoever uses the connection', async () => {
+  it('is not replaced silently for the user of the connection', async () => {
     const target = conninfoToDict(inject('dsn'));
     await using proxy = await FaultProxy.to({ host: target['host']!, port: Number(target['port']) });
     const connection = await AsyncConnection.connect(dsn({ host: '127.0.0.1', port: proxy.port }));
@@ -156,7 +156,7 @@ describe('a backend that is killed', () => {
 });
 
 describe('a network that swallows everything', () => {
-  it('is left at once when the signal is aborted, and the pool goes on without the connection', async () => {
+  it('is abandoned at once when the signal is aborted, and the pool goes on without the connection', async () => {
     const { pool, proxy } = await proxiedPool({ minSize: 1, maxSize: 1 });
     let lost: AsyncConnection;
     {
@@ -170,14 +170,14 @@ describe('a network that swallows everything', () => {
       const began = performance.now();
       controller.abort('enough');
       await rejected;
-      // Promised within 0.1 seconds: the network is given up later, but nobody has to wait for that.
+      // The promised bound is 0.1 seconds: the connection is closed later, but the call does not wait for that.
       expect((performance.now() - began) / 1000).toBeLessThan(limitsFor(0).cancel);
       await expect.poll(() => connection.broken).toBe(true);
     }
     proxy.blackHole.clear();
     const { rows } = await pool.execute('select pg_backend_pid()', null, { timeout: 10 });
     expect(rows[0]![0]).not.toBe(lost.info.backendPid);
-    // The server does not know that nobody is there any more.
+    // The server does not know that the client is gone.
     proxy.resetAll();
     await admin(
       `select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep(60)' and application_name = $1`,
@@ -187,7 +187,7 @@ describe('a network that swallows everything', () => {
 });
 
 describe('closing', () => {
-  it('a pool is bounded, whatever its connections are at, and leaves no socket', async () => {
+  it('a pool is bounded, whatever the state of its connections, and leaves no socket', async () => {
     const LIMIT = 0.5;
     for (const isBlackHoled of [false, true]) {
       await admin('create table if not exists closing (id int)');
@@ -205,7 +205,7 @@ describe('closing', () => {
       await writing.writeRow([1]);
       const reading = await copyOut.cursor().copy('copy (select generate_series(1, 1000000)) to stdout');
       await reading.read();
-      // One is idle. The next is being made, and does not get anywhere, as whoever waits for it does not.
+      // One connection is idle. The next is being made for a waiting request, and never completes.
       proxy.blackHole.add('up').add('down');
       const last = await pool.getconn();
       const waiting = Promise.allSettled([pool.connection(), pool.connection(), pool.execute('select 1')]);
@@ -252,7 +252,7 @@ describe('closing', () => {
     await expect(connection.execute('select 1')).rejects.toThrow('the connection is closed');
   });
 
-  it('is bounded when the server does not answer any more', async () => {
+  it('is bounded when the server no longer answers', async () => {
     const target = conninfoToDict(inject('dsn'));
     await using proxy = await FaultProxy.to({ host: target['host']!, port: Number(target['port']) });
     const idle = await AsyncConnection.connect(dsn({ host: '127.0.0.1', port: proxy.port }));

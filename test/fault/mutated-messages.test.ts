@@ -19,26 +19,26 @@ import { PASSWORD_ROLE } from '../support/server.js';
 import { mutate, type Harm } from './mutations.js';
 import { warningsOf } from '../support/warnings.js';
 
-// The client's part of a sign-in has to be the one that the server's recorded part answers.
+// The client's part of a sign-in must equal the recorded one, which the server's recorded part answers.
 const { randomBytes } = crypto;
 crypto.randomBytes = (length: number) => Buffer.alloc(length, 'usingpg');
 syncBuiltinESMExports();
 
-/** How many connections are under way at once. */
-const LANES = 48;
-/** For how many seconds the server waits for a client that has nothing to say. */
+/** The number of concurrent connections. */
+const CONCURRENT_SERVERS = 48;
+/** Seconds for which the server waits for a client that sends nothing. */
 const PATIENCE = 0.15;
-/** The same where a client that is slow is not to be hung up on. */
+/** The same where the server must not close the connection of a slow client. */
 const LONG_PATIENCE = 30;
-/** Seconds that anything may take, on a machine that is busy. */
+/** The maximum duration of anything, in seconds, on a busy machine. */
 const BOUND = 20;
-/** How much memory may be held in buffers, in MiB: lengths up to 2 GiB are announced. */
+/** The maximum memory in buffers, in MiB; messages declare lengths of up to 2 GiB. */
 const MOST_BUFFERED = 256;
 
 const SEED = seedFrom('MUTATION_SEED', 1);
 const CASES = 10_000;
 
-/** What a user of the client has seen, step by step; what it saw of the last step may not be all. */
+/** The results that a user of the client has seen, step by step; those of the last step may be incomplete. */
 class Observed {
   readonly steps: { readonly name: string; readonly rows: string[]; done: boolean }[] = [];
 
@@ -60,7 +60,7 @@ class Observed {
 
 type Play = (connection: AsyncConnection, observed: Observed) => Promise<void>;
 
-interface Conversation {
+interface Exchange {
   readonly play: Play;
   readonly options?: ConnectOptions<unknown>;
   readonly user?: { readonly user: string; readonly password: string };
@@ -84,7 +84,7 @@ async function rowsOf(
   return cursor.fetchall();
 }
 
-const conversations: Readonly<Record<string, Conversation>> = {
+const exchanges: Readonly<Record<string, Exchange>> = {
   'sign-in with SCRAM': {
     user: PASSWORD_ROLE,
     play: async (connection, observed) => {
@@ -232,13 +232,13 @@ const conversations: Readonly<Record<string, Conversation>> = {
 };
 
 const needsOwnServer = ['sign-in with SCRAM'];
-const names = Object.keys(conversations).filter(
+const names = Object.keys(exchanges).filter(
   (name) => process.env['DATABASE_URL'] === undefined || !needsOwnServer.includes(name),
 );
 
-/** Plays a conversation through a port. What it raises is thrown, after the connection has been closed. */
-async function converse(name: string, port: number, observed: Observed): Promise<void> {
-  const { play, options = {}, user = {} } = conversations[name]!;
+/** Plays an exchange through a port. Throws its error after the connection has been closed. */
+async function playExchange(name: string, port: number, observed: Observed): Promise<void> {
+  const { play, options = {}, user = {} } = exchanges[name]!;
   const conninfo = makeConninfo(dsn(), {
     host: '127.0.0.1',
     port,
@@ -262,7 +262,7 @@ beforeAll(async () => {
   for (const name of names) {
     const observed = new Observed();
     const recording = await record({ host: host!, port: Number(port) }, (through) =>
-      converse(name, through, observed),
+      playExchange(name, through, observed),
     );
     recordings.set(name, recording);
     expected.set(name, observed);
@@ -274,8 +274,8 @@ afterAll(() => {
   syncBuiltinESMExports();
 });
 
-/** Throws what is wrong with what the user of a client has seen. */
-function judge(name: string, harm: Harm, observed: Observed): void {
+/** Throws an error if the user of a client has seen anything wrong. */
+function verify(name: string, harm: Harm, observed: Observed): void {
   if (harm === 'values') return;
   for (const [i, step] of observed.steps.entries()) {
     const right = expected.get(name)!.steps.find((known) => known.name === step.name);
@@ -296,22 +296,22 @@ interface Outcome {
   readonly observed: Observed;
 }
 
-/** A server that replays what it is told to, to one client after the other. */
-class Lane implements AsyncDisposable {
+/** A server that replays recordings to successive clients. */
+class ReplayServer implements AsyncDisposable {
   #recording: Recording = [];
   #clients = 0;
   #server!: FakeServer;
 
-  static async open(patience: number): Promise<Lane> {
-    const lane = new Lane();
-    lane.#server = await FakeServer.running(
+  static async open(patience: number): Promise<ReplayServer> {
+    const server = new ReplayServer();
+    server.#server = await FakeServer.running(
       replay(
-        () => lane.#recording,
+        () => server.#recording,
         patience,
-        () => lane.#clients++,
+        () => server.#clients++,
       ),
     );
-    return lane;
+    return server;
   }
 
   async run(name: string, recording: Recording): Promise<Outcome> {
@@ -325,7 +325,7 @@ class Lane implements AsyncDisposable {
         reject(new Error(`it has not ended after ${String(BOUND)} seconds`));
       }, BOUND * 1000);
     });
-    const error: unknown = await Promise.race([converse(name, this.#server.port, observed), late])
+    const error: unknown = await Promise.race([playExchange(name, this.#server.port, observed), late])
       .then(() => null)
       .catch((reason: unknown) => reason);
     clearTimeout(timer);
@@ -341,16 +341,16 @@ class Lane implements AsyncDisposable {
 }
 
 describe('a server whose messages', () => {
-  it('are replayed as they were gives the same answers', async () => {
-    await using lane = await Lane.open(LONG_PATIENCE);
+  it('are replayed unchanged gives the same answers', async () => {
+    await using server = await ReplayServer.open(LONG_PATIENCE);
     for (const name of names) {
-      const { error, observed } = await lane.run(name, recordings.get(name)!);
+      const { error, observed } = await server.run(name, recordings.get(name)!);
       expect(error, name).toBeNull();
       expect(observed.steps, name).toEqual(expected.get(name)!.steps);
     }
   });
 
-  it('are mutated is answered with a right row or a typed error, in bounded time and memory', async () => {
+  it('are mutated leads to a correct row or a typed error, in bounded time and memory', async () => {
     const only = process.env['MUTATION_CASE'];
     const cases = only === undefined ? [...Array(CASES).keys()] : [Number(only)];
     let next = 0;
@@ -359,19 +359,19 @@ describe('a server whose messages', () => {
     let buffered = 0;
     const wrong: string[] = [];
     const work = async (): Promise<void> => {
-      await using lane = await Lane.open(PATIENCE);
+      await using server = await ReplayServer.open(PATIENCE);
       while (next < cases.length && wrong.length < 10) {
         const number = cases[next++]!;
         const random = new Random(SEED * 1_000_003 + number);
         const name = names[number % names.length]!;
         const { recording, harm, description } = mutate(random, recordings.get(name)!);
         try {
-          const { error, seconds, observed } = await lane.run(name, recording);
+          const { error, seconds, observed } = await server.run(name, recording);
           slowest = Math.max(slowest, seconds);
           buffered = Math.max(buffered, process.memoryUsage().arrayBuffers / 2 ** 20);
           if (error !== null) failed++;
           if (error !== null) expect(error).toBeInstanceOf(errors.Error);
-          judge(name, harm, observed);
+          verify(name, harm, observed);
         } catch (problem) {
           wrong.push(
             `MUTATION_SEED=${String(SEED)} MUTATION_CASE=${String(number)}: ${name}, ${description}:\n${inspect(problem)}`,
@@ -379,15 +379,15 @@ describe('a server whose messages', () => {
         }
       }
     };
-    // A mutated answer may say that something was written.
+    // A mutated answer may report a write.
     await warningsOf('USINGPG_UNCOMMITTED', () =>
-      Promise.all(Array.from({ length: Math.min(LANES, cases.length) }, work)),
+      Promise.all(Array.from({ length: Math.min(CONCURRENT_SERVERS, cases.length) }, work)),
     );
     expect(wrong.join('\n\n')).toBe('');
     expect(slowest).toBeLessThan(BOUND);
     expect(buffered).toBeLessThan(MOST_BUFFERED);
     if (only === undefined) {
-      // Neither does everything pass unnoticed, nor is everything refused.
+      // Some mutations are harmless, and some are refused.
       expect(failed).toBeGreaterThan(CASES / 4);
       expect(failed).toBeLessThan(CASES);
       console.log(

@@ -1,20 +1,20 @@
 import type { Random } from '../support/random.js';
 import type { RecordedMessage, Recording } from '../support/recording.js';
 
-/** What a mutation leaves of an answer for the client to find wrong. */
+/** The traces of a mutation that the client can detect. */
 export type Harm =
-  /** Nothing need be noticed: it is in the bytes of a value, or of something else that says what the server likes. */
+  /** None: it changes the bytes of a value, or other free-form content. */
   | 'values'
-  /** A whole row, piece of data or notification is missing, there twice, or not in its place. */
+  /** A whole row, piece of data or notification is missing, duplicated or moved. */
   | 'rows'
-  /** Whatever the client takes for a row has to be right. */
+  /** Every row that the client accepts must be correct. */
   | 'structure';
 
-/** A recording that is not what the server said any more. */
+/** A recording with one mutation. */
 export interface Mutated {
   readonly recording: Recording;
   readonly harm: Harm;
-  /** What was done, for whoever has to find out why it failed. */
+  /** Describes the mutation, for the analysis of a failure. */
   readonly description: string;
 }
 
@@ -24,7 +24,7 @@ const TYPES = [...Buffer.from('RK23CdcDIEnNAsS1ZTtGHWVv')];
 
 type Mutator = (random: Random, recording: Recording, at: number) => Mutated | null;
 
-/** Does one thing, by chance, to one message of `recording`. */
+/** Applies one random mutation to one message of `recording`. */
 export function mutate(random: Random, recording: Recording): Mutated {
   for (;;) {
     const at = random.below(recording.length);
@@ -64,7 +64,7 @@ const changeLength: Mutator = (random, recording, at) => {
     ? random.pick(LENGTHS)
     : Math.max(0, bytes.length - 1 + random.pick([-9, -4, -2, -1, 1, 2, 5, 6, 20]));
   bytes.writeInt32BE(length, 1);
-  // Where data are taken as they come, nobody can tell that there were to be more, or fewer.
+  // Where data is passed on as it arrives, missing or additional bytes cannot be detected.
   const harm = isOpaque(bytes) ? 'values' : 'structure';
   return replaced(recording, at, bytes, harm, `its length is said to be ${String(length)}`);
 };
@@ -118,7 +118,7 @@ const changeValueLength: Mutator = (random, recording, at) => {
   const place = random.pick(places);
   const before = bytes.readInt32BE(place);
   const after = random.chance(0.6) ? random.pick(LENGTHS) : before + random.pick([-2, -1, 1, 2, 4, 8]);
-  // Nothing and NULL are of the same length.
+  // An empty value and NULL have the same length.
   if (after === before || (before <= 0 && (after === 0 || after === -1))) return null;
   bytes.writeInt32BE(after, place);
   return replaced(
@@ -146,7 +146,7 @@ const swap: Mutator = (_, recording, at) => {
   const [one, other] = [recording[at]!, recording[at + 1]];
   if (other === undefined || one.bytes.equals(other.bytes)) return null;
   const swapped = [...recording];
-  // Each comes when the other would have come.
+  // Each message is sent when the other would have been.
   swapped[at] = { after: one.after, bytes: other.bytes };
   swapped[at + 1] = { after: other.after, bytes: one.bytes };
   const harms = [harmToRows(one.bytes), harmToRows(other.bytes)];
@@ -194,7 +194,7 @@ function letterOf(bytes: Buffer): string {
   return String.fromCharCode(bytes[0]!);
 }
 
-/** Whether what is in a message is data, which has no form that the client could know. */
+/** Whether a message contains free-form data. */
 function isOpaque(bytes: Buffer): boolean {
   return letterOf(bytes) === 'd';
 }
@@ -203,7 +203,7 @@ function harmToRows(bytes: Buffer): Harm {
   return ['D', 'd', 'A'].includes(letterOf(bytes)) ? 'rows' : 'structure';
 }
 
-/** What it means if the byte at `place` changes. */
+/** The harm of a change of the byte at `place`. */
 function harmAt(bytes: Buffer, place: number): Harm {
   if (place < 5) return isOpaque(bytes) && place > 0 ? 'values' : 'structure';
   switch (letterOf(bytes)) {
@@ -224,7 +224,7 @@ function harmAt(bytes: Buffer, place: number): Harm {
   }
 }
 
-/** Where a row has the lengths of its values. */
+/** The positions of the value lengths in a row. */
 function valueLengthsOf(bytes: Buffer): number[] {
   const places: number[] = [];
   for (let at = 7; at + 4 <= bytes.length; at += 4 + Math.max(0, bytes.readInt32BE(at))) places.push(at);

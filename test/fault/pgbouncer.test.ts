@@ -13,14 +13,15 @@ import { mayLackPgBouncer, pgBouncerProgram, startPgBouncer, type PgBouncer } fr
 
 const SERVERS = 2;
 const CLIENTS = 8;
-/** What docs/operations.md tells to set. */
+/** The settings that docs/operations.md recommends. */
 const DOCUMENTED: ConnectOptions = { prepareThreshold: null };
 
 let bouncer: PgBouncer;
 
 function conninfo(params: ConninfoParams = {}): ConninfoParams {
   const { user, dbname } = conninfoToDict(inject('dsn'));
-  // Its server connections outlive those of the clients, so they must not bear the name that the tests' own are looked for by.
+  // The server connections outlive the clients, so they need a name other than the one by which the tests find their own
+  // connections.
   const application_name = 'usingpg test behind a pooler';
   return { host: '127.0.0.1', port: bouncer.port, user, dbname, application_name, ...params };
 }
@@ -88,7 +89,7 @@ describe.skipIf(mayLackPgBouncer())('behind a PgBouncer in transaction mode', ()
     expect(pids.size).toBe(SERVERS);
   });
 
-  it('statements are prepared anew in autocommit, where prepareThreshold was left as it is', async () => {
+  it('statements are prepared again in autocommit with the default prepareThreshold', async () => {
     const pool = makePool(CLIENTS, { autocommit: true });
     await pool.map(
       Array.from({ length: 400 }, (_, i) => i),
@@ -105,7 +106,7 @@ describe.skipIf(mayLackPgBouncer())('behind a PgBouncer in transaction mode', ()
     const clients = [await connect({}), await connect({})];
     const failures: unknown[] = [];
     let executed = 0;
-    // Whichever of its servers PgBouncer gives to who comes first, they change hands in some of the rounds.
+    // Whatever server PgBouncer assigns to a client, the clients exchange servers in some of the rounds.
     for (let round = 0; round < 8; round++) {
       const inOrder = round % 4 < 2 ? clients : clients.toReversed();
       for (const client of inOrder) await serverPid(client);
@@ -200,7 +201,7 @@ describe.skipIf(mayLackPgBouncer())('behind a PgBouncer in transaction mode', ()
     await conn.commit();
   });
 
-  it('`options` is refused at connecting by name, unless PgBouncer is told to ignore it', async () => {
+  it('`options` is refused by name when connecting, unless PgBouncer is told to ignore it', async () => {
     const options = '-c statement_timeout=5000';
     await expect(AsyncConnection.connect(conninfo({ options }))).rejects.toMatchObject({
       sqlstate: '08P01',
@@ -212,14 +213,14 @@ describe.skipIf(mayLackPgBouncer())('behind a PgBouncer in transaction mode', ()
     });
     try {
       await using conn = await AsyncConnection.connect(conninfo({ options, port: ignoring.port }));
-      // Ignored it is: the setting is not made.
+      // It is ignored: the setting is not applied.
       expect(await (await conn.execute('SHOW statement_timeout')).fetchone()).toEqual(['0']);
     } finally {
       await ignoring[Symbol.asyncDispose]();
     }
   });
 
-  it('target_session_attrs is asked of the server behind it', async () => {
+  it('target_session_attrs is determined from the server behind it', async () => {
     await using conn = await AsyncConnection.connect(conninfo({ target_session_attrs: 'read-write' }));
     expect(conn.closed).toBe(false);
     await expect(AsyncConnection.connect(conninfo({ target_session_attrs: 'standby' }))).rejects.toThrow(
@@ -247,7 +248,7 @@ describe.skipIf(mayLackPgBouncer())('behind a PgBouncer in transaction mode', ()
   describe('its admin console', () => {
     const console = { dbname: 'pgbouncer', user: 'bouncer' };
 
-    it('answers SHOW, with rows as of any statement, and through a pool', async () => {
+    it('answers SHOW with rows like any statement, also through a pool', async () => {
       await using conn = await AsyncConnection.connect(conninfo(console), {
         autocommit: true,
         rowFactory: dictRow,
@@ -284,7 +285,7 @@ describe.skipIf(mayLackPgBouncer())('behind a PgBouncer in transaction mode', ()
       expect(await (await waiting).fetchone()).toEqual([3]);
     });
 
-    it('refuses what it does not know as a server does, and goes on', async () => {
+    it('refuses an unknown command like a server, and goes on', async () => {
       await using conn = await AsyncConnection.connect(conninfo(console), { autocommit: true });
       await expect(conn.execute('SELECT 1')).rejects.toBeInstanceOf(errors.DatabaseError);
       await expect(conn.execute('BEGIN')).rejects.toBeInstanceOf(errors.DatabaseError);

@@ -16,13 +16,13 @@ async function proxied(): Promise<FaultProxy> {
   return proxy;
 }
 
-/** The sockets of this process. */
+/** The number of sockets of this process. */
 function sockets(): number {
   return process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length;
 }
 
 // Promise 25: close is bounded, and leaves nothing behind.
-describe('close() of a pool on a network that has fallen silent leaves no socket of a connection', () => {
+describe('close() of a pool on a silent network leaves no socket of a connection', () => {
   const silence = (proxy: FaultProxy): void => {
     proxy.blackHole.add('up').add('down');
   };
@@ -62,7 +62,7 @@ describe('close() of a pool on a network that has fallen silent leaves no socket
     });
     await expect.poll(() => configuring).toBeGreaterThan(0);
     const waiting = expect(pool.connection({ timeout: 60 })).rejects.toBeInstanceOf(errors.PoolClosed);
-    // Those that are not the proxy's, which has two for each connection.
+    // Subtracts the proxy's sockets, of which each connection has two.
     const own = (): number => sockets() - before - 2 * proxy.connections.length;
     expect(own()).toBeGreaterThan(0);
     await pool.close(0.2);

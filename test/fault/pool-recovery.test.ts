@@ -5,9 +5,9 @@ import { dsn } from '../support/database.js';
 import { FaultProxy } from '../support/fault-proxy.js';
 import { startOwnServer, type OwnServer } from '../support/server.js';
 
-// Promise 19: a checkout survives idle connections that the network has swallowed.
-describe('idle connections that answer no more', () => {
-  /** A pool of 10 idle connections, of which those that come by one of two ways get no answer any more. */
+// Promise 19: a checkout survives idle connections whose network has gone silent.
+describe('idle connections that no longer answer', () => {
+  /** A pool of 10 idle connections, half of which no longer get answers. */
   async function halfLost({
     check,
     checkTimeout,
@@ -22,7 +22,7 @@ describe('idle connections that answer no more', () => {
     ] as const;
     let made = 0;
     const pool = new AsyncConnectionPool(
-      // Those that replace others find a way that works.
+      // New connections use the working way.
       () => dsn({ host: '127.0.0.1', port: proxies[made++ < 5 ? 0 : 1].port }),
       {
         minSize: 10,
@@ -37,7 +37,7 @@ describe('idle connections that answer no more', () => {
     });
     await pool.wait();
     expect(proxies.map(({ connections }) => connections.length)).toEqual([5, 5]);
-    // Longer than one goes unchecked after its last use.
+    // Longer than a connection stays unchecked after its last use.
     await sleep(600);
     proxies[0].blackHole.add('up').add('down');
     return pool;
@@ -55,7 +55,7 @@ describe('idle connections that answer no more', () => {
       await pool.putconn(connection);
     };
     await Promise.all(Array.from({ length: 10 }, checkOut));
-    // All are checked at once, and five of them connect again. A loaded machine is given some seconds for that.
+    // All are checked at once, and five of them are replaced. A loaded machine may take some seconds.
     expect(Math.max(...times)).toBeLessThan(CHECK_TIMEOUT * 1000 + 6000);
     expect(pool.getStats()).toMatchObject({ connectionsLost: 5, requestsErrors: 0 });
     await sleep(600);
@@ -63,7 +63,7 @@ describe('idle connections that answer no more', () => {
     expect(pool.getStats()).toMatchObject({ connectionsLost: 5, poolSize: 10 });
   });
 
-  it('are given up by whoever gives them back within a transaction, if their ROLLBACK is not answered', async () => {
+  it('are closed when they are returned within a transaction, if their ROLLBACK is not answered', async () => {
     const { host, port } = conninfoToDict(inject('dsn'));
     await using proxy = await FaultProxy.to({ host: host!, port: Number(port) });
     const pool = new AsyncConnectionPool(dsn({ host: '127.0.0.1', port: proxy.port }), { minSize: 1 });
@@ -83,7 +83,7 @@ describe('idle connections that answer no more', () => {
     }
   });
 
-  it('do not hold up a request for longer than it waits, nor after it is aborted', async () => {
+  it('do not hold up a request beyond its timeout or its abort', async () => {
     const CHECK_TIMEOUT = 6;
     const pool = await halfLost({ check: true, checkTimeout: CHECK_TIMEOUT });
     const requests = Array.from({ length: 10 }, (_, i) =>
@@ -100,7 +100,7 @@ describe('idle connections that answer no more', () => {
       else expect(reason).toHaveProperty('name', 'TimeoutError');
     }
     for (const result of results) if (result.status === 'fulfilled') await pool.putconn(result.value);
-    // Meanwhile their checks fail, and others take their places.
+    // Their checks fail in the meantime, and other connections replace them.
     await expect.poll(() => pool.getStats()).toMatchObject({ poolSize: 10, poolAvailable: 10 });
     expect(pool.getStats().connectionsLost).toBe(failed.length);
   });
@@ -117,7 +117,7 @@ describe('idle connections that answer no more', () => {
   });
 });
 
-// Promise 20: a server that crashes and comes back is found again at once.
+// Promise 20: a server that crashes and restarts is used again at once.
 describe('a server that crashes and is started again', () => {
   let server: OwnServer;
   beforeAll(async () => {
@@ -125,7 +125,7 @@ describe('a server that crashes and is started again', () => {
   });
   afterAll(() => server.stop());
 
-  it('is used again within 1.5 seconds, with no error left over from before', async () => {
+  it('is used again within 1.5 seconds, without errors from before', async () => {
     const SIZE = 4;
     const DOWN = 5;
     const pool = new AsyncConnectionPool(server.dsn, { minSize: SIZE, timeout: 100 });
@@ -141,7 +141,7 @@ describe('a server that crashes and is started again', () => {
       );
       log.push({ began, ended: performance.now(), error });
     };
-    // 50 a second.
+    // 50 per second.
     const load = setInterval(() => {
       const one: Promise<void> = request().finally(() => running.delete(one));
       running.add(one);
@@ -160,16 +160,16 @@ describe('a server that crashes and is started again', () => {
     const first = Math.min(
       ...log.filter(({ ended, error }) => error === null && ended > accepted - 500).map(({ ended }) => ended),
     );
-    // A loaded machine is given some seconds more than the 1.5.
+    // A loaded machine may take some seconds more than the 1.5.
     expect((first - accepted) / 1000).toBeLessThan(5);
     const failed = log.filter(({ error }) => error !== null);
     for (const { error } of failed) expect(error).toBeInstanceOf(errors.OperationalError);
-    // At most what was running when it crashed; those who came later have waited.
+    // At most the statements that ran during the crash fail; later requests have waited.
     expect(failed.length).toBeLessThanOrEqual(SIZE);
     expect(failed.filter(({ began }) => began > crashed + 1000)).toEqual([]);
     expect(log.length).toBeGreaterThan(100);
     expect(pool.getStats()).toMatchObject({ poolSize: SIZE, poolAvailable: SIZE, requestsWaiting: 0 });
-    // One attempt a second while it was down, beside the first ones.
+    // One attempt per second while it was down, beside the first ones.
     const down = Math.ceil((accepted - crashed) / 1000);
     expect(pool.getStats().connectionsErrors).toBeLessThanOrEqual(SIZE + down + 3);
   });

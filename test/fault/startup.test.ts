@@ -26,7 +26,7 @@ async function rejection(promise: Promise<unknown>): Promise<errors.Error> {
 
 describe('a server that misbehaves in startup', () => {
   for (const name of ['closing', 'resetting'] as const) {
-    it(`is given up at once when it is ${name}, without another attempt`, async () => {
+    it(`is abandoned at once when it is ${name}, without another attempt`, async () => {
       await using server = await FakeServer.running(misbehaviour[name]);
       const error = await rejection(
         AsyncConnection.connect(`host=127.0.0.1 port=${String(server.port)} user=u dbname=d`),
@@ -36,7 +36,7 @@ describe('a server that misbehaves in startup', () => {
     });
   }
 
-  it('that talks another protocol is named as such', async () => {
+  it('that speaks another protocol is reported as such', async () => {
     await using server = await FakeServer.running(misbehaviour.garbage);
     const error = await rejection(
       AsyncConnection.connect(`host=127.0.0.1 port=${String(server.port)} user=u`),
@@ -46,7 +46,7 @@ describe('a server that misbehaves in startup', () => {
     expect(server.accepted).toBe(1);
   });
 
-  it('that says nothing is given up after connect_timeout', async () => {
+  it('that sends nothing is abandoned after connect_timeout', async () => {
     await using server = await FakeServer.running(misbehaviour.silent);
     const began = performance.now();
     const error = await rejection(
@@ -57,7 +57,7 @@ describe('a server that misbehaves in startup', () => {
     expect(performance.now() - began).toBeLessThan(20_000);
   });
 
-  it('that says nothing is left when the signal is aborted, with its reason', async () => {
+  it('that sends nothing is abandoned when the signal is aborted, with its reason', async () => {
     await using server = await FakeServer.running(misbehaviour.silent);
     const reason = new Error('enough');
     const connecting = AsyncConnection.connect(`host=127.0.0.1 port=${String(server.port)} user=u`, {
@@ -66,7 +66,7 @@ describe('a server that misbehaves in startup', () => {
     expect(await rejection(connecting)).toBe(reason);
   });
 
-  it('that asks for an authentication nobody knows is refused by name', async () => {
+  it('that requests an unknown authentication method is refused by its name', async () => {
     await using server = await FakeServer.running(async (client) => {
       await client.until(1);
       client.send(Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 7]));
@@ -78,7 +78,7 @@ describe('a server that misbehaves in startup', () => {
     expect(error.message).toContain('authentication method 7');
   });
 
-  it('that asks for a password where there is none is told so, before anything is sent', async () => {
+  it('that requests a missing password is refused before anything is sent', async () => {
     await using server = await FakeServer.running(async (client) => {
       await client.until(1);
       client.send(messages.authenticationSasl);
@@ -90,7 +90,7 @@ describe('a server that misbehaves in startup', () => {
     expect(error.message).toMatch(/asks for a password/);
   });
 
-  describe('at one of 12 places in a handshake', () => {
+  describe('at one of 12 positions in a handshake', () => {
     const PLACES = 12;
     const RUNS = 20;
     const TIMEOUT = 4;
@@ -115,7 +115,7 @@ describe('a server that misbehaves in startup', () => {
       return AsyncConnection.connect(dsn(params));
     }
 
-    it.each(Object.keys(endings))('%s: it is given up in time, after one attempt', async (ending) => {
+    it.each(Object.keys(endings))('%s: it is abandoned in time, after one attempt', async (ending) => {
       const runs = Array.from({ length: PLACES * RUNS }, (_, run) => run % PLACES);
       let ended = 0;
       const outcomes = runs.map(async (place) => {
@@ -134,7 +134,7 @@ describe('a server that misbehaves in startup', () => {
       });
       const settled = Promise.all(outcomes);
       if (ending === 'falls silent') {
-        // All of them wait: that takes no work.
+        // All of them wait, which takes no work.
         await expect.poll(() => ended).toBe(runs.length);
         const before = process.cpuUsage();
         await sleep(500);
@@ -154,8 +154,8 @@ function mapReason(signal: AbortSignal, reason: Error): AbortSignal {
   return controller.signal;
 }
 
-describe('what can be wrong with where to connect', () => {
-  it('a port that nobody listens on', async () => {
+describe('what can be wrong with the address', () => {
+  it('a port without a server', async () => {
     const error = await rejection(
       AsyncConnection.connect(dsn({ host: '127.0.0.1', port: await freePort() })),
     );
@@ -175,7 +175,7 @@ describe('what can be wrong with where to connect', () => {
     expect(error.message).toMatch(/no such socket/);
   });
 
-  it('a database that does not exist, by the SQLSTATE too', async () => {
+  it('a database that does not exist, with its SQLSTATE', async () => {
     const error = await rejection(AsyncConnection.connect(dsn({ dbname: 'nowhere' })));
     expect(error).toBeInstanceOf(errors.OperationalError);
     expect(error.sqlstate).toBe('3D000');
@@ -183,7 +183,7 @@ describe('what can be wrong with where to connect', () => {
   });
 
   it.skipIf(process.env['DATABASE_URL'] !== undefined)(
-    'a wrong password, which no message repeats',
+    'a wrong password, which the message does not contain',
     async () => {
       const { user, password } = PASSWORD_ROLE;
       const right = await AsyncConnection.connect(dsn({ user, password }));
@@ -196,12 +196,12 @@ describe('what can be wrong with where to connect', () => {
     },
   );
 
-  it('a connection that is ready, but then garbles its answer, is lost and says why', async () => {
+  it('a connection that is ready and then sends garbage is lost, with the reason', async () => {
     await using server = await FakeServer.running(async (client) => {
       await client.until(8);
       const startup = client.received().length;
       client.send(welcome());
-      // The empty query that ends startup.
+      // The empty query that ends the startup.
       await client.until(startup + 6);
       client.send(Buffer.from([0x49, 0, 0, 0, 4]), messages.readyForQuery('I'));
       const before = client.received().length;
@@ -219,7 +219,7 @@ describe('what can be wrong with where to connect', () => {
   });
 });
 
-describe('a server that has something to say while it starts', () => {
+describe('a server that sends further messages during startup', () => {
   const notice = message('N', 'SNOTICE\0VNOTICE\0C00000\0Mwelcome\0\0');
   const notification = message('A', int32(4242), 'channel\0payload\0');
   const parts = [
@@ -247,7 +247,7 @@ describe('a server that has something to say while it starts', () => {
     }
   });
 
-  it('does so by a trigger on login', async ({ skip }) => {
+  it('does so by a login trigger', async ({ skip }) => {
     const conn = await connect({ autocommit: true });
     if (conn.info.serverVersion < 170000) skip();
     const dbname = `login_${String(process.pid)}`;
@@ -270,7 +270,7 @@ describe('a server that has something to say while it starts', () => {
   });
 });
 
-describe('what the server says that nobody has asked for', () => {
+describe('a message that answers no request', () => {
   it.each([
     ['nothing', 'no answer was awaited', (): Promise<unknown> | null => null],
     [
@@ -278,7 +278,7 @@ describe('what the server says that nobody has asked for', () => {
       "the answer to 'SELECT 42' was awaited",
       (conn: AsyncConnection): Promise<unknown> => conn.execute('SELECT 42'),
     ],
-  ])('is told with what was in flight: %s', async (_, awaited, act) => {
+  ])('is reported with what was in flight: %s', async (_, awaited, act) => {
     let client!: FakeClient;
     await using server = await FakeServer.running(async (connected) => {
       client = connected;
@@ -295,10 +295,10 @@ describe('what the server says that nobody has asked for', () => {
     await expect.poll(() => conn.closed).toBe(true);
     await running;
     expect(conn.info.errorMessage).toContain(awaited);
-    expect(conn.info.errorMessage).toContain('a fault of its own');
+    expect(conn.info.errorMessage).toContain('which would be a bug');
   });
 
-  it('ends a pipeline with what the server said last, each of its statements', async () => {
+  it('rejects each statement of a pipeline with the server’s last error', async () => {
     let client!: FakeClient;
     await using server = await FakeServer.running(async (connected) => {
       client = connected;

@@ -3,11 +3,11 @@ import { call, camelCase, make, member } from './scenario.js';
 
 type Tagged = Readonly<{ $: string; v?: unknown }>;
 
-/** Makes the arguments of calls from their recorded form. */
+/** Converts recorded arguments of calls. */
 export class Arguments {
   readonly #saved: ReadonlyMap<string, unknown>;
 
-  /** `saved` holds the objects that `$ref` names. */
+  /** `saved` contains the objects that `$ref` names. */
   constructor(saved: ReadonlyMap<string, unknown>) {
     this.#saved = saved;
   }
@@ -59,7 +59,7 @@ export class Arguments {
     }
   }
 
-  /** A tree of composition calls: `[name, …]`; what is no such list is a plain value. */
+  /** Evaluates a tree of composition calls, `[name, …]`; any other value stands for itself. */
   #compose(node: unknown): unknown {
     const sql = member(usingpg, 'sql');
     const [name, ...rest] = Array.isArray(node) ? (node as unknown[]) : [];
@@ -95,7 +95,7 @@ export class Arguments {
   }
 }
 
-/** The function over which a row factory was made: it shows its arguments as a list, joined, or as an object. */
+/** The callback of a row factory: it renders its arguments as a list, joined, or as an object. */
 function rowCallback(factory: string, name: string): unknown {
   const shows: Record<string, (values: unknown[]) => unknown> = {
     concat: (values) => values.map(String).join('|'),
@@ -108,7 +108,7 @@ function rowCallback(factory: string, name: string): unknown {
   const valuesOf = (row: object): unknown[] => (name === 'dict' ? [row] : Object.values(row));
   if (factory === 'args_row') return (...values: unknown[]) => show(values);
   if (factory === 'kwargs_row') return (row: object) => show(valuesOf(row));
-  // A constructor may return an object of its own; a string it can't.
+  // A constructor may return an object of its own, but not a string.
   return function (row: object): unknown {
     return show(valuesOf(row));
   };

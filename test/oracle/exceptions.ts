@@ -1,6 +1,6 @@
 /**
- * The scenarios that can't hold here: their id, the rule of the documentation's "Where JavaScript differs" (by number), and
- * why. Everything else must pass.
+ * The scenarios that cannot hold in JavaScript: their id, the number of the rule in the documentation's "Where JavaScript
+ * differs", and the reason. All others must pass.
  */
 export const EXCEPTIONS: Readonly<Record<string, { readonly rule: number; readonly why: string }>> = {
   'transactions-057': {
@@ -34,5 +34,5 @@ export const AREAS = [
   'pool',
 ] as const;
 
-/** Calls that the library does not have yet. A step that makes one is left out, and so is the state that it would leave. */
+/** Calls that the library does not have yet. Steps with such calls are skipped, as are the states after them. */
 export const LEFT_OUT: ReadonlySet<string> = new Set([]);

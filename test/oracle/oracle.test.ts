@@ -7,7 +7,7 @@ import { AREAS, EXCEPTIONS, LEFT_OUT } from './exceptions.js';
 import { replay, type Environment } from './replay.js';
 import { scenariosOf, type Expected, type Scenario, type State } from './scenario.js';
 
-/** A database of its own: the scenarios' tables have plain names. */
+/** A database of its own, since the scenarios' tables have common names. */
 const DATABASE = `oracle_${String(process.pid)}`;
 const OPTIONS =
   '-c lock_timeout=3s -c timezone=UTC -c datestyle=ISO,MDY -c intervalstyle=postgres -c client_min_messages=warning';
@@ -40,14 +40,14 @@ afterAll(async () => {
   await withMaintenance((client) => client.query(`DROP DATABASE ${DATABASE} WITH (FORCE)`));
 });
 
-describe.each(AREAS)('what Psycopg did: %s', (area) => {
+describe.each(AREAS)('Psycopg’s behaviour: %s', (area) => {
   const scenarios = scenariosOf(area).filter(({ id }) => !(id in EXCEPTIONS));
   test.each(scenarios.map((scenario) => [scenario.id, scenario.name ?? scenario.area, scenario] as const))(
     '%s: %s',
     async (_id, _name, scenario) => {
       for (const statement of scenario.setup ?? []) await administrator.query(statement);
       try {
-        // What Psycopg rolls back without a word is rolled back here with a warning.
+        // A rollback that is silent in Psycopg causes a warning here.
         await warningsOf('USINGPG_UNCOMMITTED', () => replay(scenario, environment));
       } finally {
         await rollbackPrepared();
@@ -70,7 +70,7 @@ describe('the replay', () => {
   });
   const right = { error: 'DivisionByZero', is_a: ['DataError'], sqlstate: '22012' };
 
-  test('accepts what is as recorded', async () => {
+  test('accepts the recorded outcome', async () => {
     await replay(scenario(right, { status: 'INERROR', rowcount: -1 }), environment);
   });
 

@@ -3,20 +3,20 @@ import { expect } from 'vitest';
 import * as usingpg from '../../src/index.js';
 import { camelCase, member, type Expected } from './scenario.js';
 
-/** Classes of Python's own, for which JavaScript has no counterpart: any error will do. */
+/** Python's own exception classes, without a counterpart in JavaScript; any error matches. */
 const PYTHON_ERRORS: ReadonlySet<string> = new Set(['ValueError', 'TypeError', 'IndexError', 'KeyError']);
 
-/** The foreign error that scenarios throw. */
+/** The exception that scenarios throw themselves. */
 export class Boom extends Error {
   constructor() {
     super('boom');
   }
 }
 
-/** Asks the server whether `value`, sent back and cast to `type`, reads `text`. */
+/** Asks the server whether `value`, sent back and cast to `type`, has the text `text`. */
 export type RoundTrip = (value: unknown, type: string) => Promise<unknown>;
 
-/** Compares a recorded error with the one that was raised. `details` adds texts, which differ between server versions. */
+/** Compares a recorded error with the raised one. `details` includes texts that differ between server versions. */
 export function compareError(error: unknown, expected: Expected, details: boolean, where: string): void {
   const name = expected.error!;
   if (name === 'Boom') {
@@ -43,7 +43,7 @@ export function compareError(error: unknown, expected: Expected, details: boolea
   }
 }
 
-/** Compares what a call returned with what Psycopg returned. */
+/** Compares the result of a call with Psycopg's. */
 export async function compareValue(
   actual: unknown,
   expected: unknown,
@@ -129,7 +129,7 @@ export async function compareValue(
   }
 }
 
-/** The type by which a value, or each element of an array, is compared as the server's text; null if it is not. */
+/** The type by which a value, or each element of an array, is compared as the server's text; null for no such comparison. */
 function pgtext(expected: unknown): string | null {
   if (Array.isArray(expected)) {
     const types = expected.filter((item) => item !== null).map(pgtext);
@@ -152,7 +152,7 @@ function sameJsonText(actual: unknown, expected: unknown): boolean {
   }
 }
 
-/** A query without the white space in its JSON literals, which differs between the makers of JSON. */
+/** A query without the white space in its JSON literals, which depends on the JSON serialiser. */
 function withCompactJson(query: string): string {
   return query.replace(/'((?:[^']|'')*)'(?=::json)/g, (literal, json: string) => {
     try {
@@ -163,7 +163,7 @@ function withCompactJson(query: string): string {
   });
 }
 
-/** One text for all texts of a number: its sign, its digits without outer zeros, its power of ten. */
+/** A canonical text of a number: sign, digits without leading and trailing zeros, power of ten. */
 function canonicalNumeric(text: string): string {
   const match = /^([+-]?)(\d*)\.?(\d*)(?:e([+-]?\d+))?$/i.exec(text);
   if (match === null) return text.toLowerCase();

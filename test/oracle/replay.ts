@@ -4,19 +4,19 @@ import { Arguments } from './arguments.js';
 import { Boom, compareError, compareValue, type RoundTrip } from './outcome.js';
 import { call, camelCase, make, member, Missing, type Scenario, type State, type Step } from './scenario.js';
 
-/** What a replay needs to know of the server. */
+/** The properties of the server that a replay needs. */
 export interface Environment {
   readonly dsn: string;
-  /** Whether the server is of the version the scenarios were recorded on, so that its texts are the same. */
+  /** Whether the server has the version of the recording, so that its texts are the same. */
   readonly sameVersion: boolean;
   readonly roundTrip: RoundTrip;
-  /** Calls whose steps are left out. */
+  /** Calls whose steps are skipped. */
   readonly leftOut: ReadonlySet<string>;
 }
 
-/** Where the options stand among the arguments of a method; elsewhere they come last. */
+/** The positions of options among a method's arguments; by default they come last. */
 const OPTIONS_AT: Readonly<Record<string, number>> = { execute: 2, executemany: 2, stream: 2 };
-/** What each kind of `register` fetches, and how it registers it. */
+/** The class and the registration function of each kind of `register`. */
 const REGISTRATIONS: Readonly<Record<string, readonly [info: string, register: string]>> = {
   composite: ['CompositeInfo', 'registerComposite'],
   enum: ['EnumInfo', 'registerEnum'],
@@ -27,7 +27,7 @@ const BLOCK_METHODS = {
   pipeline: 'withPipeline',
   connection: 'withConnection',
 } as const;
-/** Calls that leave a cursor or a connection in a state that does not depend on what was left out before. */
+/** Calls that set the state of a cursor or a connection independently of skipped steps. */
 const SETTLING: ReadonlySet<string> = new Set(['execute', 'executemany', 'commit', 'rollback', 'close']);
 
 type Outcome = { readonly ok: unknown } | { readonly error: unknown };
@@ -49,7 +49,7 @@ class Replayer {
   readonly #objects = new Map<string, unknown>([['lib', usingpg]]);
   readonly #arguments = new Arguments(this.#objects);
   readonly #toClose: unknown[] = [];
-  /** A step was left out, so that the state is not the recorded one. */
+  /** Whether a step was skipped, so that the state differs from the recorded one. */
   #stale = false;
 
   constructor(scenario: Scenario, environment: Environment) {
@@ -65,7 +65,7 @@ class Replayer {
   }
 
   async end(): Promise<void> {
-    // Those of a pool that the scenario has not given back are closed with it, at once.
+    // Connections of a pool that the scenario has not returned are closed with the pool, at once.
     for (const object of this.#toClose.reverse()) {
       await call(object, 'close', ...(object instanceof usingpg.AsyncConnectionPool ? [0] : []));
     }
@@ -88,7 +88,7 @@ class Replayer {
       await this.#compareOutcome(outcome, step, at, inPipeline);
       if (!inPipeline && !this.#stale && step.state !== undefined) this.#compareState(step.state, step, at);
       if ('error' in outcome) {
-        // An error of a block that was not recorded as its own goes on through the blocks around it.
+        // An error of a block that has no recorded outcome of its own propagates through the outer blocks.
         if (step.block !== undefined && step.expect.error === undefined && !('ok' in step.expect))
           throw outcome.error;
         if (step.rethrow === 'Boom') throw new Boom();
@@ -99,7 +99,7 @@ class Replayer {
 
   async #compareOutcome(outcome: Outcome, step: Step, at: string, inPipeline: boolean): Promise<void> {
     const { expect: expected } = step;
-    // Within a pipeline, when an error surfaces is a matter of timing; fetched rows are not.
+    // Within a pipeline, the moment at which an error surfaces depends on timing; fetched rows do not.
     if (inPipeline && !(step.call?.startsWith('fetch') === true && 'ok' in expected)) return;
     if (expected.error !== undefined) {
       if (!('error' in outcome)) expect.fail(`${at}: expected ${expected.error}, but it succeeded`);
@@ -138,7 +138,7 @@ class Replayer {
     const actual =
       cursor.description?.map((column, i) => {
         const known = expected?.[i]?.[1] ?? 0;
-        // Types from 16384 on are the database's own: each time another number.
+        // Oids from 16384 on are specific to the database.
         const typeCode = known >= 16384 && column.typeCode >= 16384 ? known : column.typeCode;
         const { name, displaySize, internalSize, precision, scale } = column;
         return [name, typeCode, displaySize, internalSize, precision, scale];
@@ -230,7 +230,7 @@ class Replayer {
     return call(on, camelCase(step.call!), ...args, ...options);
   }
 
-  /** The keyword arguments as the trailing options object, if there are any. */
+  /** The keyword arguments as a trailing options object, if there are any. */
   #options(step: Step): Record<string, unknown>[] {
     if (step.kw === undefined) return [];
     const options = this.#arguments.decode(step.kw) as Record<string, unknown>;
@@ -306,13 +306,13 @@ class Replayer {
   }
 }
 
-/** The connection that an object which is no cursor works on, if it tells. */
+/** The connection of an object that is no cursor, if it has one. */
 function connectionOf(object: unknown): unknown {
   if (object instanceof usingpg.AsyncConnection) return object;
   return object instanceof usingpg.AsyncTransaction ? object.connection : undefined;
 }
 
-/** A call that returns nothing is recorded as null. */
+/** A call without a result is recorded as null. */
 function presentable(value: unknown): unknown {
   return value === undefined ? null : value;
 }
@@ -335,7 +335,7 @@ async function outcomeOf(act: () => Promise<unknown>): Promise<Outcome> {
   }
 }
 
-/** A comparison that failed within a block has left the block like any other error. */
+/** A failed comparison within a block has left the block like any other error. */
 function isAssertion(error: unknown): boolean {
   return error instanceof Mismatch || (error instanceof Error && error.name === 'AssertionError');
 }

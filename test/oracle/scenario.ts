@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-/** What Psycopg did in one step. Without `ok` and `error`, the step's outcome was not recorded. */
+/** Psycopg's outcome of one step. Without `ok` and `error`, the outcome was not recorded. */
 export interface Expected {
   readonly ok?: unknown;
   readonly error?: string;
@@ -9,7 +9,7 @@ export interface Expected {
   readonly diag?: Readonly<Record<string, string>>;
 }
 
-/** The state after a step: of its connection and, if it worked on a cursor, of the cursor. Only what is there is compared. */
+/** The state after a step, of its connection and its cursor. Only recorded properties are compared. */
 export interface State {
   readonly status?: string;
   readonly conn_closed?: boolean;
@@ -20,7 +20,7 @@ export interface State {
   readonly description?: readonly (readonly [string, number, ...(number | null)[]])[] | null;
 }
 
-/** A call, or (with `block`) steps within a block. */
+/** A call, or with `block` the steps within a block. */
 export interface Step {
   readonly on?: string;
   readonly call?: string;
@@ -59,29 +59,28 @@ export function scenariosOf(area: string): readonly Scenario[] {
   return (JSON.parse(text) as { scenarios: readonly Scenario[] }).scenarios;
 }
 
-/** A name as this library spells it: `set_read_only` is `setReadOnly`. */
+/** A name in the library's spelling: `set_read_only` is `setReadOnly`. */
 export function camelCase(name: string): string {
   return name.replace(/(?<=[a-z0-9])_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
-/** Looks up a name of the library, or a method of an object, that need not be there yet. */
+/** Looks up a name of the library or a method of an object, which may be missing. */
 export function member(object: unknown, name: string): unknown {
   const found: unknown = Reflect.get(Object(object) as object, name);
   if (found === undefined) throw new Missing(name);
   return found;
 }
 
-/** Calls a method by its name. */
 export function call(object: unknown, name: string, ...args: readonly unknown[]): unknown {
   return Reflect.apply(member(object, name) as (...args: unknown[]) => unknown, object, args);
 }
 
-/** Makes an instance of a class of the library by its name. */
+/** Makes an instance of a class of the library. */
 export function make(library: unknown, name: string, ...args: readonly unknown[]): unknown {
   return Reflect.construct(member(library, name) as new (...args: unknown[]) => unknown, args);
 }
 
-/** The library does not have what a scenario asks for; never to be mistaken for an error that it expects. */
+/** The library lacks a feature of a scenario; a distinct class, so that it never passes for an expected error. */
 export class Missing extends Error {
   constructor(name: string) {
     super(`the library has no '${name}'`);

@@ -10,7 +10,7 @@ const page = readFileSync(new URL('../../CONTRIBUTING.md', import.meta.url), 'ut
 
 /** The files that the drawing of the path names. */
 function drawn(): string[] {
-  const drawing = /### The way of one checkout[^]*?```\n([^]*?)```/.exec(page)![1]!;
+  const drawing = /### The path of one checkout[^]*?```\n([^]*?)```/.exec(page)![1]!;
   return [...new Set(drawing.match(/[a-z-]+(?:\/[a-z-]+)?\.ts\b/g))].sort();
 }
 

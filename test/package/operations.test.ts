@@ -4,13 +4,13 @@ import { AsyncConnectionPool, errors } from '../../src/index.js';
 
 const page = await readFile(new URL('../../docs/operations.md', import.meta.url), 'utf8');
 
-/** The first two cells of each row of the page's tables that begins with a name, without what stands behind it. */
+/** The first two cells of each row of the page's tables that begins with a name, without the text after them. */
 const rows = [...page.matchAll(/^\| `(\w+)`[^|]*\| ([^|]*?) *\|/gm)].map(([, name, second]) => ({
   name: name!,
   second: second!,
 }));
 
-test('the defaults that the operator is told are those of a pool', () => {
+test('the documented defaults are those of a pool', () => {
   const pool = new AsyncConnectionPool('', { open: false });
   const told = rows.filter(({ name, second }) => name in pool && /^\d+$/.test(second));
   expect(told.map(({ name }) => name)).toEqual(
@@ -19,7 +19,7 @@ test('the defaults that the operator is told are those of a pool', () => {
   for (const { name, second } of told) expect(Reflect.get(pool, name), name).toBe(Number(second));
 });
 
-test('the errors that the operator is told of exist, with their SQLSTATEs', () => {
+test('the documented errors exist, with their SQLSTATEs', () => {
   const start = page.indexOf('| class ');
   const table = page.slice(start, page.indexOf('\n\n', start));
   const told = [...table.matchAll(/^\| `(\w+)` *\| (\w*) *\|/gm)];
@@ -31,7 +31,7 @@ test('the errors that the operator is told of exist, with their SQLSTATEs', () =
   }
 });
 
-test('the statistics that the operator is told of exist', () => {
+test('the documented statistics exist', () => {
   const stats = new AsyncConnectionPool('', { open: false }).getStats();
   const section = page.slice(page.indexOf('## What to watch'));
   const told = [...section.matchAll(/`([a-z]+[A-Z]\w+)`/g)].map(([, name]) => name);

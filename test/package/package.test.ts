@@ -1,81 +1,73 @@
-import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { copyFile, cp, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
-import { build } from 'esbuild';
+import ts from 'typescript';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { calls } from '../errors/calls-that-fail.js';
+import { bin, install as installed, packed as pack, root, run, type Packed } from '../support/packed.js';
 
-const run = promisify(execFile);
-const root = fileURLToPath(new URL('../..', import.meta.url));
-const bin = (name: string): string => join(root, 'node_modules/.bin', name);
 const MINUTE = 60_000;
 
-interface Packed {
-  readonly filename: string;
-  readonly size: number;
-  readonly unpackedSize: number;
-  readonly files: readonly { readonly path: string }[];
+interface Manifest {
+  readonly version: string;
+  readonly dependencies: Readonly<Record<string, string>>;
+  readonly scripts: Readonly<Record<string, string>>;
+}
+
+interface SourceMap {
+  readonly sources: readonly string[];
+  readonly sourcesContent: readonly (string | null)[];
 }
 
 let home: string;
-let source: string;
 let packed: Packed;
-let tarball: string;
 
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'usingpg-package-'));
-  // Built and packed aside, so that whoever uses dist meanwhile is not disturbed.
-  source = join(home, 'package');
-  await mkdir(source);
-  for (const name of ['package.json', 'README.md', 'CHANGELOG.md', 'LICENSE']) {
-    if (existsSync(join(root, name))) await copyFile(join(root, name), join(source, name));
-  }
-  await run(bin('tsup'), ['--out-dir', join(source, 'dist')], { cwd: root, maxBuffer: 1e8 });
-  const { stdout } = await npm(source, 'pack', '--ignore-scripts', '--json', '--pack-destination', home);
-  packed = (JSON.parse(stdout) as Packed[])[0]!;
-  tarball = join(home, packed.filename);
-  console.log(
-    `${packed.filename}: ${kilobytes(packed.size)} packed, ${kilobytes(packed.unpackedSize)} unpacked`,
-  );
-}, 3 * MINUTE);
+  packed = await pack();
+  console.log(`${kilobytes(packed.size)} packed, ${kilobytes(packed.unpackedSize)} unpacked`);
+}, 4 * MINUTE);
 
 afterAll(() => rm(home, { recursive: true, force: true }));
 
-test('the package holds what is built and what is to be read, nothing else', async () => {
+test('the package holds what is built, its source, and what is to be read, nothing else', async () => {
   const paths = packed.files.map(({ path }) => path);
-  expect(paths).toEqual(
-    expect.arrayContaining([
-      'dist/bundle.js',
-      'dist/core.cjs',
-      'dist/index.js',
-      'dist/index.cjs',
-      'dist/index.d.ts',
-      'dist/index.d.cts',
-    ]),
-  );
-  expect(
-    paths.filter((path) => !/^(dist\/|package\.json$|README\.md$|LICENSE$|CHANGELOG\.md$)/.test(path)),
-  ).toEqual([]);
-  for (const name of await readdir(join(source, 'dist'))) {
+  expect(paths.filter((path) => !path.startsWith('src/')).sort()).toEqual([
+    'CHANGELOG.md',
+    'LICENSE',
+    'README.md',
+    'SECURITY.md',
+    'dist/errors.d.cts',
+    'dist/index.cjs',
+    'dist/index.cjs.LICENSE.txt',
+    'dist/index.cjs.map',
+    'dist/index.d.cts',
+    'dist/index.d.ts',
+    'dist/index.js',
+    'dist/index.js.map',
+    'dist/postgres-bundled.js',
+    'dist/postgres-later.js',
+    'package.json',
+  ]);
+  for (const name of await readdir(join(packed.source, 'dist'))) {
     if (!/\.c?js$/.test(name)) continue;
-    expect(await readFile(join(source, 'dist', name), 'utf8'), name).not.toMatch(
+    expect(await readFile(join(packed.source, 'dist', name), 'utf8'), name).not.toMatch(
       /vitest|fault-proxy|fake-server|node_modules\/pg\//,
     );
   }
 });
 
 test('attw finds every way of importing it typed', { timeout: 2 * MINUTE }, async () => {
-  const { stdout } = await run(bin('attw'), [tarball, '--format', 'json'], { cwd: home, maxBuffer: 1e8 });
+  const { stdout } = await run(bin('attw'), [packed.tarball, '--format', 'json'], {
+    cwd: home,
+    maxBuffer: 1e8,
+  });
   const { problems } = JSON.parse(stdout) as { problems?: Record<string, unknown> };
   expect(problems ?? {}).toEqual({});
 });
 
 test('publint has nothing to say', { timeout: 2 * MINUTE }, async () => {
-  const { stdout } = await run(bin('publint'), ['run', source, '--strict', '--pack', 'false'], {
+  const { stdout } = await run(bin('publint'), ['run', packed.source, '--strict', '--pack', 'false'], {
     cwd: home,
     env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0' },
   });
@@ -106,7 +98,7 @@ test(
       module: 'NodeNext',
       strict: true,
       exactOptionalPropertyTypes: true,
-      // The declarations of the package are compiled, too.
+      // The package's declarations are compiled, too.
       skipLibCheck: false,
       types: ['node'],
       typeRoots: [join(root, 'node_modules/@types')],
@@ -140,28 +132,114 @@ console.log(pool.getStats().poolAvailable);
   },
 );
 
-test('the ES module and the CommonJS module are one', { timeout: 2 * MINUTE }, async () => {
-  const project = await install('both', { type: 'module' });
+test.each([
+  ["await import('usingpg')", "require('usingpg')"],
+  ["require('usingpg')", "await import('usingpg')"],
+])('what %s gives is what %s gives', { timeout: 2 * MINUTE }, async (first, second) => {
+  const project = await install(`both-${first.slice(0, 5)}`, { type: 'module' });
   await writeFile(
     join(project, 'index.js'),
     `import { createRequire } from 'node:module';
-import * as esm from 'usingpg';
-const cjs = createRequire(import.meta.url)('usingpg');
-const names = Object.keys(cjs);
-console.log(names.length > 30, Object.keys(esm).length === names.length, names.every((name) => esm[name] === cjs[name]));
+const require = createRequire(import.meta.url);
+const one = ${first};
+const other = ${second};
+const names = Object.keys(one).filter((name) => name !== 'module.exports');
+console.log(names.length > 30, Object.keys(other).length === Object.keys(one).length, names.every((name) => one[name] === other[name]));
+one.adapters.registerLoader('json', (text) => 'loaded: ' + text);
+const conn = await other.AsyncConnection.connect(process.env.DSN);
+const cur = await conn.execute("SELECT json '1', %s::jsonb, %s::int4range", [new one.Jsonb(2), new one.Range(3, 4)]);
+console.log(JSON.stringify(await cur.fetchone()));
+const error = await conn.execute('SELECT 1/0').catch((e) => e);
+console.log(error instanceof one.errors.DivisionByZero, conn instanceof one.AsyncConnection);
+await conn.close();
 `,
   );
-  expect(await node(project, 'index.js')).toBe('true true true');
+  expect((await node(project, 'index.js')).split('\n')).toEqual([
+    'true true true',
+    '["loaded: 1",2,{"lower":3,"upper":4,"bounds":"[)"}]',
+    'true true',
+  ]);
 });
 
+test('each format is a module of its own: the ES module loads no CommonJS of the package', async () => {
+  const [esm, cjs] = await Promise.all(
+    ['index.js', 'index.cjs'].map((name) => readFile(built(name), 'utf8')),
+  );
+  expect(importsOf(esm!)).toEqual(['#postgres', 'p-limit']);
+  expect(esm).not.toMatch(/\brequire\(/);
+  expect(importsOf(await readFile(built('postgres-bundled.js'), 'utf8'))).toEqual(['postgres']);
+  // All that is not Node's own: p-limit is published as an ES module, which require() can't load on every Node 20.
+  const required = Array.from(
+    cjs!.matchAll(/\brequire\("([^"]+)"\)|\brequire\('([^']+)'\)/g),
+    ([, a, b]) => a ?? b!,
+  );
+  expect([...new Set(required)].filter((name) => !name.startsWith('node:'))).toEqual(['postgres']);
+  const licenses = await readFile(built('index.cjs.LICENSE.txt'), 'utf8');
+  expect(licenses).toMatch(/^p-limit 7\.3\.3\n\nMIT License\n[^]+\n---\n\nyocto-queue 1\.[^]+MIT License\n/);
+});
+
+test('it depends on two packages, each in one version', async () => {
+  const manifest = JSON.parse(await readFile(join(packed.source, 'package.json'), 'utf8')) as Manifest;
+  expect(Object.keys(manifest.dependencies)).toEqual(['p-limit', 'postgres']);
+  for (const version of Object.values(manifest.dependencies)) expect(version).toMatch(/^\d+\.\d+\.\d+$/);
+  expect(Object.keys(manifest.scripts)).not.toEqual(
+    expect.arrayContaining([expect.stringMatching(/install$/)]),
+  );
+});
+
+test('the code can be read: it is not minified, and its source maps lead to files of the package', async () => {
+  const paths = new Set(packed.files.map(({ path }) => path));
+  for (const name of ['index.js', 'index.cjs']) {
+    const code = await readFile(built(name), 'utf8');
+    expect(Math.max(...code.split('\n').map((line) => line.length)), name).toBeLessThan(2000);
+    expect(code).toContain(`//# sourceMappingURL=${name}.map`);
+    const { sources, sourcesContent } = JSON.parse(await readFile(built(`${name}.map`), 'utf8')) as SourceMap;
+    expect(sources).toContain('../src/cursor/cursor.ts');
+    for (const [i, source] of sources.entries()) {
+      if (!paths.has(source.replace('../', ''))) expect(sourcesContent[i], source).toBeTruthy();
+    }
+  }
+});
+
+test.each([
+  ['the ES module', 'index.mjs', "import { AsyncConnection } from 'usingpg';"],
+  ['the CommonJS module', 'index.cjs', "const { AsyncConnection } = require('usingpg');"],
+])(
+  'with --enable-source-maps, a stack of %s names lines of src',
+  { timeout: 2 * MINUTE },
+  async (_, file, load) => {
+    const project = await install(`maps-${file}`, {});
+    await writeFile(
+      join(project, file),
+      `${load}
+AsyncConnection.connect(process.env.DSN).then(async (conn) => {
+  const error = await conn.execute('SELECT %s', []).catch((error) => error);
+  console.log(error.stack);
+  await conn.close();
+});
+`,
+    );
+    const stack = await node(project, '--enable-source-maps', file);
+    const [, path, line] = /\((\S+\/usingpg\/src\/query\/\S+\.ts):(\d+):\d+\)/.exec(stack)!;
+    expect((await readFile(path!, 'utf8')).split('\n')[Number(line) - 1]).toContain(
+      'new errors.ProgrammingError',
+    );
+  },
+);
+
 test(
-  'an error of one copy of the package is an instance of another copy’s class',
+  'an error of one version of the package is an instance of another version’s class',
   { timeout: 2 * MINUTE },
   async () => {
     const project = await install('copies', { type: 'module' });
-    await cp(join(project, 'node_modules/usingpg'), join(project, 'node_modules/usingpg-again'), {
-      recursive: true,
-    });
+    // Two versions, that is: copies of one version are one.
+    const again = join(project, 'node_modules/usingpg-again');
+    await cp(join(project, 'node_modules/usingpg'), again, { recursive: true });
+    const code = await readFile(join(again, 'dist/index.js'), 'utf8');
+    await writeFile(
+      join(again, 'dist/index.js'),
+      code.replace(/Symbol\.for\("usingpg \d[^"]*"\)/, 'Symbol.for("usingpg 0")'),
+    );
     await writeFile(
       join(project, 'index.js'),
       `import { AsyncConnection, errors } from 'usingpg';
@@ -183,51 +261,49 @@ console.log(
   },
 );
 
-/** Commands to put a file's name behind: `RUNTIMES='npx -y bun, npx -y deno run -A'` adds two. */
-const runtimes = [
-  process.execPath,
-  // As in Bun, require() is given the ES module of postgres.js.
-  ...(process.features.require_module ? [`${process.execPath} --conditions=bun`] : []),
-  ...(process.env['RUNTIMES'] ?? '').split(',').map((command) => command.trim()),
-].filter((command) => command !== '');
-
-test.each(runtimes)('%s runs it, and all that it is used for', { timeout: 4 * MINUTE }, async (command) => {
-  const name = `runtime-${String(runtimes.indexOf(command))}`;
-  const project = await install(name, { type: 'module' });
-  await copyFile(join(root, 'test/package/in-short.mjs'), join(project, 'in-short.mjs'));
-  const [program, ...args] = command.split(' ');
-  const { stdout } = await run(program!, [...args, 'in-short.mjs'], {
-    cwd: project,
-    env: environment(),
-    timeout: 2 * MINUTE,
-    shell: process.platform === 'win32',
-  });
-  expect(stdout.trim().split('\n').at(-1)).toBe('a lost connection');
-});
-
-test('what a connection needs is loaded with the first one', { timeout: 2 * MINUTE }, async () => {
-  const project = await install('loading', { type: 'module' });
-  await writeFile(
-    join(project, 'index.js'),
-    `import { createRequire } from 'node:module';
-import { AsyncConnection } from 'usingpg';
-const { cache } = createRequire(import.meta.url);
+test.each([
+  ['import', "const load = () => import('usingpg');"],
+  ['require()', "const load = async () => createRequire(import.meta.url)('usingpg');"],
+])(
+  'what a connection needs is loaded with the first one, after %s',
+  { timeout: 2 * MINUTE },
+  async (_, load) => {
+    const project = await install(`loading-${load.length}`, { type: 'module' });
+    await rename(join(project, 'node_modules/postgres'), join(project, 'postgres'));
+    await writeFile(
+      join(project, 'index.js'),
+      `import { renameSync } from 'node:fs';
+import { createRequire } from 'node:module';
+${load}
 const loaded = () =>
-  ['crypto', 'net', 'postgres', 'tls'].filter((name) =>
-    name === 'postgres'
-      ? Object.keys(cache).some((path) => /node_modules.postgres\\W/.test(path))
-      : process.moduleLoadList.includes('NativeModule ' + name),
-  );
+  ['crypto', 'dns', 'net', 'os', 'tls'].filter((name) => process.moduleLoadList.includes('NativeModule ' + name));
+const { AsyncConnection, AsyncConnectionPool } = await load();
+new AsyncConnectionPool(process.env.DSN, { open: false });
 console.log(loaded().join() || 'none');
+renameSync('postgres', 'node_modules/postgres');
 const conn = await AsyncConnection.connect(process.env.DSN);
 console.log(loaded().join());
 await conn.close();
 `,
-  );
-  expect(await node(project, 'index.js')).toBe('none\ncrypto,net,postgres,tls');
-});
+    );
+    expect(await node(project, 'index.js')).toMatch(/^none\n.*net/);
+  },
+);
 
-test('classes have the names that they are exported by', { timeout: 2 * MINUTE }, async () => {
+test(
+  'it connects where process.getBuiltinModule() does not exist, as before Node 20.16',
+  { timeout: 2 * MINUTE },
+  async () => {
+    const project = await install('old-node', {});
+    await writeFile(
+      join(project, 'index.cjs'),
+      `delete process.getBuiltinModule;\nconst { AsyncConnectionPool } = require('usingpg');\n(async () => {\n${USE}})();\n`,
+    );
+    expect(await node(project, 'index.cjs')).toBe('[ 42 ]');
+  },
+);
+
+test('classes have the names of their exports', { timeout: 2 * MINUTE }, async () => {
   const project = await install('classes', { type: 'module' });
   await writeFile(
     join(project, 'index.js'),
@@ -243,47 +319,7 @@ console.log([usingpg.sql\`\`, usingpg.adapters, new usingpg.Range(1, 2)].map((va
   expect(await node(project, 'index.js')).toBe('true \nError Error\nTemplate,AdaptersMap,Range');
 });
 
-/** A program that a bundler makes one file of. */
-const BUNDLED = `import { AsyncConnection, AsyncConnectionPool, errors, sql } from 'usingpg';
-import * as viaRequire from './required.cjs';
-const pool = new AsyncConnectionPool(process.env.DSN, { minSize: 1 });
-const { rows } = await pool.execute(sql\`SELECT \${42}::int\`);
-const error = await pool.execute('SELECT 1/0').catch((reason) => reason);
-await pool.close();
-console.log(rows[0][0], error instanceof errors.DivisionByZero, viaRequire.AsyncConnection === AsyncConnection);
-`;
-
-test.each([
-  ['esm', 'mjs'],
-  ['cjs', 'cjs'],
-] as const)(
-  'a bundle that esbuild makes in the format %s runs by itself',
-  { timeout: 2 * MINUTE },
-  async (format, ext) => {
-    const project = await install(`bundled-${format}`, { type: 'module' });
-    const body =
-      format === 'cjs' ? `${BUNDLED.replace(/\n(?=const pool)/, '\n(async () => {')}})();` : BUNDLED;
-    await writeFile(join(project, 'app.js'), body);
-    await writeFile(
-      join(project, 'required.cjs'),
-      "exports.AsyncConnection = require('usingpg').AsyncConnection;\n",
-    );
-    const bundle = join(home, `bundled-${format}.${ext}`);
-    const { errors, warnings } = await build({
-      entryPoints: [join(project, 'app.js')],
-      bundle: true,
-      platform: 'node',
-      format,
-      outfile: bundle,
-      logLevel: 'silent',
-    });
-    expect([...errors, ...warnings]).toEqual([]);
-    // Nothing of the project is to be found from there.
-    expect(await node(home, bundle)).toBe('42 true true');
-  },
-);
-
-test('stack traces show names, and the line of an error is short', { timeout: 2 * MINUTE }, async () => {
+test('stack traces show the names of classes and methods', { timeout: 2 * MINUTE }, async () => {
   const project = await install('names', { type: 'module' });
   await writeFile(
     join(project, 'index.js'),
@@ -304,28 +340,30 @@ for (const [, name] of (stack + settings).matchAll(/at (\\S+) \\(\\S+usingpg/g))
       'AsyncConnection.setAutocommit',
     ]),
   );
-  const code = await readFile(join(source, 'dist/core.cjs'), 'utf8');
-  expect(Math.max(...code.split('\n').map((line) => line.length))).toBeLessThan(10_000);
 });
 
 test.each([
-  ['esm', "import * as usingpg from 'usingpg';\nimport * as failing from './calls.mjs';"],
-  ['cjs', "const usingpg = require('usingpg');\nconst failing = require('./calls.cjs');"],
-] as const)(
-  'the stack of each error leads to the call, required as %s',
+  ['an ES module', 'module', "import * as usingpg from 'usingpg';\nimport * as failing from './calls.js';"],
+  [
+    'a CommonJS module',
+    'commonjs',
+    "const usingpg = require('usingpg');\nconst failing = require('./calls.js');",
+  ],
+])(
+  'the stack of each error leads to the call in %s',
   { timeout: 3 * MINUTE },
-  async (format, imports) => {
-    const project = await install(`stacks-${format}`, {});
-    const extension = format === 'esm' ? 'mjs' : 'cjs';
-    await build({
-      entryPoints: [join(root, 'test/errors/calls-that-fail.ts')],
-      format,
-      target: 'node20',
-      outfile: join(project, `calls.${extension}`),
-      logLevel: 'silent',
+  async (_kind, type, imports) => {
+    const project = await install(`stacks-${type}`, { type });
+    const source = await readFile(join(root, 'test/errors/calls-that-fail.ts'), 'utf8');
+    const { outputText } = ts.transpileModule(source, {
+      compilerOptions: {
+        target: ts.ScriptTarget.ES2022,
+        module: type === 'module' ? ts.ModuleKind.ES2022 : ts.ModuleKind.CommonJS,
+      },
     });
+    await writeFile(join(project, 'calls.js'), outputText);
     await writeFile(
-      join(project, `index.${extension}`),
+      join(project, 'index.js'),
       `${imports}
 process.on('warning', () => undefined);
 const { calls, failureOf, leadsTo } = failing;
@@ -340,16 +378,34 @@ const { calls, failureOf, leadsTo } = failing;
 })();
 `,
     );
-    expect(await node(project, `index.${extension}`)).toBe(String(Object.keys(calls).length));
+    expect(await node(project, 'index.js')).toBe(String(Object.keys(calls).length));
   },
 );
 
-test('the package stays small: no more than 197 kB packed, of which a third is its declarations and its text', () => {
-  expect(packed.size).toBeLessThanOrEqual(197_000);
-  expect(packed.unpackedSize).toBeLessThanOrEqual(668_000);
+test.each([
+  ['an ES module', 'module', "await import('usingpg')"],
+  ['a CommonJS module', 'commonjs', "require('usingpg')"],
+])('%s that imports it on a Node below 20 is told so', { timeout: 2 * MINUTE }, async (_kind, type, load) => {
+  const project = await install(`old-node-${type}`, { type });
+  await writeFile(
+    join(project, 'index.js'),
+    `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '18.20.8' } });
+${load};
+`,
+  );
+  await expect(node(project, 'index.js')).rejects.toThrow(
+    'Error: usingpg needs Node.js 20 or later, and this is Node.js 18.20.8',
+  );
 });
 
-/** What the JavaScript projects do, in syntax that Node 20 has. */
+// Measured, packed: the code 160 kB in each of two formats, as it can be read; its source maps 115 kB each; the source that they lead
+// to 315 kB; declarations and text 70 kB. A bundle takes 640 kB of it, or 330 kB minified.
+test('the package stays within 1,000 kB packed, of which two thirds are there for those who read and debug it', () => {
+  expect(packed.size).toBeLessThanOrEqual(1_000_000);
+  expect(packed.unpackedSize).toBeLessThanOrEqual(3_900_000);
+});
+
+/** The program of the JavaScript projects, in the syntax of Node 20. */
 const USE = `const pool = new AsyncConnectionPool(process.env.DSN, { minSize: 1, open: false });
 await pool.open({ wait: true });
 const row = await pool.withConnection(async (conn) => {
@@ -360,32 +416,28 @@ await pool.close();
 console.log(row);
 `;
 
-/** A project that has the package and its dependencies, and nothing else. */
-async function install(name: string, manifest: object): Promise<string> {
-  const project = join(home, name);
-  await mkdir(project);
-  await writeFile(join(project, 'package.json'), JSON.stringify({ name, private: true, ...manifest }));
-  await npm(project, 'install', tarball, '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts');
-  return project;
+function install(name: string, manifest: object): Promise<string> {
+  return installed(home, name, manifest);
+}
+
+function built(name: string): string {
+  return join(packed.source, 'dist', name);
+}
+
+/** What is not Node's own of what a module imports. */
+function importsOf(code: string): string[] {
+  const names = Array.from(code.matchAll(/^import\b[^;]*?["']([^"']+)["'];/gm), ([, name]) => name!);
+  return [...new Set(names)].filter((name) => !name.startsWith('node:')).sort();
 }
 
 function environment(): NodeJS.ProcessEnv {
   return { ...process.env, DSN: inject('dsn'), NODE_OPTIONS: '', NO_COLOR: '1', FORCE_COLOR: '0' };
 }
 
-async function node(project: string, file: string): Promise<string> {
+async function node(project: string, ...args: readonly string[]): Promise<string> {
   const env = environment();
-  const { stdout } = await run(process.execPath, [file], { cwd: project, env, timeout: MINUTE });
+  const { stdout } = await run(process.execPath, args, { cwd: project, env, timeout: MINUTE });
   return stdout.trim();
-}
-
-function npm(cwd: string, ...args: readonly string[]): Promise<{ stdout: string }> {
-  return run('npm', [...args], {
-    cwd,
-    maxBuffer: 1e8,
-    timeout: 2 * MINUTE,
-    shell: process.platform === 'win32',
-  });
 }
 
 function kilobytes(bytes: number): string {

@@ -11,7 +11,7 @@ import { admin, connect, dsn } from '../support/database.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
-/** A piece of TypeScript that users are shown, and where. */
+/** A piece of TypeScript in the documentation, and its place. */
 interface Sample {
   readonly place: string;
   readonly code: string;
@@ -22,7 +22,7 @@ const pages = PAGES.flatMap(samplesOfPage);
 const docstrings = files('src', '.ts').flatMap(samplesOfDocstrings);
 
 describe('the samples', () => {
-  it('compile, with nothing but what is exported', { timeout: 300_000 }, () => {
+  it('compile with the package’s exports alone', { timeout: 300_000 }, () => {
     expect(pages.length).toBeGreaterThan(8);
     expect(docstrings.length).toBeGreaterThan(40);
     expect(mistakesIn([...pages, ...docstrings])).toEqual([]);
@@ -41,7 +41,7 @@ describe('the samples', () => {
     for (const name of Object.values(databases)) await admin(`DROP DATABASE ${name} WITH (FORCE)`);
   });
 
-  /** Runs a sample as it stands, where tables and variables have the names that it uses. Resolves with what it has printed. */
+  /** Runs a sample unchanged, with the tables and variables that it uses. Resolves with its output. */
   async function run({
     code,
   }: Sample): Promise<{ printed: unknown[]; client: pg.Client; conn: usingpg.AsyncConnection }> {
@@ -64,7 +64,7 @@ describe('the samples', () => {
     });
     onTestFinished(() => pool.close());
     const printed: unknown[] = [];
-    /** What ends a loop that would go on as long as its program does. */
+    /** Ends a loop that would run as long as its program. */
     const enough = new Error('enough');
     const print = (...values: unknown[]): void => {
       printed.push(...values);
@@ -108,7 +108,7 @@ describe('the samples', () => {
     return { printed, client, conn };
   }
 
-  // Each part that a comment introduces stands for itself.
+  // Each part introduced by a comment is a sample of its own.
   const parts = pages
     .filter(({ place, code }) => place.startsWith('README.md') && !ELSEWHERE.test(code))
     .flatMap(({ place, code }) => code.split(/\n\n(?=\/\/ )/).map((part) => ({ place, code: part })));
@@ -118,17 +118,17 @@ describe('the samples', () => {
     await run(sample);
   });
 
-  it('of the failure loses rows, and no call fails', async () => {
+  it('of the failure loses rows without a failing call', async () => {
     const { client } = await run(found('client.query'));
     expect((await client.query('SELECT * FROM visit')).rows).toEqual([]);
   });
 
-  it('of the cure gives each task its own row', async () => {
+  it('of the cure returns each task its own row', async () => {
     const { printed } = await run(found('ids.map'));
     expect(printed.sort()).toEqual([['city 1'], ['city 2'], ['city 3']]);
   });
 
-  it('of a composed query is sent as its comment says', async () => {
+  it('of a composed query is sent as in its comment', async () => {
     const sample = found('sql.identifier');
     const { client, conn } = await run(sample);
     const { rows } = await client.query<{ query: string }>(
@@ -139,7 +139,7 @@ describe('the samples', () => {
   });
 });
 
-describe('what README says', () => {
+describe('the README', () => {
   const page = readFileSync(`${root}README.md`, 'utf8');
   const section = (title: string): string =>
     page.split(/^## /m).find((text) => text.startsWith(`${title}\n`))!;
@@ -148,7 +148,7 @@ describe('what README says', () => {
       row!.split('|').map((cell) => cell.trim()),
     );
 
-  it('of a cursor that is shared is what it raises', async () => {
+  it('has the error of a shared cursor', async () => {
     const cur = (await connect()).cursor();
     const first = cur.execute('SELECT 1');
     const error = await cur.execute('SELECT 2').catch((raised: unknown) => raised);
@@ -157,7 +157,7 @@ describe('what README says', () => {
     expect(String(error)).toBe(told.trim().replaceAll('\n', ' '));
   });
 
-  it('of its dependencies is so', () => {
+  it('lists the dependencies', () => {
     const { dependencies } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as {
       dependencies: Record<string, string>;
     };
@@ -170,7 +170,7 @@ describe('what README says', () => {
     expect(told).toEqual(dependencies);
   });
 
-  it('of the defaults of a pool is so, and no option is left out', () => {
+  it('has the defaults of all options of a pool', () => {
     const pool = new usingpg.AsyncConnectionPool('', { open: false });
     const rows = rowsOf('Pool options');
     const names = rows.flatMap(([option]) => [...option!.matchAll(/`(\w+)`/g)].map(([, name]) => name!));
@@ -186,7 +186,7 @@ describe('what README says', () => {
     expect(pool.maxSize).toBe(pool.minSize);
   });
 
-  it('of what values load as is so, in text and in the binary format', async () => {
+  it('has the types that values load as, in text and in the binary format', async () => {
     const conn = await connect({ autocommit: true });
     const kinds = new Map<string, string>();
     for (const [types, loaded] of rowsOf('Values')) {
@@ -197,7 +197,7 @@ describe('what README says', () => {
     expect([...kinds.keys()].sort()).toEqual(Object.keys(TEXTS).sort());
     for (const [type, kind] of kinds) {
       const query = `SELECT '${TEXTS[type]!}'::${type}, array['${TEXTS[type]!}'::${type}]`;
-      // Once its columns are known, a prepared statement is asked for the binary format of some types.
+      // Once its columns are known, a prepared statement requests the binary format of some types.
       for (let execution = 0; execution < 3; execution++) {
         const cur = await conn.execute(query, [], { prepare: true });
         const [value, [element]] = (await cur.fetchone()) as [unknown, [unknown]];
@@ -225,10 +225,10 @@ it.each([...PAGES, 'CHANGELOG.md'])('the links of %s lead somewhere', (path) => 
   }
 });
 
-/** Samples of what is not here: other hosts, and a module that there may not be. */
+/** Samples that cannot run here: other hosts, and an optional module. */
 const ELSEWHERE = /db1\.example|require\('usingpg'\)/;
 
-/** A value of each type that README has by its name. */
+/** A value of each type that the README names. */
 const TEXTS: Readonly<Record<string, string>> = {
   int2: '1',
   int4: '1',
@@ -258,7 +258,7 @@ CREATE TABLE city (id int PRIMARY KEY GENERATED BY DEFAULT AS IDENTITY (START 10
 CREATE TABLE visit (city text, name text);
 CREATE TABLE stock (n int)`;
 
-/** What samples take for granted, to the compiler; `run()` makes what those that run need of it. */
+/** Declarations of the samples' free variables for the compiler; `run()` provides those that a running sample needs. */
 const NAMES = `
 declare const client: import('pg').Client, cur: AsyncCursor, source: AsyncConnection, target: AsyncConnection;
 declare const conn: AsyncConnection, pool: AsyncConnectionPool, copy: AsyncCopy, card: CompositeInfo | null;
@@ -269,7 +269,7 @@ declare class Decimal { constructor(text: string); toFixed(): string }
 declare class Point { x: number; y: number }
 `;
 
-/** A module that an example imports, and that is not here. */
+/** A module that an example imports and that is not installed. */
 const MODULES = `declare module 'lossless-json' { export function parse(text: string): unknown }`;
 
 function files(folder: string, end: string): string[] {
@@ -298,7 +298,7 @@ function lineOf(text: string, index: number): number {
   return text.slice(0, index).split('\n').length;
 }
 
-/** What the compiler has against samples, each a module of its own that has all that the package exports, and `NAMES`. */
+/** The compiler's errors in samples; each sample is a module with all exports of the package and `NAMES`. */
 function mistakesIn(samples: readonly Sample[]): string[] {
   const { options } = ts.parseJsonConfigFileContent(
     ts.readConfigFile(`${root}tsconfig.json`, (path) => ts.sys.readFile(path)).config,
@@ -342,7 +342,7 @@ function mistakesIn(samples: readonly Sample[]): string[] {
   });
 }
 
-/** A module that does what a sample says, with all that the package exports, and what `prelude` declares, in its reach. */
+/** A module with a sample's code, in the scope of the package's exports and of `prelude`. */
 function asModule(code: string, prelude: string, parameters: readonly string[] = []): string {
   const imports = [...code.matchAll(/^import .*;.*\n/gm)].map(([line]) => line);
   const names = Object.keys(usingpg).filter(

@@ -4,13 +4,13 @@ import * as usingpg from '../../src/index.js';
 import { connect, dsn, rejection } from '../support/database.js';
 
 const page = readFileSync(new URL('../../docs/psycopg.md', import.meta.url), 'utf8');
-/** The names in the second column that are written as code, without what stands in parentheses. */
+/** The names in the second column that are formatted as code, without text in parentheses. */
 const names = page
   .split('\n')
   .map((line) => line.split('|')[2]?.trim() ?? '')
   .flatMap((cell) => /^`([A-Za-z.]+)`$/.exec(cell)?.[1] ?? []);
 
-/** The options of a pool that have a name of psycopg_pool: the compiler knows whether they exist. */
+/** The pool options with a name of psycopg_pool; the compiler checks that they exist. */
 const OPTIONS: Readonly<Partial<Record<keyof usingpg.PoolOptions, true>>> = {
   connectOptions: true,
   connectionClass: true,
@@ -28,11 +28,11 @@ const OPTIONS: Readonly<Partial<Record<keyof usingpg.PoolOptions, true>>> = {
 };
 
 describe('the page that maps the names of Psycopg', () => {
-  it('has them all', () => {
+  it('contains all of them', () => {
     expect(names.length).toBeGreaterThan(250);
   });
 
-  it('names nothing that does not exist', async () => {
+  it('names only what exists', async () => {
     const connection = await connect({ autocommit: true });
     await using pool = new usingpg.AsyncConnectionPool(dsn(), { open: false });
     await using server = connection.cursor({ name: 'names' });

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 const root = new URL('../../', import.meta.url);
 const page = readFileSync(new URL('docs/reliability.md', root), 'utf8');
 
-/** The rows of the table: number, promise, tests, number reached. */
+/** The rows of the table: number, promise, tests, measured value. */
 const promises = page
   .split('\n')
   .filter((line) => /^\| +\d+ +\|/.test(line))
@@ -21,8 +21,8 @@ function testsOf(cell: string): { file: string; name: string }[] {
   return tests;
 }
 
-describe('the page of the promises', () => {
-  it('has all of them, each with a test and a number', () => {
+describe('the page of promises', () => {
+  it('has all of them, each with a test and a measured value', () => {
     expect(promises.map(([number]) => Number(number))).toEqual(promises.map((_, i) => i + 1));
     expect(promises.length).toBeGreaterThanOrEqual(38);
     for (const [number, promise, tests, reached] of promises) {
@@ -32,7 +32,7 @@ describe('the page of the promises', () => {
     }
   });
 
-  it.each(promises)('names no test for %s that is not there: %s', (_number, _promise, tests) => {
+  it.each(promises)('names only existing tests for %s: %s', (_number, _promise, tests) => {
     for (const { file, name } of testsOf(tests)) {
       if (name.startsWith('npm run ')) {
         const { scripts } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8')) as {
@@ -43,7 +43,7 @@ describe('the page of the promises', () => {
       }
       expect(existsSync(new URL(file, root)), file).toBe(true);
       const source = readFileSync(new URL(file, root), 'utf8');
-      // In a literal: the beginning of a test's name, or what follows the parts of it that change.
+      // Within a literal: the beginning of a test's name, or the text after its placeholders.
       const isThere = source.split('\n').some((line) => {
         const at = line.indexOf(name);
         return at > 0 && /['`"]/.test(line.slice(0, at)) && !/^\s*(?:\/\/|\*)/.test(line);

@@ -2,15 +2,15 @@ import { expect, test } from 'vitest';
 import { AsyncConnectionPool } from '../../src/index.js';
 import { connect, dsn } from '../support/database.js';
 
-// The heap that an operation takes before the garbage collector has been, over so few of them that it does not come in between;
-// should it come all the same, the number is too small, and fails no test. The bounds are twice what was measured.
+// Measures the heap of an operation over so few runs that the garbage collector does not interfere; a collection would only make
+// the number too small. The bounds are twice the measured values.
 
 const OPERATIONS = 200;
 const WARM_UP = 1000;
 const ROUNDS = 5;
 
 async function bytesEach(operation: (i: number) => Promise<unknown>): Promise<number> {
-  // Compiled code is paid for once.
+  // Compilation is not measured.
   for (let i = 0; i < WARM_UP; i++) await operation(i);
   const measured: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {

@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
 import { connect } from '../support/database.js';
+import { heldStatement } from '../support/held-statement.js';
 
-// What is kept of statements that have been sent: the heap behind a garbage collection, at the same moments of a short run and of
-// a long one. The tests of a file have a process to themselves.
+// Measures what is kept of sent statements: the heap after a garbage collection, at the same moments of a short and of a long
+// run. Each test file has a process of its own.
 
 const MEBIBYTE = 2 ** 20;
 const isFull = process.env['CI'] !== undefined && process.env['CI'] !== '';
@@ -17,7 +18,7 @@ function kept(): number {
   return heapUsed + external;
 }
 
-/** Runs `each` so many times, and gives the most that is kept meanwhile. */
+/** Runs `each` `count` times, and returns the maximum of what is kept. */
 async function peakOver(count: number, each: (i: number) => Promise<unknown> | undefined): Promise<number> {
   let peak = 0;
   for (let i = 0; i < count; i++) {
@@ -78,7 +79,7 @@ test(
   },
 );
 
-test('1,000 parameters of 1 MB each are never in memory at once', { timeout: 1_200_000 }, async () => {
+test('1,000 parameters of 1 MB each are never in memory together', { timeout: 1_200_000 }, async () => {
   const conn = await connect({ autocommit: true });
   const before = kept();
   let peak = before;
@@ -110,3 +111,25 @@ test(
     expect(peak - before).toBeLessThan(16 * MEBIBYTE);
   },
 );
+
+test('the rows of a result are kept by nobody but who fetched them, once the next statement runs', async () => {
+  const conn = await connect({ autocommit: true });
+  const fetched = async (): Promise<WeakRef<object>> => {
+    const cur = await conn.execute("SELECT i, 'row ' || i FROM generate_series(1, 100) AS i");
+    return new WeakRef((await cur.fetchall())[50]!);
+  };
+  // As text, and in the binary format once the statement has been prepared.
+  for (let i = 0; i < 8; i++) {
+    const held = await heldStatement();
+    const row = await fetched();
+    const running = conn.execute(held.text);
+    await expect
+      .poll(() => {
+        globalThis.gc!();
+        return row.deref() === undefined;
+      })
+      .toBe(true);
+    await held.release();
+    await running;
+  }
+});

@@ -9,7 +9,7 @@ import {
 import { PASSWORD_ROLE } from '../support/server.js';
 import { Wiretap } from './wiretap.js';
 
-// What a statement costs on the wire, in counts that no noise can move: a slower machine is as exact as a fast one.
+// Counts what a statement costs on the wire, which is exact on any machine.
 
 async function tapped(options: ConnectOptions = {}): Promise<{ conn: AsyncConnection; tap: Wiretap }> {
   const tap = await Wiretap.start();
@@ -25,7 +25,7 @@ function count(messages: string, type: string): number {
   return messages.split(type).length - 1;
 }
 
-test('connecting says no more than who it is: nothing is sent behind the authentication', async () => {
+test('connecting sends nothing after the authentication', async () => {
   await using tap = await Wiretap.start();
   const open: AsyncConnection[] = [];
   onTestFinished(async () => {
@@ -37,7 +37,7 @@ test('connecting says no more than who it is: nothing is sent behind the authent
       open.push(await AsyncConnection.connect(makeConninfo(tap.dsn, params)));
     };
   expect(await tap.during(connect())).toEqual({ messages: '', packets: 1, roundTrips: 1 });
-  // A server that tells what it is in the messages of its startup is not asked.
+  // A server that reports its state during startup is not queried for it.
   expect(await tap.during(connect({ target_session_attrs: 'read-write' }))).toMatchObject({ messages: '' });
   if (process.env['DATABASE_URL'] !== undefined) return;
   // SCRAM: the first message and the proof.
@@ -67,19 +67,19 @@ test('a prepared statement is Bind, Execute and Sync, in one packet and one roun
   expect(await tap.during(run)).toEqual({ messages: 'BES', packets: 1, roundTrips: 1 });
 });
 
-test('a statement that is not prepared takes one packet and one round trip as well', async () => {
+test('a statement that is not prepared takes one packet and one round trip, too', async () => {
   const { conn, tap } = await tapped({ autocommit: true });
   const run = (): Promise<unknown> => conn.execute('SELECT %s::int4', [1], { prepare: false });
   expect(await tap.during(run)).toEqual({ messages: 'PBDES', packets: 1, roundTrips: 1 });
 });
 
-test('a statement without parameters goes as one with parameters does, and a text of several by the simple protocol', async () => {
+test('a statement without parameters is sent like one with parameters, and a text of several by the simple protocol', async () => {
   const { conn, tap } = await tapped({ autocommit: true, prepareThreshold: 1 });
   const during = (text: string): Promise<unknown> => tap.during(() => conn.execute(text));
   expect(await during('SELECT 1;')).toEqual({ messages: 'PBDES', packets: 1, roundTrips: 1 });
   expect(await during('SELECT 1;')).toEqual({ messages: 'PBDES', packets: 1, roundTrips: 1 });
   expect(await during('SELECT 1;')).toEqual({ messages: 'BES', packets: 1, roundTrips: 1 });
-  // A semicolon within a string or a comment ends nothing.
+  // A semicolon within a string or a comment ends no statement.
   expect(await during("SELECT ';' /* ; */")).toMatchObject({ messages: 'PBDES', roundTrips: 1 });
   expect(await during('SELECT 1; SELECT 2')).toEqual({ messages: 'Q', packets: 1, roundTrips: 1 });
 });
@@ -93,11 +93,11 @@ test('a transaction of one statement is two round trips: BEGIN goes with the sta
   await run();
   const { messages, packets, roundTrips } = await tap.during(run);
   expect({ packets, roundTrips }).toEqual({ packets: 2, roundTrips: 2 });
-  // Parse, Bind and Execute of BEGIN before those of the statement, under one Sync; COMMIT behind it.
+  // Parse, Bind and Execute of BEGIN before those of the statement, under one Sync; then COMMIT.
   expect(messages).toMatch(/^PBEBES(Q|BES|PBE?D?ES)$/);
 });
 
-test('bytes come as bytes once the columns of a statement are known, and as text before', async () => {
+test('bytea is requested in binary once the columns of a statement are known, and as text before', async () => {
   const { conn, tap } = await tapped({ autocommit: true });
   const run = (): Promise<unknown> =>
     conn.execute("SELECT decode(repeat('00ff', 5000), 'hex')", undefined, { prepare: true });
@@ -117,7 +117,7 @@ test('executemany prepares once, and has one Sync for all executions', async () 
   );
   expect(count(messages, 'P')).toBeLessThanOrEqual(3);
   expect(count(messages, 'S') + count(messages, 'Q')).toBeLessThanOrEqual(3);
-  // int2 is another statement than int4, and here there are none of these.
+  // An int2 parameter would make another statement than int4; these are all int4.
   expect(count(messages, 'B')).toBeGreaterThanOrEqual(1000);
   expect(count(messages, 'B')).toBeLessThanOrEqual(1002);
   expect(packets).toBeLessThanOrEqual(40);
@@ -148,7 +148,7 @@ test('4,000 statements at once are sent without waiting for one another, in few 
   expect(packets).toBeLessThanOrEqual(40);
 });
 
-test('taking a connection from a pool and giving it back says nothing to the server', async () => {
+test('a checkout and its return send nothing to the server', async () => {
   await using tap = await Wiretap.start();
   await using pool = new AsyncConnectionPool(tap.dsn, { minSize: 1 });
   await pool.wait();
@@ -168,7 +168,7 @@ test('a statement per checkout, committed on return, is two round trips', async 
   expect(await tap.during(run)).toMatchObject({ packets: 2, roundTrips: 2 });
 });
 
-test('a result of 10,000 rows is asked for once', async () => {
+test('a result of 10,000 rows is requested once', async () => {
   const { conn, tap } = await tapped({ autocommit: true });
   const { packets, roundTrips } = await tap.during(async () =>
     (await conn.execute('SELECT generate_series(1, 10000)')).fetchall(),

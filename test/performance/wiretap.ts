@@ -2,25 +2,25 @@ import { conninfoToDict } from '../../src/index.js';
 import { dsn } from '../support/database.js';
 import { FaultProxy } from '../support/fault-proxy.js';
 
-/** What went over the wire. */
+/** The traffic of a connection. */
 export interface Traffic {
   /** The types of the frontend's messages in order, by the protocol's letters: `BES` is Bind, Execute, Sync. Those that begin a
    * session have none. */
   readonly messages: string;
-  /** In how many pieces they came, of which there are as many as writes to the socket, or fewer. */
+  /** The number of pieces in which they arrived, which is at most the number of writes to the socket. */
   readonly packets: number;
-  /** How many times the client sent something after it had heard the server. */
+  /** How often the client sent something after it had received something. */
   readonly roundTrips: number;
 }
 
-/** What went over the wire, and how many bytes the server said. */
+/** The traffic, and the number of bytes that the server sent. */
 export interface Answered extends Traffic {
   readonly answered: number;
 }
 
 const HEADER = 5;
 
-/** Counts what one connection says to the server, message by message. */
+/** Counts the messages that a client sends on one connection. */
 export class Wiretap implements AsyncDisposable {
   readonly #proxy: FaultProxy;
   #rest = Buffer.alloc(0);
@@ -39,18 +39,18 @@ export class Wiretap implements AsyncDisposable {
     return new Wiretap(await FaultProxy.to({ host: String(host), port: Number(port) }));
   }
 
-  /** A connection string that leads here. */
+  /** A connection string that leads through the wiretap. */
   get dsn(): string {
     return dsn({ host: '127.0.0.1', port: this.#proxy.port, sslmode: 'disable' });
   }
 
-  /** What goes over the wire while `work` runs. Nothing may be under way when it begins, nor when it ends. */
+  /** Measures the traffic while `work` runs. Nothing may be in flight at its start and at its end. */
   async during(work: () => Promise<unknown>): Promise<Traffic> {
     const { answered: _, ...traffic } = await this.answersTo(work);
     return traffic;
   }
 
-  /** The same, and what the server has answered. */
+  /** Like `during()`, with the size of the server's answers. */
   async answersTo(work: () => Promise<unknown>): Promise<Answered> {
     this.#messages = '';
     this.#answered = 0;
@@ -84,7 +84,7 @@ export class Wiretap implements AsyncDisposable {
     let at = 0;
     while (at + HEADER <= bytes.length) {
       if (bytes[at] === 0) {
-        // What begins a session has no type, but begins with its length, which is small.
+        // The first message of a session has no type; it begins with its length, whose first byte is small.
         at += bytes.readInt32BE(at);
         continue;
       }

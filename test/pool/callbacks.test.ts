@@ -6,12 +6,12 @@ import { admin, backends, makePool } from '../support/database.js';
 import { heard } from '../support/diagnostics.js';
 import { warningsOf } from '../support/warnings.js';
 
-/** Longer than a connection that was used is taken to work. */
+/** Milliseconds after which a used connection is checked. */
 const UNUSED = 550;
 const never = (): Promise<void> => new Promise(() => undefined);
 
 describe('a check', () => {
-  it('that leaves a transaction open does not make its borrower write in vain', async () => {
+  it('that leaves a transaction open does not affect the borrower’s commit', async () => {
     const pool = makePool({
       check: async (connection) => {
         await connection.execute('select 1');
@@ -31,7 +31,7 @@ describe('a check', () => {
     expect(pool.getStats()).toMatchObject({ connectionsNum: 1, connectionsLost: 0 });
   });
 
-  it('that swallows an error of the server leaves no failed transaction to its borrower', async () => {
+  it('that catches a server error leaves no failed transaction to the borrower', async () => {
     const pool = makePool({
       check: async (connection) => {
         await connection.execute('selec').catch(() => undefined);
@@ -43,7 +43,7 @@ describe('a check', () => {
     expect(pool.getStats()).toMatchObject({ connectionsNum: 1, returnsBad: 0 });
   });
 
-  it('that loses the connection and says nothing is as good as one that throws', async () => {
+  it('that loses the connection without an error counts as one that throws', async () => {
     const pool = makePool({ check: (connection) => connection.close() });
     await pool.wait();
     await sleep(UNUSED);
@@ -56,7 +56,7 @@ describe('a configure', () => {
   it.each([
     ['that waits for the server', (connection: AsyncConnection) => connection.execute('select pg_sleep(60)')],
     ['that never ends', never],
-  ])('%s is left when the pool closes, and so is its connection', async (_what, wait) => {
+  ])('%s is abandoned with its connection when the pool closes', async (_what, wait) => {
     let called = false;
     const pool = makePool({
       configure: async (connection) => {
@@ -69,7 +69,7 @@ describe('a configure', () => {
     await expect.poll(() => backends()).toEqual([]);
   });
 
-  it('that takes longer than connect_timeout has failed, and others are tried', async () => {
+  it('that takes longer than connect_timeout fails, and another attempt is made', async () => {
     let calls = 0;
     const failed = heard<ReconnectMessage>('usingpg:reconnect');
     const pool = makePool({ configure: () => (++calls === 1 ? never() : undefined) }, { connect_timeout: 2 });
@@ -82,7 +82,7 @@ describe('a configure', () => {
 });
 
 describe('a reset', () => {
-  it('is heard by who listens to notices for the pool, not by who had the connection before', async () => {
+  it('sends notices to the pool’s handlers, not to the previous borrower’s', async () => {
     const raise = (text: string): string => `do $$ begin raise notice '${text}'; end $$`;
     const heard: string[] = [];
     const listen = (connection: AsyncConnection, who: string): void => {
@@ -110,7 +110,7 @@ describe('a reset', () => {
       (connection: AsyncConnection) => connection.execute('select pg_sleep(60)'),
     ],
     ['never ends', never],
-  ])('that %s is given up after checkTimeout, and the connection replaced', async (_what, wait) => {
+  ])('that %s is abandoned after checkTimeout, and the connection replaced', async (_what, wait) => {
     let calls = 0;
     const pool = makePool({
       checkTimeout: 1.5,

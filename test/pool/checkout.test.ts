@@ -9,10 +9,10 @@ import {
 import { makePool } from '../support/database.js';
 import { warningsOf } from '../support/warnings.js';
 
-/** Longer than a connection that has come back is taken to work, in milliseconds. */
+/** Milliseconds after which a returned connection is checked. */
 const UNUSED = 550;
 
-/** A checkout of each kind, which ends by itself if it succeeds. */
+/** A checkout of each kind; a successful one ends by itself. */
 const DOORS: [string, (pool: AsyncConnectionPool) => Promise<unknown>][] = [
   ['connection()', async (pool) => pool.putconn(await pool.connection())],
   ['getconn()', async (pool) => pool.putconn(await pool.getconn())],
@@ -23,7 +23,7 @@ const DOORS: [string, (pool: AsyncConnectionPool) => Promise<unknown>][] = [
 ];
 
 describe("a pool's connection class", () => {
-  it.each(DOORS)('that throws when %s makes a connection costs no slot', async (_door, checkOut) => {
+  it.each(DOORS)('that throws when %s makes a connection does not block a slot', async (_door, checkOut) => {
     let throws = false;
     class Moody<R = TupleRow> extends AsyncConnection<R> {
       constructor(...args: ConstructorParameters<typeof AsyncConnection<R>>) {
@@ -45,7 +45,7 @@ describe("a pool's connection class", () => {
     });
   });
 
-  it('that has begun something before it throws costs its connection, not the next borrower', async () => {
+  it('that has begun a statement before it throws loses its connection, which the next borrower does not notice', async () => {
     let throws = false;
     class Busy<R = TupleRow> extends AsyncConnection<R> {
       constructor(...args: ConstructorParameters<typeof AsyncConnection<R>>) {
@@ -66,7 +66,7 @@ describe("a pool's connection class", () => {
   });
 });
 
-describe('what a user gives a pool and that throws', () => {
+describe('a user’s code that throws', () => {
   const oops = (): never => {
     throw new Error('not today');
   };
@@ -74,7 +74,7 @@ describe('what a user gives a pool and that throws', () => {
     ['a configure', { configure: oops }],
     ['a reset', { reset: oops }],
     ['a function for the options', { connectOptions: oops }],
-  ])('costs no slot for ever: %s', async (_which, options) => {
+  ])('does not block a slot: %s', async (_which, options) => {
     let calls = 0;
     const once = Object.fromEntries(
       Object.entries(options).map(([name, fn]) => [
@@ -91,7 +91,7 @@ describe('what a user gives a pool and that throws', () => {
     expect(pool.getStats()).toMatchObject({ poolSize: 1, poolAvailable: 1, requestsErrors: 0 });
   });
 
-  it('is a row factory: the connection comes back nevertheless', async () => {
+  it('in a row factory does not prevent the connection’s return', async () => {
     const pool = makePool({ maxSize: 1, connectOptions: { rowFactory: oops } });
     for (let i = 0; i < 3; i++) await expect(pool.execute('select 1')).rejects.toThrow('not today');
     expect(pool.getStats()).toMatchObject({ poolAvailable: 1, connectionsNum: 1 });
@@ -99,7 +99,7 @@ describe('what a user gives a pool and that throws', () => {
 });
 
 describe('one signal', () => {
-  it('serves a thousand waits for a connection without a warning, and ends them all', async () => {
+  it('serves a thousand waits for a connection without a warning, and its abort ends them all', async () => {
     const pool = makePool({ maxSize: 1 });
     const held = await pool.getconn();
     const controller = new AbortController();
@@ -114,7 +114,7 @@ describe('one signal', () => {
     await pool.putconn(held);
   });
 
-  it('serves a thousand waits that end well, one after the other, and keeps none of them', async () => {
+  it('serves a thousand successive waits that succeed, and keeps no listener', async () => {
     const pool = makePool({ maxSize: 2 });
     const { signal } = new AbortController();
     const use = async (): Promise<void> => {
@@ -128,7 +128,7 @@ describe('one signal', () => {
 });
 
 describe('a request for a connection that is checked first', () => {
-  it('counts as queued if the check fails and it has to wait for another, not if it passes', async () => {
+  it('counts as queued if the check fails and it has to wait for another connection, but not if it passes', async () => {
     let works = true;
     const pool = makePool({
       maxSize: 1,

@@ -17,7 +17,7 @@ import { warningsOf } from '../support/warnings.js';
 
 // Promises 1 to 7 and 38: never more backends than `maxSize`; no connection with two owners; waiters first come, first served;
 // timeouts in time; nothing lost by aborts; a bounded queue; growth by need; each waiter in its own async context.
-describe('lending connections', () => {
+describe('checking out connections', () => {
   it('serves 1,000 tasks of 20 statements over 10 connections without a wrong row', async () => {
     const pool = makePool({ minSize: 1, maxSize: 10 });
     let wrong = 0;
@@ -64,7 +64,7 @@ describe('lending connections', () => {
       Array.from({ length: 200 }, async () => {
         for (let i = 0; i < 50; i++) {
           const connection = await pool.getconn(60);
-          // Now and then one is lost, so that others have to be made.
+          // Some connections are lost, so that others must be made.
           if (i === 25 && Math.random() < 0.1) await connection.close();
           else await connection.execute('select 1');
           await pool.putconn(connection);
@@ -138,7 +138,7 @@ describe('lending connections', () => {
     );
     late.sort((a, b) => a - b);
     expect(late[0]).toBeGreaterThan(-5);
-    // 25 ms on a machine with nothing else to do.
+    // 25 ms on an idle machine.
     expect(late[Math.floor(late.length * 0.99)]).toBeLessThan(5000);
     expect(pool.getStats().requestsWaiting).toBe(0);
     const waiting = pool.getconn(60);
@@ -184,7 +184,7 @@ describe('lending connections', () => {
     expect(aborted).toBeGreaterThan(0);
   }, 300_000);
 
-  it('refuses whoever comes after maxWaiting others, at once', async () => {
+  it('refuses requests beyond maxWaiting at once', async () => {
     const pool = makePool({ maxSize: 1, maxWaiting: 5 });
     await pool.wait();
     const held = await pool.getconn();
@@ -194,7 +194,7 @@ describe('lending connections', () => {
     let early = 0;
     for (const caller of callers) caller.catch(() => early++);
     await tick();
-    // While nothing has come back yet.
+    // No connection has been returned yet.
     expect(early).toBe(95);
     void pool.putconn(held);
     for (const [i, caller] of callers.slice(0, 5).entries()) {
@@ -208,7 +208,7 @@ describe('lending connections', () => {
     }
   });
 
-  it('grows by need: a burst of short work opens no more than it uses', async () => {
+  it('grows by need: a burst of short work opens no more connections than it uses', async () => {
     let connecting = 0;
     let most = 0;
     class Slow extends AsyncConnection {
@@ -244,14 +244,14 @@ describe('lending connections', () => {
     expect(pool.getStats().connectionsNum).toBe(connectionsNum);
   });
 
-  // Promise 36: to take an idle connection and give it back costs no round trip.
+  // Promise 36: a checkout of an idle connection and its return cost no round trip.
   it('sends nothing to the server, over 1,000 checkouts', async () => {
     const { host, port } = conninfoToDict(inject('dsn'));
     await using proxy = await FaultProxy.to({ host: host!, port: Number(port) });
     await using pool = new AsyncConnectionPool(dsn({ host: '127.0.0.1', port: proxy.port }), { minSize: 1 });
     await pool.wait();
     const { bytes } = proxy.connections[0]!;
-    /** How many bytes a statement takes, and whatever was sent before it. */
+    /** The size of a statement together with everything sent before it. */
     const costOfOne = async (): Promise<number> => {
       const { up } = bytes;
       await pool.execute('select 1');
@@ -280,9 +280,9 @@ describe('lending connections', () => {
   });
 });
 
-// Promise 24: a connection comes back without a trace of its borrower.
-describe('a connection that comes back', () => {
-  it('is rolled back and idle for the next, in whatever state it was', async () => {
+// Promise 24: a returned connection has no trace of its borrower.
+describe('a returned connection', () => {
+  it('is rolled back and idle for the next borrower, whatever its state was', async () => {
     const pool = makePool({ maxSize: 1 });
     const leaveBehind: ((connection: AsyncConnection) => Promise<unknown> | undefined)[] = [
       (connection) => connection.execute('select pg_advisory_xact_lock(4711)'),
@@ -296,7 +296,7 @@ describe('a connection that comes back', () => {
     ];
     let pid = 0;
     for (const leave of leaveBehind) {
-      // A table that was made counts as a write.
+      // Creating a table counts as a write.
       await warningsOf('USINGPG_UNCOMMITTED', async () => {
         await using connection = await pool.connection();
         pid ||= connection.info.backendPid;
@@ -318,7 +318,7 @@ describe('a connection that comes back', () => {
     }
   });
 
-  it('is as new with a `reset` that discards all, whatever its borrower has committed', async () => {
+  it('is like new with a `reset` that discards everything, whatever its borrower has committed', async () => {
     const pool = makePool({
       maxSize: 1,
       reset: async (connection) => {
@@ -394,7 +394,7 @@ describe('a connection that comes back', () => {
     await alone.close();
   });
 
-  it('lost is replaced, and counted', async () => {
+  it('that was lost is replaced and counted', async () => {
     const pool = makePool({ maxSize: 2 });
     const connection = await pool.getconn();
     await terminate(connection.info.backendPid);
@@ -430,7 +430,7 @@ describe('a connection that comes back', () => {
 });
 
 describe('withConnection(), execute() and map()', () => {
-  it('commit what returned and roll back what threw', async () => {
+  it('commit if the callback returns and roll back if it throws', async () => {
     const pool = makePool();
     await pool.execute('create table if not exists ledger (id int)');
     onTestFinished(async () => {
@@ -438,7 +438,7 @@ describe('withConnection(), execute() and map()', () => {
     });
     const boom = new Error('boom');
     await pool.withConnection((connection) => {
-      // Not awaited: the commit waits for it.
+      // Not awaited here: the commit waits for it.
       void connection.execute('insert into ledger values (1)');
     });
     await expect(
@@ -452,7 +452,7 @@ describe('withConnection(), execute() and map()', () => {
     expect(await admin('select id from ledger order by 1')).toEqual([{ id: 1 }, { id: 3 }]);
   });
 
-  it('say so when the connection was lost before the commit', async () => {
+  it('reject when the connection was lost before the commit', async () => {
     const pool = makePool();
     await expect(
       pool.withConnection(async (connection) => {
@@ -463,7 +463,7 @@ describe('withConnection(), execute() and map()', () => {
     ).rejects.toBeInstanceOf(errors.AdminShutdown);
   });
 
-  it('map in order, at most `concurrency` at once, from either kind of source', async () => {
+  it('map in order, at most `concurrency` at once, from both kinds of sources', async () => {
     const pool = makePool({ maxSize: 4 });
     let running = 0;
     let most = 0;
@@ -486,7 +486,7 @@ describe('withConnection(), execute() and map()', () => {
     await expect(pool.map([1], square, { concurrency: 0 })).rejects.toBeInstanceOf(errors.ProgrammingError);
   });
 
-  it('map stops at the first error, and when it is aborted', async () => {
+  it('stop map() at the first error, and when it is aborted', async () => {
     const pool = makePool({ maxSize: 2 });
     const seen: number[] = [];
     await expect(
@@ -511,7 +511,7 @@ describe('withConnection(), execute() and map()', () => {
 });
 
 describe('opening and closing', () => {
-  it('is done in the background, and what fails there is told to whoever asks', async () => {
+  it('happens in the background, and requests get the error of a failed attempt', async () => {
     const pool = new AsyncConnectionPool(dsn({ host: '127.0.0.1', port: await freePort() }), { minSize: 1 });
     const error: unknown = await pool.connection({ timeout: 2 }).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(errors.PoolTimeout);
@@ -556,13 +556,13 @@ describe('opening and closing', () => {
       if (i % 2 === 0) await sleep(i / 2);
       await pool.close();
     }
-    // A backend in the midst of its startup takes a moment to notice.
+    // A backend in its startup takes a moment to notice.
     await expect.poll(backends).toEqual([]);
   });
 });
 
-describe('care', () => {
-  it('configures each connection once, resets it on return, and discards what these leave in a transaction', async () => {
+describe('maintenance', () => {
+  it('configures each connection once, resets it on return, and discards one left in a transaction', async () => {
     const calls: string[] = [];
     const pool = makePool({
       configure: async (connection) => {
@@ -600,7 +600,7 @@ describe('care', () => {
     expect((error as Error).cause).toHaveProperty('message', expect.stringContaining('`configure`'));
   });
 
-  it('checks a connection before lending it, unless it was used just now', async () => {
+  it('checks a connection before lending it, unless it was just used', async () => {
     let checks = 0;
     const pool = makePool({
       check: async (connection) => {
@@ -608,7 +608,7 @@ describe('care', () => {
         await AsyncConnectionPool.checkConnection(connection);
       },
     });
-    // The second use is just after the first, unless the machine takes its time.
+    // The second use follows the first at once, unless the machine is slow.
     await expect
       .poll(async () => {
         await pool.execute('select 1');
@@ -624,7 +624,7 @@ describe('care', () => {
     expect(checks).toBe(1);
   });
 
-  it('resizes, drains, checks, and tells the truth in its statistics', async () => {
+  it('resizes, drains, checks, and has correct statistics', async () => {
     const pool = makePool({ minSize: 2, maxSize: 4 });
     await pool.wait();
     const connection = await pool.getconn();
@@ -677,7 +677,7 @@ describe('care', () => {
     expect(other.getStats().connectionsLost).toBe(1);
   });
 
-  it('takes its connection parameters from a function, anew for each connection', async () => {
+  it('takes the parameters of each connection from a function', async () => {
     let asked = 0;
     const pool = new AsyncConnectionPool(
       async () => {
@@ -691,7 +691,7 @@ describe('care', () => {
     await pool.close();
   });
 
-  it('refuses options that make no sense, at once', () => {
+  it('refuses invalid options at once', () => {
     for (const options of [
       { minSize: -1 },
       { maxSize: 0, minSize: 0 },

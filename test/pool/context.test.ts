@@ -16,7 +16,7 @@ it.each([
   ['a pool', AsyncConnectionPool, { minSize: 0, maxSize: 2, numWorkers: 1 }],
   ['a null pool', AsyncNullConnectionPool, { maxSize: 2 }],
 ])(
-  '%s makes and checks its connections in its own context, and its users go on in theirs',
+  '%s makes and checks its connections in its own context, and its users continue in theirs',
   async (_which, Class, options) => {
     const seen: unknown[] = [];
     const pool = makePool(
@@ -41,7 +41,7 @@ it.each([
             expect(requests.getStore()).toBe(name);
             await connection.execute('select 1');
             expect(requests.getStore()).toBe(name);
-            // A lost connection is replaced by the pool itself.
+            // The pool itself replaces a lost connection.
             await terminate(connection.info.backendPid);
             await expect.poll(() => connection.closed).toBe(true);
             expect(requests.getStore()).toBe(name);
@@ -57,7 +57,7 @@ it.each([
   },
 );
 
-it('a pool checks what is idle in its own context, whoever asks for it', async () => {
+it('check() checks idle connections in the pool’s own context', async () => {
   const seen: unknown[] = [];
   const pool = makePool({
     minSize: 1,
@@ -73,7 +73,7 @@ it('a pool checks what is idle in its own context, whoever asks for it', async (
   expect(seen).toEqual(['the pool', 'the pool']);
 });
 
-it('idle connections keep the context of nobody who has used or caused them, nor do those that came to wait', async () => {
+it('idle connections and finished waits keep no context of a request alive', async () => {
   const pool = makePool({ minSize: 0, maxSize: 3, maxIdle: 600 });
   const contexts: WeakRef<object>[] = [];
   const handle = (): Promise<unknown> => {
@@ -95,7 +95,7 @@ it('idle connections keep the context of nobody who has used or caused them, nor
   };
   await Promise.all(Array.from({ length: 10 }, handle));
   expect(pool.getStats().poolAvailable).toBeGreaterThan(0);
-  // Of the promises and timers of the last turns nothing is left after a while.
+  // After a while, no promises and timers of the last turns are left.
   const alive = async (): Promise<number> => {
     await tick();
     globalThis.gc!();

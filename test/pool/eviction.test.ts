@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { errors, type AsyncConnection, type AsyncConnectionPool } from '../../src/index.js';
 import { backends, makePool } from '../support/database.js';
 
-/** Uses the pool's one connection, and tells whether it stayed. */
+/** Uses the pool's one connection, and returns whether the pool kept it. */
 async function staysAfter(
   pool: AsyncConnectionPool,
   use: (connection: AsyncConnection) => Promise<unknown>,
@@ -26,15 +26,15 @@ async function staysAfter(
 const raise = (sqlstate: string): string =>
   `do $$ begin raise exception using errcode = '${sqlstate}'; end $$`;
 
-// After a failover, or a shutdown that a pooler tells of, a connection may be alive and of no use.
-describe('a connection whose server says that another would do better', () => {
+// After a failover, or a shutdown that a pooler reports, a connection may be alive and useless.
+describe('a connection whose server indicates that another would work', () => {
   it.each(['08000', '08003', '08006', '08P01', '57P01', '57P02', '57P03'])(
-    'by SQLSTATE %s is replaced when it comes back, however it was used',
+    'by SQLSTATE %s is replaced when it is returned, however it was used',
     async (sqlstate) => {
       const pool = makePool();
       const uses: ((connection: AsyncConnection) => Promise<unknown>)[] = [
         (connection) => connection.execute(raise(sqlstate)),
-        // Nobody waits for it.
+        // The rejection is not awaited.
         (connection) => {
           void connection.execute(raise(sqlstate)).catch(() => undefined);
           return Promise.resolve();
@@ -47,7 +47,7 @@ describe('a connection whose server says that another would do better', () => {
     },
   );
 
-  it('is replaced for an error of a stream or a COPY as well', async () => {
+  it('is replaced for an error of a stream or a COPY, too', async () => {
     const pool = makePool();
     const failing = `create function pg_temp.gone(int) returns int language plpgsql as
       $$ begin if $1 > 3 then raise exception using errcode = '08006'; end if; return $1; end $$`;
@@ -72,7 +72,7 @@ describe('a connection whose server says that another would do better', () => {
   });
 
   it.each(['22012', '40001', '55P03', '57014', '57P04', '25006'])(
-    'is kept after SQLSTATE %s, which is a statement’s own',
+    'is kept after SQLSTATE %s, which concerns a statement',
     async (sqlstate) => {
       const pool = makePool();
       expect(await staysAfter(pool, (connection) => connection.execute(raise(sqlstate)))).toBe(true);
@@ -80,7 +80,7 @@ describe('a connection whose server says that another would do better', () => {
     },
   );
 
-  it('that it has become read-only is replaced, where target_session_attrs=read-write was asked for', async () => {
+  it('by being read-only is replaced if target_session_attrs=read-write is required', async () => {
     const becomeReadOnly = async (connection: AsyncConnection): Promise<void> => {
       await connection.execute('set transaction_read_only = on');
       await expect(connection.execute('create table never (id int)')).rejects.toBeInstanceOf(
@@ -98,7 +98,7 @@ describe('a connection whose server says that another would do better', () => {
     }
   });
 
-  it('is kept if it was its user who wanted it read-only', async () => {
+  it('is kept if its user made it read-only', async () => {
     const pool = makePool({}, { target_session_attrs: 'read-write' });
     expect(
       await staysAfter(pool, async (connection) => {
@@ -108,7 +108,7 @@ describe('a connection whose server says that another would do better', () => {
     ).toBe(true);
   });
 
-  it('goes to nobody else: whoever waits is given the one that takes its place', async () => {
+  it('is not lent again: a waiting request gets its replacement', async () => {
     const pool = makePool({ maxSize: 1 });
     const connection = await pool.getconn();
     const { backendPid } = connection.info;

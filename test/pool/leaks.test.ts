@@ -9,19 +9,19 @@ import { heldStatement } from '../support/held-statement.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { warningsOf } from '../support/warnings.js';
 
-/** Two collections, and what they give rise to. */
+/** Runs two collections and their finalizers. */
 async function collectTwice(): Promise<void> {
   for (let i = 0; i < 2; i++) {
-    // A handle is watched over from the next turn on.
+    // A connection object is registered in the next turn of the event loop.
     await tick();
     globalThis.gc!();
     await sleep(10);
   }
 }
 
-// Promise 27: a leak is reported once, with the stack of whoever took the connection, and its end as well.
-describe('a connection that is lent out for longer than leakThreshold', () => {
-  it('is reported once, at that time, and once more when it comes back', async () => {
+// Promise 27: a leak is reported once, with the stack of the call that took the connection, and so is its end.
+describe('a connection that is checked out for longer than leakThreshold', () => {
+  it('is reported once, at that time, and once more when it is returned', async () => {
     const clock = new FakeClock();
     const watch = new LeakWatch('orders', 5, clock);
     const leaks = heard<LeakMessage>('usingpg:leak');
@@ -53,7 +53,7 @@ describe('a connection that is lent out for longer than leakThreshold', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('is reported with the stack of the call that took it, whichever it was', async () => {
+  it('is reported with the stack of the call that took it, for every kind of checkout', async () => {
     const pool = makePool({ maxSize: 4, leakThreshold: 0.5 });
     const leaks = heard<LeakMessage>('usingpg:leak');
     const returns = heard<LeakMessage>('usingpg:leak-returned');
@@ -73,7 +73,7 @@ describe('a connection that is lent out for longer than leakThreshold', () => {
     }
     const warnings = await warningsOf('USINGPG_LEAK', async () => {
       await Promise.all([takenByGetconn(), takenByScope(), takenByCallback()]);
-      // Not for long enough, unless the machine is.
+      // Shorter than the threshold, unless the machine is slow.
       const began = performance.now();
       await pool.execute('select 1');
       if (performance.now() - began < 400) expect(leaks).toHaveLength(3);
@@ -93,7 +93,7 @@ describe('a connection that is lent out for longer than leakThreshold', () => {
     }
   });
 
-  it('costs no stack where it is not asked for', async () => {
+  it('costs no stack if leakThreshold is off', async () => {
     const [off, on] = [makePool(), makePool({ leakThreshold: 10 })];
     await Promise.all([off.wait(), on.wait()]);
     const capture = vi.spyOn(Error, 'captureStackTrace');
@@ -111,8 +111,8 @@ describe('a connection that is lent out for longer than leakThreshold', () => {
   });
 });
 
-// Promise 27: a connection that was garbage-collected is back within two collections.
-describe('a connection that was lost without being given back', () => {
+// Promise 27: a garbage-collected connection is back within two collections.
+describe('a connection that was garbage-collected without being returned', () => {
   const uses: Record<string, (connection: AsyncConnection) => Promise<unknown>> = {
     'nothing else': () => Promise.resolve(),
     'a query': async (connection) => (await connection.execute('select 1')).fetchone(),
@@ -141,7 +141,7 @@ describe('a connection that was lost without being given back', () => {
       const seen: string[] = [];
       connection.addNoticeHandler(({ messagePrimary }) => seen.push(String(messagePrimary)));
       connection.addNotifyHandler(({ payload }) => seen.push(payload));
-      // In a transaction it would count as a write.
+      // In a transaction, it would count as a write.
       await connection.setAutocommit(true);
       await connection.execute("do $$ begin raise notice 'hello'; end $$");
       expect(seen).toEqual(['hello']);
@@ -173,7 +173,7 @@ describe('a connection that was lost without being given back', () => {
     expect(await (await next.execute('select 1')).fetchone()).toEqual([1]);
   });
 
-  it('goes to whoever waits, without what was not committed', async () => {
+  it('serves a waiting request, without its uncommitted work', async () => {
     const pool = makePool({ maxSize: 1, leakThreshold: 30 });
     await pool.execute('create table if not exists lost_and_found (id int)');
     onTestFinished(async () => {
@@ -196,11 +196,11 @@ describe('a connection that was lost without being given back', () => {
     expect(uncommitted).toHaveLength(1);
     expect(warnings).toHaveLength(1);
     expect(warnings[0]).toMatch(/It was taken here:\n(?:.*\n)*.*loseIt/);
-    // It was not reported before, so that nobody waits to hear of its return.
+    // It was not reported before, so its return is not reported, either.
     expect(returned).toEqual([]);
   });
 
-  it('that was reported before is reported back, with no second warning', async () => {
+  it('that was reported before is reported as returned, without a second warning', async () => {
     const pool = makePool({ maxSize: 1, leakThreshold: 0.02 });
     const reported = heard<LeakMessage>('usingpg:leak');
     const returned = heard<LeakMessage>('usingpg:leak-returned');
@@ -217,7 +217,7 @@ describe('a connection that was lost without being given back', () => {
     expect(returned).toMatchObject([{ collected: true }]);
   });
 
-  it('is told from those that were given back, however many there were', async () => {
+  it('is distinguished from returned connections, however many there were', async () => {
     const pool = makePool({ maxSize: 5 });
     const warnings = await warningsOf('USINGPG_LEAK', async () => {
       for (let round = 0; round < 20; round++) {
@@ -312,7 +312,7 @@ describe('the message of a timeout', () => {
     return (error as Error).message;
   };
 
-  it('names the task that waits for itself, if leaks are watched for', async () => {
+  it('names the task that waits for itself, with leakThreshold', async () => {
     const pool = makePool({ maxSize: 1, leakThreshold: 10 });
     const message = await pool.withConnection(async (outer) => {
       await outer.execute('select 1');
@@ -327,7 +327,7 @@ describe('the message of a timeout', () => {
     expect(message).toContain('nothing is running on those lent out');
   });
 
-  it('names each of several tasks that hold one connection and want another', async () => {
+  it('names each of several tasks that hold one connection and request another', async () => {
     const pool = makePool({ maxSize: 3, leakThreshold: 10 });
     let there = 0;
     let told = 0;
@@ -350,7 +350,7 @@ describe('the message of a timeout', () => {
     }
   });
 
-  it('does not blame a task for what others hold, and says where that was taken', async () => {
+  it('does not blame a task for connections of others, and reports where these were taken', async () => {
     const pool = makePool({ maxSize: 1, leakThreshold: 10 });
     const held = await heldStatement();
     async function holder(): Promise<void> {
@@ -364,7 +364,7 @@ describe('the message of a timeout', () => {
     expect(message).not.toContain('nothing is running');
     await held.release();
     await holding;
-    // It has let go of it.
+    // The task has released it.
     await pool.withConnection(async () => Promise.resolve());
     const kept = await pool.getconn();
     expect(await timeoutOf(pool.connection({ timeout: 0.05 }))).not.toContain('the task that waits');
@@ -374,7 +374,7 @@ describe('the message of a timeout', () => {
   it.each([
     ['connection()', (pool: AsyncConnectionPool) => pool.connection()],
     ['getconn()', (pool: AsyncConnectionPool) => pool.getconn()],
-  ])('tells who may wait for itself without watching for leaks: %s', async (_, take) => {
+  ])('explains a wait of a task for itself without leakThreshold: %s', async (_, take) => {
     const pool = makePool({ maxSize: 1 });
     await using outer = await take(pool);
     await outer.execute('select 1');
@@ -396,7 +396,7 @@ describe('the message of a timeout', () => {
     await running;
   });
 
-  it('does not suspect who waits for a slow statement, or while connections come and go', async () => {
+  it('does not suspect a task that waits for a slow statement, or while connections come and go', async () => {
     const pool = makePool({ minSize: 2 });
     await pool.wait();
     const statement = await heldStatement();
@@ -406,7 +406,7 @@ describe('the message of a timeout', () => {
     await Promise.all(slow);
 
     const held = await pool.getconn();
-    // The other one passes to the next while the last one waits.
+    // The other connection changes hands while the last request waits.
     const passOn: (() => void)[] = [];
     const others = [0, 1].map((i) =>
       pool.withConnection(() => new Promise<void>((resolve) => (passOn[i] = resolve))),
@@ -420,20 +420,20 @@ describe('the message of a timeout', () => {
     await pool.putconn(held);
   });
 
-  it('names the task where it is known, and the places where it is not', async () => {
+  it('names the task if it is known, else the places of the checkouts', async () => {
     const pool = makePool({ maxSize: 1, leakThreshold: 10 });
     const message = await pool.withConnection(() => timeoutOf(pool.connection({ timeout: 0.05 })));
     expect(message).toContain('the task that waits holds it itself');
     expect(message).not.toContain('if the code that waits');
     const held = await pool.getconn();
-    // Held by nobody that is known: then the place says who.
+    // No known task holds it, so the place is reported.
     expect(await timeoutOf(pool.connection({ timeout: 0.05 }))).toMatch(
       /those lent out were taken at .*leaks\.test\.ts.*; the only connection had been taken before/,
     );
     await pool.putconn(held);
   });
 
-  it('says how many are lent out, and for how long, in any case', async () => {
+  it('always reports how many connections are checked out, and for how long', async () => {
     const pool = makePool({ maxSize: 2 });
     const held = [await pool.getconn(), await pool.getconn()];
     await sleep(100);

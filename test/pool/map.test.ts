@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { errors } from '../../src/index.js';
 import { makePool, rejection } from '../support/database.js';
 
-/** A source that falls silent after some items, and does not answer `return()` either. */
+/** A source that yields some items and then nothing, and does not answer `return()`, either. */
 function silentAfter(items: number): AsyncIterable<number> & { left: number } {
   let given = 0;
   const source = {
@@ -57,7 +57,7 @@ describe('pool.map()', () => {
     expect(source.left).toBe(1);
   });
 
-  it('hears of an abort while it waits for an item that is a promise', async () => {
+  it('rejects on an abort while it waits for an item that is a promise', async () => {
     const pool = makePool();
     const controller = new AbortController();
     const never = [new Promise<number>(() => undefined)];
@@ -67,7 +67,7 @@ describe('pool.map()', () => {
     expect(await pool.map([Promise.resolve(2)], async (_connection, item) => item)).toEqual([2]);
   });
 
-  it('tells the other jobs by their signal when one has failed, and waits for them', async () => {
+  it('aborts the signal of the other jobs when one has failed, and waits for them', async () => {
     const pool = makePool({ maxSize: 3 });
     const failure = new Error('the second job failed');
     const reasons: unknown[] = [];
@@ -87,7 +87,7 @@ describe('pool.map()', () => {
     expect(reasons).toEqual([failure, failure, 'ended', 'ended']);
   });
 
-  it('has what a job was given the signal for cancelled when it is aborted', async () => {
+  it('cancels the statements to which a job has passed its signal when it is aborted', async () => {
     const pool = makePool({ maxSize: 2 });
     const controller = new AbortController();
     const reason = new Error('enough');
@@ -108,7 +108,7 @@ describe('pool.map()', () => {
     expect((await pool.execute('select 1')).rows).toEqual([[1]]);
   });
 
-  it('has jobs that wait for a connection give up when one has failed', async () => {
+  it('ends the wait of jobs for a connection when one has failed', async () => {
     const pool = makePool({ maxSize: 2 });
     const taken = await pool.connection();
     let called = 0;
@@ -123,13 +123,13 @@ describe('pool.map()', () => {
       ),
     );
     expect((await ended).message).toBe('the first');
-    // The second may have been handed the connection of the first.
+    // The second job may have been handed the first one's connection.
     expect(called).toBeLessThan(3);
     expect(pool.getStats().requestsWaiting).toBe(0);
     await pool.putconn(taken);
   });
 
-  it('gives its jobs a signal that is not aborted when all goes well, and leaves no listener', async () => {
+  it('passes its jobs a signal that is not aborted on success, and leaves no listener', async () => {
     const pool = makePool({ maxSize: 2 });
     const { signal } = new AbortController();
     const signals = new Set<AbortSignal>();
@@ -146,7 +146,7 @@ describe('pool.map()', () => {
     expect([signals.size, [...signals].some(({ aborted: is }) => is)]).toEqual([12, false]);
   });
 
-  it('closes a source that it has no more use for, and not one that has ended', async () => {
+  it('closes an unfinished source, but not one that has ended', async () => {
     const pool = makePool({ maxSize: 2 });
     const ends: string[] = [];
     function* source(name: string): Generator<number> {

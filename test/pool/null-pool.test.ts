@@ -21,7 +21,7 @@ async function nowhere(): Promise<string> {
 }
 
 describe('a null pool', () => {
-  it('connects for each request and keeps nothing', async () => {
+  it('connects for each request and keeps no connection', async () => {
     const pool = makePool();
     expect(pool).toBeInstanceOf(AsyncConnectionPool);
     expect([pool.minSize, pool.maxSize, pool.closed]).toEqual([0, 0, false]);
@@ -30,7 +30,7 @@ describe('a null pool', () => {
     for (let i = 0; i < 3; i++) {
       await using connection = await pool.connection();
       pids.add(connection.info.backendPid);
-      // The one before is being closed, and is given no time to be.
+      // The previous connection is being closed, without any delay before this request.
       await expect.poll(backends).toEqual([connection.info.backendPid]);
       expect(pool.getStats()).toMatchObject({ poolSize: 1, poolAvailable: 0 });
     }
@@ -52,7 +52,7 @@ describe('a null pool', () => {
     });
   });
 
-  it('has no limit if it is given none', async () => {
+  it('has no limit without maxSize', async () => {
     const pool = makePool({ numWorkers: 1 });
     const connections = await Promise.all(Array.from({ length: 12 }, () => pool.getconn()));
     expect(await backends()).toHaveLength(12);
@@ -60,7 +60,7 @@ describe('a null pool', () => {
     for (const connection of connections) await pool.putconn(connection);
   });
 
-  it('gives what comes back to whoever waits, as clean as any, and else closes it', async () => {
+  it('resets a returned connection for a waiting request, and otherwise closes it', async () => {
     const calls: string[] = [];
     const pool = makePool({
       maxSize: 1,
@@ -81,7 +81,7 @@ describe('a null pool', () => {
     await pool.putconn(held);
     await Promise.all(waiting);
     expect(served).toEqual([0, 1, 2]);
-    // The last was of no use to anybody, so that nobody had it cleaned.
+    // The last connection was not needed, so it was not reset.
     expect(calls).toEqual(['configure', 'reset', 'reset', 'reset']);
     expect(pool.getStats()).toMatchObject({ poolSize: 0, connectionsNum: 1, requestsWaiting: 0 });
     await expect.poll(backends).toEqual([]);
@@ -112,17 +112,17 @@ describe('a null pool', () => {
     await watch;
     expect(most).toBeGreaterThan(1);
     expect(most).toBeLessThanOrEqual(4);
-    // One may be under way that nobody waits for any more.
+    // An attempt may be in progress for which no request waits any more.
     await expect.poll(() => pool.getStats().poolSize).toBe(0);
     const stats = pool.getStats();
     expect(stats).toMatchObject({ requestsNum: 400, requestsErrors: 0, returnsBad: 40 });
-    // Most of them were given what came back.
+    // Most requests got a returned connection.
     expect(stats.connectionsNum).toBeLessThan(400);
   });
 
-  it('refuses and times out like any pool', async () => {
+  it('refuses requests and times out like any pool', async () => {
     const pool = makePool({ maxSize: 2, maxWaiting: 1, timeout: 0.1 });
-    // Each of these has a connection made for it: nobody waits yet.
+    // Each of these has a connection made for it, so none is waiting.
     const held = await Promise.all([pool.getconn(30), pool.getconn(30)]);
     const late = pool.getconn();
     await expect(pool.getconn()).rejects.toBeInstanceOf(errors.TooManyRequests);
@@ -134,7 +134,7 @@ describe('a null pool', () => {
     await expect(pool.connection()).rejects.toBeInstanceOf(errors.PoolClosed);
   });
 
-  it('tells whoever asks why it could not connect, at once', async () => {
+  it('rejects a request with the connection error at once', async () => {
     const pool = makePool({ timeout: 60 }, await nowhere());
     const began = performance.now();
     const results = await Promise.allSettled([pool.connection(), pool.execute('select 1'), pool.getconn()]);
@@ -153,7 +153,7 @@ describe('a null pool', () => {
     });
   });
 
-  it('goes on when the server is there again', async () => {
+  it('recovers when the server is reachable again', async () => {
     let target = await nowhere();
     const pool = new AsyncNullConnectionPool(() => target, { maxSize: 1 });
     await expect(pool.execute('select 1')).rejects.toBeInstanceOf(errors.OperationalError);
@@ -162,7 +162,7 @@ describe('a null pool', () => {
     await pool.close();
   });
 
-  it('gives a request no more time than it has, and serves the next with what comes too late', async () => {
+  it('rejects a request after its timeout, and serves the next one with the late connection', async () => {
     let asked = 0;
     let tell: (conninfo: string) => void = () => undefined;
     const pool = new AsyncNullConnectionPool(
@@ -183,19 +183,19 @@ describe('a null pool', () => {
 });
 
 describe('wait() of a null pool', () => {
-  it('sees that a connection can be made, and keeps none', async () => {
+  it('makes a connection as a test, and keeps none', async () => {
     const pool = makePool({ open: false });
     await pool.open({ wait: true });
     await expect.poll(backends).toEqual([]);
     expect(pool.getStats()).toMatchObject({ connectionsNum: 1, requestsNum: 0, poolSize: 0 });
     await using connection = await pool.connection();
-    // One that is lent out shows it as well.
+    // A checked-out connection proves it as well.
     await pool.wait(30);
     expect(connection.closed).toBe(false);
     expect(pool.getStats().connectionsNum).toBe(2);
   });
 
-  it('tries again, and serves whoever comes meanwhile', async () => {
+  it('tries again, and serves requests in the meantime', async () => {
     let asked = 0;
     const gone = await nowhere();
     const pool = new AsyncNullConnectionPool(() => (++asked === 1 ? gone : dsn()));
@@ -207,7 +207,7 @@ describe('wait() of a null pool', () => {
     await pool.close();
   });
 
-  it('says why none could be made, and closes the pool', async () => {
+  it('rejects with the connection error, and closes the pool', async () => {
     let failures = 0;
     const pool = makePool(
       {
@@ -227,8 +227,8 @@ describe('wait() of a null pool', () => {
   });
 });
 
-describe('the care of a null pool', () => {
-  it('refuses a size to keep, at any time', async () => {
+describe('the maintenance of a null pool', () => {
+  it('refuses a minimum size, at any time', async () => {
     for (const options of [{ minSize: 1 }, { minSize: -1 }, { maxSize: -1 }, { maxSize: 1.5 }]) {
       expect(() => new AsyncNullConnectionPool(dsn(), options)).toThrow(errors.ProgrammingError);
     }
@@ -243,7 +243,7 @@ describe('the care of a null pool', () => {
     expect(pool.getStats().poolMax).toBe(0);
   });
 
-  it('resizes while connections are lent out and waited for', async () => {
+  it('resizes while connections are checked out and requests wait', async () => {
     const pool = makePool({ maxSize: 1 });
     const first = await pool.getconn();
     const waiting = [pool.getconn(), pool.getconn()];
@@ -259,7 +259,7 @@ describe('the care of a null pool', () => {
     await pool.putconn(connection);
   });
 
-  it('drains: what is lent out is closed, not handed on', async () => {
+  it('drains: checked-out connections are closed, not lent again', async () => {
     const pool = makePool({ maxSize: 1 });
     const held = await pool.getconn();
     const { backendPid } = held.info;
@@ -273,11 +273,11 @@ describe('the care of a null pool', () => {
     expect(pool.getStats()).toMatchObject({ poolSize: 0, connectionsNum: 2, connectionsLost: 0 });
   });
 
-  it('asks for the parameters anew for each connection, and counts those that come back lost', async () => {
+  it('takes the parameters of each connection from the function, and counts connections that are lost when they are returned', async () => {
     const names = ['first', 'second'];
     const pool = new AsyncNullConnectionPool(
       () => dsn({ dbname: 'postgres' }),
-      // As a function, like psycopg_pool's `kwargs`.
+      // A function, like psycopg_pool's `kwargs`.
       {
         connectOptions: () => Promise.resolve({ autocommit: names.shift() === 'second' }),
         closeReturns: true,
@@ -296,7 +296,7 @@ describe('the care of a null pool', () => {
     await pool.close();
   });
 
-  it('maps with the concurrency it is told, if it has no size of its own', async () => {
+  it('maps with the given concurrency if it has no maxSize', async () => {
     const pool = makePool();
     const double = (_: unknown, item: number): Promise<number> => Promise.resolve(item * 2);
     await expect(pool.map([1, 2], double)).rejects.toThrow('`concurrency`');

@@ -14,7 +14,7 @@ import { freePort } from '../support/server.js';
 import { warningsOf } from '../support/warnings.js';
 
 describe('closeReturns', () => {
-  it('makes close() give the connection back', async () => {
+  it('makes close() return the connection', async () => {
     const pool = makePool({ closeReturns: true, maxSize: 1 });
     expect(pool.closeReturns).toBe(true);
     const connection = await pool.getconn();
@@ -31,7 +31,7 @@ describe('closeReturns', () => {
     expect(pool.getStats()).toMatchObject({ returnsBad: 0, connectionsNum: 1, poolAvailable: 1 });
   });
 
-  it('within withConnection() leaves what was written uncommitted, and says so', async () => {
+  it('within withConnection() leaves writes uncommitted, with a warning', async () => {
     const pool = makePool({ closeReturns: true });
     const warnings = await warningsOf('USINGPG_UNCOMMITTED', () =>
       pool.withConnection(async (connection) => {
@@ -56,7 +56,7 @@ describe('closeReturns', () => {
 });
 
 describe('parameters', () => {
-  it('may be functions, which are asked anew for each connection, by a retry as well', async () => {
+  it('may be functions, which are called for each connection, also at a retry', async () => {
     const passwords: string[] = [];
     let options = 0;
     const pool = new AsyncConnectionPool(
@@ -84,7 +84,7 @@ describe('parameters', () => {
     await pool.close();
   });
 
-  it('tell, when they fail, why nobody gets a connection', async () => {
+  it('from a function that fails reject requests with its error', async () => {
     const pool = new AsyncConnectionPool(() => Promise.reject(new Error('the vault is sealed')), {
       minSize: 1,
     });
@@ -95,7 +95,7 @@ describe('parameters', () => {
     await pool.close();
   });
 
-  it('that can never be right are refused at once', () => {
+  it('that are always invalid are refused at once', () => {
     for (const conninfo of ['hots=localhost', 'postgresql://[::1/x', { hots: 'x' }, 5, null]) {
       expect(() => new AsyncConnectionPool(conninfo as string)).toThrow(errors.ProgrammingError);
     }
@@ -120,7 +120,7 @@ describe('parameters', () => {
     }
   });
 
-  it('that are no options at all are refused, and so is what is no connection string', () => {
+  it('that are no options are refused, and so is a value that is no connection string', () => {
     for (const options of [5, null, [], 'minSize=1']) {
       expect(() => new AsyncConnectionPool(dsn(), options as unknown as PoolOptions)).toThrow(
         errors.ProgrammingError,
@@ -129,7 +129,7 @@ describe('parameters', () => {
     expect(() => new AsyncConnectionPool([] as unknown as string)).toThrow(errors.ProgrammingError);
   });
 
-  it('are refused by name, with what was expected and what was given, but not a connection string', () => {
+  it('are refused by name, with the expected and the given value, but without a connection string', () => {
     const refusal = (options: unknown): string => {
       try {
         new AsyncConnectionPool(dsn(), options as PoolOptions);
@@ -149,7 +149,7 @@ describe('parameters', () => {
   });
 
   it.each([undefined, null, 5, ['host=h'], Symbol('dsn')])(
-    'from a function are refused if it gives %s, rather than another server taken for the one meant',
+    'from a function are refused if it returns %s, which would mean the default server',
     async (given) => {
       const pool = new AsyncConnectionPool(() => given as unknown as string, { minSize: 1 });
       const error: unknown = await pool.connection({ timeout: 0.1 }).catch((reason: unknown) => reason);
@@ -159,7 +159,7 @@ describe('parameters', () => {
     },
   );
 
-  it('that are undefined are as if they were not given', () => {
+  it('that are undefined count as not given', () => {
     const pool = makePool({
       open: false,
       maxSize: undefined,
@@ -173,7 +173,7 @@ describe('parameters', () => {
 });
 
 describe('reconnectFailed', () => {
-  it('hears of it, with the pool, when reconnectTimeout is over, and may fail itself', async () => {
+  it('is called with the pool when reconnectTimeout has passed, and may fail itself', async () => {
     const heard: unknown[] = [];
     const target = dsn({ host: '127.0.0.1', port: await freePort() });
     let pool!: AsyncConnectionPool;
@@ -191,7 +191,7 @@ describe('reconnectFailed', () => {
     });
     expect(heard[0] === pool).toBe(true);
     expect(warnings[0]).toContain('the pager is off');
-    // It has given up, until somebody asks.
+    // It has given up until the next request.
     const { connectionsNum } = pool.getStats();
     await sleep(300);
     expect(pool.getStats().connectionsNum).toBe(connectionsNum);
@@ -225,7 +225,7 @@ describe('reconnectTimeout 0', () => {
 });
 
 describe('opening', () => {
-  it('says what failed in the message as well', async () => {
+  it('reports the connection error in its message, too', async () => {
     const pool = new AsyncConnectionPool(dsn({ dbname: 'no_such_database' }), { minSize: 2, open: false });
     const error: unknown = await pool.open({ wait: true, timeout: 2 }).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(errors.PoolTimeout);
@@ -281,8 +281,8 @@ describe('under load', () => {
   });
 });
 
-describe('a signal that is none', () => {
-  it('is refused, and no connection is lost to it', async () => {
+describe('a value that is no signal', () => {
+  it('is refused, and no connection is lost', async () => {
     const pool = makePool({ maxSize: 1 });
     const held = await pool.connection();
     // The controller in place of its signal.
@@ -307,7 +307,7 @@ describe('allowExitOnIdle', () => {
   it.each([
     ['a connection', 'pool.connection({ timeout: Infinity })'],
     ['the pool', 'pool.wait(Infinity)'],
-  ])('lets the process go on while somebody waits for %s, for ever', async (_what, call) => {
+  ])('keeps the process alive during a wait without timeout for %s', async (_what, call) => {
     const program = `
       import { AsyncConnectionPool } from ${JSON.stringify(new URL('../../src/index.ts', import.meta.url).href)};
       const pool = new AsyncConnectionPool(process.env.DSN, { minSize: 1, allowExitOnIdle: true });
@@ -341,7 +341,7 @@ describe('allowExitOnIdle', () => {
   });
 });
 
-/** Runs a program in a process of its own, until the test ends at the latest. */
+/** Runs a program as a separate process, until the test ends at the latest. */
 function start(program: string, params: ConninfoParams = {}) {
   const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', program], {
     env: { ...process.env, DSN: dsn(params) },
@@ -355,7 +355,7 @@ function start(program: string, params: ConninfoParams = {}) {
   return { child, exited };
 }
 
-/** The parameters of the run's server, each by its name. */
+/** The parameters of the run's server, by name. */
 function params(): Record<string, string> {
   return Object.fromEntries(
     [...dsn().matchAll(/(\w+)=('(?:[^'\\]|\\.)*'|\S+)/g)].map(([, name, value]) => [

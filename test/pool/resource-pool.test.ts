@@ -10,24 +10,24 @@ interface Thing {
   readonly born: number;
 }
 
-/** A part of a second that sums of it are exact with, so that a job of a second ends in time. */
+/** A fraction of a second whose multiples are exact, so that a job of a second ends on time. */
 const STEP = 1 / 16;
 
-/** A pool of things that are made at once, unless `refusing`, and what has become of them. */
+/** A pool of resources that are made at once, unless `refusing`, and their history. */
 class World {
   readonly clock = new FakeClock();
   readonly pool: ResourcePool<Thing>;
   refusing = false;
-  /** Whether attempts come to no end. */
+  /** Whether attempts never end. */
   hanging = false;
-  /** Whether things do not end until they are dropped. */
+  /** Whether resources do not close until they are dropped. */
   stuck = false;
   readonly #living = new Map<Thing, () => void>();
-  /** When attempts were made. */
+  /** The times of attempts. */
   readonly attempts: number[] = [];
-  /** The ages that things have reached. */
+  /** The ages of closed resources. */
   readonly ages: number[] = [];
-  /** When things have ended. */
+  /** The times at which resources were closed. */
   readonly ends: number[] = [];
   gaveUp = 0;
 
@@ -86,7 +86,7 @@ class World {
     this.pool.open();
   }
 
-  /** How many things there are. */
+  /** The number of existing resources. */
   get living(): number {
     return this.#living.size;
   }
@@ -96,12 +96,12 @@ class World {
     this.#living.delete(thing);
   }
 
-  /** What is idle is lost. */
+  /** Loses the idle resources. */
   loseIdle(): void {
     for (const thing of [...this.#living.keys()]) this.pool.onLost(thing);
   }
 
-  /** Lets the time pass in steps, between which everything settles. */
+  /** Lets time pass in steps, between which all promises settle. */
   async pass(seconds: number, step: number, between?: () => void): Promise<void> {
     for (let i = 0; i < Math.round(seconds / step); i++) {
       between?.();
@@ -111,15 +111,15 @@ class World {
   }
 }
 
-/** Numbers from 0 to 1 that look random, and are the same each time. */
+/** Pseudo-random numbers from 0 to 1, always the same. */
 function seeded(): () => number {
   let seed = 7;
   return () => (seed = (seed * 16_807) % 2_147_483_647) / 2_147_483_647;
 }
 
-// Promise 8: a saturated pool stays in balance.
-describe('a pool that is asked for more than it has', () => {
-  it('does as much as it can, and is well again when less is asked for', async () => {
+// Promise 8: a saturated pool stays stable.
+describe('a pool with more requests than it can serve', () => {
+  it('works at its capacity, and recovers when the load decreases', async () => {
     const { clock, pool, pass } = bound(new World({}));
     await settle();
     let done = 0;
@@ -150,11 +150,11 @@ describe('a pool that is asked for more than it has', () => {
     expect(saturated.done / 60).toBeGreaterThanOrEqual(9.8);
     expect(saturated.done / 60).toBeLessThanOrEqual(10.2);
     expect(saturated.late).toBeGreaterThan(0);
-    // As much as it can do: nobody who comes now waits in vain.
+    // At its capacity, no new request times out.
     await offer(10, 5);
     const full = await offer(10, 60);
     expect(full).toEqual({ done: 600, late: 0 });
-    // Less: the queue empties.
+    // Below it, the queue empties.
     await offer(9, 30);
     expect(pool.stats().requestsWaiting).toBe(0);
     await pass(5, STEP);
@@ -168,13 +168,13 @@ describe('a pool that is asked for more than it has', () => {
   });
 });
 
-describe('checking what is idle', () => {
-  it('takes nothing from whoever comes while it waits for its turn, and holds up nobody for whom there is room', async () => {
+describe('checking idle resources', () => {
+  it('does not block requests while resources wait for their check', async () => {
     const world = new World({ minSize: 2, maxSize: 3, numWorkers: 1 });
     const { pool } = world;
     await settle();
     let asked = 0;
-    // The first is never answered; the other waits for its turn.
+    // The first check is never answered; the other resource waits for its turn.
     void pool.checkIdle(() => {
       asked++;
       return new Promise(() => undefined);
@@ -183,7 +183,7 @@ describe('checking what is idle', () => {
     expect([asked, pool.stats().poolAvailable]).toEqual([1, 1]);
     const next = pool.acquire({ timeout: 1 });
     expect(next).not.toBeInstanceOf(Promise);
-    // All there is is lent out or being checked: another is made, although the worker of the checks is busy.
+    // All resources are lent or being checked, so another is made, although the checks occupy the worker.
     const another = await pool.acquire({ timeout: 1 });
     expect(world.living).toBe(3);
     pool.release(await next);
@@ -193,7 +193,7 @@ describe('checking what is idle', () => {
     await pool.close(0);
   });
 
-  it('asks each of more resources than workers once, and replaces those that fail', async () => {
+  it('checks each of more resources than workers once, and replaces those that fail', async () => {
     const world = new World({ minSize: 8, maxSize: 8, numWorkers: 3 });
     await settle();
     const asked = new Set<Thing>();
@@ -220,16 +220,16 @@ describe('a pool whose server refuses connections', () => {
   it.each([
     ['least', 0],
     ['most', 1],
-  ])('waits 1, 2, 4 … seconds between attempts, one tenth off at %s', async (_which, random) => {
+  ])('waits 1, 2, 4 … seconds between attempts, varied by one tenth at %s', async (_which, random) => {
     const world = new World({ minSize: 3, maxSize: 3, random: () => random });
     world.refusing = true;
     await settle();
     const first = random === 0 ? 0.9 : 1.1;
     await world.pass(60, 0.05);
-    // Those that the pool opens with come together.
+    // The pool's initial attempts are made together.
     expect(world.attempts.slice(0, 3)).toEqual([0, 0, 0]);
     const gaps = world.attempts.slice(3).map((at, i, all) => at - (i === 0 ? 0 : all[i - 1]!));
-    // The clock goes by steps of 0.05 seconds.
+    // The clock advances in steps of 0.05 seconds.
     for (const [i, gap] of gaps.entries()) expect(Math.abs(gap - first * 2 ** i)).toBeLessThan(0.1);
     expect(gaps).toHaveLength(random === 0 ? 6 : 5);
     expect(world.attempts.length).toBeLessThanOrEqual(10);
@@ -238,13 +238,13 @@ describe('a pool whose server refuses connections', () => {
     expect(world.clock.pending).toBe(0);
   });
 
-  it('tries each second while somebody waits, from when they come, and slowly again when nobody does', async () => {
+  it('tries every second while a request waits, from its arrival, and slowly again afterwards', async () => {
     const world = new World({ minSize: 1, maxSize: 1, random: () => 0.5 });
     world.refusing = true;
     await settle();
     await world.pass(8, STEP);
     expect(world.attempts).toEqual([0, 1, 3, 7]);
-    // The next would come at 15.
+    // The next attempt would be at 15 seconds.
     const waiting = world.pool.acquire({ timeout: 2.5 });
     await Promise.all([expect(waiting).rejects.toBeInstanceOf(errors.PoolTimeout), world.pass(20, STEP)]);
     expect(world.attempts.map(Math.round)).toEqual([0, 1, 3, 7, 8, 9, 10, 11, 27]);
@@ -255,7 +255,7 @@ describe('a pool whose server refuses connections', () => {
     await world.pool.close(0);
   });
 
-  it('says so once when reconnectTimeout is over, and connects when somebody asks', async () => {
+  it('calls reconnectFailed once when reconnectTimeout has passed, and connects at the next request', async () => {
     const world = new World({ minSize: 2, maxSize: 2, reconnectTimeout: 20 });
     world.refusing = true;
     await settle();
@@ -272,7 +272,7 @@ describe('a pool whose server refuses connections', () => {
     await world.pool.close(0);
   });
 
-  it('is tried once with reconnectTimeout 0: whoever waits is refused with the reason, and it is told of once', async () => {
+  it('is tried once with reconnectTimeout 0: waiting requests reject with the error, and reconnectFailed is called once', async () => {
     const world = new World({ minSize: 4, maxSize: 4, numWorkers: 2, reconnectTimeout: 0 });
     const { pool } = world;
     world.refusing = true;
@@ -289,14 +289,14 @@ describe('a pool whose server refuses connections', () => {
     expect([world.attempts.length, world.gaveUp, world.clock.pending]).toEqual([2, 1, 0]);
     await world.pass(600, 10);
     expect(world.attempts).toHaveLength(2);
-    // Each that asks has one attempt made, by which it stands or falls.
+    // Each request causes one attempt, on which its outcome depends.
     await expect(pool.acquire({ timeout: 60 })).rejects.toThrow('connection refused');
     expect([world.attempts.length, world.gaveUp]).toEqual([3, 1]);
     world.refusing = false;
     pool.release(await pool.acquire({ timeout: 60 }));
     await settle();
     expect(pool.stats()).toMatchObject({ poolSize: 4, requestsErrors: 4, requestsWaiting: 0 });
-    // After the server has answered it is told of again.
+    // After the server has answered, the next failure is reported again.
     world.refusing = true;
     world.loseIdle();
     await settle();
@@ -304,7 +304,7 @@ describe('a pool whose server refuses connections', () => {
     await pool.close(0);
   });
 
-  it('is told of once in one outage, however often it is asked for meanwhile', async () => {
+  it('is reported once per outage, however many requests follow', async () => {
     const world = new World({ minSize: 1, maxSize: 1, reconnectTimeout: 5 });
     world.refusing = true;
     for (let i = 0; i < 3; i++) {
@@ -316,7 +316,7 @@ describe('a pool whose server refuses connections', () => {
     await world.pool.close(0);
   });
 
-  it('connects when it is checked after it had given up, although nobody asks for a connection', async () => {
+  it('connects at a check() after it had given up, without a request', async () => {
     const world = new World({ minSize: 2, maxSize: 2, reconnectTimeout: 20 });
     world.refusing = true;
     await settle();
@@ -330,7 +330,7 @@ describe('a pool whose server refuses connections', () => {
   });
 });
 
-// Promise 26: connections are replaced before their lifetime is over, and not all at once.
+// Promise 26: connections are replaced before the end of their lifetime, and not all at once.
 describe('the lifetime of connections', () => {
   const hot = async (maxLifetime: number, seconds: number): Promise<World> => {
     const world = new World({ minSize: 100, maxSize: 100, numWorkers: 100, maxLifetime });
@@ -350,11 +350,11 @@ describe('the lifetime of connections', () => {
     return world;
   };
 
-  it('ends between nine tenths of it and all of it, never many at once, however hot the pool is', async () => {
+  it('ends between nine tenths and all of maxLifetime, never for many at once, under any load', async () => {
     const world = await hot(60, 61);
     expect(world.ages.length).toBeGreaterThanOrEqual(100);
     expect(Math.min(...world.ages)).toBeGreaterThanOrEqual(54);
-    // It is in use for a tenth of a second at a time.
+    // Each use lasts a tenth of a second.
     expect(Math.max(...world.ages)).toBeLessThanOrEqual(60.2);
     const buckets = new Map<number, number>();
     for (const end of world.ends) {
@@ -362,7 +362,7 @@ describe('the lifetime of connections', () => {
       buckets.set(bucket, (buckets.get(bucket) ?? 0) + 1);
     }
     const most = [...buckets.values()].sort((a, b) => b - a);
-    // Of 100 that end within six seconds, 8.3 are expected in each half second.
+    // If 100 end within six seconds, 8.3 are expected in each half second.
     expect(most[0]).toBeLessThanOrEqual(20);
     expect(most.filter((count) => count > 10).length).toBeLessThanOrEqual(4);
     expect(world.pool.stats().poolSize).toBe(100);
@@ -386,7 +386,7 @@ describe('closing a pool', () => {
   it.each([
     ['end at once', false],
     ['do not end', true],
-  ])('takes its timeout and a tenth of a second at most, with things that %s', async (_how, stuck) => {
+  ])('takes its timeout and a tenth of a second at most, with resources that %s', async (_how, stuck) => {
     const world = new World({ minSize: 2, maxSize: 4, numWorkers: 1 });
     world.stuck = stuck;
     const { pool, clock } = world;
@@ -396,7 +396,7 @@ describe('closing a pool', () => {
     const waiting = Promise.allSettled([1, 2, 3].map(async () => pool.acquire({ timeout: 9 })));
     await settle();
     expect(pool.stats()).toMatchObject({ poolSize: 4, poolAvailable: 0, requestsWaiting: 3 });
-    // One is lent out, one is on its way out, one is being made, one waits for a worker.
+    // One is lent, one is being closed, one is being made, one waits for a worker.
     pool.discard(other);
     let closedAt = -1;
     const closing = pool.close(3).then(() => (closedAt = clock.time));
@@ -414,7 +414,7 @@ describe('closing a pool', () => {
     expect(pool.release(checkout)).toBe(false);
   });
 
-  it('is over as soon as everything has come back', async () => {
+  it('resolves as soon as everything has been returned', async () => {
     const world = new World({ minSize: 2, maxSize: 2 });
     await settle();
     const checkout = await world.pool.acquire({ timeout: 9 });
@@ -427,9 +427,9 @@ describe('closing a pool', () => {
   });
 });
 
-// Promise 36: a checkout of what is idle costs next to nothing.
+// Promise 36: a checkout of an idle resource costs next to nothing.
 describe('a checkout of an idle resource', () => {
-  it('waits for nothing, sets no timer and makes nothing, 10,000 times', async () => {
+  it('does not wait, sets no timer and makes no resource, 10,000 times', async () => {
     const world = new World({});
     await settle();
     const { pending } = world.clock;
@@ -445,7 +445,7 @@ describe('a checkout of an idle resource', () => {
   });
 });
 
-// Promise 37: the statistics are true.
+// Promise 37: the statistics are exact.
 describe('the statistics', () => {
   it('are exact, each of them', async () => {
     const world = new World({ minSize: 1, maxSize: 2, maxWaiting: 2, maxIdle: 600, makingTakes: 0.25 });
@@ -475,7 +475,8 @@ describe('the statistics', () => {
     });
     await world.pass(0.25, STEP);
     const first = await pool.acquire({ timeout: 1 });
-    // The second waits for one that is made; the third, for one that comes back; the fourth in vain, and so does the fifth.
+    // The second request waits for a resource being made, the third for one to be returned; the fourth and the fifth wait in
+    // vain.
     const second = pool.acquire({ timeout: 9 });
     const third = pool.acquire({ timeout: 9 });
     await expect(pool.acquire({ timeout: 9 })).rejects.toBeInstanceOf(errors.TooManyRequests);
@@ -508,7 +509,7 @@ describe('the statistics', () => {
       connectionsNum: 2,
       connectionsMs: 500,
     });
-    // An idle one is lost while the server refuses: it is tried at once, and again after a second.
+    // An idle resource is lost while the server refuses: an attempt is made at once, and again after a second.
     world.refusing = true;
     world.loseIdle();
     await world.pass(1.25, STEP);
@@ -531,7 +532,7 @@ describe('the statistics', () => {
   });
 });
 
-/** The members of a world, to be used on their own. */
+/** The members of a world for use as functions. */
 function bound(world: World): Pick<World, 'clock' | 'pool' | 'pass'> {
   return { clock: world.clock, pool: world.pool, pass: world.pass.bind(world) };
 }

@@ -19,7 +19,7 @@ import { FaultProxy } from '../support/fault-proxy.js';
 
 const SERIALIZABLE = { isolationLevel: IsolationLevel.SERIALIZABLE } as const;
 
-/** Makes tables, and whatever else begins with `retry_`, for one test. */
+/** Creates tables, and other objects named `retry_…`, for one test. */
 async function schema(sql: string): Promise<void> {
   await admin('drop schema if exists retried cascade; create schema retried');
   await admin(`set search_path to retried; ${sql}; reset search_path`);
@@ -28,7 +28,7 @@ async function schema(sql: string): Promise<void> {
   });
 }
 
-/** A deferred trigger on `retried.work`, so that it is the COMMIT that does this. */
+/** A deferred trigger on `retried.work`, which runs `body` at the COMMIT. */
 function onCommit(body: string): string {
   return `create table work (id int);
     create function retried.at_commit() returns trigger language plpgsql as $$ begin ${body}; return null; end $$;
@@ -51,7 +51,7 @@ function retriesOf(pool: AsyncConnectionPool): RetryMessage[] {
 const serializationFailure = (connection: AsyncConnection): Promise<unknown> =>
   connection.execute("do $$ begin raise exception using errcode = '40001', message = 'busy'; end $$");
 
-// Promise 28: a transaction is run again after 40001 and 40P01, and after nothing else.
+// Promise 28: a transaction is repeated after 40001 and 40P01, and after no other error.
 describe('withTransaction() of a pool', () => {
   it('keeps an invariant that write skew would break, over 2,000 transactions of 20 workers', async () => {
     await schema(`create table doctor (ward int, name int, on_call boolean, primary key (ward, name));
@@ -74,7 +74,7 @@ describe('withTransaction() of a pool', () => {
               );
               const names = (await cursor.fetchall()).map(([name]) => name as number);
               if (names.length === 0) violations++;
-              // Each may leave, as long as there is another: two who leave at once would leave nobody.
+              // Each may leave as long as another remains; two who leave at once would leave none.
               const [name, onCall] =
                 names.length > 1 ? [names[worker % names.length]!, false] : [1 + (worker % 3), true];
               await connection.execute(
@@ -100,7 +100,7 @@ describe('withTransaction() of a pool', () => {
     expect(pool.getStats().poolAvailable).toBe(pool.getStats().poolSize);
   }, 300_000);
 
-  it('runs the loser of a deadlock again', async () => {
+  it('repeats the victim of a deadlock', async () => {
     await schema('create table account (id int, balance int); insert into account values (1, 0), (2, 0)');
     const pool = makePool({ minSize: 2 }, { options: '-c deadlock_timeout=50ms' });
     const retries = retriesOf(pool);
@@ -118,7 +118,7 @@ describe('withTransaction() of a pool', () => {
     expect(await admin('select balance from retried.account')).toEqual([{ balance: 2 }, { balance: 2 }]);
   });
 
-  it('runs it again when it is the COMMIT that fails', async () => {
+  it('repeats a transaction whose COMMIT fails', async () => {
     await schema(
       `create sequence attempt; ${onCommit("if nextval('retried.attempt') < 3 then raise exception using errcode = '40001'; end if")}`,
     );
@@ -134,14 +134,14 @@ describe('withTransaction() of a pool', () => {
     expect(await admin('select id from retried.work')).toEqual([{ id: 3 }]);
   });
 
-  it('gives each run a connection of its own, and kills the one before', async () => {
+  it('uses another connection for each attempt, and makes the previous one unusable', async () => {
     const pool = makePool({ maxSize: 1 });
     const connections: AsyncConnection[] = [];
     let late: Promise<unknown> = Promise.resolve();
     await pool.withTransaction(async (connection) => {
       connections.push(connection);
       if (connections.length > 1) {
-        // What the first run has left behind can do nothing in the transaction of the second.
+        // Code left over from the first attempt cannot act in the second one's transaction.
         await expect(connections[0]!.execute('select 1')).rejects.toBeInstanceOf(errors.InterfaceError);
         return;
       }
@@ -185,7 +185,7 @@ describe('withTransaction() of a pool', () => {
       },
       errors.SerializationFailure,
     ],
-  ] as const)('does not run it again for an error %s', async (_whose, act, Class) => {
+  ] as const)('does not repeat after an error %s', async (_whose, act, Class) => {
     const pool = makePool();
     const retries = retriesOf(pool);
     let runs = 0;
@@ -226,7 +226,7 @@ describe('withTransaction() of a pool', () => {
       },
       [2],
     ],
-  ])('does not run it again after a %s within it', async (_, options, end, left) => {
+  ])('does not repeat after a %s within the transaction', async (_, options, end, left) => {
     await schema('create table work (id int)');
     const pool = makePool(options);
     const retries = retriesOf(pool);
@@ -242,7 +242,7 @@ describe('withTransaction() of a pool', () => {
     expect(await admin('select id from retried.work')).toEqual(left.map((id) => ({ id })));
   });
 
-  it('runs it again if its own end was a rollback', async () => {
+  it('repeats a transaction whose own end was a rollback', async () => {
     await schema('create table work (id int)');
     const pool = makePool();
     let runs = 0;
@@ -256,7 +256,7 @@ describe('withTransaction() of a pool', () => {
     expect(await admin('select id from retried.work')).toEqual([{ id: 1 }]);
   });
 
-  it.each([0, 2])('gives up after %s retries, with the last error as it is', async (retries) => {
+  it.each([0, 2])('gives up after %s retries, with the last error unchanged', async (retries) => {
     const pool = makePool();
     let runs = 0;
     const error = await rejection(
@@ -273,7 +273,7 @@ describe('withTransaction() of a pool', () => {
     expect(runs).toBe(retries + 1);
   });
 
-  it('stops when it is aborted, between two runs as well', async () => {
+  it('stops when it is aborted, also between two attempts', async () => {
     const pool = makePool();
     const controller = new AbortController();
     let runs = 0;
@@ -290,7 +290,7 @@ describe('withTransaction() of a pool', () => {
     expect(runs).toBe(3);
   });
 
-  it('resolves with undefined after a Rollback, and undoes all', async () => {
+  it('resolves with undefined after a Rollback, and undoes everything', async () => {
     await schema('create table work (id int)');
     const pool = makePool();
     const result = await pool.withTransaction<string>(async (connection) => {
@@ -311,7 +311,7 @@ describe('withTransaction() of a pool', () => {
     expect(await admin('select id from retried.work')).toEqual([{ id: 2 }]);
   });
 
-  it('does not take a transaction for committed that had failed', async () => {
+  it('does not report a failed transaction as committed', async () => {
     await schema('create table work (id int)');
     const pool = makePool();
     const error = await rejection(
@@ -327,9 +327,9 @@ describe('withTransaction() of a pool', () => {
   });
 });
 
-// Promise 28: a transaction that may be committed is never run again.
+// Promise 28: a transaction that may be committed is never repeated.
 describe('a transaction whose COMMIT was not answered', () => {
-  it('has an outcome that is unknown, as its error says, and is not run again', async () => {
+  it('rejects with an unknown outcome, and is not repeated', async () => {
     await schema(onCommit('perform pg_sleep(20)'));
     const pool = makePool();
     let runs = 0;
@@ -358,7 +358,7 @@ describe('a transaction whose COMMIT was not answered', () => {
     expect((await pool.execute('select count(*)::int from retried.work')).rows).toEqual([[0]]);
   });
 
-  it('may be committed: only the answer was lost', async () => {
+  it('may be committed, if only the answer was lost', async () => {
     await schema('create table work (id int)');
     const target = conninfoToDict(inject('dsn'));
     await using proxy = await FaultProxy.to({ host: target['host']!, port: Number(target['port']) });
@@ -379,7 +379,7 @@ describe('a transaction whose COMMIT was not answered', () => {
     expect((await pool.execute('select count(*)::int from retried.work')).rows).toEqual([[1]]);
   });
 
-  it('is told from one that was lost before, whether its user has noticed or not', async () => {
+  it('is distinguished from one that was lost before, whether its user has noticed or not', async () => {
     await schema('create table work (id int)');
     const pool = makePool();
     for (const notices of [true, false]) {
@@ -400,7 +400,7 @@ describe('a transaction whose COMMIT was not answered', () => {
     expect(await admin('select id from retried.work')).toEqual([]);
   });
 
-  it('is known where the server has answered, whatever it said', async () => {
+  it('has a known outcome if the server has answered, whatever the answer', async () => {
     await schema(onCommit("raise exception using errcode = '23514', message = 'not like this'"));
     const pool = makePool();
     const error = await rejection(
@@ -412,7 +412,7 @@ describe('a transaction whose COMMIT was not answered', () => {
 });
 
 describe('the settings of withTransaction()', () => {
-  it('hold for the transaction, and leave the connection as it was', async () => {
+  it('apply to the transaction, and leave the connection unchanged', async () => {
     const pool = makePool({
       maxSize: 1,
       configure: (connection) => connection.setIsolationLevel(IsolationLevel.REPEATABLE_READ),
@@ -450,7 +450,7 @@ describe('the settings of withTransaction()', () => {
     expect(settingsOf(connection)).toEqual([IsolationLevel.REPEATABLE_READ, null, null, false]);
   });
 
-  it('make a transaction on a connection in autocommit, too', async () => {
+  it('apply on a connection in autocommit, too', async () => {
     await schema('create table work (id int)');
     const pool = makePool({ connectOptions: { autocommit: true } });
     await expect(
@@ -471,7 +471,7 @@ describe('the settings of withTransaction()', () => {
       { deferrable: 'yes' },
       { retries: -1 },
       { retries: 1.5 },
-      // Misspelt, it would be a weaker transaction than the one that was asked for.
+      // If the misspelt option were ignored, the transaction would be weaker than requested.
       { isolation: 'SERIALIZABLE' },
     ] as unknown as PoolTransactionOptions[]) {
       await expect(pool.withTransaction(() => Promise.resolve(), options)).rejects.toBeInstanceOf(
@@ -483,7 +483,7 @@ describe('the settings of withTransaction()', () => {
   });
 });
 
-describe('the pauses between runs', () => {
+describe('the pauses between attempts', () => {
   const paceOf = async (random: number): Promise<number[]> => {
     const clock = new FakeClock();
     const delays: number[] = [];
@@ -508,7 +508,7 @@ describe('the pauses between runs', () => {
     return delays;
   };
 
-  it('double from at most 10 ms to at most a second, and half of each is left to chance', async () => {
+  it('double from at most 10 ms to at most a second, and half of each is random', async () => {
     const longest = await paceOf(1);
     expect(longest).toEqual([0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1, 1]);
     expect(await paceOf(0)).toEqual(longest.map((delay) => delay / 2));

@@ -8,7 +8,7 @@ async function proxyToServer(): Promise<FaultProxy> {
   return FaultProxy.to({ host: String(host), port: Number(port) });
 }
 
-it('a pool whose wait() is aborted goes on opening', async () => {
+it('a pool whose wait() is aborted continues opening', async () => {
   await using proxy = await proxyToServer();
   proxy.latency = 0.1;
   const pool = makePool({}, { host: '127.0.0.1', port: proxy.port });
@@ -31,11 +31,11 @@ it('a pool whose open() was aborted before is not opened', async () => {
   expect((await pool.execute('select 1')).rows).toEqual([[1]]);
 });
 
-it('a withTransaction() whose signal is aborted while its transaction begins does not run, and gives the connection back', async () => {
+it('a withTransaction() whose signal is aborted during its BEGIN does not call its function, and returns the connection', async () => {
   await using proxy = await proxyToServer();
   const pool = makePool({}, { host: '127.0.0.1', port: proxy.port });
   await pool.wait();
-  // Its BEGIN is not answered before it is aborted.
+  // The abort comes before the answer to BEGIN.
   proxy.latency = 1;
   const controller = new AbortController();
   let runs = 0;
@@ -49,11 +49,11 @@ it('a withTransaction() whose signal is aborted while its transaction begins doe
   expect([runs, pool.getStats().connectionsNum]).toEqual([0, 1]);
 });
 
-it('a check() that is aborted leaves no connection behind, and what has been asked is judged in its time', async () => {
+it('an aborted check() leaves no connection behind, and a check in progress ends in its time', async () => {
   await using proxy = await proxyToServer();
   const { host, port } = conninfoToDict(dsn());
   let made = 0;
-  // Those that replace others find a way that works.
+  // New connections use the working way.
   const source = (): string =>
     made++ < 3 ? dsn({ host: '127.0.0.1', port: proxy.port }) : dsn({ host: host!, port: Number(port) });
   await using pool = new AsyncConnectionPool(source, { minSize: 3, numWorkers: 1, checkTimeout: 1 });
@@ -67,7 +67,7 @@ it('a check() that is aborted leaves no connection behind, and what has been ask
     controller.abort('enough');
   }, 20);
   await expect(checking).rejects.toBe('enough');
-  // One had been asked, and has not answered; the others are as they were.
+  // One connection's check is in progress, without an answer; the others are unchanged.
   await expect.poll(() => pool.getStats().connectionsLost).toBe(1);
   proxy.blackHole.clear();
   await expect.poll(() => pool.getStats()).toMatchObject({ poolAvailable: 3, poolSize: 3 });

@@ -8,7 +8,7 @@ afterAll(() => admin('DROP TABLE left_behind'));
 
 const INSERT = 'INSERT INTO left_behind VALUES (3)';
 
-/** How often a pool has heard of writes that nobody had committed, when a connection that was used so came back. */
+/** The number of reports of uncommitted writes by a pool, after the return of a connection that was used this way. */
 async function uncommitted(
   act: (conn: AsyncConnection) => Promise<unknown>,
   autocommit: boolean,
@@ -34,7 +34,7 @@ async function copyIn(conn: AsyncConnection): Promise<void> {
   await conn.cursor().withCopy('COPY left_behind FROM STDIN', (copy) => copy.writeRow([3]));
 }
 
-describe('a connection that comes back has uncommitted writes after', () => {
+describe('a returned connection has uncommitted writes after', () => {
   it.each<[string, (conn: AsyncConnection) => Promise<unknown>]>([
     ['a COPY FROM STDIN', copyIn],
     [
@@ -106,7 +106,7 @@ describe('a connection that comes back has uncommitted writes after', () => {
   });
 });
 
-describe('a connection that comes back has no uncommitted writes after', () => {
+describe('a returned connection has no uncommitted writes after', () => {
   it.each<[string, (conn: AsyncConnection) => Promise<unknown>]>([
     ['a COPY TO STDOUT', copyOut],
     ['a SELECT, of no columns', (conn) => conn.execute('SELECT')],

@@ -6,20 +6,20 @@ import type { Checkout } from '../../src/pool/slots.js';
 import { keepingStrategy, nullStrategy } from '../../src/pool/resources.js';
 import { FakeClock } from '../support/fake-clock.js';
 
-/** Half of the jitter, as the world's chance always comes out. */
+/** The lifetime minus half of the jitter, since the world's random number is constant. */
 const LIFETIME = 60 * 0.95;
 const CHECK_TIMEOUT = 5;
-/** How many histories there are at most, and in how many milliseconds. */
+/** The maximum number of histories, and the limit in milliseconds. */
 const [RUNS, LIMIT] = process.env['CI'] === undefined ? [400, 25_000] : [5000, 45_000];
 
 interface Thing {
-  /** When the pool has got it. */
+  /** When the pool received it. */
   born: number;
   readonly generation: number;
   alive: boolean;
-  /** What it does when it is checked. */
+  /** Its behaviour when it is checked. */
   mood: 'well' | 'sick' | 'deaf';
-  /** What its end waits for; null before it has begun. */
+  /** Ends its closing; null before closing has begun. */
   ending: (() => void) | null;
   gone: boolean;
 }
@@ -40,13 +40,13 @@ interface WorldOptions {
   readonly maxWaiting: number;
   readonly check: boolean;
   readonly keepIdle?: boolean;
-  /** Whether the end of a thing takes until somebody lets it happen. */
+  /** Whether the closing of a thing waits until the test ends it. */
   readonly slowEnds?: boolean;
-  /** Whether a thing that was made has to be prepared; if 'deaf', an abort does not end that. */
+  /** Whether a new thing must be prepared; if 'deaf', an abort does not end that. */
   readonly prepares?: boolean | 'deaf';
 }
 
-/** A pool of things, and everything that has happened to it. */
+/** A pool of things, and their history. */
 class World {
   readonly clock = new FakeClock();
   readonly making: {
@@ -55,20 +55,20 @@ class World {
     readonly reject: (error: Error) => void;
     aborted: boolean;
   }[] = [];
-  /** Made, but not seen by the pool yet. */
+  /** Made, but not received by the pool yet. */
   readonly fresh = new Set<Thing>();
   readonly things: Thing[] = [];
   readonly requests: Request[] = [];
   readonly pool: ResourcePool<Thing>;
   readonly keepIdle: boolean;
   readonly checking = new Set<Thing>();
-  /** Made, but not ready: how to make each so, or have that fail. */
+  /** Made, but not ready: how to make each ready, or make its preparation fail. */
   readonly preparing = new Map<Thing, (error: Error | null) => void>();
   reconnectFailures = 0;
   attempts = 0;
   failures = 0;
   generation = 0;
-  /** The largest size that it may have: what was allowed once may still be there. */
+  /** The largest size allowed so far, since things from that time may still exist. */
   largest: number;
   closing: Promise<void> | null = null;
 
@@ -126,7 +126,7 @@ class World {
     this.pool.open();
   }
 
-  /** What a user's code does with a new thing, until somebody lets it end. */
+  /** The user's preparation of a new thing, which the test ends. */
   prepare(thing: Thing, signal: AbortSignal, how: true | 'deaf'): Promise<void> {
     return new Promise((resolve, reject) => {
       const end = (error: Error | null): void => {
@@ -143,15 +143,15 @@ class World {
       this.preparing.set(thing, end);
       if (how === 'deaf') return;
       signal.addEventListener('abort', () => {
-        // It is being ended, ready or not.
+        // It is being closed, ready or not.
         if (this.preparing.has(thing) || thing.ending !== null) end(signal.reason as Error);
       });
     });
   }
 
-  /** A check, which one that is deaf never answers. */
+  /** A check, which a deaf thing never answers. */
   async ask(thing: Thing): Promise<void> {
-    // Nobody is asked while somebody else has it.
+    // A thing is never checked while it is lent.
     expect(this.checking.has(thing)).toBe(false);
     expect(this.held).not.toContain(thing);
     this.checking.add(thing);
@@ -193,7 +193,7 @@ class World {
       return;
     }
     const { resource } = acquired;
-    // What is lent out at once is fit to be, and the pool is open.
+    // A thing lent without a check must be usable, and the pool open.
     expect(wasOpen).toBe(true);
     expect([resource.alive, resource.ending, resource.generation]).toEqual([true, null, this.generation]);
     expect(this.clock.time - resource.born).toBeLessThan(LIFETIME);
@@ -208,12 +208,12 @@ class World {
     return this.requests.filter(({ checkout }) => checkout !== null);
   }
 
-  /** What is lent out, without what a closed pool has ended in its borrower's hands. */
+  /** The lent things, except those that a closed pool has ended. */
   get held(): Thing[] {
     return this.lentOut.map(({ checkout }) => checkout!.resource).filter(({ ending }) => ending === null);
   }
 
-  /** What has not begun to end. */
+  /** The things whose closing has not begun. */
   get living(): Thing[] {
     return this.things.filter(({ ending, gone }) => ending === null && !gone);
   }
@@ -250,13 +250,13 @@ class World {
     for (const thing of this.fresh) thing.born = this.clock.time;
   }
 
-  /** What holds at any moment. */
+  /** Checks the invariants that always hold. */
   checkNow(): void {
     const { held, living } = this;
     // No thing has two owners.
     expect(new Set(held).size).toBe(held.length);
     expect(this.requests.every(({ settlements }) => settlements <= 1)).toBe(true);
-    // Never more of them than allowed, those included that are being made or have not ended yet.
+    // Never more than allowed, including those being made or closed.
     const making = this.making.filter(({ aborted }) => !aborted).length;
     const there = this.things.filter(({ gone }) => !gone).length;
     expect(there + making).toBeLessThanOrEqual(this.largest);
@@ -266,7 +266,7 @@ class World {
     expect(stats.poolSize).toBeGreaterThanOrEqual(held.length + stats.poolAvailable);
   }
 
-  /** What holds once everything has settled. */
+  /** Checks the invariants that hold once everything has settled. */
   check(): void {
     this.checkNow();
     const stats = this.pool.stats();
@@ -275,7 +275,7 @@ class World {
       (thing) => !held.includes(thing) && !this.checking.has(thing) && !this.preparing.has(thing),
     );
     const isOpen = this.pool.state === 'open';
-    // Everything that lives is lent out, being checked, or idle; and what is idle is fit to be lent out.
+    // Every living thing is lent, being checked, or idle; and an idle one is usable.
     expect(stats.poolAvailable).toBe(free.length);
     for (const thing of free) {
       expect(isOpen).toBe(true);
@@ -284,13 +284,14 @@ class World {
     }
     const waiting = this.requests.filter(({ state }) => state === 'waiting').length;
     if (!this.keepIdle) {
-      // Nobody has what nobody wants.
+      // A pool that keeps none has no idle things.
       expect(stats.poolAvailable).toBe(0);
       const checked = living.filter((thing) => this.checking.has(thing));
       const preparing = living.filter((thing) => this.preparing.has(thing));
       expect(living.length).toBe(held.length + checked.length + preparing.length);
     }
-    // Whoever is given one that is being checked has left the queue; and where one is made for each, that is no waiting, either.
+    // A waiter whose thing is being checked has left the queue. In a null pool, a request whose thing is being made does not
+    // wait, either.
     const making = this.keepIdle
       ? 0
       : this.making.filter(({ aborted }) => !aborted).length + this.preparing.size;
@@ -298,7 +299,7 @@ class World {
     expect(stats.requestsWaiting).toBeGreaterThanOrEqual(waiting - making - this.checking.size);
     if (!isOpen) expect(stats.requestsWaiting).toBe(0);
     else if (stats.requestsWaiting > 0) {
-      // Whoever waits, waits for something: all are lent out, or one is on its way, or an attempt is to come.
+      // A waiter has a reason to wait: all are lent, one is in preparation, or an attempt is pending.
       expect(stats.poolAvailable).toBe(0);
       const there = this.things.filter(({ gone }) => !gone).length;
       const onTheWay = this.making.length + this.preparing.size > 0 || this.clock.pending > waiting;
@@ -405,9 +406,9 @@ const anyAct = fc.oneof(
 );
 
 describe('the resource pool', () => {
-  // Promises 1 to 6 of the pool's core, whatever happens in whatever order: never more than `maxSize`, no two owners, no waiter
-  // forgotten, nothing lost by aborts and timeouts, nothing left after close.
-  it('keeps its promises whatever happens to it', async () => {
+  // Promises 1 to 6 of the pool's core, for any order of events: never more than `maxSize`, no two owners, no forgotten waiter,
+  // nothing lost by aborts and timeouts, nothing left after close.
+  it('keeps its promises for any order of events', async () => {
     const counts = new Map<string, number>();
     let checks = 0;
     await fc.assert(
@@ -425,7 +426,7 @@ describe('the resource pool', () => {
         fc.array(fc.record({ act: anyAct, settle: fc.boolean() }), { maxLength: 200, size: 'max' }),
         async ({ minSize: least, extra, unlimited, ...options }, acts) => {
           const minSize = options.keepIdle ? least : 0;
-          // A pool that keeps none may have no limit.
+          // A pool that keeps none may be unlimited.
           const maxSize = unlimited && !options.keepIdle ? Infinity : Math.max(1, minSize + extra);
           const world = new World({ minSize, maxSize, ...options });
           await world.settle();
@@ -443,7 +444,7 @@ describe('the resource pool', () => {
           const closing = Promise.all([world.closing, world.pool.close(5)]);
           await world.settle();
           for (const { checkout } of world.lentOut) world.pool.release(checkout!);
-          // Checks are given up, then what does not end is dropped.
+          // Checks time out, then closings that do not end are dropped.
           for (let i = 0; i < 4; i++) {
             world.clock.advance(8);
             await world.settle();
@@ -471,7 +472,7 @@ describe('the resource pool', () => {
     expect(counts.size).toBe(14);
   }, 300_000);
 
-  it('paces its attempts to connect by 1, 2, 4 … seconds, one at a time, and says once when it gives up', async () => {
+  it('paces its attempts to connect by 1, 2, 4 … seconds, one at a time, and calls reconnectFailed once', async () => {
     const world = new World({ minSize: 3, maxSize: 3, maxWaiting: 0, check: false });
     await world.settle();
     expect(world.making).toHaveLength(3);
@@ -502,7 +503,7 @@ describe('the resource pool', () => {
     await closing;
   });
 
-  it('says in a timeout what it is busy with and why it could not connect', async () => {
+  it('reports in a timeout what is lent and why it could not connect', async () => {
     const world = new World({ minSize: 0, maxSize: 1, maxWaiting: 0, check: false });
     world.acquire(2);
     await world.settle();

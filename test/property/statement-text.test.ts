@@ -6,7 +6,7 @@ import { openSession, statement } from '../session/open-session.js';
 const TEXTS = 4000;
 const seed = seedFrom('STATEMENT_TEXT_SEED', 20_261_128);
 
-/** What looks like something else outside of a string, a name or a comment. */
+/** Texts with another meaning outside of a string, a name or a comment. */
 const DECEPTIVE = [
   ';',
   '--',
@@ -30,7 +30,7 @@ function content(random: Random, ...without: readonly string[]): string {
   return pieces.filter((piece) => !without.some((forbidden) => piece.includes(forbidden))).join('x');
 }
 
-/** A blank or a comment, which may stand between any two words. */
+/** White space or a comment, which may separate any two words. */
 function gap(random: Random): string {
   const inside = content(random, '/*', '*/');
   return random.pick([
@@ -44,7 +44,7 @@ function gap(random: Random): string {
   ]);
 }
 
-/** An expression, and whether the scanner is to know where it ends. */
+/** An expression, and whether the scanner must find its end. */
 function expression(random: Random): { text: string; isPlain: boolean } {
   const tag = random.pick(['$$', '$a$', '$é_1$']);
   const plain = [
@@ -66,7 +66,7 @@ function expression(random: Random): { text: string; isPlain: boolean } {
   return { text: random.pick(isPlain ? plain : doubtful), isPlain };
 }
 
-/** A text of so many statements, which the server can parse. */
+/** A text with this number of statements, which the server can parse. */
 function textOf(random: Random, statements: number): { text: string; isPlain: boolean } {
   let isAllPlain = true;
   const between = (): string => gap(random) + (random.chance(0.3) ? gap(random) : '');
@@ -84,7 +84,7 @@ function textOf(random: Random, statements: number): { text: string; isPlain: bo
 }
 
 describe(`a text (STATEMENT_TEXT_SEED=${String(seed)})`, () => {
-  it('that is taken for one statement is one to the server, and one of plain parts is taken for one', async () => {
+  it('classified as one statement is one statement to the server, and one of plain parts is so classified', async () => {
     const random = new Random(seed);
     const { session } = await openSession();
     const of = { one: 0, several: 0, refused: 0 };
@@ -97,7 +97,7 @@ describe(`a text (STATEMENT_TEXT_SEED=${String(seed)})`, () => {
       expect(isSingleStatement(text) && count > 1, JSON.stringify(text)).toBe(false);
       if (isSingle) of.one++;
       else of.several++;
-      // What the server thinks of it, where the texts of this test are as they should be.
+      // The server's classification, if the texts of this test are valid.
       const error = await session.submit(statement(text, [], { rows: null, prepare: false })).then(
         () => null,
         (reason: unknown) => reason as Error,

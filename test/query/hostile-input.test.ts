@@ -19,7 +19,7 @@ import { expectLinear } from '../support/growth.js';
 /** An eighth of a megabyte, and a whole one. */
 const EIGHTH = 131_072;
 
-/** Texts of a size that make a careless parser go back and forth. */
+/** Texts of a given size that make a careless parser backtrack. */
 const TEXTS: Readonly<Record<string, (size: number) => string>> = {
   'digits and a letter': (size) => `${'1'.repeat(size)}x`,
   'zeros and a letter': (size) => `${'0'.repeat(size)}x`,
@@ -74,7 +74,7 @@ const never = (act: () => unknown): void => {
   try {
     act();
   } catch {
-    // What is refused is to be refused soon.
+    // A refusal must be fast, too.
   }
 };
 
@@ -106,7 +106,7 @@ const PARSERS: Readonly<Record<string, (text: string) => unknown>> = {
   'makeConninfo()': (text) => makeConninfo('', { password: text }),
 };
 
-/** A value of a user's class, whose dumper says that any text is a number. */
+/** A value of a user's class whose dumper declares any text to be a number. */
 class Decimal {
   constructor(readonly text: string) {}
 }
@@ -116,7 +116,7 @@ const CONTEXT = {
 };
 CONTEXT.adapters.registerDumper(Decimal, ({ text }) => ({ text, oid: adapters.type('numeric')!.oid }));
 
-describe.each(Object.entries(PARSERS))('%s takes time that grows with the text: of', (_, parse) => {
+describe.each(Object.entries(PARSERS))('%s takes linear time for', (_, parse) => {
   it.each(Object.entries(TEXTS))('%s', (_name, make) => {
     expectLinear((size) => {
       const text = make(size);
@@ -125,7 +125,7 @@ describe.each(Object.entries(PARSERS))('%s takes time that grows with the text: 
   });
 });
 
-describe('a client cursor takes time that grows with the query', () => {
+describe('a client cursor takes linear time for', () => {
   it.each(Object.entries(TEXTS))('%s', async (_, make) => {
     const cursor = new AsyncClientCursor(await connect());
     expectLinear((size) => {

@@ -2,13 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { AsyncClientCursor, errors, scalarRow, sql, type AsyncConnection } from '../../src/index.js';
 import { connect } from '../support/database.js';
 
-/** How many random names and values are judged by the server in each mode: 100,000 together. */
+/** The number of random names and values that the server checks in each mode: 100,000 in total. */
 const NAMES = 50_000;
 const VALUES = 50_000;
-/** What the server takes in one SELECT is 1,664 columns. */
+/** The server allows 1,664 columns in one SELECT. */
 const PER_STATEMENT = 1000;
 
-/** What could end a quote, begin a comment or a parameter, or be read as something else in another mode or encoding. */
+/** Texts that could end a quote, begin a comment or a parameter, or have another meaning in another mode or encoding. */
 const HOSTILE = [
   ...String.raw`' " \ '' "" \' \" \\ E' U&' U&" $$ $a$ $1 % %s %(a)s {} -- /* */ ; :: ? :a \x27 \047 \u0027`.split(
     ' ',
@@ -20,7 +20,7 @@ const HOSTILE = [
   ' ',
 ];
 
-/** A generator of numbers in [0, 1) that gives the same ones for the same seed. */
+/** A generator of pseudo-random numbers in [0, 1), determined by its seed. */
 function random(seed: number): () => number {
   let state = seed;
   return () => {
@@ -31,7 +31,7 @@ function random(seed: number): () => number {
   };
 }
 
-/** A text of hostile pieces and of any characters that UTF-8 has. */
+/** A text of hostile pieces and arbitrary Unicode characters. */
 function hostileText(next: () => number): string {
   let text = '';
   for (let pieces = Math.floor(next() * 8); pieces >= 0; pieces--) {
@@ -63,7 +63,7 @@ describe.each(['on', 'off'])('with standard_conforming_strings %s', (setting) =>
     for (const size of batchesOf(NAMES)) {
       const names = Array.from({ length: size }, () => {
         let name = hostileText(next) || 'x';
-        // Names are cut off after 63 bytes.
+        // The server truncates names after 63 bytes.
         while (Buffer.byteLength(name) > 63) name = Array.from(name).slice(0, -1).join('');
         return name;
       });
@@ -107,7 +107,7 @@ describe.each(['on', 'off'])('with standard_conforming_strings %s', (setting) =>
   });
 });
 
-describe('what the server could not store', () => {
+describe('text that the server could not store', () => {
   it('is refused: a NUL or half a character at any place of a name or a value', async () => {
     const conn = await connect({ autocommit: true });
     const next = random(5);
@@ -115,7 +115,7 @@ describe('what the server could not store', () => {
     for (let i = 0; i < 1000; i++) {
       const bad = next() < 0.5 ? '\0' : String.fromCharCode(0xd800 + Math.floor(next() * 0x800));
       const [before, behind] = [hostileText(next), hostileText(next)];
-      // A half that meets its other half is a whole character.
+      // Two matching surrogates form a valid character.
       const text = `${before} ${bad} ${behind}`;
       expect(() => sql.Identifier(text)).toThrow(errors.ProgrammingError);
       expect(() => sql.quote(text, conn)).toThrow(errors.DataError);

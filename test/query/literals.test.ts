@@ -15,7 +15,7 @@ import {
 } from '../../src/index.js';
 import { connect } from '../support/database.js';
 
-/** A value of a type that no built-in class has. */
+/** A value of a type without a built-in class. */
 class Typed {
   constructor(
     readonly type: string,
@@ -152,8 +152,8 @@ describe('a literal in a query means what a parameter in its place would mean', 
   });
 });
 
-describe('a value never becomes another one by what it touches', () => {
-  /** Each puts two values, or a value and a digit, side by side: nothing that the server could take for one. */
+describe('a value is not changed by adjacent text', () => {
+  /** Queries in which two values, or a value and a digit, are adjacent, so that the server could read them as one. */
   const touching: [string, sql.Composable][] = [
     ['a value and a literal', sql`SELECT ${1}${sql.Literal(0)}`],
     ['a value and a literal that is formatted', sql`SELECT ${1}${sql.SQL('{}').format(0)}`],
@@ -212,7 +212,7 @@ describe('a value never becomes another one by what it touches', () => {
   });
 });
 
-describe('a value that stands within a string of the query is refused', () => {
+describe('a value within a string of the query is refused', () => {
   const queries: [string, string][] = [
     ['one line', "SELECT E'a b\\' %s'"],
     ['two lines', "SELECT E'a'\n'b\\' %s'"],

@@ -63,7 +63,7 @@ describe('placeholders, by the rules of Psycopg,', () => {
     expect(refusal(query, params)).toMatch(message);
   });
 
-  it('take the getters of a class as named values', () => {
+  it('accept the getters of a class as named values', () => {
     class Point {
       get x(): number {
         return 5;
@@ -72,7 +72,7 @@ describe('placeholders, by the rules of Psycopg,', () => {
     expect(sent('select %(x)s', new Point() as unknown as Params)[1]).toEqual([5]);
   });
 
-  it('are converted once for queries that are used again, however many others come between', () => {
+  it('are converted once per query, however many other queries come between', () => {
     const hot = convertQuery('select %s -- hot', [1]);
     for (let i = 0; i < 1000; i++) {
       convertQuery(`select %s -- ${String(i)}`, [1]);

@@ -9,7 +9,7 @@ function converted(query: string, params: Params): readonly [string, ...unknown[
 }
 
 describe('placeholders', () => {
-  it('become $1, $2 … in the order they stand', () => {
+  it('become $1, $2 … in their order', () => {
     expect(converted('select %s, %t, %b', [1, 'a', null])).toEqual(['select $1, $2, $3', 1, 'a', null]);
   });
 
@@ -24,23 +24,23 @@ describe('placeholders', () => {
     );
   });
 
-  it('may have any name, and take inherited values', () => {
+  it('may have any name, and accept inherited values', () => {
     expect(
       converted('%(a b-ç)s %(__proto__)s %(1)s', JSON.parse('{"a b-ç":1,"__proto__":2,"1":3}') as Params),
     ).toEqual(['$1 $2 $3', 1, 2, 3]);
     expect(converted('%(a)s', Object.create({ a: 5 }) as Params)).toEqual(['$1', 5]);
   });
 
-  it('are found in quotes and comments too', () => {
+  it('are found in quotes and comments, too', () => {
     expect(converted("select '%s' -- %s", [1, 2])[0]).toBe("select '$1' -- $2");
   });
 
-  it('leave a doubled percent sign single', () => {
+  it('turn a doubled percent sign into a single one', () => {
     expect(converted("select '100%%' like %s and 5 %% 2", ['a'])[0]).toBe("select '100%' like $1 and 5 % 2");
     expect(converted('%%s %%(a)s %%%%', [])[0]).toBe('%s %(a)s %%');
   });
 
-  it('convert any text to the same text with its numbers in order', () => {
+  it('convert any text to the same text with numbers in order', () => {
     const piece = fc.oneof(
       fc.constant(null),
       fc.string({ unit: 'grapheme' }).filter((text) => !text.includes('\0')),
@@ -58,7 +58,7 @@ describe('placeholders', () => {
     );
   });
 
-  it('convert any text with named ones to the numbers of their names', () => {
+  it('convert named placeholders in any text to the numbers of their names', () => {
     const name = fc.constantFrom('a', 'b', 'name with %', 'ü', 'constructor');
     const piece = fc.oneof(
       name.map((n) => ({ name: n })),
@@ -114,7 +114,7 @@ describe('a query is refused', () => {
     expect(refused('%(a)s %(b)s %(c)s', { b: 1 })).toMatch(/missing: a, c/);
   });
 
-  it('for an array where names stand, and an object where none do', () => {
+  it('for an array with named placeholders, and an object with positional ones', () => {
     expect(refused('%(a)s', [1])).toMatch(/need an object/);
     expect(refused('%s', { a: 1 })).toMatch(/need an array/);
   });
@@ -131,7 +131,7 @@ describe('a query is refused', () => {
     expect(refused('%s', params)).toContain(shown);
   });
 
-  it('for an object in place of parameters whose class says nothing of itself', () => {
+  it('for an object without a class name in place of parameters', () => {
     const nameless = Object.create(null) as Record<symbol, unknown>;
     nameless[Symbol.iterator] = (): void => undefined;
     expect(refused('%s', nameless)).toMatch(/expected the parameters/);
@@ -148,7 +148,7 @@ describe('a query is refused', () => {
     }).not.toThrow();
   });
 
-  it('in the same way every time, and not less after many others', () => {
+  it('in the same way every time, also after many other queries', () => {
     for (let i = 0; i < 300; i++) convertQuery(`select ${String(i)}, %s`, [i]);
     expect(converted('select 0, %s', ['again'])).toEqual(['select 0, $1', 'again']);
     for (let i = 0; i < 2; i++) expect(refused('%s and % ', [1])).toMatch(/incomplete/);
@@ -157,7 +157,7 @@ describe('a query is refused', () => {
   });
 });
 
-/** Texts, and numbers of parameters between them, which stay the parameters that they are next to a digit or a name. */
+/** Texts separated by numbered parameters, which must remain separate parameters next to a digit or a name. */
 function apart(pieces: readonly (string | number)[]): string {
   const filled = pieces.filter((piece) => piece !== '');
   const joins = (piece: string | number | undefined, at: number): boolean =>

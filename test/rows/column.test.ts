@@ -23,7 +23,7 @@ describe('a column', () => {
     ['date[]', 1182, -1, null, null, null],
     ['"char"', 18, -1, null, null, null],
     ['99999', 99999, -1, null, null, null],
-  ])('of type %s says so', (display, oid, typmod, displaySize, precision, scale) => {
+  ])('of type %s displays its type', (display, oid, typmod, displaySize, precision, scale) => {
     expect(column(oid, typmod)).toMatchObject({
       name: 'c',
       typeCode: oid,

@@ -28,24 +28,24 @@ interface User {
 }
 
 describe('tupleRow', () => {
-  it('gives the values in order, also of columns with the same name', () => {
+  it('returns the values in order, also of columns with the same name', () => {
     expect(tupleRow(source('a', 'a'))([1, 2])).toEqual([1, 2]);
     expect(tupleRow(source())([])).toEqual([]);
   });
 });
 
 describe('dictRow', () => {
-  it('gives an object with a property for each column, in order', () => {
+  it('returns an object with a property per column, in order', () => {
     const row = dictRow(source('b', 'a b', '1x'))([1, 'x', null]);
     expect(row).toEqual({ b: 1, 'a b': 'x', '1x': null });
     expect(Object.keys(row)).toEqual(['b', 'a b', '1x']);
   });
 
-  it('lets the last of the columns with one name count', () => {
+  it('takes the last of columns with the same name', () => {
     expect(dictRow(source('a', 'b', 'a'))([1, 2, 3])).toEqual({ a: 3, b: 2 });
   });
 
-  it('takes names that objects have a use for as any other', () => {
+  it('accepts names of Object.prototype’s members', () => {
     const row = dictRow(source('__proto__', 'constructor', '0', 'toString'))([{ a: 1 }, 2, 3, 4]);
     expect(Object.keys(row).sort()).toEqual(['0', '__proto__', 'constructor', 'toString']);
     expect(Object.getOwnPropertyDescriptor(row, '__proto__')?.value).toEqual({ a: 1 });
@@ -53,7 +53,7 @@ describe('dictRow', () => {
   });
 
   it.each([0, 1, 2, 7, 8, 9, 16, 17, 33, 1600])(
-    'gives rows of %i columns whole, each its own object',
+    'returns complete rows of %i columns, each a separate object',
     (width) => {
       const names = Array.from({ length: width }, (_, i) => `c${String(i)}`);
       const make = dictRow(source(...names));
@@ -71,7 +71,7 @@ describe('dictRow', () => {
 });
 
 describe('namedtupleRow', () => {
-  it('gives an array whose values are properties too', () => {
+  it('returns an array whose values are properties, too', () => {
     const row = namedtupleRow(source('id', 'name'))([1, 'x']);
     expect(Array.isArray(row)).toBe(true);
     expect([...row]).toEqual([1, 'x']);
@@ -107,7 +107,7 @@ describe('classRow', () => {
     }
   }
 
-  it('gives the values to the constructor as an object', () => {
+  it('passes the values to the constructor as an object', () => {
     const factory = classRow(Person);
     expectTypeOf(factory).toEqualTypeOf<RowFactory<Person>>();
     const row = factory(source('id', 'name'))([1, 'Ann']);
@@ -115,7 +115,7 @@ describe('classRow', () => {
     expect(row.greeting()).toBe('Ann is 1');
   });
 
-  it('calls a function that is no class', () => {
+  it('calls a function that is not a class', () => {
     expect(classRow((row: User) => `${String(row.id)}|${row.name}`)(source('id', 'name'))([1, 'x'])).toBe(
       '1|x',
     );
@@ -130,14 +130,14 @@ describe('classRow', () => {
 });
 
 describe('argsRow and kwargsRow', () => {
-  it('give the values to a function, in order or by name', () => {
+  it('pass the values to a function, in order or by name', () => {
     expect(argsRow((a: number, b: string) => `${b}${String(a)}`)(source('a', 'b'))([1, 'x'])).toBe('x1');
     expect(kwargsRow(({ a, b }: { a: number; b: number }) => a - b)(source('b', 'a'))([1, 3])).toBe(2);
   });
 });
 
 describe('scalarRow', () => {
-  it('gives the first value', () => {
+  it('returns the first value', () => {
     expect(scalarRow<number>(source('a', 'b'))([1, 2])).toBe(1);
   });
 
@@ -151,7 +151,7 @@ describe('schemaRow', () => {
     return { '~standard': { version: 1, vendor: 'test', validate } };
   }
 
-  it('gives what the schema makes of the row', () => {
+  it('returns the schema’s output', () => {
     const factory = schemaRow(schema((row) => ({ value: { ...(row as User), name: 'made' } })));
     expectTypeOf(factory).toEqualTypeOf<RowFactory<User>>();
     expect(factory(source('id', 'name'))([1, 'x'])).toEqual({ id: 1, name: 'made' });
@@ -168,7 +168,7 @@ describe('schemaRow', () => {
     expect(() => make(['x', ''])).toThrow('id: not a number; name.0: too short; bad');
   });
 
-  it('refuses a schema that answers later, without an unhandled rejection', async () => {
+  it('refuses an asynchronous schema, without an unhandled rejection', async () => {
     const unhandled: unknown[] = [];
     const listen = (reason: unknown): void => {
       unhandled.push(reason);
@@ -192,7 +192,7 @@ describe('without a result', () => {
     ['kwargsRow', kwargsRow((row: unknown) => row)],
     ['classRow', classRow(Date)],
     ['scalarRow', scalarRow],
-  ])('%s can be set up, and refuses to make a row', (_, factory) => {
+  ])('%s can be called, and refuses to make a row', (_, factory) => {
     const make = factory(noResult);
     expect(() => make([1])).toThrow(errors.InterfaceError);
   });

@@ -37,7 +37,7 @@ describe('dictRow', () => {
     expect(dictRow(result('a', 'b', 'a'))([1, 2, 3])).toEqual({ a: 3, b: 2 });
   });
 
-  it('has any name as a property of its own', () => {
+  it('makes any name an own property', () => {
     const row = dictRow(result('__proto__', 'constructor', '2', '1', ''))([
       { evil: true },
       'c',
@@ -56,13 +56,13 @@ describe('dictRow', () => {
     expect((row as { evil?: boolean }).evil).toBeUndefined();
   });
 
-  it('of a result without columns is an empty object', () => {
+  it('makes an empty object of a result without columns', () => {
     expect(dictRow(result())([])).toEqual({});
   });
 });
 
 describe('namedtupleRow', () => {
-  it('gives arrays whose values are properties too', () => {
+  it('returns arrays whose values are properties, too', () => {
     const row = namedtupleRow(result('id', 'name'))([1, 'a']);
     expect([...row]).toEqual([1, 'a']);
     expect(Array.isArray(row)).toBe(true);
@@ -71,7 +71,7 @@ describe('namedtupleRow', () => {
     expect(row.map((value: unknown) => value)).toEqual([1, 'a']);
   });
 
-  it('makes identifiers of what is none', () => {
+  it('turns other names into identifiers', () => {
     const row = namedtupleRow(result('?column?', '1st', '_private', 'a b', 'größe'))([1, 2, 3, 4, 5]);
     expect([row['f_column_'], row['f1st'], row['f_private'], row['a_b'], row['größe']]).toEqual([
       1, 2, 3, 4, 5,
@@ -88,14 +88,14 @@ describe('namedtupleRow', () => {
     expect(() => namedtupleRow(result(name))).toThrow(message);
   });
 
-  it('refuses names that are there twice, also once they are identifiers', () => {
+  it('refuses duplicate names, also after the conversion to identifiers', () => {
     expect(() => namedtupleRow(result('a', 'a'))).toThrow(/'a' twice/);
     expect(() => namedtupleRow(result('a b', 'a-b'))).toThrow(/'a_b' twice/);
   });
 });
 
 describe('the other factories', () => {
-  it('give tuples, scalars, and whatever a function or a class makes of the values', () => {
+  it('return tuples, scalars, and the results of a function or a class', () => {
     class Point {
       readonly x: number;
       readonly y: number;
@@ -123,7 +123,7 @@ describe('the other factories', () => {
     ['namedtupleRow', namedtupleRow],
     ['scalarRow', scalarRow],
     ['kwargsRow', kwargsRow((row: unknown) => row)],
-  ])('%s can be made of a cursor without a result, but not used', (_, factory) => {
+  ])('%s can be called for a cursor without a result, but not used', (_, factory) => {
     const make = factory(NO_RESULT);
     expect(() => make([1])).toThrow(errors.InterfaceError);
   });
@@ -136,12 +136,12 @@ describe('schemaRow', () => {
     '~standard': { version: 1, vendor: 'handwritten', validate },
   });
 
-  it('gives what the schema makes of the row', () => {
+  it('returns the schema’s output', () => {
     const schema = standard((row) => ({ value: { id: Number((row as { id: string }).id) } }));
     expect(schemaRow(schema)(result('id'))(['5'])).toEqual({ id: 5 });
   });
 
-  it('raises DataError with every issue and where it is', () => {
+  it('raises DataError with every issue and its path', () => {
     const issues = [
       { message: 'not a number', path: ['id'] },
       { message: 'too deep', path: [{ key: 'a' }, 0] },
@@ -161,7 +161,7 @@ describe('schemaRow', () => {
     expect((raised as Error).cause).toBe(issues);
   });
 
-  it('refuses a schema that needs to wait', () => {
+  it('refuses an asynchronous schema', () => {
     const make = schemaRow(standard(() => Promise.resolve({ value: { id: 1 } })))(result('id'));
     expect(() => make([1])).toThrow(/validates synchronously/);
   });
@@ -186,11 +186,11 @@ describe('a column', () => {
     [1015, 46, 'varchar(42)[]'],
     [1231, (10 << 16) + 2 + 4, 'numeric(10,2)[]'],
     [99_999, -1, '99999'],
-  ])('of type %i with modifier %i is shown as %s', (oid, typmod, shown) => {
+  ])('of type %i with modifier %i is displayed as %s', (oid, typmod, shown) => {
     expect(column(oid, typmod).typeDisplay).toBe(shown);
   });
 
-  it('tells sizes, precision and scale apart', () => {
+  it('distinguishes sizes, precision and scale', () => {
     expect(column(1043, 46)).toMatchObject({
       displaySize: 42,
       internalSize: null,
@@ -202,7 +202,7 @@ describe('a column', () => {
     expect(column(1083, 3, 8)).toMatchObject({ precision: 3, scale: null });
   });
 
-  it('tells its table only if it has one', () => {
+  it('names its table only if it has one', () => {
     expect(column(23)).toMatchObject({ tableOid: null, tableColumn: null });
     expect(
       describeField({ name: 'c', tableOid: 16_384, tableColumn: 2, typeOid: 23, typeSize: 4, typmod: -1 }),

@@ -72,7 +72,7 @@ describe.each(libraries)('a schema of %s', (_library, rowFactory) => {
   });
 });
 
-it('a schema may turn the row into something else', async () => {
+it('a schema may transform the row', async () => {
   const connection = await connect();
   const upper = schemaRow(z.object({ name: z.string() }).transform(({ name }) => name.toUpperCase()));
   const zod = await connection.execute("SELECT 'bergen' AS name", null, { rowFactory: upper });

@@ -3,7 +3,7 @@ import { errors } from '../../src/index.js';
 import { connect } from '../support/database.js';
 
 describe('a session whose client_encoding has been set to another', () => {
-  it.each(['LATIN1', 'GBK', 'WIN1252'])('exchanges ASCII, and refuses the rest: %s', async (encoding) => {
+  it.each(['LATIN1', 'GBK', 'WIN1252'])('exchanges ASCII, and refuses other text: %s', async (encoding) => {
     const conn = await connect({ autocommit: true });
     const query =
       "SELECT 'ASCII' AS text, %s::text AS given, ARRAY[1, 200] AS numbers, '\\xff'::bytea AS bytes";
@@ -30,7 +30,7 @@ describe('a session whose client_encoding has been set to another', () => {
     expect(await (await conn.execute('SELECT chr(233), %s', ['é'])).fetchone()).toEqual(['é', 'é']);
   });
 
-  it('stores no statement that it refuses, and goes on', async () => {
+  it('does not execute a statement that it refuses, and goes on', async () => {
     const conn = await connect();
     await conn.execute("SET client_encoding TO 'LATIN1'");
     await conn.execute('CREATE TEMP TABLE encoded (text text)');
@@ -41,7 +41,7 @@ describe('a session whose client_encoding has been set to another', () => {
     expect(await (await conn.execute('SELECT text FROM encoded')).fetchall()).toEqual([['e']]);
   });
 
-  it('copies bytes as they are, and rows and strings in UTF-8 only', async () => {
+  it('copies bytes unchanged, and rows and strings in UTF-8 only', async () => {
     const conn = await connect({ autocommit: true });
     await conn.execute('CREATE TEMP TABLE encoded (text text)');
     await conn.execute("SET client_encoding TO 'LATIN1'");
@@ -66,7 +66,7 @@ describe('a session whose client_encoding has been set to another', () => {
     expect(await (await conn.execute('SELECT text FROM encoded')).fetchall()).toEqual([['é'], ['ü']]);
   });
 
-  it('of SQL_ASCII converts nothing, so that nothing has to be refused', async () => {
+  it('with SQL_ASCII converts nothing and refuses nothing', async () => {
     const conn = await connect({ autocommit: true });
     await conn.execute("SET client_encoding TO 'SQL_ASCII'");
     expect(await (await conn.execute('SELECT %s', ['é'])).fetchone()).toEqual(['é']);

@@ -10,7 +10,7 @@ import { dsn } from '../support/database.js';
 
 export type Address = { -readonly [Name in keyof Session['address']]: Session['address'][Name] };
 
-/** A session with the run's server, closed when the test ends, and its address, which cancel requests go to. */
+/** A session with the run's server, closed when the test ends, and the address for its cancel requests. */
 export async function openSession(): Promise<{ session: Session; address: Address }> {
   const resolved = await resolveConninfo(dsn());
   const { host, hostaddr, port, path, password } = resolved.hosts[0]!;
@@ -20,7 +20,7 @@ export async function openSession(): Promise<{ session: Session; address: Addres
     {
       user: resolved.user,
       database: resolved.dbname,
-      password,
+      password: password as string | null,
       authentication: resolved.authentication,
       parameters: resolved.startupParameters,
     },
@@ -30,7 +30,7 @@ export async function openSession(): Promise<{ session: Session; address: Addres
   return { session, address };
 }
 
-/** A statement in autocommit with `$1` … for `params`; without them it goes by the simple protocol. */
+/** A statement in autocommit with `$1` … for `params`; without them it uses the simple protocol. */
 export function statement(
   text: string,
   params: readonly unknown[] | null = null,
@@ -47,7 +47,6 @@ export function statement(
   };
 }
 
-/** The first value of the first row of the last result. */
 export function value(results: readonly StatementResult[]): unknown {
   return (results.at(-1)?.rows[0] as unknown[] | undefined)?.[0];
 }

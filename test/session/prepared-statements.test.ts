@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { errors, scalarRow, TransactionStatus, type AsyncConnection } from '../../src/index.js';
 import { admin, connect, rejection } from '../support/database.js';
 
-/** The texts of what the server has prepared, in order. */
+/** The texts of the server's prepared statements, in order. */
 async function prepared(connection: AsyncConnection): Promise<string[]> {
   const cursor = await connection.execute('select statement from pg_prepared_statements', undefined, {
     rowFactory: scalarRow<string>,
@@ -28,14 +28,14 @@ describe('a statement', () => {
     expect([await cursor.fetchone(), cursor.description?.[0]?.name]).toEqual([[1], 'one']);
   });
 
-  it('is prepared for each of the types that its parameters are sent as', async () => {
+  it('is prepared separately for different parameter types', async () => {
     const connection = await connect({ autocommit: true });
     connection.prepareThreshold = 0;
     for (const value of [1, 100_000, 'x', 2]) await connection.execute('select %s', [value]);
     expect(await prepared(connection)).toHaveLength(3);
   });
 
-  it('is prepared at once, or not at all, where it is told so', async () => {
+  it('is prepared at once, or not at all, with the option `prepare`', async () => {
     const connection = await connect({ autocommit: true });
     connection.prepareThreshold = 0;
     await connection.execute('select 1', undefined, { prepare: false });
@@ -47,7 +47,7 @@ describe('a statement', () => {
     expect(await prepared(connection)).toEqual(['select $1', 'select 1']);
   });
 
-  it('that is several is never prepared', async () => {
+  it('consisting of several is never prepared', async () => {
     const connection = await connect({ autocommit: true });
     connection.prepareThreshold = 0;
     await times(3, async () => {
@@ -61,7 +61,7 @@ describe('a statement', () => {
     expect(await prepared(connection)).toEqual([]);
   });
 
-  it('that is wrong fails those sent behind it, the same ones too, as in any failed transaction', async () => {
+  it('with an error fails those sent after it, including repetitions of it, as in any failed transaction', async () => {
     const connection = await connect();
     connection.prepareThreshold = 0;
     await connection.execute('select 1');
@@ -75,10 +75,10 @@ describe('a statement', () => {
     for (const other of others) expect(other).toBeInstanceOf(errors.InFailedSqlTransaction);
   });
 
-  it('is not counted for ever: what is counted is bounded by its length', async () => {
+  it('is not counted for ever: the total length of counted texts is bounded', async () => {
     const connection = await connect({ autocommit: true });
     for (let i = 0; i < 5; i++) await connection.execute('select 1');
-    // Texts of some 60 kB: a dozen of them have the first forgotten.
+    // Texts of about 60 kB; a dozen of them evict the first.
     for (let i = 0; i < 12; i++) await connection.execute(`select ${String(i)} /* ${'x'.repeat(60_000)} */`);
     await connection.execute('select 1');
     expect(await prepared(connection)).toEqual([]);
@@ -88,7 +88,7 @@ describe('a statement', () => {
 });
 
 describe('the statements kept on the server', () => {
-  it('are never more than preparedMax, whatever is executed', async () => {
+  it('never exceed preparedMax, whatever is executed', async () => {
     const connection = await connect({ autocommit: true });
     connection.prepareThreshold = 0;
     let most = 0;
@@ -103,7 +103,7 @@ describe('the statements kept on the server', () => {
     expect(most).toBe(100);
   });
 
-  it('are those used last', async () => {
+  it('are the most recently used', async () => {
     const connection = await connect({ autocommit: true });
     connection.prepareThreshold = 0;
     connection.preparedMax = 2;
@@ -114,7 +114,7 @@ describe('the statements kept on the server', () => {
     expect(await prepared(connection)).toEqual(['select $1::int + 4']);
   });
 
-  it('are bounded inside one executemany() as well, whose parameters change their types', async () => {
+  it('are bounded within an executemany() whose parameters change their types, too', async () => {
     const connection = await connect({ autocommit: true });
     connection.preparedMax = 2;
     const values = [1, 100_000, 2n ** 40n, true, 1.5, new Date(0), 3, 70_000];
@@ -133,7 +133,7 @@ describe('the statements kept on the server', () => {
     expect(Math.max(...counts.map(Number))).toBeLessThanOrEqual(2);
   });
 
-  it('are bounded as well where an executemany() fails, of which the server skips the rest', async () => {
+  it('are bounded after a failed executemany(), of which the server skips the rest, too', async () => {
     const connection = await connect({ autocommit: true });
     connection.preparedMax = 2;
     await times(10, async (i) => {
@@ -146,7 +146,7 @@ describe('the statements kept on the server', () => {
     expect((await prepared(connection)).length).toBeLessThanOrEqual(2);
   });
 
-  it('are none if preparedMax is 0, not even those that there were', async () => {
+  it('are all closed if preparedMax is 0', async () => {
     const connection = await connect({ autocommit: true });
     await connection.execute('select %s::int', [1], { prepare: true });
     await connection.execute('select 1', undefined, { prepare: true });
@@ -184,7 +184,7 @@ describe('a prepared statement whose table has changed', () => {
   }
   const query = (name: string) => `select * from ${name} where a = %s`;
 
-  it('is prepared anew outside of a transaction, and nobody sees it', async () => {
+  it('is prepared again outside of a transaction, without an error', async () => {
     const connection = await connect({ autocommit: true });
     await table(connection, 'plan_autocommit');
     try {
@@ -204,7 +204,7 @@ describe('a prepared statement whose table has changed', () => {
     }
   });
 
-  it('is prepared anew when it begins a transaction', async () => {
+  it('is prepared again when it begins a transaction', async () => {
     const connection = await connect();
     await table(connection, 'plan_first');
     await connection.execute(query('plan_first'), [1]);
@@ -227,10 +227,10 @@ describe('a prepared statement whose table has changed', () => {
     }
   });
 
-  it('fails inside a transaction with what to do, which then works', async () => {
+  it('fails inside a transaction with advice, which then works', async () => {
     const connection = await connect();
     await table(connection, 'plan_inside');
-    // What is prepared in the transaction that makes the table is not kept.
+    // A statement prepared in the transaction that creates its table is not kept.
     await connection.commit();
     await connection.execute(query('plan_inside'), [1]);
     await connection.commit();
@@ -279,7 +279,7 @@ describe('a prepared statement whose table has changed', () => {
     }
   });
 
-  it('fails one pipeline with what to do, which then works', async () => {
+  it('fails one pipeline with advice, which then works', async () => {
     const connection = await connect({ autocommit: true });
     await table(connection, 'plan_pipeline');
     const inPipeline = (): Promise<unknown[]> =>
@@ -304,7 +304,7 @@ describe('a prepared statement whose table has changed', () => {
     }
   });
 
-  it('is prepared anew after the connection itself changed it, in the same transaction or by its rollback', async () => {
+  it('is prepared again after the connection itself changed the table, in the same transaction or by its rollback', async () => {
     const connection = await connect();
     await table(connection, 'plan_own');
     await connection.commit();
@@ -326,7 +326,7 @@ describe('a prepared statement whose table has changed', () => {
     }
   });
 
-  it('is prepared anew if somebody has deallocated it', async () => {
+  it('is prepared again if it was deallocated', async () => {
     const connection = await connect({ autocommit: true });
     connection.prepareThreshold = 0;
     await connection.execute('select %s::int', [1]);
@@ -337,7 +337,7 @@ describe('a prepared statement whose table has changed', () => {
     expect(await (await connection.execute('select %s::int', [2])).fetchone()).toEqual([2]);
   });
 
-  it('has a name that no other session gives, behind whatever pooler they meet', async () => {
+  it('has a name that no other session uses, so that poolers cannot mix them up', async () => {
     const names = async (): Promise<unknown[]> => {
       const connection = await connect({ autocommit: true, prepareThreshold: 0 });
       await connection.execute('select %s::int', [1]);
@@ -349,7 +349,7 @@ describe('a prepared statement whose table has changed', () => {
     expect(one.filter((name) => other.includes(name))).toEqual([]);
   });
 
-  it('of the user is his own business', async () => {
+  it('of the user is left unchanged', async () => {
     const connection = await connect({ autocommit: true });
     connection.prepareThreshold = 0;
     await expect(connection.execute('execute nowhere')).rejects.toBeInstanceOf(
@@ -362,7 +362,7 @@ describe('a prepared statement whose table has changed', () => {
 });
 
 describe('a statement prepared in a transaction', () => {
-  /** Each makes a table that goes with its transaction; the next transaction has one of the same name and another type. */
+  /** Each creates a table that ends with its transaction; the next transaction has one of the same name with another type. */
   const MAKERS: Record<string, (type: string) => string[]> = {
     'CREATE TABLE': (type) => [`create temp table gone (a ${type}) on commit drop`],
     'CREATE TABLE AS': (type) => [`create temp table gone on commit drop as select null::${type} as a`],
@@ -398,7 +398,7 @@ describe('a statement prepared in a transaction', () => {
     ],
   };
 
-  it.each(Object.keys(MAKERS))('is prepared anew behind it, where %s made its table', async (maker) => {
+  it.each(Object.keys(MAKERS))('is prepared again after it, where %s made its table', async (maker) => {
     const connection = await connect({ prepareThreshold: 0 });
     for (const type of ['int', 'text', 'int', 'date']) {
       for (const text of MAKERS[maker]!(type)) {

@@ -30,7 +30,7 @@ async function one(
 }
 
 describe('statements', () => {
-  it('are answered in the order they are submitted in, whatever protocol they go by', async () => {
+  it('are answered in the order of submission, by either protocol', async () => {
     const { session } = await openSession();
     const answered: number[] = [];
     const values = await Promise.all(
@@ -46,7 +46,7 @@ describe('statements', () => {
     expect(answered).toEqual([...values.keys()]);
   });
 
-  it('meet the transaction status that those before them leave', async () => {
+  it('see the transaction status that earlier ones leave', async () => {
     const { session } = await openSession();
     const begin = { begin: 'BEGIN' };
     const id = 'SELECT pg_current_xact_id()::text';
@@ -67,7 +67,7 @@ describe('statements', () => {
     expect(await session.submit(statement('ROLLBACK', null, { onlyIf: 'in transaction' }))).toEqual([]);
   });
 
-  it('give a result each, in the order of their text', async () => {
+  it('each have a result, in the order of their text', async () => {
     const { session } = await openSession();
     const results = await session.submit(
       statement("SELECT 1; SET LOCAL work_mem = '1MB'; SELECT 'two' AS b; ;"),
@@ -82,7 +82,7 @@ describe('statements', () => {
     expect(empty).toMatchObject({ tag: null, rows: [], fields: null });
   });
 
-  it('that fail leave those before and behind unharmed', async () => {
+  it('that fail do not affect earlier and later ones', async () => {
     const { session } = await openSession();
     const [before, failed, behind] = await Promise.allSettled([
       one(session, 'SELECT $1::int', [1]),
@@ -94,7 +94,7 @@ describe('statements', () => {
     expect(behind).toEqual({ status: 'fulfilled', value: 2 });
   });
 
-  it('whose loader throws fail alone, and every row behind is read', async () => {
+  it('whose loader throws fail alone, and all later rows are read', async () => {
     const { session } = await openSession();
     const moody = adapters.clone();
     moody.registerLoader('int4', (text) => {
@@ -134,7 +134,7 @@ describe('a BEGIN that fails', () => {
     expect(session.transactionStatus).toBe(TransactionStatus.IDLE);
   });
 
-  it('in a pipeline is made up for by what comes behind the Sync', async () => {
+  it('in a pipeline is followed by another BEGIN after the Sync', async () => {
     const { session } = await openSession();
     session.beginPipeline();
     const failing = rejection(
@@ -172,7 +172,7 @@ describe('prepared statements', () => {
     expect(await prepared(session)).toEqual(['SELECT $1::int', 'SELECT $1::text']);
   });
 
-  it('are never more than allowed, and the least recently used goes first', async () => {
+  it('never exceed the maximum, and the least recently used is evicted first', async () => {
     const { session } = await openSession();
     const few = { policy: { threshold: 0, max: 3 } };
     const use = (n: number): Promise<unknown> =>
@@ -250,7 +250,7 @@ describe('a backend that is terminated', () => {
   it.each([
     ['idle', null],
     ['in a transaction', 'BEGIN'],
-  ])('while %s leaves its reason to whoever comes next', async (_, text) => {
+  ])('while %s rejects the next statement with its reason', async (_, text) => {
     const { session } = await openSession();
     if (text !== null) await session.submit(statement(text));
     const lost = new Promise<Error>((resolve) => session.onLost(resolve));
@@ -264,7 +264,7 @@ describe('a backend that is terminated', () => {
     });
   });
 
-  it('while running gives its reason to what runs and what waits', async () => {
+  it('while a statement runs rejects running and waiting statements with its reason', async () => {
     const { session } = await openSession();
     const all = [
       rejection(one(session, 'SELECT pg_sleep(60)', [])),
@@ -317,14 +317,14 @@ describe('aborting', () => {
     expect(session.quiet).toBe(true);
   });
 
-  it('never hits the statement behind, however the two race', async () => {
+  it('never hits the next statement, however the two race', async () => {
     const { session } = await openSession();
     const ROUNDS = 200;
     let cancelled = 0;
     for (let round = 0; round < ROUNDS; round++) {
       const controller = new AbortController();
       const reason = new Error('abort');
-      // A few run until they are aborted.
+      // Some statements run until they are aborted.
       const seconds = round % 20 === 0 ? 60 : (round % 10) / 2000;
       const first = session
         .submit(statement('SELECT pg_sleep($1)', [seconds], { signal: controller.signal }))
@@ -381,7 +381,7 @@ describe('aborting', () => {
 });
 
 describe('closing', () => {
-  it('ends what runs and what waits, and leaves no backend', async () => {
+  it('ends running and waiting statements, and leaves no backend', async () => {
     const { session } = await openSession();
     const { backendPid } = session;
     const all = [
@@ -393,7 +393,7 @@ describe('closing', () => {
     await untilRunning(dsn(), session.backendPid);
     const began = performance.now();
     await Promise.all([session.close(), session.close()]);
-    // Long before what runs would end by itself.
+    // Long before the running statement would end by itself.
     expect(performance.now() - began).toBeLessThan(30_000);
     for (const failed of all) expect(await failed).toBeInstanceOf(errors.OperationalError);
     expect(session).toMatchObject({ closed: true, broken: false });
@@ -402,7 +402,7 @@ describe('closing', () => {
     await session.close();
   });
 
-  it('does not call the session lost', async () => {
+  it('does not mark the session as lost', async () => {
     const { session } = await openSession();
     let lost = 0;
     session.onLost(() => lost++);
@@ -412,7 +412,7 @@ describe('closing', () => {
 });
 
 describe('turns', () => {
-  it('come when all before has been answered, and hold what is not theirs back', async () => {
+  it('come after all earlier answers, and hold back statements of others', async () => {
     const { session } = await openSession();
     const order: string[] = [];
     const note = (name: string) => (): number => order.push(name);
@@ -430,7 +430,7 @@ describe('turns', () => {
     expect(order).toEqual(['before', 'held', 'behind']);
   });
 
-  it('that end before all of theirs has been sent leave it the next to be sent', async () => {
+  it('that end before all their statements were sent leave them at the head of the queue', async () => {
     const { session } = await openSession();
     const order: number[] = [];
     const submit = (text: string, n: number, lock?: ExclusiveLock): Promise<unknown> =>
@@ -447,7 +447,7 @@ describe('turns', () => {
     expect(order).toEqual([1, 2, 3, 4]);
   });
 
-  it('that raise do so to whoever asked, and the next comes', async () => {
+  it('that throw reject their caller, and the next turn comes', async () => {
     const { session } = await openSession();
     const failed = rejection(
       session.inTurn(() => {

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { errors, type AsyncConnection, type AsyncCursor } from '../../src/index.js';
 import { connect } from '../support/database.js';
 
-// The server reports a changed setting just before ReadyForQuery: what it says in the same answer, or the same segment of a pipeline,
-// follows the new setting already.
+// The server reports a changed setting only before ReadyForQuery, but earlier values in the same answer, or in the same segment
+// of a pipeline, already follow the new setting.
 
 const DATE = "SELECT date '2024-02-01'";
 const TEXT = "SELECT 'é'";
@@ -90,7 +90,7 @@ describe.each(Object.keys(SETTINGS))('%s', (name) => {
           const outcome = await DOORS[door]!(conn, changes[change]!, query).catch((error: unknown) => error);
           if (outcome instanceof Error) expect(outcome).toBeInstanceOf(errors.DatabaseError);
           else expect(outcome).toBe(right);
-          // Nothing is in doubt behind ReadyForQuery.
+          // No setting is in doubt after ReadyForQuery.
           await conn.rollback();
           await conn.setAutocommit(true);
           await conn.execute(begin);
@@ -101,8 +101,8 @@ describe.each(Object.keys(SETTINGS))('%s', (name) => {
   }
 });
 
-describe('a text that is sent behind a change of client_encoding', () => {
-  it.each([true, false])('is stored as it is, or refused (in a pipeline: %s)', async (isPipelined) => {
+describe('a text that is sent after a change of client_encoding', () => {
+  it.each([true, false])('is stored unchanged, or refused (in a pipeline: %s)', async (isPipelined) => {
     const conn = await connect({ autocommit: true });
     await conn.execute('CREATE TEMP TABLE written (text text)');
     const write = async (): Promise<void> => {

@@ -2,14 +2,14 @@ import pg from 'pg';
 import type { AsyncConnection, AsyncConnectionPool } from '../../src/index.js';
 import type { Random } from '../support/random.js';
 
-/** Whoever acts, and how many connections all of them have at the moment. */
+/** A task, and the number of connections that all tasks currently have. */
 export interface Actor {
   readonly pool: AsyncConnectionPool;
   readonly random: Random;
   held: number;
 }
 
-/** Makes what the actions use. */
+/** Creates the objects that the actions use. */
 export async function setUp(dsn: string): Promise<void> {
   const client = new pg.Client(dsn);
   await client.connect();
@@ -19,7 +19,7 @@ export async function setUp(dsn: string): Promise<void> {
 
 const SERIES = 'SELECT g, md5(g::text) AS sum FROM generate_series(1, %s) g';
 
-/** A bit of everything that the library can do, well and badly used. */
+/** A sample of everything the library can do, in correct and incorrect use. */
 export const actions: Readonly<Record<string, (actor: Actor) => Promise<void>>> = {
   statement: (actor) =>
     lent(actor, async (connection) => {

@@ -1,4 +1,4 @@
-/** How the heap grows: a straight line by least squares through measurements, each after a forced collection. */
+/** The slope of the heap: a least-squares line through measurements, each after a forced collection. */
 export class HeapSlope {
   readonly #collect: NonNullable<typeof globalThis.gc>;
   readonly #samples: { readonly seconds: number; readonly megabytes: number }[] = [];
@@ -12,7 +12,7 @@ export class HeapSlope {
     this.#samples.push({ seconds, megabytes: process.memoryUsage().heapUsed / 1e6 });
   }
 
-  /** 0 as long as there are too few measurements to tell. */
+  /** 0 while there are too few measurements. */
   megabytesPer10Minutes(): number {
     const samples = this.#samples;
     if (samples.length < 3) return 0;

@@ -1,7 +1,7 @@
 /**
- * Whether the library leaks: `npm run soak`, or `npm run soak -- 5` for five minutes, or SOAK_MINUTES. SOAK_SEED gives the seed.
- * Tasks do a bit of everything through a pool, while backends are killed and the network fails. Every minute and at the end it
- * prints how the heap grows, what keeps the process alive, and the statistics of the pool.
+ * Tests whether the library leaks: `npm run soak`, or `npm run soak -- 5` for five minutes, or SOAK_MINUTES. SOAK_SEED sets the
+ * seed. Tasks use all features through a pool, while backends are killed and the network fails. Every minute and at the end it
+ * prints the growth of the heap, what keeps the process alive, and the pool's statistics.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AsyncConnectionPool, conninfoToDict, errors, makeConninfo } from '../../src/index.js';
@@ -14,13 +14,13 @@ import { HeapSlope } from './heap-slope.js';
 
 const WORKERS = 8;
 const MOST_CONNECTIONS = 6;
-/** Seconds between two faults on average, between two measurements of the heap, and between two reports. */
+/** Mean seconds between two faults, seconds between two measurements of the heap, and seconds between two reports. */
 const PAUSE = 1;
 const SAMPLE = 5;
 const REPORT = 60;
-/** What a leak would exceed: MB per 10 minutes. */
+/** The slope that a leak would exceed: MB per 10 minutes. */
 const STEEPEST = 1;
-/** Caches fill and code is compiled at first; the slope is that of the time after. */
+/** Fraction of the run before the slope is measured, in which caches fill and code is compiled. */
 const WARM_UP = 0.25;
 
 const minutes = Number(process.argv[2] ?? process.env['SOAK_MINUTES'] ?? 30);
@@ -66,7 +66,7 @@ const tasks = Array.from({ length: WORKERS }, () => work());
 let reportAt = REPORT;
 while (performance.now() < ends) {
   await sleep(Math.min(SAMPLE * 1000, Math.max(0, ends - performance.now())));
-  // The proxy remembers every connection there was, which is no leak of the library's.
+  // The proxy keeps every connection, which is no leak of the library.
   proxy.connections.length = 0;
   checkStatistics();
   const seconds = elapsed();

@@ -9,13 +9,13 @@ export interface Identity {
   readonly serialNumber: string;
 }
 
-/** What a certificate is to say. */
+/** The properties of a certificate. */
 export interface CertificateRequest {
   /** The common name of its subject. */
   readonly name: string;
-  /** The names and addresses it is for. */
+  /** The names and addresses for which it is valid. */
   readonly altNames?: readonly { readonly type: 'dns' | 'ip'; readonly value: string }[];
-  /** Days from now; negative for one that has expired. @default 1 */
+  /** Days of validity; negative for an expired one. @default 1 */
   readonly days?: number;
   /** @default 'P-256', signed with SHA-256 by an authority of the same kind */
   readonly curve?: Curve;
@@ -26,9 +26,9 @@ type Curve = 'P-256' | 'P-384';
 const DAY = 86_400_000;
 const HASHES = { 'P-256': 'SHA-256', 'P-384': 'SHA-384' } as const;
 
-/** Somebody who signs certificates, made anew for each run. */
+/** A certificate authority, made anew for each run. */
 export class CertificateAuthority {
-  /** Its own certificate, in PEM: what a client trusts. */
+  /** Its own certificate, in PEM: the root that a client trusts. */
   readonly cert: string;
   readonly #certificate: x509.X509Certificate;
   readonly #keys: webcrypto.CryptoKeyPair;
@@ -65,7 +65,7 @@ export class CertificateAuthority {
     return new CertificateAuthority(certificate, keys, algorithm);
   }
 
-  /** A certificate signed by this authority. */
+  /** Issues a certificate signed by this authority. */
   async issue({ name, altNames = [], days = 1, curve = 'P-256' }: CertificateRequest): Promise<Identity> {
     const keys = await generateKeys({ name: 'ECDSA', namedCurve: curve, hash: HASHES[curve] });
     this.#serial++;

@@ -2,7 +2,7 @@ import { subscribe, tracingChannel, unsubscribe } from 'node:diagnostics_channel
 import { onTestFinished } from 'vitest';
 import type { TracedMessage } from '../../src/index.js';
 
-/** What was published on a tracing channel: which event, and the message as it was then. */
+/** An event of a tracing channel, with a copy of its message at that time. */
 export interface TracedEvent<M> {
   readonly event: 'start' | 'end' | 'asyncStart' | 'asyncEnd' | 'error';
   readonly message: M;
@@ -10,7 +10,7 @@ export interface TracedEvent<M> {
   readonly identity: object;
 }
 
-/** Gathers all that is published on a tracing channel until the test ends. */
+/** Collects all events of a tracing channel until the test ends. */
 export function traced<M extends TracedMessage>(name: string): TracedEvent<M>[] {
   const events: TracedEvent<M>[] = [];
   const gather = (event: TracedEvent<M>['event']) => (message: object) => {
@@ -31,12 +31,12 @@ export function traced<M extends TracedMessage>(name: string): TracedEvent<M>[] 
   return events;
 }
 
-/** The messages of those that have ended, as they were at the end. */
+/** The final messages of operations that have ended. */
 export function ended<M>(events: readonly TracedEvent<M>[]): M[] {
   return events.filter(({ event }) => event === 'asyncEnd').map(({ message }) => message);
 }
 
-/** Gathers all messages of a channel until the test ends. */
+/** Collects all messages of a channel until the test ends. */
 export function heard<M>(name: string): M[] {
   const messages: M[] = [];
   const gather = (message: unknown): void => {

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../../src/waiting.js';
 
-/** A clock that stands still until it is told. */
+/** A clock that only advances on request. */
 export class FakeClock implements Clock {
   time = 0;
   readonly #timers: { at: number; fn: () => void }[] = [];
@@ -20,7 +20,7 @@ export class FakeClock implements Clock {
     };
   }
 
-  /** How many calls are to come. */
+  /** The number of scheduled calls. */
   get pending(): number {
     return this.#timers.length;
   }

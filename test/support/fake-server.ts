@@ -1,15 +1,15 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
-/** What the server does with one client, told as a script. */
+/** The server's behaviour towards one client. */
 export type Script = (client: FakeClient) => Promise<void> | void;
 
-/** A client, as the script sees it. */
+/** A client as the script sees it. */
 export interface FakeClient {
   readonly socket: Socket;
   /** Everything the client has sent. */
   readonly received: () => Buffer;
-  /** Resolves when the client has sent at least `count` bytes in all, or gone away. */
+  /** Resolves when the client has sent at least `count` bytes in total, or has disconnected. */
   until(count: number): Promise<void>;
   send(...messages: readonly Uint8Array[]): void;
 }
@@ -17,15 +17,15 @@ export interface FakeClient {
 const TLS_REQUEST = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
 
 /**
- * A server that says what its script says, and nothing else; except that it answers a request for TLS with no, of which the
- * script sees nothing, unless that is what the script is about.
+ * A server that sends exactly what its script sends. It refuses a request for TLS before the script begins, unless the script
+ * handles it.
  */
 export class FakeServer implements AsyncDisposable {
   readonly #server: Server;
   readonly #clients = new Set<Socket>();
-  /** What went wrong in a script; for the test to look at. */
+  /** Errors of scripts, for the test to check. */
   readonly scriptErrors: unknown[] = [];
-  /** How many clients have come. */
+  /** The number of accepted connections. */
   accepted = 0;
 
   private constructor(script: Script, scriptSeesTlsRequest: boolean) {
@@ -62,7 +62,7 @@ export class FakeServer implements AsyncDisposable {
     });
   }
 
-  /** A server on a port of its own at 127.0.0.1. */
+  /** Starts a server on a free port of 127.0.0.1. */
   static async running(script: Script, { scriptSeesTlsRequest = false } = {}): Promise<FakeServer> {
     const fake = new FakeServer(script, scriptSeesTlsRequest);
     fake.#server.listen(0, '127.0.0.1');
@@ -84,14 +84,14 @@ export class FakeServer implements AsyncDisposable {
 
 /** Scripts of servers that misbehave from the start. */
 export const misbehaviour = {
-  /** Accepts, and never says a word. */
+  /** Accepts, and never sends anything. */
   silent: () => undefined,
-  /** Closes the connection once the client has spoken. */
+  /** Closes the connection after the client's first message. */
   closing: async (client) => {
     await client.until(1);
     client.socket.end();
   },
-  /** Resets the connection once the client has spoken. */
+  /** Resets the connection after the client's first message. */
   resetting: async (client) => {
     await client.until(1);
     client.socket.resetAndDestroy();
@@ -104,7 +104,7 @@ export const misbehaviour = {
   },
 } satisfies Record<string, Script>;
 
-/** A backend message: its type's letter, its length, its body. */
+/** Makes a backend message: its type's letter, its length, its body. */
 export function message(type: string, ...body: readonly (Uint8Array | string)[]): Buffer {
   const content = Buffer.concat(body.map((part) => (typeof part === 'string' ? Buffer.from(part) : part)));
   const head = Buffer.alloc(5, type);
@@ -112,7 +112,7 @@ export function message(type: string, ...body: readonly (Uint8Array | string)[])
   return Buffer.concat([head, content]);
 }
 
-/** The messages a server sends most. */
+/** The most frequent messages of a server. */
 export const messages = {
   authenticationOk: message('R', int32(0)),
   authenticationSasl: message('R', int32(10), 'SCRAM-SHA-256\0\0'),
@@ -126,7 +126,7 @@ export const messages = {
   commandComplete: (tag: string) => message('C', `${tag}\0`),
 } as const;
 
-/** What a server without a password says until it is ready. */
+/** The messages of a server without a password until it is ready. */
 export function welcome(): Buffer {
   return Buffer.concat([
     messages.authenticationOk,

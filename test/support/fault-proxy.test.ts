@@ -9,7 +9,7 @@ afterEach(() => {
   for (const socket of sockets.splice(0)) socket.destroy();
 });
 
-/** A server that sends back what it is sent. */
+/** A server that echoes what it receives. */
 const echo = (): Promise<FakeServer> => FakeServer.running(({ socket }) => void socket.pipe(socket));
 
 async function dial(proxy: FaultProxy): Promise<Socket> {
@@ -55,7 +55,7 @@ test('a cut after some bytes lets exactly these through, then resets', async () 
   expect(proxy.connections[0]!.bytes).toEqual({ up: 6, down: 4 });
 });
 
-test('a black hole swallows one direction', async () => {
+test('a black hole swallows the bytes of one direction', async () => {
   await using server = await echo();
   await using proxy = await FaultProxy.to({ host: '127.0.0.1', port: server.port });
   const socket = await dial(proxy);
@@ -68,7 +68,7 @@ test('a black hole swallows one direction', async () => {
   expect(proxy.connections[0]!.bytes.down).toBe(1);
 });
 
-test('a refusing proxy refuses newcomers only, and accepts again on the same port', async () => {
+test('a refusing proxy refuses new connections only, and accepts again on the same port', async () => {
   await using server = await echo();
   await using proxy = await FaultProxy.to({ host: '127.0.0.1', port: server.port });
   const early = await dial(proxy);
@@ -78,7 +78,7 @@ test('a refusing proxy refuses newcomers only, and accepts again on the same por
   await expect(dial(proxy)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
   early.write('2');
   await once(early, 'data');
-  // The port is free only when the last connection has gone.
+  // The port is free only after the last connection has ended.
   proxy.resetAll();
   await once(early, 'error').catch(() => undefined);
   await expect

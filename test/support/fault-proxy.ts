@@ -1,42 +1,39 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
-/** Which way bytes go: from the client to the server, or back. */
+/** The direction of bytes: from the client to the server (up), or back (down). */
 export type Direction = 'up' | 'down';
 
-/** One client's way through the proxy. */
+/** One client's connection through the proxy. */
 export interface ProxiedConnection {
-  /** Bytes handed on so far. */
+  /** The number of bytes passed on so far. */
   readonly bytes: Readonly<Record<Direction, number>>;
-  /** Whether the client has ended it, be that known to the server or not. */
+  /** Whether the client has ended it, whether or not the server knows. */
   readonly left: boolean;
   /** Ends the connection at once, with a TCP reset to the client. */
   reset(): void;
-  /** Ends the connection to the client as a server does that closes it. */
+  /** Ends the connection to the client with a FIN, like a server that closes it. */
   finish(): void;
-  /** Lets no more than `count` further bytes through in that direction, then resets the connection. */
+  /** Passes at most `count` further bytes in that direction, then resets the connection. */
   cutAfter(count: number, direction: Direction): void;
 }
 
-/**
- * A TCP proxy in front of a server, within this process, that misbehaves as it is told. What it is told applies to the
- * connections that are open, too.
- */
+/** A TCP proxy in front of a server, within this process, with controllable faults. Settings also apply to open connections. */
 export class FaultProxy implements AsyncDisposable {
   /** Every connection since the start, in order. */
   readonly connections: ProxiedConnection[] = [];
-  /** Seconds by which bytes are late, in each direction. */
+  /** The delay of bytes in each direction, in seconds. */
   latency = 0;
-  /** Directions in which bytes vanish. */
+  /** The directions in which bytes vanish. */
   readonly blackHole = new Set<Direction>();
-  /** Sees every chunk as it comes in, before anything happens to it. */
+  /** Called with each chunk as it arrives, before any fault is applied. */
   onChunk: ((direction: Direction, chunk: Buffer) => void) | null = null;
   readonly #server: Server;
   readonly #links = new Set<Link>();
   #port = 0;
 
   private constructor(target: { host: string; port: number }) {
-    // Half-open, so that each side's FIN is handed on as one.
+    // Half-open, so that each side's FIN is passed on.
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
       const link = new Link(this, client, connect({ ...target, noDelay: true, allowHalfOpen: true }));
       this.connections.push(link);
@@ -45,26 +42,26 @@ export class FaultProxy implements AsyncDisposable {
     });
   }
 
-  /** A proxy on a port of its own, to the server at `target`. */
+  /** Starts a proxy on a free port, to the server at `target`. */
   static async to(target: { host: string; port: number }): Promise<FaultProxy> {
     const proxy = new FaultProxy(target);
     await proxy.accept();
     return proxy;
   }
 
-  /** Where it listens; `host` is 127.0.0.1. */
+  /** The port that it listens on; `host` is 127.0.0.1. */
   get port(): number {
     return this.#port;
   }
 
-  /** Lets connections in, on the same port as before if it had one. */
+  /** Accepts connections, on the same port as before if it had one. */
   async accept(): Promise<void> {
     this.#server.listen(this.#port, '127.0.0.1');
     await once(this.#server, 'listening');
     this.#port = (this.#server.address() as AddressInfo).port;
   }
 
-  /** Refuses new connections. Those that are open stay. */
+  /** Refuses new connections; open ones stay. */
   refuse(): void {
     this.#server.close();
   }
@@ -116,7 +113,7 @@ class Link implements ProxiedConnection {
   }
 
   #pump(proxy: FaultProxy, from: Socket, to: Socket, direction: Direction): void {
-    // In their order, also when the latency changes meanwhile.
+    // Chunks keep their order, even if the latency changes in the meantime.
     const queue: { readonly due: number; readonly deliver: () => void }[] = [];
     const deliverDue = (): void => {
       for (let next = queue[0]; next !== undefined; next = queue[0]) {
@@ -147,7 +144,7 @@ class Link implements ProxiedConnection {
         const isCut = allowed.length < chunk.length;
         if (to.writable && allowed.length > 0) {
           const flowing = to.write(allowed, () => {
-            // libuv reports a reset that comes along with data as an end of file: let the data be read first.
+            // libuv reports a reset that arrives together with data as an end of file, so the data must be read first.
             if (isCut) setTimeout(() => this.reset(), 20);
           });
           if (!flowing) {

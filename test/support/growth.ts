@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 
-/** Milliseconds of this process's own work: what else runs on the machine does not count. */
+/** Milliseconds of this process's own CPU time, which other processes do not affect. */
 function work(act: () => unknown): number {
   const before = process.cpuUsage();
   act();
@@ -8,12 +8,15 @@ function work(act: () => unknown): number {
   return (user + system) / 1000;
 }
 
-/** So little work always passes: of that, collecting garbage may be the most. What is quadratic takes seconds at the sizes of the tests. */
+/**
+ * An amount of work that always passes, of which garbage collection may be the most. A quadratic algorithm takes seconds for the
+ * sizes of the tests.
+ */
 const LITTLE = 1000;
 
 /**
- * Expects work that grows with the size: eight times the size is to be about eight times the work, where quadratic work would be 64
- * times as much. The best of several runs counts. `act` may throw what the library refuses.
+ * Expects linear work: eight times the size must take about eight times the work, where quadratic work would take 64 times. The
+ * best of several runs counts. `act` may throw an error of the library.
  */
 export function expectLinear(act: (size: number) => unknown, size: number): void {
   const run = (times: number): number => work(() => act(times));

@@ -1,15 +1,15 @@
 import { onTestFinished } from 'vitest';
 import { admin } from './database.js';
 
-/** A statement that runs until the test lets it end. */
+/** A statement that runs until the test ends it. */
 export interface HeldStatement {
-  /** Waits for a lock, and gives one column that says nothing; more columns may be added behind it. */
+  /** Waits for a lock, and returns one meaningless column; further columns may be appended. */
   readonly text: string;
-  /** Lets it end. */
+  /** Ends the statement. */
   release(): Promise<void>;
 }
 
-/** A statement to be under way while something else happens, however long that takes. */
+/** Makes a statement that runs for any length of time while something else happens. */
 export async function heldStatement(): Promise<HeldStatement> {
   // Other files and runs have locks of their own on the same server.
   const key = Math.floor(Math.random() * 2 ** 31);

@@ -4,16 +4,16 @@ import { shortcuts } from '../../src/session/shortcuts.js';
 import { admin, backends, disconnectAdmin } from './database.js';
 import { takeWarnings } from './warnings.js';
 
-/** Seconds that what a test has closed may take to be gone, on a machine that has much else to do: most of it is gone at once. */
+/** Seconds in which everything a test has closed must be gone, on a busy machine; most of it is gone at once. */
 const PATIENCE = 10;
 
-// What the machine's user has set up for libpq must not change what the tests see.
+// The user's libpq settings must not affect the tests.
 for (const name of Object.keys(process.env)) {
   if (name.startsWith('PG') && name !== 'PGBIN' && name !== 'PGBOUNCER')
     Reflect.deleteProperty(process.env, name);
 }
 
-// The same outcomes are expected of statements that take the longer way.
+// Statements must have the same outcome without shortcuts.
 shortcuts.taken = process.env['TEST_SHORTCUTS'] !== 'off';
 
 /*
@@ -36,7 +36,7 @@ beforeEach(async () => {
   takeWarnings();
   const sockets = openSockets();
   const pids = await backends();
-  // Registered first, this runs last: after the test's own clean-up.
+  // Registered first, so that it runs last: after the test's own clean-up.
   onTestFinished(async () => {
     await untilNoneLeft(pids, sockets);
     await tick();

@@ -1,10 +1,10 @@
 import type { ChildProcess } from 'node:child_process';
 
-/** PostgreSQL and PgBouncer refuse to run as root; as root they are run as this user, which every Unix has. */
+/** PostgreSQL and PgBouncer refuse to run as root. As root, tests run them as this user, which exists on every Unix. */
 const NOBODY = 65_534;
 const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** The user that a server of a test runs as; empty if it is our own. */
+/** The user that a test's server runs as; empty for the current user. */
 export function serverIdentity(): { uid: number; gid: number } | Record<string, never> {
   return process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {};
 }
@@ -17,7 +17,7 @@ export async function exitOf(child: ChildProcess, signal: NodeJS.Signals): Promi
   await exited;
 }
 
-/** Runs `cleanUp` when the process exits or is told to; returns what takes that back. */
+/** Runs `cleanUp` when the process exits or gets a signal to end; returns a function that cancels this. */
 export function onProcessEnd(cleanUp: () => void): () => void {
   const remove = (): void => {
     process.removeListener('exit', cleanUp);
@@ -26,7 +26,7 @@ export function onProcessEnd(cleanUp: () => void): () => void {
   const onSignal = (signal: NodeJS.Signals): void => {
     remove();
     cleanUp();
-    // With our handler gone the signal does what it would have done, unless somebody else handles it.
+    // Without our handler, the signal has its default effect, unless there is another handler.
     if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
   };
   process.once('exit', cleanUp);

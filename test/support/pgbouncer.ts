@@ -12,14 +12,15 @@ import { freePort, giveAway } from './server.js';
 /** A PgBouncer in front of a server, in transaction mode. */
 export interface PgBouncer extends AsyncDisposable {
   readonly port: number;
-  /** Runs a command of its administration console, as `SHOW SERVERS`. */
+  /** Runs a command of its administration console, such as `SHOW SERVERS`. */
   admin(command: string): Promise<Record<string, unknown>[]>;
 }
 
 const START_LIMIT = 10_000;
 
 /**
- * Its program, which PGBOUNCER may name; null where it is not installed. Debian has it where only root's PATH goes.
+ * The path of PgBouncer, which PGBOUNCER may name; null if it is not installed. Debian installs it in a directory that only
+ * root's PATH contains.
  */
 export function pgBouncerProgram(): string | null {
   const named = process.env['PGBOUNCER'];
@@ -29,7 +30,7 @@ export function pgBouncerProgram(): string | null {
   return directories.map((directory) => join(directory, 'pgbouncer')).find(existsSync) ?? null;
 }
 
-/** Whether tests may do without it: it is not installed, and this is no CI, or PGBOUNCER=none says that it can't be had. */
+/** Whether tests may be skipped: it is not installed and this is no CI, or PGBOUNCER=none says that it is unavailable. */
 export function mayLackPgBouncer(): boolean {
   if (pgBouncerProgram() !== null) return false;
   const { CI, PGBOUNCER } = process.env;
@@ -38,7 +39,7 @@ export function mayLackPgBouncer(): boolean {
   return may;
 }
 
-/** Starts one in front of the server of `dsn`, which trusts its users, with `settings` beside those of the test. */
+/** Starts a PgBouncer in front of the server of `dsn`. It trusts its users. `settings` are added to the test's own. */
 export async function startPgBouncer(
   program: string,
   dsn: string,

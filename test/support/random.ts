@@ -1,4 +1,4 @@
-/** Numbers that look random and are the same for the same seed (mulberry32), so that what failed can be had again. */
+/** Pseudo-random numbers (mulberry32) determined by a seed, so that a failure can be reproduced. */
 export class Random {
   #state: number;
 
@@ -6,7 +6,7 @@ export class Random {
     this.#state = seed | 0;
   }
 
-  /** From 0 up to 1, which it never is. */
+  /** From 0 (inclusive) to 1 (exclusive). */
   next(): number {
     this.#state = (this.#state + 0x6d2b79f5) | 0;
     let t = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
@@ -14,7 +14,7 @@ export class Random {
     return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
   }
 
-  /** A whole number from 0 up to `bound`, which it never is. */
+  /** A whole number from 0 (inclusive) to `bound` (exclusive). */
   below(bound: number): number {
     return Math.floor(this.next() * bound);
   }
@@ -32,7 +32,7 @@ export class Random {
   }
 }
 
-/** The seed that an environment variable gives, or `fallback`. */
+/** The seed in an environment variable, or `fallback`. */
 export function seedFrom(variable: string, fallback: number): number {
   const given = process.env[variable];
   return given === undefined || given === '' ? fallback : Number(given);

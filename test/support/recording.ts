@@ -2,19 +2,19 @@ import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import type { FakeClient, Script } from './fake-server.js';
 
-/** A message of the server, and how much the client had sent before it came, in bytes. */
+/** A message of the server, and the number of bytes that the client had sent before. */
 export interface RecordedMessage {
   readonly after: number;
   readonly bytes: Buffer;
 }
 
-/** All that a server said on one connection. */
+/** All messages of a server on one connection. */
 export type Recording = readonly RecordedMessage[];
 
 const FIRST_PATIENCE = 10;
 const CANCEL_REQUEST = Buffer.from([0, 0, 0, 16, 0x04, 0xd2, 0x16, 0x2e]);
 
-/** Records what the server at `target` says to `play`, which connects once to the port that it is given. */
+/** Records the messages that the server at `target` sends to `play`, which connects once to the port it gets. */
 export async function record(
   target: { host: string; port: number },
   play: (port: number) => Promise<void>,
@@ -66,12 +66,12 @@ function messagesOf(chunks: readonly RecordedMessage[]): Recording {
 }
 
 /**
- * Says what `recording` has, each message as soon as the client has sent what it answered then. A client that says nothing for
- * `patience` seconds, where it should, is hung up on. `replaying` hears of each client that is no cancel request.
+ * Replays a recording: sends each message as soon as the client has sent the bytes that preceded it. Disconnects a client that
+ * sends nothing for `patience` seconds when it should. `replaying` is called for each client that is not a cancel request.
  */
 export function replay(recording: () => Recording, patience: number, replaying: () => void): Script {
   return async (client) => {
-    // Whoever connects speaks first, be this process ever so busy.
+    // The client speaks first, however busy this process is.
     if (!(await received(client, 8, FIRST_PATIENCE))) return;
     if (client.received().subarray(0, 8).equals(CANCEL_REQUEST)) {
       client.socket.end();
@@ -90,7 +90,7 @@ export function replay(recording: () => Recording, patience: number, replaying: 
   };
 }
 
-/** Whether the client sends `count` bytes in all without being silent for `patience` seconds; if not, it is hung up on. */
+/** Whether the client sends `count` bytes in total without a pause of `patience` seconds; disconnects it otherwise. */
 function received(client: FakeClient, count: number, patience: number): Promise<boolean> {
   const { socket } = client;
   return new Promise((resolve) => {

@@ -1,6 +1,6 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { existsSync, readFileSync, rmSync } from 'node:fs';
-import { chmod, chown, cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmod, chown, cp, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -9,11 +9,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { exitOf, onProcessEnd, serverIdentity } from './own-process.js';
 
-/** A PostgreSQL to run tests, examples and benchmarks against. */
+/** A PostgreSQL for tests, examples and benchmarks. */
 export interface TestServer {
   /** Connects as a superuser. */
   readonly dsn: string;
-  /** The directory of its unix socket, if it is ours. */
+  /** The directory of its Unix socket, if it was started here. */
   readonly socketDirectory: string | null;
   /** Whether it was started here. */
   readonly embedded: boolean;
@@ -22,23 +22,23 @@ export interface TestServer {
 
 /** A server that was started here. */
 export interface OwnServer extends TestServer {
-  /** The directory of its data. */
+  /** Its data directory. */
   readonly dataDirectory: string;
-  /** Stops it at once, as if it had crashed: `pg_ctl stop -m immediate`; with SIGKILL as if the machine had lost it. */
+  /** Stops it at once, like a crash: `pg_ctl stop -m immediate`; with SIGKILL like a crash of the machine. */
   crash(signal?: 'SIGQUIT' | 'SIGKILL'): Promise<void>;
-  /** Starts it again, on the same port; resolves when it takes connections. */
+  /** Starts it again on the same port; resolves when it accepts connections. */
   restart(): Promise<void>;
 }
 
-/** A role that has to show a password, on a server started here. */
+/** A role with a password, on a server started here. */
 export const PASSWORD_ROLE = { user: 'with_password', password: 'correct horse' } as const;
 
 const SETUP = `CREATE ROLE ${PASSWORD_ROLE.user} LOGIN PASSWORD '${PASSWORD_ROLE.password}'; CREATE EXTENSION IF NOT EXISTS hstore`;
 const START_LIMIT = 30_000;
 
 /**
- * The server named by DATABASE_URL, else an embedded one, started on a free port with a directory of its own that `stop()`
- * removes. PGBIN names the directory of another server's programs to start instead of the embedded ones.
+ * Starts the server named by DATABASE_URL, or else an embedded one on a free port, in a directory that `stop()` removes. PGBIN
+ * names the directory of another server's programs to use in place of the embedded ones.
  */
 export async function startServer(): Promise<TestServer> {
   const url = process.env['DATABASE_URL'];
@@ -48,21 +48,21 @@ export async function startServer(): Promise<TestServer> {
   return startOwnServer();
 }
 
-/** How a server of a test's own differs from that of the run. */
+/** How a test's own server differs from the run's. */
 export interface ServerOptions {
   /** Settings, by their names. */
   readonly settings?: Readonly<Record<string, string | number>>;
-  /** Files in its directory of data, which only it may read. */
+  /** Files in its data directory, which only the server may read. */
   readonly files?: Readonly<Record<string, string>>;
-  /** Lines of pg_hba.conf that come before all others. */
+  /** Lines of pg_hba.conf that precede all others. */
   readonly hba?: readonly string[];
-  /** Executed when it is ready. */
+  /** SQL to execute when it is ready. */
   readonly sql?: string;
-  /** A hot standby, of a primary that never was: it can only be read. */
+  /** Makes it a hot standby without a primary, which is read-only. */
   readonly standby?: boolean;
 }
 
-/** An embedded server, or one of PGBIN, on a free port. */
+/** Starts an embedded server, or one of PGBIN, on a free port. */
 export async function startOwnServer(options: ServerOptions = {}): Promise<OwnServer> {
   const place = await makePlace();
   const { home, bin, data, identity } = place;
@@ -87,24 +87,29 @@ export async function startOwnServer(options: ServerOptions = {}): Promise<OwnSe
   return runServer(place, options.settings ?? {}, sql);
 }
 
-/** Where a server lives, and who runs it. */
+/** A server's directories, and the user it runs as. */
 export interface ServerPlace {
-  /** The directory that goes when the server does. */
+  /** The directory that is removed with the server. */
   readonly home: string;
-  /** The directory of its data. */
+  /** The data directory. */
   readonly data: string;
   readonly sockets: string;
   /** The directory of its programs. */
   readonly bin: string;
   readonly identity: { uid?: number; gid?: number };
+  /** Until this is called, the place goes when this process ends. */
+  readonly keep: () => void;
 }
 
-/** A place for one more server, its directory of data still empty. */
+/** Makes a place for another server, with an empty data directory. */
 export async function makePlace(): Promise<ServerPlace> {
-  const home = await mkdtemp(join(tmpdir(), 'usingpg-'));
+  const home = mkdtempSync(join(tmpdir(), 'usingpg-'));
+  const keep = onProcessEnd(() => {
+    rmSync(home, { recursive: true, force: true, maxRetries: 20 });
+  });
   await chmod(home, 0o755);
   const identity = serverIdentity();
-  const place = { home, data: join(home, 'data'), sockets: join(home, 'sockets'), identity };
+  const place = { home, data: join(home, 'data'), sockets: join(home, 'sockets'), identity, keep };
   for (const directory of [place.data, place.sockets]) {
     await mkdir(directory, { mode: 0o700 });
     await giveAway(place, directory);
@@ -113,21 +118,21 @@ export async function makePlace(): Promise<ServerPlace> {
   return { ...place, bin: await programs(home, identity) };
 }
 
-/** Writes a file into the directory of data, which only the server may read. */
+/** Writes a file into the data directory, which only the server may read. */
 export async function writeDataFile(place: ServerPlace, name: string, content: string): Promise<void> {
   const path = join(place.data, name);
   await writeFile(path, content, { mode: 0o600 });
   await giveAway(place, path);
 }
 
-/** Makes a path the server's own. */
+/** Makes the server's user the owner of a path. */
 export async function giveAway({ identity }: Pick<ServerPlace, 'identity'>, path: string): Promise<void> {
   if (identity.uid !== undefined && identity.gid !== undefined) await chown(path, identity.uid, identity.gid);
 }
 
-/** Starts the server of a place whose data is there; resolves when it has executed `sql`. */
+/** Starts the server of a place with data; resolves when it has executed `sql`. */
 export async function runServer(
-  { home, data, sockets, bin, identity }: ServerPlace,
+  { home, data, sockets, bin, identity, keep }: ServerPlace,
   given: Readonly<Record<string, string | number>>,
   sql: string,
 ): Promise<OwnServer> {
@@ -159,11 +164,12 @@ export async function runServer(
     return launched;
   };
   let child = launch();
-  // Whatever ends this process, no server is left behind.
+  // No server must be left behind, whatever ends this process.
   const kill = (): void => {
     child.kill('SIGQUIT');
     rmSync(home, { recursive: true, force: true, maxRetries: 20 });
   };
+  keep();
   const removeHandlers = onProcessEnd(kill);
   const dsn = `postgresql://postgres@127.0.0.1:${String(port)}/postgres`;
   await untilReady(dsn, sql, child, () => log);
@@ -208,12 +214,12 @@ async function untilReady(dsn: string, sql: string, child: ChildProcess, log: ()
   }
 }
 
-/** The directory of the programs, where `identity` can run them. */
+/** A directory of the programs from which `identity` can run them. */
 async function programs(home: string, identity: { uid?: number; gid?: number }): Promise<string> {
   const installed = process.env['PGBIN'];
   if (installed !== undefined && installed !== '') return installed;
   const native = nativeDirectory();
-  // We may not write there (another user's checkout), and the server's user may not even read there (root's home).
+  // This user may not write there (another user's checkout), or the server's user may not read there (root's home).
   if (await hydrateLinks(native)) {
     const probe = spawnSync(join(native, 'bin', 'postgres'), ['--version'], { ...identity, cwd: home });
     if (probe.status === 0) return join(native, 'bin');
@@ -233,8 +239,8 @@ function nativeDirectory(): string {
 }
 
 /**
- * Makes the symbolic links that the package makes in an install script, which npm need not run. Several processes may do so at
- * once. Tells whether all are there.
+ * Makes the symbolic links that the package makes in an install script, which npm may have skipped. Several processes may do so
+ * at once. Returns whether all links exist.
  */
 async function hydrateLinks(native: string): Promise<boolean> {
   const list = join(native, 'pg-symlinks.json');
@@ -254,7 +260,7 @@ async function hydrateLinks(native: string): Promise<boolean> {
   return true;
 }
 
-/** A port that nothing listens on. */
+/** Finds a free port. */
 export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

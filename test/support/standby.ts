@@ -6,16 +6,16 @@ import { giveAway, makePlace, runServer, writeDataFile, type OwnServer } from '.
 
 /** A hot standby that streams from its primary. */
 export interface Standby extends OwnServer {
-  /** Makes it the primary; resolves when it takes writes. */
+  /** Makes it the primary; resolves when it accepts writes. */
   promote(): Promise<void>;
 }
 
-/** What a copy of the data leaves out: the other server's process, and its WAL, which is streamed. */
+/** Files that the copy omits: the primary's process, and its WAL, which is streamed. */
 const NOT_COPIED = /^(?:postmaster\.(?:pid|opts)|pg_wal\/.*|pg_replslot\/.*|pg_stat_tmp\/.*)$/;
 
 /**
- * A standby of `primary`, from a copy of its data taken while it runs, as pg_basebackup makes one. From then on the primary waits
- * with each commit until it can be seen here, so that nothing that was acknowledged can be lost with the primary.
+ * Starts a standby of `primary` from a copy of its running data, as pg_basebackup does. From then on each commit on the primary
+ * waits until it is visible here, so that no acknowledged commit is lost with the primary.
  */
 export async function startStandbyOf(primary: OwnServer): Promise<Standby> {
   const place = await makePlace();
@@ -23,7 +23,7 @@ export async function startStandbyOf(primary: OwnServer): Promise<Standby> {
   await session.client.query("SELECT pg_backup_start('standby', true)");
   await cp(primary.dataDirectory, place.data, {
     recursive: true,
-    // What the primary removes meanwhile is not missed.
+    // Files that the primary removes in the meantime are not needed.
     filter: (source) => !NOT_COPIED.test(relative(primary.dataDirectory, source)),
   });
   const stopped = await session.client.query<{ labelfile: string }>('SELECT * FROM pg_backup_stop(false)');

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, vi } from 'vitest';
 
-/** A home directory of its own for each test of a file; what the test stubs in its environment is undone with it. */
+/** A home directory for each test of a file. The environment that a test stubs is restored with it. */
 export interface TemporaryHome {
   readonly path: string;
-  /** Writes a file in it, and returns its path; `mode` as it is, whatever the umask. */
+  /** Writes a file in it, and returns its path; `mode` applies whatever the umask is. */
   write(name: string, content: string | Uint8Array, mode?: number): Promise<string>;
 }
 

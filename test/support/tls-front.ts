@@ -3,24 +3,23 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 import { connect as connectTls, createSecureContext, TLSSocket } from 'node:tls';
 import type { Identity } from './certificates.js';
 
-/** How a `TlsFront` differs from a server that begins TLS when it is asked to. */
+/** How a `TlsFront` differs from a server that begins TLS on request. */
 export interface TlsFrontOptions {
-  /** Begin TLS at once, without being asked. */
+  /** Begins TLS at once, without a request. */
   readonly direct?: boolean;
-  /** Speak to the server by TLS as well, so that the server sees nothing unusual. */
+  /** Uses TLS to the server as well, so that the server notices nothing unusual. */
   readonly encryptsUpstream?: boolean;
-  /** The protocols it agrees on. @default those of PostgreSQL */
+  /** The protocols that it accepts. @default PostgreSQL's */
   readonly alpn?: readonly string[];
 }
 
 /**
- * TLS with a certificate of the test's own choice in front of a server that has none: what somebody in between would be, who can
- * read everything.
+ * TLS with a certificate of the test's choice in front of a server without TLS, like a man in the middle who can read everything.
  */
 export class TlsFront implements AsyncDisposable {
-  /** The names that clients have asked for by SNI; false where they did not. */
+  /** The names that clients have requested by SNI; false without SNI. */
   readonly serverNames: (string | false)[] = [];
-  /** How many connections have come, and how many of them went on to the server, encrypted or not. */
+  /** The number of accepted connections; `forwarded` counts those passed on to the server, encrypted or not. */
   accepted = 0;
   readonly forwarded = { encrypted: 0, plain: 0 };
   readonly #server: Server;
@@ -40,7 +39,7 @@ export class TlsFront implements AsyncDisposable {
           isServer: true,
           secureContext,
           ALPNProtocols: [...alpn],
-          // Without it, Node does not tell the name that the client has asked for.
+          // Without it, Node does not report the name that the client has requested.
           SNICallback: (_, done) => {
             done(null, secureContext);
           },

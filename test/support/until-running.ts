@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { AsyncConnection, type ConninfoParams } from '../../src/index.js';
 
-/** Waits until the server of `conninfo` executes something for the backend `pid`; a cancel request before that does nothing. */
+/** Waits until the backend `pid` executes a statement, since an earlier cancel request has no effect. */
 export async function untilRunning(conninfo: string | ConninfoParams, pid: number): Promise<void> {
   await using observer = await AsyncConnection.connect(conninfo, { autocommit: true });
   await expect

@@ -14,15 +14,15 @@ export function takeWarnings(): string[] {
 }
 
 /**
- * Runs `body` and takes the process warnings of `code` (or, without a code, of that name) that it raises, whose messages are
- * returned. Any other warning fails the test.
+ * Runs `body` and returns the messages of its process warnings with `code` (or without a code, of that name). Any other warning
+ * fails the test.
  */
 export async function warningsOf(code: string, body: () => unknown): Promise<string[]> {
   await tick();
   const before = seen;
   seen = [];
   await body();
-  // A warning is emitted on the next tick.
+  // A warning is emitted in the next tick.
   await tick();
   const during = seen;
   const isExpected = (warning: (typeof seen)[number]): boolean => (warning.code ?? warning.name) === code;

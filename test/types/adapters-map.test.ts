@@ -5,11 +5,11 @@ import * as errors from '../../src/errors/index.js';
 import { load } from './load.js';
 
 describe('an adapters map', () => {
-  it('loads what is not registered as the text of the server', () => {
+  it('loads an unregistered type as the server’s text', () => {
     expect(adapters.loaderFor(99_999)(Buffer.from('(1,é)'), 0, 6)).toBe('(1,é)');
   });
 
-  it.each(['int4', 'integer', 23])('takes a loader for %s, which arrays of it follow', (type) => {
+  it.each(['int4', 'integer', 23])('accepts a loader for %s, which its arrays use, too', (type) => {
     const map = adapters.clone();
     expect(load('int4[]', '{1}', map)).toEqual([1]);
     map.registerLoader(type, (text) => `<${text}>`);
@@ -17,7 +17,7 @@ describe('an adapters map', () => {
     expect(load('int4[]', '{1,NULL}', map)).toEqual(['<1>', null]);
   });
 
-  it('takes a loader for an array type', () => {
+  it('accepts a loader for an array type', () => {
     const map = adapters.clone();
     map.registerLoader('int4[]', (text) => text);
     expect(load('int4[]', '{1}', map)).toBe('{1}');
@@ -28,7 +28,7 @@ describe('an adapters map', () => {
     expect(() => adapters.clone().registerLoader(type, (text) => text)).toThrow(errors.ProgrammingError);
   });
 
-  it('gives copies that neither change it nor are changed by it', () => {
+  it('makes independent copies', () => {
     const parent = adapters.clone();
     const child = parent.clone();
     child.registerLoader('bool', () => 'child');
@@ -44,7 +44,7 @@ describe('an adapters map', () => {
     expect(load('mood[]', '{sad}', parent)).toEqual(['sad']);
   });
 
-  it('and its copy can be changed apart', () => {
+  it('and its copy can be changed separately', () => {
     const original = adapters.clone();
     const copy = original.clone();
     original.registerLoader('text', () => 'original');
@@ -56,7 +56,7 @@ describe('an adapters map', () => {
     ]);
   });
 
-  it('takes a type that it has been told of', () => {
+  it('accepts a registered type', () => {
     const map = adapters.clone();
     map.registerType({ name: 'mood', oid: 90_000, arrayOid: 90_001, delimiter: ',' });
     map.registerLoader('mood', (text) => text.toUpperCase());

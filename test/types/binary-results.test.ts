@@ -3,10 +3,10 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { AsyncConnection, dictRow, errors, registerTemporal, type TupleRow } from '../../src/index.js';
 import { Temporal } from 'temporal-polyfill';
 import { connect, dsn } from '../support/database.js';
-import { differences, inChunks, sample } from './judge.js';
+import { differences, inChunks, sample } from './server-comparison.js';
 import { arraysOf, reachableInstant, SCALARS } from './values.js';
 
-// Once its columns are known, a prepared statement is asked for some types in the binary format: nobody may be able to tell.
+// Once its columns are known, a prepared statement requests the binary format of some types, which must not be observable.
 
 let connection: AsyncConnection;
 
@@ -19,7 +19,7 @@ const VALUES = 20_000;
 const BINARY = ['int2', 'int4', 'oid', 'int8', 'timestamptz', 'bytea'];
 const BINARY_ARRAYS = [...BINARY, 'bool', 'text', 'varchar', 'name', 'bpchar'];
 
-/** The values of a query, as a statement that is not prepared loads them, and as one does whose columns are known. */
+/** The values of a query as loaded by an unprepared statement, and by a statement whose columns are known. */
 async function bothWays(
   on: AsyncConnection,
   query: string,
@@ -32,12 +32,12 @@ async function bothWays(
   return [text, await fetched(true)];
 }
 
-/** A query for the values that an array of texts stands for. */
+/** A query for the values in an array of texts. */
 function textOf(type: string): string {
   return `SELECT t::${type} FROM unnest(%s::text[]) WITH ORDINALITY AS u (t, n) ORDER BY n`;
 }
 
-describe('what a prepared statement loads is what another one does:', () => {
+describe('a prepared statement loads the same as an unprepared one:', () => {
   it.each(BINARY)(`${String(VALUES)} values of %s`, async (type) => {
     const arbitrary = type === 'timestamptz' ? reachableInstant : SCALARS[type]!;
     const { values, seed } = sample(fc.option(arbitrary, { freq: 50 }), VALUES);
@@ -64,7 +64,7 @@ describe('what a prepared statement loads is what another one does:', () => {
     },
   );
 
-  it('and what it loads is the same to the server when it is sent back', async () => {
+  it('and the server accepts the loaded values as the same when they are sent back', async () => {
     connection.prepareThreshold = 0;
     try {
       for (const type of ['int8', 'bytea']) {
@@ -97,7 +97,7 @@ describe('what a prepared statement loads is what another one does:', () => {
     },
   );
 
-  it('bytes, whatever bytea_output is', async () => {
+  it('bytea, whatever bytea_output is', async () => {
     const own = await connect({ autocommit: true });
     const bytes = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
     for (const output of ['escape', 'hex']) {
@@ -108,7 +108,7 @@ describe('what a prepared statement loads is what another one does:', () => {
     }
   });
 
-  it('rows that are objects, streams and pipelines as well', async () => {
+  it('object rows, streams and pipelines, too', async () => {
     const own = await connect({ autocommit: true, rowFactory: dictRow });
     own.prepareThreshold = 0;
     const query =
@@ -130,9 +130,9 @@ describe('what a prepared statement loads is what another one does:', () => {
   });
 });
 
-describe('a value that a Date can not hold', () => {
+describe('a value that a Date cannot hold', () => {
   it.each(['infinity', '-infinity', '294276-12-31 23:59:59.999999+00', '275760-09-13 00:00:00.001+00'])(
-    '%s fails a prepared statement in the same words',
+    '%s fails a prepared statement with the same message',
     async (instant) => {
       const own = await connect({ autocommit: true });
       await own.execute("SET timezone = 'UTC'");
@@ -149,8 +149,8 @@ describe('a value that a Date can not hold', () => {
   );
 });
 
-describe('a loader that is registered', () => {
-  it('is given the text, of a prepared statement too, and so are those of arrays', async () => {
+describe('a registered loader', () => {
+  it('receives the text of a prepared statement, too, also for arrays', async () => {
     const own = await connect({ autocommit: true });
     const query =
       "SELECT 12::int4, ARRAY[1, 2], 3::int8, timestamptz '2024-01-01 00:00+00', '\\x00ff'::bytea, ARRAY['a']";
@@ -175,7 +175,7 @@ describe('a loader that is registered', () => {
     expect((await (await own.execute(query, [], { prepare: true })).fetchone())![0]).toBe('int4 12');
   });
 
-  it('applies to statements that are sent after it, not to one that is on its way', async () => {
+  it('applies to later statements, not to one in flight', async () => {
     const own = await connect({ autocommit: true });
     const query = 'SELECT 5::int4';
     await own.execute(query, [], { prepare: true });
@@ -199,7 +199,7 @@ describe('a prepared statement that has another result each time', () => {
   it.each([
     ['FETCH', 'FETCH ALL FROM moving'],
     ['EXECUTE', 'EXECUTE moving'],
-  ])('%s gives the columns and values of this one', async (_, query) => {
+  ])('%s returns the current columns and values', async (_, query) => {
     const own = await connect();
     const results = [
       ['1 AS a, 2 AS b', ['a', 'b'], [1, 2]],

@@ -40,7 +40,7 @@ async function row(query: string, ...params: unknown[]): Promise<unknown[]> {
   return (await cur.fetchone())!;
 }
 
-describe('a composite that is registered', () => {
+describe('a registered composite', () => {
   beforeEach(() => {
     registerComposite(card, cur);
   });
@@ -66,7 +66,7 @@ describe('a composite that is registered', () => {
     ]);
   });
 
-  it('loads within others, whose fields have the types that they are registered with', async () => {
+  it('loads within others, with the registered types of their fields', async () => {
     registerComposite(hand, cur);
     const text = `ROW('a "b"', ROW(8, NULL), ARRAY[ROW(1, 'x,y'), NULL]::pg_temp.card[], '[1970-01-01 00:00Z,)', 1.50)`;
     expect(await row(`SELECT ${text}::pg_temp.hand`)).toEqual([
@@ -80,7 +80,7 @@ describe('a composite that is registered', () => {
     ]);
   });
 
-  it('loads its fields with the loaders of the cursor, whenever they are registered', async () => {
+  it('loads its fields with the cursor’s loaders, also if they are registered later', async () => {
     expect(await row("SELECT '(8,hearts)'::pg_temp.card")).toEqual([{ value: 8, suit: 'hearts' }]);
     cur.adapters.registerLoader('int4', (text) => `<${text}>`);
     expect(await row("SELECT '(8,hearts)'::pg_temp.card")).toEqual([{ value: '<8>', suit: 'hearts' }]);
@@ -89,13 +89,13 @@ describe('a composite that is registered', () => {
     ]);
   });
 
-  it('loads as text where it is not registered', async () => {
+  it('loads as text if it is not registered', async () => {
     const other = conn.cursor();
     await other.execute("SELECT '(8,hearts)'::pg_temp.card, ARRAY['(8,hearts)']::pg_temp.card[]");
     expect(await other.fetchone()).toEqual(['(8,hearts)', '{"(8,hearts)"}']);
   });
 
-  it('is sent as itself by its wrapper, as an object or as an array', async () => {
+  it('is sent by its wrapper, as an object or as an array', async () => {
     for (const value of [
       { suit: 'a "b" \\ ,()\n', value: 5 },
       { value: null, suit: '' },
@@ -113,7 +113,7 @@ describe('a composite that is registered', () => {
     ]);
   });
 
-  it('is sent within another without a wrapper of its own, as it was loaded', async () => {
+  it('is sent within another without a wrapper, as it was loaded', async () => {
     registerComposite(hand, cur);
     const value = {
       owner: 'me',
@@ -161,7 +161,7 @@ describe('a composite that is registered', () => {
     expect(conn.info.transactionStatus).toBe('IDLE');
   });
 
-  it('says that it was changed since', async () => {
+  it('reports a change since its registration', async () => {
     await conn.execute('CREATE TYPE pg_temp.changing AS (a int, b int)');
     registerComposite(await CompositeInfo.fetch(conn, 'pg_temp.changing'), cur);
     await conn.execute('ALTER TYPE pg_temp.changing ADD ATTRIBUTE c int');
@@ -173,7 +173,7 @@ describe('a composite that is registered', () => {
     expect(await row("SELECT '(2,3)'::pg_temp.changing")).toEqual([{ b: 2, c: 3 }]);
   });
 
-  it('of one field, or none, is told from NULL', async () => {
+  it('of one field, or none, is distinguished from NULL', async () => {
     await conn.execute('CREATE TYPE pg_temp.single AS (a int); CREATE TYPE pg_temp.nothing AS ()');
     const single = await CompositeInfo.fetch(conn, 'pg_temp.single');
     const nothing = await CompositeInfo.fetch(conn, 'pg_temp.nothing');
@@ -257,12 +257,12 @@ describe('a composite with a factory', () => {
     expect(await row('SELECT %s', new Joker(0, '"'))).toEqual([new Card(0, '"')]);
   });
 
-  it('that is a function gets the values in order', async () => {
+  it('that is a function receives the values in order', async () => {
     registerComposite(card, cur, { factory: (value: number, suit: string) => `${String(value)} of ${suit}` });
     expect(await row("SELECT '(8,hearts)'::pg_temp.card")).toEqual(['8 of hearts']);
   });
 
-  it('may be made and taken apart by functions', async () => {
+  it('may have makeObject and makeSequence', async () => {
     class Point {
       readonly at: readonly number[];
       constructor(at: readonly number[]) {
@@ -287,7 +287,7 @@ describe('a composite with a factory', () => {
     expect(await row('SELECT (%s).suit, %s', value, [value, value])).toEqual(['hearts', [value, value]]);
   });
 
-  it('that fails, fails its query only', async () => {
+  it('that throws fails only its query', async () => {
     registerComposite(card, cur, {
       factory: () => {
         throw new RangeError('no such card');
@@ -308,14 +308,14 @@ describe('a composite with a factory', () => {
     await expect(row('SELECT %s', new Card(1, 'x'))).rejects.toBeInstanceOf(errors.DataError);
   });
 
-  it('that is no class can not have a makeSequence', () => {
+  it('that is no class cannot have a makeSequence', () => {
     expect(() => registerComposite(card, cur, { factory: () => 1, makeSequence: () => [] })).toThrow(
       errors.ProgrammingError,
     );
   });
 });
 
-describe('a record whose type is not known', () => {
+describe('a record of unknown type', () => {
   it.each([
     ["ROW(1, 'a', NULL)", ['1', 'a', null]],
     ['ROW()', []],
@@ -327,7 +327,7 @@ describe('a record whose type is not known', () => {
 });
 
 describe('the registration of a composite', () => {
-  it('holds for cursors made later, on this connection only', async () => {
+  it('applies to cursors made later, on this connection only', async () => {
     const other = await connect();
     await other.execute('CREATE TYPE pg_temp.card AS (value int, suit text)');
     const before = other.cursor();
@@ -347,7 +347,7 @@ describe('the registration of a composite', () => {
     expect(() => new Composite(info as null, {})).toThrow(errors.ProgrammingError);
   });
 
-  it('refuses what is no CompositeInfo, and what has no adapters', () => {
+  it('refuses a value that is no CompositeInfo, and a context without adapters', () => {
     const info = new TypeInfo('x', 1, 2);
     expect(() => {
       registerComposite(info as never, cur);
@@ -361,7 +361,7 @@ describe('the registration of a composite', () => {
     );
   });
 
-  it('survives an information that has the type within itself', async () => {
+  it('accepts a CompositeInfo that contains its own type', async () => {
     const loop = new CompositeInfo('card', card.oid, card.arrayOid, {
       fieldNames: ['value', 'self'],
       fieldTypes: [23, card.oid],
@@ -370,7 +370,7 @@ describe('the registration of a composite', () => {
     expect(await row("SELECT '(8,hearts)'::pg_temp.card")).toEqual([{ value: 8, self: 'hearts' }]);
   });
 
-  it('is not needed to send a value whose information is at hand', async () => {
+  it('is not required to send a value with its CompositeInfo', async () => {
     expect(await row('SELECT (%s).value', new Composite(card, { value: new Int4(7), suit: null }))).toEqual([
       7,
     ]);

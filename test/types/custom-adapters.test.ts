@@ -33,7 +33,7 @@ class Point {
 }
 
 describe('a custom loader', () => {
-  it('loads a type, and its arrays, at the level that it is registered at and those made of it', async () => {
+  it('loads a type and its arrays, at its level of registration and in copies of it', async () => {
     const conn = await connect();
     const earlier = conn.cursor();
     conn.adapters.registerLoader('point', (text) => Point.parse(text));
@@ -47,7 +47,7 @@ describe('a custom loader', () => {
     expect(await one(await connect(), "SELECT point '(1,2)'")).toBe('(1,2)');
   });
 
-  it('that throws fails its own query, and nothing else', async () => {
+  it('that throws fails only its own query', async () => {
     const conn = await connect();
     conn.adapters.registerLoader('point', () => {
       throw new TypeError('not today');
@@ -80,7 +80,7 @@ describe('a custom loader', () => {
     expect(await one(conn, 'SELECT 2')).toBe(2);
   });
 
-  it('has to be a function for a type that is known', async () => {
+  it('must be a function for a known type', async () => {
     const conn = await connect();
     expect(() => {
       conn.adapters.registerLoader('point', undefined as never);
@@ -92,7 +92,7 @@ describe('a custom loader', () => {
 });
 
 describe('a custom dumper', () => {
-  it('may give a text, whose type the server decides', async () => {
+  it('may return a text, whose type the server infers', async () => {
     const conn = await connect();
     conn.adapters.registerDumper(Point, ({ x, y }) => `(${String(x)},${String(y)})`);
     expect(await one(conn, 'SELECT (%s::point)[0]', new Point(1.5, 2))).toBe(1.5);
@@ -102,7 +102,7 @@ describe('a custom dumper', () => {
     );
   });
 
-  it('may say the type of its text', async () => {
+  it('may return the type of its text', async () => {
     const conn = await connect();
     conn.adapters.registerDumper(Point, ({ x, y }, _place, map) => ({
       text: `(${String(x)},${String(y)})`,
@@ -112,7 +112,7 @@ describe('a custom dumper', () => {
     expect(await one(conn, 'SELECT pg_typeof(%s)::text', [[new Point(1, 2)], [null]])).toBe('point[]');
   });
 
-  it('may give a wrapper, or null', async () => {
+  it('may return a wrapper, or null', async () => {
     const conn = await connect();
     conn.adapters.registerDumper(Map, (map) => new Jsonb(Object.fromEntries(map) as object));
     expect(await one(conn, 'SELECT %s', new Map([['a', 1]]))).toEqual({ a: 1 });
@@ -122,7 +122,7 @@ describe('a custom dumper', () => {
     expect(await one(conn, 'SELECT %s', [true, false])).toEqual(['1', '0']);
   });
 
-  it('of a wrapper may give a wrapper of the same class', async () => {
+  it('of a wrapper may return a wrapper of the same class', async () => {
     const conn = await connect();
     conn.adapters.registerDumper(Numeric, (value) => new Numeric(`-${value.value}`));
     expect(await one(conn, 'SELECT %s', new Numeric('1.5'))).toBe('-1.5');
@@ -130,14 +130,14 @@ describe('a custom dumper', () => {
     expect(await one(conn, 'SELECT %s', new Numeric('1.5'))).toBe('1.5');
   });
 
-  it('holds for what ranges and arrays consist of', async () => {
+  it('applies to the elements of ranges and arrays', async () => {
     const conn = await connect();
     conn.adapters.registerDumper('number', (value) => new Numeric(value * 2));
     expect(await one(conn, 'SELECT %s::numrange', new Range(1, 2.5))).toEqual(new Range('2', '5'));
     expect(await one(conn, 'SELECT %s', [1, null])).toEqual(['2', null]);
   });
 
-  it('for Object is for plain objects only', async () => {
+  it('for Object applies to plain objects only', async () => {
     const conn = await connect();
     conn.adapters.registerDumper(Object, (value) => new Jsonb(value));
     expect(await one(conn, 'SELECT %s', { a: 1 })).toEqual({ a: 1 });
@@ -161,7 +161,7 @@ describe('a custom dumper', () => {
     ['returns a promise', () => Promise.resolve('x'), /^\$1\[1\]: .* returned an object with no properties;/],
     ['returns a text with a NUL', () => 'a\0', /^\$1\[1\]: PostgreSQL text can't contain a NUL/],
     ['returns a broken text', () => ({ text: '\ud800' }), /^\$1\[1\]: .*lone surrogate/],
-  ])('that %s is a DataError, and nothing is sent', async (_what, dumper, message) => {
+  ])('that %s raises a DataError, and nothing is sent', async (_what, dumper, message) => {
     const conn = await connect({ autocommit: true });
     conn.adapters.registerDumper(Point, dumper as () => string);
     const error: unknown = await one(conn, 'SELECT %s', [null, new Point(1, 2)]).catch((e: unknown) => e);
@@ -171,7 +171,7 @@ describe('a custom dumper', () => {
     expect(await one(conn, 'SELECT 1')).toBe(1);
   });
 
-  it("that raises one of the library's errors is taken at its word", async () => {
+  it("that raises one of the library's errors keeps that error", async () => {
     const conn = await connect({ autocommit: true });
     const refusal = new errors.ProgrammingError('points are private');
     conn.adapters.registerDumper(Point, () => {
@@ -195,7 +195,7 @@ describe('a custom dumper', () => {
 
 describe('JSON', () => {
   const digits = '12345678901234567890';
-  /** Keeps integers that a number does not hold. */
+  /** Parses integers that a number cannot hold. */
   const loads = (text: string): unknown =>
     JSON.parse(
       text.replace(/(?<=[[:,]\s*|^)-?\d{16,}(?=\s*[\]},]|$)/g, '{"big":"$&"}'),
@@ -207,7 +207,7 @@ describe('JSON', () => {
       typeof item === 'bigint' ? `<big>${String(item)}</big>` : item,
     ).replace(/"<big>(-?\d+)<\/big>"/g, '$1');
 
-  it('loads as it is told to, to the last of 20 digits', async () => {
+  it('loads by a custom function, exact to 20 digits', async () => {
     const conn = await connect();
     const text = `{"id": ${digits}, "ids": [1, ${digits}]}`;
     const expected = { id: BigInt(digits), ids: [1, BigInt(digits)] };
@@ -220,7 +220,7 @@ describe('JSON', () => {
     expect(await one(await connect(), 'SELECT %s::jsonb', text)).toEqual(plain);
   });
 
-  it('is written as it is told to', async () => {
+  it('is written by a custom function', async () => {
     const conn = await connect();
     const value = { id: BigInt(digits) };
     await expect(one(conn, 'SELECT %s::text', new Jsonb(value))).rejects.toThrow(
@@ -235,14 +235,14 @@ describe('JSON', () => {
     expect(await one(cur, 'SELECT %s::text', new Jsonb(value, { dumps: () => '[]' }))).toBe('[]');
   });
 
-  it('can be set for an adapters map', async () => {
+  it('can be configured for an adapters map', async () => {
     const map = adapters.clone();
     setJsonLoads(() => 'loaded', map);
     expect(map.loaderFor(3802)(Buffer.from('1'), 0, 1)).toBe('loaded');
     expect(adapters.loaderFor(3802)(Buffer.from('1'), 0, 1)).toBe(1);
   });
 
-  it('that its function refuses fails its own query', async () => {
+  it('whose function throws fails only its own query', async () => {
     const conn = await connect();
     setJsonLoads(() => {
       throw new SyntaxError('no JSON');

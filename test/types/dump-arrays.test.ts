@@ -51,7 +51,7 @@ describe('an array is sent', () => {
     ['jsonb', 3807],
     ['timestamptz', 1185],
     ['oid', 1028],
-  ])('of %s by the oid %i, which is the server’s', (type, oid) => {
+  ])('of %s by the server’s oid %i', (type, oid) => {
     expect(adapters.type(type)?.arrayOid).toBe(oid);
   });
 });
@@ -94,7 +94,7 @@ describe('an array is refused', () => {
     expect(refusal(itself, errors.DataError)).toMatch(/contain itself/);
   });
 
-  it('with the place of the element that is', () => {
+  it('with the position of the element at fault', () => {
     expect(refusal(['a\0b'], errors.DataError)).toMatch(/^\$2\[0\]: .*NUL/);
     expect(refusal(['a', '\0'], errors.DataError)).toMatch(/^\$2\[1\]: .*NUL/);
     expect(refusal([1, [undefined]], errors.DataError)).toMatch(/^\$2\[1\]/);

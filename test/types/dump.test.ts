@@ -100,7 +100,7 @@ describe('a value is refused', () => {
     ['a RegExp', /x/, /^\$2: an object of class RegExp/],
     ['an instance', new Point(), /^\$2: an object of class Point .*registerDumper/],
     ['another typed array', new Float32Array(1), /^\$2: an object of class Float32Array/],
-  ])('with a ProgrammingError that says what to do: %s', (_, value, message) => {
+  ])('with a ProgrammingError that contains advice: %s', (_, value, message) => {
     expect(refusal(value, errors.ProgrammingError)).toMatch(message);
   });
 
@@ -150,7 +150,7 @@ describe('a dumper of the user', () => {
   }
   class Boiling extends Celsius {}
 
-  it('is used for its class, its subclasses and in arrays, on the map it was registered with', () => {
+  it('is used for its class, its subclasses and in arrays, on the map of its registration', () => {
     const map = adapters.clone();
     map.registerDumper(Celsius, (value: Celsius) => ({ text: String(value.degrees), oid: Oids.numeric }));
     expect(dumpParam(new Boiling(100), map, '$1')).toEqual({ text: '100', oid: Oids.numeric });
@@ -158,7 +158,7 @@ describe('a dumper of the user', () => {
     expect(refusal(new Celsius(1), errors.ProgrammingError)).toMatch(/class Celsius/);
   });
 
-  it('may take the place of a built-in one', () => {
+  it('may replace a built-in one', () => {
     const map = adapters.clone();
     map.registerDumper('boolean', (value: boolean) => ({ text: value ? '1' : '0', oid: Oids.int2 }));
     expect(dumpParam(true, map, '$1')).toEqual({ text: '1', oid: Oids.int2 });

@@ -43,7 +43,7 @@ describe('hstore', () => {
     expect(await one("SELECT ARRAY['a=>1'::hstore, NULL, '']")).toEqual([{ a: '1' }, null, {}]);
   });
 
-  it('loads any key, and sets no prototype', async () => {
+  it('loads any key, without setting the prototype', async () => {
     const value = await one(`SELECT '"__proto__"=>"x", "constructor"=>"y"'::hstore`);
     expect(Object.entries(value as object)).toEqual(
       expect.arrayContaining([
@@ -55,7 +55,7 @@ describe('hstore', () => {
     expect(await one('SELECT %s', value)).toEqual(value);
   });
 
-  it('is what plain objects are sent as, also in arrays', async () => {
+  it('is the type of plain objects when they are sent, also in arrays', async () => {
     expect(await one('SELECT pg_typeof(%s)::text', {})).toBe('hstore');
     expect(await one('SELECT %s', Object.assign(Object.create(null) as object, { a: null }))).toEqual({
       a: null,
@@ -79,13 +79,13 @@ describe('hstore', () => {
     expect((error as Error).message).toMatch(message);
   });
 
-  it('is not what objects of a class are sent as', async () => {
+  it('is not the type of a class’s objects', async () => {
     await expect(one('SELECT %s', new Map())).rejects.toThrow(/an object of class Map can't be sent/);
     await expect(conn.execute('SELECT %s', [{}])).rejects.toThrow(/a plain object can't be sent/);
   });
 
   it.each(['a=>1', '"a"=>', '"a"=>"b" "c"=>"d"', '"a"=>"b', 'x', '"a"=>"b",,'])(
-    'is refused where malformed: %s',
+    'is refused if malformed: %s',
     (text) => {
       const bytes = Buffer.from(text);
       expect(() => hstore.readText(bytes, 0, bytes.length)).toThrow(/hstore is malformed/);
@@ -105,7 +105,7 @@ describe('hstore', () => {
     expect(await one('SELECT %s', new Composite(item, value))).toEqual(value);
   });
 
-  it('round-trips whatever its texts are', async () => {
+  it('round-trips with any texts', async () => {
     const text = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 8 }).filter((value) => !value.includes('\0')),
       fc.constantFrom(

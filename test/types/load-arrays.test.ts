@@ -53,11 +53,11 @@ describe('arrays load', () => {
     ['jsonb[]', String.raw`{"{\"a\": \"b\\\"c\"}"}`, [{ a: 'b"c' }]],
     ['bytea[]', String.raw`{"\\x00ff"}`, [Buffer.from([0, 255])]],
     ['box[]', '{(1,1),(0,0);(2,2),(1,1)}', ['(1,1),(0,0)', '(2,2),(1,1)']],
-  ])('%s %s as it is nested', (type, text, loaded) => {
+  ])('%s %s with its nesting', (type, text, loaded) => {
     expect(load(type, text)).toEqual(loaded);
   });
 
-  it('as they were dumped, whatever text is in them', () => {
+  it('as they were dumped, with any text', () => {
     const element = fc.option(
       fc.string({ unit: fc.constantFrom('a', '"', '\\', ',', '{', '}', ' ', 'N', 'é', '\n') }),
     );
@@ -73,13 +73,13 @@ describe('arrays load', () => {
   });
 
   it.each(['', '1', '1,2', '{', '{1', '{1,', '{1,2', '{"a', '{{1}', '[0:1]'])(
-    'not, but raise a DataError, if they are cut off: %j',
+    'with a DataError if they are truncated: %j',
     (text) => {
       expect(() => load('text[]', text)).toThrow(errors.DataError);
     },
   );
 
-  it('with the loader that their element has now', () => {
+  it('with the current loader of their element', () => {
     const map = adapters.clone();
     expect(load('int4[]', '{1}', map)).toEqual([1]);
     map.registerLoader('int4', (text) => `<${text}>`);

@@ -4,7 +4,7 @@ import { adapters } from '../../src/types/adapters.js';
 import { errors } from '../../src/index.js';
 import { load } from './load.js';
 
-/** Loads as on a session whose server has reported these settings. */
+/** Loads on a session whose server has reported these settings. */
 function loadWith(settings: Readonly<Record<string, string>>, type: string, text: string): unknown {
   return load(type, text, adapters.cloneFor(new Map(Object.entries(settings))));
 }
@@ -64,7 +64,7 @@ describe('timestamptz loads', () => {
   });
 
   it.each(['infinity', '-infinity', '275760-09-13 00:00:01+00', '294276-12-31 23:59:59+00'])(
-    'not %s, which no Date can hold',
+    'no %s, which a Date cannot hold',
     (text) => {
       expect(() => load('timestamptz', text)).toThrow(errors.DataError);
       expect(() => load('timestamptz', text)).toThrow(`'${text}' can't be held by a Date`);
@@ -111,7 +111,7 @@ describe('dates, times and intervals load as text', () => {
     expect(load(type, text)).toBe(loaded);
   });
 
-  it('and leave the bytes of the socket as they were', () => {
+  it('without changing the socket’s bytes', () => {
     const bytes = Buffer.from('2024-01-02 03:04:05');
     const loader = adapters.loaderFor(adapters.type('timestamp')!.oid);
     expect([loader(bytes, 0, bytes.length), loader(bytes, 0, bytes.length)]).toEqual([
@@ -209,7 +209,7 @@ describe('dates load the same in every DateStyle', () => {
     expect((loadWith(settings, 'timestamptz', text) as Date).toISOString()).toBe(iso);
   });
 
-  it('also without the settings, where the text says all', () => {
+  it('also without the settings, if the text is unambiguous', () => {
     expect(load('timestamp', '02.01.2024 03:04:05')).toBe('2024-01-02T03:04:05');
     expect(load('timestamp', 'Tue Jan 02 03:04:05 2024')).toBe('2024-01-02T03:04:05');
     expect(load('date', '02.01.2024')).toBe('2024-01-02');
@@ -233,19 +233,19 @@ describe('dates load the same in every DateStyle', () => {
     [{}, 'timestamptz', '01/02/2024 03:04:05.123456 UTC', /whether month or day.*Set DateStyle to ISO/],
     [{}, 'timestamptz', 'Tue Jan 02 03:04:05 2024 UTC', /offset of its time zone is not certain.*DateStyle/],
     [{ TimeZone: 'Europe/Berlin' }, 'timestamptz', '02.01.2024 03:04:05 CET', /offset of its time zone/],
-    // POSIX zones may call any offset so, and count it the other way round.
+    // POSIX time zones may give any offset this name, and count it in the opposite direction.
     [{ TimeZone: 'UTC+5' }, 'timestamptz', '02.01.2024 03:04:05 UTC', /offset of its time zone/],
     [{ TimeZone: '<+03>5' }, 'timestamptz', '02.01.2024 03:04:05 +03', /offset of its time zone/],
     [{ TimeZone: 'UTC' }, 'timestamptz', '02.01.2024 03:04:05', /offset of its time zone/],
     [GERMAN, 'timestamp', '02.01.2024 03:04:05 UTC', /none of the known styles/],
     [GERMAN, 'date', '02.01.2024 BC BC', /none of the known styles/],
-  ])('or raise a DataError that says what to set, with %o: %s %s', (settings, type, text, message) => {
+  ])('or raise a DataError that names the setting, with %o: %s %s', (settings, type, text, message) => {
     expect(() => loadWith(settings, type, text)).toThrow(errors.DataError);
     expect(() => loadWith(settings, type, text)).toThrow(message);
     expect(() => loadWith(settings, type, text)).toThrow(text);
   });
 
-  it('by the settings of their own session, also within arrays', () => {
+  it('by their own session’s settings, also within arrays', () => {
     const sessions = [MDY, DMY].map((settings) => adapters.cloneFor(new Map(Object.entries(settings))));
     const load2 = (map: (typeof sessions)[0]): unknown => load('date[]', '{02/03/2024}', map);
     expect(sessions.map(load2)).toEqual([['2024-02-03'], ['2024-03-02']]);

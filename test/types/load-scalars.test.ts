@@ -45,7 +45,7 @@ describe('numbers load', () => {
     );
   });
 
-  it('float8 correctly rounded, however many digits and wherever the point', () => {
+  it('float8 correctly rounded, with any number of digits and any position of the point', () => {
     const digits = fc.stringMatching(/^[0-9]{1,19}$/);
     fc.assert(
       fc.property(digits, fc.nat(24), fc.boolean(), (all, decimals, negative) => {
@@ -143,11 +143,11 @@ describe('other scalars load', () => {
     );
   });
 
-  it('a type that is not known as the text of the server', () => {
+  it('an unknown type as the server’s text', () => {
     expect(adapters.loaderFor(99_999)(Buffer.from('xyz'), 0, 3)).toBe('xyz');
   });
 
-  it('bytea as a Buffer of its own, in both output formats', () => {
+  it('bytea as a separate Buffer, in both output formats', () => {
     fc.assert(
       fc.property(fc.uint8Array(), (bytes) => {
         const value = Buffer.from(bytes);

@@ -1,7 +1,7 @@
 import { adapters } from '../../src/types/adapters.js';
 import type { AdaptersMap } from '../../src/types/adapters-map.js';
 
-/** Loads a text the way rows are read: from the middle of a larger buffer, which is written over afterwards. */
+/** Loads a text like a row's value: from the middle of a larger buffer, which is overwritten afterwards. */
 export function load(type: string, text: string | Buffer, map: AdaptersMap = adapters): unknown {
   const isArray = type.endsWith('[]');
   const entry = map.type(isArray ? type.slice(0, -2) : type);

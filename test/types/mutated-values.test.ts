@@ -13,8 +13,8 @@ import { ByteWriter } from '../../src/types/byte-writer.js';
 import { checkedReader } from '../../src/types/codec.js';
 import { Random, seedFrom } from '../support/random.js';
 
-// Values of types that consist of others, with something wrong in them. What is read of one is a value that the same bytes are, or a
-// DataError; never what stands before or behind it, nor more than it has bytes for.
+// Values of compound types with one mutation. The reader must return a value of the same bytes, or raise a DataError; it must
+// never read bytes before or after the value, nor build more than its bytes can contain.
 
 const SEED = seedFrom('VALUES_SEED', 1);
 const CASES = process.env['CI'] === undefined ? 2000 : 10_000;
@@ -85,7 +85,7 @@ function encoded(oid: number, value: unknown, format: Format): Buffer {
   return format === 'binary' ? bytes : Buffer.from(codec.binaryToText!(bytes, 0, bytes.length));
 }
 
-/** What is read of the bytes between others; the error if it is refused. */
+/** The value read from bytes between others; the error if they are refused. */
 function read(oid: number, value: Buffer, format: Format, around: number): unknown {
   const codec = map.codecFor(oid);
   const bytes = Buffer.concat([Buffer.alloc(24, around), value, Buffer.alloc(64, around)]);
@@ -128,7 +128,7 @@ function mutated(bytes: Buffer, random: Random): Buffer {
   }
 }
 
-/** How many values there are in one. */
+/** The number of values within a value. */
 function sizeOf(value: unknown): number {
   if (Array.isArray(value)) return value.reduce((sum: number, item) => sum + sizeOf(item), 1);
   if (value instanceof Range) return 1;
@@ -137,7 +137,7 @@ function sizeOf(value: unknown): number {
 }
 
 describe.each<Format>(['binary', 'text'])('in the %s format', (format) => {
-  test.each(Object.keys(VALUES))(`${String(CASES)} values of %s that have come to harm`, (type) => {
+  test.each(Object.keys(VALUES))(`${String(CASES)} mutated values of %s`, (type) => {
     const { oid, values } = VALUES[type]!;
     const random = new Random(SEED);
     const whole = values.map((value) => {
@@ -162,7 +162,7 @@ describe.each<Format>(['binary', 'text'])('in the %s format', (format) => {
       }
       expect(other, what).toEqual(value);
       expect(sizeOf(value), what).toBeLessThanOrEqual(bytes.length + 1);
-      // What has been read is written, and read again, as the same.
+      // An accepted value must survive writing and reading.
       expect(read(oid, encoded(oid, value, format), format, 0xff), what).toEqual(value);
     }
     expect(refused).toBeGreaterThan(CASES / 10);

@@ -1,15 +1,15 @@
-// Checked by the compiler, never run: `npm run typecheck` fails where a type is not the one expected here.
+// Checked by the compiler, never run: `npm run typecheck` fails for an unexpected type.
 import { expectTypeOf } from 'expect-type';
 import type * as usingpg from '../../src/index.js';
 
-/** The names of the properties that may be left out. */
+/** The names of the optional properties. */
 type Optional<Options> = {
   [Name in keyof Options]-?: object extends Pick<Options, Name> ? Name : never;
 }[keyof Options];
 type Given<Options> = { [Name in keyof Options]: Options[Name] | undefined };
 /**
- * Whether all that may be left out may be undefined instead: a program that hands options on has `undefined` for those that it was not
- * given, which `exactOptionalPropertyTypes` tells apart.
+ * Whether every optional property may also be undefined. A program that passes options on has `undefined` for those it was not
+ * given, which `exactOptionalPropertyTypes` would distinguish.
  */
 type Lenient<Options> =
   Given<Pick<Options, Optional<Options>>> extends Pick<Options, Optional<Options>> ? true : false;
@@ -40,5 +40,21 @@ expectTypeOf<Lenient<usingpg.TransactionOptions>>().toEqualTypeOf<true>();
 expectTypeOf<Lenient<usingpg.TypeInfoOptions>>().toEqualTypeOf<true>();
 expectTypeOf<Lenient<usingpg.WaitOptions>>().toEqualTypeOf<true>();
 expectTypeOf<Lenient<usingpg.ConninfoParams>>().toEqualTypeOf<true>();
-// The check itself finds what it is to find.
+// The check detects a violation.
 expectTypeOf<Lenient<{ signal?: AbortSignal }>>().toEqualTypeOf<false>();
+
+// What other clients call a connection parameter is none here; a password may come from a function, nothing else may.
+declare const pass: (params: usingpg.ConninfoParams) => void;
+pass({ host: 'h', port: 5432, dbname: 'app', password: ({ host, user }) => `${user}@${host}` });
+pass({ password: async () => Promise.resolve('token') });
+// @ts-expect-error libpq's name is `dbname`.
+pass({ database: 'app' });
+// @ts-expect-error An option of a pool.
+pass({ max: 10 });
+// @ts-expect-error Only the password may be a function.
+pass({ host: () => 'h' });
+// @ts-expect-error A password is a string.
+pass({ password: () => 5 });
+// What conninfoToDict() gives, and whatever else has texts by name, is taken as it is.
+declare const dict: ReturnType<typeof usingpg.conninfoToDict>;
+pass(dict);

@@ -18,13 +18,13 @@ import {
 } from '../../src/index.js';
 import { connect } from '../support/database.js';
 
-/** What a program of another realm has made: of node:vm, of a test runner's sandbox, of a host of plugins. */
+/** A context for values of another realm, such as node:vm, a test runner's sandbox or a plugin host. */
 const context = vm.createContext({});
 function other<T = never>(code: string): T {
   return vm.runInContext(`(${code})`, context) as T;
 }
 
-/** The same value made here and there. */
+/** The same values, made in both realms. */
 const VALUES: readonly [name: string, code: string, type: string][] = [
   ['a Date', 'new Date(5)', 'timestamptz'],
   ['an invalid Date', 'new Date(NaN)', 'timestamptz'],
@@ -59,7 +59,7 @@ async function outcome(act: () => Promise<unknown>): Promise<unknown> {
   }
 }
 
-/** Every way for a value to go to the server, and back. */
+/** Every way for a value to the server and back. */
 const DOORS: Readonly<
   Record<string, (conn: AsyncConnection, value: unknown, type: string) => Promise<unknown>>
 > = {
@@ -109,17 +109,20 @@ async function copied(
   return (await conn.execute('SELECT value FROM copied')).fetchone();
 }
 
-describe.each(Object.entries(DOORS))('by %s, a value of another realm is what it is:', (_, send) => {
-  it.each(VALUES)('%s', async (_name, code, type) => {
-    const conn = await connect();
-    const own = await outcome(() => send(conn, vm.runInThisContext(`(${code})`), type));
-    await conn.rollback();
-    expect(await outcome(() => send(conn, other(code), type))).toEqual(own);
-  });
-});
+describe.each(Object.entries(DOORS))(
+  'by %s, a value of another realm is treated like this realm’s:',
+  (_, send) => {
+    it.each(VALUES)('%s', async (_name, code, type) => {
+      const conn = await connect();
+      const own = await outcome(() => send(conn, vm.runInThisContext(`(${code})`), type));
+      await conn.rollback();
+      expect(await outcome(() => send(conn, other(code), type))).toEqual(own);
+    });
+  },
+);
 
 describe('an object of another realm', () => {
-  it('is the parameters of a query, as an array is', async () => {
+  it('is accepted as parameters, as an array is', async () => {
     const conn = await connect();
     const cur = await conn.execute('SELECT %(a)s, %(b)s', other<Params>("{ a: 1, b: 'x' }"));
     expect(await cur.fetchone()).toEqual([1, 'x']);
@@ -133,7 +136,7 @@ describe('an object of another realm', () => {
     await expect(conn.execute('SELECT %s', Promise.resolve([1]))).rejects.toThrow(/forget to await/);
   });
 
-  it('is a part of a query if another copy of the package has composed it there', async () => {
+  it('is accepted as a part of a query, composed there by another copy of the package', async () => {
     const conn = await connect();
     const theirs = other<sql.Composable>(
       "{ [Symbol.for('usingpg.composable')]: { version: 1, parts: [{ kind: 'verbatim', text: '1 + ' }, { kind: 'value', value: 2 }] } }",
@@ -147,11 +150,11 @@ describe('an object of another realm', () => {
     await expect(conn.execute('SELECT %s', [theirs])).rejects.toThrow(/a composed query is not a value/);
   });
 
-  it('is the named fields of format()', () => {
+  it('is accepted as the named fields of format()', () => {
     expect(sql.SQL('{a} {}').format(1, other<{ a: number }>('{ a: 2 }')).asString()).toBe('2 1');
   });
 
-  it('is an hstore', async () => {
+  it('is accepted as an hstore', async () => {
     const conn = await connect();
     await conn.execute('CREATE EXTENSION IF NOT EXISTS hstore');
     registerHstore(await TypeInfo.fetch(conn, 'hstore'), conn);
@@ -165,7 +168,7 @@ describe('an object of another realm', () => {
     expect(await (await conn.execute('SELECT tags FROM tagged')).fetchone()).toEqual([{ a: 'b' }]);
   });
 
-  it('is a composite, whose fields are checked as those of any other', async () => {
+  it('is accepted as a composite, whose fields are checked', async () => {
     const conn = await connect();
     await conn.execute('CREATE TYPE pg_temp.inner_pair AS (a int, b text)');
     await conn.execute(
@@ -194,7 +197,7 @@ describe('an object of another realm', () => {
     );
   });
 
-  it('is sent by the dumper that is registered for what it is', async () => {
+  it('is sent by the dumper of its class', async () => {
     const conn = await connect();
     conn.adapters.registerDumper(Map, (map) => new Jsonb(Object.fromEntries(map as Map<string, unknown>)));
     conn.adapters.registerDumper(Set, (set) => `{${[...set].join()}}`);
@@ -218,7 +221,7 @@ describe('an object of another realm', () => {
     );
   });
 
-  it('is a bound of a range', () => {
+  it('is accepted as a bound of a range', () => {
     const range = new Range(other<Date>('new Date(1)'), new Date(9));
     expect(range.contains(other<Date>('new Date(5)'))).toBe(true);
     expect(range.contains(new Date(10))).toBe(false);
@@ -227,7 +230,7 @@ describe('an object of another realm', () => {
     expect(adapters.dumperForObject(range)).toBeDefined();
   });
 
-  it('is the data of a COPY', async () => {
+  it('is accepted as the data of a COPY', async () => {
     const conn = await connect();
     await conn.execute('CREATE TEMP TABLE letters (letter text)');
     await conn
@@ -236,7 +239,7 @@ describe('an object of another realm', () => {
     expect(await (await conn.execute('SELECT letter FROM letters')).fetchone()).toEqual(['a']);
   });
 
-  it('is shown by an error as the cause that it is', () => {
+  it('is shown as the cause of an error', () => {
     const cause = other<Error>("new TypeError('broken')");
     expect(new errors.DataError('x', { cause }).toJSON()['cause']).toEqual({
       name: 'TypeError',

@@ -54,7 +54,7 @@ describe("a codec of a user's", () => {
     },
   );
 
-  test('that has no binary format is given the text, and refused in a binary COPY', async () => {
+  test('without a binary format receives the text, and is refused in a binary COPY', async () => {
     const conn = await connectWith(TEXT_ONLY);
     await conn.execute('CREATE TEMP TABLE copied (v cube)');
     await conn.cursor().withCopy('COPY copied FROM STDIN', async (copy) => {
@@ -72,7 +72,7 @@ describe("a codec of a user's", () => {
     await conn.rollback();
   });
 
-  test('of text only, for a type whose binary format is known here, has the binary format by way of text', async () => {
+  test('for text only has the binary format by way of text, if the library knows that format', async () => {
     const conn = await connect();
     class Money {
       readonly cents: bigint;
@@ -103,7 +103,7 @@ describe("a codec of a user's", () => {
     }
   });
 
-  test('goes before the dumper of the class in a COPY, whose type is known, and not in a query', async () => {
+  test('takes precedence over the dumper of the class in a COPY, whose type is known, but not in a query', async () => {
     const conn = await connectWith(vector);
     conn.adapters.registerDumper(Float64Array, () => '(7)');
     await conn.execute('CREATE TEMP TABLE copied (v cube)');
@@ -121,7 +121,7 @@ describe("a codec of a user's", () => {
     ]);
   });
 
-  test('is replaced by a loader that is registered later, and replaces one that was before', async () => {
+  test('is replaced by a loader registered later, and replaces an earlier one', async () => {
     const conn = await connectWith(vector);
     const load = async (): Promise<unknown> =>
       (await (await conn.execute("SELECT '(1,2)'::cube", [], { prepare: true })).fetchone())![0];
@@ -131,7 +131,7 @@ describe("a codec of a user's", () => {
     for (let i = 0; i < 3; i++) expect(await load()).toEqual(Float64Array.of(1, 2));
   });
 
-  test('that throws fails what it was asked for, naming row and column; the connection stays usable', async () => {
+  test('that throws fails its operation, naming row and column; the connection stays usable', async () => {
     const fail = (): never => {
       throw new Error('out of order');
     };
@@ -169,7 +169,7 @@ describe("a codec of a user's", () => {
     [{}, /expected readText of a codec to be a function, got undefined/],
     [{ readText, readBinary: 5 }, /expected readBinary of a codec to be a function, got number/],
     [{ readText, writeText: String }, /needs takes\(\)/],
-  ])('that is none is refused: %o', (codec, message) => {
+  ])('that is invalid is refused: %o', (codec, message) => {
     expect(() => {
       adapters.clone().registerCodec('point', codec as Codec);
     }).toThrow(message);
@@ -250,7 +250,7 @@ describe('the codec of geometries', () => {
     ],
   ];
 
-  test('reads what PostGIS writes of a point, with its reference system, and writes it so that it is the same', () => {
+  test('reads PostGIS’s bytes of a point, with its reference system, and writes the same bytes', () => {
     const bytes = Buffer.from('0101000020e6100000000000000000f03f0000000000000040', 'hex');
     const point = { type: 'Point', coordinates: [1, 2], srid: 4326 };
     expect(geometry.readBinary!(bytes, 0, bytes.length)).toEqual(point);
@@ -264,7 +264,7 @@ describe('the codec of geometries', () => {
     expect(geometry.readBinary!(out.bytes, 0, out.length)).toEqual(value);
   });
 
-  test('is the same to PostGIS, where that is installed', async (context) => {
+  test('is equal for PostGIS, if that is installed', async (context) => {
     const available = await admin("SELECT 1 FROM pg_available_extensions WHERE name = 'postgis'");
     if (available.length === 0) context.skip();
     await admin('CREATE EXTENSION IF NOT EXISTS postgis');

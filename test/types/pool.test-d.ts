@@ -1,4 +1,4 @@
-// Checked by the compiler, never run: `npm run typecheck` fails where a type is not the one expected here.
+// Checked by the compiler, never run: `npm run typecheck` fails for an unexpected type.
 import { expectTypeOf } from 'expect-type';
 import * as v from 'valibot';
 import { z } from 'zod';
@@ -89,12 +89,12 @@ export async function aTransactionIsTypedByWhatItsCallbackReturns(
   expectTypeOf(await connection.withTransaction(async () => Promise.resolve(1))).toEqualTypeOf<number>();
   expectTypeOf(await transaction.withTransaction(() => 'at once')).toEqualTypeOf<string>();
   expectTypeOf(plain.withTransaction((conn) => conn.commit())).toEqualTypeOf<Promise<void>>();
-  // These can but roll back.
+  // These always roll back.
   const never = (): Promise<never> => Promise.reject(new Rollback());
   expectTypeOf(connection.withTransaction(never)).toEqualTypeOf<Promise<undefined>>();
   expectTypeOf(transaction.withTransaction(never)).toEqualTypeOf<Promise<undefined>>();
   expectTypeOf(plain.withTransaction(never)).toEqualTypeOf<Promise<undefined>>();
-  // This may roll back, and says so.
+  // This may roll back, and its type says so.
   const unlessNegative = (n: number) => async (): Promise<number | undefined> => {
     if (n < 0) throw new Rollback();
     return Promise.resolve(n);

@@ -27,7 +27,7 @@ function dump(value: unknown, map = adapters): [type: string, text: string | nul
 }
 
 describe('a Range', () => {
-  it('has bounds of which the upper is not part of it unless told otherwise', () => {
+  it('has an exclusive upper bound by default', () => {
     const range = new Range(1, 5);
     expect([range.lower, range.upper, range.bounds]).toEqual([1, 5, '[)']);
     expect([range.lowerInc, range.upperInc, range.lowerInf, range.upperInf, range.isempty]).toEqual([
@@ -45,7 +45,7 @@ describe('a Range', () => {
     [new Range<number>(null, null, '[]'), '()', [false, false, true, true]],
     [new Range<number>(null, null), '()', [false, false, true, true]],
     [Range.empty<number>(), '', [false, false, false, false]],
-  ])('%o without a bound does not include it', (range, bounds, flags) => {
+  ])('%o does not include a missing bound', (range, bounds, flags) => {
     expect(range.bounds).toBe(bounds);
     expect([range.lowerInc, range.upperInc, range.lowerInf, range.upperInf]).toEqual(flags);
   });
@@ -55,12 +55,12 @@ describe('a Range', () => {
     expect(() => new Range(1, 2, bounds as string)).toThrow(/bounds of a range are/);
   });
 
-  it('refuses undefined, where null says that there is no bound', () => {
+  it('refuses undefined as a bound, for which null stands', () => {
     expect(() => new Range(undefined as never, 1)).toThrow(/use null/);
     expect(() => Reflect.construct(Range, [1])).toThrow(errors.ProgrammingError);
   });
 
-  it('that is empty can be made again of its parts', () => {
+  it('that is empty can be made from its parts', () => {
     const { lower, upper, bounds } = Range.empty<number>();
     const again = new Range(lower, upper, bounds);
     expect(again.isempty).toBe(true);
@@ -107,7 +107,7 @@ describe('a Range', () => {
   });
 
   it.each([['1'], [new Date()], [null], [undefined], [{}], [new Numeric('1')]])(
-    'of numbers refuses to say whether it contains %o',
+    'of numbers refuses contains() with %o',
     (value) => {
       expect(() => new Range<unknown>(1, 5).contains(value)).toThrow(/can't be compared with a number/);
     },
@@ -131,13 +131,13 @@ describe('a Range', () => {
     expect(new Range(1, 5).equals(new Range('1', '5'))).toBe(false);
   });
 
-  it('differs for assertions where it differs', () => {
+  it('is unequal for assertions if it differs', () => {
     expect(new Range(1, 5)).not.toEqual(new Range(1, 6));
     expect(new Range(1, 5)).not.toEqual(new Range(1, 5, '[]'));
     expect(new Range(1, 5)).toEqual(new Range(1, 5));
   });
 
-  it('is written as usual', () => {
+  it('prints in PostgreSQL’s notation', () => {
     expect(String(new Range(1, 5))).toBe('[1, 5)');
     expect(String(new Range(null, new Date(0), '()'))).toBe('(, 1970-01-01T00:00:00.000Z)');
     expect(String(Range.empty())).toBe('empty');
@@ -179,7 +179,7 @@ describe('a Multirange', () => {
     expect(new Multirange().length).toBe(0);
   });
 
-  it('refuses what is no range', () => {
+  it('refuses elements that are no ranges', () => {
     expect(() => new Multirange([new Range(1, null), '[1,2)'] as never)).toThrow(/got a string at index 1/);
     expect(() => new Multirange([null] as never)).toThrow(errors.ProgrammingError);
   });
@@ -230,7 +230,7 @@ describe('a range is loaded', () => {
     },
   );
 
-  it('with the loader that its bounds have where it is used', () => {
+  it('with the loader of its bounds at the place of use', () => {
     const map = adapters.clone();
     expect(load('int4range[]', '{"[1,2)"}', map)).toEqual([new Range(1, 2)]);
     map.registerLoader('int4', (text) => `<${text}>`);
@@ -308,7 +308,7 @@ describe('on a server, a range', () => {
   });
 
   it.each(['int4range', 'int8range', 'numrange'])(
-    'of plain numbers is whatever it has to be: %s',
+    'of plain numbers has the inferred type: %s',
     async (type) => {
       expect(await one(`SELECT %s::${type} = '[1,5)'`, new Range(1, 5))).toBe(true);
       expect(await one(`SELECT %s::${type} = '[1,5)'`, new Range(1n, 5n))).toBe(true);
@@ -329,12 +329,12 @@ describe('on a server, a range', () => {
     ['datemultirange', new Multirange<string>([])],
     ['int8multirange', new Multirange([new Range(1n, 2n)])],
     ['tstzmultirange', new Multirange([new Range(null, new Date(0), '()')])],
-  ])('comes back as it was sent: %s', async (type, value) => {
+  ])('comes back unchanged: %s', async (type, value) => {
     expect(await one(`SELECT %s::${type}`, value)).toEqual(value);
     expect(await one(`SELECT ARRAY[%s::${type}, NULL]`, value)).toEqual([value, null]);
   });
 
-  it('of a type of its own is text until it is registered', async () => {
+  it('of a user-defined type is text until it is registered', async () => {
     expect(await one("SELECT '[1.5,2)'::pg_temp.floatspan")).toBe('[1.5,2)');
     const cur = conn.cursor();
     registerRange(await RangeInfo.fetch(conn, 'pg_temp.floatspan'), cur);
@@ -354,7 +354,7 @@ describe('on a server, a range', () => {
     expect(await one("SELECT '[1.5,2)'::pg_temp.floatspan")).toBe('[1.5,2)');
   });
 
-  it('of strings is left to the server also where a range of text is registered', async () => {
+  it('of strings has the type inferred by the server, even if a range of text is registered', async () => {
     const cur = conn.cursor();
     registerRange(await RangeInfo.fetch(conn, 'pg_temp.textspan'), cur);
     await cur.execute('SELECT %s::daterange, %s::pg_temp.textspan', [
@@ -364,13 +364,13 @@ describe('on a server, a range', () => {
     expect(await cur.fetchone()).toEqual([new Range('2024-01-01', '2024-02-01'), new Range('a b', 'c"d\\')]);
   });
 
-  it('with a bound that its loader refuses fails its query only', async () => {
+  it('with a bound that its loader refuses fails only its query', async () => {
     await expect(one("SELECT '[2024-01-01,infinity]'::tstzrange")).rejects.toBeInstanceOf(errors.DataError);
     expect(await one('SELECT 1')).toBe(1);
   });
 });
 
-test('there are no multiranges to fetch before PostgreSQL 14, and no range by the name of another type', async () => {
+test('MultirangeInfo.fetch() refuses servers before PostgreSQL 14, and RangeInfo.fetch() returns null for other types', async () => {
   const conn = await connect();
   expect(await RangeInfo.fetch(conn, 'int4')).toBeNull();
   expect(await RangeInfo.fetch(conn, 'int4multirange')).toBeNull();

@@ -3,9 +3,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AsyncConnection, Json, Jsonb } from '../../src/index.js';
 import { dsn } from '../support/database.js';
 import { arraysOf, reachableInstant, SCALARS, text } from './values.js';
-import { differences, inChunks, sample } from './judge.js';
+import { differences, inChunks, sample } from './server-comparison.js';
 
-// The server is the judge: what it gives for a value is sent back, and has to be the same value to it.
+// Compares with the server: a loaded value is sent back, and the server must consider it equal.
 
 let connection: AsyncConnection;
 
@@ -21,12 +21,12 @@ afterAll(() => {
 const VALUES = 20_000;
 const TYPES = Object.keys(SCALARS);
 
-/** A loaded value as it can be sent. */
+/** Converts a loaded value to one that can be sent. */
 const SENDABLE: Readonly<Record<string, (value: unknown) => unknown>> = {
   json: (value) => new Json(value),
   jsonb: (value) => new Jsonb(value),
 };
-/** What the server is to say of a value that comes back: a Date has no microseconds. */
+/** SQL for the value that comes back: a Date has no microseconds. */
 const EXPECTED: Readonly<Record<string, string>> = {
   timestamptz: "date_trunc('milliseconds', %t::timestamptz)",
 };
@@ -36,7 +36,7 @@ function deeply(value: unknown, change: (value: unknown) => unknown): unknown {
   return value === null ? null : change(value);
 }
 
-describe(`of ${String(VALUES)} values, each is the same to the server when it comes back as it was loaded`, () => {
+describe(`of ${String(VALUES)} values, the server considers each equal when it is sent back`, () => {
   it.each(TYPES)('%s', async (type) => {
     const { values, seed } = sample(fc.option(SCALARS[type]!, { freq: 50 }), VALUES);
     const send = SENDABLE[type] ?? ((value) => value);
@@ -48,7 +48,7 @@ describe(`of ${String(VALUES)} values, each is the same to the server when it co
   });
 
   it.each(TYPES)('%s[], of up to three dimensions, with NULLs and lower bounds', async (type) => {
-    // In an array, an object or array of JSON is an element, not a dimension.
+    // In an array, a JSON object or array is an element, not a dimension.
     const element = type.startsWith('json')
       ? SCALARS[type]!.filter((value) => !value.startsWith('['))
       : SCALARS[type]!;
@@ -66,7 +66,7 @@ describe(`of ${String(VALUES)} values, each is the same to the server when it co
       values.map(({ literal }) => literal),
       {
         send: (value) => deeply(value, send),
-        // Lower bounds have no place in JavaScript.
+        // JavaScript arrays have no lower bounds.
         plain: values.map(({ plain }) => plain),
       },
     );
@@ -74,7 +74,7 @@ describe(`of ${String(VALUES)} values, each is the same to the server when it co
   });
 });
 
-describe('a value that JavaScript holds arrives as it is', () => {
+describe('a value of JavaScript arrives unchanged', () => {
   const buffer = fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes));
 
   it.each<[string, string, fc.Arbitrary<unknown>]>([
@@ -114,7 +114,7 @@ describe('a value that JavaScript holds arrives as it is', () => {
   const echo = async (placeholder: string, value: unknown): Promise<unknown> =>
     ((await (await connection.execute(`SELECT ${placeholder}`, [value])).fetchone()) as unknown[])[0];
 
-  it('JSON, but for what text of PostgreSQL can not hold', async () => {
+  it('JSON, except for text that PostgreSQL cannot store', async () => {
     const json = fc
       .jsonValue({ stringUnit: 'binary' })
       .filter((value) => !JSON.stringify(value).includes('\\u'));
@@ -147,7 +147,7 @@ describe('a value that JavaScript holds arrives as it is', () => {
   });
 });
 
-describe('a value that a session shows in another way comes back the same', () => {
+describe('a value comes back the same under other settings of its output', () => {
   it.each([
     ["SET bytea_output = 'escape'", 'bytea'],
     ['SET extra_float_digits = 0', 'bool'],
@@ -163,9 +163,9 @@ describe('a value that a session shows in another way comes back the same', () =
     }
   });
 
-  // By half an hour, by three quarters of one, and a day that there was not.
+  // Offsets of half and three quarters of an hour, and a day that was skipped.
   it.each(['Europe/Berlin', 'America/New_York', 'Australia/Lord_Howe', 'Asia/Kathmandu', 'Pacific/Apia'])(
-    'in the time zone %s, where its clocks are changed as well',
+    'in the time zone %s, also around its clock changes',
     async (zone) => {
       await connection.execute("SELECT set_config('TimeZone', %s, false)", [zone]);
       try {
@@ -191,7 +191,7 @@ describe('a value that a session shows in another way comes back the same', () =
     },
   );
 
-  it('as far as extra_float_digits lets the server show it', async () => {
+  it('to the precision of extra_float_digits', async () => {
     await connection.execute('SET extra_float_digits = 0');
     try {
       expect(await differences(connection, 'float8', ['0.1', '1e300', '-0'])).toEqual([]);

@@ -1,4 +1,4 @@
-// Checked by the compiler, never run: `npm run typecheck` fails where a type is not the one expected here.
+// Checked by the compiler, never run: `npm run typecheck` fails for an unexpected type.
 import { expectTypeOf } from 'expect-type';
 import type { AsyncConnectionPool, AsyncCursor, AsyncServerCursor } from '../../src/index.js';
 import {
@@ -99,7 +99,7 @@ export async function rowsAreOfATypeOnlyByAFactoryThatMakesThem(): Promise<void>
   // @ts-expect-error -- the connection's rows are users
   await users.execute<Person>('SELECT 1');
 
-  // What a tuple consists of is for the program to say.
+  // The program determines a tuple's element types.
   expectTypeOf(await (await connection.execute<[number, string]>('SELECT 1')).fetchone()).toEqualTypeOf<
     [number, string] | null
   >();
@@ -119,7 +119,7 @@ export async function rowsAreOfATypeOnlyByAFactoryThatMakesThem(): Promise<void>
     (await pool.execute<User>('SELECT 1', null, { rowFactory: dictRow, timeout: 1 })).rows,
   ).toEqualTypeOf<User[]>();
 
-  // Whether there is one may be known when the program runs.
+  // Whether there is a row factory may only be known at run time.
   expectTypeOf(await connection.cursor({ rowFactory: perhaps }).fetchone()).toEqualTypeOf<
     User | TupleRow | null
   >();

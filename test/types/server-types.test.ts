@@ -15,7 +15,7 @@ import {
 } from '../../src/index.js';
 import { connect, dsn } from '../support/database.js';
 
-// The server is the judge: what it gives for a value is sent back, and has to be the same value to it.
+// Compares with the server: a loaded value is sent back, and the server must consider it equal.
 
 let conn: AsyncConnection;
 let cur: AsyncCursor;
@@ -76,7 +76,7 @@ const hex = (length: number): fc.Arbitrary<string> =>
 const word = fc.stringMatching(/^[a-z'\\ é]{1,8}$/).map((value) => `'${value.replace(/['\\]/g, '$&$&')}'`);
 const oids = fc.array(fc.nat({ max: 2 ** 31 - 1 }), { maxLength: 5 }).map((all) => all.join(' '));
 
-/** Texts that the server reads as values of each type that loads as the server's text. */
+/** Texts that the server accepts, for each type that loads as the server's text. */
 const TEXTUAL: Readonly<Record<string, fc.Arbitrary<string>>> = {
   '"char"': fc.stringMatching(/^[ -~]?$/),
   name: fc.string({ unit: 'grapheme', maxLength: 10 }).filter((value) => !value.includes('\0')),
@@ -130,16 +130,16 @@ const TEXTUAL: Readonly<Record<string, fc.Arbitrary<string>>> = {
   regclass: fc.constantFrom('pg_class', 'pg_type', 'pg_catalog.pg_proc'),
 };
 
-/** As arrays of text are, so that the delimiter of boxes, which no string tells of, does not matter. */
+/** Sent like arrays of text, so that the delimiter of boxes, which a string does not show, is irrelevant. */
 const asArray = (type: string): string => (type === 'box' ? 'text[]::box[]' : `${type}[]`);
 
 describe.each(Object.entries(TEXTUAL))('%s', (type, arbitrary) => {
-  it('loads as the text that the server has for it, and is the same to it when sent back', async () => {
+  it('loads as the server’s text, and is equal when sent back', async () => {
     const texts = many(arbitrary, VALUES);
     const query = `SELECT v, v::text FROM (SELECT t::${type} AS v FROM unnest(%s::text[]) WITH ORDINALITY AS u (t, n) ORDER BY n) x`;
     const loaded = await rows(query, texts);
     expect(loaded).toHaveLength(VALUES);
-    // A cast to text takes the padding of bpchar off.
+    // A cast to text removes the padding of bpchar.
     if (type !== 'bpchar' && type !== 'inet')
       for (const [value, asText] of loaded) expect(value).toBe(asText);
     const wrong = await rows(
@@ -232,38 +232,35 @@ describe('ranges and multiranges', () => {
     registerMultirange(await MultirangeInfo.fetch(conn, 'pg_temp.textmultirange'), cur);
   });
 
-  it.each(Object.entries(RANGES))(
-    '%srange arrives as it is, and comes back the same',
-    async (name, arbitrary) => {
-      const type = name === 'text' ? 'pg_temp.textrange' : `${name}range`;
-      const ranges = many(arbitrary, VALUES);
-      const wrong = await rows(
-        `SELECT n, r FROM unnest(%s::${type}[], %s::text[], %s::text[], %s::text[]) WITH ORDINALITY AS u (r, lo, up, b, n)
+  it.each(Object.entries(RANGES))('%srange arrives and comes back unchanged', async (name, arbitrary) => {
+    const type = name === 'text' ? 'pg_temp.textrange' : `${name}range`;
+    const ranges = many(arbitrary, VALUES);
+    const wrong = await rows(
+      `SELECT n, r FROM unnest(%s::${type}[], %s::text[], %s::text[], %s::text[]) WITH ORDINALITY AS u (r, lo, up, b, n)
         WHERE r IS DISTINCT FROM CASE b WHEN '' THEN 'empty' ELSE ${type}(
           lo::${SUBTYPES[name]!}, up::${SUBTYPES[name]!}, b) END`,
-        ranges,
-        ranges.map(({ lower }) => asText(lower)),
-        ranges.map(({ upper }) => asText(upper)),
-        ranges.map(({ bounds }) => bounds),
-      );
-      expect(wrong).toEqual([]);
-      const loaded = (
-        await rows(`SELECT r FROM unnest(%s::${type}[]) WITH ORDINALITY AS u (r, n) ORDER BY n`, ranges)
-      ).map(([range]) => range as Range<unknown>);
-      expect(loaded.every((range) => range instanceof Range)).toBe(true);
-      const [[different]] = (await rows(
-        `SELECT count(*)::int FROM unnest(%s::${type}[], %s::${type}[]) AS u (a, b) WHERE a IS DISTINCT FROM b`,
-        ranges,
-        loaded,
-      )) as [[number]];
-      expect(different).toBe(0);
-      // What the server has in its own form stays the same to the last bit of it.
-      expect((await rows(`SELECT %s::${type}[]`, loaded))[0]![0]).toEqual(loaded);
-    },
-  );
+      ranges,
+      ranges.map(({ lower }) => asText(lower)),
+      ranges.map(({ upper }) => asText(upper)),
+      ranges.map(({ bounds }) => bounds),
+    );
+    expect(wrong).toEqual([]);
+    const loaded = (
+      await rows(`SELECT r FROM unnest(%s::${type}[]) WITH ORDINALITY AS u (r, n) ORDER BY n`, ranges)
+    ).map(([range]) => range as Range<unknown>);
+    expect(loaded.every((range) => range instanceof Range)).toBe(true);
+    const [[different]] = (await rows(
+      `SELECT count(*)::int FROM unnest(%s::${type}[], %s::${type}[]) AS u (a, b) WHERE a IS DISTINCT FROM b`,
+      ranges,
+      loaded,
+    )) as [[number]];
+    expect(different).toBe(0);
+    // A value in the server's own form stays identical to the last bit.
+    expect((await rows(`SELECT %s::${type}[]`, loaded))[0]![0]).toEqual(loaded);
+  });
 
   it.each(Object.entries(RANGES))(
-    '%smultirange arrives as it is, and comes back the same',
+    '%smultirange arrives and comes back unchanged',
     async (name, arbitrary) => {
       const prefix = name === 'text' ? 'pg_temp.' : '';
       const type = `${prefix}${name}multirange`;
@@ -271,7 +268,7 @@ describe('ranges and multiranges', () => {
         (ranges) => new Multirange(ranges),
       );
       const counts = multiranges.map(({ length }) => length);
-      // Put together from its ranges by the server, it is the same.
+      // The server's union of its ranges is the same.
       const [[different]] = (await rows(
         `SELECT count(*)::int FROM unnest(%s::${type}[], %s::int[], %s::int[]) AS u (m, first, length)
         WHERE m IS DISTINCT FROM coalesce(
@@ -290,7 +287,7 @@ describe('ranges and multiranges', () => {
     },
   );
 
-  it('contains what the server says that it contains', async () => {
+  it('contains the same values as on the server', async () => {
     for (const [name, value] of [
       ['int4', small],
       ['num', numeric],
@@ -324,7 +321,7 @@ function asText(bound: unknown): string | null {
 }
 
 describe('composites', () => {
-  it('round-trip whatever their fields are, nested and in arrays', async () => {
+  it('round-trip with any fields, nested and in arrays', async () => {
     await conn.execute('CREATE TYPE pg_temp.leaf AS (i int, t text)');
     await conn.execute(
       'CREATE TYPE pg_temp.tree AS (t text, l pg_temp.leaf, ls pg_temp.leaf[], ts text[], r int4range, n int8, b bytea, f bool)',
@@ -359,7 +356,7 @@ describe('composites', () => {
         sent,
       );
       expect(loaded.map(([value]) => value)).toEqual(trees);
-      // Field by field, the server has what was sent.
+      // Field by field, the server has the sent values.
       const wrong = await rows(
         `SELECT i FROM (SELECT %s AS a, %s::text[] AS ts, %s::int8[] AS ns, %s::text[] AS leaves) x, generate_subscripts(a, 1) AS i
           WHERE (a[i]).t IS DISTINCT FROM ts[i] OR (a[i]).n IS DISTINCT FROM ns[i] OR (a[i]).l.t IS DISTINCT FROM leaves[i]`,
@@ -387,7 +384,7 @@ describe('composites', () => {
   });
 });
 
-it('boxes are separated by semicolons in arrays', async () => {
+it('semicolons separate boxes in arrays', async () => {
   const boxes = ['(3,4),(1,2)', null, '(7,8),(5,6)'];
   expect(await rows("SELECT '{(1,2),(3,4);NULL;(5,6),(7,8)}'::box[]")).toEqual([[boxes]]);
   expect(await rows("SELECT '[0:1][5:5]={{(1,2),(3,4)};{(5,6),(7,8)}}'::box[]")).toEqual([
@@ -411,7 +408,7 @@ it('boxes are separated by semicolons in arrays', async () => {
   expect(await sender.fetchone()).toEqual([boxes, [[null], ['(7,8),(5,6)']]]);
 });
 
-it('boxes that are texts are separated by semicolons where their type is known', async () => {
+it('semicolons separate boxes given as texts if their type is known', async () => {
   const boxes = [
     ['(3,4),(1,2)', null],
     ['(7,8),(5,6)', '(1,1),(0,0)'],

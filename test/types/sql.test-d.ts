@@ -1,4 +1,4 @@
-// Checked by the compiler, never run: `npm run typecheck` fails where a type is not the one expected here.
+// Checked by the compiler, never run: `npm run typecheck` fails for an unexpected type.
 import { expectTypeOf } from 'expect-type';
 import {
   AsyncClientCursor,
@@ -44,7 +44,7 @@ expectTypeOf(sql.Composed([sql`a`, 1]).asString(connection)).toEqualTypeOf<strin
 expectTypeOf(sql.quote(nullable, citiesOnly.cursor())).toEqualTypeOf<string>();
 expectTypeOf(sql.Placeholder('name', 'b')).toEqualTypeOf<sql.Placeholder>();
 
-// Whatever can be sent is a value: what has a class or an interface may have a dumper.
+// Any value that can be sent is accepted; an instance of a class or an interface may have a dumper.
 expectTypeOf(
   sql`${1} ${2n} ${text} ${nullable} ${true} ${null} ${new Date()} ${Buffer.of(1)} ${[1, [2, null]]} ${anything}`,
 ).toEqualTypeOf<sql.Template>();

@@ -11,13 +11,13 @@ import {
 } from './values.js';
 
 export interface TemporalType {
-  /** Texts that the server reads as values that Temporal holds. */
+  /** Texts of values that Temporal can hold. */
   readonly texts: fc.Arbitrary<string>;
-  /** Values of Temporal that PostgreSQL holds. */
+  /** Temporal objects that PostgreSQL can hold. */
   readonly values: fc.Arbitrary<unknown>;
-  /** What the value `v` consists of: integers, as the server has them. */
+  /** SQL for the parts of the value `v`, as integers. */
   readonly serverParts: string;
-  /** The same, as Temporal has them. */
+  /** The same parts of a Temporal object. */
   readonly parts: (value: never) => string;
 }
 
@@ -45,13 +45,13 @@ function secondsEast(offset: string): number {
   return (offset.startsWith('-') ? -1 : 1) * (hours * 3600 + minutes * 60 + seconds);
 }
 
-/** The six types, with values made by one of the implementations of Temporal. */
+/** The six types, with values of one Temporal implementation. */
 export function temporalTypes({
   PlainDate,
   PlainTime,
   Duration,
 }: typeof Temporal): Readonly<Record<string, TemporalType>> {
-  // PostgreSQL begins later than Temporal, and ends later.
+  // PostgreSQL's range begins and ends later than Temporal's.
   const first = PlainDate.from('-004713-11-24');
   const last = PlainDate.from('+275760-09-13');
   const epoch = PlainDate.from('1970-01-01');
@@ -74,11 +74,11 @@ export function temporalTypes({
   const dateTimes = fc.tuple(dates, times).map(([date, time]) => date.toPlainDateTime(time));
   const instants = fc.tuple(dates, times).map(([date, time]) =>
     date
-      // The last day has no more than its midnight.
+      // Only midnight of the last day is within the range.
       .toZonedDateTime({ timeZone: 'UTC', plainTime: date.equals(last) ? PlainTime.from('00:00') : time })
       .toInstant(),
   );
-  // Whatever is given of a unit, even if it makes many of a larger one, as long as the server can hold it.
+  // Units may exceed the next larger unit, as long as the server can hold the value.
   const durations = fc
     .tuple(
       number(0, 89_478_484),

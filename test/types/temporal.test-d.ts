@@ -12,7 +12,7 @@ import {
   type TemporalApi,
 } from '../../src/index.js';
 
-/** The runtime's, as `lib: ["ESNext.Temporal"]` of TypeScript 6 declares it, as far as it is used. */
+/** The members of the runtime's Temporal that are used, as TypeScript 6 declares them with `lib: ["ESNext.Temporal"]`. */
 declare const ofTheRuntime: {
   readonly PlainDate: new (
     isoYear: number,

@@ -19,12 +19,12 @@ import {
   type AsyncCursor,
 } from '../../src/index.js';
 import { connect, dsn, rejection } from '../support/database.js';
-import { differences, inChunks, sample } from './judge.js';
+import { differences, inChunks, sample } from './server-comparison.js';
 import { load } from './load.js';
 import { temporalTypes, type TemporalType } from './temporal-values.js';
 import { arraysOf } from './values.js';
 
-// The server is the judge: what a value consists of to it is what it consists of to Temporal, on the way there and on the way back.
+// Compares with the server: Temporal and the server must see the same parts of a value, in both directions.
 
 let connection: AsyncConnection;
 
@@ -39,7 +39,7 @@ async function one(on: AsyncConnection | AsyncCursor, query: string, ...params: 
   return ((await cur.fetchone()) as unknown[])[0];
 }
 
-/** Runs with settings of the session, which are as before afterwards. */
+/** Runs with settings of the session, which are restored afterwards. */
 async function withSettings(
   settings: Readonly<Record<string, string>>,
   work: () => Promise<void>,
@@ -66,7 +66,7 @@ const CLASSES: Readonly<Record<string, string>> = {
   interval: 'Duration',
 };
 
-/** Those of the texts that load as something else than the server read. */
+/** The texts that load as other values than the server's. */
 async function loadedWrong(
   on: AsyncConnection,
   name: string,
@@ -90,7 +90,7 @@ async function loadedWrong(
   });
 }
 
-/** Those of the values that the server takes for something else. */
+/** The values that the server receives as other values. */
 async function sentWrong(
   on: AsyncConnection,
   name: string,
@@ -120,7 +120,7 @@ describe.each([
 ])('of %s', (_, api, count) => {
   const types = temporalTypes(api);
 
-  it.each(TYPES)(`${String(count)} values of %s load as what they are to the server`, async (name) => {
+  it.each(TYPES)(`${String(count)} values of %s load with the server’s parts`, async (name) => {
     const conn = await connect();
     registerTemporal(conn, { Temporal: api });
     const { values, seed } = sample(types[name]!.texts, count);
@@ -129,7 +129,7 @@ describe.each([
     expect(wrong, `seed ${String(seed)}`).toEqual([]);
   });
 
-  it.each(TYPES)(`${String(count)} values of %s are to the server what they are here`, async (name) => {
+  it.each(TYPES)(`${String(count)} values of %s arrive with the same parts`, async (name) => {
     const conn = await connect();
     registerTemporal(conn, { Temporal: api });
     const { values, seed } = sample(types[name]!.values, count);
@@ -169,9 +169,9 @@ describe('as exactly with', () => {
     },
   );
 
-  // By half an hour, by three quarters of one, and a day that there was not.
+  // Offsets of half and three quarters of an hour, and a day that was skipped.
   it.each(['Europe/Berlin', 'America/New_York', 'Australia/Lord_Howe', 'Asia/Kathmandu', 'Pacific/Apia'])(
-    'the TimeZone %s, where its clocks are changed as well',
+    'the TimeZone %s, also around its clock changes',
     async (TimeZone) => {
       await withSettings({ TimeZone }, async () => {
         await check(['timetz', 'timestamp', 'timestamptz']);
@@ -202,7 +202,7 @@ describe('as exactly with', () => {
   );
 });
 
-/** Values with their classes, and what they consist of, so that they can be compared. */
+/** Values with their classes and parts, for comparison. */
 function shown(value: unknown): unknown {
   if (value === null) return null;
   if (Array.isArray(value)) return value.map(shown);
@@ -211,7 +211,7 @@ function shown(value: unknown): unknown {
   return `${(value as object).constructor.name} ${(value as { toString(): string }).toString()}`;
 }
 
-describe('what consists of them follows:', () => {
+describe('compound types follow:', () => {
   it.each(TYPES)('arrays of %s, with NULLs', async (name) => {
     const { texts, serverParts, parts } = TEMPORAL[name]!;
     const { values, seed } = sample(fc.option(texts, { freq: 10 }), VALUES / 10);
@@ -242,9 +242,9 @@ describe('what consists of them follows:', () => {
     expect(wrong, `seed ${String(seed)}`).toEqual([]);
   });
 
-  // The day after Temporal's last is what the server would write as the end of a range that contains that.
+  // The server would write the day after Temporal's last day as the end of a range that includes the last day.
   const last = Temporal.PlainDate.from('+275760-09-13');
-  /** Two values in their order, or without the one or the other, with any bounds. */
+  /** Two ordered values, either of which may be missing, with any bounds. */
   const rangesOf = (name: string): fc.Arbitrary<Range<unknown>> => {
     const values = TEMPORAL[name]!.values.filter(
       (value) => !(value instanceof Temporal.PlainDate && value.equals(last)),
@@ -303,7 +303,7 @@ describe('what consists of them follows:', () => {
     }
   });
 
-  it('a range says what it contains', async () => {
+  it('a range has a working contains()', async () => {
     const cur = await connection.execute(
       "SELECT '[2024-02-28,2024-03-01)'::daterange, '(,2024-02-28 12:00+00]'::tstzrange",
     );
@@ -359,7 +359,7 @@ describe.each([
   ['a statement that is not prepared', false],
   ['a prepared statement', true],
 ])('by %s', (_, prepare) => {
-  it.each(TYPES)('%s comes and goes exactly', async (name) => {
+  it.each(TYPES)('%s is loaded and sent exactly', async (name) => {
     const { parts, values } = TEMPORAL[name]!;
     const sent = sample(values, 50);
     const cur = connection.cursor();
@@ -372,7 +372,7 @@ describe.each([
   });
 });
 
-it('a statement that was prepared before the registration loads as one prepared after it, and for other cursors as before', async () => {
+it('a statement prepared before the registration loads like one prepared after it, and unchanged for other cursors', async () => {
   const conn = await connect({ autocommit: true });
   const earlier = conn.cursor();
   const query =
@@ -437,7 +437,7 @@ describe('a literal, put into the query on the client,', () => {
 });
 
 describe('the value', () => {
-  it('of a ZonedDateTime is its instant, also where its clock shows the same time twice', async () => {
+  it('of a ZonedDateTime is its instant, also when the clock shows the same time twice', async () => {
     for (const text of [
       '2024-10-27T02:30:00.000001+02:00[Europe/Berlin]',
       '2024-10-27T02:30:00.000001+01:00[Europe/Berlin]',
@@ -477,7 +477,7 @@ describe('the value', () => {
     },
   );
 
-  it('of an instance of a subclass is that of its class', async () => {
+  it('of an instance of a subclass is its base class’s', async () => {
     class Birthday extends Temporal.PlainDate {}
     expect(shown(await one(connection, 'SELECT %s', new Birthday(2024, 2, 29)))).toBe('PlainDate 2024-02-29');
   });
@@ -522,7 +522,7 @@ describe('the value', () => {
       'time with time zone',
       '09:30:00-00:19:32',
     ],
-  ])('of a %s has its type, by itself and within an array', async (_, value, type, text) => {
+  ])('of a %s has its type, alone and within an array', async (_, value, type, text) => {
     await withSettings({ TimeZone: 'UTC' }, async () => {
       const query = 'SELECT pg_typeof(%s)::text, %s::text, pg_typeof(%s)::text';
       const cur = await connection.execute(query, [value, value, [value, null]]);
@@ -530,7 +530,7 @@ describe('the value', () => {
     });
   });
 
-  it('of the longest interval there is, which the server writes but does not read, comes and goes', async () => {
+  it('of the longest interval, which the server writes but does not read, is loaded and sent', async () => {
     for (const text of ['-9223372036854775808 microseconds', '-2147483648 months', '-2147483648 days']) {
       const duration = await one(connection, `SELECT interval '${text}'`);
       expect(duration).toBeInstanceOf(Temporal.Duration);
@@ -570,7 +570,7 @@ const NOT_HELD = [
   ['interval', '1 day -00:00:01', 'Duration'],
 ] as const;
 
-describe('what Temporal can not hold raises a DataError that says so, and breaks nothing:', () => {
+describe('a value that Temporal cannot hold raises a DataError, and the connection stays usable:', () => {
   const refusal = async (work: Promise<unknown>): Promise<string> => {
     const error = await rejection(work);
     expect(error).toBeInstanceOf(errors.DataError);
@@ -594,7 +594,7 @@ describe('what Temporal can not hold raises a DataError that says so, and breaks
     }
   });
 
-  it('a value within a range, also in the midst of a transaction', async () => {
+  it('a value within a range, also within a transaction', async () => {
     const conn = await connect();
     registerTemporal(conn, { Temporal });
     await conn.execute('CREATE TEMP TABLE kept (n int)');
@@ -608,7 +608,7 @@ describe('what Temporal can not hold raises a DataError that says so, and breaks
     expect(await one(conn, 'SELECT n FROM kept')).toBe(1);
   });
 
-  it('nanoseconds, where the server would round them', async () => {
+  it('nanoseconds that the server would round', async () => {
     const finer: readonly [unknown, string][] = [
       [Temporal.PlainTime.from('12:00:00.000000001'), '12:00:00.000000001'],
       [Temporal.PlainDateTime.from('2024-02-28T12:00:00.123456789'), '2024-02-28T12:00:00.123456789'],
@@ -628,12 +628,12 @@ describe('what Temporal can not hold raises a DataError that says so, and breaks
       expect(() => new AsyncClientCursor(connection).mogrify('%s', [value])).toThrow(why);
     }
     expect(await one(connection, 'SELECT %s', 1)).toBe(1);
-    // Nanoseconds that are whole microseconds are none that would be rounded.
+    // Nanoseconds that are whole microseconds need no rounding.
     const whole = Temporal.Duration.from({ nanoseconds: 3000 });
     expect(await one(connection, 'SELECT %s::text', whole)).toBe('00:00:00.000003');
   });
 
-  it('what Temporal holds and PostgreSQL does not is refused by the server', async () => {
+  it('the server refuses a Temporal value that PostgreSQL cannot hold', async () => {
     for (const value of [
       Temporal.PlainDate.from('-271821-04-19'),
       Temporal.PlainDateTime.from('-004713-11-23T23:59:59.999999'),
@@ -647,7 +647,7 @@ describe('what Temporal can not hold raises a DataError that says so, and breaks
   });
 });
 
-describe('is refused, with what to do:', () => {
+describe('is refused with advice:', () => {
   const refusal = async (value: unknown): Promise<string> => {
     const error = await rejection(one(connection, 'SELECT %s, %s', 1, value));
     expect(error).toBeInstanceOf(errors.ProgrammingError);
@@ -666,7 +666,7 @@ describe('is refused, with what to do:', () => {
     }
   });
 
-  it('a value of another implementation than the one that is registered', async () => {
+  it('a value of an implementation that is not registered', async () => {
     for (const value of [
       JsTemporal.PlainDate.from('2024-02-28'),
       JsTemporal.ZonedDateTime.from('2024-02-28T12:00[UTC]'),
@@ -684,14 +684,14 @@ describe('is refused, with what to do:', () => {
     expect(String(day)).toBe('2024-02-29');
   });
 
-  it('a value of a connection that nothing has been registered for', async () => {
+  it('a value on a connection without a registration', async () => {
     const conn = await connect();
     const error = await rejection(one(conn, 'SELECT %s', Temporal.PlainDate.from('2024-02-28')));
     expect(error).toBeInstanceOf(errors.ProgrammingError);
     expect(error.message).toMatch(/^\$1: a Temporal\.PlainDate can't be sent unless registerTemporal\(/);
   });
 
-  it('a Temporal that is none', async () => {
+  it('an object that is not Temporal', async () => {
     const conn = await connect();
     const { PlainDate, PlainTime, PlainDateTime, Instant, ZonedDateTime } = Temporal;
     const incomplete = { PlainDate, PlainTime, PlainDateTime, Instant, ZonedDateTime };
@@ -706,7 +706,7 @@ describe('is refused, with what to do:', () => {
     expect(() => {
       registerTemporal({ Temporal } as never);
     }).toThrow(errors.ProgrammingError);
-    // Nothing of it has been registered.
+    // Nothing has been registered.
     expect(await one(conn, "SELECT date '2024-02-28'")).toBe('2024-02-28');
   });
 });
@@ -719,7 +719,7 @@ describe('registerTemporal()', () => {
     return typeof day !== 'string';
   };
 
-  it('applies to a connection, and to the cursors made from then on', async () => {
+  it('applies to a connection and its cursors made from then on', async () => {
     const conn = await connect();
     const earlier = conn.cursor();
     registerTemporal(conn, { Temporal });
@@ -740,7 +740,7 @@ describe('registerTemporal()', () => {
     expect(await isDate(named)).toBe(true);
   });
 
-  it('applies to an adapters map, as that of a connection', async () => {
+  it('applies to an adapters map, such as a connection’s', async () => {
     const conn = await connect();
     registerTemporal(conn.adapters, { Temporal });
     expect(await isDate(conn)).toBe(true);
@@ -754,7 +754,7 @@ describe('registerTemporal()', () => {
   it.each([undefined, null])(
     'without a context (%s) applies to all connections made from then on',
     async (context) => {
-      // A copy of the package, since what is global stays.
+      // A separate copy of the package, since a global registration remains.
       vi.resetModules();
       const copy = await import('../../src/index.js');
       await using earlier = await copy.AsyncConnection.connect(dsn());
@@ -768,7 +768,7 @@ describe('registerTemporal()', () => {
     },
   );
 
-  it("takes the runtime's Temporal if it is given none", async () => {
+  it("uses the runtime's Temporal by default", async () => {
     const conn = await connect();
     vi.stubGlobal('Temporal', Temporal);
     try {
@@ -779,7 +779,7 @@ describe('registerTemporal()', () => {
     expect(await isDate(conn)).toBe(true);
   });
 
-  it('says what to do if the runtime has no Temporal', () => {
+  it('raises an error with advice if the runtime has no Temporal', () => {
     vi.stubGlobal('Temporal', undefined);
     try {
       const register = (): void => {
@@ -792,7 +792,7 @@ describe('registerTemporal()', () => {
     }
   });
 
-  it('does what its examples say', async () => {
+  it('works as in its examples', async () => {
     const conn = await connect();
     registerTemporal(conn, { Temporal });
     const cur = await conn.execute('SELECT %s + 1', [Temporal.PlainDate.from('2024-02-28')]);
@@ -815,7 +815,7 @@ describe('registerTemporal()', () => {
 describe('an OffsetTime', () => {
   const noon = Temporal.PlainTime.from('12:00');
 
-  it('is ordered as the server orders it', async () => {
+  it('has the server’s order', async () => {
     const time = fc.oneof(
       TEMPORAL['timetz']!.values,
       // The same time in UTC.
@@ -838,7 +838,7 @@ describe('an OffsetTime', () => {
     ).toEqual(server);
   });
 
-  it('equals another one of the same time and offset, however that is written', () => {
+  it('equals another one of the same time and offset, in any notation', () => {
     const one = new OffsetTime(noon, '+01');
     expect(one.equals(new OffsetTime(JsTemporal.PlainTime.from('12:00'), '+01:00:00'))).toBe(true);
     expect(OffsetTime.compare(new OffsetTime(noon, '+00'), new OffsetTime(noon, '-00:00'))).toBe(0);
@@ -846,7 +846,7 @@ describe('an OffsetTime', () => {
     expect(one.equals(new OffsetTime(Temporal.PlainTime.from('12:00:00.000000001'), '+01'))).toBe(false);
   });
 
-  it('can be the bound of a range', () => {
+  it('can be a bound of a range', () => {
     const range = new Range(new OffsetTime(noon, '+00'), new OffsetTime(noon, '-01'));
     expect(range.contains(new OffsetTime(noon, '-00:30'))).toBe(true);
     expect(range.contains(new OffsetTime(noon, '+00:30'))).toBe(false);

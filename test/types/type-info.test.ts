@@ -54,7 +54,7 @@ describe('the information on a type', () => {
   });
 
   it.each(['nope', 'nope.nope', 'pg_catalog.nope', '"INT4"'])(
-    'is null for a type that is not there: %s',
+    'is null for a missing type: %s',
     async (name) => {
       const conn = await connect();
       for (const info of [TypeInfo, RangeInfo, MultirangeInfo, CompositeInfo, EnumInfo]) {
@@ -70,7 +70,7 @@ describe('the information on a type', () => {
     }
   });
 
-  it('leaves no transaction open, and the one that is open as it was', async () => {
+  it('opens no transaction, and leaves an open one unchanged', async () => {
     const conn = await connect();
     await TypeInfo.fetch(conn, 'int4');
     expect(conn.info.transactionStatus).toBe('IDLE');
@@ -91,7 +91,7 @@ describe('the information on a type', () => {
     });
   });
 
-  it('can not be read in a transaction that has failed, which can be rolled back afterwards', async () => {
+  it('cannot be read in a failed transaction, which can still be rolled back', async () => {
     const conn = await connect();
     await expect(conn.execute('SELECT 1/0')).rejects.toThrow(errors.DivisionByZero);
     await expect(TypeInfo.fetch(conn, 'int4')).rejects.toBeInstanceOf(errors.InFailedSqlTransaction);
@@ -100,7 +100,7 @@ describe('the information on a type', () => {
     expect(await TypeInfo.fetch(conn, 'int4')).not.toBeNull();
   });
 
-  it('is read whatever loaders, dumpers and row factories the connection has', async () => {
+  it('is read with any loaders, dumpers and row factories of the connection', async () => {
     const conn = await connect({ rowFactory: () => () => 'row' });
     for (const type of ['text', 'text[]', 'oid', 'oid[]', 'name'])
       conn.adapters.registerLoader(type, () => 'loaded');
@@ -110,7 +110,7 @@ describe('the information on a type', () => {
     expect(await EnumInfo.fetch(conn, 'pg_temp.mood')).toMatchObject({ labels: ['sad'] });
   });
 
-  it('is read by several at once, also while a block of another task is open', async () => {
+  it('is read by several tasks at once, also during another task’s block', async () => {
     const conn = await connect();
     const names = async (): Promise<(string | undefined)[]> =>
       (await Promise.all(['int4', 'no_such_type', 'text'].map((name) => TypeInfo.fetch(conn, name)))).map(
@@ -139,7 +139,7 @@ describe('the information on a type', () => {
     await expect(TypeInfo.fetch(conn, 'int4')).rejects.toThrow(errors.Error);
   });
 
-  it('of a domain has what it restricts, through all domains between', async () => {
+  it('of a domain has its base type, through nested domains', async () => {
     const conn = await connect({ autocommit: true });
     await conn.execute('CREATE DOMAIN pg_temp.positive AS int CHECK (value > 0)');
     await conn.execute('CREATE DOMAIN pg_temp.small AS pg_temp.positive CHECK (value < 10)');
@@ -153,7 +153,7 @@ describe('the information on a type', () => {
     expect(await (await conn.execute(query)).fetchone()).toEqual([5, [5, null]]);
   });
 
-  it('once registered, makes its arrays known', async () => {
+  it('once registered, enables its arrays', async () => {
     const conn = await connect({ autocommit: true });
     await conn.execute("CREATE TYPE pg_temp.mood AS ENUM ('sad', 'happy')");
     const query = "SELECT '{sad,NULL}'::pg_temp.mood[]";
@@ -164,7 +164,7 @@ describe('the information on a type', () => {
     expect(await (await conn.execute(query)).fetchone()).toEqual([['SAD', null]]);
   });
 
-  it('once registered, is shown by the columns of the cursors that know it', async () => {
+  it('once registered, is the displayed type of columns', async () => {
     const conn = await connect({ autocommit: true });
     await conn.execute("CREATE TYPE pg_temp.mood AS ENUM ('sad', 'happy')");
     const query = "SELECT 'sad'::pg_temp.mood, '{sad}'::pg_temp.mood[]";
@@ -178,7 +178,7 @@ describe('the information on a type', () => {
     expect(display(await conn.execute(query))).toEqual(['mood', 'mood[]']);
   });
 
-  it('registered without a context is known to connections made later', async () => {
+  it('registered without a context applies to connections made later', async () => {
     const earlier = await connect();
     const name = `later_${String(process.pid)}`;
     new TypeInfo(name, 4_000_000_000, 4_000_000_001).register();
@@ -195,7 +195,7 @@ describe('a registration', () => {
     ['registerMultirange', (info) => { registerMultirange(info); }, 'MultirangeInfo'], // prettier-ignore
     ['registerEnum', (info) => { registerEnum(info); }, 'EnumInfo'], // prettier-ignore
     ['registerHstore', (info) => { registerHstore(info); }, 'TypeInfo'], // prettier-ignore
-  ])('by %s of nothing is refused with a hint', (name, register, info) => {
+  ])('by %s of null is refused with a hint', (name, register, info) => {
     for (const nothing of [null, undefined as unknown as null]) {
       expect(() => {
         register(nothing);
@@ -226,7 +226,7 @@ describe('an enum', () => {
     expect((await EnumInfo.fetch(conn, 'pg_temp.none'))!.labels).toEqual([]);
   });
 
-  it('loads as its labels, and is sent as them', async () => {
+  it('loads as its labels, which can be sent', async () => {
     const { conn, info } = await setUp();
     registerEnum(info, conn);
     for (const label of info.labels) {
@@ -238,12 +238,12 @@ describe('an enum', () => {
     await expect(one(conn, 'SELECT %s::pg_temp.mood', 'nope')).rejects.toBeInstanceOf(
       errors.InvalidTextRepresentation,
     );
-    // A label added since is one like the others.
+    // A label added later is treated like the others.
     await conn.execute("ALTER TYPE pg_temp.mood ADD VALUE 'new'");
     expect(await one(conn, "SELECT 'new'::pg_temp.mood")).toBe('new');
   });
 
-  it('loads as the values of an enum of TypeScript', async () => {
+  it('loads as the values of a TypeScript enum', async () => {
     const { conn, info } = await setUp();
     enum Mood {
       sad = 1,
@@ -268,7 +268,7 @@ describe('an enum', () => {
     expect(await one(conn, 'SELECT 1')).toBe(1);
   });
 
-  it('is loaded and sent as the objects that stand for its labels', async () => {
+  it('is loaded and sent as the objects assigned to its labels', async () => {
     const { conn, info } = await setUp();
     class Mood {
       readonly score: number;
@@ -302,7 +302,7 @@ describe('an enum', () => {
 });
 
 describe('in a pipeline, a type', () => {
-  it('can be fetched as well', async ({ skip }) => {
+  it('can be fetched, too', async ({ skip }) => {
     const conn = (await connect({ autocommit: true })) as AsyncConnection & {
       withPipeline?: (fn: () => Promise<void>) => Promise<void>;
     };
@@ -318,7 +318,7 @@ describe('in a pipeline, a type', () => {
   });
 });
 
-it('a name of the type has to be one', async () => {
+it('the name of a type must be valid', async () => {
   await using conn = await AsyncConnection.connect(dsn(), { autocommit: true });
   await expect(TypeInfo.fetch(conn, 5 as never)).rejects.toThrow(errors.ProgrammingError);
 });

@@ -1,15 +1,15 @@
 import fc from 'fast-check';
 
-// Texts that the server reads as values of each type: any it can hold, the extremes more often than chance would have them.
+// Texts of values of each type: random values, with extremes more frequent than by chance.
 
 const two = (n: number): string => String(n).padStart(2, '0');
 
 const DAY = 86_400_000;
-/** The first day that PostgreSQL knows, and the last that a Date does. */
+/** The first day of PostgreSQL's range, and the last of a Date's. */
 const FIRST_DAY = Math.ceil(Date.UTC(-4713, 10, 24) / DAY);
 const LAST_DAY = 100_000_000;
 
-/** A day as PostgreSQL writes it: the date, and what follows it and a time. */
+/** A day in PostgreSQL's form: the date, and the era that follows the date and the time. */
 type Day = readonly [date: string, era: '' | ' BC'];
 
 function dayOf(days: number): Day {
@@ -21,14 +21,14 @@ function dayOf(days: number): Day {
     : [`${String(1 - year).padStart(4, '0')}${rest}`, ' BC'];
 }
 
-/** Days of the years that people write, of all years, and the edges of both. */
+/** Days of common years, of all years, and of the edges of both. */
 const days = fc.oneof(
   { weight: 4, arbitrary: fc.integer({ min: -25_567, max: 29_219 }) },
   { weight: 2, arbitrary: fc.integer({ min: -719_162, max: 2_932_896 }) },
   { weight: 2, arbitrary: fc.integer({ min: FIRST_DAY, max: LAST_DAY - 1 }) },
   fc.constantFrom(FIRST_DAY, -719_528, -719_163, -719_162, -1, 0, 11_016, 2_932_896, 2_932_897, LAST_DAY - 1),
 );
-/** Days of years that a Date does not reach. */
+/** Days of years beyond a Date's range. */
 const lateDay = (lastYear: number): fc.Arbitrary<Day> =>
   fc
     .tuple(
@@ -68,7 +68,7 @@ const written = ([date, era]: Day): string => date + era;
 const stamped = ([[date, era], time]: readonly [Day, string]): string => `${date} ${time}${era}`;
 const infinities = fc.constantFrom('infinity', '-infinity');
 
-/** What Temporal and Date hold. */
+/** Dates within the ranges of Temporal and Date. */
 export const reachableDate = days.map(dayOf).map(written);
 export const reachableTimestamp = fc.tuple(days.map(dayOf), clock).map(stamped);
 export const reachableInstant = fc
@@ -90,7 +90,7 @@ const span = fc.oneof(
 function interval(months: number, dayCount: number, microseconds: bigint): string {
   return `${String(months)} months ${String(dayCount)} days ${String(microseconds)} microseconds`;
 }
-/** Intervals whose fields have one sign. */
+/** Intervals whose fields have the same sign. */
 export const unmixedInterval = fc
   .tuple(
     fc.nat({ max: 2 ** 31 - 1 }),
@@ -102,7 +102,7 @@ export const unmixedInterval = fc
   .map(([months, dayCount, microseconds, which, negative]) => {
     const parts = [which & 1 ? months : 0, which & 2 ? dayCount : 0, which & 4 ? microseconds : 0n] as const;
     const [m, d, u] = parts;
-    // All three at their greatest would be infinity.
+    // All three at their maximum would be infinity.
     return negative ? interval(-m, -d, -u) : interval(m >> 1, d, u);
   });
 
@@ -126,7 +126,7 @@ const numeric = fc.oneof(
   },
 );
 
-/** Floats of every bit pattern, besides those that fast-check prefers. */
+/** Floats of every bit pattern, beside fast-check's preferred ones. */
 const bits8 = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }).map((bits) => {
   const view = new DataView(new ArrayBuffer(8));
   view.setBigUint64(0, bits);
@@ -153,7 +153,7 @@ export const text = fc
   )
   .filter((value) => !value.includes('\0'));
 
-/** JSON that jsonb can hold, but for a null, which would be taken for NULL. */
+/** JSON that jsonb can hold, except a null, which would be read as NULL. */
 const json = fc
   .oneof(
     fc.jsonValue({ stringUnit: 'binary', maxDepth: 3 }),
@@ -234,13 +234,13 @@ export const SCALARS: Readonly<Record<string, fc.Arbitrary<string>>> = {
     ),
 };
 
-/** An array as its literal, with lower bounds or without. */
+/** An array literal, with or without lower bounds. */
 export interface ArrayText {
   readonly literal: string;
   readonly plain: string;
 }
 
-/** Arrays of one to three dimensions whose elements are such texts or NULL. */
+/** Arrays of one to three dimensions whose elements are these texts or NULL. */
 export function arraysOf(element: fc.Arbitrary<string>): fc.Arbitrary<ArrayText> {
   const item = fc.option(element, { freq: 6 }).map((value) => (value === null ? 'NULL' : quoted(value)));
   const lengths = fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 3 });

@@ -8,7 +8,7 @@ interface Seen {
   readonly body: string;
 }
 
-/** Keeps what it is told; the bodies are copied, since they are valid during the call only. */
+/** Records what it receives; bodies are copied, since they are valid only during the call. */
 class RecordingSink implements MessageSink {
   readonly seen: Seen[] = [];
   readonly garbage: string[] = [];
@@ -31,7 +31,7 @@ class RecordingSink implements MessageSink {
   }
 }
 
-/** The messages with the data of a COPY in one piece: how it is cut is of no meaning, and the reader's own business. */
+/** The messages with the data of a COPY joined, since its division into messages has no meaning. */
 function joined(messages: readonly Seen[]): Seen[] {
   const all: Seen[] = [];
   for (const { type, body } of messages) {
@@ -51,7 +51,7 @@ function message({ type, body }: Seen): Buffer {
   return bytes;
 }
 
-/** Reads `stream` cut at `cuts`, from a memory that is overwritten after each chunk, as the socket's is. */
+/** Reads `stream` split at `cuts`, from memory that is overwritten after each chunk, like the socket's. */
 function read(stream: Buffer, cuts: readonly number[], sink = new RecordingSink()): RecordingSink {
   const reader = new BackendReader(sink);
   reader.startupDone();
@@ -105,7 +105,7 @@ describe('a stream of messages', () => {
     );
   });
 
-  it('that are the data of a COPY comes as one message for those that are whole in a chunk', () => {
+  it('of COPY data is joined into one message per chunk', () => {
     const row = (body: string): Seen => ({ type: Backend.CopyData, body });
     const ready = { type: Backend.ReadyForQuery, body: 'I' };
     const sent = [row('one'), row(''), row('two'), ready, row('three'), row('four'), row('five')];
@@ -119,7 +119,7 @@ describe('a stream of messages', () => {
     ]);
   });
 
-  it('ends where reading is stopped, also within a chunk and after a message in two of them', () => {
+  it('ends where reading is stopped, also within a chunk and after a message that straddles two chunks', () => {
     const ready = { type: Backend.ReadyForQuery, body: 'I' };
     const stream = Buffer.concat([message(ready), message(ready), message(ready)]);
     for (const cut of [0, 3, 5, 6, 7]) {
@@ -136,7 +136,7 @@ describe('a stream of messages', () => {
   });
 });
 
-describe('what is not the protocol', () => {
+describe('a stream that is not the protocol', () => {
   it.each([
     ['an answer of HTTP', Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'), /0x48 and length 1414811695/],
     ['a type that no backend sends', Buffer.from('ÿ0000'.padEnd(10), 'latin1'), /0xff/],
@@ -159,7 +159,7 @@ describe('what is not the protocol', () => {
     }
   });
 
-  it('is also a message of more than 30,000 bytes, unless it is one of data or text and startup is done', () => {
+  it('includes a message of more than 30,000 bytes, unless it is data or text after the startup', () => {
     const body = 'x'.repeat(30_000);
     for (const type of Object.values(Backend)) {
       const early = new RecordingSink();

@@ -28,7 +28,7 @@ const rsa = (name: string, hash: string): Algorithm =>
 const ecdsa = (namedCurve: string, hash: string): Algorithm =>
   ({ name: 'ECDSA', namedCurve, hash }) as Algorithm;
 
-describe('what a sign-in is bound to is the hash of the certificate', () => {
+describe('a sign-in is bound to the hash of the certificate', () => {
   it.each<[string, Algorithm, string]>([
     ['RSA with SHA-256', rsa('RSASSA-PKCS1-v1_5', 'SHA-256'), 'sha256'],
     ['RSA with SHA-384', rsa('RSASSA-PKCS1-v1_5', 'SHA-384'), 'sha384'],
@@ -40,12 +40,12 @@ describe('what a sign-in is bound to is the hash of the certificate', () => {
     ['ECDSA with SHA-256', ecdsa('P-256', 'SHA-256'), 'sha256'],
     ['ECDSA with SHA-384', ecdsa('P-384', 'SHA-384'), 'sha384'],
     ['ECDSA with SHA-512', ecdsa('P-521', 'SHA-512'), 'sha512'],
-  ])('by that of its signature: %s', async (_, algorithm, hash) => {
+  ])('by the hash of its signature algorithm: %s', async (_, algorithm, hash) => {
     const raw = await certificate(algorithm);
     expect(endPointBinding(raw)).toEqual(createHash(hash).update(raw).digest());
   });
 
-  it('unless its signature has none: Ed25519', async () => {
+  it('unless its signature algorithm has none: Ed25519', async () => {
     expect(endPointBinding(await certificate({ name: 'Ed25519' }))).toBeNull();
   });
 });

@@ -8,7 +8,7 @@ function written(write: (writer: FrontendWriter) => void): Buffer {
   return writer.take();
 }
 
-/** The bytes of a message, as the documentation of the protocol has them. */
+/** The bytes of a message according to the protocol's documentation. */
 function message(type: string, body: Uint8Array | string): Buffer {
   const bytes = Buffer.from(body);
   const length = Buffer.alloc(4);
@@ -85,7 +85,7 @@ describe('a frontend message', () => {
     expect(written(write)).toEqual(expected);
   });
 
-  it('counts bytes, not characters, whatever the text', () => {
+  it('counts bytes, not characters, of any text', () => {
     fc.assert(
       fc.property(fc.array(fc.option(fc.string({ unit: 'binary', maxLength: 200 }))), (texts) => {
         const bytes = written((w) => {
@@ -109,7 +109,7 @@ describe('a frontend message', () => {
     );
   });
 
-  it('may be larger than the memory that the writer begins with', () => {
+  it('may be larger than the writer’s initial memory', () => {
     const text = '€'.repeat(100_000);
     const bytes = written((w) => {
       w.sync();
@@ -125,7 +125,7 @@ describe('a frontend message', () => {
   });
 });
 
-it('a writer starts afresh after each take, and leaves alone what was taken', () => {
+it('a writer starts over after each take(), without changing the taken bytes', () => {
   const writer = new FrontendWriter();
   expect(writer.empty).toBe(true);
   writer.closeStatement('first');

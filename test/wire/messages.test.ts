@@ -15,7 +15,7 @@ import { ObjectDecoder, TupleDecoder } from '../../src/wire/row-decoder.js';
 
 const PADDING = 7;
 
-/** A body in the middle of other bytes, as it stands in what a socket has read. */
+/** A body between other bytes, as in the memory of a socket. */
 function embedded(text: string): [bytes: Buffer, start: number, end: number] {
   const body = Buffer.from(text, 'latin1');
   const bytes = Buffer.concat([Buffer.alloc(PADDING, 0xee), body, Buffer.alloc(PADDING, 0xee)]);
@@ -62,7 +62,7 @@ describe('the body of', () => {
     });
   });
 
-  it('NotificationResponse gives who, where and what', () => {
+  it('NotificationResponse gives sender, channel and payload', () => {
     expect(readNotification(...embedded('\0\0\x04\xd2channel\0payl\xc3\xb6ad\0'))).toEqual({
       pid: 1234,
       channel: 'channel',
@@ -89,7 +89,7 @@ describe('a body that contradicts its length', () => {
     for (const body of bodies) expect(() => read(...embedded(body))).toThrow(ProtocolViolation);
   });
 
-  it('of a row is refused, whatever its values would be', () => {
+  it('of a row is refused, with any values', () => {
     const loaders = [loadText, loadText];
     for (const decoder of [new TupleDecoder(loaders), ObjectDecoder.create(['a', 'b'], loaders)!]) {
       for (const body of [
@@ -124,7 +124,7 @@ describe('a row', () => {
     expect(new TupleDecoder([]).decode(Buffer.from([0, 0]), 0, 2)).toEqual([]);
   });
 
-  it('is no object of its own if two columns have one name, or one that of the prototype', () => {
+  it('is not decoded as an object if two columns share a name, or one is named __proto__', () => {
     expect(ObjectDecoder.create(['a', 'a'], [loadText, loadText])).toBeNull();
     expect(ObjectDecoder.create(['__proto__'], [loadText])).toBeNull();
   });

@@ -14,7 +14,7 @@ let server: TestServer;
 let identity: Identity;
 
 beforeAll(async () => {
-  // SHA-384, so that a hash of another length than the usual one is bound to.
+  // SHA-384, so that the binding uses a hash of unusual length.
   const authority = await CertificateAuthority.create('usingpg test authority', 'P-384');
   identity = await authority.issue({ name: 'localhost' });
   server = await startOwnServer({
@@ -44,7 +44,7 @@ beforeAll(async () => {
 
 afterAll(() => server.stop());
 
-/** A password as it is set, which the server prepares itself, and others that are the same to it. */
+/** A password as it is set, which the server prepares itself, and others that are equivalent. */
 const PASSWORDS: readonly (readonly [set: string, ...same: string[]])[] = [
   ['I\u00adX', 'IX', '\u2168', 'I\u200dX'],
   ['\u00aa', 'a'],
@@ -89,7 +89,7 @@ describe('a password', () => {
     expect(missing.message).toMatch(/asks for a password and none was given/);
   });
 
-  it('is the same however its characters were typed', async () => {
+  it('is the same for equivalent characters', async () => {
     for (const [i, same] of PASSWORDS.entries()) {
       for (const password of same) {
         await using connection = await connect({
@@ -117,7 +117,7 @@ describe('require_auth', () => {
     ['!none,!md5', ['password', 'scram-sha-256']],
     ['gss,sspi', []],
   ] as const) {
-    it(`=${require_auth} lets the server ask for ${allowed.join(' and ') || 'nothing that it could'}`, async () => {
+    it(`=${require_auth} lets the server ask for ${allowed.join(' and ') || 'no supported method'}`, async () => {
       for (const method of ALL) {
         const params = { user: userOf(method), password: PASSWORD, require_auth, sslmode: 'disable' };
         if ((allowed as readonly string[]).includes(method)) {
@@ -138,13 +138,13 @@ describe('require_auth', () => {
     ['password,', /invalid value ""/],
     ['kerberos', /invalid value "kerberos"/],
     ['!', /invalid value "!"/],
-  ])('=%s makes no sense', async (require_auth, text) => {
+  ])('=%s is invalid', async (require_auth, text) => {
     const error = await refusal({ user: 'by_none', require_auth });
     expect(error).toBeInstanceOf(errors.OperationalError);
     expect(error.message).toMatch(text);
   });
 
-  it('keeps a password from a server that asks for it in the clear', async () => {
+  it('keeps a password from a server that asks for it in clear text', async () => {
     await using fake = await FakeServer.running(async (client) => {
       await client.until(1);
       client.send(message('R', int32(3)));
@@ -164,7 +164,7 @@ describe('require_auth', () => {
 describe('channel binding', () => {
   const params = { user: 'by_scram', password: PASSWORD };
 
-  it('is used over TLS, where it may be required, and need not be', async () => {
+  it('is used over TLS, whether it is required or not', async () => {
     for (const channel_binding of ['require', 'prefer', 'disable']) {
       await connect({ ...params, sslmode: 'require', channel_binding });
     }
@@ -174,14 +174,14 @@ describe('channel binding', () => {
     ['without TLS', { sslmode: 'disable' }, /the connection is not encrypted/],
     ['with a password sent as it is', { user: 'by_password', sslmode: 'require' }, /needs SCRAM/],
     ['with md5', { user: 'by_md5', sslmode: 'require' }, /needs SCRAM/],
-    ['with a server that lets anybody in', { user: 'by_none', sslmode: 'require' }, /needs SCRAM/],
+    ['with a server that asks for no authentication', { user: 'by_none', sslmode: 'require' }, /needs SCRAM/],
   ])('is impossible %s', async (_, more, text) => {
     const error = await refusal({ ...params, channel_binding: 'require', ...more });
     expect(error).toBeInstanceOf(errors.OperationalError);
     expect(error.message).toMatch(text);
   });
 
-  describe('finds out somebody in between', () => {
+  describe('detects a man in the middle', () => {
     const between = async (encryptsUpstream: boolean): Promise<number> => {
       const stranger = await CertificateAuthority.create('usingpg test stranger');
       const { host, port } = conninfoToDict(server.dsn);
@@ -194,34 +194,34 @@ describe('channel binding', () => {
       return front.port;
     };
 
-    it('who passes on what both say, even where it is not required', async () => {
+    it('who relays the messages of both, even if it is not required', async () => {
       const port = await between(true);
       for (const channel_binding of ['prefer', 'require']) {
         const error = await refusal({ ...params, port, sslmode: 'require', channel_binding });
         expect(error.message).toMatch(/channel binding check failed/);
       }
-      // This is what would happen without it.
+      // Without channel binding, the relay succeeds.
       await connect({ ...params, port, sslmode: 'require', channel_binding: 'disable' });
     });
 
-    it('who does not speak TLS to the server, where it is required', async () => {
+    it('who does not use TLS to the server, if it is required', async () => {
       const port = await between(false);
       const error = await refusal({ ...params, port, sslmode: 'require', channel_binding: 'require' });
       expect(error.message).toMatch(/the server does not offer it/);
     });
 
-    it('who takes TLS away from the client', async () => {
+    it('who removes TLS from the client’s side', async () => {
       await using fake = await FakeServer.running(async (client) => {
         await client.until(1);
         client.send(message('R', int32(10), 'SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0'));
       });
       const error = await refusal({ host: '127.0.0.1', port: fake.port, ...params });
-      expect(error.message).toMatch(/something in between has removed TLS/);
+      expect(error.message).toMatch(/a proxy or attacker on the way has removed TLS/);
     });
   });
 });
 
-/** What a server does in SCRAM, right in everything but what is said otherwise. */
+/** A server's part of SCRAM, which is correct except for what the script changes. */
 interface ScramScript {
   nonce?(ours: string): string;
   iterations?: number | string;
@@ -272,7 +272,7 @@ describe('a server that speaks SCRAM', () => {
     ['as it should', {}],
     ['with one iteration', { iterations: 1 }],
     ['with a nonce of its own that is short', { nonce: (ours) => `${ours}!` }],
-  ])('%s is believed', async (_, script) => {
+  ])('%s is accepted', async (_, script) => {
     await using fake = await FakeServer.running(scramServer(script));
     const connection = await connect({ ...params, port: fake.port });
     expect(connection.info.backendPid).toBe(4242);
@@ -286,7 +286,7 @@ describe('a server that speaks SCRAM', () => {
     ['with our nonce at the end', { nonce: (ours) => `server${ours}` }, /does not extend the nonce/],
     ['without iterations', { iterations: 0 }, /malformed/],
     ['with iterations that are no number', { iterations: '1e3' }, /malformed/],
-    ['with more iterations than anybody needs', { iterations: 2_000_000_000 }, /2000000000 SCRAM iterations/],
+    ['with too many iterations', { iterations: 2_000_000_000 }, /2000000000 SCRAM iterations/],
     ['with a second nonce', { first: (text) => `${text},r=other` }, /malformed/],
     ['with an extension that has to be understood', { first: (text) => `m=x,${text}` }, /malformed/],
     ['with no salt', { first: (text) => text.replace(/s=[^,]*/, 's=') }, /malformed/],
@@ -294,7 +294,7 @@ describe('a server that speaks SCRAM', () => {
     ['with half a signature', { final: (text) => text.slice(0, 22) }, /impostor/],
     ['with an error in place of a signature', { final: () => 'e=other-error' }, /impostor/],
     ['without a signature', { final: () => null }, /impostor/],
-  ])('%s is not', async (_, script, text) => {
+  ])('%s is refused', async (_, script, text) => {
     await using fake = await FakeServer.running(scramServer(script));
     const error = await refusal({ ...params, port: fake.port });
     expect(error).toBeInstanceOf(errors.OperationalError);
@@ -303,7 +303,7 @@ describe('a server that speaks SCRAM', () => {
   });
 });
 
-describe('a server that does not keep to the order of things', () => {
+describe('a server that sends messages out of order', () => {
   const sasl = messages.authenticationSasl;
   const ready = welcome().subarray(messages.authenticationOk.length);
 
@@ -327,7 +327,7 @@ describe('a server that does not keep to the order of things', () => {
       Buffer.concat([messages.authenticationOk, messages.authenticationOk]),
       /out of its order/,
     ],
-    ['offers only what nobody knows', message('R', int32(10), 'SCRAM-SHA-512\0\0'), /only SCRAM-SHA-512/],
+    ['offers only unknown mechanisms', message('R', int32(10), 'SCRAM-SHA-512\0\0'), /only SCRAM-SHA-512/],
     ['asks for nothing at all', message('R'), /malformed authentication message/],
   ])('one that %s is refused', async (_, answer, text) => {
     await using fake = await FakeServer.running(async (client) => {

@@ -16,7 +16,7 @@ import { untilRunning } from '../support/until-running.js';
 let authority: CertificateAuthority;
 let stranger: CertificateAuthority;
 let identity: Identity;
-/** Of the role `with_certificate`, and another that the server has been told is revoked. */
+/** The identity of the role `with_certificate`, and another that is revoked on the server. */
 let client: Identity;
 let revokedClient: Identity;
 /** A server with TLS, and one without. */
@@ -89,7 +89,7 @@ function refusal(params: ConninfoParams): Promise<errors.Error> {
   return rejection(connect(params));
 }
 
-/** Whether the server says that the connection is encrypted. */
+/** Whether the server reports the connection as encrypted. */
 async function isEncrypted(connection: AsyncConnection): Promise<boolean> {
   const cursor = await connection.execute('SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()');
   return (await cursor.fetchone())![0] as boolean;
@@ -109,7 +109,7 @@ describe('sslmode', () => {
   });
 
   it.each(['disable', 'allow', 'prefer', undefined])(
-    '%s makes a connection to a server without TLS plain',
+    '%s makes an unencrypted connection to a server without TLS',
     async (sslmode) => {
       const connection = await connect({ ...addressOf(plain), sslmode });
       expect(connection.info.sslInUse).toBe(false);
@@ -142,7 +142,7 @@ describe('sslmode', () => {
     expect(error.message).toMatch(/pg_hba.conf rejects connection/);
   });
 
-  it('prefer does not ask again without TLS a server that has refused so already', async () => {
+  it('prefer does not repeat a refused attempt without TLS', async () => {
     const error = await refusal({ ...addressOf(plain), sslmode: 'prefer', user: 'only_encrypted' });
     expect(error.sqlstate).toBe('28000');
     expect(error.cause).not.toBeInstanceOf(AggregateError);
@@ -151,7 +151,7 @@ describe('sslmode', () => {
   it.each([
     ['allow', 'require'],
     ['prefer', 'nonsense'],
-  ])('%s names both failures where both ways fail', async (sslmode, password) => {
+  ])('%s names both failures if both ways fail', async (sslmode, password) => {
     const error = await refusal({
       ...addressOf(server),
       sslmode,
@@ -163,7 +163,7 @@ describe('sslmode', () => {
     expect(error.message).not.toContain(password === 'require' ? ': require' : password);
   });
 
-  it('is nothing to a unix socket', async () => {
+  it('does not apply to a Unix socket', async () => {
     const connection = await connect({
       host: server.socketDirectory,
       port: addressOf(server).port,
@@ -175,7 +175,7 @@ describe('sslmode', () => {
 });
 
 describe('the certificate of the server', () => {
-  /** A server with another certificate, which does not know that it is spoken to by TLS. */
+  /** A server with another certificate, which does not know of the TLS in front of it. */
   async function front(
     request: CertificateRequest,
     options: TlsFrontOptions & { by?: CertificateAuthority } = {},
@@ -191,7 +191,7 @@ describe('the certificate of the server', () => {
     altNames: [{ type: 'dns', value: 'localhost' }],
   };
 
-  it.each(['verify-ca', 'verify-full'])('satisfies %s if all is well', async (sslmode) => {
+  it.each(['verify-ca', 'verify-full'])('satisfies %s if it is valid', async (sslmode) => {
     const sslrootcert = await home.write('root.crt', authority.cert);
     for (const host of ['localhost', '127.0.0.1']) {
       const connection = await connect({
@@ -218,7 +218,7 @@ describe('the certificate of the server', () => {
     ['verify-ca', true, 'refused'],
     ['verify-full', true, 'refused'],
   ] as const)(
-    'from a stranger, with sslmode=%s and a root certificate file: %s, is %s',
+    'of an unknown authority, with sslmode=%s and a root certificate file: %s, is %s',
     async (sslmode, hasRoot, outcome) => {
       if (hasRoot) await home.write('.postgresql/root.crt', authority.cert);
       const { port } = await front(forLocalhost, { by: stranger });
@@ -226,7 +226,7 @@ describe('the certificate of the server', () => {
       if (outcome === 'refused') {
         const error = await refusal(params);
         expect(error).toBeInstanceOf(errors.OperationalError);
-        expect(error.message).toMatch(hasRoot ? /signed by nobody/ : /root\.crt" does not exist/);
+        expect(error.message).toMatch(hasRoot ? /signed by no authority/ : /root\.crt" does not exist/);
       } else {
         expect((await connect(params)).info.sslInUse).toBe(outcome === 'encrypted');
       }
@@ -313,7 +313,7 @@ describe('the certificate of the server', () => {
     else expect((await refusal(params)).message).toContain(`not for the host name "${host}"`);
   });
 
-  it('that has expired is named as such', async () => {
+  it('that has expired is reported as such', async () => {
     const sslrootcert = await home.write('root.crt', authority.cert);
     const { port } = await front({ ...forLocalhost, days: -1 });
     const error = await refusal({
@@ -343,24 +343,24 @@ describe('the certificate of the server', () => {
       };
     });
 
-    it('is refused if sslcrl has it, also as the second list of its file', async () => {
+    it('is refused if sslcrl contains it, also in the second list of its file', async () => {
       const lists = `${await stranger.revoke()}\n${await authority.revoke(revoked)}`;
       const error = await refusal({ ...params, sslcrl: await home.write('some.crl', lists) });
       expect(error.message).toMatch(/has been revoked/);
     });
 
-    it('is refused if a file of sslcrldir has it', async () => {
+    it('is refused if a file of sslcrldir contains it', async () => {
       await home.write('lists/0123abcd.r0', await authority.revoke(revoked));
       const error = await refusal({ ...params, sslcrldir: join(home.path, 'lists') });
       expect(error.message).toMatch(/has been revoked/);
     });
 
-    it('is refused if the default file has it', async () => {
+    it('is refused if the default file contains it', async () => {
       await home.write('.postgresql/root.crl', await authority.revoke(revoked));
       expect((await refusal(params)).message).toMatch(/has been revoked/);
     });
 
-    it('is taken if the list has only others', async () => {
+    it('is accepted if the list contains only others', async () => {
       const connection = await connect({
         ...params,
         sslcrl: await home.write('some.crl', await authority.revoke(client)),
@@ -380,12 +380,12 @@ describe('the certificate of the server', () => {
       ['sslcrl', 'missing.crl', /"[^"]*missing.crl" does not exist/],
       ['sslcrldir', 'missing', /"[^"]*missing" can't be read/],
       ['sslcrldir', '.', /has no certificate revocation list/],
-    ])('is not taken unchecked if %s is %j', async (name, path, message) => {
+    ])('is not accepted unchecked if %s is %j', async (name, path, message) => {
       expect((await refusal({ ...params, [name]: join(home.path, path) })).message).toMatch(message);
     });
   });
 
-  it('is not asked for by name if sslsni=0, nor if the host is an address', async () => {
+  it('is not requested by name if sslsni=0, nor if the host is an address', async () => {
     const made = await front(forLocalhost);
     const address = { hostaddr: '127.0.0.1', port: made.port, sslmode: 'require' };
     await connect({ ...address, host: 'localhost' });
@@ -394,7 +394,7 @@ describe('the certificate of the server', () => {
     expect(made.serverNames).toEqual(['localhost', false, false]);
   });
 
-  it('of somebody whom Node has been told to trust is taken with sslrootcert=system', async () => {
+  it('of an authority that Node was told to trust is accepted with sslrootcert=system', async () => {
     const { port } = await front(forLocalhost);
     const program = `
       import { AsyncConnection } from './src/index.ts';
@@ -411,10 +411,10 @@ describe('the certificate of the server', () => {
     expect(stdout).toMatch(/^true\n.*not for the host name "elsewhere"\n$/s);
   });
 
-  it('of somebody whom Node does not trust is refused with sslrootcert=system', async () => {
+  it('of an authority that Node does not trust is refused with sslrootcert=system', async () => {
     const { port } = await front(forLocalhost);
     const error = await refusal({ host: 'localhost', hostaddr: '127.0.0.1', port, sslrootcert: 'system' });
-    expect(error.message).toMatch(/signed by nobody/);
+    expect(error.message).toMatch(/signed by no authority in the system's store, .* NODE_EXTRA_CA_CERTS/);
   });
 
   it.each([
@@ -435,7 +435,7 @@ describe('the certificate of the client', () => {
     params = { ...addressOf(server), sslmode: 'require', user: 'with_certificate' };
   });
 
-  it('is sent if it is given', async () => {
+  it('is sent if it is configured', async () => {
     const connection = await connect({
       ...params,
       sslcert: await home.write('client.crt', client.cert),
@@ -444,7 +444,7 @@ describe('the certificate of the client', () => {
     expect(connection.info.user).toBe('with_certificate');
   });
 
-  it('is sent if it is in the default place, unless sslcertmode=disable', async () => {
+  it('is sent if it is in the default file, unless sslcertmode=disable', async () => {
     await home.write('.postgresql/postgresql.crt', client.cert);
     await home.write('.postgresql/postgresql.key', client.key);
     await connect(params);
@@ -452,7 +452,7 @@ describe('the certificate of the client', () => {
     expect(error.message).toMatch(/requires a valid client certificate/);
   });
 
-  it('may be missing, even if it is given: then the server decides', async () => {
+  it('may be missing, even if it is configured: then the server decides', async () => {
     const sslcert = join(home.path, 'missing.crt');
     expect((await refusal({ ...params, sslcert })).message).toMatch(/requires a valid client certificate/);
     await connect({ ...params, user: 'postgres', sslcert });
@@ -481,7 +481,7 @@ describe('the certificate of the client', () => {
   it.each([
     ['hunter3', /sslpassword does not open it/],
     [undefined, /there is no sslpassword/],
-  ])('whose key is not opened by %s says so', async (sslpassword, message) => {
+  ])('whose key cannot be decrypted with %s is reported', async (sslpassword, message) => {
     const key = createPrivateKey(client.key).export({
       type: 'pkcs8',
       format: 'pem',
@@ -506,7 +506,7 @@ describe('the certificate of the client', () => {
   ])('has a key file that only root may share with a group: mode %o', async (mode, uid) => {
     const sslcert = await home.write('client.crt', client.cert);
     const sslkey = await home.write('client.key', client.key, mode);
-    // Who runs the tests owns the file.
+    // The user that runs the tests owns the file.
     const allowed = uid === 0 && (mode === 0o600 || process.getuid?.() === 0);
     if (allowed) await connect({ ...params, sslcert, sslkey });
     else expect((await refusal({ ...params, sslcert, sslkey })).message).toMatch(/has group or world access/);
@@ -526,7 +526,7 @@ describe('the certificate of the client', () => {
   it.each([
     ['that is revoked', () => revokedClient, /certificate revoked/],
     ['from a stranger', () => stranger.issue({ name: 'with_certificate' }), /unknown ca/],
-  ])('%s is refused by the server, and the message says so', async (_, issue, message) => {
+  ])('%s is refused by the server, and the message reports it', async (_, issue, message) => {
     const issued = await issue();
     const error = await refusal({
       ...params,
@@ -538,7 +538,7 @@ describe('the certificate of the client', () => {
   });
 });
 
-describe('how TLS is begun', () => {
+describe('the start of TLS', () => {
   const version = async (connection: AsyncConnection): Promise<unknown> =>
     (await (
       await connection.execute('SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid()')
@@ -551,7 +551,7 @@ describe('how TLS is begun', () => {
     expect(await version(await connect({ ...params, ssl_min_protocol_version: 'tlsv1.3' }))).toBe('TLSv1.3');
   });
 
-  it('sslnegotiation=direct begins with it', async () => {
+  it('sslnegotiation=direct begins with the handshake', async () => {
     const issued = await authority.issue({ name: 'localhost' });
     await using front = await TlsFront.to(addressOf(plain), issued, { direct: true });
     const connection = await connect({
@@ -566,7 +566,7 @@ describe('how TLS is begun', () => {
     await connection.close();
   });
 
-  it('sslnegotiation=direct insists on the protocol', async () => {
+  it('sslnegotiation=direct requires the ALPN protocol', async () => {
     await using front = await TlsFront.to(addressOf(plain), identity, { direct: true, alpn: [] });
     const error = await refusal({
       host: '127.0.0.1',
@@ -577,7 +577,7 @@ describe('how TLS is begun', () => {
     expect(error.message).toMatch(/ALPN/);
   });
 
-  it('sslnegotiation=direct works with a server that knows it, and fails with one that has no TLS', async () => {
+  it('sslnegotiation=direct works with a server that supports it, and fails with one without TLS', async () => {
     const { serverVersion } = (await connect(addressOf(server))).info;
     const direct = { sslmode: 'require', sslnegotiation: 'direct' };
     if (serverVersion >= 170_000) {
@@ -611,7 +611,7 @@ describe('how TLS is begun', () => {
     }
   });
 
-  it('a server that says yes and then nothing is given up after connect_timeout', async () => {
+  it('a server that accepts TLS and then stays silent is abandoned after connect_timeout', async () => {
     await using fake = await FakeServer.running(
       async (peer) => {
         await peer.until(8);
@@ -628,7 +628,7 @@ describe('how TLS is begun', () => {
     expect(error).toBeInstanceOf(errors.ConnectionTimeout);
   });
 
-  it('a server that says yes and closes is tried without TLS only by prefer', async () => {
+  it('a server that accepts TLS and closes is tried without TLS only by prefer', async () => {
     for (const sslmode of ['prefer', 'require']) {
       await using fake = await FakeServer.running(
         async (peer) => {
@@ -644,7 +644,7 @@ describe('how TLS is begun', () => {
     }
   });
 
-  it('wherever it is cut, it is given up, and prefer tries once more without', async () => {
+  it('a handshake cut at any point is abandoned, and prefer tries once more without TLS', async () => {
     await using whole = await FaultProxy.to(addressOf(server));
     const good = await connect({ host: '127.0.0.1', port: whole.port, sslmode: 'require' });
     // Signatures differ by a few bytes.
@@ -657,7 +657,7 @@ describe('how TLS is begun', () => {
         while (proxy.connections.length === 0) await new Promise((resolve) => setImmediate(resolve));
         const [first] = proxy.connections;
         first!.cutAfter(cut, 'down');
-        // The second way is as good as closed.
+        // Refusing the second attempt is equivalent to closing it.
         proxy.refuse();
         const error = await connecting;
         expect(error).toBeInstanceOf(errors.OperationalError);
@@ -666,7 +666,7 @@ describe('how TLS is begun', () => {
     }
   });
 
-  it('aborting the signal in the midst of it leaves nothing behind', async () => {
+  it('aborting the signal during the handshake leaves no socket behind', async () => {
     await using fake = await FakeServer.running(
       async (peer) => {
         await peer.until(8);
@@ -715,7 +715,7 @@ describe('a connection over TLS', () => {
     await connection.close();
   });
 
-  it('that is plain because the server has no TLS sends its cancel requests plain', async () => {
+  it('that is unencrypted because the server has no TLS sends its cancel requests unencrypted', async () => {
     const connection = await connect(addressOf(plain));
     const running = connection.execute('SELECT pg_sleep(30)');
     const cancelled = expect(running).rejects.toBeInstanceOf(errors.QueryCanceled);

@@ -1,16 +1,16 @@
 import fc from 'fast-check';
 import type { AsyncConnection } from '../../src/index.js';
 
-/** Parameters in one statement. */
+/** The number of parameters in one statement. */
 const CHUNK = 2500;
 
-/** Random values, and the seed that gives them again. */
+/** Random values, and the seed that reproduces them. */
 export function sample<T>(arbitrary: fc.Arbitrary<T>, count: number): { values: T[]; seed: number } {
   const seed = Math.trunc(Math.random() * 2 ** 31);
   return { values: fc.sample(arbitrary, { numRuns: count, seed }), seed };
 }
 
-/** What `work` gives for the values, a few thousand at a time. */
+/** The results of `work` for the values, a few thousand at a time. */
 export async function inChunks<T, U>(
   values: readonly T[],
   work: (chunk: readonly T[], from: number) => Promise<readonly U[]>,
@@ -38,15 +38,15 @@ export async function loadTexts(
 }
 
 export interface JudgeOptions {
-  /** Makes of a loaded value what is sent. */
+  /** Converts a loaded value to the value that is sent. */
   send?: (value: unknown) => unknown;
-  /** What comes back, of the text `%t` that was loaded. @default its value */
+  /** An SQL expression for the expected value, of the text `%t` that was loaded. @default the value of the text */
   expected?: string | undefined;
-  /** Texts of what comes back, if they are others than those that are loaded. */
+  /** The expected texts, if they differ from the loaded texts. */
   plain?: readonly (string | null)[];
 }
 
-/** Loads texts as values of a type, and sends these back; gives those that the server does not find the same. */
+/** Loads texts as values of a type and sends these back; returns those that the server does not consider equal. */
 export async function differences(
   connection: AsyncConnection,
   type: string,

@@ -15,7 +15,7 @@ async function places(connection: AsyncConnection): Promise<unknown[]> {
   return (await (await connection.execute('select id from place order by 1')).fetchall()).map(([id]) => id);
 }
 
-/** A stream that has been begun, while the server waits to be asked for more rows. */
+/** A stream that has begun, while the server waits for the request for more rows. */
 async function begunStream(connection: AsyncConnection): Promise<AsyncGenerator<unknown[], void, void>> {
   const rows = connection.cursor().stream(ROWS, null, { size: 10 });
   await rows.next();
@@ -24,7 +24,7 @@ async function begunStream(connection: AsyncConnection): Promise<AsyncGenerator<
 }
 
 describe('cancelSafe()', () => {
-  // A server that waits for the next step of its client hears of no cancel request.
+  // A server that waits for its client's next message ignores cancel requests.
   it('ends a COPY that waits to be written, and the connection goes on', async () => {
     const connection = await withTable();
     const copy = await connection.cursor().copy('copy place from stdin');
@@ -69,67 +69,64 @@ describe('cancelSafe()', () => {
   });
 });
 
-describe.each([true, false])(
-  'a block in which a COPY or a stream is under way (autocommit %s)',
-  (autocommit) => {
-    it.each(['COPY', 'stream'])('rolls back when it throws, whatever has become of the %s', async (what) => {
-      const connection = await withTable(autocommit);
-      const mine = new Error('mine');
-      await expect(
-        connection.withTransaction(async () => {
-          await connection.execute('insert into place values (1)');
-          if (what === 'stream') await begunStream(connection);
-          else await (await connection.cursor().copy('copy place from stdin')).write('2\n');
-          throw mine;
-        }),
-      ).rejects.toBe(mine);
-      expect(connection.info.transactionStatus).toBe(TransactionStatus.IDLE);
-      expect(await places(connection)).toEqual([]);
-    });
+describe.each([true, false])('a block with an unfinished COPY or stream (autocommit %s)', (autocommit) => {
+  it.each(['COPY', 'stream'])('rolls back when it throws, whatever the state of the %s', async (what) => {
+    const connection = await withTable(autocommit);
+    const mine = new Error('mine');
+    await expect(
+      connection.withTransaction(async () => {
+        await connection.execute('insert into place values (1)');
+        if (what === 'stream') await begunStream(connection);
+        else await (await connection.cursor().copy('copy place from stdin')).write('2\n');
+        throw mine;
+      }),
+    ).rejects.toBe(mine);
+    expect(connection.info.transactionStatus).toBe(TransactionStatus.IDLE);
+    expect(await places(connection)).toEqual([]);
+  });
 
-    it('rolls back when its scope is left, which tells the COPY why', async () => {
-      const connection = await withTable(autocommit);
-      const block = async () => {
-        await using _transaction = await connection.transaction();
-        const copy = await connection.cursor().copy('copy place from stdin');
-        await copy.write('2\n');
-        return copy;
-      };
-      await expect((await block()).finish()).rejects.toThrow(errors.InterfaceError);
-      expect(connection.info.transactionStatus).toBe(TransactionStatus.IDLE);
-    });
-
-    it('refuses to be committed, and is rolled back if it was to be left thereby', async () => {
-      const connection = await withTable(autocommit);
-      await expect(
-        connection.withTransaction(async () => {
-          await connection.execute('insert into place values (1)');
-          await begunStream(connection);
-        }),
-      ).rejects.toThrow(errors.ProgrammingError);
-      expect(connection.info.transactionStatus).toBe(TransactionStatus.IDLE);
-      expect(await places(connection)).toEqual([]);
-    });
-
-    it('refuses to be ended, and can be when the COPY has been finished', async () => {
-      const connection = await withTable(autocommit);
-      await using transaction = await connection.transaction();
+  it('rolls back when its scope is left, and the COPY gets the reason', async () => {
+    const connection = await withTable(autocommit);
+    const block = async () => {
+      await using _transaction = await connection.transaction();
       const copy = await connection.cursor().copy('copy place from stdin');
       await copy.write('2\n');
-      await expect(transaction.commit()).rejects.toThrow(errors.ProgrammingError);
-      await expect(transaction.rollback()).rejects.toThrow(errors.ProgrammingError);
-      expect(transaction.active).toBe(true);
-      await copy.finish();
-      await transaction.commit();
-      expect(connection.info.transactionStatus).toBe(TransactionStatus.IDLE);
-      expect(await places(connection)).toEqual([2]);
-    });
-  },
-);
+      return copy;
+    };
+    await expect((await block()).finish()).rejects.toThrow(errors.InterfaceError);
+    expect(connection.info.transactionStatus).toBe(TransactionStatus.IDLE);
+  });
+
+  it('refuses a commit, and is rolled back if the commit was the end of its callback', async () => {
+    const connection = await withTable(autocommit);
+    await expect(
+      connection.withTransaction(async () => {
+        await connection.execute('insert into place values (1)');
+        await begunStream(connection);
+      }),
+    ).rejects.toThrow(errors.ProgrammingError);
+    expect(connection.info.transactionStatus).toBe(TransactionStatus.IDLE);
+    expect(await places(connection)).toEqual([]);
+  });
+
+  it('cannot be ended before the COPY is finished', async () => {
+    const connection = await withTable(autocommit);
+    await using transaction = await connection.transaction();
+    const copy = await connection.cursor().copy('copy place from stdin');
+    await copy.write('2\n');
+    await expect(transaction.commit()).rejects.toThrow(errors.ProgrammingError);
+    await expect(transaction.rollback()).rejects.toThrow(errors.ProgrammingError);
+    expect(transaction.active).toBe(true);
+    await copy.finish();
+    await transaction.commit();
+    expect(connection.info.transactionStatus).toBe(TransactionStatus.IDLE);
+    expect(await places(connection)).toEqual([2]);
+  });
+});
 
 describe('a pipeline', () => {
   it.each(['COPY', 'stream'])(
-    'is refused at once while a %s is under way, in whose loop it would wait for ever',
+    'is refused at once during a %s, in whose loop it would wait for ever',
     async (what) => {
       const connection = await withTable();
       const left =

@@ -1,0 +1,70 @@
+import * as errors from '../errors/index.js';
+
+/** What the value of an option may be. */
+export interface Kind {
+  /** For the message: expected … to be this. */
+  readonly what: string;
+  is(value: unknown): boolean;
+}
+
+export const ANYTHING: Kind = { what: 'anything', is: () => true };
+export const BOOLEAN: Kind = { what: 'true or false', is: (value) => typeof value === 'boolean' };
+export const BOOLEAN_OR_NULL: Kind = {
+  what: 'true, false or null',
+  is: (value) => typeof value === 'boolean' || value === null,
+};
+export const TEXT: Kind = { what: 'a string', is: (value) => typeof value === 'string' };
+export const FUNCTION: Kind = { what: 'a function', is: (value) => typeof value === 'function' };
+export const FUNCTION_OR_NULL: Kind = {
+  what: 'a function',
+  is: (value) => typeof value === 'function' || value === null,
+};
+export const SECONDS: Kind = {
+  what: 'a number of seconds, 0 or more',
+  is: (value) => typeof value === 'number' && value >= 0,
+};
+export const SIGNAL: Kind = { what: 'an AbortSignal', is: isAbortSignal };
+export const ADAPTERS_OR_NULL: Kind = {
+  what: 'something that has `adapters`',
+  is: (value) => value === null || (typeof value === 'object' && 'adapters' in value),
+};
+
+/** A whole number of at least `least`. */
+export function whole(least: number): Kind {
+  return {
+    what: `a whole number, ${String(least)} or more`,
+    is: (value) => Number.isInteger(value) && (value as number) >= least,
+  };
+}
+
+/** Refuses the value of `name` unless it is of a kind. */
+export function checkKind(name: string, value: unknown, kind: Kind): void {
+  if (!kind.is(value)) throw expected(name, kind.what, value);
+}
+
+/** The error of a value that `name` can't have. */
+export function expected(name: string, what: string, got: unknown): errors.ProgrammingError {
+  const shown =
+    typeof got === 'string' ? `the string ${JSON.stringify(got.slice(0, 40))}` : describeKind(got);
+  return new errors.ProgrammingError(`expected \`${name}\` to be ${what}, got ${shown}`);
+}
+
+/** Describes a value in a message. A string is not shown, since a misplaced one may contain a password. */
+export function describeKind(value: unknown): string {
+  if (typeof value === 'number' || typeof value === 'boolean' || value === null) return String(value);
+  if (value === undefined) return 'undefined';
+  if (Array.isArray(value)) return 'an array';
+  if (typeof value !== 'object') return `a ${typeof value}`;
+  const { constructor } = value;
+  return typeof constructor === 'function' && constructor !== Object ? constructor.name : 'an object';
+}
+
+/** Whether a value is an `AbortSignal`, of any realm; its controller is not. */
+export function isAbortSignal(value: unknown): value is AbortSignal {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'aborted' in value &&
+    typeof (value as Partial<AbortSignal>).addEventListener === 'function'
+  );
+}

@@ -1,0 +1,3 @@
+import { program } from './program.mjs';
+
+program(process.env.DSN).then(console.log);

@@ -1,0 +1,2 @@
+const { AsyncConnection, adapters } = require('usingpg');
+module.exports = { AsyncConnection, adapters };
