@@ -75,7 +75,7 @@ module.exports = {
     {
       name: 'p-limit-for-the-pool',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/pool/' },
+      from: { path: '^src/', pathNot: '^src/(pool/|iteration)' },
       to: { path: '(^|/)node_modules/p-limit/' },
     },
     {
