@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import type { DeclarationReflection } from 'typedoc';
 import {
   Application,
   Comment,
   CommentTag,
   Converter,
-  DeclarationReflection,
   ReflectionKind,
   Renderer,
   type ProjectReflection,
