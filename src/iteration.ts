@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import pLimit from 'p-limit';
+import { continuedStack, keepStack } from './errors/callers-stack.js';
 import { onAbort, waitFor } from './waiting.js';
 
 /**
@@ -30,7 +31,7 @@ export class Iteration<T> {
       return step;
     } catch (error) {
       this.#isOver = true;
-      throw error;
+      throw keepStack(error);
     }
   }
 
@@ -57,7 +58,7 @@ export class Iteration<T> {
       return result;
     } catch (error) {
       this.#isOver = true;
-      throw error;
+      throw keepStack(error);
     }
   }
 
@@ -136,6 +137,6 @@ export async function boundedMap<I, O>(
     off?.();
   }
   const failed = failure as { readonly error: unknown } | null;
-  if (failed !== null) throw failed.error;
+  if (failed !== null) throw continuedStack(failed.error);
   return results;
 }

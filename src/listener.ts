@@ -1,5 +1,6 @@
 import type { Notify } from './connection/notifies.js';
 import { channels as diagnostics, type GapMessage } from './diagnostics.js';
+import { callSite, continuedStack } from './errors/callers-stack.js';
 import * as errors from './errors/index.js';
 import { SIGNAL } from './options/kinds.js';
 import { KnownOptions } from './options/known-options.js';
@@ -122,7 +123,10 @@ export class Listener implements AsyncIterable<ListenerEvent>, AsyncDisposable {
    */
   listen(): Promise<void> {
     if (this.#listening === null) {
-      this.#listening = this.#begin();
+      const call = callSite(Listener.prototype, 'listen');
+      this.#listening = this.#begin().catch((error: unknown) => {
+        throw continuedStack(error, call);
+      });
       // A caller that does not await the promise gets the error in the loop.
       this.#listening.catch(() => undefined);
     }
@@ -155,6 +159,8 @@ export class Listener implements AsyncIterable<ListenerEvent>, AsyncDisposable {
           });
         }
       }
+    } catch (error) {
+      throw continuedStack(error);
     } finally {
       this.#looping = false;
       await this.close();

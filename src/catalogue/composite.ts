@@ -2,6 +2,7 @@ import { adaptersOf } from '../types/adapters.js';
 import type { AdaptContext } from '../types/adapters-map.js';
 import { Wrapper } from '../types/wrappers.js';
 import type { AsyncConnection, WaitOptions } from '../connection/connection.js';
+import { keepStack } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
 import { thrownText } from '../errors/thrown.js';
 import { FUNCTION } from '../options/kinds.js';
@@ -181,7 +182,7 @@ function sequenceOf<T>(
   try {
     values = makeSequence(object, type);
   } catch (error) {
-    if (error instanceof errors.Error) throw error;
+    if (error instanceof errors.Error) throw keepStack(error);
     throw new errors.DataError(
       `${place}: the makeSequence of the composite type ${type.name} failed: ${thrownText(error)}`,
       { cause: error },

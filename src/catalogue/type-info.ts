@@ -5,6 +5,7 @@ import { runApart } from '../connection/apart.js';
 import { AsyncConnection, type WaitOptions } from '../connection/connection.js';
 import { CORE } from '../connection/connection-core.js';
 import { rowDecoders } from '../types/decoders.js';
+import { callersStack } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
 import { SIGNAL, TEXT, whole } from '../options/kinds.js';
 import { KnownOptions } from '../options/known-options.js';
@@ -150,7 +151,7 @@ export async function fetchType<More extends object>(
     return (result?.rows[0] as (TypeRow & More) | undefined) ?? null;
   } catch (error) {
     if (error instanceof errors.conditionClass('UndefinedObject')) return null;
-    throw error;
+    throw callersStack(error);
   }
 }
 

@@ -1,6 +1,6 @@
 import { adapters as globalAdapters } from '../types/adapters.js';
 import type { AdaptersMap } from '../types/adapters-map.js';
-import { resolveConninfo, type ConninfoParams } from '../conninfo/index.js';
+import { resolveConninfo, type ConninfoParams, type ResolvedConninfo } from '../conninfo/index.js';
 import { AsyncCursor } from '../cursor/cursor.js';
 import {
   CONNECTION_EXECUTE,
@@ -17,11 +17,13 @@ import {
   type NamedCursorOptions,
   type ServerCursorOptions,
 } from '../cursor/server-cursor.js';
+import { callersStack } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
 import { INSPECT } from '../inspect.js';
 import type { Query } from '../query/binding.js';
 import type { Params } from '../query/placeholders.js';
 import { tupleRow, type RowFactory, type TupleRow } from '../rows.js';
+import type { Session } from '../session/session.js';
 import type { TransactionStatus } from '../session/status.js';
 import { BatchRun } from './batch-run.js';
 import { cancelWithin } from './cancel-safe.js';
@@ -131,10 +133,8 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     options: ConnectOptions<R> = {},
   ): Promise<AsyncConnection<R>> {
     known.CONNECT.check(options);
-    const { signal } = options;
-    signal?.throwIfAborted();
-    const resolved = await resolveConninfo(conninfo);
-    const session = await openSession(resolved, signal, options[POOL_NAME]);
+    options.signal?.throwIfAborted();
+    const { resolved, session } = await opened(conninfo, options);
     return new this<R>({
       session,
       params: chosenParams(resolved, session.address),
@@ -300,15 +300,15 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * cancelled: the call rejects with the signal's reason if the server rolled back, resolves if it had already committed, and
    * raises `TransactionOutcomeUnknown` if the server does not answer within a few seconds.
    */
-  commit(options?: WaitOptions): Promise<void> {
+  async commit(options?: WaitOptions): Promise<void> {
+    if (options !== undefined) known.WAITING.commit.check(options);
+    this[CORE].checkNoBlock('commit');
+    this.#twoPhase?.checkNone('commit');
     try {
-      if (options !== undefined) known.WAITING.commit.check(options);
-      this[CORE].checkNoBlock('commit');
-      this.#twoPhase?.checkNone('commit');
+      await commit(this[CORE], { signal: options?.signal });
     } catch (error) {
-      return Promise.reject(error);
+      throw callersStack(error);
     }
-    return commit(this[CORE], { signal: options?.signal });
   }
 
   /**
@@ -320,7 +320,11 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     this[CORE].checkNoBlock('rollback');
     this.#twoPhase?.checkNone('rollback');
     const core = this[CORE];
-    await core.command('ROLLBACK', { onlyIf: 'in transaction', signal: options.signal });
+    try {
+      await core.command('ROLLBACK', { onlyIf: 'in transaction', signal: options.signal });
+    } catch (error) {
+      throw callersStack(error);
+    }
     core.record.takeRefusedCommit();
     BatchRun.undo(core, null);
   }
@@ -584,7 +588,11 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     core.check();
     if (core.session.closed) return;
     this.#twoPhase?.checkNotPrepared('cancelSafe');
-    await cancelWithin(core.session, options.timeout, options.signal);
+    try {
+      await cancelWithin(core.session, options.timeout, options.signal);
+    } catch (error) {
+      throw callersStack(error);
+    }
   }
 
   // --- ending
@@ -633,10 +641,27 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     checkSetting(name, value);
     known.WAITING[name].check(options);
     const core = this[CORE];
-    await core.inTurn((status: TransactionStatus) => {
-      checkIdle(name, status, core);
-      core.set(name, value);
-    }, options.signal);
+    try {
+      await core.inTurn((status: TransactionStatus) => {
+        checkIdle(name, status, core);
+        core.set(name, value);
+      }, options.signal);
+    } catch (error) {
+      throw callersStack(error);
+    }
+  }
+}
+
+async function opened(
+  conninfo: string | ConninfoParams | undefined,
+  options: Pick<ConnectOptions, 'signal' | typeof POOL_NAME>,
+): Promise<{ resolved: ResolvedConninfo; session: Session }> {
+  try {
+    const resolved = await resolveConninfo(conninfo);
+    return { resolved, session: await openSession(resolved, options.signal, options[POOL_NAME]) };
+  } catch (error) {
+    // The error of a pool's own attempt gets its caller where a connection is requested.
+    throw options[POOL_NAME] === undefined ? callersStack(error) : error;
   }
 }
 

@@ -1,4 +1,5 @@
 import { setImmediate as tick, setTimeout as sleep } from 'node:timers/promises';
+import { callersStack } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
 import { Fifo } from '../queues.js';
 import { onAbort, systemClock } from '../waiting.js';
@@ -122,6 +123,8 @@ export class Notifications {
           await this.#arrival(deadline, signal);
         }
       }
+    } catch (error) {
+      throw callersStack(error);
     } finally {
       end();
     }

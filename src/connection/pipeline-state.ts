@@ -1,3 +1,4 @@
+import type { CallSite } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
 import type { Session } from '../session/session.js';
 import { controlsTransaction } from '../session/statement-text.js';
@@ -19,7 +20,27 @@ class Segment {
   /** Whether a successful statement has changed data. */
   wrote = false;
   failure: errors.Error | null = null;
+  /** The calls that its statements come from, by their text. */
+  readonly #calls = new Map<string, CallSite | null>();
+  #exactCalls = 0;
+
+  /**
+   * The call that a statement comes from, for its error: when that comes to light, the call has ended. To take the stack of each would make
+   * a pipeline half as fast: beyond the first statements, that of the first call with the same text is taken.
+   */
+  callOf(text: string, take: () => CallSite | null): CallSite | null {
+    const isExact = this.#exactCalls < MOST_EXACT_CALLS;
+    let call = isExact ? undefined : this.#calls.get(text);
+    if (call !== undefined || (!isExact && this.#calls.size >= MOST_TEXTS)) return call ?? null;
+    this.#exactCalls++;
+    call = take();
+    this.#calls.set(text, call);
+    return call;
+  }
 }
+
+const MOST_EXACT_CALLS = 16;
+const MOST_TEXTS = 1000;
 
 /** The state of a connection's pipeline mode; pipeline blocks may be nested. @internal */
 export class PipelineState {
@@ -53,6 +74,11 @@ export class PipelineState {
     } finally {
       if (--this.#depth === 0 && !this.#owner.returned) this.#owner.session.endPipeline();
     }
+  }
+
+  /** The call that sends the next statement, for that statement's error; `take` captures its stack. */
+  callOf(text: string, take: () => CallSite | null): CallSite | null {
+    return this.#segment.callOf(text, take);
   }
 
   /** Watches a sent statement: `sync()` reports its failure if no other call does. */
@@ -96,7 +122,7 @@ export class PipelineState {
     if (signal === undefined) return this.#sync();
     const abandoned: Promise<void>[] = [];
     const unlisten = onAbort(signal, () => {
-      abandoned.push(this.#owner.session.abandonAll(signal.reason as Error));
+      abandoned.push(this.#owner.session.abandonAll(() => signal.reason));
     });
     try {
       await this.#sync();

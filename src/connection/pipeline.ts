@@ -1,3 +1,4 @@
+import { callersStack, keepStack } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
 import { CORE, type HasCore } from './connection-core.js';
 import { SYNC } from './options.js';
@@ -44,7 +45,11 @@ export class AsyncPipeline implements AsyncDisposable {
     SYNC.check(options);
     if (this.#left)
       throw new errors.ProgrammingError('the pipeline has been left; begin another with conn.pipeline()');
-    await this.#state.sync(options.signal);
+    try {
+      await this.#state.sync(options.signal);
+    } catch (error) {
+      throw callersStack(error);
+    }
   }
 
   /** Calls `sync()` at the end of a scope. An outer pipeline continues. */
@@ -56,7 +61,11 @@ export class AsyncPipeline implements AsyncDisposable {
   async leave(signal?: AbortSignal): Promise<void> {
     if (this.#left) return;
     this.#left = true;
-    await this.#state.leave(signal);
+    try {
+      await this.#state.leave(signal);
+    } catch (error) {
+      throw callersStack(error);
+    }
   }
 }
 
@@ -72,6 +81,7 @@ export async function runInPipeline<T>(
   try {
     result = await fn(pipeline);
   } catch (error) {
+    keepStack(error);
     await pipeline[Symbol.asyncDispose]().catch(() => undefined);
     throw error;
   }

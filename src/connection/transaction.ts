@@ -1,3 +1,4 @@
+import { callersStack } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
 import { INSPECT } from '../inspect.js';
 import type { KnownOptions } from '../options/known-options.js';
@@ -150,7 +151,7 @@ export class AsyncTransaction implements AsyncDisposable {
     } catch (error) {
       // As in Psycopg, a savepoint that could not be made stays on the stack, since its transaction has failed.
       if (this.#block.state !== 'could not be opened') this.#close('rolled back');
-      throw error;
+      throw callersStack(error);
     }
   }
 
@@ -298,7 +299,7 @@ export class AsyncTransaction implements AsyncDisposable {
       } else {
         this.#close(error instanceof errors.TransactionOutcomeUnknown ? 'of unknown outcome' : 'rolled back');
       }
-      throw error;
+      throw callersStack(error);
     }
   }
 

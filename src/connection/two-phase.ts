@@ -1,5 +1,6 @@
 import type { AdaptersMap } from '../types/adapters-map.js';
 import { rowDecoders } from '../types/decoders.js';
+import { callersStack } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
 import { tupleRow } from '../rows.js';
 import type { ExclusiveLock } from '../session/queue.js';
@@ -281,10 +282,14 @@ export class TwoPhase {
     signal: AbortSignal | undefined,
   ): Promise<T> {
     const core = this.#core;
-    core.check();
-    signal?.throwIfAborted();
-    if (core.inPipeline) await core.pipeline.sync(signal);
-    return core.session.exclusively(steps, signal);
+    try {
+      core.check();
+      signal?.throwIfAborted();
+      if (core.inPipeline) await core.pipeline.sync(signal);
+      return await core.session.exclusively(steps, signal);
+    } catch (error) {
+      throw callersStack(error);
+    }
   }
 }
 

@@ -1,4 +1,5 @@
 import { channels, type UncommittedMessage } from '../diagnostics.js';
+import { keepStack } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
 import { locate } from '../errors/location.js';
 import type { ExclusiveLock } from '../session/queue.js';
@@ -31,10 +32,13 @@ export async function runUnit<T>(
   { commit, undo, done }: UnitEnd,
 ): Promise<T> {
   let result: T;
+  let hasReturned = false;
   try {
     result = await body();
+    hasReturned = true;
     if (!core.endedByUser) await commit();
   } catch (error) {
+    if (!hasReturned) keepStack(error);
     await undo();
     throw error;
   }

@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
+import { continuedStack, type CallSite } from '../errors/callers-stack.js';
 import { node } from '../node-modules.js';
 
 /** The bytes that a stream buffers before it applies backpressure. */
@@ -6,6 +7,8 @@ const HIGH_WATER = 65_536;
 
 /** The part of a COPY that its streams use. */
 export interface StreamedCopy {
+  /** The call that has made the stream, which no one who gets its 'error' has awaited. */
+  readonly call: CallSite | null;
   write(data: string | Uint8Array): Promise<void>;
   finish(): Promise<void>;
   read(): Promise<Buffer>;
@@ -95,6 +98,6 @@ function end(stream: Readable | Writable, copy: StreamedCopy, error: unknown): v
  * pipeline() adds.
  */
 function toldOf(error: unknown, copy: StreamedCopy, stream: Readable | Writable): Error | null {
-  if (!copy.wasLeft()) return error as Error;
-  return copy.isCancellation(error) && stream.listenerCount('error') > 0 ? (error as Error) : null;
+  const isTold = !copy.wasLeft() || (copy.isCancellation(error) && stream.listenerCount('error') > 0);
+  return isTold ? (continuedStack(error, copy.call) as Error) : null;
 }

@@ -1,5 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 import type { AdaptersMap } from '../types/adapters-map.js';
+import { callersStack, callSite, type CallSite } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
 import type { CopyChannel } from '../session/copy-channel.js';
 import { BinaryRowReader, BinaryRowWriter } from './binary-rows.js';
@@ -22,8 +23,10 @@ export interface CopyEnd {
 export interface CopyParts {
   readonly channel: CopyChannel;
   readonly adapters: AdaptersMap;
-  /** The statement as it was sent. */
+  /** The statement as it was sent, and as it may be shown: without values. */
   readonly statement: string;
+  /** The statement without values, for errors. */
+  readonly query: string;
   /** What it says of the data; null if it can't be made out. */
   readonly options: CopyOptions | null;
   /** The session's client_encoding if it is not UTF8; else null. */
@@ -179,10 +182,10 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
     if (problem !== null) throw this.#misuse(problem);
     if (types.length !== columns) {
       const message = `setTypes() got ${String(types.length)} types, but the COPY has ${String(columns)} columns`;
-      const query = { query: this.#parts.statement };
+      const { query } = this.#parts;
       throw direction === 'in'
-        ? new errors.DataError(message, query)
-        : new errors.ProgrammingError(message, query);
+        ? new errors.DataError(message, { query })
+        : new errors.ProgrammingError(message, { query });
     }
     const oids = types.map((type: string | number) => this.#oidOf(type));
     if (direction === 'in') this.#rowWriter().setTypes(oids);
@@ -199,7 +202,11 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
       this.#check('in', 'finish()');
       this.#finishing = this.#finish();
     }
-    await this.#finishing;
+    try {
+      await this.#finishing;
+    } catch (error) {
+      throw callersStack(error);
+    }
   }
 
   /** Ends the COPY like a block that ends without an error. @internal */
@@ -345,7 +352,7 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
    */
   writable(): Writable {
     this.#check('in', 'writable()');
-    return (this.#writable ??= this.#streamed(copyWritable));
+    return (this.#writable ??= this.#streamed(copyWritable, callSite(AsyncCopy.prototype, 'writable')));
   }
 
   /**
@@ -358,13 +365,14 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
    */
   readable(): Readable {
     this.#check('out', 'readable()');
-    return (this.#readable ??= this.#streamed(copyReadable));
+    return (this.#readable ??= this.#streamed(copyReadable, callSite(AsyncCopy.prototype, 'readable')));
   }
 
   // --- internals
 
-  #streamed<S extends Readable | Writable>(make: (copy: StreamedCopy) => S): S {
+  #streamed<S extends Readable | Writable>(make: (copy: StreamedCopy) => S, call: CallSite | null): S {
     const stream = make({
+      call,
       write: (data) => this.write(data),
       finish: () => this.finish(),
       read: () => this.read(),
@@ -394,7 +402,7 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
         direction === 'in'
           ? `${call}: a COPY … TO STDOUT can only be read`
           : `${call}: a COPY … FROM STDIN can only be written`,
-        { query: this.#parts.statement },
+        { query: this.#parts.query },
       );
     }
     const { signal } = this.#parts;
@@ -408,7 +416,7 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
           ? `was aborted (${String(this.#cause)})`
           : 'has been finished';
     throw new errors.OperationalError(`${call}: the COPY ${how}`, {
-      query: this.#parts.statement,
+      query: this.#parts.query,
       cause: this.#state === 'failed' ? this.#cause : undefined,
     });
   }
@@ -450,19 +458,24 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
         wait?.catch(() => undefined);
         wait = this.#channel.write(large);
       }
-      if (wait === null) return DONE;
-      return wait.catch((error: unknown) => {
-        this.#fail(error);
-        throw error;
-      });
+      return wait === null ? DONE : this.#taken(wait);
     } catch (error) {
       this.#fail(error);
       throw error;
     }
   }
 
+  async #taken(wait: Promise<void>): Promise<void> {
+    try {
+      await wait;
+    } catch (error) {
+      this.#fail(error);
+      throw callersStack(error);
+    }
+  }
+
   async #receive(call: string): Promise<Buffer | null> {
-    if (this.#reading) throw new errors.ConcurrentCursorUse(this.#parts.statement, call);
+    if (this.#reading) throw new errors.ConcurrentCursorUse(this.#parts.query, call);
     this.#reading = true;
     try {
       const piece = await this.#channel.read();
@@ -474,7 +487,7 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
       return piece;
     } catch (error) {
       this.#fail(error);
-      throw error;
+      throw callersStack(error);
     } finally {
       this.#reading = false;
     }
@@ -527,7 +540,7 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
   }
 
   #misuse(message: string): Error {
-    return new errors.ProgrammingError(message, { query: this.#parts.statement });
+    return new errors.ProgrammingError(message, { query: this.#parts.query });
   }
 }
 

@@ -1,4 +1,5 @@
 import type { ConnectionCore } from '../connection/connection-core.js';
+import { begunBy, type CallSite } from '../errors/callers-stack.js';
 import type { StatementRequest, StatementResult } from '../session/statement.js';
 
 /** The pending statements of a cursor in a pipeline. */
@@ -17,8 +18,12 @@ export class Arrivals {
     return this.#answers.size > 0 || this.#failure !== null;
   }
 
-  /** Sends a request without waiting for its answer. */
-  send(request: StatementRequest, arrived: (results: readonly StatementResult[]) => void): void {
+  /** Sends a request without waiting for its answer. `call` is the stack of the caller, for the request's error. */
+  send(
+    request: StatementRequest,
+    call: CallSite | null,
+    arrived: (results: readonly StatementResult[]) => void,
+  ): void {
     const answer = this.#core.run(request);
     this.#core.pipeline.watch(answer, request.text);
     const arrival = answer.then(
@@ -28,6 +33,7 @@ export class Arrivals {
       },
       (error: unknown) => {
         this.#answers.delete(arrival);
+        begunBy(error, call);
         this.#failure ??= { error };
       },
     );

@@ -4,7 +4,7 @@ import { AsyncCopy } from '../copy/copy.js';
 import { copyOptions, firstOfSeveral } from '../copy/statement-options.js';
 import * as errors from '../errors/index.js';
 import type { BoundQuery } from '../query/binding.js';
-import type { StatementRequest } from '../session/statement.js';
+import { shownText, type StatementRequest } from '../session/statement.js';
 
 /** The callbacks of a COPY to its cursor. */
 export interface CopyListener {
@@ -21,11 +21,14 @@ export class CopyStatement {
   readonly #alone: boolean;
 
   /** Raises `ProgrammingError` for several statements in autocommit. */
-  constructor(core: ConnectionCore, { text, shown }: BoundQuery, signal: AbortSignal | undefined) {
+  constructor(core: ConnectionCore, bound: BoundQuery, signal: AbortSignal | undefined) {
+    const { text, shown } = bound;
     const first = firstOfSeveral(text, hasBackslashes(core));
     if (first !== null && core.settings.autocommit) {
       // In autocommit, the data would be stored before the end of the COPY reports the mistake.
-      throw new errors.ProgrammingError("COPY can't be mixed with other statements", { query: text });
+      throw new errors.ProgrammingError("COPY can't be mixed with other statements", {
+        query: shownText(bound),
+      });
     }
     this.#core = core;
     this.#text = text;
@@ -41,6 +44,7 @@ export class CopyStatement {
       channel,
       adapters,
       statement: this.#text,
+      query: shownText(this.request),
       options: copyOptions(this.#text, hasBackslashes(core)),
       foreignEncoding: core.session.foreignEncoding,
       alone: this.#alone,

@@ -4,6 +4,7 @@ import type { Column } from '../column.js';
 import type { AsyncConnection } from '../connection/connection.js';
 import { CORE, type ConnectionCore } from '../connection/connection-core.js';
 import type { AsyncCopy } from '../copy/copy.js';
+import { callersStack, callSite, keepStack, quickCallSite, type CallSite } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
 import { thrownText } from '../errors/thrown.js';
 import { INSPECT } from '../inspect.js';
@@ -19,7 +20,7 @@ import {
 import type { Params } from '../query/placeholders.js';
 import { tupleRow, type RowFactory, type TupleRow } from '../rows.js';
 import type { RowStream } from '../session/row-stream.js';
-import type { StatementRequest, StatementResult } from '../session/statement.js';
+import { shownText, type StatementRequest, type StatementResult } from '../session/statement.js';
 import { waitFor } from '../waiting.js';
 import { Arrivals } from './arrivals.js';
 import { CopyStatement } from './copy-statement.js';
@@ -150,7 +151,9 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       }
       this.#query = request.text;
       if (this.#core.inPipeline) {
-        this.#sendInPipeline(request, true);
+        const text = typeof query === 'string' ? query : request.text;
+        const call = this.#core.pipeline.callOf(text, () => quickCallSite(AsyncCursor.prototype, 'execute'));
+        this.#sendInPipeline(request, true, call);
         const room = this.#core.session.room();
         if (room !== null) await waitFor(room, { signal: options.signal });
         return this;
@@ -159,6 +162,8 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       const results = await this.#core.run(request);
       if (!this.#closed) this.#results.set(results);
       return this;
+    } catch (error) {
+      throw callersStack(error);
     } finally {
       this.#operation.end();
     }
@@ -210,13 +215,16 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       this.#operation.executes(executions);
       if (!returning) this.#results.count([]);
       if (this.#core.inPipeline) {
+        const call = callSite(AsyncCursor.prototype, 'executemany');
         await executions.sendBy((request) => {
           this.#query = request.text;
-          this.#sendInPipeline(request, returning);
+          this.#sendInPipeline(request, returning, call);
         });
       } else {
         await executions.run();
       }
+    } catch (error) {
+      throw callersStack(error);
     } finally {
       this.#operation.end();
     }
@@ -240,13 +248,18 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
    */
   stream(query: Query, params?: Params | null, options: StreamOptions = {}): AsyncGenerator<R, void, void> {
     STREAM.check(options);
+    let request: StatementRequest;
     return new StreamedRows<R>({
-      open: () => this.#openStream(query, params, options),
+      open: () => {
+        const stream = this.#openStream(query, params, options);
+        request = stream.request;
+        return stream;
+      },
       arrived: (batch) => {
         const passing = this.#results.passing(batch);
         if (passing !== null) return passing;
         throw new errors.ProgrammingError('stream() needs a statement that returns rows; use execute()', {
-          query: this.#query,
+          query: shownText(request),
         });
       },
       ended: () => {
@@ -313,7 +326,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       });
     } catch (error) {
       this.#operation.end();
-      throw error;
+      throw callersStack(error);
     }
   }
 
@@ -338,6 +351,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     try {
       result = await fn(copy);
     } catch (error) {
+      keepStack(error);
       await copy.abort(`error from JavaScript: ${thrownText(error)}`);
       throw error;
     }
@@ -478,6 +492,8 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
         requests.push(request);
         return this.#core.run(request, lock);
       });
+    } catch (error) {
+      throw callersStack(error);
     } finally {
       this.#operation.end();
     }
@@ -539,9 +555,9 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   // --- in a pipeline
 
   /** Sends a request without waiting; its results have arrived when they are fetched. */
-  #sendInPipeline(request: StatementRequest, keep: boolean): void {
+  #sendInPipeline(request: StatementRequest, keep: boolean, call: CallSite | null): void {
     this.#arrivals ??= new Arrivals(this.#core);
-    this.#arrivals.send(request, (results) => {
+    this.#arrivals.send(request, call, (results) => {
       if (!this.#closed) this.#results.collect(results, keep);
     });
   }
@@ -556,6 +572,8 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     this.#operation.begin(operation);
     try {
       await this.#arrivals!.all();
+    } catch (error) {
+      throw callersStack(error);
     } finally {
       this.#operation.end();
     }

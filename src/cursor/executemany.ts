@@ -284,8 +284,8 @@ export class Executions {
     const executions: (readonly DumpedParam[])[] = [];
     for (const { params } of batch) if (params !== null) executions.push(params);
     if (executions.length > 0) {
-      const { text, names: parameterNames } = batch[0]!;
-      const all = core.request({ text, executions, rows, parameterNames, signal, inTransaction });
+      const { text, names: parameterNames, shown } = batch[0]!;
+      const all = core.request({ text, executions, rows, parameterNames, shown, signal, inTransaction });
       return [{ ...all, failedAfter: arrived }];
     }
     // A text that is certainly one statement uses the extended protocol, in which it need not wait for the previous answer.

@@ -1,5 +1,6 @@
 import { describeField, type Column, type KnownTypes } from '../column.js';
 import { copyColumns } from '../copy/columns.js';
+import { keepStack } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
 import { dictRow, tupleRow, type RowFactory, type RowSource } from '../rows.js';
 import type { RowBatch } from '../session/exchange.js';
@@ -9,6 +10,15 @@ import type { StreamedBatch } from './streamed-rows.js';
 
 /** Returns a decoded row unchanged. */
 const rowAsItIs = (row: unknown): never => row as never;
+
+/** Calls a row factory, whose errors keep their stacks. */
+function made<R>(factory: RowFactory<R>, source: RowSource): ReturnType<RowFactory<R>> {
+  try {
+    return factory(source);
+  } catch (error) {
+    throw keepStack(error);
+  }
+}
 
 /** One result of a cursor. Its columns are described on demand. */
 class CursorResult {
@@ -37,11 +47,11 @@ class CursorResult {
     const { decoder } = this.#result;
     if (decoder instanceof ObjectDecoder) {
       if ((factory as unknown) === dictRow) return rowAsItIs;
-      const make = factory(source);
+      const make = made(factory, source);
       return (row) => make(decoder.valuesOf(row as Record<string, unknown>));
     }
     if ((factory as unknown) === tupleRow) return rowAsItIs;
-    return factory(source) as (row: unknown) => R;
+    return made(factory, source) as (row: unknown) => R;
   }
 
   /** Whether the rows of `other` were made by the same decoder. */

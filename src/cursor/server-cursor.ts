@@ -1,11 +1,17 @@
 import type { AsyncConnection } from '../connection/connection.js';
 import { CORE, type ConnectionCore } from '../connection/connection-core.js';
+import { callersStack } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
 import type { Query } from '../query/binding.js';
 import { quoteIdentifier } from '../query/identifier.js';
 import type { Params } from '../query/placeholders.js';
 import type { TupleRow } from '../rows.js';
-import type { SentParam, StatementRequest, StatementResult } from '../session/statement.js';
+import {
+  shownText,
+  type SentParam,
+  type StatementRequest,
+  type StatementResult,
+} from '../session/statement.js';
 import type { RowDecoderSource } from '../wire/row-decoder.js';
 import { AsyncCursor } from './cursor.js';
 import { SameDecoder } from '../types/decoders.js';
@@ -174,8 +180,10 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
   ): Promise<StatementRequest> {
     try {
       const bound = this.bind(query, params);
+      const declaration = this.#declaration();
       return this.#core.request({
-        text: `${this.#declaration()}${bound.text}`,
+        text: `${declaration}${bound.text}`,
+        shown: bound.shown === undefined ? undefined : () => `${declaration}${shownText(bound)}`,
         executions: [bound.params ?? NO_PARAMS],
         rows: null,
         prepare: false,
@@ -311,7 +319,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
       await this.#closeOnServer((request) => this.#core.run(request));
     } catch (error) {
       // The cursor has ended with the connection.
-      if (!session.closed && !this.#core.returned) throw error;
+      if (!session.closed && !this.#core.returned) throw callersStack(error);
     }
   }
 

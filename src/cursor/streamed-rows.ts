@@ -1,3 +1,4 @@
+import { callersStack, keepStack } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
 import type { RowBatch } from '../session/exchange.js';
 import type { RowStream } from '../session/row-stream.js';
@@ -67,12 +68,12 @@ export class StreamedRows<R> implements AsyncGenerator<R, void, void> {
 
   /** Returns the next row after all earlier calls. */
   async next(): Promise<IteratorResult<R, void>> {
-    if (this.#calls > 0 || this.#at >= this.#rows.length) return this.#inTurn(() => this.#advance());
+    if (this.#calls > 0 || this.#at >= this.#rows.length) return this.#nextInTurn();
     let value: R;
     try {
       value = this.#make(this.#rows[this.#at++]);
     } catch (error) {
-      return this.#inTurn(() => this.#fail(error));
+      return this.#inTurn(() => this.#fail(keepStack(error)));
     }
     // As in a generator, a row that is a promise is awaited.
     if (value instanceof Promise) return this.#inTurn(() => this.#awaited(value));
@@ -80,11 +81,13 @@ export class StreamedRows<R> implements AsyncGenerator<R, void, void> {
   }
 
   /** Ends the stream and its statement after all earlier calls. Rejects if the statement's changes could not be committed. */
-  return(value?: PromiseLike<void> | void): Promise<IteratorResult<R, void>> {
-    return this.#inTurn(async () => {
-      await this.#end();
-      return { done: true, value: await value };
-    });
+  async return(value?: PromiseLike<void> | void): Promise<IteratorResult<R, void>> {
+    try {
+      await this.#inTurn(() => this.#end());
+    } catch (error) {
+      throw callersStack(error);
+    }
+    return { done: true, value: await value };
   }
 
   /** Ends the stream and its statement, and rejects with `error`. */
@@ -102,6 +105,14 @@ export class StreamedRows<R> implements AsyncGenerator<R, void, void> {
 
   get [Symbol.toStringTag](): string {
     return 'AsyncGenerator';
+  }
+
+  async #nextInTurn(): Promise<IteratorResult<R, void>> {
+    try {
+      return await this.#inTurn(() => this.#advance());
+    } catch (error) {
+      throw callersStack(error);
+    }
   }
 
   #inTurn<T>(act: () => Promise<T>): Promise<T> {
@@ -132,9 +143,13 @@ export class StreamedRows<R> implements AsyncGenerator<R, void, void> {
         ({ rows: this.#rows, make: this.#make } = this.#held.source.arrived(batch));
         this.#at = 0;
       }
-      return { done: false, value: await this.#make(this.#rows[this.#at++]) };
     } catch (error) {
       return this.#fail(error);
+    }
+    try {
+      return { done: false, value: await this.#make(this.#rows[this.#at++]) };
+    } catch (error) {
+      return this.#fail(keepStack(error));
     }
   }
 
@@ -142,7 +157,7 @@ export class StreamedRows<R> implements AsyncGenerator<R, void, void> {
     try {
       return { done: false, value: (await row) as R };
     } catch (error) {
-      return this.#fail(error);
+      return this.#fail(keepStack(error));
     }
   }
 

@@ -1,6 +1,8 @@
 import { types } from 'node:util';
+import { INSPECT } from '../inspect.js';
 import { Diagnostic } from './diagnostic.js';
-import { setHidden, SHOWN_QUERY, type ErrorConnection, type ErrorPool } from './location.js';
+import { setHidden, setShown, type ErrorConnection, type ErrorPool } from './location.js';
+import { serverReport } from './server-report.js';
 
 /** The diagnostic of all errors that do not come from the server; one object, since it never changes. */
 const NO_DIAGNOSTIC = new Diagnostic(new Map());
@@ -11,10 +13,12 @@ const BRAND = Symbol.for('usingpg.error');
 export interface ErrorOptions {
   /** The error that led to this one. */
   cause?: unknown;
-  /** The query as it was sent. */
+  /** The query, without values. */
   query?: string | null | undefined;
   /** The fields of the server's error. */
   diag?: Diagnostic | undefined;
+  /** The server's position as an index of `query`; null if it is not known. @default that of `diag` */
+  position?: number | null | undefined;
   /** The SQLSTATE, if neither the class nor `diag` has one. */
   sqlstate?: string | null | undefined;
   /** The connection on which the error occurred. */
@@ -42,6 +46,12 @@ function isBranded(branded: { readonly prototype: globalThis.Error }, value: unk
   return false;
 }
 
+/** The text of an error in its stack. @internal */
+export const REPORT: unique symbol = Symbol('usingpg.report');
+const POSITION: unique symbol = Symbol('usingpg.position');
+/** The number of a query's characters that are printed. */
+const LONGEST_QUERY = 1000;
+
 /** The base class of all errors that this library raises (Psycopg: `Error`). */
 class Error extends globalThis.Error {
   /** The SQLSTATE of the class; null if the class covers several. */
@@ -51,30 +61,39 @@ class Error extends globalThis.Error {
   declare readonly diag: Diagnostic;
   /** The SQLSTATE of the error, five characters: the class's, else the server's, else null (Psycopg: `sqlstate`). */
   declare readonly sqlstate: string | null;
-  /** The query as it was sent; null if the error concerns no query. */
+  /**
+   * The query, with `$1` … in place of values, even if the client inserted them into the text (`AsyncClientCursor`, COPY); null if
+   * the error concerns no query.
+   */
   declare readonly query: string | null;
   /** The connection on which the error occurred, frozen; null if there was none. */
   declare readonly connection: ErrorConnection | null;
   /** The state of the pool when it could not provide a connection, frozen; null for other errors. */
   declare readonly pool: ErrorPool | null;
+  declare readonly [POSITION]: number | null | undefined;
 
   constructor(message: string, options: ErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     const sqlstate = options.sqlstate ?? new.target.sqlstate ?? options.diag?.sqlstate ?? null;
-    // Printing an error shows its message and its SQLSTATE, if it has one; other fields stay hidden.
-    Object.defineProperty(this, 'sqlstate', {
-      value: sqlstate,
-      enumerable: sqlstate !== null,
-      configurable: true,
-    });
-    Object.defineProperty(this, 'diag', { value: options.diag ?? NO_DIAGNOSTIC, configurable: true });
-    Object.defineProperty(this, 'query', { value: options.query ?? null, configurable: true });
-    const { connection, pool } = options;
-    if (connection != null) setHidden(this, 'connection', connection);
-    if (pool !== undefined) setHidden(this, 'pool', Object.freeze(pool));
+    setShown(this, 'sqlstate', sqlstate);
+    setShown(this, 'query', options.query ?? null);
+    setHidden(this, 'diag', options.diag ?? NO_DIAGNOSTIC);
+    const { connection, pool, position } = options;
+    if (connection != null) setShown(this, 'connection', connection);
+    if (pool !== undefined) setShown(this, 'pool', Object.freeze(pool));
+    if (position !== undefined) setHidden(this, POSITION, position);
   }
 
-  /** The error's fields for a log, without parameter values and secrets. Empty fields are omitted. */
+  /** The text after the name in the stack: the message and the server's other fields. @internal */
+  get [REPORT](): string {
+    const { message, diag, query } = this;
+    return diag === NO_DIAGNOSTIC ? message : serverReport(message, diag, query, this[POSITION]);
+  }
+
+  /**
+   * The error's fields for a log, without secrets, and without parameter values except those in the server's own messages. Empty
+   * fields are omitted.
+   */
   toJSON(): Record<string, unknown> {
     return asJson(this, MOST_CAUSES);
   }
@@ -87,15 +106,29 @@ export { Error };
 brand(Error, 'Error');
 setHidden(Error.prototype, 'connection', null);
 setHidden(Error.prototype, 'pool', null);
+setHidden(Error.prototype, POSITION, undefined);
+setHidden(Error.prototype, INSPECT, inspected);
+
+/** As `util.inspect()` prints it: like any error, but with no more than the beginning of a long query. */
+function inspected(this: Error): Error {
+  const { query } = this;
+  if (query === null || query.length <= LONGEST_QUERY) return this;
+  const value = `${query.slice(0, LONGEST_QUERY)}… (${String(query.length)} characters)`;
+  return Object.create(Object.getPrototypeOf(this) as object, {
+    ...Object.getOwnPropertyDescriptors(this),
+    query: { value, enumerable: true },
+    [INSPECT]: { value: undefined },
+  }) as Error;
+}
 
 /** The depth to which causes are shown. */
 const MOST_CAUSES = 5;
 
 function asJson(error: Error, depth: number): Record<string, unknown> {
-  const { name, message, sqlstate, connection, pool, cause } = error;
-  const query = (Reflect.get(error, SHOWN_QUERY) as string | undefined) ?? error.query;
+  const { name, message, sqlstate, query, connection, pool, cause } = error;
+  const { messageDetail: detail, messageHint: hint } = error.diag;
   const json: Record<string, unknown> = { name, message };
-  for (const [key, value] of Object.entries({ sqlstate, query, connection, pool })) {
+  for (const [key, value] of Object.entries({ sqlstate, detail, hint, query, connection, pool })) {
     if (value !== null) json[key] = value;
   }
   if (cause !== undefined && depth > 0) json['cause'] = causeAsJson(cause, depth - 1);

@@ -30,17 +30,15 @@ export interface ErrorPool {
   readonly waiting: number;
 }
 
-/** The property for the query to show, if the client inserted values into the query that was sent. */
-export const SHOWN_QUERY = Symbol.for('usingpg.shownQuery');
-
-/**
- * Records where an error of this library occurred, unless it is already recorded, and the query to show if the query that was
- * sent contains values.
- */
-export function locate(error: unknown, connection: ErrorConnection, shownQuery: string | null = null): void {
+/** Records where an error of this library occurred, unless it is already recorded. */
+export function locate(error: unknown, connection: ErrorConnection): void {
   if (typeof error !== 'object' || error === null || !('connection' in error)) return;
-  if (error.connection === null) setHidden(error, 'connection', connection);
-  if (shownQuery !== null) setHidden(error, SHOWN_QUERY, shownQuery);
+  if (error.connection === null) setShown(error, 'connection', connection);
+}
+
+/** Sets what printing the object shows, and what loggers copy, unless there is nothing: null. */
+export function setShown(target: object, name: PropertyKey, value: unknown): void {
+  Object.defineProperty(target, name, { value, enumerable: value !== null, configurable: true });
 }
 
 /** Sets a property that printing the object does not show. */

@@ -1,7 +1,9 @@
 import { adviceFor } from './advice.js';
 import { brand, type DatabaseError, type ErrorOptions } from './base.js';
+import { reportInStack } from './callers-stack.js';
 import { Diagnostic } from './diagnostic.js';
 import { baseOf, constantNameOf } from './sqlstate-bases.js';
+import { ADVICE_LABEL } from './server-report.js';
 import { SQLSTATES } from './sqlstate.js';
 
 /** The class of a server error. */
@@ -54,22 +56,29 @@ function withName(advice: string, primary: string, names: readonly string[] | nu
   return number === undefined ? advice : advice.replaceAll('%s', names![Number(number) - 1] ?? '%s');
 }
 
-/** Makes the error for an `ErrorResponse`; `fields` are keyed by the protocol's letters. */
+/**
+ * Makes the error for an `ErrorResponse`; `fields` are keyed by the protocol's letters. `position` converts the server's position
+ * to one in `query`, if `query` is not the text that was sent.
+ */
 export function errorFromResponse(
   fields: ReadonlyMap<string, string>,
   query: string | null = null,
   parameterNames: readonly string[] | null = null,
+  position?: (sent: number) => number | null,
 ): DatabaseError {
   const sqlstate = fields.get('C') ?? '';
   const name = bySqlstate.get(sqlstate);
   const errorClass = name === undefined ? baseOf(sqlstate) : conditionClass(name);
   const primary = fields.get('M') ?? 'the server reported an error without a message';
-  let message = primary;
-  const detail = fields.get('D');
-  const hint = fields.get('H');
-  if (detail !== undefined) message += `\nDETAIL:  ${detail}`;
-  if (hint !== undefined) message += `\nHINT:  ${hint}`;
   const advice = adviceFor(sqlstate, primary, query);
-  if (advice !== null) message += `\nADVICE:  ${withName(advice, primary, parameterNames)}`;
-  return new errorClass(message, { diag: new Diagnostic(fields), query });
+  const message =
+    advice === null ? primary : primary + ADVICE_LABEL + withName(advice, primary, parameterNames);
+  const sent = fields.get('P');
+  const error = new errorClass(message, {
+    diag: new Diagnostic(fields),
+    query,
+    position: sent === undefined ? undefined : position?.(Number(sent)),
+  });
+  reportInStack(error);
+  return error;
 }

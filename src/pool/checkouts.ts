@@ -299,9 +299,10 @@ async function rollBack(core: ConnectionCore): Promise<CheckoutEnd> {
     const hadFailed = session.transactionStatus === TransactionStatus.INERROR;
     if (!session.quiet) {
       await session.abandonAll(
-        new errors.InterfaceError(
-          'the connection was returned to its pool while the statement was waiting or running',
-        ),
+        () =>
+          new errors.InterfaceError(
+            'the connection was returned to its pool while the statement was waiting or running',
+          ),
       );
     }
     // The statement in flight may have been a completed write, or the COMMIT.

@@ -3,6 +3,7 @@ import { CORE } from '../connection/connection-core.js';
 import { CONTEXTS_ARE_FREE } from '../connection/open-blocks.js';
 import { AsyncTransaction, runInTransaction } from '../connection/transaction.js';
 import { runUnit } from '../connection/unit-of-work.js';
+import { callersStack } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
 import { INSPECT, type Inspect } from '../inspect.js';
 import { boundedMap } from '../iteration.js';
@@ -227,7 +228,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
       await this.#pool.waitReady(timeout, signal);
     } catch (error) {
       if (error instanceof errors.PoolTimeout) await this.close();
-      throw error;
+      throw callersStack(error);
     }
   }
 
@@ -259,7 +260,14 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    */
   async connection(options?: CheckoutOptions): Promise<AsyncConnection<R>> {
     CONNECTION.check(options);
-    return this.#checkouts.take(options);
+    const connection = await this.#take(options);
+    return connection;
+  }
+
+  /** Calls `Checkouts.take()`. The stacks of its errors lead to the caller, which must await the result immediately. */
+  #take(options: CheckoutOptions | undefined): AsyncConnection<R> | Promise<AsyncConnection<R>> {
+    const taken = this.#checkouts.take(options);
+    return taken instanceof Promise ? waitedFor(taken) : taken;
   }
 
   /**
@@ -289,7 +297,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   ): Promise<T> {
     // The usual call asks nothing more.
     if (typeof fn !== 'function' || options !== undefined) known.checkCall(fn, options);
-    const connection = await this.#checkouts.take(options);
+    const connection = await this.#take(options);
     return runUnit(connection[CORE], () => this.#checkouts.asHolder(connection, () => fn(connection)), {
       commit: () => connection.commit(commit),
       undo: () => this.#checkouts.giveBack(connection, true),
@@ -351,7 +359,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     { isolationLevel, readOnly, deferrable }: OwnSettings,
     options: CheckoutOptions,
   ): Promise<T | MayRetry> {
-    const connection = await this.#checkouts.take(options);
+    const connection = await this.#take(options);
     try {
       // These settings belong to the checked-out connection object and end with it.
       if (isolationLevel !== undefined) await connection.setIsolationLevel(isolationLevel);
@@ -379,7 +387,8 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   async getconn(options?: CheckoutOptions | number): Promise<AsyncConnection<R>> {
     const given = typeof options === 'number' ? { timeout: options } : options;
     GETCONN.check(given);
-    return this.#checkouts.take(given);
+    const connection = await this.#take(given);
+    return connection;
   }
 
   /** Returns a connection (psycopg_pool: `putconn`). Raises `ProgrammingError` for one that is not checked out from this pool. */
@@ -483,10 +492,14 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    */
   async check(options: WaitOptions = {}): Promise<void> {
     CHECK.check(options);
-    await this.#pool.checkIdle(
-      (connection) => AsyncConnectionPool.checkConnection(connection),
-      options.signal,
-    );
+    try {
+      await this.#pool.checkIdle(
+        (connection) => AsyncConnectionPool.checkConnection(connection),
+        options.signal,
+      );
+    } catch (error) {
+      throw callersStack(error);
+    }
   }
 
   /** Replaces all connections: idle ones now, checked-out ones when they are returned (psycopg_pool: `drain`). */
@@ -566,5 +579,13 @@ export class AsyncNullConnectionPool<R = TupleRow> extends AsyncConnectionPool<R
   /** @internal */
   override get [STRATEGY](): PoolStrategy {
     return nullStrategy;
+  }
+}
+
+async function waitedFor<T>(taken: Promise<T>): Promise<T> {
+  try {
+    return await taken;
+  } catch (error) {
+    throw callersStack(error);
   }
 }

@@ -20,13 +20,13 @@ export class PoolEvents<R> {
     this.#pool = pool;
   }
 
-  /** A connection was returned after so many seconds. */
+  /** A connection was given back that had been lent out for so many seconds. */
   returned(backendPid: number, seconds: number): void {
     const message: ReturnMessage = { pool: this.#pool, backendPid, seconds };
     channels.return.publish(message);
   }
 
-  /** The pool is about to close a connection. */
+  /** A connection is about to be ended. */
   evicted(connection: AsyncConnection<R>, reason: EvictReason): void {
     if (!channels.evict.hasSubscribers) return;
     const message: EvictMessage = { pool: this.#pool, backendPid: connection.info.backendPid, reason };

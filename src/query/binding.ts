@@ -6,6 +6,7 @@ import { isSingleStatement } from '../session/statement-text.js';
 import { isComposable, partsOf, type Composable } from './composable.js';
 import {
   hasBackslashes,
+  hasLiterals,
   hasPlaceholders,
   outline,
   textWithLiterals,
@@ -56,6 +57,7 @@ export abstract class QueryBinding {
     return {
       text: plain === null ? checked(text) : text,
       params: values.length === 0 ? null : dumpAll(values, this.context, ''),
+      ...(plain === null ? shownIfLiterals(this.query) : {}),
     };
   }
 
@@ -74,7 +76,10 @@ export class ServerBinding extends QueryBinding {
     this.#converted ??= convert(this.query, params, this.context);
     const values = this.#converted.values(params);
     const { text, names } = this.#converted;
-    return { text, params: dumpAll(values, this.context, where, names), names };
+    const dumped = dumpAll(values, this.context, where, names);
+    return typeof this.query === 'string'
+      ? { text, params: dumped, names }
+      : { text, params: dumped, names, ...shownIfLiterals(this.query) };
   }
 }
 
@@ -98,7 +103,13 @@ export class ClientBinding extends QueryBinding {
       .map((value, i) => literal(value, this.context, placeOf(i, where, names)));
     this.#isSingle ??= isSingleStatement(this.#converted.text);
     const text = this.#converted.fill(literals, hasBackslashes(this.context), where);
-    return { text, params: null, isSingle: this.#isSingle, shown: this.#converted.text };
+    return {
+      text,
+      params: null,
+      isSingle: this.#isSingle,
+      shown: this.#converted.text,
+      ...shownIfLiterals(this.query),
+    };
   }
 }
 
@@ -124,7 +135,7 @@ export class RawBinding extends QueryBinding {
         `the query has no $${String(params.length)}, but ${String(params.length)} parameters were passed`,
       );
     }
-    return { text: this.#text, params: dumpAll(params, this.context, where) };
+    return { text: this.#text, params: dumpAll(params, this.context, where), ...shownIfLiterals(this.query) };
   }
 }
 
@@ -146,6 +157,12 @@ function queryAdvice(query: unknown): string {
   if (Array.isArray(query)) return '; a template has its tag within the parentheses: `execute(sql`…`)`';
   const isConfig = typeof query === 'object' && query !== null && 'text' in query;
   return isConfig ? '; pass its text as the query, and its values as the second argument' : '';
+}
+
+/** The text to show for a query that contains literals of its own, which may be secrets. */
+function shownIfLiterals(query: Query): Pick<BoundQuery, 'shown'> {
+  if (typeof query === 'string' || !hasLiterals(partsOf(query))) return {};
+  return { shown: () => describeQuery(query) };
 }
 
 /** A query's text for error messages, without the values it carries. */

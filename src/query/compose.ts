@@ -116,6 +116,11 @@ export function textWithoutValues(parts: readonly Part[], context: LiteralContex
   return text;
 }
 
+/** Whether the query has values that become part of its text, however it is bound. */
+export function hasLiterals(parts: readonly Part[]): boolean {
+  return parts.some(({ kind }) => kind === 'literal');
+}
+
 /** The text without values, for error messages. */
 export function outline(parts: readonly Part[]): string {
   let count = 0;

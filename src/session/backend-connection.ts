@@ -22,6 +22,7 @@ import { InFlight } from './reply.js';
 import { Sender } from './sender.js';
 import { ServerSettings } from './server-settings.js';
 import { Startup } from './startup.js';
+import { shownText } from './statement.js';
 import { TransactionStatus } from './status.js';
 import { connectionError, Transport, type ResponseFields } from './transport.js';
 
@@ -290,8 +291,8 @@ export class BackendConnection implements MessageSink {
   }
 
   /** The error of a session that has ended: the server's last error, if it sent one. */
-  unusable(text: string | null = null): Error {
-    return this.transport.unusable(text);
+  unusable(query: string | null = null): Error {
+    return this.transport.unusable(query);
   }
 
   #onClosed(): void {
@@ -318,11 +319,11 @@ export class BackendConnection implements MessageSink {
     for (const reply of this.inFlight.drain()) {
       if (reply.kind === 'statement') {
         const { entry, error, results } = reply;
-        this.outcomes.settle(entry, error ?? this.unusable(entry.request.text), results);
+        this.outcomes.settle(entry, error ?? this.unusable(shownText(entry.request)), results);
       } else reply.entry?.reject(reply.error ?? this.unusable(null));
     }
     for (const entry of this.queue.drain()) {
-      if (entry.kind === 'statement') this.outcomes.settle(entry, this.unusable(entry.request.text));
+      if (entry.kind === 'statement') this.outcomes.settle(entry, this.unusable(shownText(entry.request)));
       else entry.reject(this.unusable(null));
     }
     this.sender.endWaits();

@@ -20,9 +20,10 @@ import {
   outdated,
   outdatedInTransaction,
   pipelineAborted,
+  statementError,
 } from './statement-errors.js';
 import { changesSchema, mayChangeSchema, mayChangeSettings } from './statement-text.js';
-import { ROLLBACK } from './statement.js';
+import { ROLLBACK, shownText } from './statement.js';
 import { STATUS_OF_BYTE, TransactionStatus } from './status.js';
 import type { ResponseFields } from './transport.js';
 
@@ -61,14 +62,13 @@ export class Dispatcher {
     if (decoder === null || reply.error !== null) return;
     try {
       const { foreignEncoding } = this.#parts.settings;
-      if (foreignEncoding !== null)
-        checkReadable(bytes, start, end, foreignEncoding, reply.entry.request.text);
+      if (foreignEncoding !== null) checkReadable(bytes, start, end, foreignEncoding, reply.entry.request);
       reply.rows.push(decoder.decode(bytes, start, end));
       reply.rowBytes += end - start;
       if (reply.rowBytes >= BATCH_BYTES) this.#handOver(reply);
     } catch (cause) {
       if (cause instanceof ProtocolViolation) throw cause;
-      reply.error = loadError(cause, reply.entry.request.text);
+      reply.error = loadError(cause, shownText(reply.entry.request));
       reply.handOver();
     }
   }
@@ -89,7 +89,8 @@ export class Dispatcher {
     const { inFlight } = this.#parts;
     const { head } = inFlight;
     if (head === undefined) return 'no answer was awaited';
-    const first = head.kind === 'sync' ? "a pipeline's Sync" : `'${head.entry.request.text.slice(0, 100)}'`;
+    const first =
+      head.kind === 'sync' ? "a pipeline's Sync" : `'${shownText(head.entry.request).slice(0, 100)}'`;
     if (inFlight.length === 1) return `the answer to ${first} was awaited`;
     return `${String(inFlight.length)} answers were awaited, the first of them to ${first}`;
   }
@@ -194,13 +195,13 @@ export class Dispatcher {
     const direction = type === Backend.CopyInResponse ? 'in' : 'out';
     const format = { direction, ...readCopyFormat(bytes, start, end) } as const;
     reply.onCopy(direction);
-    const { exchange, text } = reply.entry.request;
+    const { exchange } = reply.entry.request;
     if (exchange?.kind === 'copy') {
       exchange.onCopy(format);
       return;
     }
     // The server's own error will report the refusal.
-    reply.error ??= copyRefused(text);
+    reply.error ??= copyRefused(shownText(reply.entry.request));
     reply.refused = true;
     if (direction === 'in') this.#parts.extended.refuseCopy(reply);
   }
@@ -239,10 +240,7 @@ export class Dispatcher {
       return;
     }
     // The server's error takes precedence over a loader's, since it determines the state of the transaction.
-    if (!reply.refused) {
-      const { text, parameterNames } = reply.entry.request;
-      reply.error = errors.errorFromResponse(fields, text, parameterNames);
-    }
+    if (!reply.refused) reply.error = statementError(fields, reply.entry.request);
     reply.refused = true;
     if (isFatal) return;
     if (reply.segment !== null) {

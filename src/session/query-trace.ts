@@ -5,7 +5,7 @@ import {
   type QueryKind,
   type QueryMessage,
 } from '../diagnostics.js';
-import { affectedRows, type StatementRequest, type StatementResult } from './statement.js';
+import { affectedRows, shownText, type StatementRequest, type StatementResult } from './statement.js';
 
 /** Runs a statement and publishes its message on the diagnostics channel. */
 export function traceQuery(
@@ -21,7 +21,7 @@ export function traceQuery(
 
 /** The initial message of a statement's trace. */
 function queryMessage(request: StatementRequest, connection: ConnectionMessage): QueryMessage {
-  const query = shownQuery(request) ?? request.text;
+  const query = shownText(request);
   return {
     query,
     operation: operationOf(query),
@@ -44,12 +44,6 @@ function completeMessage(
   const counts = results.map(({ tag }) => affectedRows(tag));
   if (exchange?.kind === 'rows') counts.push(exchange.rowsBefore);
   for (const count of counts) if (count !== null) message.rowcount = (message.rowcount ?? 0) + count;
-}
-
-/** The query to show if the text contains values; else null. */
-export function shownQuery({ shown }: StatementRequest): string | null {
-  if (shown === undefined) return null;
-  return typeof shown === 'string' ? shown : shown();
 }
 
 function kindOf({ exchange, executions, portal }: StatementRequest): QueryKind {

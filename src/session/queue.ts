@@ -1,6 +1,5 @@
 import { locate } from '../errors/location.js';
 import { Fifo } from '../queues.js';
-import { shownQuery } from './query-trace.js';
 import type { StatementRequest, StatementResult } from './statement.js';
 import { isSingleStatement, leavesTransactionAlone } from './statement-text.js';
 import type { TransactionStatus } from './status.js';
@@ -198,7 +197,7 @@ export class Outcomes {
     if (isAbandoned) {
       entry.reject(entry.abandoned!.reason);
     } else if (error !== null) {
-      locate(error, this.#transport.location, shownQuery(entry.request));
+      locate(error, this.#transport.location);
       entry.reject(error);
     } else {
       entry.resolve(results);

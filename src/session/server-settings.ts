@@ -1,5 +1,5 @@
 import * as errors from '../errors/index.js';
-import type { StatementRequest } from './statement.js';
+import { shownText, type StatementRequest } from './statement.js';
 
 // The library uses UTF-8. A session with another client_encoding may continue as long as all texts are ASCII, which is the same
 // in every client encoding. Any other text would be read or stored incorrectly.
@@ -73,13 +73,14 @@ export class ServerSettings {
 const IN_DOUBT = 'not known, which a statement before it, or in the same text, may have changed';
 
 /** The error for a statement that cannot be sent in this encoding; null if it can. */
-export function whyNotSent({ text, executions }: StatementRequest, encoding: string): Error | null {
+export function whyNotSent(request: StatementRequest, encoding: string): Error | null {
+  const { text, executions } = request;
   const isAscii =
     ASCII.test(text) &&
     (executions ?? []).every((params) =>
       params.every((param) => param.text === null || ASCII.test(param.text)),
     );
-  return isAscii ? null : inForeign(encoding, 'sent', text);
+  return isAscii ? null : inForeign(encoding, 'sent', shownText(request));
 }
 
 /**
@@ -91,14 +92,14 @@ export function checkReadable(
   start: number,
   end: number,
   encoding: string,
-  query: string,
+  request: StatementRequest,
 ): void {
   for (let at = start + 2; at + 4 <= end;) {
     const length = bytes.readInt32BE(at);
     at += 4;
     if (length === NULL) continue;
     const stop = Math.min(at + length, end);
-    for (; at < stop; at++) if (bytes[at]! > 0x7f) throw inForeign(encoding, 'read', query);
+    for (; at < stop; at++) if (bytes[at]! > 0x7f) throw inForeign(encoding, 'read', shownText(request));
   }
 }
 

@@ -8,12 +8,18 @@ import { actualAddress, openSocket, type Receiver, type ServerAddress } from '..
 import { BackendConnection } from './backend-connection.js';
 import type { CopyChannel } from './copy-channel.js';
 import { CopyExchange } from './copy-exchange.js';
-import { shownQuery, traceQuery } from './query-trace.js';
+import { traceQuery } from './query-trace.js';
 import { StatementEntry, SyncEntry, type ExclusiveLock, type Turn } from './queue.js';
 import type { StatementReply } from './reply.js';
 import { RowStream } from './row-stream.js';
 import { busyWithExchange, canceled, notInPipeline } from './statement-errors.js';
-import { canBePipelined, ROLLBACK, type StatementRequest, type StatementResult } from './statement.js';
+import {
+  canBePipelined,
+  ROLLBACK,
+  shownText,
+  type StatementRequest,
+  type StatementResult,
+} from './statement.js';
 import { PipelineStatus, TransactionStatus } from './status.js';
 
 export type { SessionUser } from './backend-connection.js';
@@ -84,9 +90,9 @@ export class Session extends BackendConnection {
 
   #submit(request: StatementRequest, lock: ExclusiveLock | undefined): Promise<readonly StatementResult[]> {
     const { signal } = request;
-    const refusal = this.#refusal(request.text) ?? this.#refusalInPipeline(request);
+    const refusal = this.#refusal(request) ?? this.#refusalInPipeline(request);
     if (refusal !== null) {
-      locate(refusal, this.transport.location, shownQuery(request));
+      locate(refusal, this.transport.location);
       return Promise.reject(refusal);
     }
     if (signal?.aborted === true) return Promise.reject(signal.reason as unknown);
@@ -130,14 +136,14 @@ export class Session extends BackendConnection {
   copy(request: StatementRequest, lock?: ExclusiveLock): Promise<CopyChannel> {
     return new Promise((resolve, reject) => {
       const copy = new CopyExchange(
-        request.text,
+        shownText(request),
         async (exchange) => {
           const results = await this.submit({ ...request, rows: null, exchange }, lock);
           return results.map(({ tag }) => tag);
         },
         resolve,
         (error) => {
-          locate(error, this.transport.location, shownQuery(request));
+          locate(error, this.transport.location);
           return error;
         },
       );
@@ -156,8 +162,11 @@ export class Session extends BackendConnection {
   }
 
   /** The error for a statement that cannot be executed now; null if it can. */
-  #refusal(text: string | null): Error | null {
-    return this.transport.phase === 'open' ? this.#refusalInExchange(text) : this.unusable(text);
+  #refusal(request: StatementRequest | null): Error | null {
+    const isOpen = this.transport.phase === 'open';
+    if (isOpen && this.#exchanging === null) return null;
+    const query = request === null ? null : shownText(request);
+    return isOpen ? this.#refusalInExchange(query) : this.unusable(query);
   }
 
   /** Raises `ProgrammingError` during a COPY or a stream, since a call that waited for its end could wait for ever. */
@@ -166,15 +175,18 @@ export class Session extends BackendConnection {
     if (refusal !== null) throw refusal;
   }
 
-  #refusalInExchange(text: string | null): Error | null {
+  #refusalInExchange(query: string | null): Error | null {
     const request = this.#exchanging?.request;
     // Waiting for an exchange that is ending is safe.
     if (request?.exchange?.left !== false) return null;
-    return busyWithExchange(request, text);
+    return busyWithExchange(request, query);
   }
 
-  #refusalInPipeline({ exchange, text }: StatementRequest): Error | null {
-    return this.#inPipeline && exchange !== undefined ? notInPipeline(exchange.kind, text) : null;
+  #refusalInPipeline(request: StatementRequest): Error | null {
+    const { exchange } = request;
+    return this.#inPipeline && exchange !== undefined
+      ? notInPipeline(exchange.kind, shownText(request))
+      : null;
   }
 
   // --- pipelines
@@ -311,13 +323,14 @@ export class Session extends BackendConnection {
   }
 
   /**
-   * Ends everything submitted so far: waiting statements are never sent, running ones are cancelled. Each rejects with `reason`.
-   * Resolves when the server has answered, or the session has been discarded.
+   * Ends everything submitted so far: waiting statements are never sent, running ones are cancelled. Each rejects with a result of
+   * `reason` of its own, whose stack leads to its caller. Resolves when the server has answered, or the session has been
+   * discarded.
    */
-  async abandonAll(reason: Error): Promise<void> {
+  async abandonAll(reason: () => unknown): Promise<void> {
     for (const entry of this.queue.drain()) {
-      if (entry.kind === 'statement') this.outcomes.settle(entry, reason);
-      else entry.reject(reason);
+      if (entry.kind === 'statement') this.outcomes.settle(entry, reason());
+      else entry.reject(reason());
     }
     this.sender.endSegment();
     // Releases callers that wait for room.
@@ -325,7 +338,7 @@ export class Session extends BackendConnection {
     if (this.inFlight.length === 0) return;
     for (const reply of this.inFlight) {
       reply.cancelWanted = true;
-      if (reply.kind === 'statement') reply.entry.abandoned ??= { reason };
+      if (reply.kind === 'statement') reply.entry.abandoned ??= { reason: reason() };
     }
     const { head } = this.inFlight;
     if (head?.kind === 'statement') this.#interrupt(head);
@@ -345,7 +358,7 @@ export class Session extends BackendConnection {
       return;
     }
     const reason = canceled(head.entry);
-    locate(reason, this.transport.location, shownQuery(head.entry.request));
+    locate(reason, this.transport.location);
     this.#giveUp(head.entry, reason);
     await new Promise<void>((resolve) => {
       head.entry.onSettled(resolve);
@@ -400,10 +413,12 @@ export class Session extends BackendConnection {
     }
     this.transport.phase = 'closing';
     this.ending.tell();
-    const reason = new errors.OperationalError(
-      'the connection was closed while the statement was waiting or running',
-    );
-    if (this.isBusy) await this.abandonAll(reason);
+    if (this.isBusy) {
+      await this.abandonAll(
+        () =>
+          new errors.OperationalError('the connection was closed while the statement was waiting or running'),
+      );
+    }
     this.extended.terminate();
     socket.end();
     const timer = setTimeout(() => socket.destroy(), this.transport.limits.goodbye * 1000);

@@ -2,13 +2,21 @@ import * as errors from '../errors/index.js';
 import { thrownText } from '../errors/thrown.js';
 import type { StatementEntry } from './queue.js';
 import type { StatementReply } from './reply.js';
-import type { StatementRequest } from './statement.js';
+import { shownText, type StatementRequest } from './statement.js';
+import type { ResponseFields } from './transport.js';
+
+/** The error that the server answered a statement with. */
+export function statementError(fields: ResponseFields, request: StatementRequest): errors.DatabaseError {
+  // The server's position refers to the text that was sent. It is not known in the text that is shown in its place.
+  const position = request.shown === undefined ? undefined : () => null;
+  return errors.errorFromResponse(fields, shownText(request), request.parameterNames, position);
+}
 
 /** The error of a pipelined statement that the server skipped. */
 export function pipelineAborted({ request }: StatementEntry, cause?: Error): Error {
   return new errors.PipelineAborted(
     'the statement was skipped, since one before it in the pipeline has failed',
-    cause === undefined ? { query: request.text } : { query: request.text, cause },
+    cause === undefined ? { query: shownText(request) } : { query: shownText(request), cause },
   );
 }
 
@@ -17,14 +25,14 @@ export function canceled({ request }: StatementEntry): Error {
   const what = request.exchange?.kind === 'copy' ? 'COPY' : 'stream';
   return new (errors.conditionClass('QueryCanceled'))(`the ${what} was ended by cancelSafe()`, {
     sqlstate: '57014',
-    query: request.text,
+    query: shownText(request),
   });
 }
 
 /** The error of a statement during a COPY or stream, which has exclusive use of the connection. */
 export function busyWithExchange(running: StatementRequest, query: string | null): Error {
   return new errors.ProgrammingError(
-    `the connection is busy with '${running.text.slice(0, 100)}', which has it to itself until it has been read or written to` +
+    `the connection is busy with '${shownText(running).slice(0, 100)}', which has it to itself until it has been read or written to` +
       ' its end, or left; use another connection for what is to happen meanwhile',
     { query },
   );

@@ -60,6 +60,12 @@ export interface StatementResult {
   readonly tag: string | null;
 }
 
+/** The text of a statement for errors and traces: without values, even if the client inserted them into the text. */
+export function shownText({ text, shown }: Pick<StatementRequest, 'text' | 'shown'>): string {
+  if (shown === undefined) return text;
+  return typeof shown === 'string' ? shown : shown();
+}
+
 /** The number at the end of a tag such as `UPDATE 3`; null if there is none. */
 export function affectedRows(tag: string | null): number | null {
   if (tag === null) return null;

@@ -1,3 +1,4 @@
+import { keepStack } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
 import { thrownText } from '../errors/thrown.js';
 import { checkText } from './check-text.js';
@@ -53,7 +54,7 @@ function written(functions: Functions, name: string, value: unknown, where: read
   try {
     text = functions[name]!(value, ...where);
   } catch (error) {
-    if (error instanceof errors.Error) throw error;
+    if (error instanceof errors.Error) throw keepStack(error);
     throw refused(place, `the codec of the value's type failed: ${thrownText(error)}`);
   }
   if (name !== 'writeText' || text === null) return text;

@@ -1,3 +1,4 @@
+import { keepStack } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
 import { thrownText } from '../errors/thrown.js';
 import type { Adapters, DumpedParam, Dumper } from './adaptation.js';
@@ -25,7 +26,7 @@ export function checkedDumper(dumper: CustomDumper<never>): Dumper {
     try {
       result = dumper(value, place, map);
     } catch (error) {
-      if (error instanceof errors.Error) throw error;
+      if (error instanceof errors.Error) throw keepStack(error);
       throw new errors.DataError(`${place}: the dumper of ${nameOf(value)} failed: ${thrownText(error)}`, {
         cause: error,
       });

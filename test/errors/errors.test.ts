@@ -213,12 +213,13 @@ describe('an error of the server', () => {
     expect(errorFromResponse(response({ C: '23ZZZ', M: 'm' })).sqlstate).toBe('23ZZZ');
   });
 
-  it('includes its detail and its hint', () => {
+  it('has the server message alone as its message, and its detail and hint in the stack', () => {
     const error = errorFromResponse(
       response({ C: '42703', M: 'no column', D: 'the detail', H: 'the hint' }),
       'q',
     );
-    expect(error.message).toBe('no column\nDETAIL:  the detail\nHINT:  the hint');
+    expect(error.message).toBe('no column');
+    expect(error.stack).toBe('UndefinedColumn: no column\nDETAIL:  the detail\nHINT:  the hint');
     expect(error.query).toBe('q');
   });
 

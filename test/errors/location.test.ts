@@ -101,14 +101,11 @@ describe('the location of an error', () => {
 });
 
 describe('an error in a log', () => {
-  it('is printed with its message and its SQLSTATE, without its other fields', async () => {
+  it('has the fields that tell what failed where, and no others', async () => {
     const connection = await connect();
     const error = await raised(connection.execute('select 1/0'));
-    const printed = inspect(error);
-    expect(printed).toContain('division by zero');
-    expect(printed).toContain("sqlstate: '22012'");
-    expect(printed).not.toContain('dbname');
-    expect(Object.keys(error)).toEqual(['sqlstate']);
+    expect(Object.keys(error)).toEqual(['sqlstate', 'query', 'connection']);
+    expect(Object.keys(new errors.ProgrammingError('what'))).toEqual([]);
   });
 
   it('contains what an operator needs as JSON, including causes', async () => {
@@ -144,19 +141,18 @@ describe('an error in a log', () => {
     const connection = await connect({ autocommit: true });
     const cursor = new AsyncClientCursor(connection);
     const value = 'not-to-be-shown';
-    const failed = await raised(cursor.execute('select %s from there_is_none', [value]));
-    // The query as it was sent, to which the server's position refers.
-    expect(failed.query).toBe(`select '${value}' from there_is_none`);
-    const others = [
+    const failed = [
+      await raised(cursor.execute('select %s from there_is_none', [value])),
       await raised(cursor.execute(sql`select ${value} from there_is_none`)),
       await raised(cursor.copy('copy (select %s from there_is_none) to stdout', [value])),
       await raised(cursor.copy('select %s', [value])),
     ];
-    expect(others.map((error) => error.toJSON()['query'])).toEqual([
+    expect(failed.map(({ query }) => query)).toEqual([
+      'select $1 from there_is_none',
       'select $1 from there_is_none',
       'copy (select $1 from there_is_none) to stdout',
       'select $1',
     ]);
-    expect(JSON.stringify([failed, ...others])).not.toContain(value);
+    expect(JSON.stringify(failed) + inspect(failed)).not.toContain(value);
   });
 });

@@ -1,7 +1,9 @@
 import { cp, mkdtemp, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import ts from 'typescript';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { calls } from '../errors/calls-that-fail.js';
 import { bin, install as installed, packed as pack, root, run, type Packed } from '../support/packed.js';
 
 const MINUTE = 60_000;
@@ -323,7 +325,7 @@ test('stack traces show the names of classes and methods', { timeout: 2 * MINUTE
     join(project, 'index.js'),
     `import { AsyncConnection } from 'usingpg';
 const conn = await AsyncConnection.connect(process.env.DSN);
-const { stack } = await conn.execute('SELECT %s', []).catch((error) => error);
+const { stack } = await conn.cursor().fetchone().catch((error) => error);
 const { stack: settings } = await conn.setAutocommit('yes').catch((error) => error);
 await conn.close();
 for (const [, name] of (stack + settings).matchAll(/at (\\S+) \\(\\S+usingpg/g)) console.log(name);
@@ -331,15 +333,54 @@ for (const [, name] of (stack + settings).matchAll(/at (\\S+) \\(\\S+usingpg/g))
   );
   expect((await node(project, 'index.js')).split('\n')).toEqual(
     expect.arrayContaining([
-      '#mismatch',
-      'PositionalQuery.values',
-      'AsyncCursor.execute',
-      'AsyncConnection.execute',
+      'notFetchable',
+      'Results.one',
+      'AsyncCursor.fetchone',
       'checkSetting',
       'AsyncConnection.setAutocommit',
     ]),
   );
 });
+
+test.each([
+  ['an ES module', 'module', "import * as usingpg from 'usingpg';\nimport * as failing from './calls.js';"],
+  [
+    'a CommonJS module',
+    'commonjs',
+    "const usingpg = require('usingpg');\nconst failing = require('./calls.js');",
+  ],
+])(
+  'the stack of each error leads to the call in %s',
+  { timeout: 3 * MINUTE },
+  async (_kind, type, imports) => {
+    const project = await install(`stacks-${type}`, { type });
+    const source = await readFile(join(root, 'test/errors/calls-that-fail.ts'), 'utf8');
+    const { outputText } = ts.transpileModule(source, {
+      compilerOptions: {
+        target: ts.ScriptTarget.ES2022,
+        module: type === 'module' ? ts.ModuleKind.ES2022 : ts.ModuleKind.CommonJS,
+      },
+    });
+    await writeFile(join(project, 'calls.js'), outputText);
+    await writeFile(
+      join(project, 'index.js'),
+      `${imports}
+process.on('warning', () => undefined);
+const { calls, failureOf, leadsTo } = failing;
+(async () => {
+  let made = 0;
+  for (const [kind, call] of Object.entries(calls)) {
+    const { stack } = await failureOf(usingpg, process.env.DSN, call);
+    if (!leadsTo(call.name, stack)) console.log(kind, stack);
+    made++;
+  }
+  console.log(made);
+})();
+`,
+    );
+    expect(await node(project, 'index.js')).toBe(String(Object.keys(calls).length));
+  },
+);
 
 test.each([
   ['an ES module', 'module', "await import('usingpg')"],

@@ -4,7 +4,7 @@ import * as usingpg from '../../src/index.js';
 import { connect, dsn, rejection } from '../support/database.js';
 
 const page = readFileSync(new URL('../../docs/coming-from/psycopg3.md', import.meta.url), 'utf8');
-/** The names in the second column that are formatted as code, without text in parentheses. */
+/** The names in the second column that are written as code, without what stands in parentheses. */
 const names = page
   .split('\n')
   .map((line) => line.split('|')[2]?.trim() ?? '')

@@ -26,7 +26,7 @@ export const PAGES = [
 const NAMES = `
 declare const client: import('pg').Client, cur: AsyncCursor, source: AsyncConnection, target: AsyncConnection;
 declare const conn: AsyncConnection, pool: AsyncConnectionPool, copy: AsyncCopy, card: CompositeInfo | null;
-declare const id: number, limit: number, ids: number[], table: string, columns: string[], name: string, founded: number | null;
+declare const id: number, from: number, to: number, limit: number, ids: number[], table: string, columns: string[], name: string, founded: number | null;
 declare const cities: { id: number; name: string }[], rows: [number, string][];
 declare const lookForJobs: () => Promise<void>, runJob: (payload: string) => Promise<void>, stringify: (value: unknown) => string;
 declare class Decimal { constructor(text: string); toFixed(): string }
@@ -118,6 +118,7 @@ function asModule(code: string, prelude: string, parameters: readonly string[] =
     "import { createReadStream, createWriteStream } from 'node:fs';",
     "import { createGzip } from 'node:zlib';",
     "import { Temporal } from 'temporal-polyfill';",
+    "import { z } from 'zod';",
   ].filter((line) => !namesOf(line).some((name) => imported.has(name)));
   return `import { ${names.join(', ')} } from 'usingpg';
 ${modules.join('\n')}
