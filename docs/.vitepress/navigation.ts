@@ -28,7 +28,6 @@ const GUIDES: Item = {
     { text: 'Cancelling', link: '/guides/cancelling' },
     { text: 'Errors', link: '/guides/errors' },
     { text: 'Reading an error', link: '/guides/reading-errors' },
-    { text: 'Reading an error', link: '/errors' },
     { text: 'Testing', link: '/guides/testing' },
   ],
 };

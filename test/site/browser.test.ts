@@ -69,7 +69,7 @@ describe.skipIf(mayLackChromium())('the site, in a browser', () => {
         return;
       }
       complaints.push(`not there: ${url.href}`);
-      await route.fulfill({ status: 404, body: '' });
+      await route.fulfill({ status: 404, body: 'There is no such page.' });
     });
   }, 5 * MINUTE);
 
@@ -121,7 +121,12 @@ describe.skipIf(mayLackChromium())('the site, in a browser', () => {
       const faults: string[] = [];
       const found = new Set(['']);
       for (const path of found) {
-        await page.goto(base + path);
+        const response = await page.goto(base + path);
+        if (response?.status() !== 200) {
+          const from = wanted.filter(({ to }) => to === path).map((link) => link.from);
+          faults.push(`${path}: is not there, and has links from ${[...new Set(from)].join()}`);
+          continue;
+        }
         await page.waitForFunction('document.querySelector("#app").__vue_app__ !== undefined');
         const seen = await page.evaluate<Seen>(LOOK);
         anchors.set(path, new Set(seen.ids));
