@@ -111,7 +111,7 @@ function reasonOf(
     case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
     case 'CERT_SIGNATURE_FAILURE':
       return rootCert === 'system'
-        ? `the server's certificate is signed by nobody in the system's store, the certificates that Node trusts (${error.message});` +
+        ? `the server's certificate is signed by no authority in the system's store, the certificates that Node trusts (${error.message});` +
             " add its issuer's by NODE_EXTRA_CA_CERTS, or set sslrootcert to a file that has it in place of system"
         : `the server's certificate is signed by no authority in the root certificate file (${error.message}); set sslrootcert`;
     case 'CERT_HAS_EXPIRED':

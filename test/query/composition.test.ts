@@ -326,7 +326,7 @@ describe('composables', () => {
     ['a lone surrogate in a name', () => sql.Identifier('\udc00'), /surrogate/],
     ['a number as SQL', () => untyped['SQL']!(1), /string, got number/],
     ['a composable as SQL', () => untyped['SQL']!(sql`a`), /string, got object/],
-    ['a composable as a literal', () => untyped['Literal']!(sql`a`), /no value/],
+    ['a composable as a literal', () => untyped['Literal']!(sql`a`), /not a value/],
     ['a string to join', () => sql.SQL(',').join('abc' as never), /iterable of items, got string/],
     ['nothing to join', () => sql.SQL(',').join(null as never), /iterable of items, got null/],
     ['an object to join', () => untyped['Composed']!({}), /iterable of items, got object/],
@@ -389,7 +389,7 @@ describe('composables', () => {
     ];
     for (const query of ways) expect(await (await conn.execute(query)).fetchone()).toEqual([1, 3]);
     await expect(conn.execute('SELECT %s', [theirs])).rejects.toThrow(/a composed query is not a value/);
-    expect(refusal(() => sql.Literal(theirs as never))).toMatch(/no value/);
+    expect(refusal(() => sql.Literal(theirs as never))).toMatch(/not a value/);
   });
 
   it('of an unknown version are refused', async () => {
