@@ -117,7 +117,8 @@ export function chartOfCurve({ x, y, series }: Curve, theme: Theme): Promise<str
   );
 }
 
-function draw(spec: Record<string, unknown>, { ink, faint, background }: Theme): Promise<string> {
+/** The SVG of a chart by vega-lite. */
+export function draw(spec: Record<string, unknown>, { ink, faint, background }: Theme): Promise<string> {
   const whole = {
     ...spec,
     $schema: 'https://vega.github.io/schema/vega-lite/v6.json',

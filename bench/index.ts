@@ -1,8 +1,8 @@
 /**
- * Times usingpg and its peers on one server, in one run, and writes the results to docs/benchmarks.md: `npm run bench`. Single
- * workloads, which write nothing: `npm run bench -- fetch stream`. Few rounds: `--quick`. A comparison with the build of another
- * checkout, which writes nothing, either: `--against DIRECTORY`. Starts a server, unless DATABASE_URL names one without a
- * password.
+ * Times usingpg and its peers on one server, in one run, and writes what came of it to docs/why/benchmarks.md: `npm run bench`. Some
+ * of it, which writes nothing: `npm run bench -- fetch stream`; with few rounds: `--quick`; beside the build of another checkout,
+ * which writes nothing either: `--against DIRECTORY`. Needs no server: one is started, unless DATABASE_URL names one that asks for
+ * no password.
  */
 import { execFileSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
@@ -141,7 +141,7 @@ async function measure(dsn: string): Promise<void> {
   console.log(inShort(findings, machine));
   if (wanted.length === 0) {
     await writePage(findings, machine);
-    console.log('\ndocs/benchmarks.md has been written');
+    console.log('\ndocs/why/benchmarks.md has been written');
   }
 }
 

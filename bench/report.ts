@@ -8,7 +8,7 @@ import { OURS, reached, type Goal, type Race, type Spread } from './race.js';
 import type { Finding } from './setting.js';
 import { markdown, number, ratio } from './tables.js';
 
-const DOCS = fileURLToPath(new URL('../docs/', import.meta.url));
+const DOCS = fileURLToPath(new URL('../docs/why/', import.meta.url));
 const IMAGES = 'benchmarks';
 
 /** All findings as text for the terminal. */
@@ -18,7 +18,7 @@ export function inShort(findings: readonly Finding[], machine: Machine): string 
     .join('\n\n');
 }
 
-/** Writes docs/benchmarks.md and its charts. */
+/** Writes docs/why/benchmarks.md and its charts. */
 export async function writePage(findings: readonly Finding[], machine: Machine): Promise<void> {
   await rm(DOCS + IMAGES, { recursive: true, force: true });
   await mkdir(DOCS + IMAGES);

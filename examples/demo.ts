@@ -17,7 +17,7 @@ const EXAMPLES: readonly [file: string, heading: string][] = [
   ['09-report.ts', 'Five million rows in flat memory'],
   ['10-opentelemetry.ts', 'Spans of OpenTelemetry'],
   ['11-prometheus.ts', 'Metrics for Prometheus'],
-  ['12-types-of-your-own.ts', 'Vectors and geometries by codecs of their own'],
+  ['13-types-of-your-own.ts', 'Vectors and geometries by codecs of their own'],
   ['06-real-data.ts', 'Real data, hundreds of tasks'],
 ];
 
@@ -45,6 +45,9 @@ await withDatabase(async (dsn) => {
     times.push([(performance.now() - start) / 1000, heading]);
   }
   summarize(times);
+  console.log(
+    '\nTo watch a pool at work: npx tsx examples/12-pool-live.ts, and open the address that it prints.',
+  );
 });
 
 function summarize(times: readonly [seconds: number, heading: string][]): void {

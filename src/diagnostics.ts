@@ -95,6 +95,16 @@ export interface UncommittedMessage {
   readonly backendPid: number;
 }
 
+/** A connection was given back to its pool, which lends it on or ends it: `usingpg:return`. */
+export interface ReturnMessage {
+  /** The pool's name. */
+  readonly pool: string;
+  /** The process id of the backend. */
+  readonly backendPid: number;
+  /** How long it was lent out, its rollback included, in seconds. */
+  readonly seconds: number;
+}
+
 /**
  * A connection was checked out for longer than the pool's `leakThreshold`, or was garbage-collected while checked out:
  * `usingpg:leak`. A connection reported there has been returned: `usingpg:leak-returned`.
@@ -256,6 +266,8 @@ export const tracers = {
 export const channels = {
   /** `UncommittedMessage`. */
   uncommitted: channel('usingpg:uncommitted'),
+  /** `ReturnMessage`. */
+  return: channel('usingpg:return'),
   /** `LeakMessage`. */
   leak: channel('usingpg:leak'),
   /** `LeakMessage`: a connection reported on `usingpg:leak` has been returned. */

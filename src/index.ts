@@ -83,6 +83,7 @@ export type {
   QueryMessage,
   ReconnectMessage,
   RetryMessage,
+  ReturnMessage,
   TracedMessage,
   UncommittedMessage,
 } from './diagnostics.js';

@@ -97,9 +97,9 @@ export class TypeInfo {
     options: WaitOptions = {},
   ): Promise<TypeInfo | null> {
     const row = await fetchType<{ readonly baseOid: number | null }>(conn, name, TYPE_QUERY, options);
-    return (
-      row && new TypeInfo(row.name, row.oid, row.arrayOid, { ...row, baseOid: row.baseOid ?? undefined })
-    );
+    if (row === null) return null;
+    const { name: typname, oid, arrayOid, regtype, delimiter, baseOid } = row;
+    return new TypeInfo(typname, oid, arrayOid, { regtype, delimiter, baseOid: baseOid ?? undefined });
   }
 
   /**

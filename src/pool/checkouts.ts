@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers';
 import { LENT_PARTS, type AsyncConnection } from '../connection/connection.js';
 import { CORE, type ConnectionCore } from '../connection/connection-core.js';
-import { NOT_ENDED, tracers, type CheckoutMessage } from '../diagnostics.js';
+import { channels, NOT_ENDED, tracers, type CheckoutMessage } from '../diagnostics.js';
 import * as errors from '../errors/index.js';
 import { TransactionStatus } from '../session/status.js';
 import { systemClock } from '../waiting.js';
@@ -272,6 +272,10 @@ export class Checkouts<R> {
   /** Releases the connection to the pool, which lends it again or closes it. */
   #finish(checkout: ConnectionCheckout<R>, usable: boolean): void {
     if (this.#options.allowExitOnIdle) checkout.resource[CORE].session.setKeepsProcessAlive(false);
+    // A checkout without a core has failed: nothing was given out that could come back.
+    if (channels.return.hasSubscribers && checkout.core !== null) {
+      this.#events.returned(checkout.backendPid, systemClock.now() - checkout.since);
+    }
     if (usable) {
       this.#pool.release(checkout);
     } else {

@@ -5,6 +5,7 @@ import {
   type EvictReason,
   type ReconnectMessage,
   type RetryMessage,
+  type ReturnMessage,
   type UncommittedMessage,
 } from '../diagnostics.js';
 import { thrownText } from '../errors/thrown.js';
@@ -19,7 +20,13 @@ export class PoolEvents<R> {
     this.#pool = pool;
   }
 
-  /** The pool is about to close a connection. */
+  /** A connection was given back that had been lent out for so many seconds. */
+  returned(backendPid: number, seconds: number): void {
+    const message: ReturnMessage = { pool: this.#pool, backendPid, seconds };
+    channels.return.publish(message);
+  }
+
+  /** A connection is about to be ended. */
   evicted(connection: AsyncConnection<R>, reason: EvictReason): void {
     if (!channels.evict.hasSubscribers) return;
     const message: EvictMessage = { pool: this.#pool, backendPid: connection.info.backendPid, reason };

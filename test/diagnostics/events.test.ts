@@ -12,6 +12,7 @@ import {
   type PoolOptions,
   type ReconnectMessage,
   type RetryMessage,
+  type ReturnMessage,
   type UncommittedMessage,
 } from '../../src/index.js';
 import { dsn, terminate } from '../support/database.js';
@@ -93,6 +94,39 @@ describe('the channel usingpg:evict', () => {
     await using none = new AsyncNullConnectionPool(dsn());
     await none.execute('select 1');
     expect(seen[3]).toMatchObject({ pool: none.name, reason: 'unneeded' });
+  });
+});
+
+describe('the channel usingpg:return', () => {
+  it('tells of each connection that was given back, and for how long it was lent out', async () => {
+    await using pool = await readyPool({ name: 'lending' });
+    const seen = heard<ReturnMessage>('usingpg:return');
+    const backendPid = await pidOf(pool);
+    expect(seen).toEqual([{ pool: 'lending', backendPid, seconds: expect.any(Number) }]);
+    const connection = await pool.getconn();
+    await sleep(50);
+    expect(seen).toHaveLength(1);
+    await pool.putconn(connection);
+    expect(seen).toHaveLength(2);
+    // Timers may be early by a millisecond.
+    expect(seen[1]!.seconds).toBeGreaterThan(0.045);
+    await connection[Symbol.asyncDispose]();
+    expect(seen).toHaveLength(2);
+  });
+
+  it('tells of one that the pool does not keep as well, and not of a checkout that failed', async () => {
+    await using pool = await readyPool({ name: 'losing' });
+    const returned = heard<ReturnMessage>('usingpg:return');
+    const evicted = heard<EvictMessage>('usingpg:evict');
+    {
+      await using connection = await pool.connection();
+      await terminate(connection.info.backendPid);
+      await expect.poll(() => connection.broken).toBe(true);
+      await expect(pool.connection({ timeout: 0.01 })).rejects.toThrow(errors.PoolTimeout);
+      expect(returned).toEqual([]);
+    }
+    expect(returned).toHaveLength(1);
+    expect(evicted).toMatchObject([{ backendPid: returned[0]!.backendPid, reason: 'lost' }]);
   });
 });
 

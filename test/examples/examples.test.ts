@@ -139,8 +139,8 @@ describe('the examples', () => {
     expect(output).toMatch(/usingpg_evictions_total\{pool="web",reason="drained"\} [1-4]/);
   });
 
-  test('12 reads and writes types of its own by codecs', { timeout: LIMIT }, async () => {
-    const { code, output } = await run('12-types-of-your-own');
+  test('13 reads and writes types of its own by codecs', { timeout: LIMIT }, async () => {
+    const { code, output } = await run('13-types-of-your-own');
     expect(code, output).toBe(0);
     expect(output).toContain('10: [10, 5, -10]\n  9: [9, 4.5, -9]\n  11: [11, 5.5, -11]');
     expect(output).toMatch(/PostGIS is not installed|a point: .*"srid":4326} POINT\(13.4 52.5\)/);

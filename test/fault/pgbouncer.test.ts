@@ -13,7 +13,7 @@ import { mayLackPgBouncer, pgBouncerProgram, startPgBouncer, type PgBouncer } fr
 
 const SERVERS = 2;
 const CLIENTS = 8;
-/** The settings that docs/operations.md recommends. */
+/** What docs/guides/pgbouncer.md tells to set. */
 const DOCUMENTED: ConnectOptions = { prepareThreshold: null };
 
 let bouncer: PgBouncer;

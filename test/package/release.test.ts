@@ -7,6 +7,7 @@ interface Texts {
   readonly manifest: string;
   readonly changelog: string;
   readonly security: string;
+  readonly readme: string;
 }
 
 const { problems } = (await import(new URL('../../tools/check-release.mjs', import.meta.url).href)) as {
@@ -24,6 +25,7 @@ const GOOD: Texts = {
   manifest: JSON.stringify({ version: '1.2.3', homepage: 'https://github.com/somebody/usingpg' }),
   changelog: '# Changelog\n\n## Unreleased\n\n## 1.2.3, 2026-01-31\n\n## 1.2.2, 2025-12-31\n',
   security: 'https://github.com/somebody/usingpg/security',
+  readme: 'https://somebody.github.io/usingpg/start',
 };
 
 test('a tag is released that is the version, whose section has a date, from a repository that is known', () => {
@@ -33,6 +35,8 @@ test('a tag is released that is the version, whose section has a date, from a re
   expect(problems('v1.2.3', undated)).toEqual(['CHANGELOG.md has no heading "## 1.2.3, YYYY-MM-DD"']);
   const unknown = { ...GOOD, security: 'https://github.com/OWNER/usingpg/security' };
   expect(problems('v1.2.3', unknown)).toEqual([expect.stringMatching(/^SECURITY\.md names .*OWNER/)]);
+  const unpublished = { ...GOOD, readme: 'https://OWNER.github.io/usingpg/start' };
+  expect(problems('v1.2.3', unpublished)).toEqual([expect.stringMatching(/^README\.md names .*OWNER/)]);
 });
 
 test('CHANGELOG.md has one section for each version, the newest first', () => {
@@ -47,7 +51,8 @@ test('CHANGELOG.md has one section for each version, the newest first', () => {
 
 test('package.json, SECURITY.md and the release name one repository, which npm compares with where it was built', () => {
   const [, address] = /^git\+(https:\/\/github\.com\/[\w-]+\/usingpg)\.git$/.exec(repository.url)!;
-  expect(homepage).toBe(`${address!}#readme`);
+  const [, owner] = /com\/([\w-]+)/.exec(address!)!;
+  expect(homepage).toBe(`https://${owner!}.github.io/usingpg/`);
   expect(bugs.url).toBe(`${address!}/issues`);
   expect(read('SECURITY.md')).toContain(`${address!}/security/advisories/new`);
 });

@@ -1,0 +1,205 @@
+import { readFileSync } from 'node:fs';
+import { rm, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import {
+  Application,
+  Comment,
+  CommentTag,
+  Converter,
+  DeclarationReflection,
+  ReflectionKind,
+  Renderer,
+  type ProjectReflection,
+  type Reflection,
+} from 'typedoc';
+import { MemberRouter } from 'typedoc-plugin-markdown';
+import { conditionsPage } from './conditions-page.js';
+import { REPOSITORY_FILES } from './package-links.js';
+import { psycopgNames } from './psycopg-names.js';
+import { guidesToName, userOf } from './uses.js';
+
+/** Where the reference has each exported name, and each of its members: `AsyncConnection.commit` → `/reference/…`. */
+export type Names = Readonly<Record<string, string>>;
+
+/** The exported names of one topic, as the sidebar lists them. */
+export interface Topic {
+  text: string;
+  collapsed: boolean;
+  items: { text: string; link: string }[];
+}
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const OUT = `${root}docs/reference/`;
+
+/** The topics, by the folder of what they are about; the first that fits. */
+const TOPICS: readonly [start: RegExp, topic: string][] = [
+  [/^src\/(?:pool|listener)/, 'Pool'],
+  [/^src\/connection\/(?:pipeline|transaction|two-phase|isolation)/, 'Transactions'],
+  [/^src\/(?:connection|session|conninfo)/, 'Connection'],
+  [/^src\/(?:cursor|column)/, 'Cursors'],
+  [/^src\/copy/, 'COPY'],
+  [/^src\/rows/, 'Rows'],
+  [/^src\/query/, 'Queries'],
+  [/^src\/(?:types|catalogue|wire)/, 'Types'],
+  [/^src\/errors/, 'Errors'],
+  [/^src\/diagnostics/, 'Diagnostics'],
+];
+
+/** The file of the classes that there is one of for each SQLSTATE: they have a page together. */
+const CONDITIONS = /errors\/conditions\.ts$/;
+
+/** Members by which Node prints a value, and by which errors know each other: nobody calls them. */
+const PROTOCOLS: ReadonlySet<string> = new Set(['[INSPECT]', '[custom]', '[hasInstance]']);
+
+/** Reads the docstrings of all that is exported. */
+export async function convertReference(): Promise<{ app: Application; project: ProjectReflection }> {
+  const app = await Application.bootstrapWithPlugins({
+    entryPoints: [`${root}src/index.ts`],
+    tsconfig: `${root}tools/site/tsconfig.json`,
+    skipErrorChecking: true,
+    plugin: ['typedoc-plugin-markdown'],
+    router: 'by-name',
+    name: 'Reference',
+    readme: 'none',
+    logLevel: 'Warn',
+    excludeInternal: true,
+    excludeExternals: true,
+    categorizeByGroup: false,
+    categoryOrder: TOPICS.map(([, topic]) => topic),
+    disableGit: true,
+    sort: ['source-order'],
+    gitRevision: 'main',
+    sourceLinkTemplate: `${REPOSITORY_FILES}src/{path}#L{line}`,
+    validation: { notExported: false, invalidLink: true, notDocumented: false },
+    ...({
+      outputs: [{ name: 'markdown', path: OUT }],
+      entryFileName: 'index',
+      hidePageHeader: true,
+      hideBreadcrumbs: true,
+      useCodeBlocks: true,
+      expandParameters: true,
+      indexFormat: 'table',
+      parametersFormat: 'table',
+      interfacePropertiesFormat: 'table',
+      typeAliasPropertiesFormat: 'table',
+      enumMembersFormat: 'table',
+      typeDeclarationFormat: 'table',
+      tableColumnSettings: { hideSources: true, hideInherited: true, hideModifiers: true },
+      sanitizeComments: true,
+      useHTMLEncodedBrackets: true,
+      pageTitleTemplates: { member: nameOf, module: nameOf, index: 'Reference' },
+    } as object),
+  });
+  app.renderer.defineRouter('by-name', Router);
+  app.converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }) => {
+    complete(project);
+  });
+  const project = await app.convert();
+  if (project === undefined) throw new Error('the declarations can not be read');
+  app.validate(project);
+  if (app.logger.hasErrors() || app.logger.hasWarnings())
+    throw new Error('the docstrings have mistakes, see above');
+  return { app, project };
+}
+
+/** Pages by name, those of the errors in a folder. */
+class Router extends MemberRouter {
+  override getIdealBaseName(reflection: Reflection): string {
+    return super.getIdealBaseName(reflection).replace(/^.*\/namespaces\//, '');
+  }
+}
+
+/** A page's title: the name without its type parameters. */
+function nameOf({ rawName }: { readonly rawName: string }): string {
+  return rawName.replace(/<.*/, '');
+}
+
+/** Writes docs/reference: a page for each exported name, one for all SQLSTATEs, and what the site's navigation needs of them. */
+export async function writeReference(): Promise<void> {
+  const { app, project } = await convertReference();
+  await rm(OUT, { recursive: true, force: true });
+  let router = app.renderer.router;
+  app.renderer.on(Renderer.EVENT_BEGIN, () => {
+    router = app.renderer.router;
+  });
+  await app.generateOutputs(project);
+  if (app.logger.hasErrors()) throw new Error('the reference can not be written, see above');
+  await writeFile(`${OUT}sqlstates.md`, conditionsPage());
+
+  const linkOf = (reflection: Reflection): string =>
+    `/reference/${router!.getFullUrl(reflection).replace(/(?:(?<=\/|^)index)?\.md(?=#|$)/, '')}`;
+  const names: Record<string, string> = {};
+  const topics = new Map<string, { text: string; link: string }[]>(TOPICS.map(([, topic]) => [topic, []]));
+  for (const exported of exportedNames(project)) {
+    names[exported.getFriendlyFullName()] = linkOf(exported);
+    for (const member of exported.children ?? []) {
+      if (router!.hasUrl(member)) names[`${exported.name}.${member.name}`] ??= linkOf(member);
+    }
+    topics.get(topicOf(exported))!.push({ text: exported.name, link: linkOf(exported) });
+  }
+  topics.get('Errors')!.push({ text: 'By SQLSTATE', link: '/reference/sqlstates' });
+  await writeFile(`${OUT}names.json`, JSON.stringify(names, null, 1));
+  await writeFile(
+    `${OUT}topics.json`,
+    JSON.stringify(
+      [...topics].map(([text, items]): Topic => ({ text, collapsed: true, items })),
+      null,
+      1,
+    ),
+  );
+}
+
+/** All that the package exports, and the classes of errors that are not those of an SQLSTATE. */
+export function exportedNames(project: ProjectReflection): DeclarationReflection[] {
+  return (project.children ?? []).flatMap((exported) =>
+    exported.kindOf(ReflectionKind.Namespace) ? [exported, ...(exported.children ?? [])] : [exported],
+  );
+}
+
+function complete(project: ProjectReflection): void {
+  for (const exported of exportedNames(project)) {
+    if (CONDITIONS.test(fileOf(exported))) project.removeReflection(exported);
+    for (const member of exported.children ?? []) {
+      if (PROTOCOLS.has(member.name)) project.removeReflection(member);
+    }
+  }
+  const psycopg = psycopgNames(readFileSync(`${root}docs/coming-from/psycopg3.md`, 'utf8'));
+  for (const exported of exportedNames(project)) {
+    const comment = (exported.comment ??= new Comment());
+    comment.blockTags.push(new CommentTag('@category', [{ kind: 'text', text: topicOf(exported) }]));
+    const user = userOf(exported, project);
+    if (user !== null) {
+      const link = { kind: 'inline-tag', tag: '@link', text: user.name, target: user } as const;
+      comment.blockTags.push(new CommentTag('@see', [link, { kind: 'text', text: ', where it is used' }]));
+    }
+    for (const { title, link } of guidesToName(exported)) {
+      comment.blockTags.push(new CommentTag('@see', [{ kind: 'text', text: `[${title}](${link})` }]));
+    }
+    for (const documented of [exported, ...(exported.children ?? [])]) tellPsycopgName(documented, psycopg);
+  }
+}
+
+/** Adds the name that Psycopg has for it, unless the docstring has it. */
+function tellPsycopgName(reflection: DeclarationReflection, names: ReadonlyMap<string, string>): void {
+  const name = names.get(reflection.getFriendlyFullName());
+  if (name === undefined) return;
+  const comment =
+    reflection.signatures?.[0]?.comment ?? reflection.getSignature?.comment ?? reflection.comment;
+  if (comment === undefined) return;
+  const told = comment.summary.map(({ text }) => text).join('');
+  if (!/psycopg/i.test(told)) comment.summary.push({ kind: 'text', text: ` (Psycopg: \`${name}\`)` });
+}
+
+function topicOf(reflection: DeclarationReflection): string {
+  const file = fileOf(reflection);
+  const [, topic] = TOPICS.find(([start]) => start.test(file)) ?? [];
+  if (topic === undefined)
+    throw new Error(`${reflection.name} of ${file} belongs to no topic of the reference`);
+  return topic;
+}
+
+/** The file that has the declaration, from the root of the project. */
+function fileOf(reflection: DeclarationReflection): string {
+  const declared = reflection.kindOf(ReflectionKind.Namespace) ? reflection.children?.[0] : reflection;
+  return declared?.sources?.[0]?.fullFileName.replace(root, '') ?? '';
+}
