@@ -213,14 +213,14 @@ test.each([
       join(project, file),
       `${load}
 AsyncConnection.connect(process.env.DSN).then(async (conn) => {
-  const error = await conn.execute('SELECT %s', []).catch((error) => error);
+  const error = await conn.setAutocommit('yes').catch((error) => error);
   console.log(error.stack);
   await conn.close();
 });
 `,
     );
     const stack = await node(project, '--enable-source-maps', file);
-    const [, path, line] = /\((\S+\/usingpg\/src\/query\/\S+\.ts):(\d+):\d+\)/.exec(stack)!;
+    const [, path, line] = /\((\S+\/usingpg\/src\/connection\/\S+\.ts):(\d+):\d+\)/.exec(stack)!;
     expect((await readFile(path!, 'utf8')).split('\n')[Number(line) - 1]).toContain(
       'new errors.ProgrammingError',
     );
