@@ -75,7 +75,7 @@ module.exports = {
     {
       name: 'p-limit-for-the-pool',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/(pool/|iteration)' },
+      from: { path: '^src/', pathNot: '^src/(pool/|iteration\\.ts$)' },
       to: { path: '(^|/)node_modules/p-limit/' },
     },
     {

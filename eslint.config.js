@@ -7,6 +7,7 @@ export default tseslint.config(
       'dist',
       'coverage',
       'node_modules',
+      'docs/.vitepress/{dist,cache,.temp}',
       'src/errors/sqlstate.ts',
       'src/errors/conditions.ts',
       'test/package/bundlers',

@@ -40,8 +40,18 @@ export interface PoolPicture {
   readonly totals: { checkouts: number; statements: number; failures: number; connects: number };
 }
 
+/** What else can be told of a pool than its picture. */
+export interface PoolObserver {
+  /** A connection at this place leaves a state in which it was since that moment of `performance.now()`. */
+  stateLeft(place: number, state: ConnectionState, since: number): void;
+  /** So many requests wait from now on. */
+  queueChanged(waiting: number): void;
+}
+
+export type ConnectionState = 'connecting' | 'idle' | 'lent';
+
 interface Slot {
-  state: 'connecting' | 'idle' | 'lent';
+  state: ConnectionState;
   pid: number | null;
   since: number;
   running: QueryMessage | null;
@@ -52,6 +62,7 @@ const STATEMENTS_KEPT = 20;
 /** Follows one pool by what it publishes on its diagnostics channels. */
 export class PoolWatch {
   readonly #pool: string;
+  readonly #observer: PoolObserver | null;
   /** A connection keeps its place for as long as it lives. */
   readonly #slots: (Slot | null)[] = [];
   readonly #connecting = new Map<ConnectMessage, Slot>();
@@ -61,8 +72,9 @@ export class PoolWatch {
   readonly #handlers: readonly [channel: string, handler: (message: unknown) => void][];
 
   /** Watches from now on; made before the pool is, it sees all of its connections. */
-  constructor(pool: string) {
+  constructor(pool: string, observer: PoolObserver | null = null) {
     this.#pool = pool;
+    this.#observer = observer;
     this.#handlers = [
       this.#on<ConnectMessage>('tracing:usingpg:connect:start', (message) => {
         this.#connecting.set(message, this.#place());
@@ -75,20 +87,26 @@ export class PoolWatch {
         else {
           this.#totals.connects++;
           slot.pid = message.backendPid;
-          enter(slot, 'idle');
+          this.#enter(slot, 'idle');
         }
       }),
-      this.#on<CheckoutMessage>('tracing:usingpg:checkout:start', (message) => {
+      this.#on<CheckoutMessage>('tracing:usingpg:checkout:end', (message) => {
+        if (!message.waited) return;
         this.#waiting.set(message, performance.now());
+        this.#observer?.queueChanged(this.#waiting.size);
       }),
       this.#on<CheckoutMessage>('tracing:usingpg:checkout:asyncEnd', (message) => {
-        this.#waiting.delete(message);
+        if (this.#waiting.delete(message)) this.#observer?.queueChanged(this.#waiting.size);
         if (message.error !== undefined) return;
         this.#totals.checkouts++;
-        this.#with(message.backendPid, (slot) => enter(slot, 'lent'));
+        this.#with(message.backendPid, (slot) => {
+          this.#enter(slot, 'lent');
+        });
       }),
       this.#on<ReturnMessage>('usingpg:return', ({ backendPid }) => {
-        this.#with(backendPid, (slot) => enter(slot, 'idle'));
+        this.#with(backendPid, (slot) => {
+          this.#enter(slot, 'idle');
+        });
       }),
       this.#on<EvictMessage>('usingpg:evict', ({ backendPid }) => {
         this.#with(backendPid, (slot) => this.#remove(slot));
@@ -106,8 +124,10 @@ export class PoolWatch {
     for (const [channel, handler] of this.#handlers) subscribe(channel, handler);
   }
 
+  /** Ends the watch; what the connections are then is told as if they left it. */
   stop(): void {
     for (const [channel, handler] of this.#handlers) unsubscribe(channel, handler);
+    for (const slot of this.#slots) if (slot !== null) this.#leave(slot);
   }
 
   /** The pool as it is now, with `size` places. */
@@ -116,7 +136,7 @@ export class PoolWatch {
     const places = Math.max(size, this.#slots.length);
     return {
       slots: Array.from({ length: places }, (_, place) => pictureOf(this.#slots[place] ?? null, now)),
-      queue: [...this.#waiting].filter(([{ waited }]) => waited).map(([, since]) => Math.round(now - since)),
+      queue: [...this.#waiting.values()].map((since) => Math.round(now - since)),
       statements: this.#statements,
       totals: this.#totals,
     };
@@ -142,7 +162,18 @@ export class PoolWatch {
     return slot;
   }
 
+  #enter(slot: Slot, state: ConnectionState): void {
+    this.#leave(slot);
+    slot.state = state;
+    slot.since = performance.now();
+  }
+
+  #leave(slot: Slot): void {
+    this.#observer?.stateLeft(this.#slots.indexOf(slot), slot.state, slot.since);
+  }
+
   #remove(slot: Slot): void {
+    this.#leave(slot);
     this.#slots[this.#slots.indexOf(slot)] = null;
     while (this.#slots.at(-1) === null) this.#slots.pop();
   }
@@ -158,11 +189,6 @@ export class PoolWatch {
     this.#statements.unshift({ number, pid, query, ms: (seconds ?? 0) * 1000, rowcount, sqlstate });
     this.#statements.length = Math.min(this.#statements.length, STATEMENTS_KEPT);
   }
-}
-
-function enter(slot: Slot, state: Slot['state']): void {
-  slot.state = state;
-  slot.since = performance.now();
 }
 
 function pictureOf(slot: Slot | null, now: number): SlotPicture {

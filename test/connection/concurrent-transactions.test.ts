@@ -370,7 +370,7 @@ describe('the connection of pool.withTransaction()', () => {
   );
 
   it('keeps the blocks of two tasks of its callback apart', async () => {
-    await using pool = await makePool({ maxSize: 1 });
+    await using pool = makePool({ maxSize: 1 });
     const outcomes = await pool.withTransaction(async (conn) => {
       const first = gate();
       const tasks = [
@@ -389,7 +389,7 @@ describe('the connection of pool.withTransaction()', () => {
   });
 
   it('nests the blocks of its callback through timers and events, one within the other', async () => {
-    await using pool = await makePool({ maxSize: 1 });
+    await using pool = makePool({ maxSize: 1 });
     await pool.withTransaction(async (conn) => {
       await sleep(1);
       await conn.withTransaction(async () => {

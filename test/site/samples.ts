@@ -26,22 +26,15 @@ export const PAGES = [
 const NAMES = `
 declare const client: import('pg').Client, cur: AsyncCursor, source: AsyncConnection, target: AsyncConnection;
 declare const conn: AsyncConnection, pool: AsyncConnectionPool, copy: AsyncCopy, card: CompositeInfo | null;
-declare const id: number, limit: number, ids: number[], table: string, columns: string[], name: string, founded: number | null;
+declare const id: number, from: number, to: number, limit: number, ids: number[], table: string, columns: string[], name: string, founded: number | null;
 declare const cities: { id: number; name: string }[], rows: [number, string][];
 declare const lookForJobs: () => Promise<void>, runJob: (payload: string) => Promise<void>, stringify: (value: unknown) => string;
 declare class Decimal { constructor(text: string); toFixed(): string }
 declare class Point { x: number; y: number }
 `;
 
-/** Modules that samples import, and that are not here. */
-const MODULES = `
-declare module 'lossless-json' { export function parse(text: string): unknown }
-declare module '@aws-sdk/rds-signer' {
-  export class Signer {
-    constructor(options: { hostname: string; port: number; username: string; region: string });
-    getAuthToken(): Promise<string>;
-  }
-}`;
+/** A module that an example imports, and that is not here. */
+const MODULES = `declare module 'lossless-json' { export function parse(text: string): unknown }`;
 
 export function files(folder: string, end: string): string[] {
   return readdirSync(`${root}${folder}`, { recursive: true, encoding: 'utf8' })
@@ -125,6 +118,7 @@ function asModule(code: string, prelude: string, parameters: readonly string[] =
     "import { createReadStream, createWriteStream } from 'node:fs';",
     "import { createGzip } from 'node:zlib';",
     "import { Temporal } from 'temporal-polyfill';",
+    "import { z } from 'zod';",
   ].filter((line) => !namesOf(line).some((name) => imported.has(name)));
   return `import { ${names.join(', ')} } from 'usingpg';
 ${modules.join('\n')}

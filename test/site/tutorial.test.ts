@@ -11,7 +11,7 @@ import { linkPackage } from './linked-package.js';
 import { root } from './samples.js';
 
 /*
- * The tutorial, done as its reader does it: each section's files are written into an empty folder, and its commands are run there.
+ * The tutorial, done as its reader does it: each step's files are written into an empty folder, and its commands are run there.
  * What is installed is linked instead; usingpg is this checkout.
  */
 const run = promisify(execFile);
@@ -49,21 +49,27 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-test('section 1: what is installed is what the files need', { timeout: LIMIT }, async () => {
+test('step 1: what is installed is what the files need', { timeout: LIMIT }, async () => {
   await write(1);
   const installed = [...commands(1).matchAll(/^npm install (?:--save-dev )?(.*)$/gm)].flatMap(([, names]) =>
     names!.split(' '),
   );
+  expect(installed).toContain('usingpg');
   for (const name of installed) await linkPackage(folder, name);
+  // Installing makes one.
+  await writeFile(join(folder, 'package.json'), '{}');
+  for (const [command] of commands(1).matchAll(/^npm pkg set .*$/gm)) {
+    await run('sh', ['-c', command], { cwd: folder });
+  }
 });
 
-test('section 2: the first program makes the tables and prints the stock', { timeout: LIMIT }, async () => {
+test('step 2: the first program makes the tables and prints the stock', { timeout: LIMIT }, async () => {
   await write(2);
   expect(commands(2)).toBe('npx tsx src/setup.ts\n');
   expect(await node('src/setup.ts')).toBe(outputOf(2));
 });
 
-test('section 3: the service takes orders, and refuses what there is not', { timeout: LIMIT }, async () => {
+test('step 3: the service takes orders, and refuses what there is not', { timeout: LIMIT }, async () => {
   await write(3);
   service = await start();
   const answers = await ask(3);
@@ -72,7 +78,7 @@ test('section 3: the service takes orders, and refuses what there is not', { tim
   await service.kill();
 });
 
-test('sections 4 to 6: its tests pass, and leave no row behind', { timeout: LIMIT }, async () => {
+test('steps 4 to 6: its tests pass, and leave no row behind', { timeout: LIMIT }, async () => {
   for (const section of [4, 5, 6]) await write(section);
   expect(commands(6)).toBe('npm test\nnpm run typecheck\n');
   const before = await rowsOf();
@@ -83,7 +89,7 @@ test('sections 4 to 6: its tests pass, and leave no row behind', { timeout: LIMI
 });
 
 test(
-  'sections 7 and 8: invoices are written, metrics told, and it ends by itself',
+  'steps 7 and 8: invoices are written, metrics told, and it ends by itself',
   { timeout: LIMIT },
   async () => {
     for (const section of [7, 8]) await write(section);
@@ -92,7 +98,7 @@ test(
     expect(order!.status).toBe(201);
     expect(metrics!.body).toMatch(/^db_query_seconds_count\{operation="INSERT",sqlstate=""\} 1$/m);
     expect(metrics!.body).toMatch(/^db_requests_waiting \d+$/m);
-    // The one of section 3, which nothing has notified this process of, and the one of a moment ago.
+    // The one of step 3, which nothing has notified this process of, and the one of a moment ago.
     await expect.poll(() => uninvoiced(), { timeout: 60_000 }).toBe(0);
     expect(await (await fetch(`${service.address}/orders/1`)).json()).toMatchObject({ invoiced: true });
     expect(await service.stop()).toEqual({ code: 0, output: 'listening\nstopped\n' });

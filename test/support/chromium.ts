@@ -9,8 +9,9 @@ export function chromiumProgram(): string | null {
   const directories = (process.env['PATH'] ?? '').split(':');
   const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
   return (
-    names.flatMap((name) => directories.map((directory) => join(directory, name))).find((path) => existsSync(path)) ??
-    null
+    names
+      .flatMap((name) => directories.map((directory) => join(directory, name)))
+      .find((path) => existsSync(path)) ?? null
   );
 }
 

@@ -2,23 +2,25 @@ import { ADVICE } from '../../src/errors/advice.js';
 import { errors } from '../../src/errors/namespace.js';
 import { SQLSTATES } from '../../src/errors/sqlstate.js';
 
-/** Every class that there is for an SQLSTATE, with the class above it, and what the library advises. */
+const ADVISED = '[what to do](../guides/reading-errors.md#what-the-server-says-and-what-to-do)';
+
+/** Every class that there is for an SQLSTATE, with the class above it, and where its common mistakes are explained. */
 export function conditionsPage(): string {
   const rows = Object.entries(SQLSTATES)
     .map(([name, sqlstate]) => {
       const above = Object.getPrototypeOf(Reflect.get(errors, name)) as { readonly name: string };
-      const advice = ADVICE.filter((each) => each.sqlstate === sqlstate).map((each) => each.advice);
-      return [sqlstate, `\`${name}\``, `\`${above.name}\``, [...new Set(advice)].join('; ')] as const;
+      const advised = ADVICE.some((advice) => advice.sqlstate === sqlstate);
+      return [sqlstate, `\`${name}\``, `\`${above.name}\``, advised ? ADVISED : ''] as const;
     })
     .sort(([a], [b]) => (a < b ? -1 : 1));
   return `# Errors by SQLSTATE
 
 Each SQLSTATE of PostgreSQL has a class of the name that Psycopg has for it, in \`errors\`: \`error instanceof errors.UniqueViolation\`. An SQLSTATE that is not
-listed raises the class of its first two characters. What is said under "advice" stands at the end of the message if the error looks like that mistake.
-[The guide to errors](../guides/errors.md) says what to do about those that a running service meets.
+listed raises the class of its first two characters. [The guide to errors](../guides/errors.md) says what to do about those that a running service meets,
+and [reading an error](../guides/reading-errors.md) about common mistakes in queries.
 
-| SQLSTATE | class | is a | advice |
+| SQLSTATE | class | is a | |
 | --- | --- | --- | --- |
-${rows.map((row) => `| ${row.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`).join('\n')}
+${rows.map((row) => `| ${row.join(' | ')} |`).join('\n')}
 `;
 }

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import type { DeclarationReflection } from 'typedoc';
 import {
   Application,
   Comment,
   CommentTag,
   Converter,
-  DeclarationReflection,
   ReflectionKind,
   Renderer,
   type ProjectReflection,
@@ -47,6 +47,15 @@ const TOPICS: readonly [start: RegExp, topic: string][] = [
 
 /** The file of the classes that there is one of for each SQLSTATE: they have a page together. */
 const CONDITIONS = /errors\/conditions\.ts$/;
+
+const KINDS: readonly ReflectionKind[] = [
+  ReflectionKind.Namespace,
+  ReflectionKind.Class,
+  ReflectionKind.Function,
+  ReflectionKind.Variable,
+  ReflectionKind.Interface,
+  ReflectionKind.TypeAlias,
+];
 
 /** Members by which Node prints a value, and by which errors know each other: nobody calls them. */
 const PROTOCOLS: ReadonlySet<string> = new Set(['[INSPECT]', '[custom]', '[hasInstance]']);
@@ -130,7 +139,7 @@ export async function writeReference(): Promise<void> {
     `/reference/${router!.getFullUrl(reflection).replace(/(?:(?<=\/|^)index)?\.md(?=#|$)/, '')}`;
   const names: Record<string, string> = {};
   const topics = new Map<string, { text: string; link: string }[]>(TOPICS.map(([, topic]) => [topic, []]));
-  for (const exported of exportedNames(project)) {
+  for (const exported of exportedNames(project).sort(byKindAndName)) {
     names[exported.getFriendlyFullName()] = linkOf(exported);
     for (const member of exported.children ?? []) {
       if (router!.hasUrl(member)) names[`${exported.name}.${member.name}`] ??= linkOf(member);
@@ -154,6 +163,12 @@ export function exportedNames(project: ProjectReflection): DeclarationReflection
   return (project.children ?? []).flatMap((exported) =>
     exported.kindOf(ReflectionKind.Namespace) ? [exported, ...(exported.children ?? [])] : [exported],
   );
+}
+
+/** Classes first, as they are what most readers look for, types last. */
+function byKindAndName(a: DeclarationReflection, b: DeclarationReflection): number {
+  const rank = ({ kind }: DeclarationReflection): number => KINDS.indexOf(kind);
+  return rank(a) - rank(b) || (a.name < b.name ? -1 : 1);
 }
 
 function complete(project: ProjectReflection): void {

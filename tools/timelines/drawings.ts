@@ -5,7 +5,7 @@ import type { Moment, Packet, PoolRecording } from './scenes.js';
 type Theme = (typeof THEMES)['light'];
 
 const WIDTH = 640;
-const STATES = { connecting: '#e8a30c', idle: '#2f9e44', 'lent out': '#1c7ed6' };
+const STATES = { connecting: '#e8a30c', idle: '#2f9e44', lent: '#1c7ed6' };
 const OUTCOMES = { committed: '#1c7ed6', failed: '#e03131', 'outcome unknown': '#9c36b5' };
 
 /** Seconds that a bar of ended transactions stands for. */
