@@ -20,13 +20,13 @@ class Segment {
   /** Whether a successful statement has changed data. */
   wrote = false;
   failure: errors.Error | null = null;
-  /** The calls that its statements come from, by their text. */
+  /** The calls that sent its statements, by the statements' texts. */
   readonly #calls = new Map<string, CallSite | null>();
   #exactCalls = 0;
 
   /**
-   * The call that a statement comes from, for its error: when that comes to light, the call has ended. To take the stack of each would make
-   * a pipeline half as fast: beyond the first statements, that of the first call with the same text is taken.
+   * The call that sent a statement, for the statement's error, which is reported after the call has ended. Capturing the stack of each
+   * call would halve the speed of a pipeline, so later statements share the stack of the first call with the same text.
    */
   callOf(text: string, take: () => CallSite | null): CallSite | null {
     const isExact = this.#exactCalls < MOST_EXACT_CALLS;

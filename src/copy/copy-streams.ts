@@ -7,7 +7,7 @@ const HIGH_WATER = 65_536;
 
 /** The part of a COPY that its streams use. */
 export interface StreamedCopy {
-  /** The call that has made the stream, which no one who gets its 'error' has awaited. */
+  /** The call that made the stream, for its 'error' event, which has no awaiting caller. */
   readonly call: CallSite | null;
   write(data: string | Uint8Array): Promise<void>;
   finish(): Promise<void>;

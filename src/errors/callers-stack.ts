@@ -1,22 +1,22 @@
 import { Error as LibraryError, REPORT } from './base.js';
 
 /*
- * Stacks that lead to the code of the user. An error that the server, a timer or a socket causes is made in a callback, where no frame
- * of the user is left. It gets its stack where it leaves the library: in the `catch` of a public asynchronous function, behind which
- * V8 goes on with the functions that await it ("at async …"). So nothing is captured while nothing fails.
+ * Stacks that lead to the user's code. An error caused by the server, a timer or a socket is created in a callback, whose stack has no
+ * frame of the user. The error gets its stack where it leaves the library: in the `catch` of a public asynchronous function. V8 adds the
+ * functions that await this function ("at async …"). A call that does not fail captures nothing.
  *
- * Stacks are formatted at once: until then V8 keeps the objects of all frames from being collected, lost connections for example.
+ * Stacks are formatted immediately. An unformatted stack keeps the objects of all its frames in memory, such as lost connections.
  */
 
 /**
- * How far the stack of an error has come. begun: it has the call that caused the error, which had ended by then. complete: it leads to a
- * caller, and is left alone when others get the same error. kept: nothing changes it any more.
+ * The state of an error's stack. begun: it has the call that caused the error and ended before. complete: it leads to a caller, and does
+ * not change when other callers get the same error. kept: it never changes.
  */
 const states = new WeakMap<LibraryError, 'begun' | 'complete' | 'kept'>();
 
 /**
- * Gives an error of the library the stack of the function that this is called in, and returns it. To be called where that function has
- * awaited something. Other errors, and those whose stack leads to a caller already, stay as they are.
+ * Gives an error of the library the stack of the calling function, which must have awaited, and returns the error. Other errors, and
+ * errors whose stack already leads to a caller, do not change.
  */
 export function callersStack(error: unknown): unknown {
   if (!(error instanceof LibraryError)) return error;
@@ -27,8 +27,8 @@ export function callersStack(error: unknown): unknown {
 }
 
 /**
- * The same for an error whose chain of callers was broken on its way, by tasks of the library's own for example: its stack goes on with
- * `call`, or else with the function that this is called in.
+ * Does the same for an error whose chain of callers is interrupted, for example by the library's own tasks. Its stack continues with
+ * `call`, by default with the calling function.
  */
 export function continuedStack(error: unknown, call?: CallSite | null): unknown {
   if (!(error instanceof LibraryError)) return error;
@@ -40,18 +40,18 @@ export function continuedStack(error: unknown, call?: CallSite | null): unknown 
   return error;
 }
 
-/** Gives an error the stack of the call that caused it; `callersStack()` adds where it comes to light. */
+/** Gives an error the stack of the call that caused it; `callersStack()` adds the call that reports it. */
 export function begunBy(error: unknown, call: CallSite | null): void {
   if (error instanceof LibraryError && !states.has(error)) replace(error, call, 'begun');
 }
 
-/** Notes that the user's code has thrown an error, or passed it on: its stack stays as it is. Returns the error. */
+/** Marks an error that the user's code threw or passed on, so that its stack does not change. Returns the error. */
 export function keepStack(error: unknown): unknown {
   if (error instanceof LibraryError && states.get(error) !== 'complete') states.set(error, 'kept');
   return error;
 }
 
-/** Has the stack of an error show all that the server says, as long as it leads nowhere. */
+/** Makes the initial stack of an error: the server's report, without frames. */
 export function reportInStack(error: LibraryError): void {
   setStack(error, headOf(error));
 }
@@ -64,7 +64,7 @@ function replace(error: LibraryError, here: CallSite | null, state: 'begun' | 'c
   const stack = here?.stack;
   if (here === null || stack === undefined) return;
   const frames = framesIn(stack, here);
-  // Whoever has set `Error.prepareStackTrace` to make something else of stacks gets that.
+  // A user's own `Error.prepareStackTrace` takes precedence.
   setStack(error, frames === null ? stack : headOf(error) + frames);
   states.set(error, state);
 }
@@ -80,16 +80,16 @@ function setStack(error: LibraryError, value: unknown): void {
   Object.defineProperty(error, 'stack', { value, writable: true, configurable: true });
 }
 
-// --- what the engine gives
+// --- stacks of the engine
 
-/** The stack of a call: of a method that may fail after it has returned. */
+/** The stack of a call to a method that may fail after it has returned. */
 export interface CallSite {
   readonly stack?: unknown;
 }
 
 type Callee = (...args: never[]) => unknown;
 
-/** The stack of the call of a method that is under way, without that and what it has called; null if there is none. */
+/** The stack of the running call of a method, without the frames of the method and of its callees; null if there is none. */
 export function callSite<K extends string>(owner: Readonly<Record<K, Callee>>, method: K): CallSite | null {
   const site = quickCallSite(owner, method);
   return site === null ? null : formatted(site);
@@ -99,7 +99,7 @@ function formatted(site: CallSite): CallSite {
   return Object.defineProperty(site, 'stack', { value: site.stack });
 }
 
-/** The same, formatted when it is used. It takes a microsecond or two, and keeps alive what the functions on the stack belong to. */
+/** The same, formatted on use. It takes one or two microseconds, and keeps the objects of its frames in memory. */
 export function quickCallSite<K extends string>(
   owner: Readonly<Record<K, Callee>>,
   method: K,
@@ -109,15 +109,15 @@ export function quickCallSite<K extends string>(
 
 const NO_ERROR = { name: 'Error', message: '' };
 
-/** Null where the engine captures no stacks: it is not V8, or `Error.stackTraceLimit` is no number. */
+/** Null if the engine captures no stacks: it is not V8, or `Error.stackTraceLimit` is not a number. */
 function stackOf(error: object, callee: Callee): CallSite | null {
-  // What formats stacks finds the name and the message of the error here.
+  // The formatter reads the error's name and message from the holder.
   const holder = Object.create(error) as CallSite;
   (globalThis.Error as Partial<typeof globalThis.Error>).captureStackTrace?.(holder, callee);
   return Object.hasOwn(holder, 'stack') ? holder : null;
 }
 
-/** The lines of a stack that are frames, each with its line break; null if it is not what engines make of stacks. */
+/** The lines of a stack that are frames, each with its line break; null if the stack is not in the engine's format. */
 function framesIn(stack: unknown, holder: object): string | null {
   const head = globalThis.Error.prototype.toString.call(holder);
   if (typeof stack !== 'string' || !stack.startsWith(head)) return null;
