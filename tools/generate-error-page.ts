@@ -1,5 +1,5 @@
 /**
- * Writes the table of docs/guides/reading-errors.md, between its two marks, from the advice in src/errors/advice.ts. With --check it fails if the page is not
+ * Writes the table of docs/errors.md, between its two marks, from the advice in src/errors/advice.ts. With --check it fails if the page is not
  * what it would write.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { lookup } from '../src/errors/index.js';
 
 const BEGIN = '<!-- from src/errors/advice.ts, by `npm run generate:errors` -->';
 const END = '<!-- end -->';
-const page = fileURLToPath(new URL('../docs/guides/reading-errors.md', import.meta.url));
+const page = fileURLToPath(new URL('../docs/errors.md', import.meta.url));
 
 function row({ sqlstate, example, meaning, advice }: Advice): string {
   const cells = [sqlstate, `\`${lookup(sqlstate).name}\``, code(example), meaning, advice];
@@ -26,7 +26,7 @@ const present = readFileSync(page, 'utf8');
 const begin = present.indexOf(BEGIN);
 const end = present.indexOf(END);
 if (begin < 0 || end < begin)
-  throw new Error(`docs/guides/reading-errors.md has to have ${BEGIN} and ${END}`);
+  throw new Error(`docs/errors.md has to have ${BEGIN} and ${END}`);
 const table = [
   '| SQLSTATE | class | message | what it means | what to do |',
   '| --- | --- | --- | --- | --- |',
@@ -39,6 +39,6 @@ const text = await format(`${present.slice(0, begin)}${BEGIN}\n\n${table}\n\n${p
 if (!process.argv.includes('--check')) {
   writeFileSync(page, text);
 } else if (text !== present) {
-  console.error('docs/guides/reading-errors.md is stale: run `npm run generate:errors`');
+  console.error('docs/errors.md is stale: run `npm run generate:errors`');
   process.exitCode = 1;
 }

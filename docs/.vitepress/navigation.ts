@@ -27,7 +27,7 @@ const GUIDES: Item = {
     { text: 'Two-phase commit', link: '/guides/two-phase' },
     { text: 'Cancelling', link: '/guides/cancelling' },
     { text: 'Errors', link: '/guides/errors' },
-    { text: 'Reading an error', link: '/guides/reading-errors' },
+    { text: 'Reading an error', link: '/errors' },
     { text: 'Testing', link: '/guides/testing' },
   ],
 };

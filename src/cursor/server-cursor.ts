@@ -186,6 +186,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
         shown: bound.shown === undefined ? undefined : () => `${declaration}${shownText(bound)}`,
         executions: [bound.params ?? NO_PARAMS],
         rows: null,
+        parameterNames: bound.names,
         prepare: false,
         signal,
       });

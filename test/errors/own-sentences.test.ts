@@ -45,6 +45,10 @@ describe('a parameter that has a name is named in errors', () => {
     const named = await rejection(conn.execute('select %(a)s::int, %(b)s is null', { a: 1, b: null }));
     expect(named.message).toContain('could not determine data type of parameter $2');
     expect(named.message).toContain('`%(b)s::text`');
+    const held = await rejection(
+      conn.cursor({ name: 'held' }).execute('select %(a)s::int, %(b)s is null', { a: 1, b: null }),
+    );
+    expect(held.message).toContain('`%(b)s::text`');
     const numbered = await rejection(conn.execute('select %s::int, %s is null', [1, null]));
     expect(numbered.message).toContain('`%s::text`');
   });

@@ -2,7 +2,7 @@ import { ADVICE } from '../../src/errors/advice.js';
 import { errors } from '../../src/errors/namespace.js';
 import { SQLSTATES } from '../../src/errors/sqlstate.js';
 
-const ADVISED = '[what to do](../guides/reading-errors.md#what-the-server-says-and-what-to-do)';
+const ADVISED = '[what to do](../errors.md#what-the-server-says-and-what-to-do)';
 
 /** Every class that there is for an SQLSTATE, with the class above it, and where its common mistakes are explained. */
 export function conditionsPage(): string {
@@ -17,7 +17,7 @@ export function conditionsPage(): string {
 
 Each SQLSTATE of PostgreSQL has a class of the name that Psycopg has for it, in \`errors\`: \`error instanceof errors.UniqueViolation\`. An SQLSTATE that is not
 listed raises the class of its first two characters. [The guide to errors](../guides/errors.md) says what to do about those that a running service meets,
-and [reading an error](../guides/reading-errors.md) about common mistakes in queries.
+and [reading an error](../errors.md) about common mistakes in queries.
 
 | SQLSTATE | class | is a | |
 | --- | --- | --- | --- |
