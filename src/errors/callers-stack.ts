@@ -119,8 +119,11 @@ function stackOf(error: object, callee: Callee): CallSite | null {
 
 /** The lines of a stack that are frames, each with its line break; null if the stack is not in the engine's format. */
 function framesIn(stack: unknown, holder: object): string | null {
-  const head = globalThis.Error.prototype.toString.call(holder);
-  if (typeof stack !== 'string' || !stack.startsWith(head)) return null;
+  if (typeof stack !== 'string') return null;
+  const text = globalThis.Error.prototype.toString.call(holder);
+  // Bun names any holder `Error`.
+  const head = stack.startsWith(text) ? text : 'Error';
+  if (!stack.startsWith(head)) return null;
   const start = stack.indexOf('\n', head.length);
   return start < 0 ? '' : stack.slice(start);
 }
