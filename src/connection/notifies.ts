@@ -37,6 +37,8 @@ export interface NotifiesOptions {
 
 /** The maximum number of notifications kept for a loop; the docstring of `notifies()` states it. */
 const MOST_KEPT = 100_000;
+/** The same while handlers get all of them and `notifies()` has not been called: maybe no loop ever fetches them. */
+const MOST_KEPT_BESIDE_HANDLERS = 1000;
 
 /** A connection's notifications: its handlers, and the notifications kept for a loop. */
 export class Notifications {
@@ -48,6 +50,8 @@ export class Notifications {
   #dropped = 0;
   /** Whether `notifies()` has been called, so that kept notifications will be fetched. */
   #fetched = false;
+  /** Whether kept notifications were received by handlers before the first call of `notifies()`. */
+  #hasHandled = false;
   #looping = false;
   /** Wakes the waiting loop. */
   #wake: (() => void) | null = null;
@@ -59,9 +63,27 @@ export class Notifications {
 
   receive(notify: Notify): void {
     if (this.#core.returned) return;
-    // With a handler and without a call of notifies(), kept notifications would never be fetched.
+    this.#forgetHandled();
     if (this.#fetched || this.handlers.isEmpty) this.#keep(notify);
+    else if (this.#core.session.quiet) this.#keepHandled(notify);
     this.handlers.tell(notify);
+  }
+
+  /**
+   * A handler gets this one, and a loop does if it is the first to read from the connection, as in Psycopg, where nothing reads between
+   * two statements.
+   */
+  #keepHandled(notify: Notify): void {
+    this.#hasHandled = true;
+    this.#kept.push(notify);
+    if (this.#kept.length > MOST_KEPT_BESIDE_HANDLERS) this.#kept.shift();
+  }
+
+  /** Once the handlers are removed, no loop gets what they have had. */
+  #forgetHandled(): void {
+    if (!this.#hasHandled || !this.handlers.isEmpty) return;
+    this.#hasHandled = false;
+    this.#kept.drain();
   }
 
   #keep(notify: Notify): void {
@@ -74,7 +96,9 @@ export class Notifications {
   /** Checks the connection now, and again while the loop waits. */
   loop(options: NotifiesOptions): AsyncGenerator<Notify, void, void> {
     this.#core.checkNotReturned();
+    this.#forgetHandled();
     this.#fetched = true;
+    this.#hasHandled = false;
     return this.#loop(options);
   }
 

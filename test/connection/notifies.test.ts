@@ -309,6 +309,17 @@ describe('notifies()', () => {
     expect(heard).toEqual(['1', '2', '3', '4']);
   });
 
+  it('begins with what came since the last statement, of which a connection with a handler keeps the last 1,000', async () => {
+    const connection = await connect({ autocommit: true });
+    let heard = 0;
+    connection.addNotifyHandler(() => void heard++);
+    await connection.execute('listen n_17');
+    await admin("select pg_notify('n_17', n::text) from generate_series(1, 1500) n");
+    await expect.poll(() => heard).toBe(1500);
+    const expected = Array.from({ length: 1000 }, (_, i) => String(i + 501));
+    expect(await payloads(connection, { timeout: 0 })).toEqual(expected);
+  });
+
   it('reports the gap and its size once if more than 100,000 notifications wait for a loop', async () => {
     const connection = await listening('n_16');
     await admin("select pg_notify('n_16', n::text) from generate_series(1, 100007) n");
