@@ -312,7 +312,9 @@ describe('notifies()', () => {
   it('begins with what came since the last statement, of which a connection with a handler keeps the last 1,000', async () => {
     const connection = await connect({ autocommit: true });
     let heard = 0;
-    connection.addNotifyHandler(() => void heard++);
+    connection.addNotifyHandler(() => {
+      heard++;
+    });
     await connection.execute('listen n_17');
     await admin("select pg_notify('n_17', n::text) from generate_series(1, 1500) n");
     await expect.poll(() => heard).toBe(1500);
