@@ -71,7 +71,11 @@ export async function startOwnServer(options: ServerOptions = {}): Promise<OwnSe
     ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'],
     { ...identity, cwd: home, encoding: 'utf8' },
   );
-  if (init.status !== 0) throw new Error(`initdb failed: ${init.error?.message ?? init.stderr}`);
+  if (init.status !== 0) {
+    // Ctrl-C ends initdb too; then the signal, which waits for the event loop, ends this process.
+    await sleep(100);
+    throw new Error(`initdb failed: ${init.error?.message ?? init.stderr}`);
+  }
   await writeFile(
     join(data, 'pg_hba.conf'),
     [
