@@ -25,8 +25,7 @@ function code(text: string): string {
 const present = readFileSync(page, 'utf8');
 const begin = present.indexOf(BEGIN);
 const end = present.indexOf(END);
-if (begin < 0 || end < begin)
-  throw new Error(`docs/errors.md has to have ${BEGIN} and ${END}`);
+if (begin < 0 || end < begin) throw new Error(`docs/errors.md has to have ${BEGIN} and ${END}`);
 const table = [
   '| SQLSTATE | class | message | what it means | what to do |',
   '| --- | --- | --- | --- | --- |',

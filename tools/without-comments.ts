@@ -3,7 +3,7 @@ import type { Plugin } from 'esbuild';
 import ts from 'typescript';
 
 /**
- * Leaves comments out of the bundles: a process reads them at each start, and whoever wants them finds them in `src`. Spaces take
+ * Leaves comments out of the bundles: a process would read them at each start, and `src` in the package has them. Spaces take
  * their places, for the sake of the source maps.
  */
 export const withoutComments: Plugin = {

@@ -37,7 +37,7 @@ export class KnownOptions<T extends object> implements Place {
       isEmpty = false;
       const kind = this.#kinds.get(name);
       if (kind === undefined) {
-        // Of what somebody has added to the prototype of all objects, nobody meant to give an option.
+        // A property that a program added to the prototype of all objects is not an option of this call.
         if (name in Object.prototype && !Object.hasOwn(options, name)) continue;
         throw this.#unknown(options);
       }

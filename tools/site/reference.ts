@@ -57,7 +57,7 @@ const KINDS: readonly ReflectionKind[] = [
   ReflectionKind.TypeAlias,
 ];
 
-/** Members by which Node prints a value, and by which errors know each other: nobody calls them. */
+/** Members by which Node prints a value, and by which copies of an error class recognise each other; no program calls them. */
 const PROTOCOLS: ReadonlySet<string> = new Set(['[INSPECT]', '[custom]', '[hasInstance]']);
 
 /** Reads the docstrings of all that is exported. */
