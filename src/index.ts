@@ -35,7 +35,7 @@ export { AsyncConnection, type ConnectOptions, type WaitOptions } from './connec
 export { ConnectionInfo, ConnStatus } from './connection/info.js';
 export { IsolationLevel } from './connection/transaction-settings.js';
 export { AsyncPipeline, type PipelineOptions } from './connection/pipeline.js';
-export type { NoticeHandler } from './connection/handlers.js';
+export type { LossHandler, NoticeHandler } from './connection/handlers.js';
 export { Notify, type NotifiesOptions, type NotifyHandler } from './connection/notifies.js';
 export {
   AsyncTransaction,
@@ -56,6 +56,7 @@ export { AsyncCopy } from './copy/copy.js';
 export { AsyncCursor } from './cursor/cursor.js';
 export type { RowGenerator } from './cursor/streamed-rows.js';
 export type {
+  ContextOptions,
   CopyOptions,
   CursorFactory,
   CursorOptions,
@@ -79,6 +80,7 @@ export type {
   EvictReason,
   GapMessage,
   LeakMessage,
+  LostMessage,
   NoticeMessage,
   QueryKind,
   QueryMessage,
@@ -93,6 +95,7 @@ export {
   AsyncConnectionPool,
   AsyncNullConnectionPool,
   type ExecuteResult,
+  type MapOptions,
   type PoolTransactionOptions,
   type ReadyOptions,
 } from './pool/connection-pool.js';
