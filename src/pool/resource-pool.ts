@@ -258,12 +258,9 @@ export class ResourcePool<T> {
       const isTrying = this.#readiness.size > 0 && !this.#reconnection.isPending;
       return Math.min(room, this.#waiters.length + (isTrying ? 1 : 0));
     }
-    const needed = Math.max(this.#minSize - this.#slots.there, this.#waiters.length);
-    if (needed <= 0) return 0;
-    const { isOn, isPending, gaveUp } = this.#reconnection;
-    if (isPending || (gaveUp && !this.#isAwaited)) return 0;
-    // An unreachable server gets one attempt at a time.
-    return Math.min(room, isOn ? 1 : Infinity, needed);
+    const limit = this.#reconnection.limit(this.#isAwaited);
+    const reserve = this.#reconnection.reserve(this.#minSize - this.#slots.there, this.#minSize);
+    return Math.min(room, limit, Math.max(reserve, this.#waiters.length));
   }
 
   /** Whether a caller waits for a connection to be made. */
@@ -313,7 +310,9 @@ export class ResourcePool<T> {
   #close(slot: Slot<T>, reason: EvictReason | null): void {
     this.#slots.close(slot);
     if (reason !== null) {
-      this.#options.ending?.(slot.resource!, this.#source.isAlive(slot.resource!) ? reason : 'lost');
+      const why = this.#source.isAlive(slot.resource!) ? reason : 'lost';
+      this.#reconnection.ended(why);
+      this.#options.ending?.(slot.resource!, why);
     }
     void this.#resources.destroy(slot).then(() => {
       this.#slots.remove(slot);
@@ -431,6 +430,7 @@ export class ResourcePool<T> {
   resize(minSize: number, maxSize: number): void {
     this.#minSize = minSize;
     this.#maxSize = maxSize;
+    this.#reconnection.hasten();
     this.#rebalance();
     if (this.#state === 'open') this.#sweepIdle();
   }
@@ -466,6 +466,7 @@ export class ResourcePool<T> {
         ? this.#slots.there >= this.#minSize
         : this.#resources.made > before || this.#slots.there > 0;
     const isInTime = await this.#readiness.watch(isOver, timeout, signal, () => {
+      this.#reconnection.hasten();
       this.#rebalance();
     });
     if (!isInTime) throw this.#refusals.notReady(timeout);
@@ -490,7 +491,7 @@ export class ResourcePool<T> {
 
   /** Closes all resources that are not lent. */
   #stop(): void {
-    this.#reconnection.end();
+    this.#reconnection.stop();
     this.#sweep.stop();
     this.#refuseAll(() => this.#notOpen());
     for (const slot of [...this.#slots.in('idle'), ...this.#slots.in('checking')])
