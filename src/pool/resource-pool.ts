@@ -41,8 +41,6 @@ export interface AcquireOptions {
   readonly failFast?: boolean | undefined;
 }
 
-/** A resource that has worked within this many seconds is not checked. */
-const CHECK_AFTER = 0.5;
 /** Seconds that the last resources may take to close. */
 const LAST_MOMENTS = 0.1;
 
@@ -95,6 +93,7 @@ export class ResourcePool<T> {
     // A timer keeps the asynchronous context of the code that sets it; these belong to the pool's context.
     const ownClock: Clock = {
       now: () => clock.now(),
+      wall: () => clock.wall(),
       after: (...args) => resources.inOwnContext(() => clock.after(...args)),
     };
     this.#sweep = new IdleSweep(this.#slots, { maxIdle: options.maxIdle, clock: ownClock }, () => {
@@ -164,7 +163,7 @@ export class ResourcePool<T> {
       // Reading the clock costs as much as the rest of a checkout, so it is read once.
       const now = this.#clock.now();
       const slot = this.#fitIdle(now);
-      if (slot !== null && !this.#needsCheck(slot, now)) {
+      if (slot !== null && !this.#resources.needsCheck(slot, now)) {
         this.#slots.lend(slot, checkout, now);
         return checkout;
       }
@@ -209,7 +208,7 @@ export class ResourcePool<T> {
     const now = this.#clock.now();
     this.counters.usageMs += (now - checkout.since) * 1000;
     // The resource has just been used, which proves as much as a check.
-    slot.provenAt = now;
+    this.#resources.prove(slot, now);
     this.#settle(slot, now, evict);
     return true;
   }
@@ -227,7 +226,7 @@ export class ResourcePool<T> {
       const slot = this.#fitIdle(now);
       if (slot === null) break;
       const waiter = this.#waiters.first!;
-      if (this.#needsCheck(slot, now)) void this.#checkFor(waiter, slot);
+      if (this.#resources.needsCheck(slot, now)) void this.#checkFor(waiter, slot);
       else this.#serve(waiter, slot, now);
     }
     const { keepsReturned } = this.#strategy;
@@ -369,10 +368,6 @@ export class ResourcePool<T> {
   }
 
   // --- checking
-
-  #needsCheck(slot: Slot<T>, now: number): boolean {
-    return this.#source.check !== null && now - slot.provenAt >= CHECK_AFTER;
-  }
 
   /** Checks a slot for `waiter`, which gets the resource unless it has given up. */
   async #checkFor(waiter: Waiter<T>, slot: Slot<T>): Promise<void> {

@@ -36,11 +36,14 @@ class World {
   /** The times at which resources were closed. */
   readonly ends: number[] = [];
   gaveUp = 0;
+  /** The number of checks. */
+  checks = 0;
 
   constructor({
     makingTakes = 0,
+    isChecked = false,
     ...options
-  }: Partial<ResourcePoolOptions<Thing>> & { makingTakes?: number }) {
+  }: Partial<ResourcePoolOptions<Thing>> & { makingTakes?: number; isChecked?: boolean }) {
     this.pool = new ResourcePool<Thing>(
       {
         create: async (signal) => {
@@ -69,7 +72,12 @@ class World {
           this.#drop(thing);
         },
         isAlive: () => true,
-        check: null,
+        check: isChecked
+          ? () => {
+              this.checks++;
+              return Promise.resolve();
+            }
+          : null,
       },
       {
         name: 'world',
@@ -80,6 +88,7 @@ class World {
         maxLifetime: 0,
         maxUses: 0,
         maxIdle: 0,
+        checkAfter: 0.5,
         checkTimeout: 5,
         reconnectTimeout: 300,
         reconnectFailed: () => this.gaveUp++,
@@ -176,6 +185,32 @@ describe('a pool with more requests than it can serve', () => {
 });
 
 describe('checking idle resources', () => {
+  it('is omitted within checkAfter of their last use, unless the machine slept meanwhile', async () => {
+    const world = new World({ minSize: 1, maxSize: 1, isChecked: true, checkAfter: 60 });
+    const { clock, pool } = world;
+    await settle();
+    const use = async (): Promise<number> => {
+      pool.release(await pool.acquire({ timeout: 1 }));
+      return world.checks;
+    };
+    expect(await use()).toBe(0);
+    clock.advance(59);
+    expect(await use()).toBe(0);
+    clock.advance(59);
+    expect(await use()).toBe(0);
+    clock.advance(60);
+    expect(await use()).toBe(1);
+    expect(await use()).toBe(1);
+    // The clock stood still while the machine slept.
+    clock.ahead += 60;
+    expect(await use()).toBe(2);
+    expect(await use()).toBe(2);
+    // A clock that was set back causes no check.
+    clock.ahead -= 3600;
+    expect(await use()).toBe(2);
+    await pool.close(0);
+  });
+
   it('does not block requests while resources wait for their check', async () => {
     const world = new World({ minSize: 2, maxSize: 3, numWorkers: 1 });
     const { pool } = world;

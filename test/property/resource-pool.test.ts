@@ -138,6 +138,7 @@ class World {
         ...options,
         maxLifetime: 60,
         maxIdle: 10,
+        checkAfter: 0.5,
         checkTimeout: CHECK_TIMEOUT,
         reconnectTimeout: 8,
         reconnectFailed: () => this.reconnectFailures++,

@@ -70,6 +70,7 @@ export class Program {
         maxLifetime: 3600,
         maxUses: 0,
         maxIdle: 600,
+        checkAfter: 0.5,
         checkTimeout: 5,
         reconnectTimeout: 300,
         reconnectFailed: () => undefined,

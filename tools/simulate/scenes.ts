@@ -18,18 +18,19 @@ const STORM: Storm = {
   seed: SEED,
   after: 12,
 };
-const IDLE = 0.001;
+/** A request of each process every quarter of an hour. */
+const IDLE = { rate: 0.001, after: 25 };
 
 /** Failovers, by what is varied. */
 export const STORMS: Readonly<Record<string, Storm>> = {
   'sessions end': STORM,
   'sessions end, no jitter': { ...STORM, jitter: () => 0 },
   'sessions end, numWorkers 10': { ...STORM, numWorkers: 10 },
-  'sessions end, no requests': { ...STORM, rate: IDLE },
+  'sessions end, no requests': { ...STORM, ...IDLE },
   'down for 10 s': { ...STORM, outage: 10 },
   'down for 10 s, no jitter': { ...STORM, outage: 10, jitter: () => 0 },
   'down for 10 s, numWorkers 10': { ...STORM, outage: 10, numWorkers: 10 },
-  'down for 10 s, no requests': { ...STORM, outage: 10, rate: IDLE },
+  'down for 10 s, no requests': { ...STORM, ...IDLE, outage: 10 },
 };
 
 export const SIZES = [1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 80, 100];
@@ -58,7 +59,7 @@ const OVERLOAD = {
   usual: 0.4,
   excessive: 1.5,
   lasts: 60,
-  transaction: { busy: 0.04, elsewhere: 0.04 },
+  transaction: { busy: 0.08, elsewhere: 0.08 },
   seed: SEED,
 };
 

@@ -18,6 +18,10 @@ export class VirtualClock implements Clock {
     return this.#time;
   }
 
+  wall(): number {
+    return this.#time;
+  }
+
   after(seconds: number, call: () => void): Timer {
     const entry: Entry = { at: this.#time + seconds, ticket: this.#tickets++, call };
     if (seconds < Infinity) this.#add(entry);
