@@ -469,6 +469,7 @@ describe('the statistics', () => {
       poolMax: 2,
       poolSize: 1,
       poolAvailable: 0,
+      poolLent: 0,
       requestsWaiting: 0,
       ...zero,
       connectionsNum: 1,
@@ -480,7 +481,7 @@ describe('the statistics', () => {
     const second = pool.acquire({ timeout: 9 });
     const third = pool.acquire({ timeout: 9 });
     await expect(pool.acquire({ timeout: 9 })).rejects.toBeInstanceOf(errors.TooManyRequests);
-    expect(pool.stats()).toMatchObject({ requestsWaiting: 2, poolSize: 2, poolAvailable: 0 });
+    expect(pool.stats()).toMatchObject({ requestsWaiting: 2, poolSize: 2, poolAvailable: 0, poolLent: 1 });
     await world.pass(0.25, STEP);
     const late = pool.acquire({ timeout: 0.5 });
     const refused = expect(late).rejects.toBeInstanceOf(errors.PoolTimeout);
@@ -497,6 +498,7 @@ describe('the statistics', () => {
       poolMax: 2,
       poolSize: 1,
       poolAvailable: 1,
+      poolLent: 0,
       requestsWaiting: 0,
       ...zero,
       // 0.75 of the first; 1.5 of the second; 1 of the third.
@@ -525,6 +527,7 @@ describe('the statistics', () => {
       poolMax: 2,
       poolSize: 0,
       poolAvailable: 0,
+      poolLent: 0,
       requestsWaiting: 0,
       ...zero,
     });
