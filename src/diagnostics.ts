@@ -188,6 +188,12 @@ export interface GapMessage {
   readonly error: unknown;
 }
 
+/** A connection was lost, idle or not, rather than closed: `usingpg:lost`. Its pool then replaces it (`usingpg:evict`). */
+export interface LostMessage extends ConnectionMessage {
+  /** The error that ended the connection: the server's last, if it sent one. */
+  readonly error: unknown;
+}
+
 /** The server sent a notice: `usingpg:notice`. */
 export interface NoticeMessage extends ConnectionMessage {
   /** The notice: severity, SQLSTATE, message and more. */
@@ -198,23 +204,10 @@ export interface NoticeMessage extends ConnectionMessage {
 
 /** A tracing channel. Its messages are only made while it has a subscriber. */
 export class Tracer<M extends TracedMessage> {
-  readonly #channel: TracingChannel<unknown, M>;
+  readonly channel: TracingChannel<unknown, M>;
 
   constructor(name: string) {
-    this.#channel = tracingChannel<unknown, M>(name);
-  }
-
-  /** Whether the channel has a subscriber. */
-  get watched(): boolean {
-    const { start, end, asyncStart, asyncEnd, error } = this.#channel;
-    // `TracingChannel.hasSubscribers` is missing in the first releases of Node 20.
-    return (
-      start.hasSubscribers ||
-      asyncEnd.hasSubscribers ||
-      error.hasSubscribers ||
-      end.hasSubscribers ||
-      asyncStart.hasSubscribers
-    );
+    this.channel = withHasSubscribers(tracingChannel<unknown, M>(name));
   }
 
   /**
@@ -223,7 +216,7 @@ export class Tracer<M extends TracedMessage> {
    * point: the outcome itself, which may be rows, is not published.
    */
   trace<T>(message: M, run: () => Promise<T>, complete: (outcome: T) => void): Promise<T> {
-    const { start, end, asyncStart, asyncEnd, error } = this.#channel;
+    const { start, end, asyncStart, asyncEnd, error } = this.channel;
     const began = performance.now();
     const settle = (): void => {
       message.seconds = (performance.now() - began) / 1000;
@@ -253,6 +246,15 @@ export class Tracer<M extends TracedMessage> {
       return running;
     });
   }
+}
+
+/** `hasSubscribers` is missing in the first releases of Node 20. */
+function withHasSubscribers<C extends TracingChannel>(channel: C): C {
+  if ('hasSubscribers' in channel) return channel;
+  const { start, end, asyncStart, asyncEnd, error } = channel as TracingChannel;
+  return Object.defineProperty(channel, 'hasSubscribers', {
+    get: () => [start, end, asyncStart, asyncEnd, error].some((event) => event.hasSubscribers),
+  });
 }
 
 function sqlstateOf(reason: unknown): string | null {
@@ -285,6 +287,8 @@ export const channels = {
   reconnect: channel('usingpg:reconnect'),
   /** `GapMessage`. */
   gap: channel('usingpg:gap'),
+  /** `LostMessage`. */
+  lost: channel('usingpg:lost'),
   /** `NoticeMessage`. */
   notice: channel('usingpg:notice'),
 } as const;

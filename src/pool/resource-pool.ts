@@ -1,6 +1,6 @@
-import pLimit, { type LimitFunction } from 'p-limit';
 import type { EvictReason } from '../diagnostics.js';
 import type { PoolClosed } from '../errors/index.js';
+import { limited } from '../iteration.js';
 import { waitFor, type Clock } from '../waiting.js';
 import { Reconnection, type ReconnectionOptions } from './reconnection.js';
 import { Refusals } from './refusals.js';
@@ -35,6 +35,8 @@ export interface AcquireOptions {
   /** Seconds to wait. */
   readonly timeout: number;
   readonly signal?: AbortSignal | undefined;
+  /** Whether to reject with the error of the first attempt that fails during the wait. @default false */
+  readonly failFast?: boolean | undefined;
 }
 
 /** A resource that has worked within this many seconds is not checked. */
@@ -62,8 +64,9 @@ export class ResourcePool<T> {
   readonly #resources: Resources<T>;
   readonly #sweep: IdleSweep<T>;
   readonly #reconnection: Reconnection;
-  readonly #connectors: LimitFunction;
-  readonly #checkers: LimitFunction;
+  /** Both run a call once a worker is free. */
+  readonly #connectors: ReturnType<typeof limited>;
+  readonly #checkers: ReturnType<typeof limited>;
   readonly #waiters: Waiters<T>;
   readonly #refusals: Refusals<T>;
   /** The callers that wait for `minSize` resources, or for the end of the pool. */
@@ -96,8 +99,8 @@ export class ResourcePool<T> {
     this.#reconnection = new Reconnection({ ...options, clock: ownClock }, () => {
       this.#rebalance();
     });
-    this.#connectors = pLimit(strategy.connectedBy === 'workers' ? numWorkers : Infinity);
-    this.#checkers = pLimit(numWorkers);
+    this.#connectors = limited(strategy.connectedBy === 'workers' ? numWorkers : Infinity);
+    this.#checkers = limited(numWorkers);
     this.#waiters = new Waiters(clock, this.counters);
     this.#refusals = new Refusals({
       name: options.name,
@@ -145,7 +148,7 @@ export class ResourcePool<T> {
 
   /**
    * Lends a resource to `checkout`; without a promise if one is idle that needs no check. Rejects with `PoolClosed`,
-   * `TooManyRequests`, `PoolTimeout`, or the reason of the signal.
+   * `TooManyRequests`, `PoolTimeout`, the reason of the signal, or with `failFast` the error of an attempt.
    */
   acquire(options: AcquireOptions, checkout = new Checkout<T>()): Checkout<T> | Promise<Checkout<T>> {
     this.counters.requestsNum++;
@@ -171,9 +174,9 @@ export class ResourcePool<T> {
   }
 
   #wait(options: AcquireOptions, checkout: Checkout<T>, isQueued: boolean): Promise<Checkout<T>> {
-    const { timeout, signal } = options;
+    const { timeout, signal, failFast = false } = options;
     const late = (since: number): Error => this.#refusals.tooLate(timeout, checkout, since);
-    const waiting = this.#waiters.wait({ checkout, timeout, signal, isQueued, late }, () => {
+    const waiting = this.#waiters.wait({ checkout, timeout, signal, isQueued, failFast, late }, () => {
       this.#reconnection.hurry();
       this.#rebalance();
     });
@@ -347,6 +350,7 @@ export class ResourcePool<T> {
       // A caller of wait() needs further attempts.
       if (this.#readiness.size === 0) return;
     }
+    this.#waiters.failFast(error);
     this.#reconnection.fail(error, this.#resources.attempts, {
       isAwaited: () => this.#isAwaited,
       refuse: () => {

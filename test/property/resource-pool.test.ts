@@ -1,10 +1,16 @@
 import * as fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { errors } from '../../src/index.js';
+import { loadPLimit } from '../../src/packages.js';
 import { ResourcePool } from '../../src/pool/resource-pool.js';
 import type { Checkout } from '../../src/pool/slots.js';
 import { keepingStrategy, nullStrategy } from '../../src/pool/resources.js';
 import { FakeClock } from '../support/fake-clock.js';
+
+// A pool's first resource would wait for it, in real time.
+beforeAll(async () => {
+  await loadPLimit();
+});
 
 /** The lifetime minus half of the jitter, since the world's random number is constant. */
 const LIFETIME = 60 * 0.95;
