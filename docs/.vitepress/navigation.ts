@@ -37,6 +37,7 @@ const RUNNING: Item = {
   items: [
     { text: 'On call', link: '/guides/on-call' },
     { text: 'Observability', link: '/guides/observability' },
+    { text: 'OpenTelemetry', link: '/guides/opentelemetry' },
     { text: 'PgBouncer', link: '/guides/pgbouncer' },
     { text: 'Failover', link: '/guides/failover' },
     { text: 'Serverless', link: '/guides/serverless' },
