@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { defineConfig, type Options } from 'tsup';
 import { withBuiltInModules } from './tools/built-in-modules.js';
 import { withClassNames } from './tools/class-names.js';
-import { writeDeclarations } from './tools/declarations.js';
+import { writeDeclarations, writeIntegrationDeclarations } from './tools/declarations.js';
+import { integrations, mainEntryApart } from './tools/integrations.js';
 import { writeLicenses } from './tools/licenses.js';
 import { loadPackages, writePackageLoaders } from './tools/load-packages.js';
 import { oneInstance } from './tools/one-instance.js';
@@ -33,6 +34,22 @@ export default defineConfig(({ outDir = 'dist' }) => {
       },
     ],
   });
+  const subpaths = integrations();
+  const subpath = (format: 'esm' | 'cjs'): Options => ({
+    entry: subpaths,
+    format,
+    target: 'node20',
+    sourcemap: true,
+    splitting: false,
+    removeNodeProtocol: false,
+    skipNodeModulesBundle: true,
+    esbuildPlugins: [mainEntryApart, withoutComments],
+    plugins: [{ name: 'readable', renderChunk: (code) => ({ code: withClassNames(code) }) }],
+    onSuccess: async () => {
+      const maps = Object.keys(subpaths).map((name) => `${name}.${format === 'esm' ? 'js' : 'cjs'}.map`);
+      await Promise.all(maps.map((map) => pointToSources(join(outDir, map))));
+    },
+  });
   return [
     {
       ...common('esm'),
@@ -41,6 +58,7 @@ export default defineConfig(({ outDir = 'dist' }) => {
           pointToSources(join(outDir, 'index.js.map')),
           writePackageLoaders(outDir),
           writeDeclarations(outDir),
+          writeIntegrationDeclarations(outDir, subpaths),
         ]);
       },
     },
@@ -54,5 +72,6 @@ export default defineConfig(({ outDir = 'dist' }) => {
         ]);
       },
     },
+    ...(Object.keys(subpaths).length === 0 ? [] : [subpath('esm'), subpath('cjs')]),
   ];
 });
