@@ -18,6 +18,7 @@ const EXAMPLES: readonly [file: string, heading: string][] = [
   ['10-opentelemetry.ts', 'Spans and metrics of OpenTelemetry'],
   ['11-prometheus.ts', 'Metrics for Prometheus'],
   ['13-types-of-your-own.ts', 'Vectors and geometries by codecs of their own'],
+  ['14-fastify-plugin.ts', 'A Fastify plugin that owns the pool'],
   ['06-real-data.ts', 'Real data, hundreds of tasks'],
 ];
 

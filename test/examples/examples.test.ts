@@ -149,4 +149,14 @@ describe('the examples', () => {
     expect(output).toContain('10: [10, 5, -10]\n  9: [9, 4.5, -9]\n  11: [11, 5.5, -11]');
     expect(output).toMatch(/PostGIS is not installed|a point: .*"srid":4326} POINT\(13.4 52.5\)/);
   });
+
+  test('14 owns the pool as a Fastify plugin', { timeout: LIMIT }, async () => {
+    const { code, output } = await run('14-fastify-plugin');
+    expect(code, output).toBe(0);
+    expect(output).toContain('200 of 200 requests got their own answer');
+    expect(output).toMatch(/connections: [1-5] of at most 5/);
+    expect(output).toContain('a failing statement answers 500: {"error":"DivisionByZero: division by zero');
+    expect(output).toMatch(/logged: DivisionByZero 22012, "DivisionByZero 22012 after \S+ ms"/);
+    expect(output).toContain('the pool is closed with the application: true');
+  });
 });
