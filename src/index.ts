@@ -13,6 +13,9 @@ export type { ByteWriter } from './types/byte-writer.js';
 export type { Codec, Place } from './types/codec.js';
 export type { CustomDumper } from './types/custom-dumper.js';
 export { setJsonDumps, setJsonLoads, type JsonLoads } from './types/json-functions.js';
+export { inferredParams } from './types/inferred-params.js';
+export { pgTypes } from './types/pg-types.js';
+export type { PostgresInterval } from './types/postgres-interval.js';
 export { Multirange } from './types/multirange.js';
 export { OffsetTime } from './types/offset-time.js';
 export { Range } from './types/range.js';
@@ -54,6 +57,7 @@ export {
 export { AsyncClientCursor } from './cursor/client-cursor.js';
 export { AsyncCopy } from './copy/copy.js';
 export { AsyncCursor } from './cursor/cursor.js';
+export type { RowGenerator } from './cursor/streamed-rows.js';
 export type {
   ContextOptions,
   CopyOptions,
@@ -110,6 +114,7 @@ export type { Params } from './query/placeholders.js';
 export { sql, type Sql } from './query/sql.js';
 export {
   argsRow,
+  camelRow,
   classRow,
   dictRow,
   kwargsRow,
