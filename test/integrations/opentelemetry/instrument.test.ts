@@ -1,7 +1,7 @@
 import { channel } from 'node:diagnostics_channel';
 import { context, SpanKind, SpanStatusCode, trace, type Span } from '@opentelemetry/api';
 import type { ReadableSpan } from '@opentelemetry/sdk-trace-base';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import {
   AsyncClientCursor,
   AsyncConnection,
@@ -392,6 +392,13 @@ describe('instrument()', () => {
   it('refuses to be called twice', () => {
     expect(() => instrument()).toThrow(errors.ProgrammingError);
     expect(() => instrument()).toThrow(/was called before.*call what it returned first/);
+  });
+
+  it('refuses to be called by another copy of the module, such as that for require()', async () => {
+    vi.resetModules();
+    const copy = await import('../../../src/integrations/opentelemetry/index.js');
+    expect(copy.instrument).not.toBe(instrument);
+    expect(() => copy.instrument()).toThrow('instrument() was called before');
   });
 
   it('refuses what is no option, or no provider', () => {
