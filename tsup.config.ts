@@ -6,7 +6,7 @@ import { withClassNames } from './tools/class-names.js';
 import { writeDeclarations, writeIntegrationDeclarations } from './tools/declarations.js';
 import { integrations, mainEntryApart } from './tools/integrations.js';
 import { writeLicenses } from './tools/licenses.js';
-import { loadPostgres, writePostgresLoaders } from './tools/load-postgres.js';
+import { loadPackages, writePackageLoaders } from './tools/load-packages.js';
 import { oneInstance } from './tools/one-instance.js';
 import { pointToSources } from './tools/source-maps.js';
 import { withoutComments } from './tools/without-comments.js';
@@ -24,7 +24,7 @@ export default defineConfig(({ outDir = 'dist' }) => {
     target: 'node20',
     sourcemap: true,
     removeNodeProtocol: false,
-    esbuildPlugins: [oneInstance('src/index.ts', version), loadPostgres(format), withoutComments],
+    esbuildPlugins: [oneInstance('src/index.ts', version), loadPackages(format), withoutComments],
     plugins: [
       {
         name: 'readable-and-quick-to-load',
@@ -56,7 +56,7 @@ export default defineConfig(({ outDir = 'dist' }) => {
       onSuccess: async () => {
         await Promise.all([
           pointToSources(join(outDir, 'index.js.map')),
-          writePostgresLoaders(outDir),
+          writePackageLoaders(outDir),
           writeDeclarations(outDir),
           writeIntegrationDeclarations(outDir, subpaths),
         ]);

@@ -57,8 +57,8 @@ test('the package holds what is built, its source, and what is to be read, nothi
       'dist/index.d.ts',
       'dist/index.js',
       'dist/index.js.map',
-      'dist/postgres-bundled.js',
-      'dist/postgres-later.js',
+      'dist/packages-bundled.js',
+      'dist/packages.js',
       'package.json',
       ...subpaths.flatMap((name) => MODULE_FILES.map((end) => `dist/${name}${end}`)),
     ].sort(),
@@ -283,9 +283,9 @@ test('each format is a module of its own: the ES module loads no CommonJS of the
   const [esm, cjs] = await Promise.all(
     ['index.js', 'index.cjs'].map((name) => readFile(built(name), 'utf8')),
   );
-  expect(importsOf(esm!)).toEqual(['#postgres', 'p-limit']);
+  expect(importsOf(esm!)).toEqual(['#packages']);
   expect(esm).not.toMatch(/\brequire\(/);
-  expect(importsOf(await readFile(built('postgres-bundled.js'), 'utf8'))).toEqual(['postgres']);
+  expect(importsOf(await readFile(built('packages-bundled.js'), 'utf8'))).toEqual(['p-limit', 'postgres']);
   // p-limit is published as an ES module, which require() can't load on every Node 20.
   expect(modulesOf(cjs!)).toEqual(['postgres']);
   const licenses = await readFile(built('index.cjs.LICENSE.txt'), 'utf8');
