@@ -44,7 +44,7 @@ test('the server infers the types of parameters, whatever they are compared with
     .selectFrom('kysely_city')
     .selectAll()
     .where(sql<boolean>`info->'login'->'count' = ${3}`)
-    .where(({ fn, val }) => sql<boolean>`${fn.coalesce('name', val(1))} > ${0}`)
+    .where((eb) => sql<boolean>`${eb.fn.coalesce('name', eb.val(1))} > ${0}`)
     .where('id', 'in', [1n as never, 2])
     .executeTakeFirstOrThrow();
   expect(row).toEqual({ id: 1, name: 'Rome', tags: ['a', 'b,"c'], info });
