@@ -57,6 +57,7 @@ export {
 export { AsyncClientCursor } from './cursor/client-cursor.js';
 export { AsyncCopy } from './copy/copy.js';
 export { AsyncCursor } from './cursor/cursor.js';
+export type { RowGenerator } from './cursor/streamed-rows.js';
 export type {
   ContextOptions,
   CopyOptions,
@@ -112,6 +113,7 @@ export type { Params } from './query/placeholders.js';
 export { sql, type Sql } from './query/sql.js';
 export {
   argsRow,
+  camelRow,
   classRow,
   dictRow,
   kwargsRow,

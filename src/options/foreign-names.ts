@@ -60,7 +60,7 @@ function sslmode(value: unknown): string {
     return 'write the connection parameter `sslmode=require`, which encrypts and verifies nobody';
   const files = typeof value === 'object' && value !== null ? ', `sslcert` and `sslkey`' : '';
   return (
-    `write the connection parameters \`sslmode=verify-full\` and \`sslrootcert\`${files}: a file of certificates, or \`system\`;` +
+    `write the connection parameters \`sslmode=verify-full\` and \`sslrootcert\`${files}: certificates as a file or PEM text, or \`system\`;` +
     ' `sslmode=require` encrypts and verifies nobody'
   );
 }
@@ -72,7 +72,6 @@ export const FOREIGN_NAMES: Readonly<Record<string, ForeignName>> = {
   idleTimeoutMillis: milliseconds('maxIdle'),
   connectionTimeoutMillis: milliseconds('timeout', 'connect_timeout'),
   maxLifetimeSeconds: to('maxLifetime'),
-  maxUses: say('the life of a connection is bounded by `maxLifetime`, in seconds'),
   connectionString: say(CONNINFO),
   database: to('dbname'),
   ssl: say(sslmode),
