@@ -1,0 +1,382 @@
+import { EventEmitter } from 'node:events';
+import { AsyncConnection, errors, TransactionStatus, type Notify } from '../../index.js';
+import { promiseOr, type Callback } from './callbacks.js';
+import { Configuration, type ClientConfig } from './config.js';
+import type { Cursor } from './cursor.js';
+import { withServerFields } from './database-error.js';
+import { escapeIdentifier, escapeLiteral } from './escape.js';
+import type { QueryArrayResult, QueryResult, Result } from './result.js';
+import { noticeOf, notificationOf } from './server-messages.js';
+import { SessionState } from './session-state.js';
+import {
+  callbackOf,
+  runStatement,
+  statementOf,
+  type QueryArrayConfig,
+  type QueryConfig,
+  type QueryResultRow,
+  type QueryResults,
+  type Statement,
+} from './statement.js';
+import { isSubmittable, submit, type Submittable } from './submittable.js';
+import { TimeLimit } from './time-limit.js';
+import { transactionWordOf } from './transaction-words.js';
+import { checkBefore, checkCommitted } from './transactions.js';
+import { Turns } from './turns.js';
+import type { TypeParser } from './types.js';
+
+/** The key of a client's method that executes a query that is no submittable. @internal */
+export const EXECUTE: unique symbol = Symbol('usingpg.pg.execute');
+/** The key of the method that detaches a client from a connection that goes back to its pool. @internal */
+export const LEAVE: unique symbol = Symbol('usingpg.pg.leave');
+/** The key of a client's method that runs something in its turn among the client's statements. @internal */
+export const IN_TURN: unique symbol = Symbol('usingpg.pg.inTurn');
+
+/** A pool's connection for a client. @internal */
+export interface Checkout {
+  readonly configuration: Configuration;
+  readonly connection: AsyncConnection;
+  readonly state: SessionState;
+}
+
+/** What holds a client's turn, and how long it may wait for it. */
+interface TurnOptions {
+  readonly cursor?: Cursor;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const SERVER_EVENTS: ReadonlySet<string | symbol> = new Set(['notice', 'notification']);
+const LETTERS: Partial<Record<TransactionStatus, 'I' | 'T' | 'E'>> = {
+  [TransactionStatus.IDLE]: 'I',
+  [TransactionStatus.INTRANS]: 'T',
+  [TransactionStatus.INERROR]: 'E',
+};
+
+/**
+ * A connection with node-postgres's interface. Each statement is a transaction of its own, unless `BEGIN` was sent; statements of one
+ * client are executed one at a time, in the order of the calls.
+ *
+ * Events: `error` (the connection was lost), `end` (it has ended), `notice`, `notification`, `drain` (all statements are done). Unlike
+ * in node-postgres, an `error` without a listener does not end the process: the next statement raises it.
+ *
+ * @example
+ * const client = new Client({ connectionString: 'postgresql://localhost/app' });
+ * await client.connect();
+ * const { rows } = await client.query('SELECT name FROM city WHERE id = $1', [1]);
+ * await client.end();
+ */
+export class Client extends EventEmitter {
+  readonly #configuration: Configuration;
+  readonly #turns = new Turns(() => {
+    this.#drained();
+  });
+  readonly #state: SessionState;
+  #connection: AsyncConnection | null = null;
+  #phase: 'new' | 'connecting' | 'ready' | 'ended' = 'new';
+  /** Why statements are refused after the end. */
+  #reason: Error | null = null;
+  /** Ends an attempt to connect. */
+  readonly #attempt = new AbortController();
+  /** The open cursor, which has the turn. */
+  #cursor: Cursor | null = null;
+  /** The first error of the open transaction. */
+  #failure: unknown = null;
+  readonly #serverEvents = new Set<string | symbol>();
+  #stopListening: (() => void) | null = null;
+
+  /** A pool gives the checkout. Raises `ProgrammingError` for an invalid connection string. */
+  constructor(config?: string | ClientConfig | null, checkout?: Checkout) {
+    super();
+    if (checkout === undefined) {
+      this.#configuration = new Configuration(config);
+      this.#state = new SessionState(this.#configuration.config.types);
+      // Statements wait for the connection.
+      this.#turns.take();
+    } else {
+      this.#configuration = checkout.configuration;
+      this.#state = checkout.state;
+      this.#use(checkout.connection);
+      this.#state.giveTo(this);
+    }
+  }
+
+  // --- the connection
+
+  /** Connects. Raises the errors of `AsyncConnection.connect()`, and `OperationalError` after `connectionTimeoutMillis`. */
+  connect(): Promise<this>;
+  connect(callback: Callback<[client: this]>): void;
+  connect(callback?: Callback<[client: this]>): Promise<this> | undefined {
+    return promiseOr(this.#connect(), callback, (client) => [client]);
+  }
+
+  async #connect(): Promise<this> {
+    if (this.#phase !== 'new') {
+      throw new errors.InterfaceError('Client has already been connected. You cannot reuse a client.');
+    }
+    this.#phase = 'connecting';
+    const { connectTimeout, config } = this.#configuration;
+    const timer =
+      connectTimeout === 0
+        ? undefined
+        : setTimeout(() => {
+            this.#attempt.abort(new errors.ConnectionTimeout('timeout expired'));
+          }, connectTimeout);
+    try {
+      const connection = await AsyncConnection.connect(this.#configuration.conninfo, {
+        autocommit: true,
+        prepareThreshold: config.prepareThreshold ?? null,
+        signal: this.#attempt.signal,
+      });
+      this.#use(connection);
+    } catch (error) {
+      this.#refuse(withServerFields(error) as Error);
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+    this.emit('connect');
+    this.#turns.end();
+    return this;
+  }
+
+  #use(connection: AsyncConnection): void {
+    this.#connection = connection;
+    this.#phase = 'ready';
+    this.#stopListening = connection.onLost((error) => {
+      this.#lost(error);
+    });
+    for (const event of this.#serverEvents) this.#receive(event);
+  }
+
+  #lost(error: unknown): void {
+    process.nextTick(() => {
+      if (this.#phase !== 'ready') return;
+      this.#refuse(withServerFields(error) as Error);
+      if (this.listenerCount('error') > 0) this.emit('error', error);
+      this.emit('end');
+    });
+  }
+
+  /** Refuses the waiting and all later statements. */
+  #refuse(reason: Error): void {
+    this.#phase = 'ended';
+    this.#reason = reason;
+    this.#turns.refuseAll(reason);
+  }
+
+  /** Closes the connection; a running statement is cancelled, and waiting ones are refused. */
+  end(): Promise<void>;
+  end(callback: Callback<[]>): void;
+  end(callback?: Callback<[]>): Promise<void> | undefined {
+    return promiseOr(this.#end(), callback, () => []);
+  }
+
+  async #end(): Promise<void> {
+    const isOpen = this.#phase === 'ready';
+    if (this.#phase !== 'ended') {
+      this.#refuse(new errors.InterfaceError('Client was closed and is not queryable'));
+      this.#attempt.abort(new errors.InterfaceError('Connection terminated'));
+    }
+    await this.#connection?.close();
+    if (isOpen) this.emit('end');
+  }
+
+  /** Detaches the client from a connection that goes back to its pool. Calls `done` when its statements have ended. @internal */
+  [LEAVE](done: () => void): void {
+    this.#stopListening?.();
+    if (this.#serverEvents.has('notice')) this.#connection?.removeNoticeHandler(this.#onNotice);
+    if (this.#serverEvents.has('notification')) this.#connection?.removeNotifyHandler(this.#onNotify);
+    if (this.#phase === 'ready') {
+      this.#phase = 'ended';
+      this.#reason = new errors.InterfaceError(
+        'the client was released to its pool, and another task may use its connection: take another client with pool.connect()',
+      );
+    }
+    void this.#cursor?.close().catch(() => undefined);
+    this.#turns.whenIdle(done);
+  }
+
+  // --- statements
+
+  /**
+   * Executes a query: a text or a `QueryConfig`, with values for its `$1`, `$2` …, or a `Cursor` or other submittable, which is returned.
+   * Rejects with a `DatabaseError` if the server refuses it, which is also an instance of the library's own class for the SQLSTATE.
+   * Raises `ActiveSqlTransaction` for a BEGIN within a transaction, `NoActiveSqlTransaction` for a COMMIT without one,
+   * `InFailedSqlTransaction` for a COMMIT that became a rollback, and `InterfaceError` on a client that was released or closed.
+   *
+   * @example
+   * const { rows } = await client.query('SELECT name FROM city WHERE id = $1', [1]);
+   * await client.query({ name: 'city', text: 'SELECT name FROM city WHERE id = $1', values: [1], rowMode: 'array' });
+   */
+  query<T extends Submittable>(submittable: T, callback?: Callback<[QueryResults]>): T;
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in node-postgres's declarations
+  query<R extends any[] = any[]>(config: QueryArrayConfig, values?: readonly any[]): Promise<QueryArrayResult<R>>;
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in node-postgres's declarations
+  query<R extends QueryResultRow = any>(query: string | QueryConfig, values?: readonly any[]): Promise<QueryResult<R>>;
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in node-postgres's declarations
+  query<R extends QueryResultRow = any>(query: string | QueryConfig, callback: Callback<[QueryResult<R>]>): void;
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in node-postgres's declarations
+  query<R extends QueryResultRow = any>(query: string | QueryConfig, values: readonly any[] | undefined, callback: Callback<[QueryResult<R>]>): void;
+  query(query: unknown, values?: unknown, callback?: unknown): unknown {
+    if (isSubmittable(query)) {
+      submit(query, this, callbackOf(query, values, callback));
+      return query;
+    }
+    const callsBack = callbackOf(query, values, callback);
+    return promiseOr(this[EXECUTE](query, values), callsBack, (results) => [results]);
+  }
+
+  /** Executes a query that is no submittable. @internal */
+  async [EXECUTE](query: unknown, values: unknown): Promise<QueryResults> {
+    const statement = statementOf(query, values);
+    const timeout = statement.timeout ?? this.#configuration.queryTimeout;
+    if (timeout === 0) return this[IN_TURN]((connection) => this.#run(connection, statement, undefined));
+    const limit = new TimeLimit(timeout, 'Query read timeout');
+    try {
+      const { signal } = limit;
+      return await this[IN_TURN]((connection) => this.#run(connection, statement, signal), { signal });
+    } finally {
+      limit.end();
+    }
+  }
+
+  /** Runs something with the connection after all earlier statements. Its errors get node-postgres's fields. @internal */
+  async [IN_TURN]<T>(
+    run: (connection: AsyncConnection, state: SessionState) => Promise<T>,
+    { cursor, signal }: TurnOptions = NO_TURN_OPTIONS,
+  ): Promise<T> {
+    try {
+      if (this.#phase === 'ended') throw this.#reason!;
+      if (!this.#turns.take()) await this.#turns.wait(signal);
+      this.#cursor = cursor ?? null;
+      try {
+        return await run(this.#connection!, this.#state);
+      } finally {
+        this.#cursor = null;
+        this.#turns.end();
+      }
+    } catch (error) {
+      throw withServerFields(error);
+    }
+  }
+
+  async #run(
+    connection: AsyncConnection,
+    statement: Statement,
+    signal: AbortSignal | undefined,
+  ): Promise<Result | Result[]> {
+    const { text = '' } = statement;
+    const word = transactionWordOf(text);
+    if (word !== null) checkBefore(word, connection.info.transactionStatus, text);
+    try {
+      const result = await runStatement(connection, this.#state, statement, signal);
+      if (word === 'begin') this.#failure = null;
+      if (word === 'commit') checkCommitted(result, this.#failure, text);
+      return result;
+    } catch (error) {
+      if (word === null && connection.info.transactionStatus === TransactionStatus.INERROR) this.#failure ??= error;
+      throw error;
+    }
+  }
+
+  #drained(): void {
+    if (this.listenerCount('drain') === 0) return;
+    process.nextTick(() => {
+      if (this.#turns.isIdle && this.#phase === 'ready') this.emit('drain');
+    });
+  }
+
+  /** Whether a transaction is open: `I` no, `T` yes, `E` it has failed; null while a statement runs, and without a connection. */
+  getTransactionStatus(): 'I' | 'T' | 'E' | null {
+    const status = this.#connection?.info.transactionStatus;
+    return status === undefined ? null : (LETTERS[status] ?? null);
+  }
+
+  // --- events
+
+  override on(event: string | symbol, listener: (...args: any[]) => void): this { // eslint-disable-line @typescript-eslint/no-explicit-any -- an event's arguments
+    this.#listenFor(event);
+    return super.on(event, listener);
+  }
+
+  override addListener(event: string | symbol, listener: (...args: any[]) => void): this { // eslint-disable-line @typescript-eslint/no-explicit-any -- an event's arguments
+    return this.on(event, listener);
+  }
+
+  override prependListener(event: string | symbol, listener: (...args: any[]) => void): this { // eslint-disable-line @typescript-eslint/no-explicit-any -- an event's arguments
+    this.#listenFor(event);
+    return super.prependListener(event, listener);
+  }
+
+  /** Receives what the server sends beside results only if somebody listens. */
+  #listenFor(event: string | symbol): void {
+    if (!SERVER_EVENTS.has(event) || this.#serverEvents.has(event)) return;
+    this.#serverEvents.add(event);
+    if (this.#connection !== null) this.#receive(event);
+  }
+
+  #receive(event: string | symbol): void {
+    if (event === 'notice') this.#connection!.addNoticeHandler(this.#onNotice);
+    else this.#connection!.addNotifyHandler(this.#onNotify);
+  }
+
+  readonly #onNotice = (notice: errors.Diagnostic): void => {
+    this.emit('notice', noticeOf(notice));
+  };
+
+  readonly #onNotify = (notify: Notify): void => {
+    this.emit('notification', notificationOf(notify));
+  };
+
+  // --- what node-postgres's clients show
+
+  get host(): string {
+    return this.#configuration.host;
+  }
+
+  get port(): number {
+    return this.#configuration.port;
+  }
+
+  get user(): string | undefined {
+    return this.#configuration.user;
+  }
+
+  get database(): string | undefined {
+    return this.#configuration.database;
+  }
+
+  /** The process id of the backend; null before the connection is there. */
+  get processID(): number | null {
+    return this.#connection?.info.backendPid ?? null;
+  }
+
+  /** Does not exist here: raises `NotSupportedError`. */
+  get connection(): never {
+    throw new errors.NotSupportedError(
+      'client.connection does not exist in usingpg/pg: the protocol is usingpg\'s own. Use client.query(), a Cursor, or usingpg itself',
+    );
+  }
+
+  /** Sets the parser of a type for the session of this client. */
+  setTypeParser(oid: number, format: string | TypeParser, parse?: TypeParser): void {
+    this.#state.types.setTypeParser(oid, format, parse);
+  }
+
+  /** Returns the parser of a type. */
+  getTypeParser(oid: number, format?: string): TypeParser {
+    return this.#state.types.getTypeParser(oid, format);
+  }
+
+  /** Quotes a name for use in SQL. */
+  escapeIdentifier(name: string): string {
+    return escapeIdentifier(name);
+  }
+
+  /** Quotes a string for use in SQL. */
+  escapeLiteral(text: string): string {
+    return escapeLiteral(text);
+  }
+}
+
+const NO_TURN_OPTIONS: TurnOptions = {};

@@ -1,0 +1,59 @@
+import { EventEmitter } from 'node:events';
+import { errors } from '../../index.js';
+import { report, type Callback } from './callbacks.js';
+import { EXECUTE, type Client } from './client.js';
+import type { Result } from './result.js';
+import { callbackOf, type QueryConfig, type QueryResults } from './statement.js';
+import { SUBMIT, type Submittable } from './submittable.js';
+
+/**
+ * A query as an event emitter: node-postgres's `Query`. Emits `row` for each row, `end` with the result, or `error`; with a callback, that
+ * is called instead. The events come when the whole result is there; a `Cursor` reads in pieces.
+ *
+ * @example
+ * client.query(new Query('SELECT * FROM city')).on('row', (row) => { … }).on('end', (result) => { … });
+ */
+export class Query extends EventEmitter implements Submittable {
+  callback: Callback<[QueryResults]> | undefined;
+  readonly #config: QueryConfig;
+
+  constructor(query: string | QueryConfig, values?: unknown, callback?: unknown) {
+    super();
+    this.callback = callbackOf(query, values, callback);
+    this.#config = typeof query === 'string' ? { text: query } : { ...query };
+    if (Array.isArray(values)) this.#config.values = values;
+  }
+
+  get text(): string | undefined {
+    return this.#config.text;
+  }
+
+  /** @internal */
+  [SUBMIT](client: Client): void {
+    const failed = this.callback ?? ((error: unknown) => this.emit('error', error));
+    report(
+      client[EXECUTE](this.#config, undefined),
+      (error: unknown, results: Result | Result[]) => {
+        // As in node-postgres, an error without a listener is an uncaught one.
+        if (error !== null) failed(error, undefined);
+        else this.#done(results);
+      },
+      (results: Result | Result[]) => [results],
+    );
+  }
+
+  #done(results: Result | Result[]): void {
+    if (this.listenerCount('row') > 0) {
+      for (const result of Array.isArray(results) ? results : [results]) {
+        for (const row of result.rows) this.emit('row', row, result);
+      }
+    }
+    this.callback?.(null, results);
+    this.emit('end', results);
+  }
+
+  /** Refuses node-postgres's own client, for which this query is not made. */
+  submit(): never {
+    throw new errors.NotSupportedError('a Query of usingpg/pg runs on a client of usingpg/pg: client.query(query)');
+  }
+}

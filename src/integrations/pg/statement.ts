@@ -1,0 +1,128 @@
+import { AsyncRawCursor, errors, type AsyncConnection } from '../../index.js';
+import type { Callback } from './callbacks.js';
+import { fieldsOf, Result } from './result.js';
+import type { SessionState } from './session-state.js';
+import { makingOf, type CustomTypes } from './types.js';
+import { preparedValues } from './values.js';
+
+/** A query with its options. */
+export interface QueryConfig {
+  /** The text, with `$1`, `$2` … for the values. */
+  text?: string | undefined;
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- any value can be a parameter
+  values?: readonly any[] | undefined;
+  /** Prepares the statement under this name, which stands for the text in later queries of the connection. */
+  name?: string | undefined;
+  /** 'array': rows are arrays of values, not objects. */
+  rowMode?: string | undefined;
+  /** The parsers of the values. */
+  types?: CustomTypes | undefined;
+  /** 'extended': the text is one statement, even without values. */
+  queryMode?: string | undefined;
+  /** Milliseconds until the query is cancelled. @default that of the client */
+  query_timeout?: number | undefined;
+}
+
+/** The results of a query: an array if the text has several statements. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- the rows' type is known to the query only
+export type QueryResults = any;
+
+/** A query that gives rows as arrays. */
+export interface QueryArrayConfig extends QueryConfig {
+  rowMode: 'array';
+}
+
+/** A row as an object with a property for each column. */
+export interface QueryResultRow {
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the values' types are known to the query only
+  [column: string]: any;
+}
+
+/** A query as it was passed to `query()`, checked. */
+export interface Statement {
+  readonly text: string | undefined;
+  readonly values: readonly unknown[];
+  readonly name: string | undefined;
+  readonly asArrays: boolean;
+  readonly types: CustomTypes | undefined;
+  readonly extended: boolean;
+  /** Milliseconds; undefined: the client's. */
+  readonly timeout: number | undefined;
+}
+
+/** The callback among the arguments of `query()`. Raises `TypeError` if there is no query, or the callback is no function. */
+export function callbackOf(
+  query: unknown,
+  values: unknown,
+  callback: unknown,
+): Callback<[QueryResults]> | undefined {
+  if (query === undefined || query === null) throw new TypeError('Client was passed a null or undefined query');
+  const given: unknown =
+    callback ??
+    (typeof values === 'function' ? values : typeof query === 'object' && 'callback' in query ? query.callback : null);
+  if (given === undefined || given === null) return undefined;
+  if (typeof given !== 'function') throw new TypeError('callback is not a function');
+  return given as Callback<[QueryResults]>;
+}
+
+/** Checks the other arguments of `query()`. Raises `ProgrammingError`. */
+export function statementOf(query: unknown, values: unknown): Statement {
+  const config: QueryConfig = typeof query === 'object' ? query! : { text: query as string };
+  const given: unknown = (typeof values === 'function' ? undefined : values) ?? config.values ?? NO_VALUES;
+  const { text, name, types } = config;
+  if (typeof text !== 'string' && typeof name !== 'string') {
+    throw new errors.ProgrammingError(
+      'A query must have either text or a name. Supplying neither is unsupported.',
+    );
+  }
+  if (!Array.isArray(given)) throw new errors.ProgrammingError('Query values must be an array');
+  return {
+    text,
+    values: given,
+    name: name === '' ? undefined : name,
+    asArrays: config.rowMode === 'array',
+    types,
+    extended: config.queryMode === 'extended',
+    timeout: config.query_timeout,
+  };
+}
+
+const NO_VALUES: readonly unknown[] = [];
+const PREPARED = { prepare: true } as const;
+/** The option makes the library use the extended protocol. */
+const EXTENDED = { binary: true } as const;
+const PLAIN = {} as const;
+
+/** Executes a statement: the result, or an array of results if the text has several statements. */
+export async function runStatement(
+  connection: AsyncConnection,
+  state: SessionState,
+  statement: Statement,
+  signal: AbortSignal | undefined,
+): Promise<Result | Result[]> {
+  const { name, asArrays, extended } = statement;
+  const text = name === undefined ? statement.text! : state.textOf(name, statement.text);
+  const cursor = new AsyncRawCursor(connection, makingOf(statement.types ?? state.types, asArrays));
+  const isSimple = name === undefined && !extended && statement.values.length === 0;
+  const options = name !== undefined ? PREPARED : extended ? EXTENDED : PLAIN;
+  await cursor.execute(
+    text,
+    isSimple ? undefined : preparedValues(statement.values),
+    signal === undefined ? options : { ...options, signal },
+  );
+  if (name !== undefined) state.remember(name, text);
+  const first = await resultOf(cursor, asArrays);
+  if (!isSimple || (await cursor.nextset()) !== true) return first;
+  const results = [first];
+  do results.push(await resultOf(cursor, asArrays));
+  while ((await cursor.nextset()) === true);
+  return results;
+}
+
+/** The current result of a cursor. */
+async function resultOf(cursor: AsyncRawCursor<unknown>, asArrays: boolean): Promise<Result> {
+  const { description, statusmessage } = cursor;
+  const rowMode = asArrays ? 'array' : undefined;
+  if (description === null) return new Result(rowMode, [], [], statusmessage);
+  return new Result(rowMode, fieldsOf(description), await cursor.fetchall(), statusmessage);
+}
