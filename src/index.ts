@@ -55,6 +55,7 @@ export { AsyncClientCursor } from './cursor/client-cursor.js';
 export { AsyncCopy } from './copy/copy.js';
 export { AsyncCursor } from './cursor/cursor.js';
 export type {
+  ContextOptions,
   CopyOptions,
   CursorFactory,
   CursorOptions,

@@ -1,4 +1,4 @@
-import type { AdaptersMap } from '../types/adapters-map.js';
+import type { AdaptContext, AdaptersMap } from '../types/adapters-map.js';
 import * as errors from '../errors/index.js';
 import type { CopyChannel } from '../session/copy-channel.js';
 import { OneTimeEvent } from '../session/one-time-event.js';
@@ -254,6 +254,11 @@ export class ConnectionCore implements SessionUser {
         `${what}() is not possible inside a transaction block, which ends by itself: use the block's own ${what}()`,
       );
     }
+  }
+
+  /** A copy of a context's adapters for a cursor of this connection. */
+  adaptersOf({ adapters }: AdaptContext): AdaptersMap {
+    return adapters.cloneFor(this.session.certainParameters);
   }
 
   /** Changes a setting of future transactions. */

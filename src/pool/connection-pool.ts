@@ -9,7 +9,9 @@ import { INSPECT, type Inspect } from '../inspect.js';
 import { boundedMap } from '../iteration.js';
 import type { Query } from '../query/binding.js';
 import type { Params } from '../query/placeholders.js';
+import type { Column } from '../column.js';
 import type {
+  ContextOptions,
   CursorOptions,
   PerhapsWithRowFactory,
   WithoutRowFactory,
@@ -65,6 +67,8 @@ export interface ExecuteResult<T> {
   rowcount: number;
   /** The statement's tag, such as `INSERT 0 1`. */
   statusmessage: string | null;
+  /** The columns; null if the statement returns no rows. */
+  description: readonly Column[] | null;
 }
 
 /** Options of `pool.withTransaction()`. */
@@ -407,7 +411,8 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    * Executes one statement on a connection of its own and commits it. An abort of `signal` ends the wait for the connection, the
    * statement, or the commit as in `conn.commit()`; if the call rejects with the signal's reason, nothing was committed, unless
    * the connections are in autocommit. A row type needs the row factory that makes such rows; without one, rows come from the
-   * connections' row factory. Raises the errors of `connection()`, `conn.execute()` and `conn.commit()`.
+   * connections' row factory. `context` has the statement's loaders and dumpers. Raises the errors of `connection()`,
+   * `conn.execute()` and `conn.commit()`.
    *
    * @example
    * const { rows } = await pool.execute('SELECT id, name FROM city WHERE id = %s', [1], { rowFactory: dictRow });
@@ -415,17 +420,17 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   execute<T extends R = R>(
     query: Query,
     params?: Params | null,
-    options?: CheckoutOptions & WithoutRowFactory,
+    options?: CheckoutOptions & ContextOptions & WithoutRowFactory,
   ): Promise<ExecuteResult<T>>;
   execute<T>(
     query: Query,
     params: Params | null | undefined,
-    options: CheckoutOptions & WithRowFactory<T>,
+    options: CheckoutOptions & ContextOptions & WithRowFactory<T>,
   ): Promise<ExecuteResult<T>>;
   execute<T>(
     query: Query,
     params: Params | null | undefined,
-    options: CheckoutOptions & PerhapsWithRowFactory<T>,
+    options: CheckoutOptions & ContextOptions & PerhapsWithRowFactory<T>,
   ): Promise<ExecuteResult<T | R>>;
   execute<T>(
     query: Query,
@@ -433,12 +438,17 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     options?: CheckoutOptions & CursorOptions<T>,
   ): Promise<ExecuteResult<T | R>> {
     const run = async (connection: AsyncConnection<R>): Promise<ExecuteResult<T | R>> => {
-      const { rowFactory, signal } = options ?? {};
-      const cursor = await (rowFactory === undefined
+      const { rowFactory, context, signal } = options ?? {};
+      const cursor = await (rowFactory === undefined && context === undefined
         ? connection.execute(query, params, signal === undefined ? undefined : { signal })
-        : connection.execute<T>(query, params, { rowFactory, signal }));
+        : connection.execute<T>(query, params, { rowFactory, context, signal }));
       const { description, rowcount, statusmessage } = cursor;
-      return { rows: description === null ? [] : await cursor.fetchall(), rowcount, statusmessage };
+      return {
+        rows: description === null ? [] : await cursor.fetchall(),
+        rowcount,
+        statusmessage,
+        description,
+      };
     };
     return this.#using(EXECUTE, run, options, { signal: options?.signal });
   }

@@ -2,6 +2,7 @@ import { POOL_CONNECT } from '../connection/options.js';
 import type { AsyncConnection } from '../connection/connection.js';
 import * as errors from '../errors/index.js';
 import {
+  ADAPTERS_OR_NULL,
   ANYTHING,
   BOOLEAN,
   BOOLEAN_OR_NULL,
@@ -145,7 +146,7 @@ export const WITH_CONNECTION = new KnownOptions<CheckoutOptions>(
 );
 export const EXECUTE = new KnownOptions<CheckoutOptions & CursorOptions<unknown>>(
   'pool.execute(query, params, options)',
-  { rowFactory: FUNCTION_OR_NULL, ...CHECKOUT },
+  { rowFactory: FUNCTION_OR_NULL, context: ADAPTERS_OR_NULL, ...CHECKOUT },
 );
 export const WITH_TRANSACTION = new KnownOptions<PoolTransactionOptions>(
   'pool.withTransaction(async (conn, tx) => { … }, options)',

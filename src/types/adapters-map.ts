@@ -6,7 +6,7 @@ import { Oids } from './oids.js';
 import { builtInClass, isObjectPrototype } from './realm.js';
 import { unknown } from './text.js';
 import type { Loader } from '../wire/row-decoder.js';
-import { Codecs, type CodecTables } from './codecs.js';
+import { Codecs, type CodecTables, type DefaultLoader } from './codecs.js';
 import { checkedDumper, type CustomDumper } from './custom-dumper.js';
 
 export type { DumpedParam, Dumper, Loader, SessionSettings, TypeEntry };
@@ -43,6 +43,7 @@ type Class<T> = abstract new (...args: never[]) => T;
 interface Tables extends CodecTables {
   readonly codecs: Map<number, CodecSource>;
   readonly loaders: Map<number, Loader>;
+  defaultLoader: DefaultLoader | null;
   readonly dumpers: Map<unknown, Dumper>;
   readonly byOid: Map<number, TypeEntry>;
   readonly byName: Map<string, TypeEntry>;
@@ -60,6 +61,7 @@ function copyOf(tables?: Tables): Tables {
   return {
     codecs: new Map(tables?.codecs),
     loaders: new Map(tables?.loaders),
+    defaultLoader: tables?.defaultLoader ?? null,
     dumpers: new Map(tables?.dumpers),
     byOid: new Map(tables?.byOid),
     byName: new Map(tables?.byName),
@@ -133,6 +135,24 @@ export class AdaptersMap implements Adapters {
       throw new errors.ProgrammingError(`expected a loader to be a function, got ${typeof load}`);
     }
     this.setLoader(this.#oidOf(type), (bytes, start, end) => load(bytes.utf8Slice(start, end)));
+  }
+
+  /**
+   * Registers a loader for all types without a registration of their own, the built-in ones included; `load` receives the
+   * server's text and the type's oid, and is not called for NULL. A type has a registration of its own if a loader or a codec was
+   * registered for it, or if it is an array, a range or a domain of such a type. An array of another type comes as its whole
+   * text, `{1,2}`. If `load` throws, its query fails with `DataError`.
+   *
+   * @example
+   * const texts = adapters.clone();
+   * texts.registerDefaultLoader((text) => text);
+   * await conn.execute('SELECT now(), 1', null, { context: texts }); // as the server wrote them
+   */
+  registerDefaultLoader(load: (text: string, oid: number) => unknown): void {
+    if (typeof load !== 'function') {
+      throw new errors.ProgrammingError(`expected a loader to be a function, got ${typeof load}`);
+    }
+    this.#own().defaultLoader = load;
   }
 
   /** Like `registerLoader()`, for a loader that reads bytes. */

@@ -17,6 +17,7 @@ type Lenient<Options> =
 expectTypeOf<Lenient<usingpg.CheckoutOptions>>().toEqualTypeOf<true>();
 expectTypeOf<Lenient<usingpg.CompositeOptions<unknown>>>().toEqualTypeOf<true>();
 expectTypeOf<Lenient<usingpg.ConnectOptions>>().toEqualTypeOf<true>();
+expectTypeOf<Lenient<usingpg.ContextOptions>>().toEqualTypeOf<true>();
 expectTypeOf<Lenient<usingpg.CopyOptions>>().toEqualTypeOf<true>();
 expectTypeOf<Lenient<usingpg.CursorOptions<usingpg.TupleRow>>>().toEqualTypeOf<true>();
 expectTypeOf<Lenient<usingpg.EnumOptions<unknown>>>().toEqualTypeOf<true>();

@@ -3,6 +3,7 @@ import { expectTypeOf } from 'expect-type';
 import * as v from 'valibot';
 import { z } from 'zod';
 import {
+  adapters,
   AsyncConnection,
   AsyncConnectionPool,
   AsyncNullConnectionPool,
@@ -15,6 +16,7 @@ import {
   tupleRow,
   type AsyncServerCursor,
   type AsyncTransaction,
+  type Column,
   type DictRow,
   type NamedTupleRow,
   type Params,
@@ -48,6 +50,12 @@ expectTypeOf(schemaRow(z.object({ id: z.number() }).transform(({ id }) => BigInt
 expectTypeOf(schemaRow(z.object({ id: z.string() }))).toEqualTypeOf<RowFactory<User>>();
 // @ts-expect-error -- a schema is no row factory by itself
 void plain.execute('SELECT 1', null, { rowFactory: z.object({}) });
+void plain.execute('SELECT 1', null, { context: adapters, rowFactory: dictRow<User> }).then((result) => {
+  expectTypeOf(result.rows).toEqualTypeOf<User[]>();
+  expectTypeOf(result.description).toEqualTypeOf<readonly Column[] | null>();
+});
+// @ts-expect-error -- a context has adapters
+void plain.execute('SELECT 1', null, { context: {} });
 // @ts-expect-error -- an option that does not exist
 expectTypeOf(new AsyncConnectionPool('', { maxsize: 1 })).toExtend<AsyncConnectionPool>();
 // @ts-expect-error -- a duration is a number of seconds
