@@ -142,6 +142,7 @@ export interface RetryMessage {
  *   away.
  * - 'check': it failed a check.
  * - 'lifetime': it reached `maxLifetime`.
+ * - 'uses': it has served `maxUses` checkouts.
  * - 'idle': it was idle for `maxIdle`.
  * - 'drained': it is older than the last `drain()`.
  * - 'surplus': the pool has more connections than its size allows.
@@ -149,7 +150,16 @@ export interface RetryMessage {
  * - 'closed': the pool was closed.
  */
 export type EvictReason =
-  'lost' | 'unusable' | 'check' | 'lifetime' | 'idle' | 'drained' | 'surplus' | 'unneeded' | 'closed';
+  | 'lost'
+  | 'unusable'
+  | 'check'
+  | 'lifetime'
+  | 'uses'
+  | 'idle'
+  | 'drained'
+  | 'surplus'
+  | 'unneeded'
+  | 'closed';
 
 /** A pool closes one of its connections: `usingpg:evict`. */
 export interface EvictMessage {

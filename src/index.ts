@@ -107,6 +107,7 @@ export type { Params } from './query/placeholders.js';
 export { sql, type Sql } from './query/sql.js';
 export {
   argsRow,
+  camelRow,
   classRow,
   dictRow,
   kwargsRow,

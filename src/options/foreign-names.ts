@@ -72,7 +72,6 @@ export const FOREIGN_NAMES: Readonly<Record<string, ForeignName>> = {
   idleTimeoutMillis: milliseconds('maxIdle'),
   connectionTimeoutMillis: milliseconds('timeout', 'connect_timeout'),
   maxLifetimeSeconds: to('maxLifetime'),
-  maxUses: say('the life of a connection is bounded by `maxLifetime`, in seconds'),
   connectionString: say(CONNINFO),
   database: to('dbname'),
   ssl: say(sslmode),

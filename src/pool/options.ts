@@ -59,6 +59,12 @@ export interface PoolOptions<R = TupleRow> {
   maxWaiting?: number | undefined;
   /** The maximum age of a connection in seconds, reduced by up to 10 % at random; 0 or Infinity: no limit. @default 3600 */
   maxLifetime?: number | undefined;
+  /**
+   * The number of checkouts after which a connection is replaced; 0: no limit. In an `AsyncNullConnectionPool`, it counts those of
+   * a connection that goes on to a waiting request.
+   * @default 0
+   */
+  maxUses?: number | undefined;
   /** The maximum idle time of a connection above `minSize`, in seconds; 0 or Infinity: no limit. @default 600 */
   maxIdle?: number | undefined;
   /**
@@ -101,6 +107,7 @@ const DEFAULTS = {
   timeout: 30,
   maxWaiting: 0,
   maxLifetime: 3600,
+  maxUses: 0,
   maxIdle: 600,
   checkTimeout: 5,
   reconnectTimeout: 300,
@@ -128,6 +135,7 @@ const OPTIONS = new KnownOptions<PoolOptions<unknown>>('new AsyncConnectionPool(
   timeout: SECONDS,
   maxWaiting: LIMIT,
   maxLifetime: SECONDS,
+  maxUses: LIMIT,
   maxIdle: SECONDS,
   reconnectTimeout: SECONDS,
   reconnectFailed: FUNCTION,

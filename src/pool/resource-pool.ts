@@ -17,6 +17,8 @@ export interface ResourcePoolOptions<T> extends ResourceOptions, ReconnectionOpt
   readonly minSize: number;
   /** Infinity: no limit. */
   readonly maxSize: number;
+  /** The number of checkouts after which a resource is closed; 0: no limit. */
+  readonly maxUses: number;
   /** The maximum number of waiting requests; 0: no limit. */
   readonly maxWaiting: number;
   /** The maximum number of resources made at once by workers, and checked at once by `checkIdle()`. */
@@ -73,6 +75,7 @@ export class ResourcePool<T> {
   #state: 'new' | 'open' | 'closed' = 'new';
   #minSize: number;
   #maxSize: number;
+  readonly #maxUses: number;
   /** The number of drains. A resource of an older generation is closed as soon as it is free. */
   #generation = 0;
 
@@ -83,6 +86,7 @@ export class ResourcePool<T> {
     this.#strategy = strategy;
     this.#minSize = options.minSize;
     this.#maxSize = options.maxSize;
+    this.#maxUses = options.maxUses === 0 ? Infinity : options.maxUses;
     const resources = (this.#resources = new Resources(source, options, this.counters));
     this.#clock = clock;
     // A timer keeps the asynchronous context of the code that sets it; these belong to the pool's context.
@@ -281,6 +285,7 @@ export class ResourcePool<T> {
     if (this.#state === 'closed') return 'closed';
     if (slot.generation !== this.#generation) return 'drained';
     if (now >= slot.expiresAt) return 'lifetime';
+    if (slot.uses >= this.#maxUses) return 'uses';
     return this.#size > this.#maxSize ? 'surplus' : null;
   }
 

@@ -705,6 +705,8 @@ describe('maintenance', () => {
       { numWorkers: 0 },
       { check: 'yes' },
       { maxLifetime: Number.NaN },
+      { maxUses: -1 },
+      { maxUses: 1.5 },
       { max: 10 },
     ] as PoolOptions[]) {
       expect(() => new AsyncConnectionPool(dsn(), options)).toThrow(errors.ProgrammingError);
