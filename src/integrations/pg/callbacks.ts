@@ -9,7 +9,7 @@ export type Callback<T extends readonly unknown[]> = (error: any, ...result: T) 
 export function report<T, A extends readonly unknown[]>(
   promise: Promise<T>,
   callback: Callback<A>,
-  args: (value: T) => A,
+  args: (value: T) => readonly [...A],
   none: null | undefined = null,
 ): void {
   const call = (...given: [unknown, ...unknown[]]): void => {
@@ -35,7 +35,7 @@ export function report<T, A extends readonly unknown[]>(
 export function promiseOr<T, A extends readonly unknown[]>(
   promise: Promise<T>,
   callback: Callback<A> | undefined,
-  args: (value: T) => A,
+  args: (value: T) => readonly [...A],
 ): Promise<T> | undefined {
   if (callback === undefined) return promise;
   report(promise, callback, args);

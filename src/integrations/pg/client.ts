@@ -45,7 +45,7 @@ interface TurnOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-const SERVER_EVENTS: ReadonlySet<string | symbol> = new Set(['notice', 'notification']);
+const SERVER_EVENTS: ReadonlySet<string | symbol> = new Set(['notice', 'notification', 'error', 'end']);
 const LETTERS: Partial<Record<TransactionStatus, 'I' | 'T' | 'E'>> = {
   [TransactionStatus.IDLE]: 'I',
   [TransactionStatus.INTRANS]: 'T',
@@ -81,8 +81,9 @@ export class Client extends EventEmitter {
   #cursor: Cursor | null = null;
   /** The first error of the open transaction. */
   #failure: unknown = null;
+  /** The events of the connection that somebody listens to, and what ends listening to them. */
   readonly #serverEvents = new Set<string | symbol>();
-  #stopListening: (() => void) | null = null;
+  readonly #removers = new Map<string, () => void>();
 
   /** A pool gives the checkout. Raises `ProgrammingError` for an invalid connection string. */
   constructor(config?: string | ClientConfig | null, checkout?: Checkout) {
@@ -142,20 +143,18 @@ export class Client extends EventEmitter {
   #use(connection: AsyncConnection): void {
     this.#connection = connection;
     this.#phase = 'ready';
-    this.#stopListening = connection.onLost((error) => {
-      this.#lost(error);
-    });
-    for (const event of this.#serverEvents) this.#receive(event);
+    if (this.#serverEvents.size > 0) this.#receive();
   }
 
-  #lost(error: unknown): void {
+  /** Tells that the connection was lost, after its statements were told. */
+  readonly #onLost = (error: Error): void => {
     process.nextTick(() => {
       if (this.#phase !== 'ready') return;
       this.#refuse(withServerFields(error) as Error);
       if (this.listenerCount('error') > 0) this.emit('error', error);
       this.emit('end');
     });
-  }
+  };
 
   /** Refuses the waiting and all later statements. */
   #refuse(reason: Error): void {
@@ -183,9 +182,7 @@ export class Client extends EventEmitter {
 
   /** Detaches the client from a connection that goes back to its pool. Calls `done` when its statements have ended. @internal */
   [LEAVE](done: () => void): void {
-    this.#stopListening?.();
-    if (this.#serverEvents.has('notice')) this.#connection?.removeNoticeHandler(this.#onNotice);
-    if (this.#serverEvents.has('notification')) this.#connection?.removeNotifyHandler(this.#onNotify);
+    for (const remove of this.#removers.values()) remove();
     if (this.#phase === 'ready') {
       this.#phase = 'ended';
       this.#reason = new errors.InterfaceError(
@@ -308,16 +305,32 @@ export class Client extends EventEmitter {
     return super.prependListener(event, listener);
   }
 
-  /** Receives what the server sends beside results only if somebody listens. */
+  /** Listens to the connection only if somebody listens here: most clients of `pool.query()` have no listeners. */
   #listenFor(event: string | symbol): void {
-    if (!SERVER_EVENTS.has(event) || this.#serverEvents.has(event)) return;
-    this.#serverEvents.add(event);
-    if (this.#connection !== null) this.#receive(event);
+    if (!SERVER_EVENTS.has(event)) return;
+    const isLoss = event === 'error' || event === 'end';
+    this.#serverEvents.add(isLoss ? 'loss' : event);
+    if (this.#phase === 'ready') this.#receive();
   }
 
-  #receive(event: string | symbol): void {
-    if (event === 'notice') this.#connection!.addNoticeHandler(this.#onNotice);
-    else this.#connection!.addNotifyHandler(this.#onNotify);
+  #receive(): void {
+    const connection = this.#connection!;
+    const begin = (event: string, listen: () => () => void): void => {
+      if (this.#serverEvents.has(event) && !this.#removers.has(event)) this.#removers.set(event, listen());
+    };
+    begin('loss', () => connection.onLost(this.#onLost));
+    begin('notice', () => {
+      connection.addNoticeHandler(this.#onNotice);
+      return () => {
+        connection.removeNoticeHandler(this.#onNotice);
+      };
+    });
+    begin('notification', () => {
+      connection.addNotifyHandler(this.#onNotify);
+      return () => {
+        connection.removeNotifyHandler(this.#onNotify);
+      };
+    });
   }
 
   readonly #onNotice = (notice: errors.Diagnostic): void => {

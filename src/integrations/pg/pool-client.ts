@@ -1,5 +1,5 @@
 import { errors, type AsyncConnection } from '../../index.js';
-import { Client, LEAVE, type Checkout } from './client.js';
+import { Client, type Checkout } from './client.js';
 
 /** Takes back a client's connection; `error` says that it must not be used again. @internal */
 export type TakeBack = (client: PoolClient, connection: AsyncConnection, error: unknown) => void;

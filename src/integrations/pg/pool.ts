@@ -77,8 +77,8 @@ export class Pool extends EventEmitter {
   readonly #configuration: Configuration;
   readonly #pool: AsyncConnectionPool;
   readonly #states = new WeakMap<object, SessionState>();
-  /** The last client of each session, by the process id of its backend. */
-  readonly #clients = new Map<number, PoolClient>();
+  /** The sessions by the process ids of their backends. */
+  readonly #sessions = new Map<number, SessionState>();
   readonly #timeout: number;
   #isOpen = false;
   /** The number of clients that are acquired or asked for. */
@@ -160,10 +160,10 @@ export class Pool extends EventEmitter {
   #lend(connection: AsyncConnection): PoolClient | Promise<PoolClient> {
     const state = this.#states.get(connection.info.session)!;
     const client = new PoolClient({ configuration: this.#configuration, connection, state }, this.#takeBack);
-    this.#clients.set(connection.info.backendPid, client);
-    const { isNew } = state;
+    const isNew = state.client === null;
+    state.client = client;
+    state.isAcquired = true;
     if (isNew) {
-      state.isNew = false;
       const before = new Set(Object.keys(client));
       this.emit('connect', client);
       state.keep(client, before);
@@ -177,6 +177,10 @@ export class Pool extends EventEmitter {
   async #configure(connection: AsyncConnection): Promise<void> {
     const state = new SessionState(this.options.types);
     this.#states.set(connection.info.session, state);
+    this.#sessions.set(connection.info.backendPid, state);
+    connection.onLost((error) => {
+      this.#lost(state, error);
+    });
     const { onConnect } = this.options;
     if (onConnect === undefined) return;
     const client = new PoolClient({ configuration: this.#configuration, connection, state }, () => undefined);
@@ -191,6 +195,7 @@ export class Pool extends EventEmitter {
   /** Takes back the connection of a client that was released. */
   readonly #takeBack = (client: PoolClient, connection: AsyncConnection, error: unknown): void => {
     client[LEAVE](() => {
+      this.#states.get(connection.info.session)!.isAcquired = false;
       const isUnfit = error !== undefined && error !== null && error !== false;
       if (isUnfit) void connection.close();
       void this.#pool.putconn(connection);
@@ -215,10 +220,17 @@ export class Pool extends EventEmitter {
   readonly #onEvict = (message: unknown): void => {
     const { pool, backendPid } = message as EvictMessage;
     if (pool !== this.#pool.name) return;
-    const client = this.#clients.get(backendPid);
-    this.#clients.delete(backendPid);
-    if (client !== undefined) this.emit('remove', client);
+    const { client } = this.#sessions.get(backendPid) ?? {};
+    this.#sessions.delete(backendPid);
+    if (client != null) this.emit('remove', client);
   };
+
+  /** Tells of a lost connection that no client has; a client tells itself. */
+  #lost(state: SessionState, error: unknown): void {
+    const { isAcquired, client } = state;
+    if (isAcquired || client === null || this.listenerCount('error') === 0) return;
+    process.nextTick(() => this.emit('error', withServerFields(error), client));
+  }
 
   // --- statements
 

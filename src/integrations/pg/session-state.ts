@@ -8,8 +8,10 @@ type Listener = (...args: unknown[]) => void;
 export class SessionState {
   /** The parsers set on a client. */
   readonly types: TypeOverrides;
-  /** Whether no client has been acquired yet. */
-  isNew = true;
+  /** The client that has the session, or had it last; null before the first. */
+  client: EventEmitter | null = null;
+  /** Whether the client has the session. */
+  isAcquired = false;
   readonly #statements = new Map<string, string>();
   #properties: Record<string, unknown> = {};
   #listeners: readonly (readonly [string | symbol, Listener])[] = [];

@@ -163,8 +163,9 @@ let texts: AdaptersMap | null = null;
 /** Adapters that leave all values as the server's text, unless the user has registered a loader for their type. */
 function textMap(): AdaptersMap {
   if (texts === null) {
-    texts = inferredParams(adapters);
-    texts.registerDefaultLoader((text) => text);
+    const map = inferredParams(adapters);
+    map.registerDefaultLoader((text) => text);
+    texts = map;
   }
   return texts;
 }
