@@ -1,10 +1,11 @@
 import { EventEmitter } from 'node:events';
 import { AsyncConnection, errors, TransactionStatus, type Notify } from '../../index.js';
+import { submit } from './submitted.js';
 import { promiseOr, type Callback } from './callbacks.js';
 import { Configuration, type ClientConfig } from './config.js';
-import type { Cursor } from './cursor.js';
 import { withServerFields } from './database-error.js';
 import { escapeIdentifier, escapeLiteral } from './escape.js';
+import { EXECUTE, IN_TURN, LEAVE, type Closable, type InnerClient, type TurnOptions } from './inner-client.js';
 import type { QueryArrayResult, QueryResult, Result } from './result.js';
 import { noticeOf, notificationOf } from './server-messages.js';
 import { SessionState } from './session-state.js';
@@ -18,31 +19,18 @@ import {
   type QueryResults,
   type Statement,
 } from './statement.js';
-import { isSubmittable, submit, type Submittable } from './submittable.js';
+import { isSubmittable, type Submittable } from './submit.js';
 import { TimeLimit } from './time-limit.js';
 import { transactionWordOf } from './transaction-words.js';
 import { checkBefore, checkCommitted } from './transactions.js';
 import { Turns } from './turns.js';
 import type { TypeParser } from './types.js';
 
-/** The key of a client's method that executes a query that is no submittable. @internal */
-export const EXECUTE: unique symbol = Symbol('usingpg.pg.execute');
-/** The key of the method that detaches a client from a connection that goes back to its pool. @internal */
-export const LEAVE: unique symbol = Symbol('usingpg.pg.leave');
-/** The key of a client's method that runs something in its turn among the client's statements. @internal */
-export const IN_TURN: unique symbol = Symbol('usingpg.pg.inTurn');
-
 /** A pool's connection for a client. @internal */
 export interface Checkout {
   readonly configuration: Configuration;
   readonly connection: AsyncConnection;
   readonly state: SessionState;
-}
-
-/** What holds a client's turn, and how long it may wait for it. */
-interface TurnOptions {
-  readonly cursor?: Cursor;
-  readonly signal?: AbortSignal | undefined;
 }
 
 const SERVER_EVENTS: ReadonlySet<string | symbol> = new Set(['notice', 'notification', 'error', 'end']);
@@ -65,7 +53,7 @@ const LETTERS: Partial<Record<TransactionStatus, 'I' | 'T' | 'E'>> = {
  * const { rows } = await client.query('SELECT name FROM city WHERE id = $1', [1]);
  * await client.end();
  */
-export class Client extends EventEmitter {
+export class Client extends EventEmitter implements InnerClient {
   readonly #configuration: Configuration;
   readonly #turns = new Turns(() => {
     this.#drained();
@@ -77,8 +65,8 @@ export class Client extends EventEmitter {
   #reason: Error | null = null;
   /** Ends an attempt to connect. */
   readonly #attempt = new AbortController();
-  /** The open cursor, which has the turn. */
-  #cursor: Cursor | null = null;
+  /** What has the turn until it is closed. */
+  #open: Closable | null = null;
   /** The first error of the open transaction. */
   #failure: unknown = null;
   /** The events of the connection that somebody listens to, and what ends listening to them. */
@@ -189,7 +177,7 @@ export class Client extends EventEmitter {
         'the client was released to its pool, and another task may use its connection: take another client with pool.connect()',
       );
     }
-    void this.#cursor?.close().catch(() => undefined);
+    void this.#open?.close().catch(() => undefined);
     this.#turns.whenIdle(done);
   }
 
@@ -240,16 +228,16 @@ export class Client extends EventEmitter {
   /** Runs something with the connection after all earlier statements. Its errors get node-postgres's fields. @internal */
   async [IN_TURN]<T>(
     run: (connection: AsyncConnection, state: SessionState) => Promise<T>,
-    { cursor, signal }: TurnOptions = NO_TURN_OPTIONS,
+    { open, signal }: TurnOptions = NO_TURN_OPTIONS,
   ): Promise<T> {
     try {
       if (this.#phase === 'ended') throw this.#reason!;
       if (!this.#turns.take()) await this.#turns.wait(signal);
-      this.#cursor = cursor ?? null;
+      this.#open = open ?? null;
       try {
         return await run(this.#connection!, this.#state);
       } finally {
-        this.#cursor = null;
+        this.#open = null;
         this.#turns.end();
       }
     } catch (error) {

@@ -1,11 +1,11 @@
 import { EventEmitter } from 'node:events';
 import { AsyncRawCursor, errors, type AsyncConnection, type CursorOptions } from '../../index.js';
 import { promiseOr, type Callback } from './callbacks.js';
-import { IN_TURN, type Client } from './client.js';
 import { withServerFields } from './database-error.js';
+import { IN_TURN, type InnerClient } from './inner-client.js';
 import { fieldsOf, Result } from './result.js';
 import type { SessionState } from './session-state.js';
-import { SUBMIT, type Submittable } from './submittable.js';
+import { SUBMIT, type Submittable } from './submit.js';
 import { makingOf, type CustomTypes } from './types.js';
 import { preparedValues } from './values.js';
 
@@ -57,7 +57,7 @@ export class Cursor<R = any> extends EventEmitter implements Submittable {
   }
 
   /** Begins the statement in its turn among those of the client. @internal */
-  [SUBMIT](client: Client): void {
+  [SUBMIT](client: InnerClient): void {
     if (this.#running !== null) {
       throw new errors.InterfaceError('the cursor was submitted before; make another for another execution');
     }
@@ -76,7 +76,7 @@ export class Cursor<R = any> extends EventEmitter implements Submittable {
             else this.#finish = finish;
           });
         },
-        { cursor: this },
+        { open: this },
       ).catch(reject);
     });
     this.#submitted!(opened);

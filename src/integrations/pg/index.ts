@@ -34,7 +34,7 @@ export type { PoolConfig, PoolOptions } from './pool.js';
 export type { FieldDef, QueryArrayResult, QueryResult } from './result.js';
 export type { Notice, Notification } from './server-messages.js';
 export type { QueryArrayConfig, QueryConfig, QueryResultRow } from './statement.js';
-export type { Submittable } from './submittable.js';
+export type { Submittable } from './submit.js';
 export type { CustomTypes, TypeParser } from './types.js';
 
 /** All of them as one object, as `import pg from 'pg'` gives it. */

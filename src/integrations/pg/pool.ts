@@ -7,10 +7,10 @@ import {
   type EvictMessage,
 } from '../../index.js';
 import { promiseOr, report, type Callback } from './callbacks.js';
-import { EXECUTE, LEAVE } from './client.js';
 import { Configuration, type ClientConfig } from './config.js';
 import { withServerFields } from './database-error.js';
 import { defaults } from './defaults.js';
+import { EXECUTE, LEAVE } from './inner-client.js';
 import { PoolClient } from './pool-client.js';
 import type { QueryArrayResult, QueryResult } from './result.js';
 import { SessionState } from './session-state.js';
@@ -21,7 +21,7 @@ import {
   type QueryResultRow,
   type QueryResults,
 } from './statement.js';
-import { isSubmittable } from './submittable.js';
+import { isSubmittable } from './submit.js';
 import { leftOpen } from './transactions.js';
 
 /** The configuration of a pool and of its connections. Properties that are not listed here are ignored, as in node-postgres. */
@@ -103,7 +103,7 @@ export class Pool extends EventEmitter {
       maxSize: max,
       maxIdle: idleTimeoutMillis / 1000,
       maxLifetime: maxLifetimeSeconds,
-      maxUses,
+      maxUses: Number.isFinite(maxUses) ? maxUses : 0,
       allowExitOnIdle,
       connectOptions: { autocommit: true, prepareThreshold: given.prepareThreshold ?? null },
       configure: (connection) => this.#configure(connection),

@@ -1,10 +1,10 @@
 import { EventEmitter } from 'node:events';
 import { errors } from '../../index.js';
 import { report, type Callback } from './callbacks.js';
-import { EXECUTE, type Client } from './client.js';
+import { EXECUTE, type InnerClient } from './inner-client.js';
 import type { Result } from './result.js';
 import { callbackOf, type QueryConfig, type QueryResults } from './statement.js';
-import { SUBMIT, type Submittable } from './submittable.js';
+import { SUBMIT, type Submittable } from './submit.js';
 
 /**
  * A query as an event emitter: node-postgres's `Query`. Emits `row` for each row, `end` with the result, or `error`; with a callback, that
@@ -29,7 +29,7 @@ export class Query extends EventEmitter implements Submittable {
   }
 
   /** @internal */
-  [SUBMIT](client: Client): void {
+  [SUBMIT](client: InnerClient): void {
     const failed = this.callback ?? ((error: unknown) => this.emit('error', error));
     report(
       client[EXECUTE](this.#config, undefined),

@@ -1,22 +1,8 @@
 import { errors } from '../../index.js';
-import type { Client } from './client.js';
 import type { Callback } from './callbacks.js';
 import { Cursor, type CursorConfig } from './cursor.js';
-
-/** The key of the method that makes one of this module's own objects run on a client. @internal */
-export const SUBMIT: unique symbol = Symbol('usingpg.pg.submit');
-
-/** What `client.query()` takes in place of a query and returns: a `Cursor`, a `Query`, or a stream of pg-query-stream. */
-export interface Submittable {
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- node-postgres's Connection, which does not exist here
-  submit(connection: any): void;
-}
-
-/** An object of this module that runs on a client. */
-interface Own extends Submittable {
-  callback?: unknown;
-  [SUBMIT](client: Client): void;
-}
+import type { InnerClient } from './inner-client.js';
+import { SUBMIT, type OwnSubmittable, type Submittable } from './submit.js';
 
 /** A cursor of pg-cursor. */
 interface PgCursor extends Submittable {
@@ -29,20 +15,15 @@ interface PgCursor extends Submittable {
   listenerCount(event: string): number;
 }
 
-/** Whether a value is to be submitted rather than a query. */
-export function isSubmittable(value: unknown): value is Submittable {
-  return typeof value === 'object' && value !== null && 'submit' in value && typeof value.submit === 'function';
-}
-
 /**
  * Runs a submittable on a client. Cursors of pg-cursor and streams of pg-query-stream, which would speak the protocol themselves, are
  * served by a `Cursor` of this module. Raises `NotSupportedError` for any other.
  */
-export function submit(submittable: Submittable, client: Client, callback: Callback<[unknown]> | undefined): void {
+export function submit(submittable: Submittable, client: InnerClient, callback: Callback<[unknown]> | undefined): void {
   // As in node-postgres, it is the submittable that calls back.
   if (callback !== undefined) Object.assign(submittable, { callback });
   if (SUBMIT in submittable) {
-    (submittable as Own)[SUBMIT](client);
+    (submittable as OwnSubmittable)[SUBMIT](client);
   } else if ('cursor' in submittable && isPgCursor(submittable.cursor)) {
     submittable.cursor = servedBy(submittable.cursor, client);
   } else if (isPgCursor(submittable)) {
@@ -61,7 +42,7 @@ function isPgCursor(value: unknown): value is PgCursor {
 }
 
 /** Makes a cursor that does the work of one of pg-cursor, and gets its calls. */
-function servedBy(theirs: PgCursor, client: Client): Cursor {
+function servedBy(theirs: PgCursor, client: InnerClient): Cursor {
   const cursor = new Cursor(theirs.text, theirs.values ?? undefined, theirs._conf);
   cursor.on('end', (result) => theirs.emit('end', result));
   cursor.on('error', (error) => theirs.listenerCount('error') > 0 && theirs.emit('error', error));
