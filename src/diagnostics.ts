@@ -193,6 +193,12 @@ export interface GapMessage {
   readonly error: unknown;
 }
 
+/** A connection was lost, idle or not, rather than closed: `usingpg:lost`. Its pool then replaces it (`usingpg:evict`). */
+export interface LostMessage extends ConnectionMessage {
+  /** The error that ended the connection: the server's last, if it sent one. */
+  readonly error: unknown;
+}
+
 /** The server sent a notice: `usingpg:notice`. */
 export interface NoticeMessage extends ConnectionMessage {
   /** The notice: severity, SQLSTATE, message and more. */
@@ -290,6 +296,8 @@ export const channels = {
   reconnect: channel('usingpg:reconnect'),
   /** `GapMessage`. */
   gap: channel('usingpg:gap'),
+  /** `LostMessage`. */
+  lost: channel('usingpg:lost'),
   /** `NoticeMessage`. */
   notice: channel('usingpg:notice'),
 } as const;

@@ -35,7 +35,7 @@ export { AsyncConnection, type ConnectOptions, type WaitOptions } from './connec
 export { ConnectionInfo, ConnStatus } from './connection/info.js';
 export { IsolationLevel } from './connection/transaction-settings.js';
 export { AsyncPipeline, type PipelineOptions } from './connection/pipeline.js';
-export type { NoticeHandler } from './connection/handlers.js';
+export type { LossHandler, NoticeHandler } from './connection/handlers.js';
 export { Notify, type NotifiesOptions, type NotifyHandler } from './connection/notifies.js';
 export {
   AsyncTransaction,
@@ -79,6 +79,7 @@ export type {
   EvictReason,
   GapMessage,
   LeakMessage,
+  LostMessage,
   NoticeMessage,
   QueryKind,
   QueryMessage,
@@ -93,6 +94,7 @@ export {
   AsyncConnectionPool,
   AsyncNullConnectionPool,
   type ExecuteResult,
+  type MapOptions,
   type PoolTransactionOptions,
   type ReadyOptions,
 } from './pool/connection-pool.js';

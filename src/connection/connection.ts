@@ -29,7 +29,7 @@ import { BatchRun } from './batch-run.js';
 import { cancelWithin } from './cancel-safe.js';
 import { chosenParams, openSession } from './connect.js';
 import { CORE, ConnectionCore, type CoreParts } from './connection-core.js';
-import { Handlers, type NoticeHandler } from './handlers.js';
+import { Handlers, type LossHandler, type NoticeHandler } from './handlers.js';
 import { checkIdle, ConnectionInfo, describeConnection } from './info.js';
 import { AsyncPipeline, runInPipeline, type PipelineOptions } from './pipeline.js';
 import type { NotifiesOptions, Notify, NotifyHandler } from './notifies.js';
@@ -597,6 +597,22 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   }
 
   // --- ending
+
+  /**
+   * Calls `listener` once with the error if the connection is lost, idle or not: by the server, the network, or a failure to
+   * answer; not if it is closed. Returns a function that removes the listener. It is called in the asynchronous context of this
+   * call; if it throws, a process warning follows. Returning the connection to its pool removes its listeners; those added by the
+   * pool's `configure` remain as long as the session. Losses of all connections are published on the diagnostics channel
+   * `usingpg:lost`. Raises `InterfaceError` if the connection was returned, `OperationalError` if it is closed or lost.
+   *
+   * @example
+   * const remove = conn.onLost((error) => {
+   *   console.error('the session and its advisory locks are gone:', error);
+   * });
+   */
+  onLost(listener: LossHandler): () => void {
+    return this[CORE].onLost(listener);
+  }
 
   /** Whether the connection is unusable: closed, lost or returned (Psycopg: `closed`). */
   get closed(): boolean {

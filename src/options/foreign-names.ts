@@ -108,7 +108,7 @@ export const FOREIGN_NAMES: Readonly<Record<string, ForeignName>> = {
   onnotice: say('add the handler with `conn.addNoticeHandler(fn)`, in a pool within `configure`'),
   onnotify: say('add the handler with `conn.addNotifyHandler(fn)`, or use a `Listener`'),
   onparameter: say('read the setting with `conn.info.parameterStatus(name)`'),
-  onclose: say('the loss of a connection is published on the diagnostics channel `usingpg:evict`'),
+  onclose: say('`conn.onLost(fn)` tells of the loss of a connection, in a pool within `configure`'),
   transform: say('write `rowFactory`: a function that makes the rows, such as `dictRow`'),
   debug: say(TRACING),
   fetch_types: say('read a type with `TypeInfo.fetch(conn, name)` and register it'),

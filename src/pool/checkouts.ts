@@ -20,6 +20,12 @@ export interface CheckoutOptions {
   timeout?: number | undefined;
   /** Stops waiting when it is aborted. */
   signal?: AbortSignal | undefined;
+  /**
+   * Whether the first attempt to connect that fails during the wait ends it, with the connection error; otherwise the pool tries
+   * again, and the wait ends with `PoolTimeout`. A request that needs no new connection is not affected.
+   * @default false
+   */
+  failFast?: boolean | undefined;
   /** @internal */
   [MAY_LAST]?: boolean | undefined;
 }
@@ -137,11 +143,11 @@ export class Checkouts<R> {
     options: CheckoutOptions | undefined,
     message: CheckoutMessage | null,
   ): AsyncConnection<R> | Promise<AsyncConnection<R>> {
-    const { timeout = this.#options.timeout, signal, [MAY_LAST]: mayLast = false } = options ?? {};
+    const { timeout = this.#options.timeout, signal, failFast, [MAY_LAST]: mayLast = false } = options ?? {};
     // Before the first await, the stack and the asynchronous context are still the caller's.
     const origin = this.#leaks.isOn ? new Origin(this.take) : null;
     const checkout = new ConnectionCheckout(this, origin, this.#leaks.isOn ? this.#leaks.held : NONE);
-    const acquired = this.#pool.acquire({ timeout, signal }, checkout);
+    const acquired = this.#pool.acquire({ timeout, signal, failFast }, checkout);
     if (!(acquired instanceof Promise)) return this.#giveOut(checkout, mayLast, message);
     if (message !== null) message.waited = true;
     return acquired.then(() => this.#giveOut(checkout, mayLast, message));

@@ -71,6 +71,14 @@ export interface ExecuteResult<T> {
   description: readonly Column[] | null;
 }
 
+/** Options of `pool.map()`. */
+export interface MapOptions extends Pick<CheckoutOptions, 'failFast'> {
+  /** The maximum number of calls that run at once. @default the pool's `maxSize` */
+  concurrency?: number | undefined;
+  /** Ends the operation when it is aborted. */
+  signal?: AbortSignal | undefined;
+}
+
 /** Options of `pool.withTransaction()`. */
 export interface PoolTransactionOptions extends CheckoutOptions, RetryOptions {}
 
@@ -255,7 +263,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   /**
    * Checks out a connection for the current scope, whose end returns it and rolls back uncommitted work (psycopg_pool:
    * `connection`). Raises `PoolTimeout` after `timeout` seconds, `TooManyRequests` if `maxWaiting` requests are already waiting,
-   * `PoolClosed` if the pool is not open, and the reason of `signal`.
+   * `PoolClosed` if the pool is not open, the reason of `signal`, and with `failFast` the error of an attempt to connect.
    *
    * @example
    * await using conn = await pool.connection();
@@ -470,10 +478,10 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   async map<I, O>(
     items: Iterable<I> | AsyncIterable<I>,
     fn: (connection: AsyncConnection<R>, item: I, index: number, job: { signal: AbortSignal }) => Promise<O>,
-    options: { concurrency?: number | undefined; signal?: AbortSignal | undefined } = {},
+    options: MapOptions = {},
   ): Promise<O[]> {
     MAP.checkCall(fn, options);
-    const { concurrency = this.maxSize, signal } = options;
+    const { concurrency = this.maxSize, signal, failFast } = options;
     if (options.concurrency === undefined && concurrency === 0) {
       throw new errors.ProgrammingError(
         `the pool '${this.name}' has no maxSize, so map() has to be given a \`concurrency\``,
@@ -482,7 +490,10 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     return boundedMap(
       items,
       (item, index, each) =>
-        this.withConnection((connection) => fn(connection, item, index, { signal: each }), { signal: each }),
+        this.withConnection((connection) => fn(connection, item, index, { signal: each }), {
+          signal: each,
+          failFast,
+        }),
       concurrency,
       signal,
     );

@@ -18,7 +18,12 @@ import { KnownOptions, type KindsOf } from '../options/known-options.js';
 import type { TupleRow } from '../rows.js';
 import type { CursorOptions } from '../cursor/options.js';
 import type { CheckoutOptions } from './checkouts.js';
-import type { AsyncConnectionPool, PoolTransactionOptions, ReadyOptions } from './connection-pool.js';
+import type {
+  AsyncConnectionPool,
+  MapOptions,
+  PoolTransactionOptions,
+  ReadyOptions,
+} from './connection-pool.js';
 import type { ConnectOptionsSource } from './connection-source.js';
 import type { PoolStrategy } from './resources.js';
 
@@ -144,7 +149,8 @@ const OPTIONS = new KnownOptions<PoolOptions<unknown>>('new AsyncConnectionPool(
   leakThreshold: SECONDS,
 });
 
-const CHECKOUT: KindsOf<CheckoutOptions> = { timeout: SECONDS, signal: SIGNAL };
+const READY: KindsOf<ReadyOptions> = { timeout: SECONDS, signal: SIGNAL };
+const CHECKOUT: KindsOf<CheckoutOptions> = { ...READY, failFast: BOOLEAN };
 
 export const CONNECTION = new KnownOptions<CheckoutOptions>('pool.connection(options)', CHECKOUT);
 export const GETCONN = new KnownOptions<CheckoutOptions>('pool.getconn(options)', CHECKOUT);
@@ -167,15 +173,16 @@ export const WITH_TRANSACTION = new KnownOptions<PoolTransactionOptions>(
     ...CHECKOUT,
   },
 );
-export const MAP = new KnownOptions<{ concurrency: number; signal: AbortSignal }>(
-  'pool.map(items, async (conn, item) => { … }, options)',
-  { concurrency: whole(1), signal: SIGNAL },
-);
+export const MAP = new KnownOptions<MapOptions>('pool.map(items, async (conn, item) => { … }, options)', {
+  concurrency: whole(1),
+  signal: SIGNAL,
+  failFast: BOOLEAN,
+});
 export const OPEN = new KnownOptions<ReadyOptions & { wait: boolean }>('pool.open(options)', {
   wait: BOOLEAN,
-  ...CHECKOUT,
+  ...READY,
 });
-export const WAIT = new KnownOptions<ReadyOptions>('pool.wait(options)', CHECKOUT);
+export const WAIT = new KnownOptions<ReadyOptions>('pool.wait(options)', READY);
 export const CHECK = new KnownOptions<{ signal: AbortSignal }>('pool.check(options)', { signal: SIGNAL });
 
 let pools = 0;

@@ -37,6 +37,8 @@ export interface AcquireOptions {
   /** Seconds to wait. */
   readonly timeout: number;
   readonly signal?: AbortSignal | undefined;
+  /** Whether to reject with the error of the first attempt that fails during the wait. @default false */
+  readonly failFast?: boolean | undefined;
 }
 
 /** A resource that has worked within this many seconds is not checked. */
@@ -149,7 +151,7 @@ export class ResourcePool<T> {
 
   /**
    * Lends a resource to `checkout`; without a promise if one is idle that needs no check. Rejects with `PoolClosed`,
-   * `TooManyRequests`, `PoolTimeout`, or the reason of the signal.
+   * `TooManyRequests`, `PoolTimeout`, the reason of the signal, or with `failFast` the error of an attempt.
    */
   acquire(options: AcquireOptions, checkout = new Checkout<T>()): Checkout<T> | Promise<Checkout<T>> {
     this.counters.requestsNum++;
@@ -175,9 +177,9 @@ export class ResourcePool<T> {
   }
 
   #wait(options: AcquireOptions, checkout: Checkout<T>, isQueued: boolean): Promise<Checkout<T>> {
-    const { timeout, signal } = options;
+    const { timeout, signal, failFast = false } = options;
     const late = (since: number): Error => this.#refusals.tooLate(timeout, checkout, since);
-    const waiting = this.#waiters.wait({ checkout, timeout, signal, isQueued, late }, () => {
+    const waiting = this.#waiters.wait({ checkout, timeout, signal, isQueued, failFast, late }, () => {
       this.#reconnection.hurry();
       this.#rebalance();
     });
@@ -352,6 +354,7 @@ export class ResourcePool<T> {
       // A caller of wait() needs further attempts.
       if (this.#readiness.size === 0) return;
     }
+    this.#waiters.failFast(error);
     this.#reconnection.fail(error, this.#resources.attempts, {
       isAwaited: () => this.#isAwaited,
       refuse: () => {
