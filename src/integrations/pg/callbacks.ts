@@ -3,14 +3,14 @@
 export type Callback<T extends readonly unknown[]> = (error: any, ...result: T) => void;
 
 /**
- * Reports the end of a promise to a callback: its error, or null and what `args` makes of its value. An exception of the callback is an
+ * Reports the end of a promise to a callback: its error, or `noError` and what `args` makes of its value; clients say null, pools undefined. An exception of the callback is an
  * uncaught one, as it would be in node-postgres, not a rejection.
  */
 export function report<T, A extends readonly unknown[]>(
   promise: Promise<T>,
   callback: Callback<A>,
   args: (value: T) => readonly [...A],
-  none: null | undefined = null,
+  noError: null | undefined,
 ): void {
   const call = (...given: [unknown, ...unknown[]]): void => {
     try {
@@ -23,7 +23,7 @@ export function report<T, A extends readonly unknown[]>(
   };
   promise.then(
     (value) => {
-      call(none, ...args(value));
+      call(noError, ...args(value));
     },
     (error: unknown) => {
       call(error);
@@ -38,6 +38,6 @@ export function promiseOr<T, A extends readonly unknown[]>(
   args: (value: T) => readonly [...A],
 ): Promise<T> | undefined {
   if (callback === undefined) return promise;
-  report(promise, callback, args);
+  report(promise, callback, args, null);
   return undefined;
 }

@@ -78,7 +78,7 @@ export class Client extends EventEmitter implements InnerClient {
     super();
     if (checkout === undefined) {
       this.#configuration = new Configuration(config);
-      this.#state = new SessionState(this.#configuration.config.types);
+      this.#state = new SessionState(this.#configuration.config);
       // Statements wait for the connection.
       this.#turns.take();
     } else {
@@ -113,7 +113,8 @@ export class Client extends EventEmitter implements InnerClient {
     try {
       const connection = await AsyncConnection.connect(this.#configuration.conninfo, {
         autocommit: true,
-        prepareThreshold: config.prepareThreshold ?? null,
+        // Statements without a name are not prepared by default, which is said for each of them.
+        prepareThreshold: config.prepareThreshold ?? undefined,
         signal: this.#attempt.signal,
       });
       this.#use(connection);

@@ -105,7 +105,7 @@ export class Pool extends EventEmitter {
       maxLifetime: maxLifetimeSeconds,
       maxUses: Number.isFinite(maxUses) ? maxUses : 0,
       allowExitOnIdle,
-      connectOptions: { autocommit: true, prepareThreshold: given.prepareThreshold ?? null },
+      connectOptions: { autocommit: true, prepareThreshold: given.prepareThreshold ?? undefined },
       configure: (connection) => this.#configure(connection),
     });
   }
@@ -175,7 +175,7 @@ export class Pool extends EventEmitter {
 
   /** Prepares a new connection. */
   async #configure(connection: AsyncConnection): Promise<void> {
-    const state = new SessionState(this.options.types);
+    const state = new SessionState(this.options);
     this.#states.set(connection.info.session, state);
     this.#sessions.set(connection.info.backendPid, state);
     connection.onLost((error) => {

@@ -39,6 +39,7 @@ export class Query extends EventEmitter implements Submittable {
         else this.#done(results);
       },
       (results: Result | Result[]) => [results],
+      null,
     );
   }
 

@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events';
 import { errors } from '../../index.js';
-import { TypeOverrides, type CustomTypes } from './types.js';
+import type { ClientConfig } from './config.js';
+import { TypeOverrides } from './types.js';
 
 type Listener = (...args: unknown[]) => void;
 
@@ -16,8 +17,11 @@ export class SessionState {
   #properties: Record<string, unknown> = {};
   #listeners: readonly (readonly [string | symbol, Listener])[] = [];
 
-  /** `types` have the parsers of types that none is set for. */
-  constructor(types: CustomTypes | undefined) {
+  /** Whether statements without a name are prepared when they are repeated. */
+  readonly preparesUnnamed: boolean;
+
+  constructor({ types, prepareThreshold }: ClientConfig) {
+    this.preparesUnnamed = prepareThreshold != null;
     this.types = new TypeOverrides(types);
   }
 

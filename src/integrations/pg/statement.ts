@@ -1,4 +1,4 @@
-import { AsyncRawCursor, errors, type AsyncConnection } from '../../index.js';
+import { AsyncRawCursor, errors, type AsyncConnection, type ExecuteOptions } from '../../index.js';
 import type { Callback } from './callbacks.js';
 import { fieldsOf, Result } from './result.js';
 import type { SessionState } from './session-state.js';
@@ -88,10 +88,19 @@ export function statementOf(query: unknown, values: unknown): Statement {
 }
 
 const NO_VALUES: readonly unknown[] = [];
-const PREPARED = { prepare: true } as const;
-/** The option makes the library use the extended protocol. */
-const EXTENDED = { binary: true } as const;
-const PLAIN = {} as const;
+
+/** The options of the library for a statement. `binary` makes it use the extended protocol. */
+function optionsOf({ name, extended }: Statement, { preparesUnnamed }: SessionState): ExecuteOptions {
+  if (name !== undefined) return NAMED;
+  if (preparesUnnamed) return extended ? EXTENDED : PLAIN;
+  return extended ? EXTENDED_ONCE : ONCE;
+}
+
+const NAMED: ExecuteOptions = { prepare: true };
+const PLAIN: ExecuteOptions = {};
+const EXTENDED: ExecuteOptions = { binary: true };
+const ONCE: ExecuteOptions = { prepare: false };
+const EXTENDED_ONCE: ExecuteOptions = { prepare: false, binary: true };
 
 /** Executes a statement: the result, or an array of results if the text has several statements. */
 export async function runStatement(
@@ -104,7 +113,7 @@ export async function runStatement(
   const text = name === undefined ? statement.text! : state.textOf(name, statement.text);
   const cursor = new AsyncRawCursor(connection, makingOf(statement.types ?? state.types, asArrays));
   const isSimple = name === undefined && !extended && statement.values.length === 0;
-  const options = name !== undefined ? PREPARED : extended ? EXTENDED : PLAIN;
+  const options = optionsOf(statement, state);
   await cursor.execute(
     text,
     isSimple ? undefined : preparedValues(statement.values),
