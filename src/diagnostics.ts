@@ -209,23 +209,10 @@ export interface NoticeMessage extends ConnectionMessage {
 
 /** A tracing channel. Its messages are only made while it has a subscriber. */
 export class Tracer<M extends TracedMessage> {
-  readonly #channel: TracingChannel<unknown, M>;
+  readonly channel: TracingChannel<unknown, M>;
 
   constructor(name: string) {
-    this.#channel = tracingChannel<unknown, M>(name);
-  }
-
-  /** Whether the channel has a subscriber. */
-  get watched(): boolean {
-    const { start, end, asyncStart, asyncEnd, error } = this.#channel;
-    // `TracingChannel.hasSubscribers` is missing in the first releases of Node 20.
-    return (
-      start.hasSubscribers ||
-      asyncEnd.hasSubscribers ||
-      error.hasSubscribers ||
-      end.hasSubscribers ||
-      asyncStart.hasSubscribers
-    );
+    this.channel = withHasSubscribers(tracingChannel<unknown, M>(name));
   }
 
   /**
@@ -234,7 +221,7 @@ export class Tracer<M extends TracedMessage> {
    * point: the outcome itself, which may be rows, is not published.
    */
   trace<T>(message: M, run: () => Promise<T>, complete: (outcome: T) => void): Promise<T> {
-    const { start, end, asyncStart, asyncEnd, error } = this.#channel;
+    const { start, end, asyncStart, asyncEnd, error } = this.channel;
     const began = performance.now();
     const settle = (): void => {
       message.seconds = (performance.now() - began) / 1000;
@@ -264,6 +251,15 @@ export class Tracer<M extends TracedMessage> {
       return running;
     });
   }
+}
+
+/** `hasSubscribers` is missing in the first releases of Node 20. */
+function withHasSubscribers<C extends TracingChannel>(channel: C): C {
+  if ('hasSubscribers' in channel) return channel;
+  const { start, end, asyncStart, asyncEnd, error } = channel as TracingChannel;
+  return Object.defineProperty(channel, 'hasSubscribers', {
+    get: () => [start, end, asyncStart, asyncEnd, error].some((event) => event.hasSubscribers),
+  });
 }
 
 function sqlstateOf(reason: unknown): string | null {

@@ -124,7 +124,7 @@ export class Checkouts<R> {
   readonly take = (
     options: CheckoutOptions | undefined,
   ): AsyncConnection<R> | Promise<AsyncConnection<R>> => {
-    if (!tracers.checkout.watched) return this.#take(options, null);
+    if (!tracers.checkout.channel.hasSubscribers) return this.#take(options, null);
     const message: CheckoutMessage = {
       pool: this.#options.name,
       timeout: options?.timeout ?? this.#options.timeout,

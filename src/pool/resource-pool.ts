@@ -1,6 +1,6 @@
-import pLimit, { type LimitFunction } from 'p-limit';
 import type { EvictReason } from '../diagnostics.js';
 import type { PoolClosed } from '../errors/index.js';
+import { limited } from '../iteration.js';
 import { waitFor, type Clock } from '../waiting.js';
 import { Reconnection, type ReconnectionOptions } from './reconnection.js';
 import { Refusals } from './refusals.js';
@@ -66,8 +66,9 @@ export class ResourcePool<T> {
   readonly #resources: Resources<T>;
   readonly #sweep: IdleSweep<T>;
   readonly #reconnection: Reconnection;
-  readonly #connectors: LimitFunction;
-  readonly #checkers: LimitFunction;
+  /** Both run a call once a worker is free. */
+  readonly #connectors: ReturnType<typeof limited>;
+  readonly #checkers: ReturnType<typeof limited>;
   readonly #waiters: Waiters<T>;
   readonly #refusals: Refusals<T>;
   /** The callers that wait for `minSize` resources, or for the end of the pool. */
@@ -102,8 +103,8 @@ export class ResourcePool<T> {
     this.#reconnection = new Reconnection({ ...options, clock: ownClock }, () => {
       this.#rebalance();
     });
-    this.#connectors = pLimit(strategy.connectedBy === 'workers' ? numWorkers : Infinity);
-    this.#checkers = pLimit(numWorkers);
+    this.#connectors = limited(strategy.connectedBy === 'workers' ? numWorkers : Infinity);
+    this.#checkers = limited(numWorkers);
     this.#waiters = new Waiters(clock, this.counters);
     this.#refusals = new Refusals({
       name: options.name,

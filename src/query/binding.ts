@@ -2,7 +2,7 @@ import { dumpParam, type DumpedParam } from '../types/dump.js';
 import { literal, type LiteralContext } from './literal.js';
 import * as errors from '../errors/index.js';
 import type { ShownQuery } from '../session/statement.js';
-import { isSingleStatement } from '../session/statement-text.js';
+import { isSingleStatement } from '../sql-statement.js';
 import { isComposable, partsOf, type Composable } from './composable.js';
 import {
   hasBackslashes,

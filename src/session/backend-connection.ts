@@ -2,13 +2,14 @@ import type { Socket } from 'node:net';
 import { channels, type ConnectionMessage, type LostMessage } from '../diagnostics.js';
 import { locate, type ErrorConnection } from '../errors/location.js';
 import {
+  BackendReader,
   ProtocolViolation,
   readErrorFields,
   readNotification,
   readParameterStatus,
+  type MessageSink,
   type Notification,
 } from '../wire/backend-messages.js';
-import { BackendReader, type MessageSink } from '../wire/backend-reader.js';
 import { Engine, type Login } from '../wire/engine.js';
 import { Backend } from '../wire/protocol.js';
 import type { ServerAddress } from '../wire/socket.js';

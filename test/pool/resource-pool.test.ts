@@ -1,10 +1,16 @@
 import { setImmediate as settle } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { errors } from '../../src/index.js';
+import { loadPLimit } from '../../src/packages.js';
 import { ResourcePool, type ResourcePoolOptions } from '../../src/pool/resource-pool.js';
 import type { Checkout } from '../../src/pool/slots.js';
 import { keepingStrategy, nullStrategy } from '../../src/pool/resources.js';
 import { FakeClock } from '../support/fake-clock.js';
+
+// A pool's first resource would wait for it, in real time.
+beforeAll(async () => {
+  await loadPLimit();
+});
 
 interface Thing {
   readonly born: number;
