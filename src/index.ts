@@ -54,6 +54,7 @@ export {
 export { AsyncClientCursor } from './cursor/client-cursor.js';
 export { AsyncCopy } from './copy/copy.js';
 export { AsyncCursor } from './cursor/cursor.js';
+export type { RowGenerator } from './cursor/streamed-rows.js';
 export type {
   ContextOptions,
   CopyOptions,

@@ -36,7 +36,7 @@ import type {
 } from './options.js';
 import * as known from './options.js';
 import { Results } from './results.js';
-import { checkStreamSize, StreamedRows } from './streamed-rows.js';
+import { checkStreamSize, StreamedRows, type RowGenerator } from './streamed-rows.js';
 
 const NO_OPTIONS: ExecuteOptions = {};
 
@@ -241,12 +241,15 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
    * effect. In autocommit only the query itself can fail, so it is cancelled after a tenth of a second; a statement that changes
    * data and has produced its first row (INSERT … RETURNING) is complete, and its changes are kept.
    *
+   * The statement is sent with the first row's request. `await rows.open()` sends it before, so that the columns are known even if
+   * no row comes. It accepts a statement that returns no rows; otherwise, such a statement raises `ProgrammingError`.
+   *
    * @example
    * for await (const [id, name] of cur.stream('SELECT id, name FROM city')) console.log(id, name);
    *
    * @param options.size the number of rows fetched at a time; by default as many as take about 256 KiB
    */
-  stream(query: Query, params?: Params | null, options: StreamOptions = {}): AsyncGenerator<R, void, void> {
+  stream(query: Query, params?: Params | null, options: StreamOptions = {}): RowGenerator<R> {
     known.STREAM.check(options);
     let request: StatementRequest;
     return new StreamedRows<R>({
@@ -255,13 +258,14 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
         request = stream.request;
         return stream;
       },
-      arrived: (batch) => {
-        const passing = this.#results.passing(batch, this.adapters);
-        if (passing !== null) return passing;
-        throw new errors.ProgrammingError('stream() needs a statement that returns rows; use execute()', {
-          query: shownText(request),
-        });
+      opened: (batch) => {
+        if (!this.#closed) this.#results.opened(batch, this.adapters);
       },
+      arrived: (batch) => this.#results.passing(batch, this.adapters),
+      rowless: () =>
+        new errors.ProgrammingError('stream() needs a statement that returns rows; use execute()', {
+          query: shownText(request),
+        }),
       ended: () => {
         this.#operation.end();
       },

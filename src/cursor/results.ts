@@ -86,6 +86,7 @@ export class Results<R> {
   #list = NONE;
   #index = 0;
   #position = 0;
+  /** Makes the rows of the current result, or of the stream; null until one is fetched. */
   #makeRow: ((row: unknown) => R) | null = null;
   /** The columns of rows that are not kept: those of a stream or of a COPY. */
   #columns: readonly Column[] | null = null;
@@ -185,12 +186,22 @@ export class Results<R> {
     if (make === null) this.#go(0);
   }
 
+  /** Shows the columns of rows that will be passed on, or the result of a statement that returns none. */
+  opened(batch: RowBatch | StatementResult, types: KnownTypes): void {
+    const result: StatementResult = { tag: null, ...batch };
+    if (result.fields === null) this.set([result], types);
+    else this.#columns = new CursorResult(result, types).description;
+  }
+
   /** Returns rows that are passed on without being kept, with their row maker; null if the statement returns no rows. */
   passing(batch: RowBatch | StatementResult, types: KnownTypes): StreamedBatch<R> | null {
     const result = new CursorResult({ tag: null, ...batch }, types);
     if (!result.hasRows) return null;
-    if (result.rows.length > 0) this.#columns ??= result.description;
-    return { rows: result.rows, make: result.rowMaker(this.#rowFactory, this.#cursor)! };
+    // As in Psycopg, no row factory is called where no row comes.
+    if (result.rows.length === 0) return { rows: result.rows, make: rowAsItIs };
+    this.#columns ??= result.description;
+    this.#makeRow ??= result.rowMaker(this.#rowFactory, this.#cursor);
+    return { rows: result.rows, make: this.#makeRow! };
   }
 
   /** A COPY with this number of columns has begun. */

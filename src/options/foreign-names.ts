@@ -60,7 +60,7 @@ function sslmode(value: unknown): string {
     return 'write the connection parameter `sslmode=require`, which encrypts and verifies nobody';
   const files = typeof value === 'object' && value !== null ? ', `sslcert` and `sslkey`' : '';
   return (
-    `write the connection parameters \`sslmode=verify-full\` and \`sslrootcert\`${files}: a file of certificates, or \`system\`;` +
+    `write the connection parameters \`sslmode=verify-full\` and \`sslrootcert\`${files}: certificates as a file or PEM text, or \`system\`;` +
     ' `sslmode=require` encrypts and verifies nobody'
   );
 }

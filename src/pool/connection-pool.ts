@@ -172,6 +172,11 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     return this.#options.maxLifetime;
   }
 
+  /** The number of checkouts after which a connection is replaced; 0: no limit. */
+  get maxUses(): number {
+    return this.#options.maxUses;
+  }
+
   /** The maximum idle time of a connection above `minSize`, in seconds. */
   get maxIdle(): number {
     return this.#options.maxIdle;

@@ -196,7 +196,8 @@ function dumpAll(
 ): DumpedParam[] {
   if (values.length > MOST_PARAMETERS) {
     throw new errors.ProgrammingError(
-      `the query has ${String(values.length)} parameters; PostgreSQL accepts at most ${String(MOST_PARAMETERS)}`,
+      `the query has ${String(values.length)} parameters; PostgreSQL accepts at most ${String(MOST_PARAMETERS)}:` +
+        ' send many rows by COPY, by executemany(), or in several statements',
     );
   }
   const dumped = new Array<DumpedParam>(values.length);

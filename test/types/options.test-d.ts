@@ -48,6 +48,10 @@ expectTypeOf<Lenient<{ signal?: AbortSignal }>>().toEqualTypeOf<false>();
 declare const pass: (params: usingpg.ConninfoParams) => void;
 pass({ host: 'h', port: 5432, dbname: 'app', password: ({ host, user }) => `${user}@${host}` });
 pass({ password: async () => Promise.resolve('token') });
+// TLS material is a path, PEM text, or bytes; nothing else is bytes.
+pass({ sslrootcert: 'system', sslcert: '-----BEGIN …', sslkey: Buffer.from(''), sslcrl: new Uint8Array() });
+// @ts-expect-error A directory has no bytes.
+pass({ sslcrldir: Buffer.from('') });
 // @ts-expect-error libpq's name is `dbname`.
 pass({ database: 'app' });
 // @ts-expect-error An option of a pool.

@@ -21,6 +21,7 @@ import {
   type NamedTupleRow,
   type Params,
   type RowFactory,
+  type RowGenerator,
   type TupleRow,
 } from '../../src/index.js';
 
@@ -129,6 +130,9 @@ export async function rowsAreTypedThroughEveryKindOfReading(connection: AsyncCon
   for await (const row of connection.cursor().stream('SELECT 1')) expectTypeOf(row).toEqualTypeOf<TupleRow>();
   const users = connection.cursor({ rowFactory: dictRow<User> });
   for await (const user of users.stream('SELECT 1')) expectTypeOf(user).toEqualTypeOf<User>();
+  expectTypeOf(users.stream('SELECT 1')).toEqualTypeOf<RowGenerator<User>>();
+  expectTypeOf(users.stream('SELECT 1')).toExtend<AsyncGenerator<User, void, void>>();
+  expectTypeOf(users.stream('SELECT 1').open()).toEqualTypeOf<Promise<void>>();
   for await (const result of users.results())
     expectTypeOf(await result.fetchone()).toEqualTypeOf<User | null>();
   const onServer = connection.cursor({ name: 'users', rowFactory: dictRow<User> });
