@@ -7,7 +7,6 @@ import { fieldsOf, Result } from './result.js';
 import type { SessionState } from './session-state.js';
 import { SUBMIT, type Submittable } from './submit.js';
 import { makingOf, type CustomTypes } from './types.js';
-import { preparedValues } from './values.js';
 
 /** Options of a cursor. */
 export interface CursorConfig {
@@ -97,7 +96,7 @@ export class Cursor<R = any> extends EventEmitter implements Submittable {
       connection,
       makingOf(types ?? state.types, rowMode === 'array') as CursorOptions<R>,
     );
-    const rows = cursor.stream(this.text, preparedValues(this.values));
+    const rows = cursor.stream(this.text, this.values);
     this.#cursor = cursor;
     this.#rows = rows;
     await rows.open();

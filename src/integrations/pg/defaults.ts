@@ -1,4 +1,4 @@
-import { setInt8AsNumber } from './types.js';
+import { setInt8AsNumber, types } from './types.js';
 
 /** The defaults of connections and conversions, by node-postgres's names. A change applies to what is made afterwards. */
 export interface Defaults {
@@ -45,7 +45,12 @@ export const defaults: Defaults = {
   query_timeout: false,
   max: 10,
   idleTimeoutMillis: 10_000,
-  parseInputDatesAsUTC: false,
+  get parseInputDatesAsUTC() {
+    return types.sendsUtc;
+  },
+  set parseInputDatesAsUTC(value) {
+    types.sendsUtc = value;
+  },
   get parseInt8() {
     return int8AsNumber;
   },

@@ -3,7 +3,6 @@ import type { Callback } from './callbacks.js';
 import { fieldsOf, Result } from './result.js';
 import type { SessionState } from './session-state.js';
 import { makingOf, type CustomTypes } from './types.js';
-import { preparedValues } from './values.js';
 
 /** A query with its options. */
 export interface QueryConfig {
@@ -116,7 +115,7 @@ export async function runStatement(
   const options = optionsOf(statement, state);
   await cursor.execute(
     text,
-    isSimple ? undefined : preparedValues(statement.values),
+    isSimple ? undefined : statement.values,
     signal === undefined ? options : { ...options, signal },
   );
   if (name !== undefined) state.remember(name, text);

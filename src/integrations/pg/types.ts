@@ -79,6 +79,7 @@ abstract class Parsers implements CustomTypes {
 /** The parsers of all connections: node-postgres's conversions, and what was set in their place. */
 class GlobalTypes extends Parsers {
   readonly builtins = builtins;
+  #sendsUtc = false;
   #made: { readonly map: AdaptersMap; readonly changes: number } | null = null;
 
   override getTypeParser(oid: number, format?: string): TypeParser {
@@ -91,10 +92,20 @@ class GlobalTypes extends Parsers {
     };
   }
 
+  /** Whether dates are sent in UTC instead of local time. */
+  get sendsUtc(): boolean {
+    return this.#sendsUtc;
+  }
+  set sendsUtc(value: boolean) {
+    this.#sendsUtc = value;
+    this.#made = null;
+  }
+
   /** The adapters with these parsers. */
   get map(): AdaptersMap {
     if (this.#made?.changes !== this.changes) {
-      const map = inferredParams(pgTypes(adapters));
+      const map = pgTypes(inferredParams(adapters));
+      if (this.#sendsUtc) map.registerDumper(Date, inUtc);
       for (const [oid, parse] of this.own) map.registerLoader(oid, parse);
       this.#made = { map, changes: this.changes };
     }
@@ -168,6 +179,14 @@ function textMap(): AdaptersMap {
     texts = map;
   }
   return texts;
+}
+
+/** A date in UTC, as PostgreSQL reads it: it has years BC where JavaScript has a year 0 and negative years. */
+function inUtc(date: Date): string {
+  const year = date.getUTCFullYear();
+  const [, clock = ''] = /^[+-]?\d+(-.*)Z$/.exec(date.toISOString()) ?? [];
+  const written = String(year < 1 ? 1 - year : year).padStart(4, '0');
+  return `${written}${clock}+00:00${year < 1 ? ' BC' : ''}`;
 }
 
 /** Reads `int8` as numbers, or again as strings. */
