@@ -26,6 +26,7 @@ interface Primitives {
   readonly symbol: symbol;
   readonly undefined: undefined;
   readonly function: (...args: never[]) => unknown;
+  readonly object: object;
 }
 
 const PRIMITIVES: readonly string[] = [
@@ -36,6 +37,7 @@ const PRIMITIVES: readonly string[] = [
   'symbol',
   'undefined',
   'function',
+  'object',
 ] satisfies (keyof Primitives)[];
 
 type Class<T> = abstract new (...args: never[]) => T;
@@ -152,7 +154,19 @@ export class AdaptersMap implements Adapters {
     if (typeof load !== 'function') {
       throw new errors.ProgrammingError(`expected a loader to be a function, got ${typeof load}`);
     }
+    this.setDefaultLoader(load);
+  }
+
+  /** @internal Like `registerDefaultLoader()`; null removes it. */
+  setDefaultLoader(load: DefaultLoader | null): void {
     this.#own().defaultLoader = load;
+  }
+
+  /** @internal Removes the loader and the codec of a type, such as those registered for an array type. */
+  forget(oid: number): void {
+    const { codecs, loaders } = this.#own();
+    codecs.delete(oid);
+    loaders.delete(oid);
   }
 
   /** Like `registerLoader()`, for a loader that reads bytes. */
@@ -192,8 +206,8 @@ export class AdaptersMap implements Adapters {
   /**
    * Registers a dumper for the instances of a class and its subclasses, or for the values of a `typeof` (Psycopg:
    * `register_dumper`). The dumper returns text in the server's format, whose type the server infers; or `{ text, oid }` with an
-   * explicit type; or a wrapper such as `new Jsonb(…)`; or null for NULL. The class `Object` stands for plain objects only. If
-   * the dumper throws or returns anything else, the query fails with `DataError` before anything is sent.
+   * explicit type; or a wrapper such as `new Jsonb(…)`; or null for NULL. The class `Object` stands for plain objects only,
+   * 'object' for all objects but arrays whose class has no dumper. If the dumper throws or returns anything else, the query fails with `DataError` before anything is sent.
    *
    * @example
    * adapters.registerDumper(Decimal, (decimal) => new Numeric(decimal.toFixed()));
