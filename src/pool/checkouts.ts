@@ -89,6 +89,7 @@ interface CheckoutEnd {
 const ROLLBACK_LIMIT = 5;
 const DONE = Promise.resolve();
 const NONE: readonly WatchedCheckout[] = [];
+const NO_OPTIONS: CheckoutOptions = {};
 
 /** Checks out the pool's connections, each time as a fresh `AsyncConnection`, and takes them back. */
 export class Checkouts<R> {
@@ -143,7 +144,8 @@ export class Checkouts<R> {
     options: CheckoutOptions | undefined,
     message: CheckoutMessage | null,
   ): AsyncConnection<R> | Promise<AsyncConnection<R>> {
-    const { timeout = this.#options.timeout, signal, failFast, [MAY_LAST]: mayLast = false } = options ?? {};
+    const { timeout = this.#options.timeout, signal, failFast, [MAY_LAST]: mayLast = false } =
+      options ?? NO_OPTIONS;
     // Before the first await, the stack and the asynchronous context are still the caller's.
     const origin = this.#leaks.isOn ? new Origin(this.take) : null;
     const checkout = new ConnectionCheckout(this, origin, this.#leaks.isOn ? this.#leaks.held : NONE);
@@ -293,7 +295,7 @@ export class Checkouts<R> {
 
 /** Whether the last borrower has left no statement and no transaction on the connection. */
 function isAtRest({ session }: ConnectionCore): boolean {
-  return session.quiet && session.transactionStatus === TransactionStatus.IDLE;
+  return session.transactionStatus === TransactionStatus.IDLE && session.quiet;
 }
 
 /** Cancels running statements of a returned connection, and rolls back uncommitted work. */

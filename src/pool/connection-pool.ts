@@ -277,8 +277,8 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    */
   async connection(options?: CheckoutOptions): Promise<AsyncConnection<R>> {
     CONNECTION.check(options);
-    const connection = await this.#take(options);
-    return connection;
+    const taken = this.#take(options);
+    return taken instanceof Promise ? await taken : taken;
   }
 
   /** Calls `Checkouts.take()`. The stacks of its errors lead to the caller, which must await the result immediately. */
@@ -404,8 +404,8 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   async getconn(options?: CheckoutOptions | number): Promise<AsyncConnection<R>> {
     const given = typeof options === 'number' ? { timeout: options } : options;
     GETCONN.check(given);
-    const connection = await this.#take(given);
-    return connection;
+    const taken = this.#take(given);
+    return taken instanceof Promise ? await taken : taken;
   }
 
   /** Returns a connection (psycopg_pool: `putconn`). Raises `ProgrammingError` for one that is not checked out from this pool. */
