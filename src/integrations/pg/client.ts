@@ -1,23 +1,35 @@
 import { EventEmitter } from 'node:events';
+import { clearTimeout, setTimeout } from 'node:timers';
 import { AsyncConnection, errors, TransactionStatus, type Notify } from '../../index.js';
 import { submit } from './submitted.js';
 import { promiseOr, type Callback } from './callbacks.js';
 import { Configuration, type ClientConfig } from './config.js';
 import { withServerFields } from './database-error.js';
 import { escapeIdentifier, escapeLiteral } from './escape.js';
-import { EXECUTE, IN_TURN, LEAVE, type Closable, type InnerClient, type TurnOptions } from './inner-client.js';
-import type { QueryArrayResult, QueryResult, Result } from './result.js';
+import {
+  EXECUTE,
+  IN_TURN,
+  LEAVE,
+  type Closable,
+  type InnerClient,
+  type TurnOptions,
+} from './inner-client.js';
+import type { QueryArrayResult, QueryResult } from './result.js';
 import { noticeOf, notificationOf } from './server-messages.js';
 import { SessionState } from './session-state.js';
 import {
   callbackOf,
   runStatement,
   statementOf,
+  type AnyRow,
+  type ArrayRow,
+  type Listener,
   type QueryArrayConfig,
   type QueryConfig,
   type QueryResultRow,
   type QueryResults,
   type Statement,
+  type Values,
 } from './statement.js';
 import { isSubmittable, type Submittable } from './submit.js';
 import { TimeLimit } from './time-limit.js';
@@ -195,14 +207,23 @@ export class Client extends EventEmitter implements InnerClient {
    * await client.query({ name: 'city', text: 'SELECT name FROM city WHERE id = $1', values: [1], rowMode: 'array' });
    */
   query<T extends Submittable>(submittable: T, callback?: Callback<[QueryResults]>): T;
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in node-postgres's declarations
-  query<R extends any[] = any[]>(config: QueryArrayConfig, values?: readonly any[]): Promise<QueryArrayResult<R>>;
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in node-postgres's declarations
-  query<R extends QueryResultRow = any>(query: string | QueryConfig, values?: readonly any[]): Promise<QueryResult<R>>;
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in node-postgres's declarations
-  query<R extends QueryResultRow = any>(query: string | QueryConfig, callback: Callback<[QueryResult<R>]>): void;
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in node-postgres's declarations
-  query<R extends QueryResultRow = any>(query: string | QueryConfig, values: readonly any[] | undefined, callback: Callback<[QueryResult<R>]>): void;
+  query<R extends ArrayRow = ArrayRow>(
+    config: QueryArrayConfig,
+    values?: Values,
+  ): Promise<QueryArrayResult<R>>;
+  query<R extends QueryResultRow = AnyRow>(
+    query: string | QueryConfig,
+    values?: Values,
+  ): Promise<QueryResult<R>>;
+  query<R extends QueryResultRow = AnyRow>(
+    query: string | QueryConfig,
+    callback: Callback<[QueryResult<R>]>,
+  ): void;
+  query<R extends QueryResultRow = AnyRow>(
+    query: string | QueryConfig,
+    values: Values | undefined,
+    callback: Callback<[QueryResult<R>]>,
+  ): void;
   query(query: unknown, values?: unknown, callback?: unknown): unknown {
     if (isSubmittable(query)) {
       submit(query, this, callbackOf(query, values, callback));
@@ -250,7 +271,7 @@ export class Client extends EventEmitter implements InnerClient {
     connection: AsyncConnection,
     statement: Statement,
     signal: AbortSignal | undefined,
-  ): Promise<Result | Result[]> {
+  ): Promise<QueryResults> {
     const { text = '' } = statement;
     const word = transactionWordOf(text);
     if (word !== null) checkBefore(word, connection.info.transactionStatus, text);
@@ -260,7 +281,8 @@ export class Client extends EventEmitter implements InnerClient {
       if (word === 'commit') checkCommitted(result, this.#failure, text);
       return result;
     } catch (error) {
-      if (word === null && connection.info.transactionStatus === TransactionStatus.INERROR) this.#failure ??= error;
+      if (word === null && connection.info.transactionStatus === TransactionStatus.INERROR)
+        this.#failure ??= error;
       throw error;
     }
   }
@@ -280,16 +302,16 @@ export class Client extends EventEmitter implements InnerClient {
 
   // --- events
 
-  override on(event: string | symbol, listener: (...args: any[]) => void): this { // eslint-disable-line @typescript-eslint/no-explicit-any -- an event's arguments
+  override on(event: string | symbol, listener: Listener): this {
     this.#listenFor(event);
     return super.on(event, listener);
   }
 
-  override addListener(event: string | symbol, listener: (...args: any[]) => void): this { // eslint-disable-line @typescript-eslint/no-explicit-any -- an event's arguments
+  override addListener(event: string | symbol, listener: Listener): this {
     return this.on(event, listener);
   }
 
-  override prependListener(event: string | symbol, listener: (...args: any[]) => void): this { // eslint-disable-line @typescript-eslint/no-explicit-any -- an event's arguments
+  override prependListener(event: string | symbol, listener: Listener): this {
     this.#listenFor(event);
     return super.prependListener(event, listener);
   }
@@ -356,7 +378,7 @@ export class Client extends EventEmitter implements InnerClient {
   /** Does not exist here: raises `NotSupportedError`. */
   get connection(): never {
     throw new errors.NotSupportedError(
-      'client.connection does not exist in usingpg/pg: the protocol is usingpg\'s own. Use client.query(), a Cursor, or usingpg itself',
+      "client.connection does not exist in usingpg/pg: the protocol is usingpg's own. Use client.query(), a Cursor, or usingpg itself",
     );
   }
 

@@ -78,12 +78,20 @@ export class Configuration {
   }
 
   get user(): string | undefined {
-    return filled(this.config.user) ?? filled(process.env['PGUSER']) ?? filled(defaults.user) ?? process.env['USER'];
+    return (
+      filled(this.config.user) ??
+      filled(process.env['PGUSER']) ??
+      filled(defaults.user) ??
+      process.env['USER']
+    );
   }
 
   get database(): string | undefined {
     return (
-      filled(this.config.database) ?? filled(process.env['PGDATABASE']) ?? filled(defaults.database) ?? this.user
+      filled(this.config.database) ??
+      filled(process.env['PGDATABASE']) ??
+      filled(defaults.database) ??
+      this.user
     );
   }
 
@@ -107,7 +115,9 @@ export class Configuration {
     for (const [name, reason] of Object.entries(UNSUPPORTED)) {
       const value: unknown = Reflect.get(config, name);
       if (value !== undefined && value !== null && value !== false) {
-        throw new errors.NotSupportedError(`the option \`${name}\` of node-postgres is not supported: ${reason}`);
+        throw new errors.NotSupportedError(
+          `the option \`${name}\` of node-postgres is not supported: ${reason}`,
+        );
       }
     }
     const { keepAlive, keepAliveInitialDelayMillis: delay = 0 } = config;
@@ -118,7 +128,8 @@ export class Configuration {
       dbname: this.database,
       password: passwordOf(this.password),
       application_name: filled(config.application_name) ?? filled(defaults.application_name),
-      fallback_application_name: filled(config.fallback_application_name) ?? filled(defaults.fallback_application_name),
+      fallback_application_name:
+        filled(config.fallback_application_name) ?? filled(defaults.fallback_application_name),
       options: this.#options,
       client_encoding: filled(config.client_encoding),
       keepalives: keepAlive === undefined ? undefined : Number(keepAlive),
@@ -156,7 +167,9 @@ function milliseconds(name: string, value: unknown): number {
   if (value === undefined || value === null || value === false || value === '') return 0;
   const number = Number(value);
   if (Number.isFinite(number) && number >= 0) return Math.floor(number);
-  throw new errors.ProgrammingError(`expected \`${name}\` to be a number of milliseconds, got ${String(value)}`);
+  throw new errors.ProgrammingError(
+    `expected \`${name}\` to be a number of milliseconds, got ${typeof value === 'string' ? `'${value}'` : typeof value}`,
+  );
 }
 
 function passwordOf(password: Password | null): ConninfoParams['password'] {

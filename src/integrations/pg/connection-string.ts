@@ -40,9 +40,7 @@ export function parseConnectionString(text: string): ParsedString {
     application_name,
     options,
     client_encoding,
-    ...Object.fromEntries(
-      Object.entries(OWN_NAMES).map(([parameter, name]) => [name, own.get(parameter)]),
-    ),
+    ...Object.fromEntries(Object.entries(OWN_NAMES).map(([parameter, name]) => [name, own.get(parameter)])),
   });
   return { config, others: { ...others, ...(own.get(COMPATIBLE) === 'true' ? {} : tlsOf(others, own)) } };
 }
@@ -79,7 +77,10 @@ const WORDS: Readonly<Record<string, string>> = {
 };
 
 /** Takes node-postgres's own parameters out of a URI. */
-function withoutOwnParameters(uri: string): { readonly uri: string; readonly own: ReadonlyMap<string, string> } {
+function withoutOwnParameters(uri: string): {
+  readonly uri: string;
+  readonly own: ReadonlyMap<string, string>;
+} {
   const own = new Map<string, string>();
   const question = uri.indexOf('?');
   if (question < 0) return { uri, own };
@@ -89,7 +90,10 @@ function withoutOwnParameters(uri: string): { readonly uri: string; readonly own
     .filter((parameter) => {
       const [name = '', value = ''] = parameter.split('=', 2);
       const isOwn =
-        Object.hasOwn(OWN_NAMES, name) || name === 'ssl' || name === COMPATIBLE || parameter === 'sslmode=no-verify';
+        Object.hasOwn(OWN_NAMES, name) ||
+        name === 'ssl' ||
+        name === COMPATIBLE ||
+        parameter === 'sslmode=no-verify';
       if (isOwn) own.set(name, decodeURIComponent(value));
       return !isOwn;
     });

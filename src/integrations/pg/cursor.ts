@@ -66,7 +66,7 @@ export class Cursor<R = any> extends EventEmitter implements Submittable {
           try {
             await this.#open(connection, state);
           } catch (error) {
-            reject(withServerFields(error) as Error);
+            reject(withServerFields(error));
             return;
           }
           resolve();
@@ -86,7 +86,9 @@ export class Cursor<R = any> extends EventEmitter implements Submittable {
 
   /** Refuses node-postgres's own client, for which this cursor is not made. */
   submit(): never {
-    throw new errors.NotSupportedError('a Cursor of usingpg/pg runs on a client of usingpg/pg: client.query(cursor)');
+    throw new errors.NotSupportedError(
+      'a Cursor of usingpg/pg runs on a client of usingpg/pg: client.query(cursor)',
+    );
   }
 
   async #open(connection: AsyncConnection, state: SessionState): Promise<void> {

@@ -23,7 +23,7 @@ export interface ServerFields {
 }
 
 // An interface of the class's name declares the fields, which are assigned.
-// eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging
+// eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging, @typescript-eslint/no-empty-object-type
 export interface DatabaseError extends ServerFields {}
 
 /**
@@ -55,7 +55,8 @@ export class DatabaseError extends Error {
 export function withServerFields(error: unknown): unknown {
   if (error instanceof errors.Error && !Object.hasOwn(error, 'code')) {
     for (const [name, value] of Object.entries(fieldsOf(error))) {
-      if (value != null) Object.defineProperty(error, name, { value, enumerable: true, writable: true, configurable: true });
+      if (value != null)
+        Object.defineProperty(error, name, { value, enumerable: true, writable: true, configurable: true });
     }
   }
   return error;

@@ -1,11 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
-import {
-  AsyncConnectionPool,
-  errors,
-  type AsyncConnection,
-  type EvictMessage,
-} from '../../index.js';
+import { AsyncConnectionPool, errors, type AsyncConnection, type EvictMessage } from '../../index.js';
 import { promiseOr, report, type Callback } from './callbacks.js';
 import { Configuration, type ClientConfig } from './config.js';
 import { withServerFields } from './database-error.js';
@@ -16,10 +11,13 @@ import type { QueryArrayResult, QueryResult } from './result.js';
 import { SessionState } from './session-state.js';
 import {
   callbackOf,
+  type AnyRow,
+  type ArrayRow,
   type QueryArrayConfig,
   type QueryConfig,
   type QueryResultRow,
   type QueryResults,
+  type Values,
 } from './statement.js';
 import { isSubmittable } from './submit.js';
 import { leftOpen } from './transactions.js';
@@ -90,7 +88,9 @@ export class Pool extends EventEmitter {
     super();
     const given = config ?? {};
     if (clientClass !== undefined || ('Client' in given && given.Client !== undefined)) {
-      throw new errors.NotSupportedError(`the option \`Client\` of node-postgres is not supported: ${CLIENT_OF_ITS_OWN}`);
+      throw new errors.NotSupportedError(
+        `the option \`Client\` of node-postgres is not supported: ${CLIENT_OF_ITS_OWN}`,
+      );
     }
     this.options = withDefaults(given);
     this.#configuration = new Configuration(given);
@@ -241,16 +241,26 @@ export class Pool extends EventEmitter {
    * @example
    * const { rows } = await pool.query('SELECT name FROM city WHERE id = $1', [1]);
    */
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in node-postgres's declarations
-  query<R extends any[] = any[]>(config: QueryArrayConfig, values?: readonly any[]): Promise<QueryArrayResult<R>>;
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in node-postgres's declarations
-  query<R extends QueryResultRow = any>(query: string | QueryConfig, values?: readonly any[]): Promise<QueryResult<R>>;
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in node-postgres's declarations
-  query<R extends QueryResultRow = any>(query: string | QueryConfig, callback: Callback<[QueryResult<R>]>): void;
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in node-postgres's declarations
-  query<R extends QueryResultRow = any>(query: string | QueryConfig, values: readonly any[] | undefined, callback: Callback<[QueryResult<R>]>): void;
-  query(query: unknown, values?: unknown, callback?: unknown): Promise<QueryResults> | undefined {
-    const callsBack = typeof query === 'function' ? (query as Callback<[]>) : callbackIn(query, values, callback);
+  query<R extends ArrayRow = ArrayRow>(
+    config: QueryArrayConfig,
+    values?: Values,
+  ): Promise<QueryArrayResult<R>>;
+  query<R extends QueryResultRow = AnyRow>(
+    query: string | QueryConfig,
+    values?: Values,
+  ): Promise<QueryResult<R>>;
+  query<R extends QueryResultRow = AnyRow>(
+    query: string | QueryConfig,
+    callback: Callback<[QueryResult<R>]>,
+  ): void;
+  query<R extends QueryResultRow = AnyRow>(
+    query: string | QueryConfig,
+    values: Values | undefined,
+    callback: Callback<[QueryResult<R>]>,
+  ): void;
+  query(query: unknown, values?: unknown, callback?: unknown): unknown {
+    const callsBack =
+      typeof query === 'function' ? (query as Callback<[]>) : callbackIn(query, values, callback);
     const running = this.#query(query, values);
     if (callsBack === undefined) return running;
     report(running, callsBack, (results) => [results], undefined);
@@ -262,7 +272,8 @@ export class Pool extends EventEmitter {
     const client = await this.#acquire();
     try {
       const results = await client[EXECUTE](query, values);
-      if (isOpen(client)) throw leftOpen(typeof query === 'string' ? query : ((query as QueryConfig).text ?? null));
+      if (isOpen(client))
+        throw leftOpen(typeof query === 'string' ? query : ((query as QueryConfig).text ?? null));
       return results;
     } finally {
       client.release();
@@ -318,7 +329,8 @@ function withDefaults(config: PoolConfig): PoolOptions {
     maxUses: maxUses ?? Infinity,
     allowExitOnIdle: allowExitOnIdle ?? false,
     maxLifetimeSeconds: maxLifetimeSeconds ?? 0,
-    idleTimeoutMillis: idleTimeoutMillis === undefined ? defaults.idleTimeoutMillis : Number(idleTimeoutMillis),
+    idleTimeoutMillis:
+      idleTimeoutMillis === undefined ? defaults.idleTimeoutMillis : Number(idleTimeoutMillis),
   };
   // A log of the pool must not show secrets.
   for (const name of ['password', 'ssl', 'connectionString'] as const) {
@@ -330,7 +342,9 @@ function withDefaults(config: PoolConfig): PoolOptions {
 /** Refuses what only a client can execute. */
 function checkQuery(query: unknown): void {
   if (typeof query === 'function') {
-    throw new errors.ProgrammingError('Passing a function as the first parameter to pool.query is not supported');
+    throw new errors.ProgrammingError(
+      'Passing a function as the first parameter to pool.query is not supported',
+    );
   }
   if (isSubmittable(query)) {
     throw new errors.NotSupportedError(
@@ -341,7 +355,11 @@ function checkQuery(query: unknown): void {
 }
 
 /** The callback of `query()`; a query that is none is refused by the promise, or to the callback. */
-function callbackIn(query: unknown, values: unknown, callback: unknown): Callback<[QueryResults]> | undefined {
+function callbackIn(
+  query: unknown,
+  values: unknown,
+  callback: unknown,
+): Callback<[QueryResults]> | undefined {
   return callbackOf(query ?? {}, values, callback);
 }
 

@@ -2,7 +2,6 @@ import { EventEmitter } from 'node:events';
 import { errors } from '../../index.js';
 import { report, type Callback } from './callbacks.js';
 import { EXECUTE, type InnerClient } from './inner-client.js';
-import type { Result } from './result.js';
 import { callbackOf, type QueryConfig, type QueryResults } from './statement.js';
 import { SUBMIT, type Submittable } from './submit.js';
 
@@ -30,20 +29,20 @@ export class Query extends EventEmitter implements Submittable {
 
   /** @internal */
   [SUBMIT](client: InnerClient): void {
-    const failed = this.callback ?? ((error: unknown) => this.emit('error', error));
     report(
       client[EXECUTE](this.#config, undefined),
-      (error: unknown, results: Result | Result[]) => {
+      (error: unknown, results?: QueryResults) => {
+        if (results !== undefined) this.#done(results);
+        else if (this.callback !== undefined) (this.callback as (error: unknown) => void)(error);
         // As in node-postgres, an error without a listener is an uncaught one.
-        if (error !== null) failed(error, undefined);
-        else this.#done(results);
+        else this.emit('error', error);
       },
-      (results: Result | Result[]) => [results],
+      (results) => [results],
       null,
     );
   }
 
-  #done(results: Result | Result[]): void {
+  #done(results: QueryResults): void {
     if (this.listenerCount('row') > 0) {
       for (const result of Array.isArray(results) ? results : [results]) {
         for (const row of result.rows) this.emit('row', row, result);
@@ -55,6 +54,8 @@ export class Query extends EventEmitter implements Submittable {
 
   /** Refuses node-postgres's own client, for which this query is not made. */
   submit(): never {
-    throw new errors.NotSupportedError('a Query of usingpg/pg runs on a client of usingpg/pg: client.query(query)');
+    throw new errors.NotSupportedError(
+      'a Query of usingpg/pg runs on a client of usingpg/pg: client.query(query)',
+    );
   }
 }

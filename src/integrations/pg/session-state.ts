@@ -56,7 +56,9 @@ export class SessionState {
     this.#properties = { ...this.#properties, ...Object.fromEntries(added) };
     this.#listeners = client
       .eventNames()
-      .flatMap((event) => client.rawListeners(event).map((listener) => [event, listener as Listener] as const));
+      .flatMap((event) =>
+        client.rawListeners(event).map((listener) => [event, listener as Listener] as const),
+      );
   }
 
   /** Gives a client what was kept. */

@@ -4,12 +4,25 @@ import { fieldsOf, Result } from './result.js';
 import type { SessionState } from './session-state.js';
 import { makingOf, type CustomTypes } from './types.js';
 
+// As in node-postgres's declarations, values, rows and the arguments of events have no types here.
+/* eslint-disable @typescript-eslint/no-explicit-any */
+/** The values of a query's parameters. */
+export type Values = readonly any[];
+/** A row as an array. */
+export type ArrayRow = any[];
+/** A row of any kind. */
+export type AnyRow = any;
+/** A row as an object with a property for each column. */
+export type QueryResultRow = Record<string, any>;
+/** A listener of an event. */
+export type Listener = (...args: any[]) => void;
+/* eslint-enable @typescript-eslint/no-explicit-any */
+
 /** A query with its options. */
 export interface QueryConfig {
   /** The text, with `$1`, `$2` … for the values. */
   text?: string | undefined;
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- any value can be a parameter
-  values?: readonly any[] | undefined;
+  values?: Values | undefined;
   /** Prepares the statement under this name, which stands for the text in later queries of the connection. */
   name?: string | undefined;
   /** 'array': rows are arrays of values, not objects. */
@@ -23,18 +36,11 @@ export interface QueryConfig {
 }
 
 /** The results of a query: an array if the text has several statements. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- the rows' type is known to the query only
-export type QueryResults = any;
+export type QueryResults = Result | Result[];
 
 /** A query that gives rows as arrays. */
 export interface QueryArrayConfig extends QueryConfig {
   rowMode: 'array';
-}
-
-/** A row as an object with a property for each column. */
-export interface QueryResultRow {
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the values' types are known to the query only
-  [column: string]: any;
 }
 
 /** A query as it was passed to `query()`, checked. */
@@ -55,10 +61,15 @@ export function callbackOf(
   values: unknown,
   callback: unknown,
 ): Callback<[QueryResults]> | undefined {
-  if (query === undefined || query === null) throw new TypeError('Client was passed a null or undefined query');
+  if (query === undefined || query === null)
+    throw new TypeError('Client was passed a null or undefined query');
   const given: unknown =
     callback ??
-    (typeof values === 'function' ? values : typeof query === 'object' && 'callback' in query ? query.callback : null);
+    (typeof values === 'function'
+      ? values
+      : typeof query === 'object' && 'callback' in query
+        ? query.callback
+        : null);
   if (given === undefined || given === null) return undefined;
   if (typeof given !== 'function') throw new TypeError('callback is not a function');
   return given as Callback<[QueryResults]>;
@@ -107,7 +118,7 @@ export async function runStatement(
   state: SessionState,
   statement: Statement,
   signal: AbortSignal | undefined,
-): Promise<Result | Result[]> {
+): Promise<QueryResults> {
   const { name, asArrays, extended } = statement;
   const text = name === undefined ? statement.text! : state.textOf(name, statement.text);
   const cursor = new AsyncRawCursor(connection, makingOf(statement.types ?? state.types, asArrays));

@@ -17,6 +17,7 @@ export interface OwnSubmittable extends Submittable {
 
 /** Whether a value is to be submitted rather than a query. */
 export function isSubmittable(value: unknown): value is Submittable {
-  return typeof value === 'object' && value !== null && 'submit' in value && typeof value.submit === 'function';
+  return (
+    typeof value === 'object' && value !== null && 'submit' in value && typeof value.submit === 'function'
+  );
 }
-

@@ -2,6 +2,7 @@ import { errors } from '../../index.js';
 import type { Callback } from './callbacks.js';
 import { Cursor, type CursorConfig } from './cursor.js';
 import type { InnerClient } from './inner-client.js';
+import type { QueryResults } from './statement.js';
 import { SUBMIT, type OwnSubmittable, type Submittable } from './submit.js';
 
 /** A cursor of pg-cursor. */
@@ -19,7 +20,11 @@ interface PgCursor extends Submittable {
  * Runs a submittable on a client. Cursors of pg-cursor and streams of pg-query-stream, which would speak the protocol themselves, are
  * served by a `Cursor` of this module. Raises `NotSupportedError` for any other.
  */
-export function submit(submittable: Submittable, client: InnerClient, callback: Callback<[unknown]> | undefined): void {
+export function submit(
+  submittable: Submittable,
+  client: InnerClient,
+  callback: Callback<[QueryResults]> | undefined,
+): void {
   // As in node-postgres, it is the submittable that calls back.
   if (callback !== undefined) Object.assign(submittable, { callback });
   if (SUBMIT in submittable) {
@@ -38,7 +43,11 @@ export function submit(submittable: Submittable, client: InnerClient, callback: 
 
 function isPgCursor(value: unknown): value is PgCursor {
   if (typeof value !== 'object' || value === null) return false;
-  return ['read', 'close', 'handleDataRow', 'emit'].every((name) => typeof Reflect.get(value, name) === 'function') && 'text' in value;
+  return (
+    ['read', 'close', 'handleDataRow', 'emit'].every(
+      (name) => typeof Reflect.get(value, name) === 'function',
+    ) && 'text' in value
+  );
 }
 
 /** Makes a cursor that does the work of one of pg-cursor, and gets its calls. */

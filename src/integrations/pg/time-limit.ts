@@ -1,3 +1,4 @@
+import { clearTimeout, setTimeout } from 'node:timers';
 import { errors } from '../../index.js';
 
 /** A time limit as a signal: it is aborted with an error when the time has passed. */

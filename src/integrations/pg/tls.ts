@@ -54,7 +54,9 @@ function checkNames(ssl: ConnectionOptions): void {
       name === 'checkServerIdentity'
         ? ': the name is checked as libpq does; `?sslmode=verify-ca&uselibpqcompat=true` in the connection string leaves that out'
         : '';
-    throw new errors.NotSupportedError(`the option \`ssl.${name}\` of node-postgres is not supported${advice}`);
+    throw new errors.NotSupportedError(
+      `the option \`ssl.${name}\` of node-postgres is not supported${advice}`,
+    );
   }
 }
 

@@ -46,7 +46,7 @@ export class Turns {
         },
         refuse: (reason) => {
           signal?.removeEventListener('abort', leave);
-          // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- the client's own error
+
           reject(reason);
         },
       };

@@ -106,7 +106,9 @@ test('what onConnect and a connect listener attach to a client, later clients of
     const client = await pool.connect();
     expect(client).toMatchObject({ mark: 1 });
     await client.query("DO $$ BEGIN RAISE NOTICE 'once'; END $$");
-    const { rows } = await client.query("SELECT current_setting('application_name') AS a, current_setting('search_path') AS b");
+    const { rows } = await client.query(
+      "SELECT current_setting('application_name') AS a, current_setting('search_path') AS b",
+    );
     expect(rows).toEqual([{ a: 'attached', b: 'attached' }]);
     client.release();
   }
@@ -236,7 +238,7 @@ test('the options of a pool are there with their defaults, and its secrets are n
   expect(pool.options).toMatchObject({ max: 7, min: 0, maxUses: Infinity, idleTimeoutMillis: 0 });
   expect(new Pool().options).toMatchObject({ max: 10, idleTimeoutMillis: 10_000 });
   expect(JSON.stringify(pool.options)).not.toContain('very secret');
-  expect(() => new Pool({ Client: class {} } as never)).toThrow(errors.NotSupportedError);
+  expect(() => new Pool({ Client: Pool } as never)).toThrow(errors.NotSupportedError);
 });
 
 test('cursors and streams are refused by query(), since nobody would give the connection back', async () => {

@@ -53,16 +53,22 @@ test('BEGIN within a transaction is refused, and the open transaction goes on', 
   const outcomes = await Promise.allSettled([transfer(1), transfer(2)]);
   expect(outcomes).toMatchObject([
     { status: 'fulfilled' },
-    { status: 'rejected', reason: { code: '25001', message: expect.stringContaining('pool.connect()') as string } },
+    {
+      status: 'rejected',
+      reason: { code: '25001', message: expect.stringContaining('pool.connect()') as string },
+    },
   ]);
   expect((await client.query('SELECT n FROM task')).rows).toEqual([{ n: 1 }]);
 });
 
-test.for(['COMMIT', '-- done\n/* and */ commit;', 'END'])('%j without a transaction is refused', async (text) => {
-  const client = await connect();
-  await expect(client.query(text)).rejects.toThrow(errors.NoActiveSqlTransaction);
-  expect((await client.query('ROLLBACK')).command).toBe('ROLLBACK');
-});
+test.for(['COMMIT', '-- done\n/* and */ commit;', 'END'])(
+  '%j without a transaction is refused',
+  async (text) => {
+    const client = await connect();
+    await expect(client.query(text)).rejects.toThrow(errors.NoActiveSqlTransaction);
+    expect((await client.query('ROLLBACK')).command).toBe('ROLLBACK');
+  },
+);
 
 test('words that only begin like those of a transaction are statements like others', async () => {
   const client = await connect();

@@ -60,7 +60,10 @@ test('parameters are what node-postgres sends', async () => {
   try {
     const { rows } = await theirs.query(text, values);
     expect((await client.query(text, values)).rows).toEqual(rows);
-    const bytes = { text: 'SELECT $1::bytea AS a, $2::bytea AS b', values: [Buffer.from([1, 255]), new Uint8Array([2])] };
+    const bytes = {
+      text: 'SELECT $1::bytea AS a, $2::bytea AS b',
+      values: [Buffer.from([1, 255]), new Uint8Array([2])],
+    };
     expect((await client.query(bytes)).rows).toEqual((await theirs.query(bytes)).rows);
   } finally {
     await theirs.end();
@@ -74,7 +77,9 @@ test('types.setTypeParser() concerns all connections, and arrays of the type, fr
   types.setTypeParser(20, (text) => BigInt(text));
   try {
     expect(types.getTypeParser(20)('5')).toBe(5n);
-    expect((await client.query("SELECT 5::int8 AS n, '{6}'::int8[] AS list")).rows).toEqual([{ n: 5n, list: [6n] }]);
+    expect((await client.query("SELECT 5::int8 AS n, '{6}'::int8[] AS list")).rows).toEqual([
+      { n: 5n, list: [6n] },
+    ]);
     expect((await makePool().query('SELECT 7::int8 AS n')).rows).toEqual([{ n: 7n }]);
   } finally {
     types.setTypeParser(20, before);
@@ -133,9 +138,9 @@ test('the types of a query, or of a client, choose the parsers for each column',
     [23, 'text'],
   ]);
   expect((await client.query({ text, types: custom, rowMode: 'array' })).rows[1]).toEqual(Object.values(row));
-  expect((await client.query({ text: 'SELECT $1::int4 AS n', values: [1], types: custom, name: 'own' })).rows).toEqual([
-    { n: '23:1' },
-  ]);
+  expect(
+    (await client.query({ text: 'SELECT $1::int4 AS n', values: [1], types: custom, name: 'own' })).rows,
+  ).toEqual([{ n: '23:1' }]);
   const other = await connect({ types: custom });
   expect((await other.query('SELECT 1 AS n')).rows).toEqual([{ n: '23:1' }]);
   const cursor = other.query(new Cursor('SELECT 1 AS n', [], { types: custom, rowMode: 'array' }));
@@ -156,7 +161,9 @@ test('TypeOverrides are the types of a query', async () => {
 test('defaults.parseInt8 reads int8 as numbers', async () => {
   const client = await connect();
   defaults.parseInt8 = true;
-  expect((await client.query("SELECT 1::int8 AS n, '{2}'::int8[] AS list")).rows).toEqual([{ n: 1, list: [2] }]);
+  expect((await client.query("SELECT 1::int8 AS n, '{2}'::int8[] AS list")).rows).toEqual([
+    { n: 1, list: [2] },
+  ]);
   defaults.parseInt8 = false;
   expect((await client.query('SELECT 1::int8 AS n')).rows).toEqual([{ n: '1' }]);
 });
