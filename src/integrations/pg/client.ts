@@ -354,18 +354,22 @@ export class Client extends EventEmitter implements InnerClient {
 
   // --- what node-postgres's clients show
 
+  /** The host's name, or the directory of the Unix socket. */
   get host(): string {
     return this.#configuration.host;
   }
 
+  /** The server's port. */
   get port(): number {
     return this.#configuration.port;
   }
 
+  /** The role that signs in. */
   get user(): string | undefined {
     return this.#configuration.user;
   }
 
+  /** The database's name. */
   get database(): string | undefined {
     return this.#configuration.database;
   }

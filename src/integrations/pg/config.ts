@@ -12,26 +12,37 @@ export type Password =
 
 /** The configuration of a connection, by node-postgres's names. Properties that are not listed here are ignored, as there. */
 export interface ClientConfig {
+  /** The role that signs in. @default PGUSER, or the name of the system's user */
   user?: string | undefined;
+  /** The database's name. @default PGDATABASE, or the role */
   database?: string | undefined;
+  /** The password, or a function that gives it at each connect. @default PGPASSWORD */
   password?: Password | null | undefined;
+  /** The server's port. @default PGPORT, or 5432 */
   port?: number | string | undefined;
+  /** The host's name, or the directory of a Unix socket. @default PGHOST, or localhost */
   host?: string | undefined;
   /** A URI; what it contains takes precedence over the other properties. */
   connectionString?: string | undefined;
   /** Whether the operating system checks a silent connection. @default true */
   keepAlive?: boolean | undefined;
+  /** Milliseconds of silence after which the operating system checks the connection. */
   keepAliveInitialDelayMillis?: number | undefined;
   /** Milliseconds, or false for no limit; the same for the other limits. */
   statement_timeout?: number | string | false | undefined;
+  /** Milliseconds for which a statement may wait for a lock. */
   lock_timeout?: number | string | false | undefined;
+  /** Milliseconds after which the server ends a connection that is idle in a transaction. */
   idle_in_transaction_session_timeout?: number | string | false | undefined;
   /** Milliseconds for a query, including the time that it waits for earlier ones; it is then cancelled on the server. */
   query_timeout?: number | string | false | undefined;
   /** true: TLS, with the server's certificate checked; or the options of `tls.connect()` that concern certificates. */
   ssl?: boolean | string | ConnectionOptions | undefined;
+  /** How TLS begins: 'direct' at once, 'postgres' after a question to the server. */
   sslnegotiation?: 'postgres' | 'direct' | undefined;
+  /** The name in `pg_stat_activity`. */
   application_name?: string | undefined;
+  /** The name in `pg_stat_activity` if no other is given. */
   fallback_application_name?: string | undefined;
   /** Milliseconds for connecting, and for waiting for a client of a pool; 0: no limit. */
   connectionTimeoutMillis?: number | string | undefined;
@@ -39,6 +50,7 @@ export interface ClientConfig {
   types?: CustomTypes | undefined;
   /** Command-line options for the server, such as `-c search_path=app`. */
   options?: string | undefined;
+  /** UTF8, as it is always. */
   client_encoding?: string | undefined;
   /** The number of executions after which a statement without a name is prepared on the server. @default null: never */
   prepareThreshold?: number | null | undefined;

@@ -27,7 +27,9 @@ export interface CursorConfig {
  */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the rows' type is known to the query only
 export class Cursor<R = any> extends EventEmitter implements Submittable {
+  /** The text of the query. */
   readonly text: string;
+  /** The values of `$1`, `$2` …. */
   readonly values: readonly unknown[];
   readonly #config: CursorConfig;
   #cursor: AsyncRawCursor<R> | null = null;

@@ -4,21 +4,35 @@ import { errors } from '../../index.js';
 export interface ServerFields {
   /** The SQLSTATE, such as `23505`; for an error of the network, the system's code, such as `ECONNREFUSED`. */
   code?: string;
+  /** ERROR, FATAL or PANIC, in the server's language. */
   severity?: string;
+  /** Details of the problem. */
   detail?: string;
+  /** A suggestion what to do. */
   hint?: string;
   /** The position in the query, in characters from 1. */
   position?: string;
+  /** The position in `internalQuery`, in characters from 1. */
   internalPosition?: string;
+  /** The query that failed inside the server, such as one of a PL/pgSQL function. */
   internalQuery?: string;
+  /** The call stack of the server. */
   where?: string;
+  /** The schema of the object concerned. */
   schema?: string;
+  /** The table concerned. */
   table?: string;
+  /** The column concerned. */
   column?: string;
+  /** The data type concerned. */
   dataType?: string;
+  /** The constraint that was violated. */
   constraint?: string;
+  /** The file of the server's source code that reported it. */
   file?: string;
+  /** The line of the server's source code that reported it. */
   line?: string;
+  /** The function of the server's source code that reported it. */
   routine?: string;
 }
 

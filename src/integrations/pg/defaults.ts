@@ -2,19 +2,31 @@ import { setInt8AsNumber, types } from './types.js';
 
 /** The defaults of connections and conversions, by node-postgres's names. A change applies to what is made afterwards. */
 export interface Defaults {
+  /** The host. */
   host: string;
+  /** The port. */
   port: number;
+  /** The role. */
   user: string | undefined;
+  /** The database. */
   database: string | undefined;
+  /** The password. */
   password: string | null;
+  /** Whether connections use TLS. */
   ssl: boolean;
+  /** The name in `pg_stat_activity`. */
   application_name: string | undefined;
+  /** The name in `pg_stat_activity` if no other is given. */
   fallback_application_name: string | undefined;
+  /** Command-line options for the server. */
   options: string | undefined;
   /** Milliseconds, or false for no limit; the same for the other limits. */
   statement_timeout: number | false;
+  /** Milliseconds for which a statement may wait for a lock. */
   lock_timeout: number | false;
+  /** Milliseconds after which the server ends a connection that is idle in a transaction. */
   idle_in_transaction_session_timeout: number | false;
+  /** Milliseconds after which a query is cancelled. */
   query_timeout: number | false;
   /** The size of a pool. */
   max: number;

@@ -67,6 +67,7 @@ const CLIENT_OF_ITS_OWN = 'usingpg/pg makes its clients itself';
  * const { rows } = await pool.query('SELECT name FROM city WHERE id = $1', [1]);
  */
 export class Pool extends EventEmitter {
+  /** The options with their defaults. */
   readonly options: PoolOptions;
   /** Whether `end()` was called. */
   ending = false;

@@ -13,6 +13,7 @@ import { SUBMIT, type Submittable } from './submit.js';
  * client.query(new Query('SELECT * FROM city')).on('row', (row) => { … }).on('end', (result) => { … });
  */
 export class Query extends EventEmitter implements Submittable {
+  /** Called with the error or the results in place of the events. */
   callback: Callback<[QueryResults]> | undefined;
   readonly #config: QueryConfig;
 
@@ -23,6 +24,7 @@ export class Query extends EventEmitter implements Submittable {
     if (Array.isArray(values)) this.#config.values = values;
   }
 
+  /** The text of the query. */
   get text(): string | undefined {
     return this.#config.text;
   }

@@ -2,22 +2,34 @@ import type { Column } from '../../index.js';
 
 /** A column of a result, by node-postgres's names. */
 export interface FieldDef {
+  /** The column's name in the result. */
   name: string;
+  /** The oid of the column's table; 0 for a computed column. */
   tableID: number;
+  /** The column's number in its table, from 1; 0 for a computed column. */
   columnID: number;
+  /** The oid of the column's type. */
   dataTypeID: number;
+  /** The size of a value in bytes; negative for variable-length types. */
   dataTypeSize: number;
+  /** The type's modifier as the server stores it; -1 for a type without one. */
   dataTypeModifier: number;
+  /** Always `text`: the format in which parsers get the values. */
   format: string;
 }
 
 /** The result of a query. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the rows' type is known to the query only
 export interface QueryResult<R = any> {
+  /** The first word of the statement's tag, such as `SELECT`. */
   command: string;
+  /** The number of rows returned or affected; null if the statement counts none. */
   rowCount: number | null;
+  /** The oid in the tag of an INSERT; null for other statements. */
   oid: number;
+  /** The rows; empty if the statement returns none. */
   rows: R[];
+  /** The columns; empty if the statement returns no rows. */
   fields: FieldDef[];
 }
 
@@ -36,7 +48,9 @@ export class Result<R = any> {
   rowCount: number | null = null;
   /** The oid in the tag of an INSERT; else null. */
   oid: number | null = null;
+  /** The rows; empty if the statement returns none. */
   rows: R[];
+  /** The columns; empty if the statement returns no rows. */
   fields: FieldDef[];
   /** Whether the rows are arrays. */
   readonly rowAsArray: boolean;

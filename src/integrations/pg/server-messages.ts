@@ -3,8 +3,11 @@ import { serverFields } from './database-error.js';
 
 /** A message that was sent by NOTIFY, as a client's event `notification` gives it. */
 export interface Notification {
+  /** The kind of the message. */
   readonly name: 'notification';
+  /** The channel. */
   readonly channel: string;
+  /** What was sent; empty if nothing. */
   readonly payload: string;
   /** The process id of the backend that sent it. */
   readonly processId: number;
@@ -12,12 +15,19 @@ export interface Notification {
 
 /** A notice of the server, as a client's event `notice` gives it. */
 export interface Notice {
+  /** The kind of the message. */
   readonly name: 'notice';
+  /** The text of the notice. */
   readonly message: string | undefined;
+  /** Its SQLSTATE. */
   readonly code: string | undefined;
+  /** NOTICE, WARNING, INFO, LOG or DEBUG, in the server's language. */
   readonly severity: string | undefined;
+  /** Details. */
   readonly detail: string | undefined;
+  /** A suggestion what to do. */
   readonly hint: string | undefined;
+  /** The call stack of the server. */
   readonly where: string | undefined;
 }
 

@@ -22,6 +22,7 @@ export type Listener = (...args: any[]) => void;
 export interface QueryConfig {
   /** The text, with `$1`, `$2` … for the values. */
   text?: string | undefined;
+  /** The values of `$1`, `$2` …. */
   values?: Values | undefined;
   /** Prepares the statement under this name, which stands for the text in later queries of the connection. */
   name?: string | undefined;

@@ -5,6 +5,7 @@ export const SUBMIT: unique symbol = Symbol('usingpg.pg.submit');
 
 /** What `client.query()` takes in place of a query and returns: a `Cursor`, a `Query`, or a stream of pg-query-stream. */
 export interface Submittable {
+  /** Called by node-postgres's client with its Connection; the clients of this module do without it. */
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- node-postgres's Connection, which does not exist here
   submit(connection: any): void;
 }

@@ -17,6 +17,7 @@ export type TypeParser = (text: string) => any;
 
 /** What chooses the parser of a column's type, such as the `types` of a query. */
 export interface CustomTypes {
+  /** Returns the parser of the type with this oid. It receives the server's text; `format` is `text`. */
   getTypeParser(oid: number, format?: any): TypeParser; // eslint-disable-line @typescript-eslint/no-explicit-any -- node-postgres's types have several declarations of it
 }
 
