@@ -104,8 +104,8 @@ abstract class Parsers implements CustomTypes {
     return this.#changes;
   }
 
-  /** The parsers set here. */
-  protected get own(): ReadonlyMap<number, TypeParser> {
+  /** The parsers set here. @internal */
+  get own(): ReadonlyMap<number, TypeParser> {
     return this.#own;
   }
 
