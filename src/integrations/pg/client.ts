@@ -3,7 +3,7 @@ import { clearTimeout, setTimeout } from 'node:timers';
 import { AsyncConnection, errors, TransactionStatus, type Notify } from '../../index.js';
 import { submit } from './submitted.js';
 import { promiseOr, type Callback } from './callbacks.js';
-import { Configuration, type ClientConfig } from './config.js';
+import { Configuration, type ClientConfig, type Password } from './config.js';
 import { withServerFields } from './database-error.js';
 import { escapeIdentifier, escapeLiteral } from './escape.js';
 import {
@@ -75,7 +75,8 @@ export class Client extends EventEmitter implements InnerClient {
   #phase: 'new' | 'connecting' | 'ready' | 'ended' = 'new';
   /** Why statements are refused after the end. */
   #reason: Error | null = null;
-  /** Ends an attempt to connect. */
+  /** The attempt to connect, and what ends it. */
+  #connecting: Promise<this> | null = null;
   readonly #attempt = new AbortController();
   /** What has the turn until it is closed. */
   #open: Closable | null = null;
@@ -107,7 +108,9 @@ export class Client extends EventEmitter implements InnerClient {
   connect(): Promise<this>;
   connect(callback: Callback<[client: this]>): void;
   connect(callback?: Callback<[client: this]>): Promise<this> | undefined {
-    return promiseOr(this.#connect(), callback, (client) => [client]);
+    const connecting = this.#connect();
+    this.#connecting ??= connecting;
+    return promiseOr(connecting, callback, (client) => [client]);
   }
 
   async #connect(): Promise<this> {
@@ -148,9 +151,10 @@ export class Client extends EventEmitter implements InnerClient {
   }
 
   /** Tells that the connection was lost, after its statements were told. */
-  readonly #onLost = (error: Error): void => {
+  readonly #onLost = (loss: Error): void => {
     process.nextTick(() => {
       if (this.#phase !== 'ready') return;
+      const error = this.#asLoss(loss);
       this.#refuse(withServerFields(error) as Error);
       if (this.listenerCount('error') > 0) this.emit('error', error);
       this.emit('end');
@@ -174,8 +178,13 @@ export class Client extends EventEmitter implements InnerClient {
   async #end(): Promise<void> {
     const isOpen = this.#phase === 'ready';
     if (this.#phase !== 'ended') {
-      this.#refuse(new errors.InterfaceError('Client was closed and is not queryable'));
-      this.#attempt.abort(new errors.InterfaceError('Connection terminated'));
+      this.#phase = 'ended';
+      this.#reason = new errors.InterfaceError('Client was closed and is not queryable');
+      // Who ends the client need not handle that the attempt to connect is over.
+      this.#connecting?.catch(() => undefined);
+      this.#attempt.abort(new errors.InterfaceError(TERMINATED));
+      if (this.pipeline) await new Promise<void>((resolve) => this.#turns.whenIdle(resolve));
+      this.#turns.refuseAll(this.#reason);
     }
     await this.#connection?.close();
     if (isOpen) this.emit('end');
@@ -263,8 +272,20 @@ export class Client extends EventEmitter implements InnerClient {
         this.#turns.end();
       }
     } catch (error) {
-      throw withServerFields(error);
+      throw withServerFields(this.#asLoss(error));
     }
+  }
+
+  /** The error of a statement that ended with its connection, with node-postgres's message, unless the server said why. */
+  #asLoss(error: unknown): unknown {
+    const isLoss =
+      this.#connection?.closed === true &&
+      error !== this.#reason &&
+      (error instanceof errors.OperationalError || error instanceof errors.InterfaceError) &&
+      error.sqlstate === null;
+    if (!isLoss) return error;
+    const message = this.#phase === 'ended' ? TERMINATED : `${TERMINATED} unexpectedly`;
+    return new errors.OperationalError(message, { cause: error, query: error.query });
   }
 
   async #run(
@@ -374,6 +395,16 @@ export class Client extends EventEmitter implements InnerClient {
     return this.#configuration.database;
   }
 
+  /** The password, or the function that gives it. */
+  get password(): Password | null {
+    return this.#configuration.password;
+  }
+
+  /** Whether `end()` waits for the statements that were made before. */
+  get pipeline(): boolean {
+    return this.#configuration.config.pipeline ?? false;
+  }
+
   /** The process id of the backend; null before the connection is there. */
   get processID(): number | null {
     return this.#connection?.info.backendPid ?? null;
@@ -408,3 +439,4 @@ export class Client extends EventEmitter implements InnerClient {
 }
 
 const NO_TURN_OPTIONS: TurnOptions = {};
+const TERMINATED = 'Connection terminated';

@@ -52,6 +52,8 @@ export interface ClientConfig {
   options?: string | undefined;
   /** UTF8, as it is always. */
   client_encoding?: string | undefined;
+  /** Whether `end()` waits for the statements that were made before. Statements are sent one after the other in any case. */
+  pipeline?: boolean | undefined;
   /** The number of executions after which a statement without a name is prepared on the server. @default null: never */
   prepareThreshold?: number | null | undefined;
 }

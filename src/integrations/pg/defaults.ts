@@ -32,6 +32,12 @@ export interface Defaults {
   max: number;
   /** Milliseconds after which a pool closes an idle connection. */
   idleTimeoutMillis: number;
+  /** Always UTF8, which an empty string means. */
+  client_encoding: string;
+  /** Without effect: values are read in the format that is faster. */
+  binary: boolean;
+  /** Without effect: a `Cursor` reads rows in pieces. */
+  rows: number;
   /** Whether a `Date` is sent in UTC instead of local time. */
   parseInputDatesAsUTC: boolean;
   /** Whether `int8` and `int8[]` are read as numbers. */
@@ -57,6 +63,9 @@ export const defaults: Defaults = {
   query_timeout: false,
   max: 10,
   idleTimeoutMillis: 10_000,
+  client_encoding: '',
+  binary: false,
+  rows: 0,
   get parseInputDatesAsUTC() {
     return types.sendsUtc;
   },

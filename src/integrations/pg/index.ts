@@ -8,9 +8,6 @@ import { Query } from './query.js';
 import { Result } from './result.js';
 import { TypeOverrides, types } from './types.js';
 
-/** Always null: there is no variant in native code. */
-const native = null;
-
 export {
   Client,
   Cursor,
@@ -18,7 +15,6 @@ export {
   defaults,
   escapeIdentifier,
   escapeLiteral,
-  native,
   Pool,
   Query,
   Result,
@@ -38,17 +34,21 @@ export type { Submittable } from './submit.js';
 export type { CustomTypes, TypeParser } from './types.js';
 
 /** All of them as one object, as `import pg from 'pg'` gives it. */
-export default {
+const pg = {
   Client,
   Cursor,
   DatabaseError,
   defaults,
   escapeIdentifier,
   escapeLiteral,
-  native,
   Pool,
   Query,
   Result,
   TypeOverrides,
   types,
 };
+
+// There is no variant in native code, for which some programs look.
+Object.defineProperty(pg, 'native', { value: null });
+
+export default pg;

@@ -106,6 +106,8 @@ export class Pool extends EventEmitter {
       maxLifetime: maxLifetimeSeconds,
       maxUses: Number.isFinite(maxUses) ? maxUses : 0,
       allowExitOnIdle,
+      // A failed attempt is told to who asked for the connection, and the next request makes the next one.
+      reconnectTimeout: 0,
       connectOptions: { autocommit: true, prepareThreshold: given.prepareThreshold ?? undefined },
       configure: (connection) => this.#configure(connection),
     });

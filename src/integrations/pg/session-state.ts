@@ -31,7 +31,8 @@ export class SessionState {
    */
   textOf(name: string, text: string | undefined): string {
     const known = this.#statements.get(name);
-    if (text === undefined || text === '') {
+    if (known !== undefined && text === '') return known;
+    if (text === undefined) {
       if (known !== undefined) return known;
       throw new errors.ProgrammingError(
         `the statement '${name}' has no text: give it with the first query of that name on a connection`,

@@ -88,7 +88,7 @@ export function statementOf(query: unknown, values: unknown): Statement {
   }
   if (!Array.isArray(given)) throw new errors.ProgrammingError('Query values must be an array');
   return {
-    text,
+    text: text ?? undefined,
     values: given,
     name: name === '' ? undefined : name,
     asArrays: config.rowMode === 'array',
