@@ -1,4 +1,4 @@
-import { setInt8AsNumber, types } from './types.js';
+import { dateFormat, setInt8AsNumber } from './types.js';
 
 /** The defaults of connections and conversions, by node-postgres's names. A change applies to what is made afterwards. */
 export interface Defaults {
@@ -67,10 +67,10 @@ export const defaults: Defaults = {
   binary: false,
   rows: 0,
   get parseInputDatesAsUTC() {
-    return types.sendsUtc;
+    return dateFormat.isUtc;
   },
   set parseInputDatesAsUTC(value) {
-    types.sendsUtc = value;
+    dateFormat.isUtc = value;
   },
   get parseInt8() {
     return int8AsNumber;

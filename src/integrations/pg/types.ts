@@ -94,20 +94,15 @@ export interface RowMaking {
   readonly rowFactory: RowFactory<unknown>;
 }
 
-/** Parsers of values by their types' oids: node-postgres's `types`, a client's, or a `TypeOverrides`. */
+/**
+ * Parsers of values by their types' oids: node-postgres's `types`, a client's, or a `TypeOverrides`. Their properties are no `#private`
+ * fields, which are lost where a library, such as Knex, copies its configuration deeply.
+ */
 abstract class Parsers implements CustomTypes {
-  readonly #own = new Map<number, TypeParser>();
-  #changes = 0;
-
-  /** Counts the changes, by which what was made of the parsers is known to be outdated. */
-  get changes(): number {
-    return this.#changes;
-  }
-
   /** The parsers set here. @internal */
-  get own(): ReadonlyMap<number, TypeParser> {
-    return this.#own;
-  }
+  readonly parsers = new Map<number, TypeParser>();
+  /** Counts the changes, by which what was made of the parsers is known to be outdated. @internal */
+  changes = 0;
 
   /**
    * Sets the parser of a type. It receives the server's text; parsers of the binary format are not called, since values come as text,
@@ -121,8 +116,8 @@ abstract class Parsers implements CustomTypes {
       );
     }
     if (format === 'binary') return;
-    this.#own.set(oid, parser);
-    this.#changes++;
+    this.parsers.set(oid, parser);
+    this.changes++;
   }
 
   /** Returns the parser of a type; that of an unknown type returns the text. */
@@ -131,38 +126,17 @@ abstract class Parsers implements CustomTypes {
 
 /** The parsers of all connections: node-postgres's conversions, and what was set in their place. */
 class GlobalTypes extends Parsers {
+  /** The oids of PostgreSQL's types by node-postgres's names. */
   readonly builtins = builtins;
-  #sendsUtc = false;
-  #made: { readonly map: AdaptersMap; readonly changes: number } | null = null;
 
   override getTypeParser(oid: number, format?: string): TypeParser {
-    const own = format === 'binary' ? undefined : this.own.get(oid);
+    const own = format === 'binary' ? undefined : this.parsers.get(oid);
     if (own !== undefined) return own;
     return (text: string | null) => {
       if (text === null) return null;
       const bytes = Buffer.from(text);
-      return this.map.loaderFor(oid)(bytes, 0, bytes.length);
+      return globalMap().loaderFor(oid)(bytes, 0, bytes.length);
     };
-  }
-
-  /** Whether dates are sent in UTC instead of local time. */
-  get sendsUtc(): boolean {
-    return this.#sendsUtc;
-  }
-  set sendsUtc(value: boolean) {
-    this.#sendsUtc = value;
-    this.#made = null;
-  }
-
-  /** The adapters with these parsers. */
-  get map(): AdaptersMap {
-    if (this.#made?.changes !== this.changes) {
-      const map = pgTypes(inferredParams(adapters));
-      if (this.#sendsUtc) map.registerDumper(Date, inUtc);
-      for (const [oid, parse] of this.own) map.registerLoader(oid, parse);
-      this.#made = { map, changes: this.changes };
-    }
-    return this.#made.map;
   }
 }
 
@@ -171,34 +145,66 @@ export const types = new GlobalTypes();
 
 /** Parsers in place of those of another source: node-postgres's `TypeOverrides`. */
 export class TypeOverrides extends Parsers {
-  readonly #base: CustomTypes;
-  #made: { readonly map: AdaptersMap; readonly base: AdaptersMap; readonly changes: number } | null = null;
+  /** The parsers of types that have none here; null: those of all connections. @internal */
+  readonly base: CustomTypes | null;
 
   /** `base` has the parsers of types that have none here. @default types */
   constructor(base?: CustomTypes | null) {
     super();
-    this.#base = base ?? types;
+    this.base = base ?? null;
   }
 
   override getTypeParser(oid: number, format?: string): TypeParser {
-    return (format === 'binary' ? undefined : this.own.get(oid)) ?? this.#base.getTypeParser(oid, format);
-  }
-
-  /** The adapters with these parsers; null if the base chooses parsers by itself. */
-  get map(): AdaptersMap | null {
-    const base = mapOf(this.#base);
-    if (base === null || this.own.size === 0) return base;
-    if (this.#made?.base !== base || this.#made.changes !== this.changes) {
-      const map = base.clone();
-      for (const [oid, parse] of this.own) map.registerLoader(oid, parse);
-      this.#made = { map, base, changes: this.changes };
-    }
-    return this.#made.map;
+    const own = format === 'binary' ? undefined : this.parsers.get(oid);
+    return own ?? (this.base ?? types).getTypeParser(oid, format);
   }
 }
 
+let sendsUtc = false;
+let global: { readonly map: AdaptersMap; readonly changes: number; readonly sendsUtc: boolean } | null = null;
+
+/** Whether dates are sent in UTC instead of local time. */
+export const dateFormat = {
+  get isUtc(): boolean {
+    return sendsUtc;
+  },
+  set isUtc(value: boolean) {
+    sendsUtc = value;
+  },
+};
+
+/** The adapters of all connections. */
+function globalMap(): AdaptersMap {
+  if (global?.changes !== types.changes || global.sendsUtc !== sendsUtc) {
+    const map = pgTypes(inferredParams(adapters));
+    if (sendsUtc) map.registerDumper(Date, inUtc);
+    for (const [oid, parse] of types.parsers) map.registerLoader(oid, parse);
+    global = { map, changes: types.changes, sendsUtc };
+  }
+  return global.map;
+}
+
+/** The adapters made of overrides, and what they were made of. */
+const made = new WeakMap<
+  TypeOverrides,
+  { readonly map: AdaptersMap; readonly base: AdaptersMap; readonly changes: number }
+>();
+
+/** The adapters of overrides; null if their base chooses parsers by itself. */
+function mapOfOverrides(overrides: TypeOverrides): AdaptersMap | null {
+  const base = overrides.base === null ? globalMap() : mapOf(overrides.base);
+  if (base === null || overrides.parsers.size === 0) return base;
+  const known = made.get(overrides);
+  if (known?.base === base && known.changes === overrides.changes) return known.map;
+  const map = base.clone();
+  for (const [oid, parse] of overrides.parsers) map.registerLoader(oid, parse);
+  made.set(overrides, { map, base, changes: overrides.changes });
+  return map;
+}
+
 function mapOf(source: CustomTypes): AdaptersMap | null {
-  return source instanceof TypeOverrides || source instanceof GlobalTypes ? source.map : null;
+  if (source instanceof TypeOverrides) return mapOfOverrides(source);
+  return source === types ? globalMap() : null;
 }
 
 /** How rows are made whose values are parsed by `source`. */
