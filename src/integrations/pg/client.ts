@@ -154,8 +154,13 @@ export class Client extends EventEmitter implements InnerClient {
   readonly #onLost = (loss: Error): void => {
     process.nextTick(() => {
       if (this.#phase !== 'ready') return;
-      const error = this.#asLoss(loss);
-      this.#refuse(withServerFields(error) as Error);
+      const error = withServerFields(this.#asLoss(loss, false));
+      this.#refuse(
+        new errors.OperationalError('Client has encountered a connection error and is not queryable', {
+          cause: loss,
+          sqlstate: sqlstateOf(loss),
+        }),
+      );
       if (this.listenerCount('error') > 0) this.emit('error', error);
       this.emit('end');
     });
@@ -176,16 +181,26 @@ export class Client extends EventEmitter implements InnerClient {
   }
 
   async #end(): Promise<void> {
-    const isOpen = this.#phase === 'ready';
-    if (this.#phase !== 'ended') {
-      this.#phase = 'ended';
-      this.#reason = new errors.InterfaceError('Client was closed and is not queryable');
+    const closed = new errors.InterfaceError('Client was closed and is not queryable');
+    if (this.#phase === 'new') {
+      // As in node-postgres, the client may still connect.
+      this.#turns.refuseAll(closed);
+      return;
+    }
+    if (this.#reason === null) {
+      this.#reason = closed;
+      if (this.pipeline) {
+        await new Promise<void>((resolve) => {
+          this.#turns.whenIdle(resolve);
+        });
+      }
+      this.#turns.refuseAll(this.#reason);
       // Who ends the client need not handle that the attempt to connect is over.
       this.#connecting?.catch(() => undefined);
       this.#attempt.abort(new errors.InterfaceError(TERMINATED));
-      if (this.pipeline) await new Promise<void>((resolve) => this.#turns.whenIdle(resolve));
-      this.#turns.refuseAll(this.#reason);
     }
+    const isOpen = this.#phase === 'ready';
+    this.#phase = 'ended';
     await this.#connection?.close();
     if (isOpen) this.emit('end');
   }
@@ -261,9 +276,11 @@ export class Client extends EventEmitter implements InnerClient {
     run: (connection: AsyncConnection, state: SessionState) => Promise<T>,
     { open, signal }: TurnOptions = NO_TURN_OPTIONS,
   ): Promise<T> {
+    let wasLost = false;
     try {
-      if (this.#phase === 'ended') throw this.#reason!;
+      if (this.#reason !== null) throw this.#reason;
       if (!this.#turns.take()) await this.#turns.wait(signal);
+      wasLost = this.#connection!.closed;
       this.#open = open ?? null;
       try {
         return await run(this.#connection!, this.#state);
@@ -272,20 +289,24 @@ export class Client extends EventEmitter implements InnerClient {
         this.#turns.end();
       }
     } catch (error) {
-      throw withServerFields(this.#asLoss(error));
+      throw withServerFields(this.#asLoss(error, wasLost));
     }
   }
 
-  /** The error of a statement that ended with its connection, with node-postgres's message, unless the server said why. */
-  #asLoss(error: unknown): unknown {
+  /** The error of a statement that ended with its connection, with node-postgres's message, unless the server told it why. */
+  #asLoss(error: unknown, wasLost: boolean): unknown {
     const isLoss =
       this.#connection?.closed === true &&
       error !== this.#reason &&
       (error instanceof errors.OperationalError || error instanceof errors.InterfaceError) &&
-      error.sqlstate === null;
+      (wasLost || error.sqlstate === null);
     if (!isLoss) return error;
-    const message = this.#phase === 'ended' ? TERMINATED : `${TERMINATED} unexpectedly`;
-    return new errors.OperationalError(message, { cause: error, query: error.query });
+    const message = this.#reason === null ? `${TERMINATED} unexpectedly` : TERMINATED;
+    return new errors.OperationalError(message, {
+      cause: error,
+      query: error.query,
+      sqlstate: error.sqlstate,
+    });
   }
 
   async #run(
@@ -439,4 +460,9 @@ export class Client extends EventEmitter implements InnerClient {
 }
 
 const NO_TURN_OPTIONS: TurnOptions = {};
+/** The SQLSTATE of an error, if it has one. */
+function sqlstateOf(error: unknown): string | null {
+  return error instanceof errors.Error ? error.sqlstate : null;
+}
+
 const TERMINATED = 'Connection terminated';

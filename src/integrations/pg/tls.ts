@@ -27,7 +27,8 @@ const KNOWN: ReadonlySet<string> = new Set<keyof ConnectionOptions | 'require'>(
 export function tlsParams(ssl: SslConfig, host: string | undefined): ConninfoParams {
   if (ssl === undefined || ssl === false || ssl === 'false' || ssl === '') return { sslmode: 'disable' };
   if (ssl === 'no-verify') return { sslmode: 'require' };
-  if (ssl === true || ssl === 'true') return { sslmode: 'verify-full', sslrootcert: 'system' };
+  // As there, any other text, such as `require`, means what true does.
+  if (ssl === true || typeof ssl === 'string') return { sslmode: 'verify-full', sslrootcert: 'system' };
   if (typeof ssl !== 'object') {
     throw new errors.ProgrammingError(`expected \`ssl\` to be a boolean or an object, got ${typeof ssl}`);
   }
