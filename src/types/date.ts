@@ -1,9 +1,17 @@
 import type { CodecContext } from './adaptation.js';
 import { fixed, malformed, shown, type Codec } from './codec.js';
-import { infinitySign, outOfRange, parseMoment } from './date-parse.js';
-import { endOfStyled, isoStyle } from './date-style.js';
-import { dateText, FIRST_DAY, INT32_MAX, INT32_MIN, LAST_DAY } from './date-text.js';
-import { DASH, DAY_LENGTH, isDay, SPACE } from './iso-bytes.js';
+import { endOfDated, isoStyle } from './date-style.js';
+import {
+  dateText,
+  FIRST_DAY,
+  infinitySign,
+  INT32_MAX,
+  INT32_MIN,
+  LAST_DAY,
+  outOfRange,
+  parseMoment,
+} from './date-text.js';
+import { DASH, DAY_LENGTH, isDay } from './iso-bytes.js';
 
 const readBinary = fixed('date', 4, (bytes, start) => {
   const days = bytes.readInt32BE(start);
@@ -22,10 +30,8 @@ export const date = ({ settings }: CodecContext): Codec => ({
   },
   endOfText: (bytes, start, end) => {
     const at = start + DAY_LENGTH;
-    // A blank is followed by BC.
-    return at <= end && isDay(bytes, start) && (at === end || bytes[at] !== SPACE)
-      ? at
-      : endOfStyled(bytes, start, end, 'date', settings);
+    const isIso = at <= end && isDay(bytes, start);
+    return endOfDated(isIso ? at : -1, bytes, start, end, 'date', settings);
   },
   readBinary,
   textToBinary: (text, out, place) => {

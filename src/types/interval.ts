@@ -1,6 +1,14 @@
 import { fixed, notOfType, refused, shown, type Codec } from './codec.js';
-import { infinitySign, microsecondsOf, outOfRange } from './date-parse.js';
-import { INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN, timeText } from './date-text.js';
+import {
+  infinitySign,
+  INT32_MAX,
+  INT32_MIN,
+  INT64_MAX,
+  INT64_MIN,
+  microsecondsOf,
+  outOfRange,
+  timeText,
+} from './date-text.js';
 
 /** An interval. Each field has its own sign, as in PostgreSQL, and is an exact integer. */
 export interface IntervalFields {

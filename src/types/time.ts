@@ -1,6 +1,5 @@
 import { fixed, malformed, type Codec } from './codec.js';
-import { parseTime, zoneMissing } from './date-parse.js';
-import { DAY, offsetText, readInt64, timeText } from './date-text.js';
+import { DAY, offsetText, parseMoment, readInt64, timeText } from './date-text.js';
 import { endOfClock, endOfOffset } from './iso-bytes.js';
 
 function clockText(type: string, bytes: Buffer, start: number): string {
@@ -28,7 +27,7 @@ export const time: Codec = {
   endOfText: endOfTime,
   readBinary: readTime,
   textToBinary: (text, out, place) => {
-    out.int64(parseTime(text, 'time', place).microseconds);
+    out.int64(parseMoment(text, 'time', place).microseconds);
   },
   binaryToText: readTime,
 };
@@ -48,8 +47,7 @@ export const timetz: Codec = {
   endOfText: (bytes, start, end) => endOfOffset(bytes, endOfTime(bytes, start, end), end),
   readBinary: readTimetz,
   textToBinary: (text, out, place) => {
-    const { microseconds, offset } = parseTime(text, 'timetz', place);
-    if (offset === null) throw zoneMissing(text, 'timetz', place);
+    const { microseconds, offset } = parseMoment(text, 'timetz', place);
     out.int64(microseconds);
     out.int32(-offset);
   },

@@ -1,19 +1,23 @@
 import * as errors from '../errors/index.js';
-import type { CodecContext, SessionSettings } from './adaptation.js';
+import type { CodecContext } from './adaptation.js';
 import type { ByteWriter } from './byte-writer.js';
 import { daysFromCivil, isCivil } from './calendar.js';
 import { fixed, malformed, refused, shown, type Codec, type Place, type Reader } from './codec.js';
-import { infinitySign, outOfRange, parseMoment, zoneMissing, type Moment } from './date-parse.js';
-import { endOfStyled, isoStyle } from './date-style.js';
+import { endOfDated, isoStyle } from './date-style.js';
 import {
   DAY,
   EPOCH_MILLISECONDS,
   FIRST_MICROSECOND,
+  infinitySign,
   INT64_MAX,
   INT64_MIN,
+  isoMoment,
   LAST_MICROSECOND,
+  outOfRange,
+  parseMoment,
   readInt64,
   timestampText,
+  type Moment,
 } from './date-text.js';
 import {
   CLOCK_LENGTH,
@@ -83,7 +87,7 @@ function writeMoment(
   out: ByteWriter,
   place: Place,
 ): void {
-  const ofDay = microseconds - (offset ?? 0) * 1_000_000;
+  const ofDay = microseconds - offset * 1_000_000;
   if (days < -EXACT_DAYS || days > EXACT_DAYS) {
     const total = BigInt(days) * BigInt(DAY) + BigInt(ofDay);
     if (total < FIRST_MICROSECOND || total > LAST_MICROSECOND) throw outOfRange(shownValue, type, place);
@@ -112,24 +116,12 @@ export const timestamp = ({ settings }: CodecContext): Codec => ({
     bytes[start + DAY_LENGTH] = SPACE;
     return text;
   },
-  endOfText: (bytes, start, end) => {
-    const at = endOfMoment(bytes, start, end);
-    // A blank is followed by BC.
-    return at >= 0 && (at === end || bytes[at] !== SPACE)
-      ? at
-      : endOfStyled(bytes, start, end, 'timestamp', settings);
-  },
+  endOfText: (bytes, start, end) =>
+    endOfDated(endOfMoment(bytes, start, end), bytes, start, end, 'timestamp', settings),
   readBinary: (bytes, start, end) => withLetter(timestampToText(bytes, start, end)),
   textToBinary: (text, out, place) => {
     if (writeInfinity(text, out)) return;
-    // As on the server, a zone is ignored.
-    writeMoment(
-      { ...parseMoment(text, 'timestamp', place), offset: 0 },
-      shown(text),
-      'timestamp',
-      out,
-      place,
-    );
+    writeMoment(parseMoment(text, 'timestamp', place), shown(text), 'timestamp', out, place);
   },
   binaryToText: timestampToText,
 });
@@ -176,14 +168,13 @@ export const timestamptz = ({ settings }: CodecContext): Codec<Date> => ({
     // The most frequent form by far: 2024-01-02 03:04:05[.678901]+01[:30[:15]].
     const isCommon = end - start >= MOMENT_LENGTH + 3 && looksCommon(bytes, start, end);
     const time = isCommon ? readCommonInstant(bytes, start, end) : NaN;
-    return Number.isNaN(time) ? rareInstant(bytes, start, end, settings) : new Date(time);
+    return Number.isNaN(time)
+      ? dateOf(isoStyle(bytes.latin1Slice(start, end), 'timestamptz', settings))
+      : new Date(time);
   },
   endOfText: (bytes, start, end) => {
     const at = endOfOffset(bytes, endOfMoment(bytes, start, end), end);
-    // A blank is followed by BC.
-    return at >= 0 && (at === end || bytes[at] !== SPACE)
-      ? at
-      : endOfStyled(bytes, start, end, 'timestamptz', settings);
+    return endOfDated(at, bytes, start, end, 'timestamptz', settings);
   },
   readBinary: readInstantBinary,
   preferBinary: 'columns',
@@ -198,9 +189,7 @@ export const timestamptz = ({ settings }: CodecContext): Codec<Date> => ({
   },
   textToBinary: (text, out, place) => {
     if (writeInfinity(text, out)) return;
-    const moment = parseMoment(text, 'timestamptz', place);
-    if (moment.offset === null) throw zoneMissing(text, 'timestamptz', place);
-    writeMoment(moment, shown(text), 'timestamptz', out, place);
+    writeMoment(parseMoment(text, 'timestamptz', place), shown(text), 'timestamptz', out, place);
   },
   binaryToText: instantToText,
 });
@@ -216,32 +205,11 @@ const readInstantBinary: Reader<Date> = fixed('timestamptz', 8, (bytes, start) =
   return Number.isNaN(date.getTime()) ? dateOf(instantToText(bytes, start, start + 8)) : date;
 });
 
-/** An instant from the server's text under DateStyle ISO. */
-export interface Instant {
-  /** From 1970-01-01T00:00:00Z; may exceed the range of a `Date`. */
-  readonly milliseconds: number;
-  /** The remaining microseconds: 0 to 999. */
-  readonly microseconds: number;
-}
-
-/** Parses an instant from the text made by `isoStyle()`; null for the infinities. */
-export function readInstant(text: string): Instant | null {
-  if (infinitySign(text) !== 0) return null;
-  const { days, microseconds, offset } = parseMoment(text, 'timestamptz', 'timestamptz');
-  const ofDay = microseconds - (offset ?? 0) * 1_000_000;
-  return {
-    milliseconds: days * 86_400_000 + Math.floor(ofDay / 1000) + EPOCH_MILLISECONDS,
-    microseconds: ((ofDay % 1000) + 1000) % 1000,
-  };
-}
-
-function rareInstant(bytes: Buffer, start: number, end: number, settings: SessionSettings): Date {
-  return dateOf(isoStyle(bytes.latin1Slice(start, end), 'timestamptz', settings));
-}
-
-/** Loads an instant in a rare form. */
+/** Loads an instant in a rare form, from its text under DateStyle ISO. */
 function dateOf(text: string): Date {
-  const date = new Date(readInstant(text)?.milliseconds ?? NaN);
+  const { days, microseconds, offset } = isoMoment(text, 'timestamptz') ?? INFINITE;
+  const ofDay = Math.floor(microseconds / 1000) - offset * 1000;
+  const date = new Date(days * 86_400_000 + ofDay + EPOCH_MILLISECONDS);
   if (Number.isNaN(date.getTime())) {
     throw new errors.DataError(
       `the timestamptz '${text}' can't be held by a Date; cast it to text to see it`,
@@ -249,3 +217,5 @@ function dateOf(text: string): Date {
   }
   return date;
 }
+
+const INFINITE: Moment = { days: Infinity, microseconds: 0, offset: 0 };
