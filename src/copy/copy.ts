@@ -9,8 +9,7 @@ import { copyReadable, copyWritable, type StreamedCopy } from './copy-streams.js
 import { isUint8Array } from '../types/realm.js';
 import { writeUtf8 } from '../types/write-text.js';
 import { RowPlace, type RowReader, type RowWriter } from './row-format.js';
-import type { CopyOptions } from './statement-options.js';
-import { whyNotRows, whyNotTexts, whyNotTypes } from './row-rules.js';
+import { whyNotRows, whyNotTexts, whyNotTypes, type CopyOptions } from './statement-options.js';
 import { TextRowReader, TextRowWriter } from './text-rows.js';
 
 /** How a COPY ended: with the server's tag, or early. */
