@@ -1,13 +1,12 @@
 import * as errors from '../errors/index.js';
 import type { Adapters, CodecSource, DumpedParam, Dumper, SessionSettings, TypeEntry } from './adaptation.js';
-import { checkedCodec, replaced } from './checked-codec.js';
 import type { BoundCodec, Codec } from './codec.js';
 import { Oids } from './oids.js';
 import { builtInClass, isObjectPrototype } from './realm.js';
 import { unknown } from './text.js';
 import type { Loader } from '../wire/row-decoder.js';
 import { Codecs, type CodecTables } from './codecs.js';
-import { checkedDumper, type CustomDumper } from './custom-dumper.js';
+import { checkedCodec, checkedDumper, replaced, type CustomDumper } from './custom-adapters.js';
 
 export type { DumpedParam, Dumper, Loader, SessionSettings, TypeEntry };
 

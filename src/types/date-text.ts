@@ -170,6 +170,20 @@ export function secondsEast(zone: string): number {
   return zone.startsWith('-') ? 0 - offset : offset;
 }
 
+const NANOSECONDS = /\.\d{7}/;
+
+/** Raises `DataError` for nanoseconds that are not whole microseconds, which PostgreSQL would round. */
+export function checkMicroseconds(text: string, place: string): string {
+  if (NANOSECONDS.test(text)) {
+    throw refused(
+      place,
+      `${text} has nanoseconds, but PostgreSQL keeps microseconds; round it, with` +
+        " .round({ smallestUnit: 'microsecond' }) say",
+    );
+  }
+  return text;
+}
+
 /**
  * Parses a text that the server writes under DateStyle ISO; null for any other text, and for the infinities. The server's text is
  * the one that formatting its parts gives again.
@@ -187,9 +201,4 @@ export function isoMoment(text: string, type: MomentType): Moment | null {
   const { text: date, bc } = dateText(days);
   const again = `${type === 'date' ? date : `${date} ${clock}`}${bc ? ' BC' : ''}`;
   return again === text && microseconds < DAY ? moment : null;
-}
-
-/** The error for a value outside of its type's range. */
-export function outOfRange(value: string, type: string, place: Place): Error {
-  return refused(place, `${value} is out of range for ${type}`);
 }

@@ -1,4 +1,4 @@
-import { fixed, notOfType, refused, shown, type Codec } from './codec.js';
+import { fixed, notOfType, refused, outOfRange, shown, type Codec } from './codec.js';
 import {
   infinitySign,
   INT32_MAX,
@@ -6,7 +6,6 @@ import {
   INT64_MAX,
   INT64_MIN,
   microsecondsOf,
-  outOfRange,
   timeText,
 } from './date-text.js';
 

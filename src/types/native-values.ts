@@ -1,5 +1,5 @@
 import type { Adapters, Dumper } from './adaptation.js';
-import { dumpMultirange, dumpRange } from './dump-range.js';
+import { dumpMultirange, dumpRange } from './range-codec.js';
 import { dumpBoolean, dumpBytes, dumpDate, dumpInteger, dumpNumber, dumpText } from './dump-scalars.js';
 import { isDate, isPlainObject, isUint8Array } from './realm.js';
 

@@ -1,6 +1,7 @@
 import { node } from '../node-modules.js';
 import { writeHex } from './bytea.js';
-import { fixed, malformed, refused, shown, sized, textual, wrongSize, type Codec } from './codec.js';
+import { fixed, malformed, refused, shown, sized, wrongSize, type Codec } from './codec.js';
+import { textual } from './textual.js';
 
 const FAMILY_4 = 2;
 const FAMILY_6 = 3;

@@ -1,8 +1,7 @@
 import * as errors from '../errors/index.js';
 import type { DumpedParam } from './adaptation.js';
-import { secondsEast } from './date-text.js';
+import { checkMicroseconds, secondsEast } from './date-text.js';
 import { Oids } from './oids.js';
-import { checkMicroseconds } from './temporal-text.js';
 import { Wrapper } from './wrappers.js';
 
 const TIME = /^(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?$/;

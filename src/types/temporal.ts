@@ -7,14 +7,19 @@ import type { AdaptContext } from './adapters-map.js';
 import { civilDate } from './calendar.js';
 import { withLoader } from './codec.js';
 import { isoStyle, type DatedType } from './date-style.js';
-import { DAY, EPOCH_DAYS, isoMoment, offsetText, type Moment, type MomentType } from './date-text.js';
-import { date } from './date.js';
-import { interval, readInterval } from './interval.js';
+import {
+  checkMicroseconds,
+  DAY,
+  EPOCH_DAYS,
+  isoMoment,
+  offsetText,
+  type Moment,
+  type MomentType,
+} from './date-text.js';
+import { date, time, timestamp, timestamptz, timetz } from './datetime.js';
+import { interval, readInterval, writeInterval } from './interval.js';
 import { OffsetTime } from './offset-time.js';
 import { Oids } from './oids.js';
-import { checkMicroseconds, datedText, intervalText } from './temporal-text.js';
-import { time, timetz } from './time.js';
-import { timestamp, timestamptz } from './timestamp.js';
 
 /** A Temporal object's members that the library uses. */
 interface TemporalValue {
@@ -216,6 +221,45 @@ function textDumper(oid: number, convert: (text: string) => string): Dumper {
     text: convert(checkMicroseconds(value.toString({ calendarName: 'never' }), place)),
     oid,
   });
+}
+
+const DATE = /^(-\d{6}|\+\d{6}|\d{4})(-.*)$/;
+
+/** Converts years: ISO 8601 has a year 0 and signed years, PostgreSQL has years BC. */
+function datedText(text: string): string {
+  const [, year, rest] = DATE.exec(text)!;
+  const number = Number(year);
+  return number > 0
+    ? `${String(number).padStart(4, '0')}${rest!}`
+    : `${String(1 - number).padStart(4, '0')}${rest!} BC`;
+}
+
+const DURATION =
+  /^(-?)P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.(\d+))?S)?)?$/;
+
+/**
+ * Converts a duration to a form that the server reads the same under every IntervalStyle: without weeks, and with a sign on each
+ * field. The seconds are below a minute, since the server parses them as a floating point number. All integers are exact:
+ * Temporal limits time units to 2^53 seconds.
+ */
+function intervalText(text: string): string {
+  const [, minus, years, months, weeks, days, hours, minutes, seconds, fraction = ''] = DURATION.exec(
+    text,
+  ) as readonly (string | undefined)[];
+  const signed = (count: number): number => (minus === '-' ? -count : count);
+  const time = (numberOf(hours) * 60 + numberOf(minutes)) * 60 + numberOf(seconds);
+  return writeInterval({
+    years: signed(numberOf(years)),
+    months: signed(numberOf(months)),
+    days: signed(numberOf(weeks) * 7 + numberOf(days)),
+    hours: signed(Math.floor(time / 3600)),
+    minutes: signed(Math.floor(time / 60) % 60),
+    microseconds: signed((time % 60) * 1_000_000 + Number(fraction.padEnd(6, '0'))),
+  });
+}
+
+function numberOf(digits: string | undefined): number {
+  return digits === undefined ? 0 : Number(digits);
 }
 
 const dumpInstant = textDumper(Oids.timestamptz, (text) => datedText(text.replace('Z', '+00')));

@@ -2,21 +2,28 @@ import * as errors from '../errors/index.js';
 import type { CodecContext } from './adaptation.js';
 import type { ByteWriter } from './byte-writer.js';
 import { daysFromCivil, isCivil } from './calendar.js';
-import { fixed, malformed, refused, shown, type Codec, type Place, type Reader } from './codec.js';
+import { fixed, malformed, outOfRange, refused, shown } from './codec.js';
+import type { Codec, Place, Reader } from './codec.js';
 import { endOfDated, isoStyle } from './date-style.js';
 import {
+  dateText,
   DAY,
   EPOCH_MILLISECONDS,
+  FIRST_DAY,
   FIRST_MICROSECOND,
   infinitySign,
+  INT32_MAX,
+  INT32_MIN,
   INT64_MAX,
   INT64_MIN,
   isoMoment,
+  LAST_DAY,
   LAST_MICROSECOND,
-  outOfRange,
+  offsetText,
   parseMoment,
   readInt64,
   timestampText,
+  timeText,
   type Moment,
 } from './date-text.js';
 import {
@@ -25,8 +32,10 @@ import {
   DASH,
   DAY_LENGTH,
   DOT,
+  endOfClock,
   endOfFraction,
   endOfOffset,
+  isDay,
   isDigit,
   readOffset,
   SPACE,
@@ -34,6 +43,93 @@ import {
   ZERO,
 } from './iso-bytes.js';
 import { isDate } from './realm.js';
+import { textual } from './textual.js';
+
+// --- date
+
+const readDate = fixed('date', 4, (bytes, start) => {
+  const days = bytes.readInt32BE(start);
+  if (days === INT32_MAX) return 'infinity';
+  if (days === INT32_MIN) return '-infinity';
+  if (days < FIRST_DAY || days > LAST_DAY) throw malformed('date', 'it is out of range');
+  const { text, bc } = dateText(days);
+  return bc ? `${text} BC` : text;
+});
+
+/** date, as ISO 8601 text. Years BC and the infinities keep the server's form, so that the server can read them again. */
+export const date = ({ settings }: CodecContext): Codec => ({
+  readText: (bytes, start, end) => {
+    const text = bytes.latin1Slice(start, end);
+    return bytes[start + 4] === DASH ? text : isoStyle(text, 'date', settings);
+  },
+  endOfText: (bytes, start, end) => {
+    const at = start + DAY_LENGTH;
+    const isIso = at <= end && isDay(bytes, start);
+    return endOfDated(isIso ? at : -1, bytes, start, end, 'date', settings);
+  },
+  readBinary: readDate,
+  textToBinary: (text, out, place) => {
+    const infinity = infinitySign(text);
+    if (infinity !== 0) {
+      out.int32(infinity < 0 ? INT32_MIN : INT32_MAX);
+      return;
+    }
+    const { days } = parseMoment(text, 'date', place);
+    if (days < FIRST_DAY || days > LAST_DAY) throw outOfRange(shown(text), 'date', place);
+    out.int32(days);
+  },
+  binaryToText: readDate,
+});
+
+// --- time, timetz
+
+function clockText(type: string, bytes: Buffer, start: number): string {
+  const microseconds = readInt64(bytes, start);
+  if (microseconds < 0 || microseconds > DAY) throw malformed(type, 'it is out of range');
+  return timeText(Number(microseconds));
+}
+
+const MIDNIGHT = '24:00:00';
+
+function endOfTime(bytes: Buffer, start: number, end: number): number {
+  const at = endOfClock(bytes, start, end);
+  if (at >= 0) return at;
+  const last = start + MIDNIGHT.length;
+  return last <= end && bytes.latin1Slice(start, last) === MIDNIGHT ? last : -1;
+}
+
+const readTime = fixed('time', 8, (bytes, start) => clockText('time', bytes, start));
+
+/** time, as ISO 8601 text. */
+export const time = textual({
+  endOfText: endOfTime,
+  textToBinary: (text, out, place) => {
+    out.int64(parseMoment(text, 'time', place).microseconds);
+  },
+  binaryToText: readTime,
+});
+
+/** The server accepts offsets below 16 hours. The binary format has seconds west of UTC. */
+const MOST_OFFSET = 16 * 3600;
+
+const readTimetz = fixed('timetz', 12, (bytes, start) => {
+  const west = bytes.readInt32BE(start + 8);
+  if (Math.abs(west) >= MOST_OFFSET) throw malformed('timetz', 'its offset is out of range');
+  return clockText('timetz', bytes, start) + offsetText(-west);
+});
+
+/** timetz, as ISO 8601 text. */
+export const timetz = textual({
+  endOfText: (bytes, start, end) => endOfOffset(bytes, endOfTime(bytes, start, end), end),
+  textToBinary: (text, out, place) => {
+    const { microseconds, offset } = parseMoment(text, 'timetz', place);
+    out.int64(microseconds);
+    out.int32(-offset);
+  },
+  binaryToText: readTimetz,
+});
+
+// --- timestamp, timestamptz
 
 const LETTER_C = 0x43;
 const LETTER_T = 0x54;
