@@ -8,7 +8,7 @@ const LAYERS = [
   '^src/(query|types|rows\\.ts|column\\.ts)',
   '^src/session/',
   '^src/wire/',
-  '^src/(conninfo|errors|options|diagnostics|inspect|queues|waiting|iteration|sql-scanner|sql-segments|node-modules)',
+  '^src/(conninfo|errors|options|diagnostics|inspect|queues|waiting|iteration|sql-(?:scanner|segments|statement)|node-modules|packages)',
 ];
 
 const upward = LAYERS.slice(1).map((layer, i) => ({
@@ -47,11 +47,12 @@ module.exports = {
         'Errors, diagnostics, lists, waiting and the lexer of SQL need each other at most; conninfo and options need errors only, and one another.',
       severity: 'error',
       from: {
-        path: '^src/(errors|options|diagnostics|conninfo|inspect|queues|waiting|iteration|sql-scanner|sql-segments|node-modules)',
+        path: '^src/(errors|options|diagnostics|conninfo|inspect|queues|waiting|iteration|sql-(?:scanner|segments|statement)|node-modules|packages)',
       },
       to: {
         path: '^src/',
-        pathNot: '^src/(errors/|conninfo/|options/|waiting|inspect|sql-scanner|node-modules)',
+        pathNot:
+          '^src/(errors/|conninfo/|options/|waiting|inspect|sql-scanner|sql-segments|node-modules|packages)',
       },
     },
     {
@@ -69,27 +70,50 @@ module.exports = {
       name: 'one-engine',
       comment: 'postgres.js is used by the engine only, so that its behaviour is relied on in one place.',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/wire/(engine|postgres)\\.ts$' },
+      from: { path: '^src/', pathNot: '^src/(wire/engine|packages)\\.ts$' },
       to: { path: '(^|/)node_modules/postgres/' },
     },
     {
-      name: 'p-limit-for-the-pool',
+      name: 'p-limit-in-one-place',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/(pool/|iteration\\.ts$)' },
+      from: { path: '^src/', pathNot: '^src/(iteration|packages)\\.ts$' },
       to: { path: '(^|/)node_modules/p-limit/' },
     },
     {
       name: 'index-is-for-users',
       comment: 'src/index.ts says what is public; within the library each file imports what it means.',
       severity: 'error',
-      from: { path: '^src/' },
+      from: { path: '^src/', pathNot: '^src/integrations/' },
       to: { path: '^src/index\\.ts$' },
+    },
+    {
+      name: 'integrations-are-users',
+      comment:
+        'A subpath export uses what the main entry exports, as a program of its users could; none uses another.',
+      severity: 'error',
+      from: { path: '^src/integrations/([^/.]+)' },
+      to: { path: '^src/', pathNot: '^src/(index\\.ts$|integrations/$1(/|\\.ts$))' },
+    },
+    {
+      name: 'nothing-needs-an-integration',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/integrations/' },
+      to: { path: '^src/integrations/' },
     },
     {
       name: 'no-development-dependencies',
       severity: 'error',
       from: { path: '^src/' },
-      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown', 'unknown'] },
+      to: {
+        dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown', 'unknown'],
+        dependencyTypesNot: ['npm-peer'],
+      },
+    },
+    {
+      name: 'peers-are-for-integrations',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/integrations/' },
+      to: { dependencyTypes: ['npm-peer'] },
     },
     { name: 'no-unresolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
   ],

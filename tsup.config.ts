@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { defineConfig, type Options } from 'tsup';
 import { withBuiltInModules } from './tools/built-in-modules.js';
 import { withClassNames } from './tools/class-names.js';
-import { writeDeclarations } from './tools/declarations.js';
+import { writeDeclarations, writeIntegrationDeclarations } from './tools/declarations.js';
+import { integrations, mainEntryApart } from './tools/integrations.js';
 import { writeLicenses } from './tools/licenses.js';
-import { loadPostgres, writePostgresLoaders } from './tools/load-postgres.js';
+import { loadPackages, writePackageLoaders } from './tools/load-packages.js';
 import { oneInstance } from './tools/one-instance.js';
 import { pointToSources } from './tools/source-maps.js';
 import { withoutComments } from './tools/without-comments.js';
@@ -23,7 +24,7 @@ export default defineConfig(({ outDir = 'dist' }) => {
     target: 'node20',
     sourcemap: true,
     removeNodeProtocol: false,
-    esbuildPlugins: [oneInstance('src/index.ts', version), loadPostgres(format), withoutComments],
+    esbuildPlugins: [oneInstance('src/index.ts', version), loadPackages(format), withoutComments],
     plugins: [
       {
         name: 'readable-and-quick-to-load',
@@ -33,14 +34,31 @@ export default defineConfig(({ outDir = 'dist' }) => {
       },
     ],
   });
+  const subpaths = integrations();
+  const subpath = (format: 'esm' | 'cjs'): Options => ({
+    entry: subpaths,
+    format,
+    target: 'node20',
+    sourcemap: true,
+    splitting: false,
+    removeNodeProtocol: false,
+    skipNodeModulesBundle: true,
+    esbuildPlugins: [mainEntryApart, withoutComments],
+    plugins: [{ name: 'readable', renderChunk: (code) => ({ code: withClassNames(code) }) }],
+    onSuccess: async () => {
+      const maps = Object.keys(subpaths).map((name) => `${name}.${format === 'esm' ? 'js' : 'cjs'}.map`);
+      await Promise.all(maps.map((map) => pointToSources(join(outDir, map))));
+    },
+  });
   return [
     {
       ...common('esm'),
       onSuccess: async () => {
         await Promise.all([
           pointToSources(join(outDir, 'index.js.map')),
-          writePostgresLoaders(outDir),
+          writePackageLoaders(outDir),
           writeDeclarations(outDir),
+          writeIntegrationDeclarations(outDir, subpaths),
         ]);
       },
     },
@@ -54,5 +72,6 @@ export default defineConfig(({ outDir = 'dist' }) => {
         ]);
       },
     },
+    ...(Object.keys(subpaths).length === 0 ? [] : [subpath('esm'), subpath('cjs')]),
   ];
 });

@@ -35,6 +35,11 @@ export class Column {
   readonly precision: number | null = null;
   /** Declared fractional digits of a numeric; null for other types. */
   readonly scale: number | null = null;
+  /**
+   * The type's modifier as the server stores it (`pg_attribute.atttypmod`), which `displaySize`, `precision` and `scale` interpret;
+   * null for a type without one, for which the server reports -1 (Psycopg: `_fmod`).
+   */
+  readonly typeModifier: number | null;
   /** Always null: the server does not report it. */
   readonly nullOk = null;
   /** The oid of the column's table; null for a computed column. */
@@ -51,6 +56,7 @@ export class Column {
     this.internalSize = typeSize >= 0 ? typeSize : null;
     this.tableOid = tableOid === 0 ? null : tableOid;
     this.tableColumn = tableColumn === 0 ? null : tableColumn;
+    this.typeModifier = typmod < 0 ? null : typmod;
     if (typmod < 0) return;
     const base = types.elementType(typeOid)?.oid ?? typeOid;
     if (base === BPCHAR || base === VARCHAR) this.displaySize = typmod - 4;

@@ -142,6 +142,7 @@ export interface RetryMessage {
  *   away.
  * - 'check': it failed a check.
  * - 'lifetime': it reached `maxLifetime`.
+ * - 'uses': it has served `maxUses` checkouts.
  * - 'idle': it was idle for `maxIdle`.
  * - 'drained': it is older than the last `drain()`.
  * - 'surplus': the pool has more connections than its size allows.
@@ -149,7 +150,16 @@ export interface RetryMessage {
  * - 'closed': the pool was closed.
  */
 export type EvictReason =
-  'lost' | 'unusable' | 'check' | 'lifetime' | 'idle' | 'drained' | 'surplus' | 'unneeded' | 'closed';
+  | 'lost'
+  | 'unusable'
+  | 'check'
+  | 'lifetime'
+  | 'uses'
+  | 'idle'
+  | 'drained'
+  | 'surplus'
+  | 'unneeded'
+  | 'closed';
 
 /** A pool closes one of its connections: `usingpg:evict`. */
 export interface EvictMessage {
@@ -183,6 +193,12 @@ export interface GapMessage {
   readonly error: unknown;
 }
 
+/** A connection was lost, idle or not, rather than closed: `usingpg:lost`. Its pool then replaces it (`usingpg:evict`). */
+export interface LostMessage extends ConnectionMessage {
+  /** The error that ended the connection: the server's last, if it sent one. */
+  readonly error: unknown;
+}
+
 /** The server sent a notice: `usingpg:notice`. */
 export interface NoticeMessage extends ConnectionMessage {
   /** The notice: severity, SQLSTATE, message and more. */
@@ -193,23 +209,10 @@ export interface NoticeMessage extends ConnectionMessage {
 
 /** A tracing channel. Its messages are only made while it has a subscriber. */
 export class Tracer<M extends TracedMessage> {
-  readonly #channel: TracingChannel<unknown, M>;
+  readonly channel: TracingChannel<unknown, M>;
 
   constructor(name: string) {
-    this.#channel = tracingChannel<unknown, M>(name);
-  }
-
-  /** Whether the channel has a subscriber. */
-  get watched(): boolean {
-    const { start, end, asyncStart, asyncEnd, error } = this.#channel;
-    // `TracingChannel.hasSubscribers` is missing in the first releases of Node 20.
-    return (
-      start.hasSubscribers ||
-      asyncEnd.hasSubscribers ||
-      error.hasSubscribers ||
-      end.hasSubscribers ||
-      asyncStart.hasSubscribers
-    );
+    this.channel = withHasSubscribers(tracingChannel<unknown, M>(name));
   }
 
   /**
@@ -218,7 +221,7 @@ export class Tracer<M extends TracedMessage> {
    * point: the outcome itself, which may be rows, is not published.
    */
   trace<T>(message: M, run: () => Promise<T>, complete: (outcome: T) => void): Promise<T> {
-    const { start, end, asyncStart, asyncEnd, error } = this.#channel;
+    const { start, end, asyncStart, asyncEnd, error } = this.channel;
     const began = performance.now();
     const settle = (): void => {
       message.seconds = (performance.now() - began) / 1000;
@@ -248,6 +251,15 @@ export class Tracer<M extends TracedMessage> {
       return running;
     });
   }
+}
+
+/** `hasSubscribers` is missing in the first releases of Node 20. */
+function withHasSubscribers<C extends TracingChannel>(channel: C): C {
+  if ('hasSubscribers' in channel) return channel;
+  const { start, end, asyncStart, asyncEnd, error } = channel as TracingChannel;
+  return Object.defineProperty(channel, 'hasSubscribers', {
+    get: () => [start, end, asyncStart, asyncEnd, error].some((event) => event.hasSubscribers),
+  });
 }
 
 function sqlstateOf(reason: unknown): string | null {
@@ -280,6 +292,8 @@ export const channels = {
   reconnect: channel('usingpg:reconnect'),
   /** `GapMessage`. */
   gap: channel('usingpg:gap'),
+  /** `LostMessage`. */
+  lost: channel('usingpg:lost'),
   /** `NoticeMessage`. */
   notice: channel('usingpg:notice'),
 } as const;

@@ -13,6 +13,9 @@ export type { ByteWriter } from './types/byte-writer.js';
 export type { Codec, Place } from './types/codec.js';
 export type { CustomDumper } from './types/custom-adapters.js';
 export { setJsonDumps, setJsonLoads, type JsonLoads } from './types/json-functions.js';
+export { inferredParams } from './types/inferred-params.js';
+export { pgTypes } from './types/pg-types.js';
+export type { PostgresInterval } from './types/postgres-interval.js';
 export { Multirange } from './types/multirange.js';
 export { OffsetTime } from './types/offset-time.js';
 export { Range } from './types/range.js';
@@ -35,7 +38,7 @@ export { AsyncConnection, type ConnectOptions, type WaitOptions } from './connec
 export { ConnectionInfo, ConnStatus } from './connection/info.js';
 export { IsolationLevel } from './connection/transaction-settings.js';
 export { AsyncPipeline, type PipelineOptions } from './connection/pipeline.js';
-export type { NoticeHandler } from './connection/handlers.js';
+export type { LossHandler, NoticeHandler } from './connection/handlers.js';
 export { Notify, type NotifiesOptions, type NotifyHandler } from './connection/notifies.js';
 export {
   AsyncTransaction,
@@ -54,7 +57,9 @@ export {
 export { AsyncClientCursor } from './cursor/client-cursor.js';
 export { AsyncCopy } from './copy/copy.js';
 export { AsyncCursor } from './cursor/cursor.js';
+export type { RowGenerator } from './cursor/streamed-rows.js';
 export type {
+  ContextOptions,
   CopyOptions,
   CursorFactory,
   CursorOptions,
@@ -78,6 +83,7 @@ export type {
   EvictReason,
   GapMessage,
   LeakMessage,
+  LostMessage,
   NoticeMessage,
   QueryKind,
   QueryMessage,
@@ -92,6 +98,7 @@ export {
   AsyncConnectionPool,
   AsyncNullConnectionPool,
   type ExecuteResult,
+  type MapOptions,
   type PoolTransactionOptions,
   type ReadyOptions,
 } from './pool/connection-pool.js';
@@ -106,6 +113,7 @@ export type { Params } from './query/placeholders.js';
 export { sql, type Sql } from './query/sql.js';
 export {
   argsRow,
+  camelRow,
   classRow,
   dictRow,
   kwargsRow,

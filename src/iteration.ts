@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
-import pLimit from 'p-limit';
+import type { LimitFunction } from 'p-limit';
 import { continuedStack, keepStack } from './errors/callers-stack.js';
+import { loadPLimit } from './packages.js';
 import { onAbort, waitFor } from './waiting.js';
 
 /**
@@ -75,6 +76,18 @@ function isPromise<V>(value: V | PromiseLike<V>): value is PromiseLike<V> {
   return typeof (value as PromiseLike<V> | null | undefined)?.then === 'function';
 }
 
+/** Runs calls in their order, at most `concurrency` at once. */
+export function limited(concurrency: number): <V>(fn: () => Promise<V>) => Promise<V> {
+  let limit: LimitFunction | undefined;
+  return async (fn) => {
+    if (limit === undefined) {
+      const pLimit = await loadPLimit();
+      limit ??= pLimit(concurrency);
+    }
+    return limit(fn);
+  };
+}
+
 /**
  * Applies `fn` to each item, at most `concurrency` at once, and takes items from their source only as they are processed. The
  * results have the items' order. The first error, or an abort of `signal`, ends the operation: no more items are taken, and the
@@ -88,7 +101,7 @@ export async function boundedMap<I, O>(
   signal: AbortSignal | undefined,
 ): Promise<O[]> {
   signal?.throwIfAborted();
-  const limit = pLimit(concurrency);
+  const limit = (await loadPLimit())(concurrency);
   const results: O[] = [];
   const running = new Set<Promise<void>>();
   const stop = new AbortController();

@@ -125,4 +125,8 @@ export class LinkedList<T> {
     this.#length--;
     return true;
   }
+
+  *[Symbol.iterator](): IterableIterator<T> {
+    for (let link = this.#first; link !== null; link = link.next) yield link.value;
+  }
 }

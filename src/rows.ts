@@ -34,7 +34,46 @@ export function tupleRow<T = TupleRow>(_cursor: RowSource): (values: readonly un
  */
 export function dictRow<T = DictRow>(cursor: RowSource): (values: readonly unknown[]) => T {
   const names = columnNames(cursor);
+  return names === null ? noResult : objectsOf(names);
+}
+
+/**
+ * Makes rows as objects like `dictRow`, with names in camel case: `created_at` becomes `createdAt`. Underscores between two other
+ * characters are dropped, and the letter after them becomes a capital: `line_2_total` is `line2Total`, `a__b` is `aB`. Underscores
+ * at the beginning or the end and all other characters stay: `_id`, `type_`, `userId`. If columns share a name, the last one wins.
+ * Raises `ProgrammingError` if columns of different names have the same name in camel case.
+ *
+ * @example
+ * const cur = conn.cursor({ rowFactory: camelRow<{ id: number; createdAt: Date }> });
+ */
+export function camelRow<T = DictRow>(cursor: RowSource): (values: readonly unknown[]) => T {
+  const names = columnNames(cursor);
   if (names === null) return noResult;
+  const columns = new Map<string, string>();
+  return objectsOf(
+    names.map((name) => {
+      const key = inCamelCase(name);
+      const before = columns.get(key);
+      if (before !== undefined && before !== name) {
+        throw new errors.ProgrammingError(
+          `the columns '${before}' and '${name}' both become '${key}' in camel case; give one of them another name with AS`,
+        );
+      }
+      columns.set(key, name);
+      return key;
+    }),
+  );
+}
+
+/** Underscores between two other characters, and the second of these. */
+const INNER_UNDERSCORES = /(?<=[^_])_+([^_])/gu;
+
+function inCamelCase(name: string): string {
+  return name.replace(INNER_UNDERSCORES, (_, next: string) => next.toUpperCase());
+}
+
+/** Makes objects with these properties, in order. */
+function objectsOf<T>(names: readonly string[]): (values: readonly unknown[]) => T {
   const width = names.length;
   if (names.includes('__proto__')) {
     // Assigning the property `__proto__` would set the prototype.

@@ -1,8 +1,9 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { rollup, type Plugin } from 'rollup';
 import { dts } from 'rollup-plugin-dts';
 import ts from 'typescript';
+import { isMainEntry, PACKAGE } from './integrations.js';
 
 /**
  * The declarations of both modules. Those of the errors are a file, and so a module: within another one, each of the classes
@@ -27,6 +28,25 @@ export async function writeDeclarations(directory: string): Promise<void> {
   // Once more: what only those had to do with is left out.
   await declare(directory, { index });
   await writeFile(resolve(directory, 'index.d.ts'), "export * from './index.cjs';\n");
+}
+
+/**
+ * The declarations of the subpath exports, in full for each format: an ES module's imports are those of the peer's ES module, whose
+ * classes are other types than those of its CommonJS module.
+ */
+export async function writeIntegrationDeclarations(
+  directory: string,
+  entries: Record<string, string>,
+): Promise<void> {
+  const mainEntryApart = {
+    name: 'main-entry-apart',
+    resolveId: (source: string, importer: string | undefined) =>
+      importer !== undefined && isMainEntry(source, importer) ? { id: PACKAGE, external: true } : null,
+  };
+  for (const [name, path] of Object.entries(entries)) {
+    await declare(directory, { [name]: path }, mainEntryApart);
+    await copyFile(resolve(directory, `${name}.d.cts`), resolve(directory, `${name}.d.ts`));
+  }
 }
 
 async function declare(

@@ -29,7 +29,7 @@ export function openSession(
   signal: AbortSignal | undefined,
   pool: string | null = null,
 ): Promise<Session> {
-  if (!tracers.connect.watched) return searchSession(conninfo, signal, pool);
+  if (!tracers.connect.channel.hasSubscribers) return searchSession(conninfo, signal, pool);
   const message = connectMessage(conninfo, pool);
   return tracers.connect.trace(
     message,

@@ -1,4 +1,4 @@
-import type { AdaptersMap } from '../types/adapters-map.js';
+import type { AdaptContext, AdaptersMap } from '../types/adapters-map.js';
 import * as errors from '../errors/index.js';
 import type { CopyChannel } from '../session/copy-channel.js';
 import { OneTimeEvent } from '../session/one-time-event.js';
@@ -13,7 +13,7 @@ import type { Notification } from '../wire/backend-messages.js';
 import type { RowDecoderSource } from '../wire/row-decoder.js';
 import type { BatchRun } from './batch-run.js';
 import { Feeding } from './feeding.js';
-import { Handlers, tellNotice } from './handlers.js';
+import { Handlers, tellNotice, type LossHandler } from './handlers.js';
 import { Notifications, Notify } from './notifies.js';
 import { PipelineState } from './pipeline-state.js';
 import type { Block } from './open-blocks.js';
@@ -75,6 +75,8 @@ export class ConnectionCore implements SessionUser {
   readonly #parts: CoreParts;
   #noticeHandlers: Handlers<errors.Diagnostic> | null = null;
   #notifications: Notifications | null = null;
+  #lossHandlers: Handlers<Error> | null = null;
+  #unlistenLoss: (() => void) | null = null;
   #returned = false;
   #cutOff: OneTimeEvent | null = null;
   #endedByUser = false;
@@ -194,7 +196,22 @@ export class ConnectionCore implements SessionUser {
     this.#endedByUser ||= !this.session.closed;
     this.#returned = true;
     this.session.endPipeline();
+    this.#unlistenLoss?.();
     this.#cutOff?.tell();
+  }
+
+  /** Calls `handler` if the connection is lost before it is returned. Returns a function that removes the handler. */
+  onLost(handler: LossHandler): () => void {
+    if (typeof handler !== 'function')
+      throw new errors.ProgrammingError(`expected a listener to be a function, got ${typeof handler}`);
+    this.checkUsable();
+    if (this.#lossHandlers === null) {
+      const handlers = (this.#lossHandlers = new Handlers<Error>('loss'));
+      this.#unlistenLoss = this.session.onLost((error) => {
+        handlers.tell(error);
+      });
+    }
+    return this.#lossHandlers.add(handler);
   }
 
   /**
@@ -254,6 +271,11 @@ export class ConnectionCore implements SessionUser {
         `${what}() is not possible inside a transaction block, which ends by itself: use the block's own ${what}()`,
       );
     }
+  }
+
+  /** A copy of a context's adapters for a cursor of this connection. */
+  adaptersOf({ adapters }: AdaptContext): AdaptersMap {
+    return adapters.cloneFor(this.session.certainParameters);
   }
 
   /** Changes a setting of future transactions. */

@@ -1,5 +1,5 @@
 import { adapters as globalAdapters } from '../types/adapters.js';
-import type { AdaptersMap } from '../types/adapters-map.js';
+import type { AdaptContext, AdaptersMap } from '../types/adapters-map.js';
 import { resolveConninfo, type ConninfoParams, type ResolvedConninfo } from '../conninfo/index.js';
 import { AsyncCursor } from '../cursor/cursor.js';
 import {
@@ -29,7 +29,7 @@ import { BatchRun } from './batch-run.js';
 import { cancelWithin } from './cancel-safe.js';
 import { chosenParams, openSession } from './connect.js';
 import { CORE, ConnectionCore, type CoreParts } from './connection-core.js';
-import { Handlers, type NoticeHandler } from './handlers.js';
+import { Handlers, type LossHandler, type NoticeHandler } from './handlers.js';
 import { checkIdle, ConnectionInfo, describeConnection } from './info.js';
 import { AsyncPipeline, runInPipeline, type PipelineOptions } from './pipeline.js';
 import type { NotifiesOptions, Notify, NotifyHandler } from './notifies.js';
@@ -56,7 +56,7 @@ export interface ConnectOptions<R = TupleRow> {
   /** The number of executions after which a statement is prepared on the server; null: never. @default 5 */
   prepareThreshold?: number | null | undefined;
   /** The source of the connection's adapters. @default the global `adapters` */
-  context?: { readonly adapters: AdaptersMap } | undefined;
+  context?: AdaptContext | undefined;
   /** Ends the attempt to connect when it is aborted. */
   signal?: AbortSignal | undefined;
   /** @internal The name of the pool that connects. */
@@ -253,7 +253,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
 
   /**
    * Executes a query on a new cursor and returns the cursor (Psycopg: `AsyncConnection.execute`). A row type needs a row factory,
-   * as for `cursor()`. Raises the errors of `cur.execute()`.
+   * as for `cursor()`; `context` belongs to the new cursor, too. Raises the errors of `cur.execute()`.
    */
   execute<T extends R = R>(
     query: Query,
@@ -278,10 +278,10 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     try {
       if (options === undefined) return this.cursor().execute(query, params);
       CONNECTION_EXECUTE.check(options);
-      if (!('rowFactory' in options)) return this.cursor().execute(query, params, options);
-      const { rowFactory, ...others } = options;
-      const cursor = rowFactory === undefined ? this.cursor() : this.cursor<T>({ rowFactory });
-      return (cursor as AsyncCursor<T | R>).execute(query, params, others);
+      if (!('rowFactory' in options) && !('context' in options))
+        return this.cursor().execute(query, params, options);
+      const { rowFactory, context, ...others } = options;
+      return this.cursor<T>({ rowFactory, context }).execute(query, params, others);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -513,7 +513,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   /** Returns the prepared transactions of all databases of the server (Psycopg: `tpc_recover`). */
   async tpcRecover(options: WaitOptions = {}): Promise<Xid[]> {
     known.WAITING.tpcRecover.check(options);
-    return this.#xa.recover(this.adapters, options.signal);
+    return this.#xa.recover(options.signal);
   }
 
   // --- notifications
@@ -597,6 +597,22 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   }
 
   // --- ending
+
+  /**
+   * Calls `listener` once with the error if the connection is lost, idle or not: by the server, the network, or a failure to
+   * answer; not if it is closed. Returns a function that removes the listener. It is called in the asynchronous context of this
+   * call; if it throws, a process warning follows. Returning the connection to its pool removes its listeners; those added by the
+   * pool's `configure` remain as long as the session. Losses of all connections are published on the diagnostics channel
+   * `usingpg:lost`. Raises `InterfaceError` if the connection was returned, `OperationalError` if it is closed or lost.
+   *
+   * @example
+   * const remove = conn.onLost((error) => {
+   *   console.error('the session and its advisory locks are gone:', error);
+   * });
+   */
+  onLost(listener: LossHandler): () => void {
+    return this[CORE].onLost(listener);
+  }
 
   /** Whether the connection is unusable: closed, lost or returned (Psycopg: `closed`). */
   get closed(): boolean {

@@ -26,8 +26,13 @@ export class Handlers<Event> {
     return this.#added.length === 0;
   }
 
-  add(handler: (event: Event) => void): void {
-    this.#added = [...this.#added, { handler, call: AsyncResource.bind(handler, 'usingpg.handler') }];
+  /** Returns a function that removes this registration. */
+  add(handler: (event: Event) => void): () => void {
+    const added = { handler, call: AsyncResource.bind(handler, 'usingpg.handler') };
+    this.#added = [...this.#added, added];
+    return () => {
+      this.#added = this.#added.filter((one) => one !== added);
+    };
   }
 
   /** Removes one registration of the handler. Returns whether there was one. */
@@ -49,6 +54,9 @@ export class Handlers<Event> {
     }
   }
 }
+
+/** A handler of a connection's loss, which receives the error that ended the connection. */
+export type LossHandler = (error: Error) => void;
 
 /** A handler of the server's notices. */
 export type NoticeHandler = (notice: errors.Diagnostic) => void;

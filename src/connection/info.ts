@@ -99,6 +99,21 @@ export class ConnectionInfo {
     return this.#core.session.backendPid;
   }
 
+  /**
+   * An object that stands for the session: the same at every checkout of the connection from its pool, and another for every new
+   * connection. It has no properties; in a `WeakSet`, or as the key of a `WeakMap`, it records what is prepared once per session.
+   *
+   * @example
+   * const prepared = new WeakSet<object>();
+   * if (!prepared.has(conn.info.session)) {
+   *   await conn.execute('SET search_path = app');
+   *   prepared.add(conn.info.session);
+   * }
+   */
+  get session(): object {
+    return this.#core.session.identity;
+  }
+
   /** The server's version as a number: 150018 for 15.18 (Psycopg: `server_version`). */
   get serverVersion(): number {
     const [major = 0, minor = 0, patch = 0] = (this.parameterStatus('server_version') ?? '')

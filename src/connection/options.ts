@@ -50,6 +50,7 @@ export const POOL_CONNECT = new KnownOptions<Omit<ConnectOptions<unknown>, 'sign
 export const CURSOR = new KnownOptions<NamedCursorOptions<unknown>>('conn.cursor(options)', {
   name: TEXT,
   rowFactory: FUNCTION_OR_NULL,
+  context: ADAPTERS_OR_NULL,
   scrollable: BOOLEAN_OR_NULL,
   withhold: BOOLEAN_OR_NULL,
 });

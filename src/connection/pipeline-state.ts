@@ -1,7 +1,7 @@
 import type { CallSite } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
 import type { Session } from '../session/session.js';
-import { controlsTransaction } from '../session/statement-text.js';
+import { controlsTransaction } from '../sql-statement.js';
 import type { StatementResult } from '../session/statement.js';
 import { TransactionStatus } from '../session/status.js';
 import { onAbort } from '../waiting.js';

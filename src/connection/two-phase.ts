@@ -1,4 +1,4 @@
-import type { AdaptersMap } from '../types/adapters-map.js';
+import { builtinAdapters } from '../types/adapters.js';
 import { rowDecoders } from '../types/decoders.js';
 import { callersStack } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
@@ -253,21 +253,19 @@ export class TwoPhase {
   }
 
   /** Returns the prepared transactions of all databases of the server. Begins no transaction of its own. */
-  async recover(adapters: AdaptersMap, signal?: AbortSignal): Promise<Xid[]> {
+  async recover(signal?: AbortSignal): Promise<Xid[]> {
+    // The catalogue's values must not depend on the user's adapters.
+    const adapters = builtinAdapters.cloneFor(this.#core.session.certainParameters);
     const rows = rowDecoders(adapters, tupleRow);
     const query = 'SELECT gid, prepared, owner, database FROM pg_catalog.pg_prepared_xacts';
     const results = await this.#exclusively(
       (lock) => this.#core.run({ ...this.#request(query, signal), rows }, lock),
       signal,
     );
-    return (results[0]!.rows as [string, unknown, string, string][]).map(
-      ([gid, prepared, owner, database]) => {
-        const { formatId, gtrid, bqual } = Xid.fromString(gid);
-        // The connection's adapters may load it as something other than a Date.
-        const date = prepared instanceof Date ? prepared : new Date(String(prepared));
-        return new Xid(formatId, gtrid, bqual, { prepared: date, owner, database });
-      },
-    );
+    return (results[0]!.rows as [string, Date, string, string][]).map(([gid, prepared, owner, database]) => {
+      const { formatId, gtrid, bqual } = Xid.fromString(gid);
+      return new Xid(formatId, gtrid, bqual, { prepared, owner, database });
+    });
   }
 
   /** Makes a statement that begins no transaction. */

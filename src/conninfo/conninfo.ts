@@ -2,6 +2,7 @@ import * as errors from '../errors/index.js';
 import { checkName, storeParameter } from './parameter-names.js';
 import type { ParameterName } from './parameters.js';
 import { parseConninfo } from './parse.js';
+import { pemOf, type PemParameter } from './pem.js';
 
 /** The server that a password is asked for. */
 export interface PasswordRequest {
@@ -23,11 +24,16 @@ export type PasswordFunction = (server: PasswordRequest) => string | Promise<str
 
 type ParameterValue = string | number | bigint | boolean | null | undefined;
 
-/** Connection parameters by libpq's names; `connect_timeout` is in seconds. `password` may be a function that is asked at each connect. */
+/**
+ * Connection parameters by libpq's names; `connect_timeout` is in seconds. `password` may be a function that is asked at each
+ * connect. `sslrootcert`, `sslcert`, `sslkey` and `sslcrl` are paths of files, or PEM text as a string or a Buffer.
+ */
 export type ConninfoParams = {
   readonly [name in ParameterName | 'requiressl']?: name extends 'password'
     ? ParameterValue | PasswordFunction
-    : ParameterValue;
+    : name extends PemParameter
+      ? ParameterValue | Uint8Array
+      : ParameterValue;
 };
 
 /** The parameters of a connection string or an object, and the function that gives the password; null: there is none. */
@@ -87,6 +93,7 @@ export function quoteValue(value: string): string {
 
 function checkValue(name: string, value: unknown): string {
   if (typeof value === 'boolean') return value ? '1' : '0';
+  if (ArrayBuffer.isView(value)) return pemOf(name, value);
   if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'bigint') {
     throw new errors.ProgrammingError(
       name === 'password' && typeof value === 'function'

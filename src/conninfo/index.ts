@@ -7,6 +7,7 @@ export {
   type PasswordFunction,
   type PasswordRequest,
 } from './conninfo.js';
+export { isPem } from './pem.js';
 export {
   connectTimeout,
   resolveConninfo,

@@ -1,6 +1,7 @@
 import * as errors from '../errors/index.js';
 import { CONNINFO, explainUnknown, registerPlace, type Place } from '../options/unknown-name.js';
 import { PARAMETERS, requiredSslMode } from './parameters.js';
+import { checkPem } from './pem.js';
 
 const PLACE: Place = {
   call: CONNINFO,
@@ -36,5 +37,6 @@ export function storeParameter(params: Record<string, string>, name: string, val
     return;
   }
   checkName(name, value);
+  checkPem(name, value);
   params[name] = value;
 }

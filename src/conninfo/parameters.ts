@@ -1,5 +1,6 @@
 import * as errors from '../errors/index.js';
 import { FOREIGN_VALUES } from '../options/foreign-names.js';
+import { checkPem, isPem } from './pem.js';
 
 /** How the library treats one connection parameter. */
 export interface Parameter {
@@ -105,6 +106,7 @@ export function requiredSslMode(requiressl: string): string {
 /** Raises an error that names the parameter if a value is not supported. */
 export function checkHonoured(params: Readonly<Record<string, string>>): void {
   for (const [name, value] of Object.entries(params)) {
+    checkPem(name, value);
     const { honoured, refused, secret } = PARAMETERS[name] ?? {};
     if (honoured === undefined || honoured.includes(value)) continue;
     if (refused?.includes(value) === false) {
@@ -119,7 +121,9 @@ export function checkHonoured(params: Readonly<Record<string, string>>): void {
   }
 }
 
-/** The parameters without passwords and other secrets. */
+/** The parameters without passwords, PEM text and other secrets. */
 export function withoutSecrets(params: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(params).filter(([name]) => PARAMETERS[name]?.secret !== true));
+  return Object.fromEntries(
+    Object.entries(params).filter(([name, value]) => PARAMETERS[name]?.secret !== true && !isPem(value)),
+  );
 }

@@ -5,12 +5,12 @@ export type SslMode = 'disable' | 'allow' | 'prefer' | 'require' | 'verify-ca' |
 
 export type TlsVersion = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
 
-/** The parameters of TLS. Files that are not given default to libpq's paths. */
+/** The parameters of TLS. Files that are not given default to libpq's paths; some may be PEM text instead (see pem.ts). */
 export interface TlsSettings {
   readonly mode: SslMode;
   /** 'direct' begins the TLS handshake at once; 'postgres' asks the server first. */
   readonly negotiation: 'postgres' | 'direct';
-  /** A file of root certificates; 'system' for Node's own; null for the default file, if it exists. */
+  /** A file or PEM text of root certificates; 'system' for Node's own; null for the default file, if it exists. */
   readonly rootCert: string | null;
   readonly cert: string | null;
   readonly key: string | null;

@@ -1,4 +1,4 @@
-import type { AdaptersMap } from '../types/adapters-map.js';
+import type { AdaptContext, AdaptersMap } from '../types/adapters-map.js';
 import { SessionLiterals, type LiteralContext } from '../query/literal.js';
 import type { Column } from '../column.js';
 import type { AsyncConnection } from '../connection/connection.js';
@@ -27,21 +27,16 @@ import { CopyStatement } from './copy-statement.js';
 import { rowDecoders } from '../types/decoders.js';
 import { Executions } from './executemany.js';
 import { Operation, type RunStatement } from './operation.js';
-import {
-  COPY,
-  CURSOR,
-  EXECUTE,
-  EXECUTE_MANY,
-  STREAM,
-  WITH_COPY,
-  type CopyOptions,
-  type CursorOptions,
-  type ExecuteManyOptions,
-  type ExecuteOptions,
-  type StreamOptions,
+import type {
+  CopyOptions,
+  CursorOptions,
+  ExecuteManyOptions,
+  ExecuteOptions,
+  StreamOptions,
 } from './options.js';
+import * as known from './options.js';
 import { Results } from './results.js';
-import { checkStreamSize, StreamedRows } from './streamed-rows.js';
+import { checkStreamSize, StreamedRows, type RowGenerator } from './streamed-rows.js';
 
 const NO_OPTIONS: ExecuteOptions = {};
 
@@ -57,7 +52,7 @@ const NO_OPTIONS: ExecuteOptions = {};
 export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable<R> {
   /** The connection that made the cursor. */
   readonly connection: AsyncConnection<unknown>;
-  /** The cursor's loaders and dumpers: a copy of the connection's, made with the cursor. */
+  /** The cursor's loaders and dumpers: a copy of the connection's, or of those of `context`, made with the cursor. */
   readonly adapters: AdaptersMap;
   /** The default number of rows of `fetchmany()`. */
   arraysize = 1;
@@ -67,6 +62,8 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   readonly #results: Results<R>;
   /** The pending statements, if the cursor was used in a pipeline. */
   #arrivals: Arrivals | null = null;
+  /** The adapters of the current execution: those of its `context`, or the cursor's. */
+  #adaptersInUse: AdaptersMap;
   #query: string | null = null;
   #closed = false;
 
@@ -74,13 +71,13 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   constructor(connection: AsyncConnection<R>);
   constructor(connection: AsyncConnection<unknown>, options?: CursorOptions<R>);
   constructor(connection: AsyncConnection<unknown>, options?: CursorOptions<R>) {
-    if (options !== undefined) CURSOR.check(options);
+    if (options !== undefined) known.CURSOR.check(options);
     this.connection = connection;
     this.#core = connection[CORE];
-    this.adapters = connection.adapters.clone();
+    this.adapters = this.#adaptersInUse = this.#core.adaptersOf(options?.context ?? connection);
     const rowFactory =
       options?.rowFactory ?? (connection.rowFactory as RowFactory<R> | undefined) ?? tupleRow;
-    this.#results = new Results(this, this.adapters, rowFactory);
+    this.#results = new Results(this, rowFactory);
   }
 
   // --- the current result
@@ -127,7 +124,8 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
 
   /**
    * Executes a query (Psycopg: `execute`). If `params` are given, the query has `%s` or `%(name)s` placeholders. Without `params`
-   * it may contain several statements, each with its own result (see `nextset()`). Raises the class of the server's SQLSTATE;
+   * it may contain several statements, each with its own result (see `nextset()`). The loaders and dumpers of `context` replace
+   * the cursor's for this execution. Raises the class of the server's SQLSTATE;
    * `ProgrammingError` for parameters that do not match the placeholders; `DataError` or `ProgrammingError` for values that
    * cannot be sent; `ConcurrentCursorUse` if the cursor is busy; `OperationalError` on a closed or lost connection;
    * `InterfaceError` on a closed cursor or returned connection.
@@ -137,10 +135,11 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
    * await cur.execute('SELECT name FROM city WHERE id = %(id)s', { id: 1 });
    */
   async execute(query: Query, params?: Params | null, options: ExecuteOptions = NO_OPTIONS): Promise<this> {
-    if (options !== NO_OPTIONS) EXECUTE.check(options);
+    if (options !== NO_OPTIONS) known.EXECUTE.check(options);
     this.#begin(query);
     try {
       this.reset();
+      if (options.context != null) this.use(options.context);
       let request: StatementRequest;
       try {
         request = this.#requestFor(this.bind(query, params), this.honoured(options));
@@ -160,11 +159,12 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
       }
       this.#operation.runs([request]);
       const results = await this.#core.run(request);
-      if (!this.#closed) this.#results.set(results);
+      if (!this.#closed) this.#results.set(results, this.#adaptersInUse);
       return this;
     } catch (error) {
       throw callersStack(error);
     } finally {
+      this.#adaptersInUse = this.adapters;
       this.#operation.end();
     }
   }
@@ -194,7 +194,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     paramsSeq: Iterable<Params> | AsyncIterable<Params>,
     options: ExecuteManyOptions = {},
   ): Promise<void> {
-    EXECUTE_MANY.check(options);
+    known.EXECUTE_MANY.check(options);
     this.#begin(query);
     try {
       this.reset();
@@ -208,7 +208,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
           this.#operation.runs(requests);
         },
         arrived: (results) => {
-          if (!this.#closed) this.#results.collect(results, returning);
+          if (!this.#closed) this.#results.collect(results, returning, this.adapters);
         },
         signal,
       });
@@ -241,13 +241,16 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
    * effect. In autocommit only the query itself can fail, so it is cancelled after a tenth of a second; a statement that changes
    * data and has produced its first row (INSERT … RETURNING) is complete, and its changes are kept.
    *
+   * The statement is sent with the first row's request. `await rows.open()` sends it before, so that the columns are known even if
+   * no row comes. It accepts a statement that returns no rows; otherwise, such a statement raises `ProgrammingError`.
+   *
    * @example
    * for await (const [id, name] of cur.stream('SELECT id, name FROM city')) console.log(id, name);
    *
    * @param options.size the number of rows fetched at a time; by default as many as take about 256 KiB
    */
-  stream(query: Query, params?: Params | null, options: StreamOptions = {}): AsyncGenerator<R, void, void> {
-    STREAM.check(options);
+  stream(query: Query, params?: Params | null, options: StreamOptions = {}): RowGenerator<R> {
+    known.STREAM.check(options);
     let request: StatementRequest;
     return new StreamedRows<R>({
       open: () => {
@@ -255,13 +258,14 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
         request = stream.request;
         return stream;
       },
-      arrived: (batch) => {
-        const passing = this.#results.passing(batch);
-        if (passing !== null) return passing;
-        throw new errors.ProgrammingError('stream() needs a statement that returns rows; use execute()', {
-          query: shownText(request),
-        });
+      opened: (batch) => {
+        if (!this.#closed) this.#results.opened(batch, this.adapters);
       },
+      arrived: (batch) => this.#results.passing(batch, this.adapters),
+      rowless: () =>
+        new errors.ProgrammingError('stream() needs a statement that returns rows; use execute()', {
+          query: shownText(request),
+        }),
       ended: () => {
         this.#operation.end();
       },
@@ -297,7 +301,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
    * for await (const row of copy.rows()) console.log(row);
    */
   async copy(query: Query, params?: Params | null, options: CopyOptions = {}): Promise<AsyncCopy> {
-    COPY.check(options);
+    known.COPY.check(options);
     this.#begin(query);
     try {
       this.reset();
@@ -321,7 +325,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
         },
         ended: (copy, direction, tag) => {
           const wasServed = this.#operation.endOf(copy);
-          if (wasServed && !this.#closed && tag !== null) this.#results.copied(direction, tag);
+          if (wasServed && !this.#closed && tag !== null) this.#results.copied(direction, tag, this.adapters);
         },
       });
     } catch (error) {
@@ -345,7 +349,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     params?: Params | null,
     options: CopyOptions = {},
   ): Promise<T> {
-    WITH_COPY.checkCall(fn, options);
+    known.WITH_COPY.checkCall(fn, options);
     const copy = await this.copy(query, params, options);
     let result: T;
     try {
@@ -375,7 +379,12 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   /** The context of literals within a query. Raises `InterfaceError` if the connection was returned. @internal */
   protected literalContext(): LiteralContext {
     this.#core.check();
-    return new SessionLiterals(this.adapters, this.#core.session.parameters);
+    return new SessionLiterals(this.#adaptersInUse, this.#core.session.parameters);
+  }
+
+  /** Uses the adapters of `context` until the next `reset()`. @internal */
+  protected use(context: AdaptContext): AdaptersMap {
+    return (this.#adaptersInUse = this.#core.adaptersOf(context));
   }
 
   /** Binds a query to its parameters. @internal */
@@ -388,7 +397,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     return this.#core.request({
       text,
       executions: isSimple ? null : [params ?? []],
-      rows: rowDecoders(this.adapters, this.#results.rowFactory),
+      rows: rowDecoders(this.#adaptersInUse, this.#results.rowFactory),
       parameterNames: names,
       shown,
       prepare: options.prepare,
@@ -502,13 +511,14 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   /** Drops the results. @internal */
   protected reset(query: string | null = null): void {
     this.#results.clear();
+    this.#adaptersInUse = this.adapters;
     this.#query = query;
   }
 
   /** Makes `result` the only result; `query` is the query as it was sent. @internal */
   protected present(result: StatementResult, query: string | null): void {
     this.#query = query;
-    this.#results.present(result);
+    this.#results.present(result, this.#adaptersInUse);
   }
 
   /** Converts a decoded row of the current result to the row that is fetched. @internal */
@@ -557,8 +567,9 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   /** Sends a request without waiting; its results have arrived when they are fetched. */
   #sendInPipeline(request: StatementRequest, keep: boolean, call: CallSite | null): void {
     this.#arrivals ??= new Arrivals(this.#core);
+    const adapters = this.#adaptersInUse;
     this.#arrivals.send(request, call, (results) => {
-      if (!this.#closed) this.#results.collect(results, keep);
+      if (!this.#closed) this.#results.collect(results, keep, adapters);
     });
   }
 

@@ -1,12 +1,24 @@
-import { ANYTHING, BOOLEAN, FUNCTION_OR_NULL, SIGNAL } from '../options/kinds.js';
-import { KnownOptions } from '../options/known-options.js';
+import { ADAPTERS_OR_NULL, ANYTHING, BOOLEAN, FUNCTION_OR_NULL, SIGNAL } from '../options/kinds.js';
+import { KnownOptions, type KindsOf } from '../options/known-options.js';
 import type { AsyncConnection } from '../connection/connection.js';
 import type { RowFactory } from '../rows.js';
+import type { AdaptContext } from '../types/adapters-map.js';
 import type { AsyncCursor } from './cursor.js';
 import type { AsyncServerCursor, ServerCursorOptions } from './server-cursor.js';
 
+/** The source of the loaders and dumpers of a cursor, or of one execution. */
+export interface ContextOptions {
+  /**
+   * An adapters map, or a connection or cursor that has one. Its loaders and dumpers are used in place of the connection's; a
+   * change of the map does not affect cursors made before. Passing the same map again costs nothing: what is made of a map is
+   * kept with it.
+   * @default the connection's adapters
+   */
+  context?: AdaptContext | undefined;
+}
+
 /** Options of a cursor. */
-export interface CursorOptions<R> {
+export interface CursorOptions<R> extends ContextOptions {
   /** The row factory. @default the connection's row factory */
   rowFactory?: RowFactory<R> | undefined;
 }
@@ -29,7 +41,7 @@ export interface PerhapsWithRowFactory<R> {
 }
 
 /** Options of `execute()`. */
-export interface ExecuteOptions {
+export interface ExecuteOptions extends ContextOptions {
   /** true: prepare the statement on the server now; false: do not prepare it. @default after `prepareThreshold` executions */
   prepare?: boolean | undefined;
   /** Accepted for compatibility with Psycopg: values load the same in both formats. */
@@ -75,18 +87,25 @@ export type ServerCursorFactory = new <T>(
 
 export const CURSOR = new KnownOptions<CursorOptions<unknown>>('new AsyncCursor(connection, options)', {
   rowFactory: FUNCTION_OR_NULL,
+  context: ADAPTERS_OR_NULL,
 });
 
-export const EXECUTE = new KnownOptions<ExecuteOptions>('cursor.execute(query, params, options)', {
+const EXECUTE_KINDS: KindsOf<ExecuteOptions> = {
   prepare: BOOLEAN,
   binary: BOOLEAN,
   signal: SIGNAL,
-});
+  context: ADAPTERS_OR_NULL,
+};
+
+export const EXECUTE = new KnownOptions<ExecuteOptions>(
+  'cursor.execute(query, params, options)',
+  EXECUTE_KINDS,
+);
 
 /** `conn.execute()` also takes the options of the cursor that it makes. */
 export const CONNECTION_EXECUTE = new KnownOptions<ExecuteOptions & CursorOptions<unknown>>(
   'conn.execute(query, params, options)',
-  { rowFactory: FUNCTION_OR_NULL, prepare: BOOLEAN, binary: BOOLEAN, signal: SIGNAL },
+  { rowFactory: FUNCTION_OR_NULL, ...EXECUTE_KINDS },
 );
 
 export const EXECUTE_MANY = new KnownOptions<ExecuteManyOptions>(

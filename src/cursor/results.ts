@@ -82,21 +82,20 @@ const NONE: CursorResult[] = [];
 /** The results of a cursor's last operation, the current one of them, and the position in it. */
 export class Results<R> {
   readonly #cursor: RowSource;
-  readonly #types: KnownTypes;
   #rowFactory: RowFactory<R>;
   #list = NONE;
   #index = 0;
   #position = 0;
+  /** Makes the rows of the current result, or of the stream; null until one is fetched. */
   #makeRow: ((row: unknown) => R) | null = null;
   /** The columns of rows that are not kept: those of a stream or of a COPY. */
   #columns: readonly Column[] | null = null;
   /** Set by `executemany()` without `returning` and by COPY, which leave no result. */
   #total: Total | null = null;
 
-  /** `cursor` is the argument of the row factory; `types` name the columns' types. */
-  constructor(cursor: RowSource, types: KnownTypes, rowFactory: RowFactory<R>) {
+  /** `cursor` is the argument of the row factory. */
+  constructor(cursor: RowSource, rowFactory: RowFactory<R>) {
     this.#cursor = cursor;
-    this.#types = types;
     this.#rowFactory = rowFactory;
   }
 
@@ -137,7 +136,7 @@ export class Results<R> {
     return current.hasRows ? `${tag}, row ${String(this.#position)} of ${String(current.rows.length)}` : tag;
   }
 
-  // --- called by operations
+  // --- called by operations; `types` name the columns' types
 
   clear(): void {
     this.#list = NONE;
@@ -149,24 +148,24 @@ export class Results<R> {
   }
 
   /** Replaces the results and selects the first. */
-  set(results: readonly StatementResult[]): void {
-    this.#list = results.map((result) => new CursorResult(result, this.#types));
+  set(results: readonly StatementResult[], types: KnownTypes): void {
+    this.#list = results.map((result) => new CursorResult(result, types));
     this.#go(0);
   }
 
   /** Adds what a statement has left: its results, or, unless these are to be kept, only what it has affected. */
-  collect(results: readonly StatementResult[], keep: boolean): void {
-    if (keep) this.#add(results);
+  collect(results: readonly StatementResult[], keep: boolean, types: KnownTypes): void {
+    if (keep) this.#add(results, types);
     else this.count(results);
   }
 
   /** Appends results. */
-  #add(results: readonly StatementResult[]): void {
+  #add(results: readonly StatementResult[], types: KnownTypes): void {
     if (this.#list.length === 0) {
-      this.set(results);
+      this.set(results, types);
       return;
     }
-    for (const result of results) this.#list.push(new CursorResult(result, this.#types));
+    for (const result of results) this.#list.push(new CursorResult(result, types));
   }
 
   /** Adds up the affected rows of results that are not kept. */
@@ -179,20 +178,30 @@ export class Results<R> {
   }
 
   /** Makes `result` the only one; it may be the next piece of the same result. */
-  present(result: StatementResult): void {
-    const shown = new CursorResult(result, this.#types);
+  present(result: StatementResult, types: KnownTypes): void {
+    const shown = new CursorResult(result, types);
     // Rows of the same decoder keep their row maker, so that the row factory is called once per result.
     const make = this.current?.isDecodedAs(shown) === true ? this.#makeRow : null;
     this.#list = [shown];
     if (make === null) this.#go(0);
   }
 
+  /** Shows the columns of rows that will be passed on, or the result of a statement that returns none. */
+  opened(batch: RowBatch | StatementResult, types: KnownTypes): void {
+    const result: StatementResult = { tag: null, ...batch };
+    if (result.fields === null) this.set([result], types);
+    else this.#columns = new CursorResult(result, types).description;
+  }
+
   /** Returns rows that are passed on without being kept, with their row maker; null if the statement returns no rows. */
-  passing(batch: RowBatch | StatementResult): StreamedBatch<R> | null {
-    const result = new CursorResult({ tag: null, ...batch }, this.#types);
+  passing(batch: RowBatch | StatementResult, types: KnownTypes): StreamedBatch<R> | null {
+    const result = new CursorResult({ tag: null, ...batch }, types);
     if (!result.hasRows) return null;
-    if (result.rows.length > 0) this.#columns ??= result.description;
-    return { rows: result.rows, make: result.rowMaker(this.#rowFactory, this.#cursor)! };
+    // As in Psycopg, no row factory is called where no row comes.
+    if (result.rows.length === 0) return { rows: result.rows, make: rowAsItIs };
+    this.#columns ??= result.description;
+    this.#makeRow ??= result.rowMaker(this.#rowFactory, this.#cursor);
+    return { rows: result.rows, make: this.#makeRow! };
   }
 
   /** A COPY with this number of columns has begun. */
@@ -202,14 +211,14 @@ export class Results<R> {
   }
 
   /** The COPY is complete. */
-  copied(direction: 'in' | 'out', tag: string): void {
+  copied(direction: 'in' | 'out', tag: string, types: KnownTypes): void {
     if (direction === 'out') {
       // As in Psycopg, which keeps the result with which the COPY began.
       this.#total = { rowcount: affectedRows(tag) ?? -1, statusmessage: null };
       return;
     }
     this.clear();
-    this.set([{ fields: null, rows: [], decoder: null, tag }]);
+    this.set([{ fields: null, rows: [], decoder: null, tag }], types);
   }
 
   // --- rows of the current result; raises `ProgrammingError` if it has none

@@ -16,7 +16,7 @@ import type { RowDecoderSource } from '../wire/row-decoder.js';
 import { AsyncCursor } from './cursor.js';
 import { SameDecoder } from '../types/decoders.js';
 import type { RunStatement } from './operation.js';
-import { BOOLEAN_OR_NULL, FUNCTION_OR_NULL, SIGNAL } from '../options/kinds.js';
+import { ADAPTERS_OR_NULL, BOOLEAN_OR_NULL, FUNCTION_OR_NULL, SIGNAL } from '../options/kinds.js';
 import { KnownOptions } from '../options/known-options.js';
 import { EXECUTE, type CursorOptions, type ExecuteOptions } from './options.js';
 import { checkScrollMode } from './results.js';
@@ -46,7 +46,12 @@ export interface FetchOptions {
 
 const OPTIONS = new KnownOptions<ServerCursorOptions<unknown>>(
   'new AsyncServerCursor(connection, name, options)',
-  { rowFactory: FUNCTION_OR_NULL, scrollable: BOOLEAN_OR_NULL, withhold: BOOLEAN_OR_NULL },
+  {
+    rowFactory: FUNCTION_OR_NULL,
+    context: ADAPTERS_OR_NULL,
+    scrollable: BOOLEAN_OR_NULL,
+    withhold: BOOLEAN_OR_NULL,
+  },
 );
 const FETCHONE = new KnownOptions<FetchOptions>('cursor.fetchone(options)', { signal: SIGNAL });
 const FETCHMANY = new KnownOptions<FetchOptions>('cursor.fetchmany(size, options)', { signal: SIGNAL });
@@ -105,14 +110,14 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
   constructor(connection: AsyncConnection<unknown>, name: string, options?: ServerCursorOptions<R>);
   constructor(connection: AsyncConnection<unknown>, name: string, options: ServerCursorOptions<R> = {}) {
     OPTIONS.check(options);
-    const { rowFactory } = options;
-    super(connection, rowFactory === undefined ? undefined : { rowFactory });
+    const { rowFactory, context } = options;
+    super(connection, { rowFactory, context });
     this.#core = connection[CORE];
     this.#name = name;
     this.#quotedName = quoteName(name);
     this.#scrollable = options.scrollable ?? null;
     this.#withhold = options.withhold ?? false;
-    this.#decoders = new SameDecoder(this);
+    this.#decoders = new SameDecoder(this.adapters, this);
   }
 
   /** The cursor's name on the server (Psycopg: `name`). */
@@ -154,9 +159,10 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
       if (options.prepare !== undefined) {
         throw new errors.NotSupportedError('a server-side cursor is not prepared: execute without `prepare`');
       }
-      const { signal } = options;
+      const { context, signal } = options;
       signal?.throwIfAborted();
       this.reset();
+      if (context != null) this.#decoders = new SameDecoder(this.use(context), this);
       if (this.#declared) await this.#closeOnServer(run, signal);
       this.#declared = false;
       const declare = await this.#bound(query, params, signal);
@@ -328,7 +334,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
   protected override reset(query: string | null = null): void {
     super.reset(query);
     // Loaders may have been registered since.
-    this.#decoders = new SameDecoder(this);
+    this.#decoders = new SameDecoder(this.adapters, this);
     this.#described = false;
     this.#position = 0;
     this.#astray = false;

@@ -10,11 +10,33 @@ export interface StreamedBatch<R> {
   readonly make: (row: unknown) => R;
 }
 
+/** The rows of `cursor.stream()`: an async generator, whose statement can be sent before the first row is requested. */
+export interface RowGenerator<R> extends AsyncGenerator<R, void, void> {
+  /**
+   * Sends the statement and resolves when its first rows have arrived, or its end: the cursor's `description` is set then, even
+   * if there are no rows. A statement that returns none is complete: `description` is null, `statusmessage` and `rowcount` are its
+   * own, and the generator yields nothing. Further calls have the same outcome. Rejects with the statement's error, with the
+   * reason of the stream's `signal`, or with `InterfaceError` if the stream was left before it was opened. A stream that was
+   * opened has exclusive use of the connection until it is read to its end, or left by `return()` or the end of its scope.
+   *
+   * @example
+   * await using rows = cur.stream('SELECT id, name FROM city');
+   * await rows.open();
+   * console.log(cur.description?.map(({ name }) => name));   // [ 'id', 'name' ]
+   */
+  open(): Promise<void>;
+}
+
 /** The source of a stream's rows. */
 export interface StreamSource<R> {
   /** Sends the statement. If it throws, the first row rejects with the error, and nothing has begun. */
   open(): RowStream;
-  arrived(batch: RowBatch | StatementResult): StreamedBatch<R>;
+  /** The first rows or the end have arrived, for a caller of `RowGenerator.open()`. */
+  opened(batch: RowBatch | StatementResult): void;
+  /** Returns the rows of a batch; null if the statement returns none. */
+  arrived(batch: RowBatch | StatementResult): StreamedBatch<R> | null;
+  /** The error of a statement that returns no rows where they were expected. */
+  rowless(): Error;
   /** Called once the statement has ended, with success or without, if it was sent. */
   ended(): void;
 }
@@ -45,7 +67,7 @@ const NOTHING: readonly unknown[] = [];
  * takes one promise, whereas each `yield` of a generator takes three turns of the microtask queue. A stream that is
  * garbage-collected ends by itself.
  */
-export class StreamedRows<R> implements AsyncGenerator<R, void, void> {
+export class StreamedRows<R> implements RowGenerator<R> {
   static {
     // Inherits everything that the runtime gives to async iterators.
     const ofGenerators = Object.getPrototypeOf(async function* () {}.prototype) as object;
@@ -54,6 +76,9 @@ export class StreamedRows<R> implements AsyncGenerator<R, void, void> {
 
   readonly #held: HeldStream<R>;
   #state: 'new' | 'open' | 'done' = 'new';
+  /** The arrival of the first batch. */
+  #opening: Promise<void> | null = null;
+  #isRowless = false;
   #rows = NOTHING;
   #at = 0;
   #make: (row: unknown) => R = (row) => row as R;
@@ -64,6 +89,14 @@ export class StreamedRows<R> implements AsyncGenerator<R, void, void> {
   constructor(source: StreamSource<R>) {
     this.#held = { rows: null, source };
     forgottenStreams.register(this, this.#held);
+  }
+
+  async open(): Promise<void> {
+    try {
+      await this.#inTurn(() => this.#openFirst());
+    } catch (error) {
+      throw callersStack(error);
+    }
   }
 
   /** Returns the next row after all earlier calls. */
@@ -129,9 +162,8 @@ export class StreamedRows<R> implements AsyncGenerator<R, void, void> {
     if (this.#state === 'done') return { done: true, value: undefined };
     try {
       if (this.#state === 'new') {
-        this.#state = 'done';
-        this.#held.rows = this.#held.source.open();
-        this.#state = 'open';
+        await (this.#opening = this.#firstBatch(false));
+        if (this.#isRowless) throw this.#held.source.rowless();
       }
       while (this.#at >= this.#rows.length) {
         this.#rows = NOTHING;
@@ -140,8 +172,7 @@ export class StreamedRows<R> implements AsyncGenerator<R, void, void> {
           await this.#end();
           return { done: true, value: undefined };
         }
-        ({ rows: this.#rows, make: this.#make } = this.#held.source.arrived(batch));
-        this.#at = 0;
+        this.#take(batch);
       }
     } catch (error) {
       return this.#fail(error);
@@ -151,6 +182,40 @@ export class StreamedRows<R> implements AsyncGenerator<R, void, void> {
     } catch (error) {
       return this.#fail(keepStack(error));
     }
+  }
+
+  async #openFirst(): Promise<void> {
+    if (this.#opening !== null) {
+      await this.#opening;
+      return;
+    }
+    if (this.#state === 'done') {
+      throw new errors.InterfaceError('the stream was left before it was opened; make another with stream()');
+    }
+    try {
+      await (this.#opening = this.#firstBatch(true));
+      if (this.#isRowless) await this.#end();
+    } catch (error) {
+      await this.#fail(error);
+    }
+  }
+
+  /** Sends the statement and takes its first batch. `tells`: the cursor shows its columns, or what a statement without rows did. */
+  async #firstBatch(tells: boolean): Promise<void> {
+    const { source } = this.#held;
+    this.#state = 'done';
+    const rows = (this.#held.rows = source.open());
+    this.#state = 'open';
+    const batch = await rows.next();
+    if (tells && batch !== null) source.opened(batch);
+    this.#take(batch);
+  }
+
+  #take(batch: RowBatch | StatementResult | null): void {
+    const streamed = batch === null ? null : this.#held.source.arrived(batch);
+    this.#isRowless = streamed === null;
+    if (streamed !== null) ({ rows: this.#rows, make: this.#make } = streamed);
+    this.#at = 0;
   }
 
   async #awaited(row: Promise<unknown>): Promise<IteratorResult<R, void>> {

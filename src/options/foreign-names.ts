@@ -60,7 +60,7 @@ function sslmode(value: unknown): string {
     return 'write the connection parameter `sslmode=require`, which encrypts and verifies nobody';
   const files = typeof value === 'object' && value !== null ? ', `sslcert` and `sslkey`' : '';
   return (
-    `write the connection parameters \`sslmode=verify-full\` and \`sslrootcert\`${files}: a file of certificates, or \`system\`;` +
+    `write the connection parameters \`sslmode=verify-full\` and \`sslrootcert\`${files}: certificates as a file or PEM text, or \`system\`;` +
     ' `sslmode=require` encrypts and verifies nobody'
   );
 }
@@ -72,7 +72,6 @@ export const FOREIGN_NAMES: Readonly<Record<string, ForeignName>> = {
   idleTimeoutMillis: milliseconds('maxIdle'),
   connectionTimeoutMillis: milliseconds('timeout', 'connect_timeout'),
   maxLifetimeSeconds: to('maxLifetime'),
-  maxUses: say('the life of a connection is bounded by `maxLifetime`, in seconds'),
   connectionString: say(CONNINFO),
   database: to('dbname'),
   ssl: say(sslmode),
@@ -109,7 +108,7 @@ export const FOREIGN_NAMES: Readonly<Record<string, ForeignName>> = {
   onnotice: say('add the handler with `conn.addNoticeHandler(fn)`, in a pool within `configure`'),
   onnotify: say('add the handler with `conn.addNotifyHandler(fn)`, or use a `Listener`'),
   onparameter: say('read the setting with `conn.info.parameterStatus(name)`'),
-  onclose: say('the loss of a connection is published on the diagnostics channel `usingpg:evict`'),
+  onclose: say('`conn.onLost(fn)` tells of the loss of a connection, in a pool within `configure`'),
   transform: say('write `rowFactory`: a function that makes the rows, such as `dictRow`'),
   debug: say(TRACING),
   fetch_types: say('read a type with `TypeInfo.fetch(conn, name)` and register it'),

@@ -25,9 +25,17 @@ export const SECONDS: Kind = {
 };
 export const SIGNAL: Kind = { what: 'an AbortSignal', is: isAbortSignal };
 export const ADAPTERS_OR_NULL: Kind = {
-  what: 'something that has `adapters`',
-  is: (value) => value === null || (typeof value === 'object' && 'adapters' in value),
+  what: 'a connection, a cursor or an adapters map',
+  is: (value) =>
+    value === null || (typeof value === 'object' && isAdaptersMap(Reflect.get(value, 'adapters'))),
 };
+
+/** Recognizes an adapters map by a method, since this module does not know the class. */
+function isAdaptersMap(value: unknown): boolean {
+  return (
+    typeof value === 'object' && value !== null && typeof Reflect.get(value, 'registerLoader') === 'function'
+  );
+}
 
 /** A whole number of at least `least`. */
 export function whole(least: number): Kind {

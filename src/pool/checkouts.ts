@@ -20,6 +20,12 @@ export interface CheckoutOptions {
   timeout?: number | undefined;
   /** Stops waiting when it is aborted. */
   signal?: AbortSignal | undefined;
+  /**
+   * Whether the first attempt to connect that fails during the wait ends it, with the connection error; otherwise the pool tries
+   * again, and the wait ends with `PoolTimeout`. A request that needs no new connection is not affected.
+   * @default false
+   */
+  failFast?: boolean | undefined;
   /** @internal */
   [MAY_LAST]?: boolean | undefined;
 }
@@ -83,6 +89,7 @@ interface CheckoutEnd {
 const ROLLBACK_LIMIT = 5;
 const DONE = Promise.resolve();
 const NONE: readonly WatchedCheckout[] = [];
+const NO_OPTIONS: CheckoutOptions = {};
 
 /** Checks out the pool's connections, each time as a fresh `AsyncConnection`, and takes them back. */
 export class Checkouts<R> {
@@ -118,7 +125,7 @@ export class Checkouts<R> {
   readonly take = (
     options: CheckoutOptions | undefined,
   ): AsyncConnection<R> | Promise<AsyncConnection<R>> => {
-    if (!tracers.checkout.watched) return this.#take(options, null);
+    if (!tracers.checkout.channel.hasSubscribers) return this.#take(options, null);
     const message: CheckoutMessage = {
       pool: this.#options.name,
       timeout: options?.timeout ?? this.#options.timeout,
@@ -137,11 +144,12 @@ export class Checkouts<R> {
     options: CheckoutOptions | undefined,
     message: CheckoutMessage | null,
   ): AsyncConnection<R> | Promise<AsyncConnection<R>> {
-    const { timeout = this.#options.timeout, signal, [MAY_LAST]: mayLast = false } = options ?? {};
+    const { timeout = this.#options.timeout, signal, failFast, [MAY_LAST]: mayLast = false } =
+      options ?? NO_OPTIONS;
     // Before the first await, the stack and the asynchronous context are still the caller's.
     const origin = this.#leaks.isOn ? new Origin(this.take) : null;
     const checkout = new ConnectionCheckout(this, origin, this.#leaks.isOn ? this.#leaks.held : NONE);
-    const acquired = this.#pool.acquire({ timeout, signal }, checkout);
+    const acquired = this.#pool.acquire({ timeout, signal, failFast }, checkout);
     if (!(acquired instanceof Promise)) return this.#giveOut(checkout, mayLast, message);
     if (message !== null) message.waited = true;
     return acquired.then(() => this.#giveOut(checkout, mayLast, message));
@@ -287,7 +295,7 @@ export class Checkouts<R> {
 
 /** Whether the last borrower has left no statement and no transaction on the connection. */
 function isAtRest({ session }: ConnectionCore): boolean {
-  return session.quiet && session.transactionStatus === TransactionStatus.IDLE;
+  return session.transactionStatus === TransactionStatus.IDLE && session.quiet;
 }
 
 /** Cancels running statements of a returned connection, and rolls back uncommitted work. */

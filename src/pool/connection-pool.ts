@@ -9,7 +9,9 @@ import { INSPECT, type Inspect } from '../inspect.js';
 import { boundedMap } from '../iteration.js';
 import type { Query } from '../query/binding.js';
 import type { Params } from '../query/placeholders.js';
+import type { Column } from '../column.js';
 import type {
+  ContextOptions,
   CursorOptions,
   PerhapsWithRowFactory,
   WithoutRowFactory,
@@ -65,6 +67,16 @@ export interface ExecuteResult<T> {
   rowcount: number;
   /** The statement's tag, such as `INSERT 0 1`. */
   statusmessage: string | null;
+  /** The columns; null if the statement returns no rows. */
+  description: readonly Column[] | null;
+}
+
+/** Options of `pool.map()`. */
+export interface MapOptions extends Pick<CheckoutOptions, 'failFast'> {
+  /** The maximum number of calls that run at once. @default the pool's `maxSize` */
+  concurrency?: number | undefined;
+  /** Ends the operation when it is aborted. */
+  signal?: AbortSignal | undefined;
 }
 
 /** Options of `pool.withTransaction()`. */
@@ -160,6 +172,11 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     return this.#options.maxLifetime;
   }
 
+  /** The number of checkouts after which a connection is replaced; 0: no limit. */
+  get maxUses(): number {
+    return this.#options.maxUses;
+  }
+
   /** The maximum idle time of a connection above `minSize`, in seconds. */
   get maxIdle(): number {
     return this.#options.maxIdle;
@@ -251,7 +268,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   /**
    * Checks out a connection for the current scope, whose end returns it and rolls back uncommitted work (psycopg_pool:
    * `connection`). Raises `PoolTimeout` after `timeout` seconds, `TooManyRequests` if `maxWaiting` requests are already waiting,
-   * `PoolClosed` if the pool is not open, and the reason of `signal`.
+   * `PoolClosed` if the pool is not open, the reason of `signal`, and with `failFast` the error of an attempt to connect.
    *
    * @example
    * await using conn = await pool.connection();
@@ -260,8 +277,8 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    */
   async connection(options?: CheckoutOptions): Promise<AsyncConnection<R>> {
     CONNECTION.check(options);
-    const connection = await this.#take(options);
-    return connection;
+    const taken = this.#take(options);
+    return taken instanceof Promise ? await taken : taken;
   }
 
   /** Calls `Checkouts.take()`. The stacks of its errors lead to the caller, which must await the result immediately. */
@@ -387,8 +404,8 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   async getconn(options?: CheckoutOptions | number): Promise<AsyncConnection<R>> {
     const given = typeof options === 'number' ? { timeout: options } : options;
     GETCONN.check(given);
-    const connection = await this.#take(given);
-    return connection;
+    const taken = this.#take(given);
+    return taken instanceof Promise ? await taken : taken;
   }
 
   /** Returns a connection (psycopg_pool: `putconn`). Raises `ProgrammingError` for one that is not checked out from this pool. */
@@ -407,7 +424,8 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    * Executes one statement on a connection of its own and commits it. An abort of `signal` ends the wait for the connection, the
    * statement, or the commit as in `conn.commit()`; if the call rejects with the signal's reason, nothing was committed, unless
    * the connections are in autocommit. A row type needs the row factory that makes such rows; without one, rows come from the
-   * connections' row factory. Raises the errors of `connection()`, `conn.execute()` and `conn.commit()`.
+   * connections' row factory. `context` has the statement's loaders and dumpers. Raises the errors of `connection()`,
+   * `conn.execute()` and `conn.commit()`.
    *
    * @example
    * const { rows } = await pool.execute('SELECT id, name FROM city WHERE id = %s', [1], { rowFactory: dictRow });
@@ -415,17 +433,17 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   execute<T extends R = R>(
     query: Query,
     params?: Params | null,
-    options?: CheckoutOptions & WithoutRowFactory,
+    options?: CheckoutOptions & ContextOptions & WithoutRowFactory,
   ): Promise<ExecuteResult<T>>;
   execute<T>(
     query: Query,
     params: Params | null | undefined,
-    options: CheckoutOptions & WithRowFactory<T>,
+    options: CheckoutOptions & ContextOptions & WithRowFactory<T>,
   ): Promise<ExecuteResult<T>>;
   execute<T>(
     query: Query,
     params: Params | null | undefined,
-    options: CheckoutOptions & PerhapsWithRowFactory<T>,
+    options: CheckoutOptions & ContextOptions & PerhapsWithRowFactory<T>,
   ): Promise<ExecuteResult<T | R>>;
   execute<T>(
     query: Query,
@@ -433,12 +451,17 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     options?: CheckoutOptions & CursorOptions<T>,
   ): Promise<ExecuteResult<T | R>> {
     const run = async (connection: AsyncConnection<R>): Promise<ExecuteResult<T | R>> => {
-      const { rowFactory, signal } = options ?? {};
-      const cursor = await (rowFactory === undefined
+      const { rowFactory, context, signal } = options ?? {};
+      const cursor = await (rowFactory === undefined && context === undefined
         ? connection.execute(query, params, signal === undefined ? undefined : { signal })
-        : connection.execute<T>(query, params, { rowFactory, signal }));
+        : connection.execute<T>(query, params, { rowFactory, context, signal }));
       const { description, rowcount, statusmessage } = cursor;
-      return { rows: description === null ? [] : await cursor.fetchall(), rowcount, statusmessage };
+      return {
+        rows: description === null ? [] : await cursor.fetchall(),
+        rowcount,
+        statusmessage,
+        description,
+      };
     };
     return this.#using(EXECUTE, run, options, { signal: options?.signal });
   }
@@ -460,10 +483,10 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   async map<I, O>(
     items: Iterable<I> | AsyncIterable<I>,
     fn: (connection: AsyncConnection<R>, item: I, index: number, job: { signal: AbortSignal }) => Promise<O>,
-    options: { concurrency?: number | undefined; signal?: AbortSignal | undefined } = {},
+    options: MapOptions = {},
   ): Promise<O[]> {
     MAP.checkCall(fn, options);
-    const { concurrency = this.maxSize, signal } = options;
+    const { concurrency = this.maxSize, signal, failFast } = options;
     if (options.concurrency === undefined && concurrency === 0) {
       throw new errors.ProgrammingError(
         `the pool '${this.name}' has no maxSize, so map() has to be given a \`concurrency\``,
@@ -472,7 +495,10 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     return boundedMap(
       items,
       (item, index, each) =>
-        this.withConnection((connection) => fn(connection, item, index, { signal: each }), { signal: each }),
+        this.withConnection((connection) => fn(connection, item, index, { signal: each }), {
+          signal: each,
+          failFast,
+        }),
       concurrency,
       signal,
     );

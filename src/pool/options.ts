@@ -2,6 +2,7 @@ import { POOL_CONNECT } from '../connection/options.js';
 import type { AsyncConnection } from '../connection/connection.js';
 import * as errors from '../errors/index.js';
 import {
+  ADAPTERS_OR_NULL,
   ANYTHING,
   BOOLEAN,
   BOOLEAN_OR_NULL,
@@ -17,7 +18,12 @@ import { KnownOptions, type KindsOf } from '../options/known-options.js';
 import type { TupleRow } from '../rows.js';
 import type { CursorOptions } from '../cursor/options.js';
 import type { CheckoutOptions } from './checkouts.js';
-import type { AsyncConnectionPool, PoolTransactionOptions, ReadyOptions } from './connection-pool.js';
+import type {
+  AsyncConnectionPool,
+  MapOptions,
+  PoolTransactionOptions,
+  ReadyOptions,
+} from './connection-pool.js';
 import type { ConnectOptionsSource } from './connection-source.js';
 import type { PoolStrategy } from './resources.js';
 
@@ -58,6 +64,12 @@ export interface PoolOptions<R = TupleRow> {
   maxWaiting?: number | undefined;
   /** The maximum age of a connection in seconds, reduced by up to 10 % at random; 0 or Infinity: no limit. @default 3600 */
   maxLifetime?: number | undefined;
+  /**
+   * The number of checkouts after which a connection is replaced; 0: no limit. In an `AsyncNullConnectionPool`, it counts those of
+   * a connection that goes on to a waiting request.
+   * @default 0
+   */
+  maxUses?: number | undefined;
   /** The maximum idle time of a connection above `minSize`, in seconds; 0 or Infinity: no limit. @default 600 */
   maxIdle?: number | undefined;
   /**
@@ -100,6 +112,7 @@ const DEFAULTS = {
   timeout: 30,
   maxWaiting: 0,
   maxLifetime: 3600,
+  maxUses: 0,
   maxIdle: 600,
   checkTimeout: 5,
   reconnectTimeout: 300,
@@ -127,6 +140,7 @@ const OPTIONS = new KnownOptions<PoolOptions<unknown>>('new AsyncConnectionPool(
   timeout: SECONDS,
   maxWaiting: LIMIT,
   maxLifetime: SECONDS,
+  maxUses: LIMIT,
   maxIdle: SECONDS,
   reconnectTimeout: SECONDS,
   reconnectFailed: FUNCTION,
@@ -135,7 +149,8 @@ const OPTIONS = new KnownOptions<PoolOptions<unknown>>('new AsyncConnectionPool(
   leakThreshold: SECONDS,
 });
 
-const CHECKOUT: KindsOf<CheckoutOptions> = { timeout: SECONDS, signal: SIGNAL };
+const READY: KindsOf<ReadyOptions> = { timeout: SECONDS, signal: SIGNAL };
+const CHECKOUT: KindsOf<CheckoutOptions> = { ...READY, failFast: BOOLEAN };
 
 export const CONNECTION = new KnownOptions<CheckoutOptions>('pool.connection(options)', CHECKOUT);
 export const GETCONN = new KnownOptions<CheckoutOptions>('pool.getconn(options)', CHECKOUT);
@@ -145,7 +160,7 @@ export const WITH_CONNECTION = new KnownOptions<CheckoutOptions>(
 );
 export const EXECUTE = new KnownOptions<CheckoutOptions & CursorOptions<unknown>>(
   'pool.execute(query, params, options)',
-  { rowFactory: FUNCTION_OR_NULL, ...CHECKOUT },
+  { rowFactory: FUNCTION_OR_NULL, context: ADAPTERS_OR_NULL, ...CHECKOUT },
 );
 export const WITH_TRANSACTION = new KnownOptions<PoolTransactionOptions>(
   'pool.withTransaction(async (conn, tx) => { … }, options)',
@@ -158,15 +173,16 @@ export const WITH_TRANSACTION = new KnownOptions<PoolTransactionOptions>(
     ...CHECKOUT,
   },
 );
-export const MAP = new KnownOptions<{ concurrency: number; signal: AbortSignal }>(
-  'pool.map(items, async (conn, item) => { … }, options)',
-  { concurrency: whole(1), signal: SIGNAL },
-);
+export const MAP = new KnownOptions<MapOptions>('pool.map(items, async (conn, item) => { … }, options)', {
+  concurrency: whole(1),
+  signal: SIGNAL,
+  failFast: BOOLEAN,
+});
 export const OPEN = new KnownOptions<ReadyOptions & { wait: boolean }>('pool.open(options)', {
   wait: BOOLEAN,
-  ...CHECKOUT,
+  ...READY,
 });
-export const WAIT = new KnownOptions<ReadyOptions>('pool.wait(options)', CHECKOUT);
+export const WAIT = new KnownOptions<ReadyOptions>('pool.wait(options)', READY);
 export const CHECK = new KnownOptions<{ signal: AbortSignal }>('pool.check(options)', { signal: SIGNAL });
 
 let pools = 0;

@@ -1,6 +1,6 @@
-import pLimit, { type LimitFunction } from 'p-limit';
 import type { EvictReason } from '../diagnostics.js';
 import type { PoolClosed } from '../errors/index.js';
+import { limited } from '../iteration.js';
 import { waitFor, type Clock } from '../waiting.js';
 import { Reconnection, type ReconnectionOptions } from './reconnection.js';
 import { Refusals } from './refusals.js';
@@ -17,6 +17,8 @@ export interface ResourcePoolOptions<T> extends ResourceOptions, ReconnectionOpt
   readonly minSize: number;
   /** Infinity: no limit. */
   readonly maxSize: number;
+  /** The number of checkouts after which a resource is closed; 0: no limit. */
+  readonly maxUses: number;
   /** The maximum number of waiting requests; 0: no limit. */
   readonly maxWaiting: number;
   /** The maximum number of resources made at once by workers, and checked at once by `checkIdle()`. */
@@ -35,6 +37,8 @@ export interface AcquireOptions {
   /** Seconds to wait. */
   readonly timeout: number;
   readonly signal?: AbortSignal | undefined;
+  /** Whether to reject with the error of the first attempt that fails during the wait. @default false */
+  readonly failFast?: boolean | undefined;
 }
 
 /** A resource that has worked within this many seconds is not checked. */
@@ -62,8 +66,9 @@ export class ResourcePool<T> {
   readonly #resources: Resources<T>;
   readonly #sweep: IdleSweep<T>;
   readonly #reconnection: Reconnection;
-  readonly #connectors: LimitFunction;
-  readonly #checkers: LimitFunction;
+  /** Both run a call once a worker is free. */
+  readonly #connectors: ReturnType<typeof limited>;
+  readonly #checkers: ReturnType<typeof limited>;
   readonly #waiters: Waiters<T>;
   readonly #refusals: Refusals<T>;
   /** The callers that wait for `minSize` resources, or for the end of the pool. */
@@ -73,6 +78,7 @@ export class ResourcePool<T> {
   #state: 'new' | 'open' | 'closed' = 'new';
   #minSize: number;
   #maxSize: number;
+  readonly #maxUses: number;
   /** The number of drains. A resource of an older generation is closed as soon as it is free. */
   #generation = 0;
 
@@ -83,6 +89,7 @@ export class ResourcePool<T> {
     this.#strategy = strategy;
     this.#minSize = options.minSize;
     this.#maxSize = options.maxSize;
+    this.#maxUses = options.maxUses === 0 ? Infinity : options.maxUses;
     const resources = (this.#resources = new Resources(source, options, this.counters));
     this.#clock = clock;
     // A timer keeps the asynchronous context of the code that sets it; these belong to the pool's context.
@@ -96,8 +103,8 @@ export class ResourcePool<T> {
     this.#reconnection = new Reconnection({ ...options, clock: ownClock }, () => {
       this.#rebalance();
     });
-    this.#connectors = pLimit(strategy.connectedBy === 'workers' ? numWorkers : Infinity);
-    this.#checkers = pLimit(numWorkers);
+    this.#connectors = limited(strategy.connectedBy === 'workers' ? numWorkers : Infinity);
+    this.#checkers = limited(numWorkers);
     this.#waiters = new Waiters(clock, this.counters);
     this.#refusals = new Refusals({
       name: options.name,
@@ -145,7 +152,7 @@ export class ResourcePool<T> {
 
   /**
    * Lends a resource to `checkout`; without a promise if one is idle that needs no check. Rejects with `PoolClosed`,
-   * `TooManyRequests`, `PoolTimeout`, or the reason of the signal.
+   * `TooManyRequests`, `PoolTimeout`, the reason of the signal, or with `failFast` the error of an attempt.
    */
   acquire(options: AcquireOptions, checkout = new Checkout<T>()): Checkout<T> | Promise<Checkout<T>> {
     this.counters.requestsNum++;
@@ -171,9 +178,9 @@ export class ResourcePool<T> {
   }
 
   #wait(options: AcquireOptions, checkout: Checkout<T>, isQueued: boolean): Promise<Checkout<T>> {
-    const { timeout, signal } = options;
+    const { timeout, signal, failFast = false } = options;
     const late = (since: number): Error => this.#refusals.tooLate(timeout, checkout, since);
-    const waiting = this.#waiters.wait({ checkout, timeout, signal, isQueued, late }, () => {
+    const waiting = this.#waiters.wait({ checkout, timeout, signal, isQueued, failFast, late }, () => {
       this.#reconnection.hurry();
       this.#rebalance();
     });
@@ -281,6 +288,7 @@ export class ResourcePool<T> {
     if (this.#state === 'closed') return 'closed';
     if (slot.generation !== this.#generation) return 'drained';
     if (now >= slot.expiresAt) return 'lifetime';
+    if (slot.uses >= this.#maxUses) return 'uses';
     return this.#size > this.#maxSize ? 'surplus' : null;
   }
 
@@ -347,6 +355,7 @@ export class ResourcePool<T> {
       // A caller of wait() needs further attempts.
       if (this.#readiness.size === 0) return;
     }
+    this.#waiters.failFast(error);
     this.#reconnection.fail(error, this.#resources.attempts, {
       isAwaited: () => this.#isAwaited,
       refuse: () => {

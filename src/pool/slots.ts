@@ -40,6 +40,8 @@ export class Slot<T> {
   generation = 0;
   /** The end of its lifetime, which is drawn at random once it has been made. */
   expiresAt = Infinity;
+  /** The number of checkouts that it has served, the current one included. */
+  uses = 0;
   /** When it became idle. */
   idleSince = 0;
   /** When it was made, returned or successfully checked. */
@@ -122,6 +124,7 @@ export class Slots<T> {
     else refuse(slot, 'lent');
     slot.state = 'lent';
     this.#lent++;
+    slot.uses++;
     slot.holder = checkout;
     checkout.slot = slot;
     checkout.since = now;

@@ -11,6 +11,8 @@ export interface Wait<T> {
   readonly signal: AbortSignal | undefined;
   /** Whether the request apparently waits for a resource to be returned rather than for its own to be made. */
   readonly isQueued: boolean;
+  /** Whether it rejects with the error of the next attempt to connect that fails. */
+  readonly failFast: boolean;
   /** Makes the error of a timeout, for a wait that began at `since`. */
   readonly late: (since: number) => Error;
 }
@@ -25,6 +27,7 @@ export interface Waiter<T> {
 }
 
 interface Queued<T> extends Waiter<T> {
+  readonly failFast: boolean;
   /** Waiters are served by ascending tickets. */
   readonly ticket: number;
   checked: Slot<T> | null;
@@ -58,7 +61,10 @@ export class Waiters<T> {
   }
 
   /** Waits to be served; rejects after the timeout, or with the reason of the signal. `begun` is called once it is in the queue. */
-  wait({ checkout, timeout, signal, isQueued, late }: Wait<T>, begun: () => void): Promise<Checkout<T>> {
+  wait(
+    { checkout, timeout, signal, isQueued, failFast, late }: Wait<T>,
+    begun: () => void,
+  ): Promise<Checkout<T>> {
     const since = this.#clock.now();
     let waiter: Queued<T>;
     if (isQueued) this.#counters.requestsQueued++;
@@ -73,6 +79,7 @@ export class Waiters<T> {
           checked: null,
           isServed: false,
           isQueued,
+          failFast,
           place: null,
           since,
         };
@@ -123,6 +130,11 @@ export class Waiters<T> {
     if (place === null || isQueued) return;
     (waiter as Queued<T>).isQueued = true;
     this.#counters.requestsQueued++;
+  }
+
+  /** Rejects the waiters in the queue that wait for no further attempt than the one that has failed with `error`. */
+  failFast(error: unknown): void {
+    for (const waiter of [...this.#queue].filter((one) => one.failFast)) waiter.reject(error);
   }
 
   /** Rejects all waiters in the queue. */

@@ -3,7 +3,7 @@ import { dumpParam } from '../types/dump.js';
 import { literal, type LiteralContext } from './literal.js';
 import * as errors from '../errors/index.js';
 import type { ShownQuery } from '../session/statement.js';
-import { isSingleStatement } from '../session/statement-text.js';
+import { isSingleStatement } from '../sql-statement.js';
 import { isComposable, partsOf, type Composable } from './composable.js';
 import {
   hasBackslashes,
@@ -197,7 +197,8 @@ function dumpAll(
 ): DumpedParam[] {
   if (values.length > MOST_PARAMETERS) {
     throw new errors.ProgrammingError(
-      `the query has ${String(values.length)} parameters; PostgreSQL accepts at most ${String(MOST_PARAMETERS)}`,
+      `the query has ${String(values.length)} parameters; PostgreSQL accepts at most ${String(MOST_PARAMETERS)}:` +
+        ' send many rows by COPY, by executemany(), or in several statements',
     );
   }
   const dumped = new Array<DumpedParam>(values.length);

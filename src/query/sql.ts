@@ -3,6 +3,10 @@ import * as composables from './composable.js';
 import type { ComposeContext, PlaceholderFormat } from './composable.js';
 import type { SqlValue } from './sql-value.js';
 import * as templates from './template.js';
+import { composeAssignments, composeValues } from './values.js';
+
+/** An object whose properties `K` can be sent. */
+type Sendable<T, K extends keyof T> = { readonly [P in K]: SqlValue<T[P]> };
 
 /** The template tag and the functions that compose queries; see `sql`. */
 export interface Sql {
@@ -62,6 +66,39 @@ export interface Sql {
    */
   readonly DEFAULT: composables.SQL;
 
+  /**
+   * The rows of an INSERT or of any other VALUES, whose values are sent as parameters. Rows that are objects come with the names of
+   * their columns: `("id", "name") VALUES ($1, $2), ($3, $4)`. The columns are `columns`, or the own properties of the first row,
+   * which every other row must have as well, and no others. Rows that are arrays are what stands behind a VALUES of yours:
+   * `($1, $2), ($3, $4)`; with `columns` they are like objects. A value may be a composed query, such as `sql.DEFAULT`. Raises
+   * `ProgrammingError` if there are no rows, and for a value that is missing or undefined. A statement has at most 65,535
+   * parameters; COPY and `executemany()` take any number of rows.
+   *
+   * @example
+   * await conn.execute(sql`INSERT INTO city ${sql.values([{ id: 1, name: 'Rome' }, { id: 2, name: 'Oslo' }])}`);
+   * await conn.execute(sql`INSERT INTO city (id, name) VALUES ${sql.values([[1, 'Rome'], [2, 'Oslo']])}`);
+   * await conn.execute(sql`
+   *   UPDATE city SET name = v.name FROM (VALUES ${sql.values([[1, 'Roma']])}) AS v (id, name) WHERE city.id = v.id`);
+   */
+  values<const R extends readonly unknown[]>(
+    rows: Iterable<R & readonly SqlValue<R[number]>[]> & object,
+    columns?: readonly string[],
+  ): composables.Composable;
+  values<T extends object, K extends keyof T & string = keyof T & string>(
+    rows: Iterable<T & Sendable<T, K>> & object,
+    columns?: readonly K[],
+  ): composables.Composable;
+
+  /**
+   * The assignments of an UPDATE, or of an INSERT … ON CONFLICT DO UPDATE: `"name" = $1, "founded" = $2` for the own properties of
+   * an object, whose values are sent as parameters or, if they are composed queries, inserted. Raises `ProgrammingError` for an
+   * object without properties, and for a value that is undefined.
+   *
+   * @example
+   * await conn.execute(sql`UPDATE city SET ${sql.set({ name: 'Roma', seen: sql`seen + 1` })} WHERE id = ${1}`);
+   */
+  set<T extends object>(assignments: T & Sendable<T, keyof T & string>): composables.Composable;
+
   /** Concatenates composables; a value that is no composable becomes a literal (Psycopg: `sql.Composed`). */
   Composed<const T>(items: Iterable<T & SqlValue<T>> & object): composables.Composed;
 
@@ -90,6 +127,8 @@ export const sql: Sql = Object.assign(template, {
   Placeholder: (name = '', format: PlaceholderFormat = 's') => new composables.Placeholder(name, format),
   NULL: new composables.SQL('NULL'),
   DEFAULT: new composables.SQL('DEFAULT'),
+  values: (rows: unknown, columns?: readonly string[]) => composeValues(rows, columns),
+  set: composeAssignments,
   Composed: (items: Iterable<unknown>) => composables.compose(items, null, 'sql.Composed()'),
   quote: (value: unknown, context?: ComposeContext | null) =>
     new composables.Literal(value).asString(context),

@@ -1,14 +1,15 @@
 import type { Socket } from 'node:net';
-import type { ConnectionMessage } from '../diagnostics.js';
+import { channels, type ConnectionMessage, type LostMessage } from '../diagnostics.js';
 import { locate, type ErrorConnection } from '../errors/location.js';
 import {
+  BackendReader,
   ProtocolViolation,
   readErrorFields,
   readNotification,
   readParameterStatus,
+  type MessageSink,
   type Notification,
 } from '../wire/backend-messages.js';
-import { BackendReader, type MessageSink } from '../wire/backend-reader.js';
 import { Engine, type Login } from '../wire/engine.js';
 import { Backend } from '../wire/protocol.js';
 import type { ServerAddress } from '../wire/socket.js';
@@ -65,6 +66,7 @@ export class BackendConnection implements MessageSink {
   #startup: Startup | null;
   readonly #openCallbacks: OpenCallbacks;
   #user: SessionUser | null = null;
+  #identity: object | null = null;
   readonly #lost = new OneTimeEvent<[error: Error]>();
   protected readonly ending = new OneTimeEvent();
   #waitingForQuiet: (() => void)[] = [];
@@ -164,6 +166,11 @@ export class BackendConnection implements MessageSink {
 
   get backendPid(): number {
     return this.transport.key.pid;
+  }
+
+  /** An object without properties that stands for this connection outside of the library. */
+  get identity(): object {
+    return (this.#identity ??= Object.freeze({}));
   }
 
   /** The location that errors of this connection carry. */
@@ -308,6 +315,10 @@ export class BackendConnection implements MessageSink {
       this.#openCallbacks.reject(lost ?? connectionError('the connection was closed'));
     else if (phase === 'open' && lost !== null) {
       locate(lost, this.transport.location);
+      if (channels.lost.hasSubscribers) {
+        const message: LostMessage = { ...this.described, error: lost };
+        channels.lost.publish(message);
+      }
       this.#lost.tell(lost);
     }
     this.ending.tell();

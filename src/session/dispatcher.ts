@@ -22,7 +22,7 @@ import {
   pipelineAborted,
   statementError,
 } from './statement-errors.js';
-import { changesSchema, mayChangeSchema, mayChangeSettings } from './statement-text.js';
+import { changesSchema, mayChangeSchema, mayChangeSettings } from '../sql-statement.js';
 import { ROLLBACK, shownText } from './statement.js';
 import { STATUS_OF_BYTE, TransactionStatus } from './status.js';
 import type { ResponseFields } from './transport.js';

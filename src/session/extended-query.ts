@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers';
 import { copyDataHead, FrontendWriter } from '../wire/frontend-writer.js';
 import { haveTypes, PreparedStatements, oidsOf, type ServerStatement } from './prepared-statements.js';
 import { shortcuts } from './shortcuts.js';
-import { hasFixedColumns } from './statement-text.js';
+import { hasFixedColumns } from '../sql-statement.js';
 import type { StatementReply } from './reply.js';
 import type { ServerSettings } from './server-settings.js';
 import type { SentParam, StatementRequest } from './statement.js';

@@ -1,7 +1,7 @@
 import { node } from '../node-modules.js';
 import { LinkedList, type Link } from '../queues.js';
 import type { Field } from '../wire/backend-messages.js';
-import { hasFixedColumns } from './statement-text.js';
+import { hasFixedColumns } from '../sql-statement.js';
 
 /** A statement known to the server: named if it is kept, unnamed (`''`) if it serves one execution. */
 export interface ServerStatement {

@@ -1,7 +1,7 @@
 import { locate } from '../errors/location.js';
 import { Fifo } from '../queues.js';
 import type { StatementRequest, StatementResult } from './statement.js';
-import { isSingleStatement, leavesTransactionAlone } from './statement-text.js';
+import { isSingleStatement, leavesTransactionAlone } from '../sql-statement.js';
 import type { TransactionStatus } from './status.js';
 import type { Transport } from './transport.js';
 

@@ -5,7 +5,7 @@ import type { RowBatch } from './exchange.js';
 import { MOST_BYTES } from './limits.js';
 import type { ServerStatement } from './prepared-statements.js';
 import type { StatementEntry, SyncEntry } from './queue.js';
-import { mayMakeTable } from './statement-text.js';
+import { mayMakeTable } from '../sql-statement.js';
 import type { StatementResult } from './statement.js';
 import { TransactionStatus } from './status.js';
 

@@ -8,7 +8,7 @@ import { Segment, StatementReply, SyncReply, type InFlight } from './reply.js';
 import { whyNotSent, type ServerSettings } from './server-settings.js';
 import { shortcuts } from './shortcuts.js';
 import { pipelineAborted } from './statement-errors.js';
-import { canGoExtended, mayChangeEncoding } from './statement-text.js';
+import { canGoExtended, mayChangeEncoding } from '../sql-statement.js';
 import { command, type StatementRequest } from './statement.js';
 import { TransactionStatus } from './status.js';
 import type { Transport } from './transport.js';

@@ -2,7 +2,7 @@ import type { Field } from '../wire/backend-messages.js';
 import type { RowDecoder, RowDecoderSource } from '../wire/row-decoder.js';
 import type { Exchange } from './exchange.js';
 import type { PreparePolicy } from './prepared-statements.js';
-import { controlsTransaction } from './statement-text.js';
+import { controlsTransaction } from '../sql-statement.js';
 
 /** A parameter as it is sent: its text (null for NULL) and the oid of its type (0: the server infers it). */
 export interface SentParam {

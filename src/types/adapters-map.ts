@@ -5,7 +5,7 @@ import { Oids } from './oids.js';
 import { builtInClass, isObjectPrototype } from './realm.js';
 import { unknown } from './text.js';
 import type { Loader } from '../wire/row-decoder.js';
-import { Codecs, type CodecTables } from './codecs.js';
+import { Codecs, type CodecTables, type DefaultLoader } from './codecs.js';
 import { checkedCodec, checkedDumper, replaced, type CustomDumper } from './custom-adapters.js';
 
 export type { DumpedParam, Dumper, Loader, SessionSettings, TypeEntry };
@@ -25,6 +25,7 @@ interface Primitives {
   readonly symbol: symbol;
   readonly undefined: undefined;
   readonly function: (...args: never[]) => unknown;
+  readonly object: object;
 }
 
 const PRIMITIVES: readonly string[] = [
@@ -35,6 +36,7 @@ const PRIMITIVES: readonly string[] = [
   'symbol',
   'undefined',
   'function',
+  'object',
 ] satisfies (keyof Primitives)[];
 
 type Class<T> = abstract new (...args: never[]) => T;
@@ -42,6 +44,7 @@ type Class<T> = abstract new (...args: never[]) => T;
 interface Tables extends CodecTables {
   readonly codecs: Map<number, CodecSource>;
   readonly loaders: Map<number, Loader>;
+  defaultLoader: DefaultLoader | null;
   readonly dumpers: Map<unknown, Dumper>;
   readonly byOid: Map<number, TypeEntry>;
   readonly byName: Map<string, TypeEntry>;
@@ -59,6 +62,7 @@ function copyOf(tables?: Tables): Tables {
   return {
     codecs: new Map(tables?.codecs),
     loaders: new Map(tables?.loaders),
+    defaultLoader: tables?.defaultLoader ?? null,
     dumpers: new Map(tables?.dumpers),
     byOid: new Map(tables?.byOid),
     byName: new Map(tables?.byName),
@@ -134,6 +138,36 @@ export class AdaptersMap implements Adapters {
     this.setLoader(this.#oidOf(type), (bytes, start, end) => load(bytes.utf8Slice(start, end)));
   }
 
+  /**
+   * Registers a loader for all types without a registration of their own, the built-in ones included; `load` receives the
+   * server's text and the type's oid, and is not called for NULL. A type has a registration of its own if a loader or a codec was
+   * registered for it, or if it is an array, a range or a domain of such a type. An array of another type comes as its whole
+   * text, `{1,2}`. If `load` throws, its query fails with `DataError`.
+   *
+   * @example
+   * const texts = adapters.clone();
+   * texts.registerDefaultLoader((text) => text);
+   * await conn.execute('SELECT now(), 1', null, { context: texts }); // as the server wrote them
+   */
+  registerDefaultLoader(load: (text: string, oid: number) => unknown): void {
+    if (typeof load !== 'function') {
+      throw new errors.ProgrammingError(`expected a loader to be a function, got ${typeof load}`);
+    }
+    this.setDefaultLoader(load);
+  }
+
+  /** @internal Like `registerDefaultLoader()`; null removes it. */
+  setDefaultLoader(load: DefaultLoader | null): void {
+    this.#own().defaultLoader = load;
+  }
+
+  /** @internal Removes the loader and the codec of a type, such as those registered for an array type. */
+  forget(oid: number): void {
+    const { codecs, loaders } = this.#own();
+    codecs.delete(oid);
+    loaders.delete(oid);
+  }
+
   /** Like `registerLoader()`, for a loader that reads bytes. */
   setLoader(oid: number, loader: Loader): void {
     this.#own().loaders.set(oid, loader);
@@ -171,8 +205,8 @@ export class AdaptersMap implements Adapters {
   /**
    * Registers a dumper for the instances of a class and its subclasses, or for the values of a `typeof` (Psycopg:
    * `register_dumper`). The dumper returns text in the server's format, whose type the server infers; or `{ text, oid }` with an
-   * explicit type; or a wrapper such as `new Jsonb(…)`; or null for NULL. The class `Object` stands for plain objects only. If
-   * the dumper throws or returns anything else, the query fails with `DataError` before anything is sent.
+   * explicit type; or a wrapper such as `new Jsonb(…)`; or null for NULL. The class `Object` stands for plain objects only,
+   * 'object' for all objects but arrays whose class has no dumper. If the dumper throws or returns anything else, the query fails with `DataError` before anything is sent.
    *
    * @example
    * adapters.registerDumper(Decimal, (decimal) => new Numeric(decimal.toFixed()));

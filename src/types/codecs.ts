@@ -1,19 +1,27 @@
 import type { Adapters, CodecContext, CodecSource, SessionSettings, TypeEntry } from './adaptation.js';
 import { arrayOf } from './array.js';
 import { refused, unreadable, withLoader, type BoundCodec, type Codec, type ValueWriter } from './codec.js';
+import { DEFINITIONS } from './definitions.js';
 import { unknown } from './text.js';
 import type { Loader } from '../wire/row-decoder.js';
 import { dumpAs } from './dump.js';
 import { NativeValues } from './native-values.js';
+
+/** Loads the values of types without a registration of their own from the server's text. */
+export type DefaultLoader = (text: string, oid: number) => unknown;
 
 /** The tables of an adapters map from which codecs are built. */
 export interface CodecTables {
   readonly codecs: ReadonlyMap<number, CodecSource>;
   /** Loaders registered by users, which receive text. */
   readonly loaders: ReadonlyMap<number, Loader>;
+  /** The loader, registered by the user, of all types that are not registered by users. */
+  readonly defaultLoader: DefaultLoader | null;
   readonly byOid: ReadonlyMap<number, TypeEntry>;
   readonly byArrayOid: ReadonlyMap<number, TypeEntry>;
 }
+
+const BUILT_IN: ReadonlyMap<number, CodecSource> = new Map(DEFINITIONS.map(({ oid, codec }) => [oid, codec]));
 
 /** @internal The codecs of an adapters map for the settings of one session. Each codec is built at its first use. */
 export class Codecs implements CodecContext {
@@ -63,7 +71,7 @@ export class Codecs implements CodecContext {
 
   /** Combines the codec with the loader registered by the user, and with a writer for all dumpable values. */
   #bound(oid: number, codec: Codec): BoundCodec {
-    const loader = this.#tables.loaders.get(oid);
+    const loader = this.#tables.loaders.get(oid) ?? this.#defaultLoader(oid);
     const read: BoundCodec = loader === undefined ? codec : withLoader(codec, loader);
     const { endOfText, readText } = read;
     return {
@@ -81,6 +89,23 @@ export class Codecs implements CodecContext {
           ? undefined
           : this.#writer(oid, codec),
     };
+  }
+
+  #defaultLoader(oid: number): Loader | undefined {
+    const load = this.#tables.defaultLoader;
+    if (load === null || this.#isRegistered(oid)) return undefined;
+    return (bytes, start, end) => load(bytes.utf8Slice(start, end), oid);
+  }
+
+  /** Whether a user has registered a loader or a codec for the type, or for the type that it consists of. */
+  #isRegistered(oid: number): boolean {
+    const { codecs, loaders, byArrayOid, byOid } = this.#tables;
+    if (loaders.has(oid)) return true;
+    const codec = codecs.get(oid);
+    if (codec !== undefined && codec !== BUILT_IN.get(oid)) return true;
+    const { baseOid, rangeOf, multirangeOf } = byOid.get(oid) ?? {};
+    const part = byArrayOid.get(oid)?.oid ?? baseOid ?? rangeOf ?? multirangeOf;
+    return part !== undefined && part !== oid && this.#isRegistered(part);
   }
 
   /** Writes values that the codec takes by the codec, and other values by converting their dumper's text to the binary format. */

@@ -90,14 +90,14 @@ export function rowDecoders(adapters: AdaptersMap, factory: RowFactory<unknown>)
   return factory === dictRow ? made.objects : made.tuples;
 }
 
-/** A cursor and its row factory, which may change between two fetches. */
+/** The row factory of a cursor, which may change between two fetches. */
 interface Fetcher {
-  readonly adapters: AdaptersMap;
   readonly rowFactory: RowFactory<unknown>;
 }
 
 /** Keeps one decoder for all pieces of a result fetched piecewise, until the cursor's row factory changes. */
 export class SameDecoder implements RowDecoderSource {
+  readonly #adapters: AdaptersMap;
   readonly #cursor: Fetcher;
   #known: {
     readonly fields: readonly Field[];
@@ -105,15 +105,16 @@ export class SameDecoder implements RowDecoderSource {
     readonly decoder: RowDecoder;
   } | null = null;
 
-  constructor(cursor: Fetcher) {
+  constructor(adapters: AdaptersMap, cursor: Fetcher) {
+    this.#adapters = adapters;
     this.#cursor = cursor;
   }
 
   decoderFor(fields: readonly Field[]): RowDecoder {
-    const { adapters, rowFactory: factory } = this.#cursor;
+    const { rowFactory: factory } = this.#cursor;
     const known = this.#known;
     if (known?.factory === factory && areSame(known.fields, fields)) return known.decoder;
-    const decoder = rowDecoders(adapters, factory).decoderFor(fields);
+    const decoder = rowDecoders(this.#adapters, factory).decoderFor(fields);
     this.#known = { fields, factory, decoder };
     return decoder;
   }

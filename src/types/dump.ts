@@ -22,6 +22,8 @@ export function dumpParam(value: unknown, adapters: Adapters, place: string): Du
   if (Array.isArray(value)) {
     return dumpArray(value, adapters, place, (element, where) => dumpParam(element, adapters, where));
   }
+  const ofAnyClass = type === 'object' ? adapters.dumperForType('object') : undefined;
+  if (ofAnyClass !== undefined) return ofAnyClass(value as never, place, adapters);
   throw new errors.ProgrammingError(`${place}: ${refusal(value)}`);
 }
 

@@ -3,7 +3,7 @@ import { clearImmediate, setImmediate } from 'node:timers';
 import type postgres from 'postgres';
 import type { AuthenticationSettings } from '../conninfo/index.js';
 import { EngineStream } from './engine-stream.js';
-import { loadPostgres } from './postgres.js';
+import { loadPostgres } from '../packages.js';
 
 /** The user, database and settings of a session. */
 export interface Login {

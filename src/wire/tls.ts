@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import type { TlsSettings } from '../conninfo/index.js';
+import { isPem, type TlsSettings } from '../conninfo/index.js';
 import * as errors from '../errors/index.js';
 import { node } from '../node-modules.js';
 import { failedAs, type ConnectFailure } from './connect-failure.js';
@@ -113,7 +113,8 @@ function reasonOf(
       return rootCert === 'system'
         ? `the server's certificate is signed by no authority in the system's store, the certificates that Node trusts (${error.message});` +
             " add its issuer's by NODE_EXTRA_CA_CERTS, or set sslrootcert to a file that has it in place of system"
-        : `the server's certificate is signed by no authority in the root certificate file (${error.message}); set sslrootcert`;
+        : `the server's certificate is signed by no authority in the ${rootCert !== null && isPem(rootCert) ? 'PEM text' : 'root certificate file'}` +
+            ` (${error.message}); set sslrootcert`;
     case 'CERT_HAS_EXPIRED':
       return "the server's certificate has expired";
     case 'CERT_NOT_YET_VALID':

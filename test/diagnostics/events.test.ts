@@ -62,6 +62,15 @@ describe('the channel usingpg:evict', () => {
     await old.close();
   });
 
+  it('reports a connection that has served as many checkouts as it may', async () => {
+    await using pool = await readyPool({ maxUses: 2 });
+    const seen = evictions();
+    const backendPid = await pidOf(pool);
+    expect(await pidOf(pool)).toBe(backendPid);
+    expect(await pidOf(pool)).not.toBe(backendPid);
+    expect(seen).toEqual([{ pool: pool.name, backendPid, reason: 'uses' }]);
+  });
+
   it('reports a connection that failed its check', async () => {
     await using pool = await readyPool({ check: () => Promise.reject(new Error('no')) });
     const seen = evictions();

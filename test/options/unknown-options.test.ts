@@ -47,7 +47,6 @@ describe('an option by the name that another client has for it', () => {
     [{ idleTimeoutMillis: 30_000 }, '`maxIdle: 30`, in seconds where `idleTimeoutMillis` is in milliseconds'],
     [{ connectionTimeoutMillis: 2500 }, '`timeout: 2.5`, in seconds'],
     [{ maxLifetimeSeconds: 60 }, '`maxLifetime: 60`'],
-    [{ maxUses: 7500 }, '`maxLifetime`'],
     [{ connectionString: 'postgresql://h' }, 'first argument'],
     [{ database: 'app' }, '`dbname=…` in the connection string'],
     [{ host: 'db.example.com' }, '`host=…` in the connection string, or `{ host: … }`'],

@@ -19,6 +19,6 @@ describe('one checkout with one statement', () => {
     const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', PROGRAM, dsn()]);
     const files = (JSON.parse(stdout) as string[]).filter((file) => !/^(?:query\/|types\/|sql-)/.test(file));
     expect(files).toEqual(drawn());
-    expect(files.length).toBeLessThanOrEqual(28);
+    expect(files.length).toBeLessThanOrEqual(25);
   });
 });

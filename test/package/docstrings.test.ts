@@ -1,15 +1,18 @@
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
+import { integrations } from '../../tools/integrations.js';
 
-const entry = fileURLToPath(new URL('../../src/index.ts', import.meta.url));
+const entries = ['src/index.ts', ...Object.values(integrations())].map((path) =>
+  fileURLToPath(new URL(`../../${path}`, import.meta.url)),
+);
 const config = fileURLToPath(new URL('../../tsconfig.json', import.meta.url));
 const { options } = ts.parseJsonConfigFileContent(
   ts.readConfigFile(config, (path) => ts.sys.readFile(path)).config,
   ts.sys,
   fileURLToPath(new URL('../..', import.meta.url)),
 );
-const program = ts.createProgram([entry], { ...options, noEmit: true });
+const program = ts.createProgram(entries, { ...options, noEmit: true });
 const checker = program.getTypeChecker();
 
 /** An exported symbol, or a member of one, as messages name it. */
@@ -18,7 +21,9 @@ interface Documented {
   readonly symbol: ts.Symbol;
 }
 
-const exported = exportsOf(checker.getSymbolAtLocation(program.getSourceFile(entry)!)!, '');
+const exported = entries.flatMap((entry) =>
+  exportsOf(checker.getSymbolAtLocation(program.getSourceFile(entry)!)!, ''),
+);
 
 /** The exports of a module, and those of the namespaces that it exports. */
 function exportsOf(module: ts.Symbol, prefix: string): Documented[] {

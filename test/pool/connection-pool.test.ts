@@ -449,7 +449,8 @@ describe('withConnection(), execute() and map()', () => {
       }),
     ).rejects.toBe(boom);
     const result = await pool.execute('insert into ledger values (%s) returning id', [3]);
-    expect(result).toEqual({ rows: [[3]], rowcount: 1, statusmessage: 'INSERT 0 1' });
+    expect(result).toMatchObject({ rows: [[3]], rowcount: 1, statusmessage: 'INSERT 0 1' });
+    expect(result.description).toMatchObject([{ name: 'id', typeDisplay: 'int4' }]);
     expect(await admin('select id from ledger order by 1')).toEqual([{ id: 1 }, { id: 3 }]);
   });
 
@@ -705,6 +706,8 @@ describe('maintenance', () => {
       { numWorkers: 0 },
       { check: 'yes' },
       { maxLifetime: Number.NaN },
+      { maxUses: -1 },
+      { maxUses: 1.5 },
       { max: 10 },
     ] as PoolOptions[]) {
       expect(() => new AsyncConnectionPool(dsn(), options)).toThrow(errors.ProgrammingError);

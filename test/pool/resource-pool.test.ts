@@ -1,10 +1,16 @@
 import { setImmediate as settle } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { errors } from '../../src/index.js';
+import { loadPLimit } from '../../src/packages.js';
 import { ResourcePool, type ResourcePoolOptions } from '../../src/pool/resource-pool.js';
 import type { Checkout } from '../../src/pool/slots.js';
-import { keepingStrategy } from '../../src/pool/resources.js';
+import { keepingStrategy, nullStrategy } from '../../src/pool/resources.js';
 import { FakeClock } from '../support/fake-clock.js';
+
+// A pool's first resource would wait for it, in real time.
+beforeAll(async () => {
+  await loadPLimit();
+});
 
 interface Thing {
   readonly born: number;
@@ -72,6 +78,7 @@ class World {
         strategy: keepingStrategy,
         maxWaiting: 0,
         maxLifetime: 0,
+        maxUses: 0,
         maxIdle: 0,
         checkTimeout: 5,
         reconnectTimeout: 300,
@@ -377,6 +384,60 @@ describe('the lifetime of connections', () => {
     expect(checkout).not.toBeInstanceOf(Promise);
     expect(world.ages).toEqual([]);
     world.pool.release(checkout as Checkout<Thing>);
+    await world.pool.close(0);
+  });
+});
+
+describe('the number of checkouts of a connection', () => {
+  const uses = async (world: World, count: number): Promise<Thing[]> => {
+    const used: Thing[] = [];
+    for (let i = 0; i < count; i++) {
+      const checkout = await world.pool.acquire({ timeout: 1 });
+      used.push(checkout.resource);
+      world.pool.release(checkout);
+      await settle();
+    }
+    return used;
+  };
+
+  it('ends with maxUses, when the last borrower returns it, and another takes its place', async () => {
+    const world = new World({ minSize: 1, maxSize: 1, maxUses: 3 });
+    await settle();
+    const used = await uses(world, 7);
+    expect(used.map((thing) => used.indexOf(thing))).toEqual([0, 0, 0, 3, 3, 3, 6]);
+    expect(world.living).toBe(1);
+    expect(world.pool.stats()).toMatchObject({
+      poolSize: 1,
+      poolAvailable: 1,
+      requestsNum: 7,
+      requestsErrors: 0,
+      connectionsNum: 3,
+      connectionsLost: 0,
+      returnsBad: 0,
+    });
+    await world.pool.close(0);
+  });
+
+  it('counts the waiters to which a null pool passes a connection on', async () => {
+    const world = new World({ minSize: 0, maxSize: 1, maxUses: 2, strategy: nullStrategy });
+    const requests = Array.from({ length: 4 }, async () => world.pool.acquire({ timeout: 100 }));
+    const used: Thing[] = [];
+    for (const request of requests) {
+      await settle();
+      const checkout = await request;
+      used.push(checkout.resource);
+      world.pool.release(checkout);
+    }
+    await settle();
+    expect(used.map((thing) => used.indexOf(thing))).toEqual([0, 0, 2, 2]);
+    expect(world.living).toBe(0);
+    await world.pool.close(0);
+  });
+
+  it('has no limit if maxUses is 0', async () => {
+    const world = new World({ minSize: 1, maxSize: 1, maxUses: 0 });
+    await settle();
+    expect(new Set(await uses(world, 100)).size).toBe(1);
     await world.pool.close(0);
   });
 });

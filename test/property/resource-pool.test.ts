@@ -1,22 +1,30 @@
 import * as fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { errors } from '../../src/index.js';
+import { loadPLimit } from '../../src/packages.js';
 import { ResourcePool } from '../../src/pool/resource-pool.js';
 import type { Checkout } from '../../src/pool/slots.js';
 import { keepingStrategy, nullStrategy } from '../../src/pool/resources.js';
 import { FakeClock } from '../support/fake-clock.js';
 
+// A pool's first resource would wait for it, in real time.
+beforeAll(async () => {
+  await loadPLimit();
+});
+
 /** The lifetime minus half of the jitter, since the world's random number is constant. */
 const LIFETIME = 60 * 0.95;
 const CHECK_TIMEOUT = 5;
 /** The maximum number of histories, and the limit in milliseconds. */
-const [RUNS, LIMIT] = process.env['CI'] === undefined ? [400, 25_000] : [5000, 45_000];
+const [RUNS, LIMIT] = process.env['CI'] === undefined ? [400, 120_000] : [5000, 60_000];
 
 interface Thing {
   /** When the pool received it. */
   born: number;
   readonly generation: number;
   alive: boolean;
+  /** How often the world has been given it. */
+  uses: number;
   /** Its behaviour when it is checked. */
   mood: 'well' | 'sick' | 'deaf';
   /** Ends its closing; null before closing has begun. */
@@ -39,6 +47,8 @@ interface WorldOptions {
   readonly maxSize: number;
   readonly maxWaiting: number;
   readonly check: boolean;
+  /** The number of checkouts after which a thing is closed; 0: no limit. */
+  readonly maxUses?: number;
   readonly keepIdle?: boolean;
   /** Whether the closing of a thing waits until the test ends it. */
   readonly slowEnds?: boolean;
@@ -61,6 +71,7 @@ class World {
   readonly requests: Request[] = [];
   readonly pool: ResourcePool<Thing>;
   readonly keepIdle: boolean;
+  readonly maxUses: number;
   readonly checking = new Set<Thing>();
   /** Made, but not ready: how to make each ready, or make its preparation fail. */
   readonly preparing = new Map<Thing, (error: Error | null) => void>();
@@ -74,6 +85,7 @@ class World {
 
   constructor(options: WorldOptions) {
     this.keepIdle = options.keepIdle ?? true;
+    this.maxUses = options.maxUses ? options.maxUses : Infinity;
     this.largest = options.maxSize;
     this.pool = new ResourcePool<Thing>(
       {
@@ -110,8 +122,9 @@ class World {
       },
       {
         name: 'world',
-        ...options,
         strategy: this.keepIdle ? keepingStrategy : nullStrategy,
+        maxUses: 0,
+        ...options,
         maxLifetime: 60,
         maxIdle: 10,
         checkTimeout: CHECK_TIMEOUT,
@@ -177,6 +190,7 @@ class World {
       request.state = checkout === null ? 'refused' : 'lentOut';
       request.checkout = checkout;
       request.reason = reason;
+      if (checkout !== null) expect(++checkout.resource.uses).toBeLessThanOrEqual(this.maxUses);
     };
     const wasOpen = this.pool.state === 'open';
     const acquired = this.pool.acquire({ timeout, signal: request.controller.signal });
@@ -232,7 +246,15 @@ class World {
     }
     const { generation } = attempt;
     const born = this.clock.time;
-    const thing: Thing = { born, generation, alive: true, mood: 'well', ending: null, gone: false };
+    const thing: Thing = {
+      born,
+      generation,
+      alive: true,
+      uses: 0,
+      mood: 'well',
+      ending: null,
+      gone: false,
+    };
     this.things.push(thing);
     this.fresh.add(thing);
     attempt.resolve(thing);
@@ -281,6 +303,7 @@ class World {
       expect(isOpen).toBe(true);
       expect(thing.generation).toBe(this.generation);
       expect(this.clock.time - thing.born).toBeLessThan(LIFETIME);
+      expect(thing.uses).toBeLessThan(this.maxUses);
     }
     const waiting = this.requests.filter(({ state }) => state === 'waiting').length;
     if (!this.keepIdle) {
@@ -419,6 +442,7 @@ describe('the resource pool', () => {
           extra: fc.nat(3),
           maxWaiting: fc.constantFrom(0, 0, 3),
           check: fc.boolean(),
+          maxUses: fc.constantFrom(0, 0, 1, 2, 5),
           slowEnds: fc.boolean(),
           prepares: fc.constantFrom<(boolean | 'deaf')[]>(false, false, true, 'deaf'),
           unlimited: fc.boolean(),

@@ -41,6 +41,12 @@ describe('a column', () => {
     expect(column(2275, -1, -2).internalSize).toBeNull();
   });
 
+  it('has the type’s modifier as the server stores it, null for none', () => {
+    expect(column(1700, 0x5_0006).typeModifier).toBe(0x5_0006);
+    expect(column(1114, 0).typeModifier).toBe(0);
+    expect(column(23).typeModifier).toBeNull();
+  });
+
   it('names its table if it comes from one', () => {
     expect(column(23)).toMatchObject({ tableOid: null, tableColumn: null });
     const field = { name: 'c', tableOid: 1259, tableColumn: 2, typeOid: 23, typeSize: 4, typmod: -1 };

@@ -3,6 +3,7 @@ import { describeField } from '../../src/column.js';
 import * as errors from '../../src/errors/index.js';
 import {
   argsRow,
+  camelRow,
   classRow,
   dictRow,
   kwargsRow,
@@ -67,6 +68,59 @@ describe('dictRow', () => {
     const factory = dictRow<User>;
     expectTypeOf(factory).toExtend<RowFactory<User>>();
     expect(factory(source('id', 'name'))([1, 'x']).name).toBe('x');
+  });
+});
+
+describe('camelRow', () => {
+  it.each([
+    ['created_at', 'createdAt'],
+    ['id', 'id'],
+    ['line_2_total', 'line2Total'],
+    ['a_1', 'a1'],
+    ['a__b', 'aB'],
+    ['a___b_c', 'aBC'],
+    ['_id', '_id'],
+    ['__row_id', '__rowId'],
+    ['type_', 'type_'],
+    ['row_type__', 'rowType__'],
+    ['_', '_'],
+    ['____', '____'],
+    ['userId', 'userId'],
+    ['USER_ID', 'USERID'],
+    ['größte_öffnung', 'größteÖffnung'],
+    ['?column?', '?column?'],
+    ['a _b', 'a B'],
+    ['x_𐐨', 'x𐐀'],
+    ['', ''],
+  ])('makes of the column %j the property %j', (column, key) => {
+    expect(Object.keys(camelRow(source(column))([1]))).toEqual([key]);
+  });
+
+  it('takes the last of columns with the same name, as dictRow does', () => {
+    expect(camelRow(source('a_b', 'c', 'a_b'))([1, 2, 3])).toEqual({ aB: 3, c: 2 });
+  });
+
+  it('refuses columns of different names that become the same property', () => {
+    const make = () => camelRow(source('id', 'user_id', 'user__id'));
+    expect(make).toThrow(errors.ProgrammingError);
+    expect(make).toThrow("the columns 'user_id' and 'user__id' both become 'userId' in camel case");
+    expect(() => camelRow(source('userId', 'user_id'))).toThrow(/give one of them another name with AS/);
+  });
+
+  it('sets no prototype, whatever a column is called', () => {
+    const row = camelRow(source('__proto__', 'to_string', 'constructor'))([{ a: 1 }, 2, 3]);
+    expect(Object.keys(row).sort()).toEqual(['__proto__', 'constructor', 'toString']);
+    expect(Object.getPrototypeOf(row)).toBe(Object.prototype);
+  });
+
+  it('is typed by an instantiation expression', () => {
+    const factory = camelRow<{ userId: number }>;
+    expectTypeOf(factory).toExtend<RowFactory<{ userId: number }>>();
+    expect(factory(source('user_id'))([1]).userId).toBe(1);
+  });
+
+  it('raises InterfaceError without a result', () => {
+    expect(() => camelRow(noResult)([])).toThrow(errors.InterfaceError);
   });
 });
 

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { compileFunction } from 'node:vm';
 import ts from 'typescript';
 import * as usingpg from '../../src/index.js';
+import { integrations } from '../../tools/integrations.js';
 
 export const root = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -83,11 +84,12 @@ export function mistakesIn(samples: readonly Sample[]): string[] {
   const made = (path: string): string | undefined => (path === modules ? MODULES : sources.get(path)?.text);
   host.fileExists = (path) => made(path) !== undefined || onDisk.fileExists(path);
   host.readFile = (path) => made(path) ?? onDisk.readFile(path);
-  host.getSourceFile = (path, ...rest) => {
+  host.getSourceFile = (path, languageVersion, ...rest) => {
     const text = made(path);
+    // The language version also says that the sample is an ES module.
     return text === undefined
-      ? onDisk.getSourceFile(path, ...rest)
-      : ts.createSourceFile(path, text, ts.ScriptTarget.ES2022, true);
+      ? onDisk.getSourceFile(path, languageVersion, ...rest)
+      : ts.createSourceFile(path, text, languageVersion, true);
   };
   const program = ts.createProgram(
     [modules, ...sources.keys()],
@@ -95,7 +97,12 @@ export function mistakesIn(samples: readonly Sample[]): string[] {
       ...options,
       noUnusedLocals: false,
       noUnusedParameters: false,
-      paths: { usingpg: [`${root}src/index.ts`] },
+      paths: {
+        usingpg: [`${root}src/index.ts`],
+        ...Object.fromEntries(
+          Object.entries(integrations()).map(([name, path]) => [`usingpg/${name}`, [root + path]]),
+        ),
+      },
     },
     host,
   );

@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { adapters } from '../../src/types/adapters.js';
 import { dumpParam } from '../../src/types/dump.js';
 import * as errors from '../../src/errors/index.js';
+import { Multirange } from '../../src/types/multirange.js';
+import { Range } from '../../src/types/range.js';
 import { load } from './load.js';
 
 describe('an adapters map', () => {
@@ -26,6 +28,36 @@ describe('an adapters map', () => {
 
   it.each(['nope', 'nope[]', 'void[]'])('refuses a loader for the unknown type %s', (type) => {
     expect(() => adapters.clone().registerLoader(type, (text) => text)).toThrow(errors.ProgrammingError);
+  });
+
+  it('loads every type without a registration by its default loader, which receives text and oid', () => {
+    const map = adapters.clone();
+    map.registerLoader('int8', Number);
+    map.registerCodec('money', { readText: () => 'money' });
+    map.registerType({ name: 'cents', oid: 70_000, arrayOid: 70_001, delimiter: ',', baseOid: 20 });
+    map.registerDefaultLoader((text, oid) => `${text}:${String(oid)}`);
+    expect(load('int4', '1', map)).toBe('1:23');
+    expect(load('int4[]', '{1,2}', map)).toBe('{1,2}:1007');
+    expect(load('timestamptz', 'é', map)).toBe('é:1184');
+    expect(map.loaderFor(99_999)(Buffer.from('(1)'), 0, 3)).toBe('(1):99999');
+    // These are registered, or consist of a registered type.
+    expect(load('int8', '1', map)).toBe(1);
+    expect(load('int8[]', '{1,NULL}', map)).toEqual([1, null]);
+    expect(load('int8range', '[1,2)', map)).toEqual(new Range(1, 2));
+    expect(load('int8multirange', '{[1,2)}', map)).toEqual(new Multirange([new Range(1, 2)]));
+    expect(load('cents', '7', map)).toBe(7);
+    expect(load('money', '$1', map)).toBe('money');
+    expect(load('int4range', '[1,2)', map)).toBe('[1,2):3904');
+  });
+
+  it('gives its default loader to copies made afterwards, and replaces it by the next', () => {
+    const map = adapters.clone();
+    const before = map.clone();
+    map.registerDefaultLoader(() => 'first');
+    const copy = map.clone();
+    map.registerDefaultLoader(() => 'second');
+    expect([before, copy, map].map((one) => load('bool', 't', one))).toEqual([true, 'first', 'second']);
+    expect(() => map.registerDefaultLoader('text' as never)).toThrow(errors.ProgrammingError);
   });
 
   it('makes independent copies', () => {

@@ -3,6 +3,7 @@ import { expectTypeOf } from 'expect-type';
 import * as v from 'valibot';
 import { z } from 'zod';
 import {
+  adapters,
   AsyncConnection,
   AsyncConnectionPool,
   AsyncNullConnectionPool,
@@ -15,10 +16,12 @@ import {
   tupleRow,
   type AsyncServerCursor,
   type AsyncTransaction,
+  type Column,
   type DictRow,
   type NamedTupleRow,
   type Params,
   type RowFactory,
+  type RowGenerator,
   type TupleRow,
 } from '../../src/index.js';
 
@@ -48,6 +51,12 @@ expectTypeOf(schemaRow(z.object({ id: z.number() }).transform(({ id }) => BigInt
 expectTypeOf(schemaRow(z.object({ id: z.string() }))).toEqualTypeOf<RowFactory<User>>();
 // @ts-expect-error -- a schema is no row factory by itself
 void plain.execute('SELECT 1', null, { rowFactory: z.object({}) });
+void plain.execute('SELECT 1', null, { context: adapters, rowFactory: dictRow<User> }).then((result) => {
+  expectTypeOf(result.rows).toEqualTypeOf<User[]>();
+  expectTypeOf(result.description).toEqualTypeOf<readonly Column[] | null>();
+});
+// @ts-expect-error -- a context has adapters
+void plain.execute('SELECT 1', null, { context: {} });
 // @ts-expect-error -- an option that does not exist
 expectTypeOf(new AsyncConnectionPool('', { maxsize: 1 })).toExtend<AsyncConnectionPool>();
 // @ts-expect-error -- a duration is a number of seconds
@@ -121,6 +130,9 @@ export async function rowsAreTypedThroughEveryKindOfReading(connection: AsyncCon
   for await (const row of connection.cursor().stream('SELECT 1')) expectTypeOf(row).toEqualTypeOf<TupleRow>();
   const users = connection.cursor({ rowFactory: dictRow<User> });
   for await (const user of users.stream('SELECT 1')) expectTypeOf(user).toEqualTypeOf<User>();
+  expectTypeOf(users.stream('SELECT 1')).toEqualTypeOf<RowGenerator<User>>();
+  expectTypeOf(users.stream('SELECT 1')).toExtend<AsyncGenerator<User, void, void>>();
+  expectTypeOf(users.stream('SELECT 1').open()).toEqualTypeOf<Promise<void>>();
   for await (const result of users.results())
     expectTypeOf(await result.fetchone()).toEqualTypeOf<User | null>();
   const onServer = connection.cursor({ name: 'users', rowFactory: dictRow<User> });

@@ -4,6 +4,7 @@ import type { AsyncConnectionPool, AsyncCursor, AsyncServerCursor } from '../../
 import {
   argsRow,
   AsyncConnection,
+  camelRow,
   classRow,
   dictRow,
   kwargsRow,
@@ -34,6 +35,8 @@ declare const schema: StandardSchema<User>;
 
 expectTypeOf(tupleRow).toExtend<RowFactory<TupleRow>>();
 expectTypeOf(dictRow).toExtend<RowFactory<DictRow>>();
+expectTypeOf(camelRow).toExtend<RowFactory<DictRow>>();
+expectTypeOf(camelRow<User>).toEqualTypeOf<RowFactory<User>>();
 expectTypeOf(dictRow<User>).toEqualTypeOf<RowFactory<User>>();
 expectTypeOf(scalarRow<number>).toEqualTypeOf<RowFactory<number>>();
 expectTypeOf(classRow(Person)).toEqualTypeOf<RowFactory<Person>>();

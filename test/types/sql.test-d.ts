@@ -124,3 +124,39 @@ export async function cursorsOfEveryKindAreMadeOfAConnection(): Promise<void> {
   await AsyncConnection.connect('', { cursorFactory: AsyncClientCursor });
   connection.cursorFactory = AsyncRawCursor;
 }
+
+// Rows are objects or arrays of values that can be sent.
+declare const cities: City[];
+declare const points: Point[];
+declare const optional: { name: string; founded?: string }[];
+expectTypeOf(sql.values(cities)).toEqualTypeOf<sql.Composable>();
+expectTypeOf(sql.values(points, ['y', 'x'])).toEqualTypeOf<sql.Composable>();
+expectTypeOf(
+  sql.values([{ id: 1, name: null, at: sql.DEFAULT, tags: ['a'] }]),
+).toEqualTypeOf<sql.Composable>();
+expectTypeOf(
+  sql.values([
+    [1, 'a', null],
+    [2, sql`now()`, new Date()],
+  ]),
+).toEqualTypeOf<sql.Composable>();
+expectTypeOf(sql.values(new Set([[1, 'a']]), ['id', 'name'])).toEqualTypeOf<sql.Composable>();
+expectTypeOf(sql.values(optional, ['name'])).toEqualTypeOf<sql.Composable>();
+expectTypeOf(sql.set({ name: 'a', n: sql`n + 1`, nothing: null })).toEqualTypeOf<sql.Composable>();
+expectTypeOf(sql.set(city)).toEqualTypeOf<sql.Composable>();
+// @ts-expect-error -- a property that is none of the rows'
+sql.values(points, ['z']);
+// @ts-expect-error -- one row is [row]
+sql.values(city);
+// @ts-expect-error -- undefined is no value
+sql.values(optional);
+// @ts-expect-error -- undefined is no value
+sql.values([[1, undefined]]);
+// @ts-expect-error -- a function is no value
+sql.values([{ now: () => 1 }]);
+// @ts-expect-error -- a plain object needs a wrapper
+sql.set({ data: { a: 1 } });
+// @ts-expect-error -- undefined is no value
+sql.set({ name: maybe });
+// @ts-expect-error -- a column has a name
+sql.set('name');

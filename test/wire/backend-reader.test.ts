@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { BackendReader, type MessageSink } from '../../src/wire/backend-reader.js';
+import { BackendReader, type MessageSink } from '../../src/wire/backend-messages.js';
 import { Backend } from '../../src/wire/protocol.js';
 
 interface Seen {

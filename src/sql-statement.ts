@@ -1,5 +1,5 @@
-import { isComment, segmentsOf, startOfFirstToken } from '../sql-segments.js';
-import { SqlScanner } from '../sql-scanner.js';
+import { isComment, segmentsOf, startOfFirstToken } from './sql-segments.js';
+import { SqlScanner } from './sql-scanner.js';
 
 // Classifies statements without parsing SQL. All functions return "no" when in doubt, so that a wrong guess can only cost speed.
 

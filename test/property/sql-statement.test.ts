@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { canGoExtended, controlsTransaction, isSingleStatement } from '../../src/session/statement-text.js';
+import { canGoExtended, controlsTransaction, isSingleStatement } from '../../src/sql-statement.js';
 import { Random, seedFrom } from '../support/random.js';
 import { openSession, statement } from '../session/open-session.js';
 
