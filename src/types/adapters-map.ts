@@ -135,7 +135,7 @@ export class AdaptersMap implements Adapters {
     if (typeof load !== 'function') {
       throw new errors.ProgrammingError(`expected a loader to be a function, got ${typeof load}`);
     }
-    this.setLoader(this.#oidOf(type), (bytes, start, end) => load(bytes.utf8Slice(start, end)));
+    this.setLoader(this.oidOf(type), (bytes, start, end) => load(bytes.utf8Slice(start, end)));
   }
 
   /**
@@ -186,7 +186,7 @@ export class AdaptersMap implements Adapters {
    * });
    */
   registerCodec<T>(type: string | number, codec: Codec<T>): void {
-    const oid = this.#oidOf(type);
+    const oid = this.oidOf(type);
     const checked = checkedCodec(codec);
     const known = this.#tables.codecs.get(oid) ?? unknown;
     this.setCodec(oid, (context) => replaced(typeof known === 'function' ? known(context) : known, checked));
@@ -298,7 +298,11 @@ export class AdaptersMap implements Adapters {
     return this.#tables.multiranges.get(subtype) ?? Oids.unknown;
   }
 
-  #oidOf(type: string | number): number {
+  /**
+   * @internal Returns the oid of a type given by its name, such as `int4` or `int4[]`, or by its oid. Raises `ProgrammingError`,
+   * which has the query that it is for, for an unknown name.
+   */
+  oidOf(type: string | number, query?: string): number {
     if (typeof type === 'number') return type;
     const isArray = type.endsWith('[]');
     const entry = this.#tables.byName.get(isArray ? type.slice(0, -2) : type);
@@ -306,6 +310,7 @@ export class AdaptersMap implements Adapters {
     if (oid === undefined || oid === 0) {
       throw new errors.ProgrammingError(
         `the type '${type}' is not known here; give its oid, or register the type first`,
+        { query },
       );
     }
     return oid;

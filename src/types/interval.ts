@@ -64,30 +64,26 @@ function readStyles(text: string): IntervalFields | null {
   let match = POSTGRES.exec(text);
   if (match !== null) {
     const [, years, months, days, sign, hours, minutes, seconds] = match;
-    return fieldsOf(1, years, months, days, factorOf(sign), hours, minutes, seconds);
+    return fieldsOf([years, months, days, hours, minutes, seconds], 1, factorOf(sign));
   }
   match = ISO_8601.exec(text);
   if (match !== null) {
     const [, years, months, weeks, days = '0', hours, minutes, seconds] = match;
     const allDays = weeks === undefined ? days : String(7 * Number(weeks) + Number(days));
-    return fieldsOf(1, years, months, allDays, 1, hours, minutes, seconds);
+    return fieldsOf([years, months, allDays, hours, minutes, seconds], 1, 1);
   }
   match = VERBOSE.exec(text);
   if (match !== null) {
-    const [, years, months, days, hours, minutes, seconds, ago] = match;
-    const factor = ago === undefined ? 1 : -1;
-    return fieldsOf(factor, years, months, days, factor, hours, minutes, seconds);
+    const factor = match[7] === undefined ? 1 : -1;
+    return fieldsOf(match.slice(1, 7), factor, factor);
   }
   match = SQL_MIXED.exec(text);
   if (match !== null) {
-    const [, date = '', years, months, day = '', days, time, hours, minutes, seconds] = match;
-    const signedDays = `${day}${days!}`;
-    return fieldsOf(1, date + years!, date + months!, signedDays, factorOf(time), hours, minutes, seconds);
+    const [, date = '', years, months, day = '', days, sign, ...clock] = match;
+    return fieldsOf([date + years!, date + months!, day + days!, ...clock], 1, factorOf(sign));
   }
   match = SQL_PLAIN.exec(text);
-  if (match === null) return null;
-  const [, sign, years, months, days, hours, minutes, seconds] = match;
-  return fieldsOf(factorOf(sign), years, months, days, factorOf(sign), hours, minutes, seconds);
+  return match && fieldsOf(match.slice(2, 8), factorOf(match[1]), factorOf(match[1]));
 }
 
 function factorOf(sign: string | undefined): number {
@@ -96,16 +92,11 @@ function factorOf(sign: string | undefined): number {
 
 type Digits = string | undefined;
 
-/** The fields from their digits, which may have signs of their own; `factor` and `clock` are the signs of the date's and the clock's. */
+/** The fields from their digits, which may have signs of their own; `factor` and `clock` are the signs of the date and of the clock. */
 function fieldsOf(
+  [years, months, days, hours, minutes, seconds]: readonly Digits[],
   factor: number,
-  years: Digits,
-  months: Digits,
-  days: Digits,
   clock: number,
-  hours: Digits,
-  minutes: Digits,
-  seconds: Digits,
 ): IntervalFields {
   return {
     years: times(factor, years),
