@@ -105,6 +105,7 @@ export {
 export type { ConnectOptionsSource, ConninfoSource } from './pool/connection-source.js';
 export type { CheckoutOptions } from './pool/checkouts.js';
 export { Listener, type ListenerEvent, type ListenerOptions } from './listener.js';
+export { openPools } from './pool/open-pools.js';
 export type { PoolOptions } from './pool/options.js';
 export type { RetryOptions } from './pool/retry.js';
 export type { PoolStats } from './pool/statistics.js';
