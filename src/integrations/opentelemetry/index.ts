@@ -20,7 +20,7 @@ const OPTIONS: Readonly<Record<keyof InstrumentOptions, string>> = {
 
 /** Set while the process is instrumented: by whichever copy of this module, since the channels belong to the process. */
 const INSTRUMENTED = Symbol.for('usingpg.opentelemetry');
-const process_ = globalThis as { [INSTRUMENTED]?: boolean };
+const shared = globalThis as { [INSTRUMENTED]?: boolean };
 
 /**
  * Makes spans and metrics by OpenTelemetry's semantic conventions for database clients, of all that the library does in this
@@ -34,7 +34,7 @@ const process_ = globalThis as { [INSTRUMENTED]?: boolean };
  */
 export function instrument(options: InstrumentOptions = {}): () => void {
   checkOptions(options);
-  if (process_[INSTRUMENTED] === true) {
+  if (shared[INSTRUMENTED] === true) {
     throw new errors.ProgrammingError(
       'instrument() was called before: each span and each metric would come twice; call what it returned first',
     );
@@ -43,12 +43,12 @@ export function instrument(options: InstrumentOptions = {}): () => void {
   const subscriptions = new Subscriptions();
   makeSpans(tracerProvider.getTracer(NAME), subscriptions);
   recordMetrics(meterProvider.getMeter(NAME), subscriptions);
-  process_[INSTRUMENTED] = true;
+  shared[INSTRUMENTED] = true;
   let isOn = true;
   return () => {
     if (!isOn) return;
     isOn = false;
-    process_[INSTRUMENTED] = false;
+    shared[INSTRUMENTED] = false;
     subscriptions.end();
   };
 }

@@ -1,4 +1,5 @@
 import { channel } from 'node:diagnostics_channel';
+import { readFile } from 'node:fs/promises';
 import { context, SpanKind, SpanStatusCode, trace, type Span } from '@opentelemetry/api';
 import type { ReadableSpan } from '@opentelemetry/sdk-trace-base';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
@@ -353,6 +354,25 @@ describe('metrics', () => {
     expect(await points('max', 'unlimited')).toEqual([]);
     expect(await points('idle.max', 'unlimited')).toEqual([0]);
   });
+});
+
+it('the guide names each metric, and each attribute of a statement', async () => {
+  const page = await readFile(new URL('../../../docs/guides/opentelemetry.md', import.meta.url), 'utf8');
+  const [, ofSpans, ofMetrics] = page.split(/^## /m);
+  const namesIn = (text: string): string[] => [
+    ...new Set(text.match(/(?<=`)(?:db|server|error)\.[\w.]+(?=`)/g)),
+  ];
+  const pool = makePool({ minSize: 1, maxSize: 1 });
+  await pool.withConnection(async (connection) => {
+    await rejection(pool.getconn({ timeout: 0.01 }));
+    await connection.execute('CREATE TEMP TABLE city (id int PRIMARY KEY)');
+    await rejection(connection.cursor().executemany('INSERT INTO city VALUES (%s)', [[1], [1]]));
+    await connection.rollback();
+  });
+  const emitted = new Set(ofQueries().flatMap(({ attributes }) => Object.keys(attributes)));
+  expect([...emitted].sort()).toEqual(namesIn(ofSpans!).sort());
+  const own = ['db.client.connection.pool.name', 'db.client.connection.state'];
+  expect([...(await metrics.collect()).keys(), ...own].sort()).toEqual(namesIn(ofMetrics!).sort());
 });
 
 describe('instrument()', () => {
