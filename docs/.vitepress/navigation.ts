@@ -28,7 +28,17 @@ const GUIDES: Item = {
     { text: 'Cancelling', link: '/guides/cancelling' },
     { text: 'Errors', link: '/guides/errors' },
     { text: 'Reading an error', link: '/errors' },
+    { text: 'Web frameworks', link: '/guides/frameworks' },
+    { text: 'Typed SQL', link: '/guides/typed-sql' },
     { text: 'Testing', link: '/guides/testing' },
+  ],
+};
+
+const WITH_OTHERS: Item = {
+  text: 'With other libraries',
+  items: [
+    { text: 'Kysely', link: '/guides/kysely' },
+    { text: 'Drizzle', link: '/guides/drizzle' },
   ],
 };
 
@@ -37,6 +47,7 @@ const RUNNING: Item = {
   items: [
     { text: 'On call', link: '/guides/on-call' },
     { text: 'Observability', link: '/guides/observability' },
+    { text: 'OpenTelemetry', link: '/guides/opentelemetry' },
     { text: 'PgBouncer', link: '/guides/pgbouncer' },
     { text: 'Failover', link: '/guides/failover' },
     { text: 'Serverless', link: '/guides/serverless' },
@@ -84,7 +95,7 @@ export const nav: DefaultTheme.NavItem[] = [
 export function sidebar(reference: Item[]): DefaultTheme.SidebarMulti {
   return {
     '/reference/': [{ text: 'Reference', link: '/reference/' }, ...reference],
-    '/': [START, GUIDES, RUNNING, COMING_FROM, { text: 'Reference', link: '/reference/' }, WHY],
+    '/': [START, GUIDES, WITH_OTHERS, RUNNING, COMING_FROM, { text: 'Reference', link: '/reference/' }, WHY],
   };
 }
 

@@ -1,12 +1,11 @@
 import * as errors from '../errors/index.js';
 import type { SessionSettings } from './adaptation.js';
-import { isCivil } from './calendar.js';
+import { isoMoment } from './date-text.js';
+import { SPACE } from './iso-bytes.js';
 
 /** The types whose text depends on the session's `DateStyle`. */
 export type DatedType = 'date' | 'timestamp' | 'timestamptz';
 
-const ISO =
-  /^(\d{4,7})-(\d\d)-(\d\d)(?: (\d\d):(\d\d):(\d\d)(?:\.\d{1,6})?([+-]\d\d(?::\d\d){0,2})?)?( BC)?$/;
 const CLOCK = String.raw`(\d\d:\d\d:\d\d(?:\.\d{1,6})?)`;
 const END = String.raw`(?: (?!BC$)([^ ]+))?( BC)?$`;
 /** The form of the styles SQL and German, and of dates in the style Postgres: 02/01/2024, 02.01.2024, 02-01-2024. */
@@ -15,19 +14,18 @@ const NUMBERS = new RegExp(String.raw`^(\d\d)([/.-])(\d\d)\2(\d{4,7})(?: ${CLOCK
 const WORDS = new RegExp(
   String.raw`^[A-Z][a-z]{2} (?:([A-Z][a-z]{2}) (\d\d)|(\d\d) ([A-Z][a-z]{2})) ${CLOCK} (\d{4,7})${END}`,
 );
+const BEGINS_WITH_YEAR = /^\d{4}/;
 /** The server's texts are not longer. */
 const LONGEST = 60;
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
-interface Parts {
-  readonly year: string;
-  readonly month: string;
-  readonly day: string;
-  readonly clock: string | undefined;
-  /** The time zone's abbreviation. */
-  readonly zone: string | undefined;
-  readonly era: string;
-}
+/** The date in the form of ISO, the time of day, the time zone's abbreviation, and BC. */
+type Parts = readonly [
+  date: string,
+  clock: string | undefined,
+  zone: string | undefined,
+  bc: string | undefined,
+];
 
 /**
  * Converts a date's or timestamp's text from any `DateStyle` to ISO. The infinities have the same text in all styles. Raises
@@ -35,22 +33,29 @@ interface Parts {
  * zone.
  */
 export function isoStyle(text: string, type: DatedType, settings: SessionSettings): string {
-  if (isIso(text, type) || text === 'infinity' || text === '-infinity') return text;
-  const iso = text.length > LONGEST ? null : ofOtherStyle(text, type, settings);
-  if (iso === null || !isIso(iso, type)) {
+  if (text === 'infinity' || text === '-infinity') return text;
+  const iso =
+    text.length > LONGEST || BEGINS_WITH_YEAR.test(text) ? text : ofOtherStyle(text, type, settings);
+  if (iso === null || isoMoment(iso, type) === null) {
     throw unreadable(text, type, 'it is written in none of the known styles');
   }
   return iso;
 }
 
-/** The end of a text that `isoStyle()` accepts; -1 if it accepts none. */
-export function endOfStyled(
+/**
+ * The end of a text that `isoStyle()` accepts; -1 if it accepts none. `at` is the end of the most frequent form under ISO, or
+ * negative.
+ */
+export function endOfDated(
+  at: number,
   bytes: Buffer,
   start: number,
   end: number,
   type: DatedType,
   settings: SessionSettings,
 ): number {
+  // A blank is followed by BC.
+  if (at >= 0 && (at === end || bytes[at] !== SPACE)) return at;
   if (end - start > LONGEST) return -1;
   try {
     isoStyle(bytes.latin1Slice(start, end), type, settings);
@@ -60,61 +65,33 @@ export function endOfStyled(
   }
 }
 
-/** Whether a text is a valid date, timestamp or timestamptz under ISO. */
-function isIso(text: string, type: DatedType): boolean {
-  const match = text.length > LONGEST ? null : ISO.exec(text);
-  if (match === null) return false;
-  const [, year, month, day, hour, minute, second, zone, bc] = match;
-  return (
-    (hour === undefined) === (type === 'date') &&
-    (zone !== undefined) === (type === 'timestamptz') &&
-    Number(year) > 0 &&
-    isCivil(bc === undefined ? Number(year) : 1 - Number(year), Number(month), Number(day)) &&
-    Number(hour ?? 0) <= 23 &&
-    Number(minute ?? 0) <= 59 &&
-    Number(second ?? 0) <= 59
-  );
-}
-
 /** Converts a text from a style other than ISO; null for a text in no known style. */
 function ofOtherStyle(text: string, type: DatedType, settings: SessionSettings): string | null {
   const parts = readWords(text) ?? readNumbers(text, type, settings);
-  if (parts === null || (parts.zone !== undefined && type !== 'timestamptz')) return null;
-  const { year, month, day, clock, zone, era } = parts;
+  if (parts === null) return null;
+  const [day, clock, zone, era = ''] = parts;
+  if (zone !== undefined && type !== 'timestamptz') return null;
   const offset = type === 'timestamptz' && clock !== undefined ? offsetOf(zone, text, settings) : '';
-  return `${year}-${month}-${day}${clock === undefined ? '' : ` ${clock}`}${offset}${era}`;
+  return `${day}${clock === undefined ? '' : ` ${clock}`}${offset}${era}`;
 }
 
 function readWords(text: string): Parts | null {
   const match = WORDS.exec(text);
   if (match === null) return null;
-  const [, firstMonth, secondDay, firstDay, secondMonth, clock, year, zone, era = ''] = match;
+  const [, firstMonth, secondDay, firstDay, secondMonth, clock, year, zone, era] = match;
   const month = MONTHS.indexOf(firstMonth ?? secondMonth!) + 1;
-  if (month === 0) return null;
-  return {
-    year: year!,
-    month: String(month).padStart(2, '0'),
-    day: (secondDay ?? firstDay)!,
-    clock,
-    zone,
-    era,
-  };
+  const day = `${year!}-${String(month).padStart(2, '0')}-${(secondDay ?? firstDay)!}`;
+  return month === 0 ? null : [day, clock, zone, era];
 }
 
 function readNumbers(text: string, type: DatedType, settings: SessionSettings): Parts | null {
   const match = NUMBERS.exec(text);
   if (match === null) return null;
-  const [, first, separator, second, year, clock, zone, era = ''] = match;
+  const [, first, separator, second, year, clock, zone, era] = match;
   const dayFirst =
     separator === '.' || isDayFirst(text, type, separator === '/' ? 'SQL' : 'Postgres', settings);
-  return {
-    year: year!,
-    month: dayFirst ? second! : first!,
-    day: dayFirst ? first! : second!,
-    clock,
-    zone,
-    era,
-  };
+  const day = dayFirst ? `${second!}-${first!}` : `${first!}-${second!}`;
+  return [`${year!}-${day}`, clock, zone, era];
 }
 
 /** Whether the day comes before the month. In these styles, the DateStyle order YMD is written like MDY. */

@@ -1,5 +1,5 @@
 import type { Adapters, Dumper } from './adaptation.js';
-import { dumpMultirange, dumpRange } from './dump-range.js';
+import { dumpMultirange, dumpRange } from './range-codec.js';
 import { dumpBoolean, dumpBytes, dumpDate, dumpInteger, dumpNumber, dumpText } from './dump-scalars.js';
 import { isDate, isPlainObject, isUint8Array } from './realm.js';
 
@@ -54,12 +54,9 @@ export class NativeValues {
       case 'boolean':
         return this.boolean;
       case 'object':
-        return (
-          value !== null &&
-          (Object.getPrototypeOf(value) === Date.prototype
-            ? this.#dates
-            : isPlainObject(value) || OF_CLASSES.has(this.#adapters.dumperForObject(value)))
-        );
+        if (value === null) return false;
+        if (Object.getPrototypeOf(value) === Date.prototype) return this.#dates;
+        return isPlainObject(value) || OF_CLASSES.has(this.#adapters.dumperForObject(value));
       default:
         return false;
     }

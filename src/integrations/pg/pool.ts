@@ -1,0 +1,396 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { EventEmitter } from 'node:events';
+import { AsyncConnectionPool, errors, type AsyncConnection, type EvictMessage } from '../../index.js';
+import { promiseOr, report, type Callback } from './callbacks.js';
+import { Configuration, type ClientConfig } from './config.js';
+import { withServerFields } from './database-error.js';
+import { defaults } from './defaults.js';
+import { EXECUTE, LEAVE } from './inner-client.js';
+import { PoolClient } from './pool-client.js';
+import type { QueryArrayResult, QueryResult } from './result.js';
+import { SessionState } from './session-state.js';
+import {
+  callbackOf,
+  type AnyRow,
+  type ArrayRow,
+  type QueryArrayConfig,
+  type QueryConfig,
+  type QueryResultRow,
+  type QueryResults,
+  type Values,
+} from './statement.js';
+import { isSubmittable } from './submit.js';
+import { leftOpen } from './transactions.js';
+
+/** The configuration of a pool and of its connections. Properties that are not listed here are ignored, as in node-postgres. */
+export interface PoolConfig extends ClientConfig {
+  /** The maximum number of connections. @default 10 */
+  max?: number | string | undefined;
+  /** The number of connections that the pool keeps although they are idle; it makes them when it is first used. @default 0 */
+  min?: number | string | undefined;
+  /** Milliseconds after which an idle connection is closed; 0: never. @default 10000 */
+  idleTimeoutMillis?: number | string | null | undefined;
+  /** Whether the process may exit while connections are idle. @default false */
+  allowExitOnIdle?: boolean | undefined;
+  /** The number of checkouts after which a connection is closed. @default no limit */
+  maxUses?: number | undefined;
+  /** The age in seconds at which a connection is closed, less up to 10 % at random; 0: no limit. @default 0 */
+  maxLifetimeSeconds?: number | undefined;
+  /** Prepares each new connection; what it attaches to the client, later clients of the connection have, too. */
+  onConnect?: ((client: PoolClient) => unknown) | undefined;
+  /** Checks each new connection; calling back with an error discards it. */
+  verify?: ((client: PoolClient, done: (error?: Error) => void) => void) | undefined;
+}
+
+/** The options of a pool with their defaults, by node-postgres's names. */
+export interface PoolOptions extends PoolConfig {
+  max: number;
+  min: number;
+  maxUses: number;
+  allowExitOnIdle: boolean;
+  maxLifetimeSeconds: number;
+  idleTimeoutMillis: number;
+}
+
+type Done = (error?: unknown) => void;
+
+const CLIENT_OF_ITS_OWN = 'usingpg/pg makes its clients itself';
+
+/**
+ * A pool with node-postgres's interface, on an `AsyncConnectionPool`.
+ *
+ * Events: `connect`, `acquire` and `remove` (client), `release` (error, client), `error` (error, client; an idle connection was lost).
+ * Unlike in node-postgres, an `error` without a listener does not end the process.
+ *
+ * @example
+ * const pool = new Pool({ connectionString: 'postgresql://localhost/app', max: 20 });
+ * const { rows } = await pool.query('SELECT name FROM city WHERE id = $1', [1]);
+ */
+export class Pool extends EventEmitter {
+  /** The options with their defaults. */
+  readonly options: PoolOptions;
+  /** Whether `end()` was called. */
+  ending = false;
+  /** Whether all connections are closed after `end()`. */
+  ended = false;
+  readonly #configuration: Configuration;
+  readonly #pool: AsyncConnectionPool;
+  readonly #states = new WeakMap<object, SessionState>();
+  /** The sessions by the process ids of their backends. */
+  readonly #sessions = new Map<number, SessionState>();
+  readonly #timeout: number;
+  #isOpen = false;
+  /** The number of clients that are acquired or asked for. */
+  #active = 0;
+  #whenUnused: (() => void) | null = null;
+
+  /** Raises `ProgrammingError` for an invalid option or connection string. */
+  constructor(config?: PoolConfig | null, clientClass?: unknown) {
+    super();
+    const given = config ?? {};
+    if (clientClass !== undefined || ('Client' in given && given.Client !== undefined)) {
+      throw new errors.NotSupportedError(
+        `the option \`Client\` of node-postgres is not supported: ${CLIENT_OF_ITS_OWN}`,
+      );
+    }
+    this.options = withDefaults(given);
+    this.#configuration = new Configuration(given);
+    const { max, min, maxUses, allowExitOnIdle, maxLifetimeSeconds, idleTimeoutMillis } = this.options;
+    const { connectTimeout } = this.#configuration;
+    this.#timeout = connectTimeout === 0 ? Infinity : connectTimeout / 1000;
+    this.#pool = new AsyncConnectionPool(() => this.#configuration.conninfo, {
+      open: false,
+      minSize: min,
+      maxSize: max,
+      maxIdle: idleTimeoutMillis / 1000,
+      maxLifetime: maxLifetimeSeconds,
+      maxUses: Number.isFinite(maxUses) ? maxUses : 0,
+      allowExitOnIdle,
+      // A failed attempt is told to who asked for the connection, and the next request makes the next one.
+      reconnectTimeout: 0,
+      connectOptions: { autocommit: true, prepareThreshold: given.prepareThreshold ?? undefined },
+      configure: (connection) => this.#configure(connection),
+    });
+  }
+
+  // --- acquiring
+
+  /**
+   * Acquires a client, which must be released with `client.release()`. A callback also gets the function that releases it. Rejects with
+   * the error of connecting, and with `PoolTimeout` after `connectionTimeoutMillis`.
+   *
+   * @example
+   * const client = await pool.connect();
+   * try {
+   *   await client.query('BEGIN');
+   *   await client.query('INSERT INTO visit VALUES ($1)', [id]);
+   *   await client.query('COMMIT');
+   * } finally {
+   *   client.release();
+   * }
+   */
+  connect(): Promise<PoolClient>;
+  connect(callback: (error: any, client: PoolClient | undefined, done: Done) => void): void; // eslint-disable-line @typescript-eslint/no-explicit-any -- as in node-postgres's declarations
+  connect(callback?: Callback<[PoolClient | undefined, Done]>): Promise<PoolClient> | undefined {
+    const acquiring = this.#acquire();
+    if (callback === undefined) return acquiring;
+    report(
+      acquiring,
+      (error: unknown, client: PoolClient | undefined) => {
+        callback(error, client, client?.release ?? ((): void => undefined));
+      },
+      (client) => [client],
+      undefined,
+    );
+    return undefined;
+  }
+
+  async #acquire(): Promise<PoolClient> {
+    if (this.ending) throw new errors.PoolClosed('Cannot use a pool after calling end on the pool');
+    this.#open();
+    this.#active++;
+    let connection: AsyncConnection;
+    try {
+      connection = await this.#pool.getconn({ timeout: this.#timeout, failFast: true });
+    } catch (error) {
+      this.#left();
+      throw withServerFields(asTimeout(error));
+    }
+    return this.#lend(connection);
+  }
+
+  /** Makes the client of a checkout. */
+  #lend(connection: AsyncConnection): PoolClient | Promise<PoolClient> {
+    const state = this.#states.get(connection.info.session)!;
+    const client = new PoolClient({ configuration: this.#configuration, connection, state }, this.#takeBack);
+    const isNew = state.client === null;
+    state.client = client;
+    state.isAcquired = true;
+    if (isNew) {
+      const before = new Set(Object.keys(client));
+      this.emit('connect', client);
+      state.keep(client, before);
+    }
+    this.emit('acquire', client);
+    const { verify } = this.options;
+    return isNew && verify !== undefined ? verified(client, verify) : client;
+  }
+
+  /** Prepares a new connection. */
+  async #configure(connection: AsyncConnection): Promise<void> {
+    const state = new SessionState(this.options);
+    this.#states.set(connection.info.session, state);
+    this.#sessions.set(connection.info.backendPid, state);
+    connection.onLost((error) => {
+      this.#lost(state, error);
+    });
+    const { onConnect } = this.options;
+    if (onConnect === undefined) return;
+    const client = new PoolClient({ configuration: this.#configuration, connection, state }, () => undefined);
+    const before = new Set(Object.keys(client));
+    await onConnect(client);
+    state.keep(client, before);
+    await new Promise<void>((resolve) => {
+      client[LEAVE](resolve);
+    });
+  }
+
+  /** Takes back the connection of a client that was released. */
+  readonly #takeBack = (client: PoolClient, connection: AsyncConnection, error: unknown): void => {
+    client[LEAVE](() => {
+      this.#states.get(connection.info.session)!.isAcquired = false;
+      const isUnfit = error !== undefined && error !== null && error !== false;
+      if (isUnfit) void connection.close();
+      void this.#pool.putconn(connection);
+      this.#left();
+    });
+    this.emit('release', error, client);
+  };
+
+  /** A client is no longer used or asked for. */
+  #left(): void {
+    this.#active--;
+    if (this.#active === 0) this.#whenUnused?.();
+  }
+
+  #open(): void {
+    if (this.#isOpen) return;
+    this.#isOpen = true;
+    subscribe('usingpg:evict', this.#onEvict);
+    void this.#pool.open();
+  }
+
+  readonly #onEvict = (message: unknown): void => {
+    const { pool, backendPid } = message as EvictMessage;
+    if (pool !== this.#pool.name) return;
+    const { client } = this.#sessions.get(backendPid) ?? {};
+    this.#sessions.delete(backendPid);
+    if (client != null) this.emit('remove', client);
+  };
+
+  /** Tells of a lost connection that no client has; a client tells itself. */
+  #lost(state: SessionState, error: unknown): void {
+    const { isAcquired, client } = state;
+    if (isAcquired || client === null || this.listenerCount('error') === 0) return;
+    process.nextTick(() => this.emit('error', withServerFields(error), client));
+  }
+
+  // --- statements
+
+  /**
+   * Executes one query on a connection of its own; see `client.query()`. Raises `ProgrammingError` if the query has begun a transaction
+   * and not ended it, which is then rolled back.
+   *
+   * @example
+   * const { rows } = await pool.query('SELECT name FROM city WHERE id = $1', [1]);
+   */
+  query<R extends ArrayRow = ArrayRow>(
+    config: QueryArrayConfig,
+    values?: Values,
+  ): Promise<QueryArrayResult<R>>;
+  query<R extends QueryResultRow = AnyRow>(
+    query: string | QueryConfig,
+    values?: Values,
+  ): Promise<QueryResult<R>>;
+  query<R extends QueryResultRow = AnyRow>(
+    query: string | QueryConfig,
+    callback: Callback<[QueryResult<R>]>,
+  ): void;
+  query<R extends QueryResultRow = AnyRow>(
+    query: string | QueryConfig,
+    values: Values | undefined,
+    callback: Callback<[QueryResult<R>]>,
+  ): void;
+  query(query: unknown, values?: unknown, callback?: unknown): unknown {
+    const callsBack =
+      typeof query === 'function' ? (query as Callback<[]>) : callbackIn(query, values, callback);
+    const running = this.#query(query, values);
+    if (callsBack === undefined) return running;
+    report(running, callsBack, (results) => [results], undefined);
+    return undefined;
+  }
+
+  async #query(query: unknown, values: unknown): Promise<QueryResults> {
+    checkQuery(query);
+    const client = await this.#acquire();
+    try {
+      const results = await client[EXECUTE](query, values);
+      if (isOpen(client))
+        throw leftOpen(typeof query === 'string' ? query : ((query as QueryConfig).text ?? null));
+      return results;
+    } finally {
+      client.release();
+    }
+  }
+
+  // --- the end
+
+  /** Waits until all clients are released, and closes all connections. Rejects if it was called before. */
+  end(): Promise<void>;
+  end(callback: Callback<[]>): void;
+  end(callback?: Callback<[]>): Promise<void> | undefined {
+    return promiseOr(this.#end(), callback, () => []);
+  }
+
+  async #end(): Promise<void> {
+    if (this.ending) throw new errors.PoolClosed('Called end on pool more than once');
+    this.ending = true;
+    if (this.#active > 0) {
+      await new Promise<void>((resolve) => {
+        this.#whenUnused = resolve;
+      });
+    }
+    await this.#pool.close();
+    unsubscribe('usingpg:evict', this.#onEvict);
+    this.ended = true;
+  }
+
+  // --- counts
+
+  /** The number of connections. */
+  get totalCount(): number {
+    return this.#pool.getStats().poolSize;
+  }
+
+  /** The number of idle connections. */
+  get idleCount(): number {
+    return this.#pool.getStats().poolAvailable;
+  }
+
+  /** The number of requests that wait for a connection. */
+  get waitingCount(): number {
+    return this.#pool.getStats().requestsWaiting;
+  }
+}
+
+function withDefaults(config: PoolConfig): PoolOptions {
+  const { max, min, maxUses, allowExitOnIdle, maxLifetimeSeconds, idleTimeoutMillis } = config;
+  const options: PoolOptions = {
+    ...config,
+    max: Number(max ?? 0) || defaults.max,
+    min: Number(min ?? 0),
+    maxUses: maxUses ?? Infinity,
+    allowExitOnIdle: allowExitOnIdle ?? false,
+    maxLifetimeSeconds: maxLifetimeSeconds ?? 0,
+    idleTimeoutMillis:
+      idleTimeoutMillis === undefined ? defaults.idleTimeoutMillis : Number(idleTimeoutMillis),
+  };
+  // A log of the pool must not show secrets.
+  for (const name of ['password', 'ssl', 'connectionString'] as const) {
+    if (name in options) Object.defineProperty(options, name, { enumerable: false });
+  }
+  return options;
+}
+
+/** Refuses what only a client can execute. */
+function checkQuery(query: unknown): void {
+  if (typeof query === 'function') {
+    throw new errors.ProgrammingError(
+      'Passing a function as the first parameter to pool.query is not supported',
+    );
+  }
+  if (isSubmittable(query)) {
+    throw new errors.NotSupportedError(
+      'pool.query() takes no cursor or stream, whose connection nobody would give back: take a client with pool.connect(), and release' +
+        ' it when all rows are read',
+    );
+  }
+}
+
+/** The callback of `query()`; a query that is none is refused by the promise, or to the callback. */
+function callbackIn(
+  query: unknown,
+  values: unknown,
+  callback: unknown,
+): Callback<[QueryResults]> | undefined {
+  return callbackOf(query ?? {}, values, callback);
+}
+
+/** Whether the client is in a transaction. */
+function isOpen(client: PoolClient): boolean {
+  const status = client.getTransactionStatus();
+  return status === 'T' || status === 'E';
+}
+
+/** An error of the pool's own timeout with node-postgres's message; its cause tells who has the connections. */
+function asTimeout(error: unknown): unknown {
+  if (!(error instanceof errors.PoolTimeout)) return error;
+  return new errors.PoolTimeout('timeout exceeded when trying to connect', {
+    cause: error,
+    pool: error.pool ?? undefined,
+  });
+}
+
+/** Lets the user check a new client; rejects with the error that was found, after which the connection is closed. */
+function verified(client: PoolClient, verify: NonNullable<PoolConfig['verify']>): Promise<PoolClient> {
+  return new Promise((resolve, reject) => {
+    verify(client, (error) => {
+      if (error === undefined || error === null) {
+        resolve(client);
+        return;
+      }
+      client.release(error);
+      reject(error);
+    });
+  });
+}

@@ -1,0 +1,84 @@
+/** A caller that waits for its turn. */
+interface Waiting {
+  readonly begin: () => void;
+  readonly refuse: (reason: unknown) => void;
+}
+
+/**
+ * The order of a client's statements: one at a time, in the order of the calls. A statement takes the turn and ends it; the turn then
+ * passes to the next.
+ */
+export class Turns {
+  readonly #waiting: Waiting[] = [];
+  readonly #onIdle: () => void;
+  #taken = false;
+  #idle: (() => void)[] = [];
+
+  /** `onIdle` is called when a turn has ended and no caller waits. */
+  constructor(onIdle: () => void) {
+    this.#onIdle = onIdle;
+  }
+
+  /** Whether no statement runs or waits. */
+  get isIdle(): boolean {
+    return !this.#taken;
+  }
+
+  /** The number of callers that wait. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  /** Takes the turn if it is free; returns whether it was. */
+  take(): boolean {
+    if (this.#taken) return false;
+    this.#taken = true;
+    return true;
+  }
+
+  /** Waits for the turn, at most until `signal` is aborted; rejects with its reason then. */
+  wait(signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const waiting: Waiting = {
+        begin: () => {
+          signal?.removeEventListener('abort', leave);
+          resolve();
+        },
+        refuse: (reason) => {
+          signal?.removeEventListener('abort', leave);
+
+          reject(reason);
+        },
+      };
+      const leave = (): void => {
+        this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
+        waiting.refuse(signal!.reason);
+      };
+      signal?.addEventListener('abort', leave, { once: true });
+      this.#waiting.push(waiting);
+    });
+  }
+
+  /** Ends the turn. */
+  end(): void {
+    const next = this.#waiting.shift();
+    if (next !== undefined) {
+      next.begin();
+      return;
+    }
+    this.#taken = false;
+    for (const tell of this.#idle.splice(0)) tell();
+    this.#onIdle();
+  }
+
+  /** Rejects all callers that wait. */
+  refuseAll(reason: unknown): void {
+    for (const { refuse } of this.#waiting.splice(0)) refuse(reason);
+  }
+
+  /** Calls `tell` once when no statement runs or waits. */
+  whenIdle(tell: () => void): void {
+    if (this.isIdle) tell();
+    else this.#idle.push(tell);
+  }
+}

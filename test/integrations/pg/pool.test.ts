@@ -1,0 +1,258 @@
+import { expect, test } from 'vitest';
+import { Pool, type PoolClient } from '../../../src/integrations/pg/index.js';
+import { AsyncConnection, errors } from '../../../src/index.js';
+import { dsn, rejection, terminate } from '../../support/database.js';
+import { config, event, makePool } from './clients.js';
+
+test('query() executes on a connection of its own, and its callback gets undefined and the result', async () => {
+  const pool = makePool();
+  expect((await pool.query('SELECT $1::int AS n', [1])).rows).toEqual([{ n: 1 }]);
+  const seen = await new Promise((resolve) => {
+    pool.query('SELECT 2 AS n', (error, result) => {
+      resolve([error, result.rows]);
+    });
+  });
+  expect(seen).toEqual([undefined, [{ n: 2 }]]);
+  const failed = await new Promise((resolve) => {
+    pool.query('SELECT nonsense', [], (error) => {
+      resolve(error);
+    });
+  });
+  expect(failed).toMatchObject({ code: '42703' });
+  await expect(pool.query(null as never)).rejects.toThrow(TypeError);
+  expect(pool.totalCount).toBe(1);
+});
+
+test('a client has the events and the counts of node-postgres', async () => {
+  const pool = makePool({ max: 1 });
+  const told: unknown[] = [];
+  for (const name of ['connect', 'acquire', 'remove']) {
+    pool.on(name, (client: PoolClient) => told.push([name, client]));
+  }
+  pool.on('release', (error: unknown, client: PoolClient) => told.push(['release', error, client]));
+  expect([pool.totalCount, pool.idleCount, pool.waitingCount]).toEqual([0, 0, 0]);
+  const client = await pool.connect();
+  expect([pool.totalCount, pool.idleCount, pool.waitingCount]).toEqual([1, 0, 0]);
+  const waiting = pool.connect();
+  expect(pool.waitingCount).toBe(1);
+  client.release();
+  const second = await waiting;
+  const reason = new Error('unfit');
+  second.release(reason);
+  await expect.poll(() => told).toHaveLength(6);
+  expect(told).toEqual([
+    ['connect', client],
+    ['acquire', client],
+    ['release', undefined, client],
+    ['acquire', second],
+    ['release', reason, second],
+    ['remove', second],
+  ]);
+  await expect.poll(() => pool.totalCount).toBe(0);
+});
+
+test('a client that was released refuses queries, and a second release throws', async () => {
+  const pool = makePool({ max: 1 });
+  const client = await pool.connect();
+  client.release();
+  const error = await rejection(client.query('SELECT 1'));
+  expect(error).toBeInstanceOf(errors.InterfaceError);
+  expect(error.message).toContain('released to its pool');
+  expect(() => {
+    client.release();
+  }).toThrow(/already been released/);
+  const next = await pool.connect();
+  await expect(client.query('SELECT 1')).rejects.toThrow(errors.InterfaceError);
+  next.release();
+});
+
+test('a release waits for the queries that were made before it', async () => {
+  const pool = makePool({ max: 1 });
+  const client = await pool.connect();
+  const first = client.query('SELECT pg_sleep(0.1), 1 AS n');
+  const second = client.query('SELECT 2 AS n');
+  client.release();
+  expect((await pool.query('SELECT 3 AS n')).rows).toEqual([{ n: 3 }]);
+  expect([(await first).rows[0].n, (await second).rows[0].n]).toEqual([1, 2]);
+});
+
+test('connect() gives a callback the client and what releases it', async () => {
+  const pool = makePool();
+  await new Promise<void>((resolve) => {
+    pool.connect((error, client, done) => {
+      expect(error).toBeUndefined();
+      expect(client).toBeDefined();
+      done();
+      resolve();
+    });
+  });
+  expect(pool.idleCount).toBe(1);
+});
+
+test('what onConnect and a connect listener attach to a client, later clients of the connection have', async () => {
+  const notices: string[] = [];
+  const pool = makePool({
+    max: 1,
+    onConnect: async (client) => {
+      await client.query("SET application_name = 'attached'");
+      Object.assign(client, { mark: 1 });
+    },
+  });
+  pool.on('connect', (client: PoolClient) => {
+    client.on('notice', ({ message }: { message: string }) => notices.push(message));
+    void client.query("SET search_path = 'attached'");
+  });
+  for (let i = 0; i < 2; i++) {
+    const client = await pool.connect();
+    expect(client).toMatchObject({ mark: 1 });
+    await client.query("DO $$ BEGIN RAISE NOTICE 'once'; END $$");
+    const { rows } = await client.query(
+      "SELECT current_setting('application_name') AS a, current_setting('search_path') AS b",
+    );
+    expect(rows).toEqual([{ a: 'attached', b: 'attached' }]);
+    client.release();
+  }
+  expect(notices).toEqual(['once', 'once']);
+});
+
+test('an onConnect that fails rejects the request, and the next one tries again', async () => {
+  let fails = true;
+  const pool = makePool({
+    onConnect: () => {
+      if (fails) throw new Error('not prepared');
+    },
+  });
+  await expect(pool.connect()).rejects.toThrow('not prepared');
+  fails = false;
+  expect((await pool.query('SELECT 1 AS n')).rows).toEqual([{ n: 1 }]);
+});
+
+test('verify checks each new client', async () => {
+  const verified: unknown[] = [];
+  const pool = makePool({
+    max: 1,
+    verify: (client, done) => {
+      verified.push(client.processID);
+      done(verified.length === 1 ? new Error('nope') : undefined);
+    },
+  });
+  await expect(pool.connect()).rejects.toThrow('nope');
+  await pool.query('SELECT 1');
+  await pool.query('SELECT 1');
+  expect(new Set(verified).size).toBe(2);
+});
+
+test('the first failure to connect rejects', async () => {
+  const pool = makePool({ port: 1 });
+  await expect(pool.query('SELECT 1')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+  await expect.poll(() => pool.totalCount).toBe(0);
+});
+
+test('connectionTimeoutMillis bounds the wait for a client, and the cause tells more', async () => {
+  const pool = makePool({ max: 1, connectionTimeoutMillis: 50 });
+  const client = await pool.connect();
+  const error = await rejection(pool.query('SELECT 1'));
+  expect(error).toBeInstanceOf(errors.PoolTimeout);
+  expect(error.message).toBe('timeout exceeded when trying to connect');
+  expect(error.cause).toBeInstanceOf(errors.PoolTimeout);
+  expect(error.stack).toContain('pool.test.ts');
+  client.release();
+});
+
+test('idleTimeoutMillis closes idle connections down to min', async () => {
+  const pool = makePool({ max: 3, min: 1, idleTimeoutMillis: 20 });
+  const clients = await Promise.all([pool.connect(), pool.connect(), pool.connect()]);
+  for (const client of clients) client.release();
+  await expect.poll(() => pool.totalCount).toBe(1);
+});
+
+test('maxUses closes a connection after so many checkouts', async () => {
+  const pool = makePool({ max: 1, maxUses: 2 });
+  const pids: unknown[] = [];
+  for (let i = 0; i < 4; i++) pids.push((await pool.query('SELECT pg_backend_pid() AS pid')).rows[0].pid);
+  expect(pids[0]).toBe(pids[1]);
+  expect(pids[2]).toBe(pids[3]);
+  expect(pids[0]).not.toBe(pids[2]);
+});
+
+test('the loss of an idle connection is told by the event error of the pool; the pool goes on', async () => {
+  const pool = makePool();
+  const client = await pool.connect();
+  const pid = client.processID!;
+  client.release();
+  const told = event(pool, 'error');
+  await terminate(pid);
+  expect(await told).toEqual([expect.objectContaining({ code: '57P01' }), client]);
+  expect((await pool.query('SELECT 1 AS n')).rows).toEqual([{ n: 1 }]);
+});
+
+test('the loss of an idle connection that nobody listens to does not end the process', async () => {
+  const pool = makePool();
+  const client = await pool.connect();
+  const pid = client.processID!;
+  client.release();
+  await terminate(pid);
+  expect((await pool.query('SELECT 1 AS n')).rows).toEqual([{ n: 1 }]);
+});
+
+test('the loss of an acquired connection is told by the client, and not by the pool', async () => {
+  const pool = makePool();
+  const client = await pool.connect();
+  const told: string[] = [];
+  pool.on('error', () => told.push('pool'));
+  client.on('error', () => told.push('client'));
+  await terminate(client.processID!);
+  await expect.poll(() => told).toEqual(['client']);
+  client.release();
+  expect((await pool.query('SELECT 1 AS n')).rows).toEqual([{ n: 1 }]);
+});
+
+test('end() waits for the clients, then refuses requests', async () => {
+  const pool = makePool();
+  const client = await pool.connect();
+  const query = pool.query('SELECT 1 AS n');
+  let ended = false;
+  const end = pool.end().then(() => {
+    ended = true;
+  });
+  expect((await query).rows).toEqual([{ n: 1 }]);
+  await client.query('SELECT 1');
+  expect([ended, pool.ending, pool.ended]).toEqual([false, true, false]);
+  client.release();
+  await end;
+  expect([pool.ended, pool.totalCount]).toEqual([true, 0]);
+  await expect(pool.connect()).rejects.toThrow('Cannot use a pool after calling end on the pool');
+  await expect(pool.end()).rejects.toThrow('Called end on pool more than once');
+});
+
+test('a pool that was never used connects to nothing and ends', async () => {
+  const pool = new Pool({ connectionString: dsn().includes('://') ? dsn() : undefined, ...config() });
+  await new Promise<void>((resolve) => {
+    pool.end(resolve);
+  });
+  expect(pool.ended).toBe(true);
+});
+
+test('the options of a pool are there with their defaults, and its secrets are not printed', () => {
+  const pool = new Pool({ password: 'very secret', max: '7', idleTimeoutMillis: null });
+  expect(pool.options).toMatchObject({ max: 7, min: 0, maxUses: Infinity, idleTimeoutMillis: 0 });
+  expect(new Pool().options).toMatchObject({ max: 10, idleTimeoutMillis: 10_000 });
+  expect(JSON.stringify(pool.options)).not.toContain('very secret');
+  expect(() => new Pool({ Client: Pool } as never)).toThrow(errors.NotSupportedError);
+});
+
+test('cursors and streams are refused by query(), since nobody would give the connection back', async () => {
+  const pool = makePool();
+  await expect(pool.query({ submit: () => undefined } as never)).rejects.toThrow(/pool\.connect\(\)/);
+  const error = await new Promise((resolve) => {
+    void pool.query(resolve as never);
+  });
+  expect(error).toMatchObject({ message: expect.stringContaining('a function as the first') as string });
+});
+
+test('a pool does not change what other connections of the process are', async () => {
+  const pool = makePool();
+  await pool.query('SELECT 1::int8');
+  await using conn = await AsyncConnection.connect(dsn(), { autocommit: true });
+  expect(await (await conn.execute('SELECT 1::int8')).fetchone()).toEqual([1n]);
+});
