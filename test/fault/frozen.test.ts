@@ -28,6 +28,8 @@ async function startProcess(checks: boolean) {
   onTestFinished(async () => {
     child.kill('SIGCONT');
     await exitOf(child, 'SIGKILL');
+    // Nothing reads it to its end.
+    child.stdout.destroy();
     for (const proxy of proxies) await proxy[Symbol.asyncDispose]();
   });
   expect(await next()).toBe('ready');

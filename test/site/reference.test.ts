@@ -29,7 +29,7 @@ test('the defaults that the options of a pool tell are those of a pool', () => {
   const told = options.flatMap(({ name, comment }) => {
     const value = comment?.getTag('@defaultValue') ?? comment?.getTag('@default');
     const text = value?.content.map((part) => part.text).join('') ?? '';
-    const [, digits] = /^(?:```ts\n)?(\d+)/.exec(text) ?? [];
+    const [, digits] = /^(?:```ts\n)?(\d+(?:\.\d+)?)/.exec(text) ?? [];
     return digits === undefined ? [] : [{ name, digits }];
   });
   expect(told.length).toBeGreaterThan(8);
