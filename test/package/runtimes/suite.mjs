@@ -288,6 +288,49 @@ export function suite(usingpg, { dsn, tls, otherAuthority }) {
       await refused({ password: 'wrong' }, /password authentication failed/);
     },
     'a statement over TLS is cancelled by its signal': () => cancels(encrypted),
+    'Kysely works over a pool, imported and required': async () => {
+      const { Kysely, sql: raw } = await import('kysely');
+      for (const { UsingpgDialect } of await bothFormats('usingpg/kysely')) {
+        await pooled(async (pool) => {
+          const db = new Kysely({ dialect: new UsingpgDialect({ pool }) });
+          const query = db.selectFrom(raw`(SELECT n FROM generate_series(1, ${3}) n)`.as('t')).select('n');
+          assert.deepEqual(
+            await db
+              .transaction()
+              .execute((trx) => trx.executeQuery(query))
+              .then(({ rows }) => rows.length),
+            3,
+          );
+          const seen = [];
+          for await (const { n } of query.stream()) seen.push(n);
+          assert.deepEqual(seen, [1, 2, 3]);
+          await assert.rejects(raw`SELECT 1/0`.execute(db), errors.DivisionByZero);
+          await db.destroy();
+        });
+      }
+    },
+    'Drizzle works over a pool, imported and required': async () => {
+      const { sql: raw } = await import('drizzle-orm');
+      const { date, integer, pgTable } = await import('drizzle-orm/pg-core');
+      const runtimes = pgTable('runtimes', { n: integer(), day: date() });
+      for (const { drizzle } of await bothFormats('usingpg/drizzle')) {
+        await pooled(
+          async (pool) => {
+            const db = drizzle(pool);
+            await db.execute(raw`CREATE TEMP TABLE runtimes (n int, day date)`);
+            await db.transaction((tx) => tx.insert(runtimes).values({ n: 1, day: '2024-02-29' }));
+            const seen = [];
+            for await (const row of db.iterator(db.select().from(runtimes))) seen.push(row);
+            assert.deepEqual(seen, [{ n: 1, day: '2024-02-29' }]);
+            await assert.rejects(
+              db.execute(raw`SELECT 1/0`),
+              ({ cause }) => cause instanceof errors.DivisionByZero,
+            );
+          },
+          { maxSize: 1 },
+        );
+      }
+    },
     'dates and times are those of Temporal': () =>
       'Temporal' in globalThis
         ? connected(async (conn) => {
@@ -299,6 +342,10 @@ export function suite(usingpg, { dsn, tls, otherAuthority }) {
           })
         : SKIPPED,
   };
+
+  async function bothFormats(name) {
+    return [await import(name), createRequire(import.meta.url)(name)];
+  }
 
   async function copies(format) {
     await connected(async (conn) => {
