@@ -155,6 +155,7 @@ export class Client extends EventEmitter implements InnerClient {
     process.nextTick(() => {
       if (this.#phase !== 'ready') return;
       const error = withServerFields(this.#asLoss(loss, false));
+      this.#turns.refuseAll(error);
       this.#refuse(
         new errors.OperationalError('Client has encountered a connection error and is not queryable', {
           cause: loss,

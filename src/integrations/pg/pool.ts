@@ -26,6 +26,8 @@ import { leftOpen } from './transactions.js';
 export interface PoolConfig extends ClientConfig {
   /** The maximum number of connections. @default 10 */
   max?: number | string | undefined;
+  /** The former name of `max`. */
+  poolSize?: number | undefined;
   /** The number of connections that the pool keeps although they are idle; it makes them when it is first used. @default 0 */
   min?: number | string | undefined;
   /** Milliseconds after which an idle connection is closed; 0: never. @default 10000 */
@@ -327,7 +329,7 @@ function withDefaults(config: PoolConfig): PoolOptions {
   const { max, min, maxUses, allowExitOnIdle, maxLifetimeSeconds, idleTimeoutMillis } = config;
   const options: PoolOptions = {
     ...config,
-    max: Number(max ?? 0) || defaults.max,
+    max: Number(max ?? 0) || (config.poolSize ?? defaults.max),
     min: Number(min ?? 0),
     maxUses: maxUses ?? Infinity,
     allowExitOnIdle: allowExitOnIdle ?? false,
