@@ -15,9 +15,10 @@ const EXAMPLES: readonly [file: string, heading: string][] = [
   ['07-copy-cities.ts', 'Cities in and out through COPY'],
   ['08-job-queue.ts', 'A job queue on LISTEN and NOTIFY, under fire'],
   ['09-report.ts', 'Five million rows in flat memory'],
-  ['10-opentelemetry.ts', 'Spans of OpenTelemetry'],
+  ['10-opentelemetry.ts', 'Spans and metrics of OpenTelemetry'],
   ['11-prometheus.ts', 'Metrics for Prometheus'],
   ['13-types-of-your-own.ts', 'Vectors and geometries by codecs of their own'],
+  ['14-fastify-plugin.ts', 'A Fastify plugin that owns the pool'],
   ['06-real-data.ts', 'Real data, hundreds of tasks'],
 ];
 

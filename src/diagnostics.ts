@@ -79,6 +79,11 @@ export interface QueryMessage extends TracedMessage, ConnectionMessage {
   readonly kind: QueryKind;
   /** The number of executions. */
   readonly batchSize: number;
+  /**
+   * Returns the values of `$1` … for each execution, as the texts that are sent, null for NULL. Empty if the text has no
+   * parameters, or if the client binds them. It is a function, so that a program that prints the message prints no values.
+   */
+  readonly values: () => readonly (readonly (string | null)[])[];
   /** The tag of the last command, such as `INSERT 0 1`; null until the end, and if no command was executed. */
   tag: string | null;
   /** The number of rows returned or affected, over all results; null if no command counts rows. */

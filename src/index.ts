@@ -11,7 +11,7 @@ export type {
 export type { Adapters } from './types/adaptation.js';
 export type { ByteWriter } from './types/byte-writer.js';
 export type { Codec, Place } from './types/codec.js';
-export type { CustomDumper } from './types/custom-dumper.js';
+export type { CustomDumper } from './types/custom-adapters.js';
 export { setJsonDumps, setJsonLoads, type JsonLoads } from './types/json-functions.js';
 export { inferredParams } from './types/inferred-params.js';
 export { pgTypes } from './types/pg-types.js';
@@ -105,6 +105,7 @@ export {
 export type { ConnectOptionsSource, ConninfoSource } from './pool/connection-source.js';
 export type { CheckoutOptions } from './pool/checkouts.js';
 export { Listener, type ListenerEvent, type ListenerOptions } from './listener.js';
+export { openPools } from './pool/open-pools.js';
 export type { PoolOptions } from './pool/options.js';
 export type { RetryOptions } from './pool/retry.js';
 export type { PoolStats } from './pool/statistics.js';

@@ -28,6 +28,8 @@ const GUIDES: Item = {
     { text: 'Cancelling', link: '/guides/cancelling' },
     { text: 'Errors', link: '/guides/errors' },
     { text: 'Reading an error', link: '/errors' },
+    { text: 'Web frameworks', link: '/guides/frameworks' },
+    { text: 'Typed SQL', link: '/guides/typed-sql' },
     { text: 'Testing', link: '/guides/testing' },
   ],
 };
@@ -37,6 +39,7 @@ const RUNNING: Item = {
   items: [
     { text: 'On call', link: '/guides/on-call' },
     { text: 'Observability', link: '/guides/observability' },
+    { text: 'OpenTelemetry', link: '/guides/opentelemetry' },
     { text: 'PgBouncer', link: '/guides/pgbouncer' },
     { text: 'Failover', link: '/guides/failover' },
     { text: 'Serverless', link: '/guides/serverless' },

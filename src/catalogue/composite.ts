@@ -2,14 +2,12 @@ import { adaptersOf } from '../types/adapters.js';
 import type { AdaptContext } from '../types/adapters-map.js';
 import { Wrapper } from '../types/wrappers.js';
 import type { AsyncConnection, WaitOptions } from '../connection/connection.js';
-import { keepStack } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
-import { thrownText } from '../errors/thrown.js';
 import { FUNCTION } from '../options/kinds.js';
 import { KnownOptions } from '../options/known-options.js';
 import type { Adapters, DumpedParam } from '../types/adaptation.js';
-import { compositeOf } from '../types/composite-codec.js';
-import { compositeText, fieldValues } from '../types/composite-fields.js';
+import { compositeOf, compositeText, fieldValues } from '../types/composite-codec.js';
+import { called } from '../types/custom-adapters.js';
 import {
   checkInfo,
   fetchType,
@@ -178,20 +176,10 @@ function sequenceOf<T>(
   place: string,
 ): readonly unknown[] {
   if (makeSequence === undefined) return fieldValues(type, object as object, place);
-  let values: unknown;
-  try {
-    values = makeSequence(object, type);
-  } catch (error) {
-    if (error instanceof errors.Error) throw keepStack(error);
-    throw new errors.DataError(
-      `${place}: the makeSequence of the composite type ${type.name} failed: ${thrownText(error)}`,
-      { cause: error },
-    );
-  }
+  const name = (): string => `the makeSequence of the composite type ${type.name}`;
+  const values: unknown = called(name, place, () => makeSequence(object, type));
   if (Array.isArray(values)) return values;
-  throw new errors.DataError(
-    `${place}: the makeSequence of the composite type ${type.name} has to return an array, got ${typeof values}`,
-  );
+  throw new errors.DataError(`${place}: ${name()} has to return an array, got ${typeof values}`);
 }
 
 function plainObjects(names: readonly string[]): (values: unknown[]) => unknown {

@@ -39,7 +39,7 @@ class Segment {
   }
 }
 
-const MOST_EXACT_CALLS = 16;
+const MOST_EXACT_CALLS = 4;
 const MOST_TEXTS = 1000;
 
 /** The state of a connection's pipeline mode; pipeline blocks may be nested. @internal */

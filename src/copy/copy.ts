@@ -9,8 +9,7 @@ import { copyReadable, copyWritable, type StreamedCopy } from './copy-streams.js
 import { isUint8Array } from '../types/realm.js';
 import { writeUtf8 } from '../types/write-text.js';
 import { RowPlace, type RowReader, type RowWriter } from './row-format.js';
-import type { CopyOptions } from './statement-options.js';
-import { whyNotRows, whyNotTexts, whyNotTypes } from './row-rules.js';
+import { whyNotRows, whyNotTexts, whyNotTypes, type CopyOptions } from './statement-options.js';
 import { TextRowReader, TextRowWriter } from './text-rows.js';
 
 /** How a COPY ended: with the server's tag, or early. */
@@ -173,6 +172,7 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
    * or `ProgrammingError` (reading).
    */
   setTypes(types: readonly (string | number)[]): void {
+    const { adapters, query } = this.#parts;
     this.#parts.check();
     const { direction, columns } = this.#channel;
     if (this.#noRows !== null) throw this.#misuse(this.#noRows);
@@ -182,12 +182,15 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
     if (problem !== null) throw this.#misuse(problem);
     if (types.length !== columns) {
       const message = `setTypes() got ${String(types.length)} types, but the COPY has ${String(columns)} columns`;
-      const { query } = this.#parts;
       throw direction === 'in'
         ? new errors.DataError(message, { query })
         : new errors.ProgrammingError(message, { query });
     }
-    const oids = types.map((type: string | number) => this.#oidOf(type));
+    const oids = types.map((type: unknown) => {
+      const isType = typeof type === 'number' ? isOid(type) : typeof type === 'string';
+      if (isType) return adapters.oidOf(type as string | number, query);
+      throw this.#misuse(`expected setTypes() to get names or oids of types, got ${String(type)}`);
+    });
     if (direction === 'in') this.#rowWriter().setTypes(oids);
     else this.#rowReader().setTypes(oids);
   }
@@ -527,18 +530,6 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
     this.#parts.onEnd({ tag });
   }
 
-  #oidOf(type: string | number): number {
-    if (typeof type === 'number') {
-      if (Number.isInteger(type) && type > 0 && type <= 0xffff_ffff) return type;
-    } else if (typeof type === 'string') {
-      const { adapters } = this.#parts;
-      const oid = type.endsWith('[]') ? adapters.type(type.slice(0, -2))?.arrayOid : adapters.type(type)?.oid;
-      if (oid !== undefined && oid !== 0) return oid;
-      throw this.#misuse(`the type '${type}' is not known here; give its oid, or register the type first`);
-    }
-    throw this.#misuse(`expected setTypes() to get names or oids of types, got ${String(type)}`);
-  }
-
   #misuse(message: string): Error {
     return new errors.ProgrammingError(message, { query: this.#parts.query });
   }
@@ -546,4 +537,8 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
 
 function describe(value: unknown): string {
   return value === null ? 'null' : typeof value === 'object' ? 'an object' : typeof value;
+}
+
+function isOid(value: number): boolean {
+  return Number.isInteger(value) && value > 0 && value <= 0xffff_ffff;
 }

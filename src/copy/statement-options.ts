@@ -95,3 +95,49 @@ function inOldSyntax(tokens: readonly Token[], start: number, options: Map<strin
   }
   return options;
 }
+
+// --- what the options allow
+
+const UTF8 = /^utf_?-?8$/i;
+
+/** The options that must have the values of the text format: their defaults, and what they are called. */
+const OF_TEXT: readonly (readonly [name: string, defaults: RegExp, description: string])[] = [
+  ['delimiter', /^(?:\t|\\t)$/, 'a delimiter of its own'],
+  ['null', /^\\N$/, 'a NULL of its own'],
+  ['encoding', UTF8, 'an encoding of its own'],
+];
+
+/**
+ * Why rows can't be encoded or decoded for a COPY with these options, if they could be made out; null if they can. What would be
+ * read or stored as something else without a word is refused.
+ */
+export function whyNotRows(options: CopyOptions | null): string | null {
+  if (options === null) return null;
+  const refusal = (what: string): string =>
+    `rows can't be written to or read from a COPY ${what}: use write() and read(), or copy in the text or the binary format with its defaults`;
+  const format = options.get('format')?.toLowerCase() ?? 'text';
+  if (format !== 'text') return refusal(format === 'csv' ? 'in csv' : 'in this format');
+  for (const [name, defaults, description] of OF_TEXT) {
+    const value = options.get(name);
+    if (value !== undefined && !defaults.test(value)) return refusal(`with ${description}`);
+  }
+  return null;
+}
+
+const OFF: ReadonlySet<string> = new Set(['false', 'off', '0']);
+
+/** Why the columns of a COPY … TO cannot be loaded as types; null if they can. */
+export function whyNotTypes(options: CopyOptions | null): string | null {
+  const header = options?.get('header');
+  if (header === undefined || OFF.has(header.toLowerCase())) return null;
+  return "the header of the COPY can't be loaded as values of the columns' types: copy without HEADER to use setTypes()";
+}
+
+/** Why texts cannot be copied in the session's foreign encoding; null if they can. */
+export function whyNotTexts(options: CopyOptions | null, foreignEncoding: string | null): string | null {
+  if (foreignEncoding === null || UTF8.test(options?.get('encoding') ?? '')) return null;
+  return (
+    `rows and strings can't be copied while client_encoding is ${foreignEncoding}: SET client_encoding TO UTF8,` +
+    " copy with ENCODING 'UTF8', or write and read bytes"
+  );
+}

@@ -1,13 +1,11 @@
 import type { AdaptersMap } from '../types/adapters-map.js';
 import { dumpAs, dumpParam } from '../types/dump.js';
-import type { NativeValues } from '../types/native-values.js';
 import * as errors from '../errors/index.js';
 import { checkedReader, type Reader } from '../types/codec.js';
 import { readText } from '../types/text.js';
 import { writeEscaped } from '../types/write-text.js';
 import type { Loader } from '../wire/row-decoder.js';
-import type { Block } from './block.js';
-import { checkedWidth, loadFailed, RowPlace, type RowReader, type RowWriter } from './row-format.js';
+import { RowReader, RowWriter } from './row-format.js';
 import { TextShortcuts } from './text-shortcuts.js';
 
 const TAB = 0x09;
@@ -16,33 +14,17 @@ const BACKSLASH = 0x5c;
 const LETTER_N = 0x4e;
 
 /** Encodes rows in the text format. */
-export class TextRowWriter implements RowWriter {
-  readonly #out: Block;
-  readonly #map: AdaptersMap;
-  readonly #columns: number;
-  readonly #native: NativeValues;
-  readonly #shortcuts: TextShortcuts;
-  readonly #place = new RowPlace();
+export class TextRowWriter extends RowWriter {
+  readonly #native = this.map.codecs.native;
+  readonly #shortcuts = new TextShortcuts(this.columns, this.#native);
   #types: readonly number[] | null = null;
   /** For each column whether its codec, or its elements' codec, writes text; null if none does. */
   #typed: readonly boolean[] | null = null;
 
-  constructor(out: Block, map: AdaptersMap, columns: number) {
-    this.#out = out;
-    this.#map = map;
-    this.#columns = columns;
-    this.#native = map.codecs.native;
-    this.#shortcuts = new TextShortcuts(columns, this.#native);
-  }
-
-  get rows(): number {
-    return this.#place.row;
-  }
-
   setTypes(oids: readonly number[]): void {
     this.#types = oids;
-    const { codecFor } = this.#map.codecs;
-    const typed = oids.map((oid) => codecFor(this.#map.elementType(oid)?.oid ?? oid).writeText !== undefined);
+    const { codecFor } = this.map.codecs;
+    const typed = oids.map((oid) => codecFor(this.map.elementType(oid)?.oid ?? oid).writeText !== undefined);
     this.#typed = typed.includes(true) ? typed : null;
     this.#shortcuts.except = this.#typed;
   }
@@ -55,58 +37,43 @@ export class TextRowWriter implements RowWriter {
     // The server needs no end-of-data marker.
   }
 
-  write(row: readonly unknown[]): void {
-    const width = checkedWidth(row, this.#columns, this.#place);
-    const out = this.#out;
-    const start = out.length;
-    try {
-      const shortcuts = this.#shortcuts;
-      for (let i = shortcuts.write(row, 0, out); i < width; i = shortcuts.write(row, i + 1, out)) {
-        if (i > 0) this.#byte(TAB);
-        this.#place.column = i;
-        this.#value(row[i], i);
-      }
-      this.#byte(NEWLINE);
-    } catch (error) {
-      out.length = start;
-      throw error;
+  protected encode(row: readonly unknown[]): void {
+    const { out, columns } = this;
+    const shortcuts = this.#shortcuts;
+    for (let i = shortcuts.write(row, 0, out); i < columns; i = shortcuts.write(row, i + 1, out)) {
+      if (i > 0) out.int8(TAB);
+      this.place.column = i;
+      this.#value(row[i], i);
     }
-    this.#place.row++;
-  }
-
-  #byte(byte: number): void {
-    const out = this.#out;
-    out.room(1);
-    out.bytes[out.length++] = byte;
+    out.int8(NEWLINE);
   }
 
   /** Writes a value that the shortcuts do not handle. */
   #value(value: unknown, column: number): void {
-    const native = this.#native;
-    const out = this.#out;
-    const isTyped = this.#typed?.[column] === true;
-    if (!isTyped && typeof value === 'string' && native.string) {
-      writeEscaped(value, out, this.#place);
-      return;
+    const { out, place, map } = this;
+    if (this.#typed?.[column] !== true) {
+      if (typeof value === 'string' && this.#native.string) {
+        writeEscaped(value, out, place);
+        return;
+      }
+      if (typeof value === 'object' && value !== null && this.#native.isBytes(value)) {
+        this.#bytes(value);
+        return;
+      }
     }
-    if (!isTyped && typeof value === 'object' && value !== null && native.isBytes(value)) {
-      this.#bytes(value);
-      return;
-    }
-    const place = this.#place.toString();
     const { text } =
       this.#types === null
-        ? dumpParam(value, this.#map, place)
-        : dumpAs(value, this.#types[column]!, this.#map, place, true);
+        ? dumpParam(value, map, place.toString())
+        : dumpAs(value, this.#types[column]!, map, place.toString(), true);
     if (text === null) {
-      this.#byte(BACKSLASH);
-      this.#byte(LETTER_N);
-    } else writeEscaped(text, out, this.#place);
+      out.int8(BACKSLASH);
+      out.int8(LETTER_N);
+    } else writeEscaped(text, out, place);
   }
 
   /** Writes bytes as \x and hexadecimal digits; the format doubles the backslash. */
   #bytes(value: Uint8Array): void {
-    const out = this.#out;
+    const { out } = this;
     out.room(3 + 2 * value.length);
     const { bytes } = out;
     let at = out.length;
@@ -143,57 +110,38 @@ interface BoundedReader {
 }
 
 /** Decodes rows in the text format. */
-export class TextRowReader implements RowReader {
-  readonly #map: AdaptersMap;
-  #loaders: readonly Loader[];
+export class TextRowReader extends RowReader {
   /** For columns whose codec checks a value and finds its end in one pass, the reader that does so. */
   #bounded: readonly (BoundedReader | undefined)[] = [];
-  #piece: Buffer = Buffer.alloc(0);
-  #at = 0;
-  /** The number of rows so far, for error messages. */
-  #rows = 0;
   /** The buffer for a field with escapes removed. */
   #plain = Buffer.allocUnsafe(256);
 
   constructor(map: AdaptersMap, columns: number) {
-    this.#map = map;
-    this.#loaders = new Array<Loader>(columns).fill(readText);
+    super(map, columns, readText);
   }
 
   setTypes(oids: readonly number[]): void {
-    const codecs = oids.map((oid) => this.#map.codecFor(oid));
-    this.#loaders = codecs.map(checkedReader);
+    const codecs = oids.map((oid) => this.map.codecFor(oid));
+    this.loaders = codecs.map(checkedReader);
     this.#bounded = codecs.map(({ endOfText, readText }) => endOfText && { endOfText, readText });
   }
 
-  feed(piece: Buffer): void {
-    this.#piece = piece;
-    this.#at = 0;
-  }
-
-  rest(): Buffer | null {
-    const { length } = this.#piece;
-    const rest = this.#at < length ? this.#piece.subarray(this.#at) : null;
-    this.#at = length;
-    return rest;
-  }
-
   next(): unknown[] | null {
-    const bytes = this.#piece;
-    if (this.#at >= bytes.length) return null;
-    const loaders = this.#loaders;
+    const bytes = this.piece;
+    if (this.at >= bytes.length) return null;
+    const loaders = this.loaders;
     const width = loaders.length;
     const row = new Array<unknown>(width);
-    this.#rows++;
+    this.rows++;
     let column = 0;
     try {
       if (width === 0) {
-        if (bytes[this.#at] !== NEWLINE) throw this.#malformed('it has more columns than the COPY announced');
-        this.#at++;
+        if (bytes[this.at] !== NEWLINE) throw this.#malformed('it has more columns than the COPY announced');
+        this.at++;
         return row;
       }
       for (;;) {
-        const start = this.#at;
+        const start = this.at;
         let byte = bytes[start]!;
         const bounded = byte === BACKSLASH ? undefined : this.#bounded[column];
         let at = bounded === undefined ? -1 : bounded.endOfText(bytes, start, bytes.length);
@@ -216,26 +164,27 @@ export class TextRowReader implements RowReader {
           }
         }
         // The position advances before the field is loaded, so that after a loader's error reading continues at the next field.
-        this.#at = at + 1;
+        this.at = at + 1;
         if (column === width) throw this.#malformed('it has more columns than the COPY announced');
         if (isBounded) row[column] = bounded!.readText(bytes, start, at);
         else if (escapes === 0) row[column] = loaders[column]!(bytes, start, at);
         else row[column] = this.#escaped(loaders[column]!, start, at, escapes);
         column++;
         if (byte === NEWLINE) {
-          if (column < width)
+          if (column < width) {
             throw this.#malformed(`it has ${String(column)} columns, expected ${String(width)}`);
+          }
           return row;
         }
       }
     } catch (error) {
       this.#skipRow();
-      throw loadFailed(error, this.#rows, column);
+      throw this.failed(error, column);
     }
   }
 
   #escaped(loader: Loader, start: number, end: number, escapes: number): unknown {
-    const bytes = this.#piece;
+    const bytes = this.piece;
     if (end - start === 2 && bytes[start + 1] === LETTER_N) return null;
     const length = end - start - escapes;
     if (this.#plain.length < length) this.#plain = Buffer.allocUnsafe(2 * length);
@@ -250,10 +199,10 @@ export class TextRowReader implements RowReader {
 
   /** Skips the rest of a row that failed, unless it was read to its end. */
   #skipRow(): void {
-    const bytes = this.#piece;
-    if (this.#at > 0 && bytes[this.#at - 1] === NEWLINE) return;
-    const end = bytes.indexOf(NEWLINE, this.#at);
-    this.#at = end < 0 ? bytes.length : end + 1;
+    const bytes = this.piece;
+    if (this.at > 0 && bytes[this.at - 1] === NEWLINE) return;
+    const end = bytes.indexOf(NEWLINE, this.at);
+    this.at = end < 0 ? bytes.length : end + 1;
   }
 
   #malformed(problem: string): Error {

@@ -33,7 +33,8 @@ const POOLED_UNPREPARED =
   'behind PgBouncer write `prepareThreshold: null`, an option of `AsyncConnection.connect()` and of `connectOptions` of a pool';
 const ADAPTERS =
   'register readers and writers of types with `adapters.registerLoader()` and `adapters.registerDumper()`';
-const TRACING = "subscribe to `diagnostics_channel.tracingChannel('usingpg:query')`";
+const TRACING =
+  "log statements with `logQueries(console)` of 'usingpg/logger', or subscribe to the channel `usingpg:query`";
 const NO_BOUND = 'a pipeline bounds by itself what is in flight';
 
 function setting(name: string): ForeignName {

@@ -38,6 +38,7 @@ import {
   type PoolOptions,
   type ResolvedPoolOptions,
 } from './options.js';
+import { addOpenPool, removeOpenPool } from './open-pools.js';
 import { PoolEvents } from './pool-events.js';
 import { ResourcePool } from './resource-pool.js';
 import { keepingStrategy, nullStrategy, type PoolStrategy } from './resources.js';
@@ -133,7 +134,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
       explain: (lent, asker, stuck) => this.#checkouts.explain(lent, asker, stuck),
     });
     this.#checkouts = new Checkouts(this.#pool, source, events, this.#options);
-    if (this.#options.open) this.#pool.open();
+    if (this.#options.open) this.#open();
   }
 
   /** @internal */
@@ -227,9 +228,14 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
         `the pool '${this.name}' has been closed and can't be opened again; make another`,
       );
     }
-    this.#pool.open();
+    this.#open();
     const { wait, ...ready } = options;
     if (wait === true) await this.wait(ready);
+  }
+
+  #open(): void {
+    this.#pool.open();
+    addOpenPool(this as AsyncConnectionPool<unknown>);
   }
 
   /**
@@ -255,6 +261,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    */
   async close(timeout: number = CLOSE_TIMEOUT): Promise<void> {
     checkKind('timeout', timeout, SECONDS);
+    removeOpenPool(this as AsyncConnectionPool<unknown>);
     await this.#pool.close(timeout);
   }
 

@@ -518,6 +518,7 @@ export class ResourcePool<T> {
       poolMax: Number.isFinite(this.#maxSize) ? this.#maxSize : 0,
       poolSize: this.#size,
       poolAvailable: this.#slots.idle,
+      poolLent: this.#slots.lent,
       requestsWaiting: this.#waiting,
       ...roundedCounters(this.counters),
     };

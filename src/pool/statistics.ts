@@ -8,6 +8,8 @@ export interface PoolStats {
   poolSize: number;
   /** Connections idle in the pool. */
   poolAvailable: number;
+  /** Connections checked out. */
+  poolLent: number;
   /** Requests that are waiting for a connection now. */
   requestsWaiting: number;
   /** The total time for which connections were checked out. */
@@ -37,7 +39,7 @@ export interface PoolStats {
 /** The counters, which `popStats()` resets. */
 export type Counters = Omit<
   PoolStats,
-  'poolMin' | 'poolMax' | 'poolSize' | 'poolAvailable' | 'requestsWaiting'
+  'poolMin' | 'poolMax' | 'poolSize' | 'poolAvailable' | 'poolLent' | 'requestsWaiting'
 >;
 
 export function zeroCounters(): Counters {

@@ -1,4 +1,5 @@
-import { dumpParam, type DumpedParam } from '../types/dump.js';
+import type { DumpedParam } from '../types/adaptation.js';
+import { dumpParam } from '../types/dump.js';
 import { literal, type LiteralContext } from './literal.js';
 import * as errors from '../errors/index.js';
 import type { ShownQuery } from '../session/statement.js';

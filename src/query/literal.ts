@@ -3,7 +3,7 @@ import { quoteIdentifier } from './identifier.js';
 import type { AdaptersMap, TypeEntry } from '../types/adapters-map.js';
 import { scanDecimal } from '../types/decimal.js';
 import { dumpParam } from '../types/dump.js';
-import { checkText } from '../types/check-text.js';
+import { checkText } from '../types/write-text.js';
 import { Oids } from '../types/oids.js';
 
 /** The context that a literal's text depends on. */

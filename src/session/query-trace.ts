@@ -27,6 +27,7 @@ function queryMessage(request: StatementRequest, connection: ConnectionMessage):
     operation: operationOf(query),
     kind: kindOf(request),
     batchSize: request.executions?.length ?? 1,
+    values: () => valuesOf(request),
     ...connection,
     tag: null,
     rowcount: null,
@@ -50,6 +51,11 @@ function kindOf({ exchange, executions, portal }: StatementRequest): QueryKind {
   if (exchange !== undefined) return exchange.kind === 'copy' ? 'copy' : 'stream';
   if (portal !== undefined) return 'portal';
   return executions !== null && executions.length > 1 ? 'batch' : 'statement';
+}
+
+function valuesOf({ executions }: StatementRequest): (string | null)[][] {
+  const values = (executions ?? []).map((params) => params.map(({ text }) => text));
+  return values[0]?.length === 0 ? [] : values;
 }
 
 const FIRST_WORD = /^(?:\s|\(|;|--[^\n]*\n|\/\*[\s\S]*?\*\/)*([a-z]+)/i;

@@ -1,13 +1,12 @@
 import * as errors from '../errors/index.js';
 import type { Adapters, CodecSource, DumpedParam, Dumper, SessionSettings, TypeEntry } from './adaptation.js';
-import { checkedCodec, replaced } from './checked-codec.js';
 import type { BoundCodec, Codec } from './codec.js';
 import { Oids } from './oids.js';
 import { builtInClass, isObjectPrototype } from './realm.js';
 import { unknown } from './text.js';
 import type { Loader } from '../wire/row-decoder.js';
 import { Codecs, type CodecTables, type DefaultLoader } from './codecs.js';
-import { checkedDumper, type CustomDumper } from './custom-dumper.js';
+import { checkedCodec, checkedDumper, replaced, type CustomDumper } from './custom-adapters.js';
 
 export type { DumpedParam, Dumper, Loader, SessionSettings, TypeEntry };
 
@@ -136,7 +135,7 @@ export class AdaptersMap implements Adapters {
     if (typeof load !== 'function') {
       throw new errors.ProgrammingError(`expected a loader to be a function, got ${typeof load}`);
     }
-    this.setLoader(this.#oidOf(type), (bytes, start, end) => load(bytes.utf8Slice(start, end)));
+    this.setLoader(this.oidOf(type), (bytes, start, end) => load(bytes.utf8Slice(start, end)));
   }
 
   /**
@@ -187,7 +186,7 @@ export class AdaptersMap implements Adapters {
    * });
    */
   registerCodec<T>(type: string | number, codec: Codec<T>): void {
-    const oid = this.#oidOf(type);
+    const oid = this.oidOf(type);
     const checked = checkedCodec(codec);
     const known = this.#tables.codecs.get(oid) ?? unknown;
     this.setCodec(oid, (context) => replaced(typeof known === 'function' ? known(context) : known, checked));
@@ -299,7 +298,11 @@ export class AdaptersMap implements Adapters {
     return this.#tables.multiranges.get(subtype) ?? Oids.unknown;
   }
 
-  #oidOf(type: string | number): number {
+  /**
+   * @internal Returns the oid of a type given by its name, such as `int4` or `int4[]`, or by its oid. Raises `ProgrammingError`,
+   * which has the query that it is for, for an unknown name.
+   */
+  oidOf(type: string | number, query?: string): number {
     if (typeof type === 'number') return type;
     const isArray = type.endsWith('[]');
     const entry = this.#tables.byName.get(isArray ? type.slice(0, -2) : type);
@@ -307,6 +310,7 @@ export class AdaptersMap implements Adapters {
     if (oid === undefined || oid === 0) {
       throw new errors.ProgrammingError(
         `the type '${type}' is not known here; give its oid, or register the type first`,
+        { query },
       );
     }
     return oid;

@@ -1,7 +1,7 @@
 import * as errors from '../errors/index.js';
 import { DEFINITIONS } from './definitions.js';
 import { AdaptersMap, type AdaptContext } from './adapters-map.js';
-import { dumpMultirange, dumpRange } from './dump-range.js';
+import { dumpMultirange, dumpRange } from './range-codec.js';
 import { dumpBoolean, dumpBytes, dumpDate, dumpInteger, dumpNumber, dumpText } from './dump-scalars.js';
 import { Multirange } from './multirange.js';
 import { Range } from './range.js';

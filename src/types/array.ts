@@ -1,12 +1,12 @@
-import * as errors from '../errors/index.js';
 import type { Loader } from '../wire/row-decoder.js';
-import type { CodecContext, TypeEntry } from './adaptation.js';
-import { flattened, MAX_DIMENSIONS, type FlatArray } from './array-shape.js';
+import type { Adapters, CodecContext, TypeEntry } from './adaptation.js';
 import { BinaryReader } from './binary-reader.js';
 import type { ByteWriter } from './byte-writer.js';
 import {
   compound,
   malformed,
+  malformedText,
+  refused,
   writeSized,
   type BoundCodec,
   type Codec,
@@ -20,19 +20,16 @@ export function arrayOf(element: BoundCodec, type: TypeEntry, context: CodecCont
   const { delimiter } = type;
   // Types that share a reader are interchangeable in a binary array: varchar for text.
   const fits = (oid: number): boolean => context.codecFor(oid).readBinary === element.readBinary;
-  const make = ([part]: readonly BoundCodec[]): Codec<unknown[]> => {
-    const { readText, readBinary, write } = part!;
-    return {
-      readText: textReader(readText, delimiter),
-      readBinary: readBinary && binaryReader(readBinary, type, fits),
-      takes: Array.isArray,
-      writeBinary:
-        write &&
-        ((array, out, place) => {
-          writeArray(flattened(array, context.adapters, place), type.oid, write, out, place);
-        }),
-    };
-  };
+  const make = ({ readText, readBinary, write }: BoundCodec): Codec<unknown[]> => ({
+    readText: textReader(readText, delimiter),
+    readBinary: readBinary && binaryReader(readBinary, type, fits),
+    takes: Array.isArray,
+    writeBinary:
+      write &&
+      ((array, out, place) => {
+        writeArray(flattened(array, context.adapters, place), type.oid, write, out, place);
+      }),
+  });
   return {
     ...compound([element], make, (array) => arrayText(array as Texts, delimiter)),
     preferBinary: element.preferBinary && 'columns',
@@ -47,6 +44,54 @@ function arrayText(items: Texts, delimiter: string): string {
     item === null ? 'NULL' : typeof item === 'string' ? quoted(item) : arrayText(item, delimiter),
   );
   return `{${texts.join(delimiter)}}`;
+}
+
+// --- the shape
+
+/** The server's limit. */
+const MAX_DIMENSIONS = 6;
+
+/** An array in the server's representation. */
+export interface FlatArray {
+  /** The lengths of its dimensions. */
+  readonly shape: readonly number[];
+  /** The elements of all dimensions in order. */
+  readonly elements: readonly unknown[];
+}
+
+/** Flattens nested arrays. Raises `DataError` for parts that differ in length or depth, and for too many dimensions. */
+export function flattened(array: readonly unknown[], adapters: Adapters, place: Place): FlatArray {
+  const shape: number[] = [];
+  const elements: unknown[] = [];
+  let leafDepth = -1;
+  const addLevel = (level: readonly unknown[], depth: number, where: Place): void => {
+    if (depth === MAX_DIMENSIONS) {
+      throw refused(
+        where,
+        `an array can have ${String(MAX_DIMENSIONS)} dimensions at most, and can't contain itself`,
+      );
+    }
+    shape[depth] ??= level.length;
+    if (shape[depth] !== level.length) throw ragged(where);
+    for (let i = 0; i < level.length; i++) {
+      const value = level[i];
+      if (!Array.isArray(value) || adapters.dumperForObject(value) !== undefined) {
+        if (leafDepth < 0) leafDepth = shape.length - 1;
+        if (depth !== leafDepth) throw ragged(`${where.toString()}[${String(i)}]`);
+        elements.push(value);
+      } else {
+        const inner = `${where.toString()}[${String(i)}]`;
+        if (depth === leafDepth) throw ragged(inner);
+        addLevel(value, depth + 1, inner);
+      }
+    }
+  };
+  addLevel(array, 0, place);
+  return { shape, elements };
+}
+
+function ragged(place: Place): Error {
+  return refused(place, 'nested arrays must all have the same length and depth');
 }
 
 // --- the text format
@@ -73,7 +118,7 @@ function textReader(readElement: Loader, delimiter: string): Loader {
       const elements = reader.level(0);
       if (elements !== null && reader.isAtEnd) return reader.isEmpty ? [] : elements;
     }
-    throw new errors.DataError(`the array ${bytes.utf8Slice(start, Math.min(end, start + 60))} is malformed`);
+    throw malformedText('array', bytes, start, end);
   };
 }
 

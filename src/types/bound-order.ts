@@ -34,7 +34,7 @@ export function equalBounds(a: unknown, b: unknown): boolean {
   }
 }
 
-function order<T extends number | bigint>(a: T, b: T): number {
+function order<T extends number | bigint | string>(a: T, b: T): number {
   if (a < b) return -1;
   if (a > b) return 1;
   return a <= b ? 0 : NaN;
@@ -59,8 +59,8 @@ const DATE = /^(\d{4,})(-\d\d-\d\d.*?)( BC)?$/;
 const BEYOND: Readonly<Record<string, number>> = { '-infinity': -1, infinity: 1, nan: 2 };
 
 function compareTexts(a: string, b: string): number {
-  const [decimalA, decimalB] = [Decimal.parse(a), Decimal.parse(b)];
-  if (decimalA !== null && decimalB !== null) return decimalA.compare(decimalB);
+  const [decimalA, decimalB] = [parseDecimal(a), parseDecimal(b)];
+  if (decimalA !== null && decimalB !== null) return compareDecimals(decimalA, decimalB);
   const [dateA, dateB] = [DATE.exec(a), DATE.exec(b)];
   if (dateA !== null && dateB !== null) {
     return order(yearOf(dateA), yearOf(dateB)) || compareCharacters(dateA[2]!, dateB[2]!);
@@ -80,41 +80,30 @@ function yearOf([, year, , bc]: RegExpExecArray): number {
 function compareCharacters(a: string, b: string): number {
   // ISO 8601 separates date and time by a T, the server by a space.
   const [first, second] = [a, b].map((text) => text.replace(/^(-\d\d-\d\d)T/, '$1 ')) as [string, string];
-  if (first === second) return 0;
-  return first < second ? -1 : 1;
+  return order(first, second);
 }
 
 /** A decimal number: its sign, and its digits after the decimal point multiplied by a power of ten. */
-class Decimal {
-  readonly #sign: number;
-  readonly #digits: string;
-  readonly #power: number;
+interface Decimal {
+  readonly sign: number;
+  readonly digits: string;
+  readonly power: number;
+}
 
-  private constructor(sign: number, digits: string, power: number) {
-    this.#sign = sign;
-    this.#digits = digits;
-    this.#power = power;
-  }
+function parseDecimal(text: string): Decimal | null {
+  const decimal = scanDecimal(text);
+  if (decimal === null) return null;
+  const { negative, whole, fraction, exponent } = decimal;
+  const digits = text.slice(...whole) + text.slice(...fraction);
+  let start = 0;
+  while (digits[start] === '0') start++;
+  let end = digits.length;
+  while (end > start && digits[end - 1] === '0') end--;
+  if (start === end) return { sign: 0, digits: '', power: 0 };
+  const power = exponent + whole[1] - whole[0] - start;
+  return { sign: negative ? -1 : 1, digits: digits.slice(start, end), power };
+}
 
-  static parse(text: string): Decimal | null {
-    const decimal = scanDecimal(text);
-    if (decimal === null) return null;
-    const { negative, whole, fraction, exponent } = decimal;
-    const digits = text.slice(...whole) + text.slice(...fraction);
-    let start = 0;
-    while (digits[start] === '0') start++;
-    let end = digits.length;
-    while (end > start && digits[end - 1] === '0') end--;
-    if (start === end) return new Decimal(0, '', 0);
-    const power = exponent + whole[1] - whole[0] - start;
-    return new Decimal(negative ? -1 : 1, digits.slice(start, end), power);
-  }
-
-  compare(other: Decimal): number {
-    if (this.#sign !== other.#sign) return order(this.#sign, other.#sign);
-    const magnitude =
-      order(this.#power, other.#power) ||
-      (this.#digits === other.#digits ? 0 : this.#digits < other.#digits ? -1 : 1);
-    return this.#sign * magnitude;
-  }
+function compareDecimals(a: Decimal, b: Decimal): number {
+  return order(a.sign, b.sign) || a.sign * (order(a.power, b.power) || order(a.digits, b.digits));
 }

@@ -1,6 +1,6 @@
 import * as errors from '../errors/index.js';
 import type { Loader } from '../wire/row-decoder.js';
-import { ByteWriter } from './byte-writer.js';
+import type { ByteWriter } from './byte-writer.js';
 
 /** A `Loader` whose result type is known: reads one value from `bytes[start..end)`. */
 export type Reader<T> = (bytes: Buffer, start: number, end: number) => T;
@@ -104,40 +104,8 @@ export function sized<T>(type: string, size: number, read: Reader<T>): Reader<T>
   };
 }
 
-/** Makes the codec of a type whose values load as the server's text, which contains no blanks; writing and reading preserves it. */
-export function textual({
-  textToBinary,
-  binaryToText,
-}: {
-  readonly textToBinary: NonNullable<Codec['textToBinary']>;
-  readonly binaryToText: Reader<string>;
-}): Codec {
-  return {
-    // The server writes these types in ASCII.
-    readText: (bytes, start, end) => bytes.latin1Slice(start, end),
-    endOfText: (bytes, start, end) => {
-      let at = start;
-      while (at < end && bytes[at]! > SPACE) at++;
-      const text = bytes.latin1Slice(start, at);
-      if (scratch.bytes.length > LARGEST_KEPT) scratch = new ByteWriter();
-      scratch.length = 0;
-      try {
-        textToBinary(text, scratch, 'text');
-      } catch {
-        return -1;
-      }
-      return binaryToText(scratch.bytes, 0, scratch.length) === text ? at : -1;
-    },
-    readBinary: binaryToText,
-    textToBinary,
-    binaryToText,
-  };
-}
-
-const SPACE = 0x20;
-/** Receives values that are written only to validate them. */
-let scratch = new ByteWriter();
-const LARGEST_KEPT = 65_536;
+/** Reads the server's text of a type whose values are ASCII. */
+export const readAscii: Reader<string> = (bytes, start, end) => bytes.latin1Slice(start, end);
 
 /**
  * Makes the codec of a compound type: `make` builds it from its parts' codecs. The conversions between its text and its binary
@@ -145,14 +113,14 @@ const LARGEST_KEPT = 65_536;
  */
 export function compound<V>(
   parts: readonly BoundCodec[],
-  make: (parts: readonly BoundCodec[]) => Codec<V>,
+  make: (...parts: readonly BoundCodec[]) => Codec<V>,
   textOf: (value: V) => string,
 ): Codec<V> & BoundCodec {
-  const { readText, readBinary, writeBinary } = make(parts.map(withTexts));
+  const { readText, readBinary, writeBinary } = make(...parts.map(withTexts));
   const checkedParts = parts.map((part) => ({ ...part, readText: checkedReader(part) }));
   return {
-    ...make(parts),
-    readCheckedText: make(checkedParts).readText,
+    ...make(...parts),
+    readCheckedText: make(...checkedParts).readText,
     textToBinary:
       writeBinary &&
       ((text, out, place) => {
@@ -230,9 +198,21 @@ export function unreadable(type: string, bytes: Buffer, start: number, end: numb
   return notOfType(type, bytes.utf8Slice(start, Math.min(end, start + 4 * LONGEST_SHOWN)));
 }
 
+/** The error for the text of a compound value with a wrong structure. */
+export function malformedText(kind: string, bytes: Buffer, start: number, end: number): errors.DataError {
+  return new errors.DataError(
+    `the ${kind} ${bytes.utf8Slice(start, Math.min(end, start + LONGEST_SHOWN))} is malformed`,
+  );
+}
+
 /** The error for a value that cannot be written. */
 export function refused(place: Place, problem: string): errors.DataError {
   return new errors.DataError(`${place.toString()}: ${problem}`);
+}
+
+/** The error for a value outside of its type's range. */
+export function outOfRange(value: string, type: string, place: Place): errors.DataError {
+  return refused(place, `${value} is out of range for ${type}`);
 }
 
 const LONGEST_SHOWN = 60;

@@ -1,60 +1,51 @@
 import * as errors from '../errors/index.js';
 import { thrownText } from '../errors/thrown.js';
 import type { Loader } from '../wire/row-decoder.js';
-import type { CodecContext } from './adaptation.js';
+import type { Adapters, CodecContext } from './adaptation.js';
 import { BinaryReader } from './binary-reader.js';
-import type { ByteWriter } from './byte-writer.js';
-import {
-  checkedReader,
-  compound,
-  writeSized,
-  type BoundCodec,
-  type Codec,
-  type Place,
-  type ValueWriter,
-} from './codec.js';
-import { isPlainObject } from './realm.js';
-import { compositeText, fieldValues, type CompositeFields } from './composite-fields.js';
+import { checkedReader, compound, malformedText, refused, writeSized } from './codec.js';
+import type { BoundCodec, Codec, Place } from './codec.js';
+import { dumpAs } from './dump.js';
 import { FieldReader, quoteField } from './field-reader.js';
+import { isPlainObject } from './realm.js';
 import { readText } from './text.js';
+
+/** A composite type. */
+export interface CompositeFields {
+  readonly name: string;
+  readonly oid: number;
+  readonly fieldNames: readonly string[];
+  readonly fieldTypes: readonly number[];
+}
+
+type Make = (values: unknown[]) => unknown;
 
 /** Makes the codec of a composite type. `make` receives the values of all fields; plain objects are written. */
 export function compositeOf(
   type: CompositeFields,
-  make: (values: unknown[]) => unknown,
+  make: Make,
   { codecFor, adapters }: CodecContext,
 ): Codec<object> {
   const fields = type.fieldTypes.map((oid) => codecFor(oid));
-  const own = fieldsCodec(type, fields, make);
-  const texts = compound(
+  const { textToBinary, binaryToText } = compound(
     fields,
-    (parts) => fieldsCodec(type, parts, (values) => values),
+    (...parts) => fieldsCodec(type, parts, (values) => values),
     (values) => `(${(values as (string | null)[]).map(quoteField).join(',')})`,
   );
   return {
-    ...own,
-    textToBinary: texts.textToBinary,
-    binaryToText: texts.binaryToText,
+    ...fieldsCodec(type, fields, make),
+    textToBinary,
+    binaryToText,
     takes: isPlainObject,
     writeText: (object, place) => compositeText(type, fieldValues(type, object, place), adapters, place),
   };
 }
 
-function fieldsCodec(
-  type: CompositeFields,
-  fields: readonly BoundCodec[],
-  make: (values: unknown[]) => unknown,
-): Codec<object> {
-  const readers = every(fields, (field) => field.readBinary);
-  const writers = every(fields, (field) => field.write);
+function fieldsCodec(type: CompositeFields, fields: readonly BoundCodec[], make: Make): Codec<object> {
   return {
     readText: textReader(type, fields.map(checkedReader), make),
-    readBinary: readers && binaryReader(type, readers, make),
-    writeBinary:
-      writers &&
-      ((object, out, place) => {
-        writeFields(type, writers, fieldValues(type, object, place), out, place);
-      }),
+    readBinary: binaryReader(type, fields, make),
+    writeBinary: binaryWriter(type, fields),
   };
 }
 
@@ -93,22 +84,20 @@ const OPEN_PARENTHESIS = 0x28;
 const CLOSE_PARENTHESIS = 0x29;
 const COMMA = 0x2c;
 
-function textReader(
-  type: CompositeFields,
-  loaders: readonly Loader[],
-  make: (values: unknown[]) => unknown,
-): Loader {
+function textReader(type: CompositeFields, loaders: readonly Loader[], make: Make): Loader {
   const count = loaders.length;
   const readers = loaders.map((load, i) => ofField(type, i, load));
   return (bytes, start, end) => {
     const values: unknown[] = [];
-    const found = readFields(bytes, start, end, values, (i) => readers[i]);
+    const found = readFields(bytes, start, end, values, (i) => readers[i] ?? ignore);
     // A composite with one field that is NULL has the same text as one without fields.
     if (found === 0 && count === 1) values.push(null);
     else if (found !== count) throw wrongCount(type, found);
     return make(values);
   };
 }
+
+const ignore: Loader = () => null;
 
 /** An anonymous record, whose text does not tell its fields' types: an array of the fields' texts. */
 export const record: Codec = {
@@ -119,66 +108,120 @@ export const record: Codec = {
   },
 };
 
-/** Returns the number of fields. Adds the values of those that have a loader to `values`. */
+/** Adds the values of the fields to `values`. Returns their number. */
 function readFields(
   bytes: Buffer,
   start: number,
   end: number,
   values: unknown[],
-  loaderOf: (index: number) => Loader | undefined,
+  loaderOf: (index: number) => Loader,
 ): number {
   const reader = new FieldReader(bytes, start, end);
   if (reader.next() === OPEN_PARENTHESIS) {
     if (end - start === 2 && reader.peek() === CLOSE_PARENTHESIS) return 0;
     for (let count = 1; ; count++) {
-      values.push(reader.read(loaderOf(count - 1) ?? ignore, CLOSE_PARENTHESIS));
+      values.push(reader.read(loaderOf(count - 1), CLOSE_PARENTHESIS));
       const next = reader.next();
       if (next === CLOSE_PARENTHESIS && reader.at === end) return count;
       if (next !== COMMA) break;
     }
   }
-  throw new errors.DataError(
-    `the composite value ${bytes.utf8Slice(start, Math.min(end, start + 60))} is malformed`,
-  );
+  throw malformedText('composite value', bytes, start, end);
 }
-
-const ignore: Loader = () => null;
 
 // --- the binary format: number of fields; for each, its type's oid and its value with its length
 
-function binaryReader<T>(
-  type: CompositeFields,
-  loaders: readonly Loader[],
-  make: (values: unknown[]) => T,
-): (bytes: Buffer, start: number, end: number) => T {
+function binaryReader(type: CompositeFields, fields: readonly BoundCodec[], make: Make): Loader | undefined {
   const { name, fieldTypes, fieldNames } = type;
-  const readers = loaders.map((load, i) => ofField(type, i, load));
-  return (bytes, start, end) => {
-    const reader = new BinaryReader(name, bytes, start, end);
-    const count = reader.count(8);
-    if (count !== loaders.length) throw wrongCount(type, count);
-    const values = readers.map((load, i) => {
-      const oid = reader.oid();
-      if (oid !== fieldTypes[i]) {
-        throw changed(type, `has another type in its field ${fieldNames[i]!} than was registered`);
-      }
-      return reader.value(load);
-    });
-    reader.end();
-    return make(values);
-  };
+  const readers = every(fields, ({ readBinary }) => readBinary)?.map((load, i) => ofField(type, i, load));
+  return (
+    readers &&
+    ((bytes, start, end) => {
+      const reader = new BinaryReader(name, bytes, start, end);
+      const count = reader.count(8);
+      if (count !== readers.length) throw wrongCount(type, count);
+      const values = readers.map((load, i) => {
+        if (reader.oid() !== fieldTypes[i]) {
+          throw changed(type, `has another type in its field ${fieldNames[i]!} than was registered`);
+        }
+        return reader.value(load);
+      });
+      reader.end();
+      return make(values);
+    })
+  );
 }
 
-function writeFields(
-  { fieldNames, fieldTypes }: CompositeFields,
-  writers: readonly ValueWriter[],
+function binaryWriter(type: CompositeFields, fields: readonly BoundCodec[]): Codec<object>['writeBinary'] {
+  const { fieldNames, fieldTypes } = type;
+  const writers = every(fields, ({ write }) => write);
+  return (
+    writers &&
+    ((object, out, place) => {
+      const values = fieldValues(type, object, place);
+      out.int32(writers.length);
+      writers.forEach((write, i) => {
+        out.int32(fieldTypes[i]!);
+        writeSized(write, values[i], out, `${place.toString()}.${fieldNames[i]!}`, false);
+      });
+    })
+  );
+}
+
+// --- the values of the fields
+
+/** The text of a composite from its fields' values, in order. Raises `DataError` for too many or too few values. */
+export function compositeText(
+  type: CompositeFields,
   values: readonly unknown[],
-  out: ByteWriter,
-  place: Place,
-): void {
-  out.int32(writers.length);
-  writers.forEach((write, i) => {
-    out.int32(fieldTypes[i]!);
-    writeSized(write, values[i], out, `${place.toString()}.${fieldNames[i]!}`, false);
-  });
+  adapters: Adapters,
+  place: string,
+): string {
+  checkCount(type, values, place);
+  const fields = type.fieldNames.map((field, i) =>
+    quoteField(dumpAs(values[i], type.fieldTypes[i]!, adapters, `${place}.${field}`).text),
+  );
+  return `(${fields.join(',')})`;
+}
+
+function checkCount({ name, fieldNames }: CompositeFields, values: readonly unknown[], place: Place): void {
+  if (values.length === fieldNames.length) return;
+  throw refused(
+    place,
+    `the composite type ${name} has ${String(fieldNames.length)} fields (${fieldNames.join(', ')}),` +
+      ` but ${String(values.length)} values were given`,
+  );
+}
+
+/**
+ * The values of a composite's fields, in order: an array's elements, or an object's properties with the fields' names. Raises
+ * `DataError` for a missing property, and for a property of a plain object that is no field.
+ */
+export function fieldValues(type: CompositeFields, object: object, place: Place): readonly unknown[] {
+  const { name, fieldNames } = type;
+  if (Array.isArray(object)) {
+    checkCount(type, object, place);
+    return object;
+  }
+  const missing = fieldNames.filter((field) => !hasField(object, field));
+  const unknown = isPlainObject(object) ? Object.keys(object).filter((key) => !fieldNames.includes(key)) : [];
+  if (missing.length + unknown.length > 0) {
+    throw refused(
+      place,
+      `the object does not fit the composite type ${name} (${fieldNames.join(', ')}):` +
+        (missing.length > 0
+          ? ` it lacks ${missing.join(', ')}`
+          : ` it has ${unknown.join(', ')} beyond that`),
+    );
+  }
+  return fieldNames.map((field) => (object as Record<string, unknown>)[field]);
+}
+
+/** Whether an object has a property of its own or from its class, except for `constructor` and what `Object.prototype` defines. */
+function hasField(object: object, field: string): boolean {
+  if (Object.hasOwn(object, field)) return true;
+  if (field === 'constructor') return false;
+  let link = Object.getPrototypeOf(object) as object | null;
+  while (link !== null && !Object.hasOwn(link, field)) link = Object.getPrototypeOf(link) as object | null;
+  return link !== null && Object.getPrototypeOf(link) !== null;
 }

@@ -1,12 +1,11 @@
 import * as errors from '../errors/index.js';
 import type { SessionSettings } from './adaptation.js';
-import { isCivil } from './calendar.js';
+import { isoMoment } from './date-text.js';
+import { SPACE } from './iso-bytes.js';
 
 /** The types whose text depends on the session's `DateStyle`. */
 export type DatedType = 'date' | 'timestamp' | 'timestamptz';
 
-const ISO =
-  /^(\d{4,7})-(\d\d)-(\d\d)(?: (\d\d):(\d\d):(\d\d)(?:\.\d{1,6})?([+-]\d\d(?::\d\d){0,2})?)?( BC)?$/;
 const CLOCK = String.raw`(\d\d:\d\d:\d\d(?:\.\d{1,6})?)`;
 const END = String.raw`(?: (?!BC$)([^ ]+))?( BC)?$`;
 /** The form of the styles SQL and German, and of dates in the style Postgres: 02/01/2024, 02.01.2024, 02-01-2024. */
@@ -15,6 +14,7 @@ const NUMBERS = new RegExp(String.raw`^(\d\d)([/.-])(\d\d)\2(\d{4,7})(?: ${CLOCK
 const WORDS = new RegExp(
   String.raw`^[A-Z][a-z]{2} (?:([A-Z][a-z]{2}) (\d\d)|(\d\d) ([A-Z][a-z]{2})) ${CLOCK} (\d{4,7})${END}`,
 );
+const BEGINS_WITH_YEAR = /^\d{4}/;
 /** The server's texts are not longer. */
 const LONGEST = 60;
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
@@ -35,22 +35,29 @@ interface Parts {
  * zone.
  */
 export function isoStyle(text: string, type: DatedType, settings: SessionSettings): string {
-  if (isIso(text, type) || text === 'infinity' || text === '-infinity') return text;
-  const iso = text.length > LONGEST ? null : ofOtherStyle(text, type, settings);
-  if (iso === null || !isIso(iso, type)) {
+  if (text === 'infinity' || text === '-infinity') return text;
+  const iso =
+    text.length > LONGEST || BEGINS_WITH_YEAR.test(text) ? text : ofOtherStyle(text, type, settings);
+  if (iso === null || isoMoment(iso, type) === null) {
     throw unreadable(text, type, 'it is written in none of the known styles');
   }
   return iso;
 }
 
-/** The end of a text that `isoStyle()` accepts; -1 if it accepts none. */
-export function endOfStyled(
+/**
+ * The end of a text that `isoStyle()` accepts; -1 if it accepts none. `at` is the end of the most frequent form under ISO, or
+ * negative.
+ */
+export function endOfDated(
+  at: number,
   bytes: Buffer,
   start: number,
   end: number,
   type: DatedType,
   settings: SessionSettings,
 ): number {
+  // A blank is followed by BC.
+  if (at >= 0 && (at === end || bytes[at] !== SPACE)) return at;
   if (end - start > LONGEST) return -1;
   try {
     isoStyle(bytes.latin1Slice(start, end), type, settings);
@@ -58,22 +65,6 @@ export function endOfStyled(
   } catch {
     return -1;
   }
-}
-
-/** Whether a text is a valid date, timestamp or timestamptz under ISO. */
-function isIso(text: string, type: DatedType): boolean {
-  const match = text.length > LONGEST ? null : ISO.exec(text);
-  if (match === null) return false;
-  const [, year, month, day, hour, minute, second, zone, bc] = match;
-  return (
-    (hour === undefined) === (type === 'date') &&
-    (zone !== undefined) === (type === 'timestamptz') &&
-    Number(year) > 0 &&
-    isCivil(bc === undefined ? Number(year) : 1 - Number(year), Number(month), Number(day)) &&
-    Number(hour ?? 0) <= 23 &&
-    Number(minute ?? 0) <= 59 &&
-    Number(second ?? 0) <= 59
-  );
 }
 
 /** Converts a text from a style other than ISO; null for a text in no known style. */

@@ -1,6 +1,8 @@
-import { civilDate } from './calendar.js';
+import { civilDate, daysFromCivil, isCivil } from './calendar.js';
+import { refused, shown, type Place } from './codec.js';
 
-// Converts the binary format of dates and times to text: days in 32-bit and microseconds in 64-bit integers, from 2000-01-01.
+// Converts dates and times between text, ISO 8601 or the server's form under DateStyle ISO, and the numbers of the binary format: days
+// in 32-bit and microseconds in 64-bit integers, from 2000-01-01.
 
 /** Days from 1970-01-01 to 2000-01-01, PostgreSQL's epoch. */
 export const EPOCH_DAYS = 10_957;
@@ -29,6 +31,8 @@ export function readInt64(bytes: Buffer, at: number): number | bigint {
   if (high >= -EXACT_HIGH && high < EXACT_HIGH) return high * TWO_32 + bytes.readUInt32BE(at + 4);
   return bytes.readBigInt64BE(at);
 }
+
+// --- numbers to text
 
 function two(value: number): string {
   return value < 10 ? `0${String(value)}` : String(value);
@@ -78,4 +82,123 @@ export function timestampText(total: number | bigint, zone: string): string | nu
   }
   const { text, bc } = dateText(days);
   return `${text} ${timeText(microseconds)}${zone}${bc ? ' BC' : ''}`;
+}
+
+// --- text to numbers
+
+export type MomentType = 'date' | 'time' | 'timetz' | 'timestamp' | 'timestamptz';
+
+const DATE = String.raw`(\d{4,7})-(\d\d)-(\d\d)`;
+const CLOCK = String.raw`(\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?(?:\s?(Z|[+-]\d\d(?::?\d\d(?::?\d\d)?)?))?`;
+const WITH_DATE = new RegExp(String.raw`^\s*${DATE}(?:[T ]${CLOCK})?( BC)?\s*$`, 'i');
+/** The groups of a date are empty. */
+const WITHOUT_DATE = new RegExp(String.raw`^\s*()()()${CLOCK}\s*$`, 'i');
+const INFINITE = /^\s*([+-]?)infinity\s*$/i;
+/** The server's own limit. */
+const LONGEST = 128;
+
+/** The parts of a point in time; without a date, the days are 0. */
+export interface Moment {
+  /** Days from 2000-01-01. */
+  readonly days: number;
+  /** Microseconds of the day. */
+  readonly microseconds: number;
+  /** Seconds east of UTC; 0 for a type without a zone, for which the server ignores it, too. */
+  readonly offset: number;
+}
+
+/** Parses a text of the type; raises `DataError` for any other text. */
+export function parseMoment(text: string, type: MomentType, place: Place): Moment {
+  const hasDate = type !== 'time' && type !== 'timetz';
+  const match = text.length > LONGEST ? null : (hasDate ? WITH_DATE : WITHOUT_DATE).exec(text);
+  if (match === null) {
+    throw refused(place, `${shown(text)} can't be sent as ${type}: the binary format needs ISO 8601`);
+  }
+  const [, written, month, day, hour = '0', minute = '0', second = '0', fraction = '', zone, bc] = match;
+  let days = 0;
+  if (hasDate) {
+    const year = bc === undefined ? Number(written) : 1 - Number(written);
+    if (Number(written) === 0 || !isCivil(year, Number(month), Number(day))) {
+      throw refused(place, `${shown(text)} is not a day of the calendar`);
+    }
+    days = daysFromCivil(year, Number(month), Number(day)) - EPOCH_DAYS;
+  }
+  // As on the server, second 60 and hour 24 mean the next minute and the next day.
+  const seconds = (Number(hour) * 60 + Number(minute)) * 60 + Number(second);
+  const microseconds = seconds * 1_000_000 + microsecondsOf(fraction);
+  if (Number(hour) > 24 || Number(minute) > 59 || Number(second) > 60 || microseconds > DAY) {
+    throw refused(place, `${shown(text)} is not a time of day`);
+  }
+  return { days, microseconds, offset: type.endsWith('tz') ? offsetOf(zone, text, type, place) : 0 };
+}
+
+/** 1 or -1 for an infinity; 0 for any other text. */
+export function infinitySign(text: string): 1 | -1 | 0 {
+  const match = text.length > LONGEST ? null : INFINITE.exec(text);
+  return match === null ? 0 : match[1] === '-' ? -1 : 1;
+}
+
+/** Rounds to microseconds, ties to even, as the server does. */
+export function microsecondsOf(fraction: string): number {
+  if (fraction.length <= 6) return Number(fraction.padEnd(6, '0'));
+  const exact = Number(`0.${fraction}`) * 1_000_000;
+  const floor = Math.floor(exact);
+  const rest = exact - floor;
+  return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
+}
+
+function offsetOf(zone: string | undefined, text: string, type: string, place: Place): number {
+  if (zone === undefined) {
+    throw refused(
+      place,
+      `${shown(text)} can't be sent as ${type}: it needs its offset from UTC, such as +02 or Z`,
+    );
+  }
+  const offset = zone.toUpperCase() === 'Z' ? 0 : secondsEast(zone);
+  if (Number.isNaN(offset)) throw refused(place, `the time zone of ${shown(text)} is out of range`);
+  return offset;
+}
+
+/** Seconds east of UTC of an offset such as `+05:45`; NaN if it is out of range. The server accepts offsets below 16 hours. */
+export function secondsEast(zone: string): number {
+  const digits = zone.slice(1).replaceAll(':', '');
+  const hours = Number(digits.slice(0, 2));
+  const minutes = Number(digits.slice(2, 4));
+  const seconds = Number(digits.slice(4, 6));
+  if (hours > 15 || minutes > 59 || seconds > 59) return NaN;
+  const offset = (hours * 60 + minutes) * 60 + seconds;
+  return zone.startsWith('-') ? 0 - offset : offset;
+}
+
+const NANOSECONDS = /\.\d{7}/;
+
+/** Raises `DataError` for nanoseconds that are not whole microseconds, which PostgreSQL would round. */
+export function checkMicroseconds(text: string, place: string): string {
+  if (NANOSECONDS.test(text)) {
+    throw refused(
+      place,
+      `${text} has nanoseconds, but PostgreSQL keeps microseconds; round it, with` +
+        " .round({ smallestUnit: 'microsecond' }) say",
+    );
+  }
+  return text;
+}
+
+/**
+ * Parses a text that the server writes under DateStyle ISO; null for any other text, and for the infinities. The server's text is
+ * the one that formatting its parts gives again.
+ */
+export function isoMoment(text: string, type: MomentType): Moment | null {
+  let moment: Moment;
+  try {
+    moment = parseMoment(text, type, type);
+  } catch {
+    return null;
+  }
+  const { days, microseconds, offset } = moment;
+  const clock = timeText(microseconds) + (type.endsWith('tz') ? offsetText(offset) : '');
+  if (type === 'time' || type === 'timetz') return clock === text ? moment : null;
+  const { text: date, bc } = dateText(days);
+  const again = `${type === 'date' ? date : `${date} ${clock}`}${bc ? ' BC' : ''}`;
+  return again === text && microseconds < DAY ? moment : null;
 }

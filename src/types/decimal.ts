@@ -37,6 +37,24 @@ export function scanDecimal(text: string): DecimalText | null {
   };
 }
 
+/** Exceeds the digits of any integer type. */
+const TOO_MANY_DIGITS = 40;
+
+/**
+ * The integer in a text, which may be surrounded by white space; null if there is none. Only the first digits of an integer that
+ * exceeds all types are taken, since BigInt() takes minutes for a text of a megabyte.
+ */
+export function parseInteger(text: string): bigint | null {
+  const trimmed = text.trim();
+  const decimal = scanDecimal(trimmed);
+  if (decimal?.isInteger !== true) return null;
+  const [start, end] = decimal.whole;
+  let first = start;
+  while (trimmed.charCodeAt(first) === ZERO && first < end - 1) first++;
+  const integer = BigInt(trimmed.slice(first, Math.min(end, first + TOO_MANY_DIGITS)));
+  return decimal.negative ? -integer : integer;
+}
+
 /** Whether a text is a float in the server's form, without white space or a leading plus sign. */
 export function isDecimal(text: string): boolean {
   const start = text.charCodeAt(0) === MINUS ? 1 : 0;

@@ -1,9 +1,8 @@
 import type { CodecContext, CodecSource, TypeEntry } from './adaptation.js';
-import { bit, varbit } from './bits.js';
 import { bytea } from './bytea.js';
 import type { Codec } from './codec.js';
 import { record } from './composite-codec.js';
-import { date } from './date.js';
+import { date, time, timestamp, timestamptz, timetz } from './datetime.js';
 import { float4, float8 } from './float.js';
 import { cid, int2, int4, int8, oid, xid, xid8 } from './integer.js';
 import { interval } from './interval.js';
@@ -11,12 +10,9 @@ import { json, jsonb } from './json.js';
 import { cidr, inet, macaddr, macaddr8 } from './network.js';
 import { numeric } from './numeric.js';
 import { Oids } from './oids.js';
-import { pgLsn } from './pg-lsn.js';
 import { multirangeOf, rangeOf } from './range-codec.js';
-import { bool, char, rareText, text, unknown } from './text.js';
-import { time, timetz } from './time.js';
-import { timestamp, timestamptz } from './timestamp.js';
-import { uuid } from './uuid.js';
+import { bool, rareText, text, unknown } from './text.js';
+import { bit, char, pgLsn, uuid, varbit } from './textual.js';
 
 /** A built-in type, which has the same oid on every server, with its codec. */
 export interface TypeDefinition extends TypeEntry {

@@ -1,4 +1,4 @@
-import { checkText } from './check-text.js';
+import { checkText } from './write-text.js';
 import * as errors from '../errors/index.js';
 import type { DumpedParam } from './adaptation.js';
 import { Oids } from './oids.js';

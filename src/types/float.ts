@@ -2,6 +2,7 @@ import type { ByteWriter } from './byte-writer.js';
 import {
   fixed,
   notOfType,
+  outOfRange,
   refused,
   shown,
   unreadable,
@@ -158,10 +159,6 @@ export const float8 = float(
     out.float64(value);
   },
 );
-
-function outOfRange(value: string, type: string, place: Place): Error {
-  return refused(place, `${value} is out of range for ${type}`);
-}
 
 /**
  * A float4 in the server's form: the number with the fewest digits that identifies this float4, and not the nearest double (0.1,

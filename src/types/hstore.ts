@@ -1,12 +1,11 @@
 import * as errors from '../errors/index.js';
 import { isPlainObject } from './realm.js';
-import { malformed, refused, type Codec, type Place } from './codec.js';
+import { malformed, refused, writeSized, type Codec, type Place, type ValueWriter } from './codec.js';
 import type { Dumper } from './adaptation.js';
 import { BinaryReader } from './binary-reader.js';
 import type { ByteWriter } from './byte-writer.js';
-import { checkText } from './check-text.js';
 import { readUtf8 } from './text.js';
-import { quoted, writeUtf8 } from './write-text.js';
+import { checkText, quoted, writeUtf8 } from './write-text.js';
 
 type Hstore = Readonly<Record<string, string | null>>;
 
@@ -77,15 +76,14 @@ function write(object: Readonly<Record<string, unknown>>, out: ByteWriter, place
   const entries = checkedEntries(object, place);
   out.int32(entries.length);
   for (const pair of entries) {
-    for (const text of pair) {
-      const start = out.length;
-      out.int32(-1);
-      if (text === null) continue;
-      writeUtf8(text, out, place);
-      out.setInt32(start, out.length - start - 4);
-    }
+    for (const text of pair) writeSized(writeText, text, out, place, true);
   }
 }
+
+const writeText: ValueWriter = (text, out, place) => {
+  if (text !== null) writeUtf8(text as string, out, place);
+  return text !== null;
+};
 
 function readBinary(bytes: Buffer, start: number, end: number): Hstore {
   const reader = new BinaryReader('hstore', bytes, start, end);

@@ -2,7 +2,7 @@ import * as errors from '../errors/index.js';
 import type { Adapters, DumpedParam } from './adaptation.js';
 import { adaptersOf } from './adapters.js';
 import type { AdaptContext, AdaptersMap } from './adapters-map.js';
-import { checkedDumper } from './custom-dumper.js';
+import { checkedDumper } from './custom-adapters.js';
 import { dumpParam } from './dump.js';
 import { dumpBytes } from './dump-scalars.js';
 import { Oids } from './oids.js';

@@ -1,6 +1,13 @@
-import { fixed, notOfType, refused, shown, type Codec } from './codec.js';
-import { infinitySign, microsecondsOf, outOfRange } from './date-parse.js';
-import { INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN, timeText } from './date-text.js';
+import { fixed, notOfType, refused, outOfRange, shown, type Codec } from './codec.js';
+import {
+  infinitySign,
+  INT32_MAX,
+  INT32_MIN,
+  INT64_MAX,
+  INT64_MIN,
+  microsecondsOf,
+  timeText,
+} from './date-text.js';
 
 /** An interval. Each field has its own sign, as in PostgreSQL, and is an exact integer. */
 export interface IntervalFields {
@@ -12,33 +19,33 @@ export interface IntervalFields {
   readonly microseconds: number;
 }
 
-const SECONDS = String.raw`(\d+(?:\.\d+)?)`;
+const SECONDS = String.raw`\d+(?:\.\d+)?`;
 
 /** IntervalStyle postgres: 1 year 2 mons -3 days +04:05:06.7 */
 const POSTGRES = new RegExp(
-  String.raw`^(?:([+-]?\d+) years? ?)?(?:([+-]?\d+) mons? ?)?(?:([+-]?\d+) days? ?)?(?:([+-]?)(\d+):(\d\d):${SECONDS})?$`,
+  String.raw`^(?=.)(?:([+-]?\d+) years? ?)?(?:([+-]?\d+) mons? ?)?(?:([+-]?\d+) days? ?)?(?:([+-]?)(\d+):(\d\d):(${SECONDS}))?$`,
 );
 /** IntervalStyle postgres_verbose: @ 1 year 2 mons -3 days 4 hours 5 mins 6.7 secs ago */
 const VERBOSE = new RegExp(
-  String.raw`^@ (?:0|(?:(-?\d+) years? ?)?(?:(-?\d+) mons? ?)?(?:(-?\d+) days? ?)?(?:(-?\d+) hours? ?)?(?:(-?\d+) mins? ?)?` +
-    String.raw`(?:(-?)${SECONDS} secs?)?)( ago)?$`,
+  String.raw`^@ (?=.*\d)(?:0|(?:(-?\d+) years? ?)?(?:(-?\d+) mons? ?)?(?:(-?\d+) days? ?)?(?:(-?\d+) hours? ?)?(?:(-?\d+) mins? ?)?` +
+    String.raw`(?:(-?${SECONDS}) secs?)?)( ago)?$`,
 );
 /** IntervalStyle iso_8601: P1Y2M-3DT4H5M6.7S; also the other forms of ISO 8601, which users may send. */
 const ISO_8601 = new RegExp(
   String.raw`^P(?=[-+\dT])(?:([+-]?\d+)Y)?(?:([+-]?\d+)M)?(?:([+-]?\d+)W)?(?:([+-]?\d+)D)?` +
-    String.raw`(?:T(?=[-+\d])(?:([+-]?\d+)H)?(?:([+-]?\d+)M)?(?:([+-]?)${SECONDS}S)?)?$`,
+    String.raw`(?:T(?=[-+\d])(?:([+-]?\d+)H)?(?:([+-]?\d+)M)?(?:([+-]?${SECONDS})S)?)?$`,
 );
 /** IntervalStyle sql_standard in full, for mixed signs or if both parts are present: +1-2 -3 +4:05:06.7 */
-const SQL_MIXED = new RegExp(String.raw`^([+-])(\d+)-(\d+) ([+-])(\d+) ([+-])(\d+):(\d\d):${SECONDS}$`);
+const SQL_MIXED = new RegExp(String.raw`^([+-])(\d+)-(\d+) ([+-])(\d+) ([+-])(\d+):(\d\d):(${SECONDS})$`);
 /** IntervalStyle sql_standard in short, with one sign for all fields: 1-2, 3 4:05:06.7, 4:05:06.7, 0 */
-const SQL_PLAIN = new RegExp(String.raw`^(-?)(?:(\d+)-(\d+)|(?:(\d+) )?(\d+):(\d\d):${SECONDS}|0)$`);
+const SQL_PLAIN = new RegExp(String.raw`^(-?)(?:(\d+)-(\d+)|(?:(\d+) )?(\d+):(\d\d):(${SECONDS})|0)$`);
 
 /** The server's texts are not longer. */
 const LONGEST = 200;
 
 /** Parses the server's text of an interval. The four values of `IntervalStyle` can be told apart. Null for any other text. */
 export function readInterval(text: string): IntervalFields | null {
-  const fields = text.length > LONGEST || !/\d/.test(text) ? null : readStyles(text);
+  const fields = text.length > LONGEST ? null : readStyles(text);
   if (fields === null || !isExact(fields)) return null;
   // In the form with colons, minutes and seconds must be below 60.
   const isClock = text.includes(':');
@@ -57,59 +64,59 @@ function readStyles(text: string): IntervalFields | null {
   let match = POSTGRES.exec(text);
   if (match !== null) {
     const [, years, months, days, sign, hours, minutes, seconds] = match;
-    return signed(
-      1,
-      [years, months, days, `${sign ?? ''}${hours ?? ''}`, `${sign ?? ''}${minutes ?? ''}`],
-      sign,
-      seconds,
-    );
+    return fieldsOf([years, months, days, hours, minutes, seconds], 1, factorOf(sign));
   }
   match = ISO_8601.exec(text);
   if (match !== null) {
-    const [, years, months, weeks = '0', days = '0', hours, minutes, sign, seconds] = match;
-    return signed(
-      1,
-      [years, months, String(7 * Number(weeks) + Number(days)), hours, minutes],
-      sign,
-      seconds,
-    );
+    const [, years, months, weeks, days = '0', hours, minutes, seconds] = match;
+    const allDays = weeks === undefined ? days : String(7 * Number(weeks) + Number(days));
+    return fieldsOf([years, months, allDays, hours, minutes, seconds], 1, 1);
   }
   match = VERBOSE.exec(text);
-  if (match !== null) return signed(match[8] === undefined ? 1 : -1, match.slice(1, 6), match[6], match[7]);
+  if (match !== null) {
+    const factor = match[7] === undefined ? 1 : -1;
+    return fieldsOf(match.slice(1, 7), factor, factor);
+  }
   match = SQL_MIXED.exec(text);
   if (match !== null) {
-    const [, date = '', years, months, day = '', days, time = '', hours, minutes, seconds] = match;
-    const fields = [
-      `${date}${years!}`,
-      `${date}${months!}`,
-      `${day}${days!}`,
-      `${time}${hours!}`,
-      `${time}${minutes!}`,
-    ];
-    return signed(1, fields, time, seconds);
+    const [, date = '', years, months, day = '', days, sign, ...clock] = match;
+    return fieldsOf([date + years!, date + months!, day + days!, ...clock], 1, factorOf(sign));
   }
   match = SQL_PLAIN.exec(text);
-  if (match !== null) return signed(match[1] === '-' ? -1 : 1, match.slice(2, 7), '', match[7]);
-  return null;
+  return match && fieldsOf(match.slice(2, 8), factorOf(match[1]), factorOf(match[1]));
 }
 
-function signed(
-  factor: 1 | -1,
-  [years, months, days, hours, minutes]: readonly (string | undefined)[],
-  secondsSign: string | undefined,
-  seconds: string | undefined,
+function factorOf(sign: string | undefined): number {
+  return sign === '-' ? -1 : 1;
+}
+
+type Digits = string | undefined;
+
+/** The fields from their digits, which may have signs of their own; `factor` and `clock` are the signs of the date and of the clock. */
+function fieldsOf(
+  [years, months, days, hours, minutes, seconds]: readonly Digits[],
+  factor: number,
+  clock: number,
 ): IntervalFields {
-  const field = (digits: string | undefined): number => factor * Number.parseInt(digits ?? '0', 10) || 0;
-  const [whole = '0', fraction = ''] = seconds?.split('.') ?? [];
-  const microseconds = Number(whole) * 1_000_000 + microsecondsOf(fraction);
   return {
-    years: field(years),
-    months: field(months),
-    days: field(days),
-    hours: field(hours),
-    minutes: field(minutes),
-    microseconds: factor * (secondsSign === '-' ? -microseconds : microseconds) || 0,
+    years: times(factor, years),
+    months: times(factor, months),
+    days: times(factor, days),
+    hours: times(clock, hours),
+    minutes: times(clock, minutes),
+    microseconds: seconds === undefined ? 0 : clock * microsecondsIn(seconds) || 0,
   };
+}
+
+function times(factor: number, digits: Digits): number {
+  return digits === undefined ? 0 : factor * Number(digits) || 0;
+}
+
+function microsecondsIn(seconds: string): number {
+  const dot = seconds.indexOf('.');
+  const whole = Number(dot < 0 ? seconds : seconds.slice(0, dot)) * 1_000_000;
+  const fraction = dot < 0 ? 0 : microsecondsOf(seconds.slice(dot + 1));
+  return seconds.startsWith('-') ? whole - fraction : whole + fraction;
 }
 
 /** Formats an interval as ISO 8601, which the server reads the same under every IntervalStyle. */

@@ -15,14 +15,17 @@ export const DAY_LENGTH = 10;
 export const CLOCK_LENGTH = 8;
 
 /** Exceeds every part of a date or time, so that range checks refuse it. */
-const NO_NUMBER = 1_000_000;
+const NO_NUMBER = 0xffff;
+
+/** The numbers in two digits, by their bytes: a look-up takes half the time of the arithmetic and its checks. */
+const NUMBERS = new Uint16Array(0x1_0000).fill(NO_NUMBER);
+for (let number = 0; number < 100; number++) {
+  NUMBERS[((ZERO + Math.floor(number / 10)) << 8) | (ZERO + (number % 10))] = number;
+}
 
 /** The number in two digits; `NO_NUMBER` if they are no digits. */
 export function two(bytes: Buffer, at: number): number {
-  const tens = bytes[at]! - ZERO;
-  const ones = bytes[at + 1]! - ZERO;
-  // Negative if one of them is no digit.
-  return (tens | ones | (9 - tens) | (9 - ones)) < 0 ? NO_NUMBER : tens * 10 + ones;
+  return NUMBERS[(bytes[at]! << 8) | bytes[at + 1]!]!;
 }
 
 /** Whether a date with a four-digit year begins at `at`, where at least `DAY_LENGTH` bytes remain. */

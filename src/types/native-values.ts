@@ -1,5 +1,5 @@
 import type { Adapters, Dumper } from './adaptation.js';
-import { dumpMultirange, dumpRange } from './dump-range.js';
+import { dumpMultirange, dumpRange } from './range-codec.js';
 import { dumpBoolean, dumpBytes, dumpDate, dumpInteger, dumpNumber, dumpText } from './dump-scalars.js';
 import { isDate, isPlainObject, isUint8Array } from './realm.js';
 
@@ -44,24 +44,10 @@ export class NativeValues {
 
   /** Whether the codec of its type may write the value: no dumper other than the library's is registered for it. */
   leaves(value: unknown): boolean {
-    switch (typeof value) {
-      case 'number':
-        return this.number;
-      case 'bigint':
-        return this.bigint;
-      case 'string':
-        return this.string;
-      case 'boolean':
-        return this.boolean;
-      case 'object':
-        return (
-          value !== null &&
-          (Object.getPrototypeOf(value) === Date.prototype
-            ? this.#dates
-            : isPlainObject(value) || OF_CLASSES.has(this.#adapters.dumperForObject(value)))
-        );
-      default:
-        return false;
-    }
+    const type = typeof value;
+    if (type !== 'object') return this[type as 'number'] === true;
+    if (value === null) return false;
+    if (Object.getPrototypeOf(value) === Date.prototype) return this.#dates;
+    return isPlainObject(value) || OF_CLASSES.has(this.#adapters.dumperForObject(value as object));
   }
 }

@@ -1,6 +1,7 @@
 import { node } from '../node-modules.js';
 import { writeHex } from './bytea.js';
-import { fixed, malformed, refused, shown, sized, textual, wrongSize, type Codec } from './codec.js';
+import { fixed, malformed, refused, shown, sized, wrongSize, type Codec } from './codec.js';
+import { textual } from './textual.js';
 
 const FAMILY_4 = 2;
 const FAMILY_6 = 3;
@@ -95,21 +96,31 @@ const DOT = 0x2e;
 const SLASH = 0x2f;
 const ZERO = 0x30;
 
-/** The end of an IPv4 address in the server's form, by far the most frequent one: 10.0.0.1, 10.0.0.0/8; -1 if there is none. */
+/** The end of a number from 0 to 255 without leading zeros; -1 if there is none. */
+function endOfOctet(bytes: Buffer, at: number): number {
+  const first = bytes[at]! - ZERO;
+  if (!isDigit(first)) return -1;
+  const second = bytes[at + 1]! - ZERO;
+  if (!isDigit(second)) return at + 1;
+  if (first === 0) return -1;
+  const third = bytes[at + 2]! - ZERO;
+  if (!isDigit(third)) return at + 2;
+  return first * 100 + second * 10 + third <= 255 ? at + 3 : -1;
+}
+
+/** Also false for the NaN that a position behind the bytes gives. */
+function isDigit(value: number): boolean {
+  return value >= 0 && value <= 9;
+}
+
+/** The end of an IPv4 address without a netmask, the most frequent form by far; -1 for another one. */
 function endOfIPv4(bytes: Buffer, start: number, end: number): number {
-  let at = start;
-  for (let part = 0; part < 5; part++) {
-    const from = at;
-    let value = 0;
-    while (at < end && (bytes[at]! - ZERO) >>> 0 <= 9) value = value * 10 + bytes[at++]! - ZERO;
-    const digits = at - from;
-    // A full netmask is not written.
-    if (digits === 0 || digits > 3 || value > (part < 4 ? 255 : 31)) return -1;
-    if (bytes[from] === ZERO && digits > 1) return -1;
-    if (part === 4 || (part === 3 && (at === end || bytes[at] !== SLASH))) return at;
-    if (at === end || bytes[at++] !== (part < 3 ? DOT : SLASH)) return -1;
+  let at = endOfOctet(bytes, start);
+  for (let part = 1; part < 4; part++) {
+    if (at < 0 || bytes[at] !== DOT) return -1;
+    at = endOfOctet(bytes, at + 1);
   }
-  return -1;
+  return at > end || bytes[at] === SLASH ? -1 : at;
 }
 
 const anyInet = address('inet');

@@ -1,6 +1,7 @@
 import type { ByteWriter } from './byte-writer.js';
-import { malformed, refused, shown, sized, wrongSize, type Codec, type Place } from './codec.js';
+import { malformed, refused, shown, sized, wrongSize, type Place } from './codec.js';
 import { parseSpecial, scanDecimal } from './decimal.js';
+import { textual } from './textual.js';
 
 const POSITIVE = 0x0000;
 const NEGATIVE = 0x4000;
@@ -122,14 +123,12 @@ function isZero(bytes: Buffer, start: number, end: number): boolean {
 }
 
 /** numeric, exact at any scale: as text, or as base-10000 digits. */
-export const numeric: Codec<number | bigint> = {
-  readText: (bytes, start, end) => bytes.latin1Slice(start, end),
+export const numeric = textual<number | bigint>({
   endOfText,
-  readBinary: readNumeric,
   takes: (value) => typeof value === 'number' || typeof value === 'bigint',
   writeBinary: (value, out, place) => {
     writeNumeric(String(value), out, place);
   },
   textToBinary: writeNumeric,
   binaryToText: readNumeric,
-};
+});

@@ -1,7 +1,7 @@
 import * as errors from '../errors/index.js';
 import type { DumpedParam } from './adaptation.js';
+import { checkMicroseconds, secondsEast } from './date-text.js';
 import { Oids } from './oids.js';
-import { checkMicroseconds } from './temporal-text.js';
 import { Wrapper } from './wrappers.js';
 
 const TIME = /^(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?$/;
@@ -74,10 +74,4 @@ function nanoseconds(time: { toString(): string }): number {
   const [, hours, minutes, seconds = '0', fraction = ''] = TIME.exec(time.toString())!;
   const whole = (Number(hours) * 60 + Number(minutes)) * 60 + Number(seconds);
   return whole * NANOSECONDS_PER_SECOND + Number(fraction.padEnd(9, '0'));
-}
-
-function secondsEast(offset: string): number {
-  const [hours = 0, minutes = 0, seconds = 0] = offset.slice(1).split(':').map(Number);
-  const absolute = hours * 3600 + minutes * 60 + seconds;
-  return offset.startsWith('-') ? 0 - absolute : absolute;
 }

@@ -5,15 +5,13 @@ import { adaptersOf } from './adapters.js';
 import type { AdaptContext, AdaptersMap } from './adapters-map.js';
 import { arrayOf } from './array.js';
 import { shown, withLoader, type Codec } from './codec.js';
-import { date } from './date.js';
-import { infinitySign, parseMoment } from './date-parse.js';
-import { EPOCH_MILLISECONDS, INT32_MAX, INT32_MIN } from './date-text.js';
+import { EPOCH_MILLISECONDS, infinitySign, INT32_MAX, INT32_MIN, parseMoment } from './date-text.js';
+import { date, timestamp, timestamptz } from './datetime.js';
 import { DEFINITIONS } from './definitions.js';
 import { readInterval } from './interval.js';
 import { DASH, DAY_LENGTH, SPACE, two, ZERO } from './iso-bytes.js';
 import { Oids } from './oids.js';
 import { PostgresInterval } from './postgres-interval.js';
-import { timestamp, timestamptz } from './timestamp.js';
 
 /** The types that load as with the library's own conversions. */
 const SAME: ReadonlySet<string> = new Set(
@@ -129,7 +127,7 @@ function numbersIn(text: string): number[] {
 }
 
 /** The codec of a type without a time zone whose values load as a Date in the local time of the process. */
-function inLocalTime(type: string, source: (context: CodecContext) => Codec): CodecSource {
+function inLocalTime(type: 'date' | 'timestamp', source: (context: CodecContext) => Codec): CodecSource {
   return (context) => {
     const codec = source(context);
     return {
@@ -176,7 +174,7 @@ function readCommon(bytes: Buffer, start: number, end: number): Date | null {
 }
 
 /** A Date of the ISO 8601 text of a date or timestamp. */
-function localDate(text: string, type: string): Date | number {
+function localDate(text: string, type: 'date' | 'timestamp'): Date | number {
   if (infinitySign(text) !== 0) return infinity(text);
   const { days, microseconds } = parseMoment(text, type, type);
   const utc = new Date(days * 86_400_000 + Math.floor(microseconds / 1000) + EPOCH_MILLISECONDS);

@@ -1,54 +1,36 @@
-import { Multirange } from './multirange.js';
-import { Range } from './range.js';
-import * as errors from '../errors/index.js';
 import type { Loader } from '../wire/row-decoder.js';
+import type { Adapters, DumpedParam } from './adaptation.js';
 import { BinaryReader } from './binary-reader.js';
 import type { ByteWriter } from './byte-writer.js';
-import { compound, malformed as malformedBinary, writeSized } from './codec.js';
+import { compound, malformed, malformedText, writeSized } from './codec.js';
 import type { BoundCodec, Codec, Place, Reader, ValueWriter } from './codec.js';
+import { dumpParam } from './dump.js';
 import { FieldReader, quoteField } from './field-reader.js';
+import { Multirange } from './multirange.js';
+import { Oids } from './oids.js';
+import { Range } from './range.js';
 
 type Bounds = Range<unknown>;
 
 /** Makes the codec of ranges whose bounds have the codec `bound`. `name` is the range type's, for error messages. */
 export function rangeOf(bound: BoundCodec, name: string): Codec<Bounds> {
-  const make = ([part]: readonly BoundCodec[]): Codec<Bounds> => {
-    const { readText, readBinary, write } = part!;
-    return {
-      readText: textReader(readText),
-      readBinary: readBinary && binaryReader(readBinary, name),
-      takes: (value) => value instanceof Range,
-      writeBinary:
-        write &&
-        ((range, out, place) => {
-          writeRange(range, write, out, place);
-        }),
-    };
-  };
+  const make = ({ readText, readBinary, write }: BoundCodec): Codec<Bounds> => ({
+    readText: textReader(readText),
+    readBinary: readBinary && binaryReader(readBinary, name),
+    takes: (value) => value instanceof Range,
+    writeBinary: write && rangeWriter(write),
+  });
   return compound([bound], make, rangeText);
 }
 
 /** Makes the codec of multiranges whose bounds have the codec `bound`. */
 export function multirangeOf(bound: BoundCodec, name: string): Codec<Multirange<unknown>> {
-  const make = ([part]: readonly BoundCodec[]): Codec<Multirange<unknown>> => {
-    const { readText, readBinary, write } = part!;
-    return {
-      readText: multirangeTextReader(readText),
-      readBinary: readBinary && multirangeBinaryReader(readBinary, name),
-      takes: (value) => value instanceof Multirange,
-      writeBinary:
-        write &&
-        ((multirange, out, place) => {
-          out.int32(multirange.length);
-          for (const range of multirange) {
-            const start = out.length;
-            out.int32(0);
-            writeRange(range, write, out, place);
-            out.setInt32(start, out.length - start - 4);
-          }
-        }),
-    };
-  };
+  const make = ({ readText, readBinary, write }: BoundCodec): Codec<Multirange<unknown>> => ({
+    readText: multirangeTextReader(readText),
+    readBinary: readBinary && multirangeBinaryReader(readBinary, name),
+    takes: (value) => value instanceof Multirange,
+    writeBinary: write && multirangeWriter(write),
+  });
   return compound([bound], make, ({ ranges }) => `{${ranges.map(rangeText).join(',')}}`);
 }
 
@@ -68,7 +50,7 @@ function textReader(readBound: Loader): Loader {
   return (bytes, start, end) => {
     const reader = new FieldReader(bytes, start, end);
     const range = readRange(reader, readBound);
-    if (range === null || reader.at !== end) throw malformed('range', bytes, start, end);
+    if (range === null || reader.at !== end) throw malformedText('range', bytes, start, end);
     return range;
   };
 }
@@ -77,17 +59,15 @@ function multirangeTextReader(readBound: Loader): Loader {
   return (bytes, start, end) => {
     const reader = new FieldReader(bytes, start, end);
     const ranges: Bounds[] = [];
-    if (reader.next() !== OPEN) throw malformed('multirange', bytes, start, end);
-    if (reader.peek() === CLOSE) {
-      reader.at++;
-    } else {
-      for (let next = COMMA; next !== CLOSE; next = reader.next()) {
-        const range = next === COMMA ? readRange(reader, readBound) : null;
-        if (range === null) throw malformed('multirange', bytes, start, end);
-        ranges.push(range);
-      }
+    let next = reader.next() === OPEN ? COMMA : -1;
+    if (next === COMMA && reader.peek() === CLOSE) next = reader.next();
+    while (next === COMMA) {
+      const range = readRange(reader, readBound);
+      if (range === null) break;
+      ranges.push(range);
+      next = reader.next();
     }
-    if (reader.at !== end) throw malformed('multirange', bytes, start, end);
+    if (next !== CLOSE || reader.at !== end) throw malformedText('multirange', bytes, start, end);
     return new Multirange(ranges);
   };
 }
@@ -110,14 +90,8 @@ function readRange(reader: FieldReader, readBound: Loader): Bounds | null {
   return new Range(lower, upper, String.fromCharCode(open, close));
 }
 
-function malformed(kind: string, bytes: Buffer, start: number, end: number): Error {
-  return new errors.DataError(
-    `the ${kind} ${bytes.utf8Slice(start, Math.min(end, start + 60))} is malformed`,
-  );
-}
-
 /** The text of a range whose bounds are texts. */
-export function rangeText(range: Bounds): string {
+function rangeText(range: Bounds): string {
   if (range.isempty) return 'empty';
   const [lower, upper] = [range.lower, range.upper] as (string | null)[];
   return `${range.lowerInc ? '[' : '('}${quoteField(lower!)},${quoteField(upper!)}${range.upperInc ? ']' : ')'}`;
@@ -136,11 +110,11 @@ function binaryReader(readBound: Loader, name: string): Reader<Bounds> {
   return (bytes, start, end) => {
     const reader = new BinaryReader(name, bytes, start, end);
     const flags = reader.int8();
-    if ((flags & ~KNOWN_FLAGS) !== 0) throw malformedBinary(name, 'its flags are not known');
+    if ((flags & ~KNOWN_FLAGS) !== 0) throw malformed(name, 'its flags are not known');
     const bound = (missing: number): unknown => {
       if ((flags & (EMPTY | missing)) !== 0) return null;
       const value = reader.value((all, from, to) => ({ is: readBound(all, from, to) }));
-      if (value === null) throw malformedBinary(name, 'a bound is NULL');
+      if (value === null) throw malformed(name, 'a bound is NULL');
       return value.is;
     };
     const lower = bound(LOWER_INFINITE);
@@ -170,19 +144,30 @@ function multirangeBinaryReader(readBound: Loader, name: string): Loader {
   };
 }
 
-function writeRange(range: Bounds, write: ValueWriter, out: ByteWriter, place: Place): void {
-  const flagsAt = out.length;
-  out.int8(0);
-  let flags = 0;
-  if (range.isempty) {
-    flags = EMPTY;
-  } else {
+function rangeWriter(write: ValueWriter) {
+  return (range: Bounds, out: ByteWriter, place: Place): void => {
+    const flagsAt = out.length;
+    out.int8(0);
+    let flags = range.isempty ? EMPTY : 0;
     if (range.lowerInc) flags |= LOWER_INCLUSIVE;
     if (range.upperInc) flags |= UPPER_INCLUSIVE;
-    if (!writeBound(range.lower, write, out, place)) flags |= LOWER_INFINITE;
-    if (!writeBound(range.upper, write, out, place)) flags |= UPPER_INFINITE;
-  }
-  out.bytes[flagsAt] = flags;
+    if (!range.isempty && !writeBound(range.lower, write, out, place)) flags |= LOWER_INFINITE;
+    if (!range.isempty && !writeBound(range.upper, write, out, place)) flags |= UPPER_INFINITE;
+    out.bytes[flagsAt] = flags;
+  };
+}
+
+function multirangeWriter(write: ValueWriter) {
+  const writeRange = rangeWriter(write);
+  return (multirange: Multirange<unknown>, out: ByteWriter, place: Place): void => {
+    out.int32(multirange.length);
+    for (const range of multirange) {
+      const start = out.length;
+      out.int32(0);
+      writeRange(range, out, place);
+      out.setInt32(start, out.length - start - 4);
+    }
+  };
 }
 
 /** Writes a bound with its length. Returns false for a missing bound, which writes nothing. */
@@ -191,4 +176,45 @@ function writeBound(value: unknown, write: ValueWriter, out: ByteWriter, place: 
   const isThere = writeSized(write, value, out, place, true);
   if (!isThere) out.length = start;
   return isThere;
+}
+
+// --- parameters
+
+/** Dumps a range; its bounds determine its type. */
+export function dumpRange(range: Range<unknown>, place: string, map: Adapters): DumpedParam {
+  const { text, subtype } = dumpBounds(range, place, map);
+  return { text, oid: map.rangeOf(subtype) };
+}
+
+/** Dumps a multirange; its first bound determines its type. */
+export function dumpMultirange(multirange: Multirange<unknown>, place: string, map: Adapters): DumpedParam {
+  let subtype: number | null = null;
+  const texts = multirange.ranges.map((range, i) => {
+    const dumped = dumpBounds(range, `${place}[${String(i)}]`, map);
+    subtype ??= range.lower === null && range.upper === null ? null : dumped.subtype;
+    return dumped.text;
+  });
+  return { text: `{${texts.join(',')}}`, oid: map.multirangeOf(subtype ?? Oids.unknown) };
+}
+
+/** Dumps a range's bounds. `subtype` is the oid of their type; 0 lets the server infer it. */
+function dumpBounds(
+  range: Range<unknown>,
+  place: string,
+  map: Adapters,
+): { readonly text: string; readonly subtype: number } {
+  if (range.isempty) return { text: 'empty', subtype: Oids.unknown };
+  const lower = dumpParam(range.lower, map, `${place}.lower`);
+  const upper = dumpParam(range.upper, map, `${place}.upper`);
+  const representative = range.lower ?? range.upper;
+  return {
+    text: rangeText(new Range(lower.text, upper.text, range.bounds)),
+    // As in Psycopg, the server infers the type of a range of integers: it does not cast an int4range to an int8range or a
+    // numrange.
+    subtype: isInteger(representative) ? Oids.unknown : (range.lower === null ? upper : lower).oid,
+  };
+}
+
+function isInteger(value: unknown): boolean {
+  return typeof value === 'bigint' || Number.isInteger(value);
 }

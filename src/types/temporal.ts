@@ -1,19 +1,25 @@
 import * as errors from '../errors/index.js';
 import { ANYTHING } from '../options/kinds.js';
 import { KnownOptions } from '../options/known-options.js';
+import type { CodecSource, Dumper } from './adaptation.js';
 import { adaptersOf } from './adapters.js';
-import type { CodecSource, Dumper, SessionSettings } from './adaptation.js';
-import { withLoader } from './codec.js';
-import { date } from './date.js';
-import type { Loader } from '../wire/row-decoder.js';
 import type { AdaptContext } from './adapters-map.js';
-import { isoStyle } from './date-style.js';
-import { interval, readInterval } from './interval.js';
-import { time, timetz } from './time.js';
-import { readInstant, timestamp, timestamptz } from './timestamp.js';
+import { civilDate } from './calendar.js';
+import { withLoader } from './codec.js';
+import { isoStyle, type DatedType } from './date-style.js';
+import {
+  checkMicroseconds,
+  DAY,
+  EPOCH_DAYS,
+  isoMoment,
+  offsetText,
+  type Moment,
+  type MomentType,
+} from './date-text.js';
+import { date, time, timestamp, timestamptz, timetz } from './datetime.js';
+import { interval, readInterval, writeInterval } from './interval.js';
 import { OffsetTime } from './offset-time.js';
 import { Oids } from './oids.js';
-import { checkMicroseconds, datedText, intervalText } from './temporal-text.js';
 
 /** A Temporal object's members that the library uses. */
 interface TemporalValue {
@@ -75,8 +81,6 @@ export interface TemporalOptions {
 const OPTIONS = new KnownOptions<TemporalOptions>('registerTemporal(context, options)', {
   Temporal: ANYTHING,
 });
-const CLASSES = ['PlainDate', 'PlainTime', 'PlainDateTime', 'Instant', 'ZonedDateTime', 'Duration'] as const;
-
 /**
  * Loads dates and times as Temporal objects, exact to the microsecond, and sends such objects: on a connection, on a cursor, or
  * without a context on all connections made from now on. Arrays and ranges follow.
@@ -109,23 +113,44 @@ export function registerTemporal(context?: AdaptContext | null, options: Tempora
   OPTIONS.check(options);
   const adapters = adaptersOf(context);
   const temporal = checkTemporal(options.Temporal ?? (globalThis as { Temporal?: TemporalApi }).Temporal);
-  const read = (oid: number, codec: CodecSource, reader: TextReader): void => {
-    adapters.setCodec(oid, (context) =>
-      withLoader(typeof codec === 'function' ? codec(context) : codec, reader(context.settings)),
+  const { PlainDate, PlainTime, PlainDateTime, Instant, Duration } = temporal;
+  const load = <P>(
+    type: MomentType | 'interval',
+    codec: CodecSource,
+    holder: keyof TemporalApi,
+    parse: (text: string, type: never) => P | null,
+    make: (parts: P) => object,
+  ): void => {
+    adapters.setCodec(Oids[type], (context) =>
+      withLoader(typeof codec === 'function' ? codec(context) : codec, (bytes, start, end) => {
+        const text = bytes.latin1Slice(start, end);
+        const iso = isDated(type) ? isoStyle(text, type, context.settings) : text;
+        return held(type, iso, holder, () => {
+          const parts = parse(iso, type as never);
+          return parts && make(parts);
+        });
+      }),
     );
   };
-  read(Oids.date, date, dateLoader(temporal));
-  read(Oids.time, time, timeLoader(temporal));
-  read(Oids.timetz, timetz, offsetTimeLoader(temporal));
-  read(Oids.timestamp, timestamp, timestampLoader(temporal));
-  read(Oids.timestamptz, timestamptz, instantLoader(temporal));
-  read(Oids.interval, interval, durationLoader(temporal));
-  adapters.setDumper(temporal.PlainDate, dated(Oids.date));
-  adapters.setDumper(temporal.PlainTime, dumpTime);
-  adapters.setDumper(temporal.PlainDateTime, dated(Oids.timestamp));
-  adapters.setDumper(temporal.Instant, dumpInstant);
-  adapters.setDumper(temporal.ZonedDateTime, dumpZoned);
-  adapters.setDumper(temporal.Duration, dumpDuration);
+  load('date', date, 'PlainDate', momentOf, (moment) => new PlainDate(...dayOf(moment)));
+  load('time', time, 'PlainTime', momentOf, (moment) => new PlainTime(...clockOf(moment)));
+  load('timetz', timetz, 'PlainTime', momentOf, (moment) => {
+    return new OffsetTime(new PlainTime(...clockOf(moment)), offsetText(moment.offset));
+  });
+  load('timestamp', timestamp, 'PlainDateTime', momentOf, (moment) => {
+    return new PlainDateTime(...dayOf(moment), ...clockOf(moment));
+  });
+  load('timestamptz', timestamptz, 'Instant', momentOf, ({ days, microseconds, offset }) => {
+    const ofDay = BigInt(microseconds - offset * 1_000_000);
+    return new Instant((BigInt(days + EPOCH_DAYS) * BigInt(DAY) + ofDay) * 1000n);
+  });
+  load('interval', interval, 'Duration', readInterval, (fields) => {
+    const { years, months, days, hours, minutes, microseconds } = fields;
+    return new Duration(years, months, 0, days, hours, minutes, ...secondsOf(microseconds));
+  });
+  for (const [className, dump] of Object.entries(DUMPERS)) {
+    adapters.setDumper(temporal[className as keyof TemporalApi], dump);
+  }
 }
 
 function checkTemporal(temporal: TemporalApi | undefined): TemporalApi {
@@ -135,7 +160,7 @@ function checkTemporal(temporal: TemporalApi | undefined): TemporalApi {
         " `import { Temporal } from 'temporal-polyfill'; registerTemporal(conn, { Temporal })`",
     );
   }
-  for (const name of CLASSES) {
+  for (const name of Object.keys(DUMPERS) as (keyof TemporalApi)[]) {
     if (typeof temporal[name] !== 'function') {
       throw new errors.ProgrammingError(`the Temporal given to registerTemporal() has no ${name}`);
     }
@@ -145,25 +170,21 @@ function checkTemporal(temporal: TemporalApi | undefined): TemporalApi {
 
 // --- loading
 
-const DATE = /^(\d{4,})-(\d\d)-(\d\d)(?: (\d[\d:.]*))?( BC)?$/;
-const CLOCK = /^([01]\d|2[0-3]):(\d\d):(\d\d)(?:\.(\d{1,6}))?$/;
-
-type Clock = [hour: number, minute: number, second: number, millisecond: number, microsecond: number];
-
-/** Parses a time of day; null for 24:00 and for malformed text. */
-function readClock(text: string): Clock | null {
-  const match = CLOCK.exec(text);
-  if (match === null) return null;
-  const [, hour, minute, second, fraction] = match;
-  const micros = fraction === undefined ? 0 : Number(fraction.padEnd(6, '0'));
-  return [Number(hour), Number(minute), Number(second), Math.trunc(micros / 1000), micros % 1000];
+/** Parses the server's text under DateStyle ISO; null for the values that Temporal does not know: the infinities, and 24:00. */
+function momentOf(text: string, type: MomentType): Moment | null {
+  const moment = isoMoment(text, type);
+  return moment !== null && moment.microseconds < DAY ? moment : null;
 }
 
-/** Returns the object made by `make`; raises `DataError` if it returns null or Temporal throws. */
-function made(type: string, text: string, name: string, make: () => object | null): object {
+function isDated(type: string): type is DatedType {
+  return type.startsWith('date') || type.startsWith('timestamp');
+}
+
+/** Returns the object made by `load`; raises `DataError` if it returns null or Temporal throws. */
+function held(type: string, text: string, name: string, load: () => object | null): object {
   let cause: unknown;
   try {
-    const value = make();
+    const value = load();
     if (value !== null) return value;
   } catch (error) {
     cause = error;
@@ -175,118 +196,80 @@ function made(type: string, text: string, name: string, make: () => object | nul
   );
 }
 
-function yearOf(year: string | undefined, bc: string | undefined): number {
-  return bc === undefined ? Number(year) : 1 - Number(year);
+function dayOf({ days }: Moment): [year: number, month: number, day: number] {
+  const { year, month, day } = civilDate(days + EPOCH_DAYS);
+  return [year, month, day];
 }
 
-/** Makes the reader of a type's text, which may depend on the session's settings. */
-type TextReader = (settings: SessionSettings) => Loader;
+type Seconds = [seconds: number, milliseconds: number, microseconds: number];
 
-function dateLoader({ PlainDate }: TemporalApi): TextReader {
-  return (settings) => (bytes, start, end) => {
-    const text = isoStyle(bytes.latin1Slice(start, end), 'date', settings);
-    return made('date', text, 'PlainDate', () => {
-      const match = DATE.exec(text);
-      return match && new PlainDate(yearOf(match[1], match[5]), Number(match[2]), Number(match[3]));
-    });
-  };
+function clockOf({ microseconds }: Moment): [hours: number, minutes: number, ...Seconds] {
+  const minutes = Math.floor(microseconds / 60_000_000);
+  return [Math.floor(minutes / 60), minutes % 60, ...secondsOf(microseconds % 60_000_000)];
 }
 
-function timestampLoader({ PlainDateTime }: TemporalApi): TextReader {
-  return (settings) => (bytes, start, end) => {
-    const text = isoStyle(bytes.latin1Slice(start, end), 'timestamp', settings);
-    return made('timestamp', text, 'PlainDateTime', () => {
-      const match = DATE.exec(text);
-      const clock = readClock(match?.[4] ?? '');
-      return (
-        match &&
-        clock &&
-        new PlainDateTime(yearOf(match[1], match[5]), Number(match[2]), Number(match[3]), ...clock)
-      );
-    });
-  };
-}
-
-function instantLoader({ Instant }: TemporalApi): TextReader {
-  return (settings) => (bytes, start, end) => {
-    const text = isoStyle(bytes.latin1Slice(start, end), 'timestamptz', settings);
-    return made('timestamptz', text, 'Instant', () => {
-      const instant = readInstant(text);
-      return (
-        instant &&
-        new Instant(BigInt(instant.milliseconds) * 1_000_000n + BigInt(instant.microseconds * 1000))
-      );
-    });
-  };
-}
-
-function timeLoader({ PlainTime }: TemporalApi): TextReader {
-  return () => (bytes, start, end) => {
-    const text = bytes.latin1Slice(start, end);
-    return made('time', text, 'PlainTime', () => {
-      const clock = readClock(text);
-      return clock && new PlainTime(...clock);
-    });
-  };
-}
-
-function offsetTimeLoader({ PlainTime }: TemporalApi): TextReader {
-  return () => (bytes, start, end) => {
-    const text = bytes.latin1Slice(start, end);
-    return made('timetz', text, 'PlainTime', () => {
-      const at = text.search(/[+-]/);
-      const clock = readClock(text.slice(0, at));
-      return clock && new OffsetTime(new PlainTime(...clock), text.slice(at));
-    });
-  };
-}
-
-function durationLoader({ Duration }: TemporalApi): TextReader {
-  return () => (bytes, start, end) => {
-    const text = bytes.latin1Slice(start, end);
-    return made('interval', text, 'Duration', () => {
-      const interval = readInterval(text);
-      if (interval === null) return null;
-      const { years, months, days, hours, minutes, microseconds } = interval;
-      const micros = microseconds % 1_000_000;
-      return new Duration(
-        years,
-        months,
-        0,
-        days,
-        hours,
-        minutes,
-        Math.trunc(microseconds / 1_000_000),
-        Math.trunc(micros / 1000),
-        micros % 1000,
-      );
-    });
-  };
+function secondsOf(microseconds: number): Seconds {
+  const milliseconds = Math.trunc(microseconds / 1000);
+  return [Math.trunc(milliseconds / 1000), milliseconds % 1000, microseconds % 1000];
 }
 
 // --- dumping
 
-function dated(oid: number): Dumper {
+/** Dumps an object by its text, which `convert` turns into the server's. */
+function textDumper(oid: number, convert: (text: string) => string): Dumper {
   return (value: DatedValue, place) => ({
-    text: datedText(checkMicroseconds(value.toString({ calendarName: 'never' }), place)),
+    text: convert(checkMicroseconds(value.toString({ calendarName: 'never' }), place)),
     oid,
   });
 }
 
-const dumpTime: Dumper = (value: TemporalValue, place) => ({
-  text: checkMicroseconds(value.toString(), place),
-  oid: Oids.time,
-});
+const DATE = /^(-\d{6}|\+\d{6}|\d{4})(-.*)$/;
 
-const dumpInstant: Dumper = (value: TemporalValue, place) => ({
-  text: datedText(checkMicroseconds(value.toString(), place).replace('Z', '+00')),
-  oid: Oids.timestamptz,
-});
+/** Converts years: ISO 8601 has a year 0 and signed years, PostgreSQL has years BC. */
+function datedText(text: string): string {
+  const [, year, rest] = DATE.exec(text)!;
+  const number = Number(year);
+  return number > 0
+    ? `${String(number).padStart(4, '0')}${rest!}`
+    : `${String(1 - number).padStart(4, '0')}${rest!} BC`;
+}
 
-const dumpZoned: Dumper = (value: { toInstant(): TemporalValue }, place, map) =>
-  dumpInstant(value.toInstant() as never, place, map);
+const DURATION =
+  /^(-?)P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.(\d+))?S)?)?$/;
 
-const dumpDuration: Dumper = (value: TemporalValue, place) => ({
-  text: intervalText(checkMicroseconds(value.toString(), place)),
-  oid: Oids.interval,
-});
+/**
+ * Converts a duration to a form that the server reads the same under every IntervalStyle: without weeks, and with a sign on each
+ * field. The seconds are below a minute, since the server parses them as a floating point number. All integers are exact:
+ * Temporal limits time units to 2^53 seconds.
+ */
+function intervalText(text: string): string {
+  const [, minus, years, months, weeks, days, hours, minutes, seconds, fraction = ''] = DURATION.exec(
+    text,
+  ) as readonly (string | undefined)[];
+  const signed = (count: number): number => (minus === '-' ? -count : count);
+  const time = (numberOf(hours) * 60 + numberOf(minutes)) * 60 + numberOf(seconds);
+  return writeInterval({
+    years: signed(numberOf(years)),
+    months: signed(numberOf(months)),
+    days: signed(numberOf(weeks) * 7 + numberOf(days)),
+    hours: signed(Math.floor(time / 3600)),
+    minutes: signed(Math.floor(time / 60) % 60),
+    microseconds: signed((time % 60) * 1_000_000 + Number(fraction.padEnd(6, '0'))),
+  });
+}
+
+function numberOf(digits: string | undefined): number {
+  return digits === undefined ? 0 : Number(digits);
+}
+
+const dumpInstant = textDumper(Oids.timestamptz, (text) => datedText(text.replace('Z', '+00')));
+
+const DUMPERS: Readonly<Record<keyof TemporalApi, Dumper>> = {
+  PlainDate: textDumper(Oids.date, datedText),
+  PlainTime: textDumper(Oids.time, (text) => text),
+  PlainDateTime: textDumper(Oids.timestamp, datedText),
+  Instant: dumpInstant,
+  ZonedDateTime: (value: { toInstant(): TemporalValue }, place, map) =>
+    dumpInstant(value.toInstant() as never, place, map),
+  Duration: textDumper(Oids.interval, intervalText),
+};

@@ -1,15 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import {
-  fixed,
-  malformed,
-  refused,
-  shown,
-  textual,
-  unreadable,
-  wrongSize,
-  type Codec,
-  type Reader,
-} from './codec.js';
+import { malformed, refused, shown, unreadable, wrongSize, type Codec, type Reader } from './codec.js';
 import { writeUtf8 } from './write-text.js';
 
 /** Reads the server's text, of any type. */
@@ -52,40 +42,15 @@ export const readBytes: Reader<Buffer> = (bytes, start, end) => {
 /** Unregistered types: the server's text, or bytes where only the binary format is available. */
 export const unknown: Codec = { readText, readBinary: readBytes };
 
-const OCTAL = /^\\([0-3][0-7]{2})$/;
-
-function charText(byte: number): string {
-  if (byte === 0) return '';
-  return byte > 0x7f ? `\\${byte.toString(8)}` : String.fromCharCode(byte);
-}
-
-/**
- * "char": one byte. A zero byte is empty text. A byte beyond ASCII is written as three octal digits, as in PostgreSQL 16 and
- * later.
- */
-export const char: Codec = {
-  ...textual({
-    textToBinary: (value, out, place) => {
-      const octal = OCTAL.exec(value)?.[1];
-      const byte = octal !== undefined ? Number.parseInt(octal, 8) : value === '' ? 0 : value.charCodeAt(0);
-      if (octal === undefined && (value.length > 1 || byte > 0x7f)) {
-        throw refused(place, `${shown(value)} is not one byte for "char"`);
-      }
-      out.int8(byte);
-    },
-    binaryToText: fixed('"char"', 1, (bytes, start) => charText(bytes[start]!)),
-  }),
-  readText: (bytes, start, end) => {
-    return end - start === 1 ? charText(bytes[start]!) : bytes.utf8Slice(start, end);
-  },
-  endOfText: (bytes, start, end) =>
-    end - start < 2 || (end - start === 4 && OCTAL.test(bytes.latin1Slice(start, end))) ? end : -1,
-};
-
 const LETTER_T = 0x74;
 const LETTER_F = 0x66;
 const TRUE = /^\s*(?:t|tr|tru|true|y|ye|yes|on|1)\s*$/i;
 const FALSE = /^\s*(?:f|fa|fal|fals|false|n|no|of|off|0)\s*$/i;
+
+const readBool: Reader<boolean> = (bytes, start, end) => {
+  if (end - start !== 1) throw wrongSize('bool', start, end);
+  return bytes[start] !== 0;
+};
 
 export const bool: Codec<boolean> = {
   readText: (bytes, start, end) => {
@@ -95,10 +60,7 @@ export const bool: Codec<boolean> = {
     }
     return letter === LETTER_T;
   },
-  readBinary: (bytes, start, end) => {
-    if (end - start !== 1) throw wrongSize('bool', start, end);
-    return bytes[start] !== 0;
-  },
+  readBinary: readBool,
   preferBinary: 'arrays',
   takes: (value) => typeof value === 'boolean',
   writeBinary: (value, out) => {
@@ -109,8 +71,5 @@ export const bool: Codec<boolean> = {
     if (!isTrue && !FALSE.test(value)) throw refused(place, `${shown(value)} is not a bool`);
     out.int8(isTrue ? 1 : 0);
   },
-  binaryToText: (bytes, start, end) => {
-    if (end - start !== 1) throw wrongSize('bool', start, end);
-    return bytes[start] === 0 ? 'f' : 't';
-  },
+  binaryToText: (bytes, start, end) => (readBool(bytes, start, end) ? 't' : 'f'),
 };

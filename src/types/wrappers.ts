@@ -3,8 +3,8 @@ import { FUNCTION_OR_NULL } from '../options/kinds.js';
 import { KnownOptions } from '../options/known-options.js';
 import { thrownText } from '../errors/thrown.js';
 import type { Adapters, DumpedParam } from './adaptation.js';
-import { checkText } from './check-text.js';
-import { scanDecimal } from './decimal.js';
+import { checkText } from './write-text.js';
+import { parseInteger, scanDecimal } from './decimal.js';
 import { dumpFloat } from './dump-scalars.js';
 import { Oids } from './oids.js';
 
@@ -127,35 +127,38 @@ export class Oid extends IntegerWrapper {
   }
 }
 
-/** A number sent as float4 (Psycopg: `Float4`). Raises `DataError` for a value that is not a number. */
-export class Float4 extends Wrapper {
+/** A number sent as a float. Raises `DataError` for a value that is not a number. */
+abstract class FloatWrapper extends Wrapper {
   /** The number. */
   readonly value: number;
+  readonly #oid: number;
 
-  constructor(value: number) {
+  protected constructor(name: string, value: number, oid: number) {
     super();
-    this.value = checkNumber('Float4', value);
+    if (typeof value !== 'number') {
+      throw new errors.DataError(`${name} takes a number, got a ${typeof value}`);
+    }
+    this.value = value;
+    this.#oid = oid;
   }
 
   /** @internal */
   override dump(): DumpedParam {
-    return dumpFloat(this.value, Oids.float4);
+    return dumpFloat(this.value, this.#oid);
+  }
+}
+
+/** A number sent as float4 (Psycopg: `Float4`). Raises `DataError` for a value that is not a number. */
+export class Float4 extends FloatWrapper {
+  constructor(value: number) {
+    super('Float4', value, Oids.float4);
   }
 }
 
 /** A number sent as float8, even if it is integral (Psycopg: `Float8`). Raises `DataError` for a value that is not a number. */
-export class Float8 extends Wrapper {
-  /** The number. */
-  readonly value: number;
-
+export class Float8 extends FloatWrapper {
   constructor(value: number) {
-    super();
-    this.value = checkNumber('Float8', value);
-  }
-
-  /** @internal */
-  override dump(): DumpedParam {
-    return dumpFloat(this.value, Oids.float8);
+    super('Float8', value, Oids.float8);
   }
 }
 
@@ -188,23 +191,11 @@ export class Numeric extends Wrapper {
   }
 }
 
-/** Exceeds the digits of any integer type. */
-const TOO_MANY_DIGITS = 40;
-
 /** Converts strictly; null for a value that is no integer. `BigInt()` reads white space as 0, true as 1 and '0x10' as 16. */
 function toInteger(value: unknown): bigint | null {
   if (typeof value === 'bigint') return value;
   if (typeof value === 'number') return Number.isInteger(value) ? BigInt(value) : null;
-  if (typeof value !== 'string') return null;
-  const text = value.trim();
-  const decimal = scanDecimal(text);
-  if (decimal?.isInteger !== true) return null;
-  const digits = text.slice(...decimal.whole);
-  // BigInt() takes minutes for a text of a megabyte; the first significant digits suffice to report that it is out of range.
-  let zeros = 0;
-  while (digits[zeros] === '0' && zeros < digits.length - 1) zeros++;
-  const integer = BigInt(digits.slice(zeros, zeros + TOO_MANY_DIGITS));
-  return decimal.negative ? -integer : integer;
+  return typeof value === 'string' ? parseInteger(value) : null;
 }
 
 const LONGEST_SHOWN = 100;
@@ -215,9 +206,4 @@ function shown(value: unknown): string {
 
 function shortened(text: string): string {
   return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
-}
-
-function checkNumber(name: string, value: unknown): number {
-  if (typeof value !== 'number') throw new errors.DataError(`${name} takes a number, got a ${typeof value}`);
-  return value;
 }

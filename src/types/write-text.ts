@@ -1,6 +1,5 @@
 import type { ByteWriter } from './byte-writer.js';
-import { nulRefused, surrogateRefused } from './check-text.js';
-import type { Place } from './codec.js';
+import { refused, type Place } from './codec.js';
 
 const BACKSLASH = 0x5c;
 /** Up to this length, a loop is faster than a call of a native method. */
@@ -10,6 +9,21 @@ const TO_ESCAPE = /[\0\b-\r\\]/;
 
 /** The letters that follow the backslash in \b \t \n \v \f \r, which escape the bytes 8 to 13. */
 const LETTERS = Buffer.from('btnvfr', 'latin1');
+
+/** Raises `DataError` for a string that the server would reject or that UTF-8 cannot represent. */
+export function checkText(value: string, place: Place): string {
+  if (value.includes('\0')) throw nulRefused(place);
+  if (!value.isWellFormed()) throw surrogateRefused(place);
+  return value;
+}
+
+function nulRefused(place: Place): Error {
+  return refused(place, "PostgreSQL text can't contain a NUL character ('\\0')");
+}
+
+function surrogateRefused(place: Place): Error {
+  return refused(place, "the string has a lone surrogate, which can't be encoded as UTF-8");
+}
 
 /** Quotes a text as an element of an array or a part of an hstore. */
 export function quoted(text: string): string {

@@ -29,6 +29,7 @@ describe('the channel usingpg:query', () => {
       operation: 'SELECT',
       kind: 'statement',
       batchSize: 1,
+      values: expect.any(Function) as () => unknown,
       pool: null,
       host,
       port,
@@ -229,6 +230,23 @@ describe('the channel usingpg:query', () => {
       'select $1::int',
     ]);
     expect(JSON.stringify(told.slice(0, 6))).not.toContain('secret');
+  });
+
+  it('gives the values of parameters to who calls for them', async () => {
+    const connection = await connect({ autocommit: true });
+    const seen = events();
+    await connection.execute('select %s::text, %s::int, %s::text', ['a value', 4711, null]);
+    await connection.cursor().executemany('select %s::bytea', [[Buffer.from('a')], [Buffer.from('b')]]);
+    await connection.execute('select 1');
+    await connection.execute('select %s::text', []).catch(() => undefined);
+    await new AsyncClientCursor(connection).execute('select %s::text', ['a value']);
+    expect(ended(seen).map(({ values }) => values())).toEqual([
+      [['a value', '4711', null]],
+      [[String.raw`\x61`], [String.raw`\x62`]],
+      [],
+      [],
+    ]);
+    expect(JSON.stringify(ended(seen))).not.toMatch(/a value|4711/);
   });
 
   it('names the pool', async () => {

@@ -530,6 +530,7 @@ describe('the statistics', () => {
       poolMax: 2,
       poolSize: 1,
       poolAvailable: 0,
+      poolLent: 0,
       requestsWaiting: 0,
       ...zero,
       connectionsNum: 1,
@@ -541,7 +542,7 @@ describe('the statistics', () => {
     const second = pool.acquire({ timeout: 9 });
     const third = pool.acquire({ timeout: 9 });
     await expect(pool.acquire({ timeout: 9 })).rejects.toBeInstanceOf(errors.TooManyRequests);
-    expect(pool.stats()).toMatchObject({ requestsWaiting: 2, poolSize: 2, poolAvailable: 0 });
+    expect(pool.stats()).toMatchObject({ requestsWaiting: 2, poolSize: 2, poolAvailable: 0, poolLent: 1 });
     await world.pass(0.25, STEP);
     const late = pool.acquire({ timeout: 0.5 });
     const refused = expect(late).rejects.toBeInstanceOf(errors.PoolTimeout);
@@ -558,6 +559,7 @@ describe('the statistics', () => {
       poolMax: 2,
       poolSize: 1,
       poolAvailable: 1,
+      poolLent: 0,
       requestsWaiting: 0,
       ...zero,
       // 0.75 of the first; 1.5 of the second; 1 of the third.
@@ -586,6 +588,7 @@ describe('the statistics', () => {
       poolMax: 2,
       poolSize: 0,
       poolAvailable: 0,
+      poolLent: 0,
       requestsWaiting: 0,
       ...zero,
     });

@@ -154,7 +154,7 @@ async function run(
   const globals = {
     ...world,
     told: print,
-    console: { log: stopAt, error: () => undefined },
+    console: { log: stopAt, warn: () => undefined, error: () => undefined },
     lookForJobs: () => Promise.resolve(),
     runJob: async (payload: string) => {
       await Promise.resolve();

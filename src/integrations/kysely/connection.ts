@@ -1,5 +1,12 @@
 import { CompiledQuery, type DatabaseConnection, type QueryResult } from 'kysely';
-import { AsyncRawCursor, dictRow, errors, type AsyncConnection, type AsyncCursor } from '../../index.js';
+import {
+  AsyncRawCursor,
+  dictRow,
+  errors,
+  type AdaptersMap,
+  type AsyncConnection,
+  type AsyncCursor,
+} from '../../index.js';
 
 /** The options that Kysely passes since 0.29. */
 interface Abortable {
@@ -12,13 +19,15 @@ const COUNTED = /^(?:INSERT|UPDATE|DELETE|MERGE)\b/;
 /** A checkout of the pool, as Kysely uses it. */
 export class UsingpgConnection implements DatabaseConnection {
   readonly connection: AsyncConnection<unknown>;
+  readonly #adapters: AdaptersMap;
   /** What to do instead of sending a query; see `command()`. */
   readonly #commands = new WeakMap<CompiledQuery, () => Promise<void>>();
   /** Cancels the running query. */
   #running: AbortController | null = null;
 
-  constructor(connection: AsyncConnection<unknown>) {
+  constructor(connection: AsyncConnection<unknown>, adapters: AdaptersMap) {
     this.connection = connection;
+    this.#adapters = adapters;
   }
 
   async executeQuery<R>(query: CompiledQuery, options?: Abortable): Promise<QueryResult<R>> {
@@ -32,7 +41,11 @@ export class UsingpgConnection implements DatabaseConnection {
     this.#running = running;
     try {
       const cursor = this.#cursor<R>();
-      await cursor.execute(query.sql, query.parameters, running === null ? undefined : running);
+      await cursor.execute(
+        query.sql,
+        query.parameters,
+        running === null ? undefined : { signal: running.signal },
+      );
       const { description, statusmessage, rowcount } = cursor;
       const rows = description === null ? [] : await cursor.fetchall();
       return statusmessage !== null && COUNTED.test(statusmessage)
@@ -91,6 +104,6 @@ export class UsingpgConnection implements DatabaseConnection {
   }
 
   #cursor<R>(): AsyncCursor<R> {
-    return new AsyncRawCursor<R>(this.connection, { rowFactory: dictRow });
+    return new AsyncRawCursor<R>(this.connection, { rowFactory: dictRow, context: this.#adapters });
   }
 }

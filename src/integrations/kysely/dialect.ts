@@ -9,6 +9,7 @@ import {
   type QueryCompiler,
 } from 'kysely';
 import { AsyncConnectionPool, errors, type ConninfoSource, type PoolOptions } from '../../index.js';
+import { SessionAdapters } from './session-adapters.js';
 import { UsingpgDriver, type ConnectionPool, type PoolSource } from './driver.js';
 
 /** The pool of a dialect: one of yours, or what the dialect makes one of. */
@@ -27,10 +28,24 @@ export type UsingpgDialectConfig =
       pool?: undefined;
     };
 
+/** Options of a dialect. */
+export interface UsingpgDialectOptions {
+  /**
+   * The conversions of results. `'pg'`: those of node-postgres (`pgTypes()`), which Kysely's documentation, kysely-codegen and code
+   * written for `PostgresDialect` assume: int8 and numeric as strings, timestamp and date as `Date`. `'usingpg'`: those of the
+   * pool's connections, as `conn.execute()` has them: int8 as `bigint`, timestamp and date as exact strings, and whatever loaders
+   * are registered. @default 'pg'
+   */
+  types?: 'pg' | 'usingpg' | undefined;
+}
+
 const CONFIG: readonly string[] = ['pool', 'conninfo', 'poolOptions'];
+const OPTIONS: readonly string[] = ['types'];
+const TYPES: readonly unknown[] = ['pg', 'usingpg', undefined];
 
 /**
- * Kysely's dialect for PostgreSQL over a pool of this library.
+ * Kysely's dialect for PostgreSQL over a pool of this library. Parameters are sent as node-postgres sends them, so that the server
+ * infers their types (`inferredParams()`).
  *
  * @example
  * import { Kysely } from 'kysely';
@@ -42,15 +57,23 @@ const CONFIG: readonly string[] = ['pool', 'conninfo', 'poolOptions'];
  */
 export class UsingpgDialect implements Dialect {
   readonly #source: PoolSource;
+  readonly #adapters: SessionAdapters;
 
   /** Raises `ProgrammingError` for an unknown option, and unless there is either a pool or a conninfo. */
-  constructor(config: UsingpgDialectConfig) {
+  constructor(config: UsingpgDialectConfig, options: UsingpgDialectOptions = {}) {
+    checkNames('config', config, CONFIG);
+    checkNames('options', options, OPTIONS);
+    const { types } = options;
+    if (!TYPES.includes(types)) {
+      throw new errors.ProgrammingError(`expected types to be 'pg' or 'usingpg', got ${String(types)}`);
+    }
     this.#source = sourceOf(config);
+    this.#adapters = new SessionAdapters(types !== 'usingpg');
   }
 
   /** Called by Kysely. */
   createDriver(): Driver {
-    return new UsingpgDriver(this.#source);
+    return new UsingpgDriver(this.#source, this.#adapters);
   }
 
   /** Called by Kysely. */
@@ -69,20 +92,33 @@ export class UsingpgDialect implements Dialect {
   }
 }
 
-function sourceOf(config: UsingpgDialectConfig): PoolSource {
-  const unknown = Object.keys(config).find((name) => !CONFIG.includes(name));
-  if (unknown !== undefined) {
+function checkNames(what: string, given: object, names: readonly string[]): void {
+  if (typeof given !== 'object' || (given as unknown) === null) {
     throw new errors.ProgrammingError(
-      `unknown option \`${unknown}\` of UsingpgDialect: the options are ${CONFIG.join(', ')}`,
+      `expected the ${what} of UsingpgDialect to be an object with ${names.join(', ')}`,
     );
   }
+  const unknown = Object.keys(given).find((name) => !names.includes(name));
+  if (unknown !== undefined) {
+    throw new errors.ProgrammingError(
+      `unknown option \`${unknown}\` in the ${what} of UsingpgDialect: there are ${names.join(', ')}`,
+    );
+  }
+}
+
+function sourceOf(config: UsingpgDialectConfig): PoolSource {
   const { pool, conninfo, poolOptions } = config;
   if (pool === undefined && conninfo !== undefined) {
     return { isOwn: true, pool: () => new AsyncConnectionPool(conninfo, poolOptions) };
   }
-  if (pool === undefined || conninfo !== undefined || poolOptions !== undefined) {
+  if (pool == null || conninfo !== undefined || poolOptions !== undefined) {
     throw new errors.ProgrammingError(
       'UsingpgDialect needs either `pool`, or `conninfo` with optional `poolOptions`',
+    );
+  }
+  if (typeof pool !== 'function' && (typeof pool !== 'object' || !('getconn' in pool))) {
+    throw new errors.ProgrammingError(
+      'expected the pool of UsingpgDialect to be an AsyncConnectionPool, or a function that gives one',
     );
   }
   return { isOwn: false, pool: typeof pool === 'function' ? pool : () => pool };

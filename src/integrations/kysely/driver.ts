@@ -15,6 +15,7 @@ import {
   type AsyncConnectionPool,
 } from '../../index.js';
 import { UsingpgConnection } from './connection.js';
+import type { SessionAdapters } from './session-adapters.js';
 
 /** What is needed of an `AsyncConnectionPool`, whatever the rows of its connections are. */
 export type ConnectionPool = Pick<AsyncConnectionPool<unknown>, 'getconn' | 'close'>;
@@ -44,10 +45,12 @@ const LEVELS: Readonly<Record<string, IsolationLevel>> = {
 /** Gives Kysely connections of a pool, and controls their transactions. */
 export class UsingpgDriver implements Driver {
   readonly #source: PoolSource;
+  readonly #adapters: SessionAdapters;
   #pool: ConnectionPool | null = null;
 
-  constructor(source: PoolSource) {
+  constructor(source: PoolSource, adapters: SessionAdapters) {
     this.#source = source;
+    this.#adapters = adapters;
   }
 
   async init(): Promise<void> {
@@ -58,12 +61,12 @@ export class UsingpgDriver implements Driver {
     const connection = await this.#pool!.getconn({ signal });
     try {
       // Kysely begins its transactions itself. The setting ends with this checkout.
-      await connection.setAutocommit(true);
+      if (!connection.autocommit) await connection.setAutocommit(true);
     } catch (error) {
       await connection[Symbol.asyncDispose]();
       throw error;
     }
-    return new UsingpgConnection(connection);
+    return new UsingpgConnection(connection, this.#adapters.of(connection));
   }
 
   async releaseConnection(connection: DatabaseConnection): Promise<void> {

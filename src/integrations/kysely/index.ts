@@ -1,2 +1,2 @@
-export { UsingpgDialect, type UsingpgDialectConfig } from './dialect.js';
+export { UsingpgDialect, type UsingpgDialectConfig, type UsingpgDialectOptions } from './dialect.js';
 export type { ConnectionPool } from './driver.js';

@@ -46,6 +46,37 @@ export function suite(usingpg, { dsn, tls, otherAuthority }) {
         [],
       );
     },
+    'usingpg/opentelemetry and usingpg/logger see what either format does': async () => {
+      const require = createRequire(import.meta.url);
+      for (const [{ instrument }, { logQueries }] of [
+        [await import('usingpg/opentelemetry'), await import('usingpg/logger')],
+        [require('usingpg/opentelemetry'), require('usingpg/logger')],
+      ]) {
+        const seen = [];
+        const startSpan = (name) => ({
+          setAttributes: ({ 'error.type': error }) => seen.push(`${name} failed: ${error}`),
+          setStatus: () => undefined,
+          end: () => seen.push(name),
+        });
+        const log = (line) => seen.push(line.replace(/^usingpg \d+: /, '').replace(/\d+\.\d ms/, '1 ms'));
+        await connected(async (conn) => {
+          const stopSpans = instrument({ tracerProvider: { getTracer: () => ({ startSpan }) } });
+          const stopLog = logQueries({ log, debug: log, warn: log, error: log });
+          await conn.execute('SELECT %s::text FROM pg_class LIMIT 1', ['secret']);
+          await assert.rejects(conn.execute('SELECT 1/0'), errors.DivisionByZero);
+          stopSpans();
+          stopLog();
+          await conn.execute('SELECT 2');
+        });
+        assert.deepEqual(seen, [
+          'SELECT pg_class',
+          'SELECT 1 in 1 ms: SELECT $1::text FROM pg_class LIMIT 1',
+          'SELECT failed: 22012',
+          'SELECT',
+          'DivisionByZero 22012 after 1 ms: SELECT 1/0',
+        ]);
+      }
+    },
     'values go there and come back, in text and in binary': () =>
       connected(async (conn) => {
         const values = [1, 2n ** 40n, 'née 😀', Buffer.from([0, 255]), new Date(-1), 1.5, true, [1, null, 3]];

@@ -1,28 +1,39 @@
 import * as errors from '../errors/index.js';
-import type { CodecContext, SessionSettings } from './adaptation.js';
+import type { CodecContext } from './adaptation.js';
 import type { ByteWriter } from './byte-writer.js';
-import { daysFromCivil, isCivil } from './calendar.js';
-import { fixed, malformed, refused, shown, type Codec, type Place, type Reader } from './codec.js';
-import { infinitySign, outOfRange, parseMoment, zoneMissing, type Moment } from './date-parse.js';
-import { endOfStyled, isoStyle } from './date-style.js';
+import { daysFromCivil } from './calendar.js';
+import { fixed, malformed, outOfRange, refused, shown } from './codec.js';
+import type { Codec, Place, Reader } from './codec.js';
+import { endOfDated, isoStyle } from './date-style.js';
 import {
+  dateText,
   DAY,
   EPOCH_MILLISECONDS,
+  FIRST_DAY,
   FIRST_MICROSECOND,
+  infinitySign,
+  INT32_MAX,
+  INT32_MIN,
   INT64_MAX,
   INT64_MIN,
+  isoMoment,
+  LAST_DAY,
   LAST_MICROSECOND,
+  offsetText,
+  parseMoment,
   readInt64,
   timestampText,
+  timeText,
+  type Moment,
 } from './date-text.js';
 import {
   CLOCK_LENGTH,
-  COLON,
   DASH,
   DAY_LENGTH,
   DOT,
-  endOfFraction,
+  endOfClock,
   endOfOffset,
+  isDay,
   isDigit,
   readOffset,
   SPACE,
@@ -30,6 +41,93 @@ import {
   ZERO,
 } from './iso-bytes.js';
 import { isDate } from './realm.js';
+import { textual } from './textual.js';
+
+// --- date
+
+const readDate = fixed('date', 4, (bytes, start) => {
+  const days = bytes.readInt32BE(start);
+  if (days === INT32_MAX) return 'infinity';
+  if (days === INT32_MIN) return '-infinity';
+  if (days < FIRST_DAY || days > LAST_DAY) throw malformed('date', 'it is out of range');
+  const { text, bc } = dateText(days);
+  return bc ? `${text} BC` : text;
+});
+
+/** date, as ISO 8601 text. Years BC and the infinities keep the server's form, so that the server can read them again. */
+export const date = ({ settings }: CodecContext): Codec => ({
+  readText: (bytes, start, end) => {
+    const text = bytes.latin1Slice(start, end);
+    return bytes[start + 4] === DASH ? text : isoStyle(text, 'date', settings);
+  },
+  endOfText: (bytes, start, end) => {
+    const at = start + DAY_LENGTH;
+    const isIso = at <= end && isDay(bytes, start);
+    return endOfDated(isIso ? at : -1, bytes, start, end, 'date', settings);
+  },
+  readBinary: readDate,
+  textToBinary: (text, out, place) => {
+    const infinity = infinitySign(text);
+    if (infinity !== 0) {
+      out.int32(infinity < 0 ? INT32_MIN : INT32_MAX);
+      return;
+    }
+    const { days } = parseMoment(text, 'date', place);
+    if (days < FIRST_DAY || days > LAST_DAY) throw outOfRange(shown(text), 'date', place);
+    out.int32(days);
+  },
+  binaryToText: readDate,
+});
+
+// --- time, timetz
+
+function clockText(type: string, bytes: Buffer, start: number): string {
+  const microseconds = readInt64(bytes, start);
+  if (microseconds < 0 || microseconds > DAY) throw malformed(type, 'it is out of range');
+  return timeText(Number(microseconds));
+}
+
+const MIDNIGHT = '24:00:00';
+
+function endOfTime(bytes: Buffer, start: number, end: number): number {
+  const at = endOfClock(bytes, start, end);
+  if (at >= 0) return at;
+  const last = start + MIDNIGHT.length;
+  return last <= end && bytes.latin1Slice(start, last) === MIDNIGHT ? last : -1;
+}
+
+const readTime = fixed('time', 8, (bytes, start) => clockText('time', bytes, start));
+
+/** time, as ISO 8601 text. */
+export const time = textual({
+  endOfText: endOfTime,
+  textToBinary: (text, out, place) => {
+    out.int64(parseMoment(text, 'time', place).microseconds);
+  },
+  binaryToText: readTime,
+});
+
+/** The server accepts offsets below 16 hours. The binary format has seconds west of UTC. */
+const MOST_OFFSET = 16 * 3600;
+
+const readTimetz = fixed('timetz', 12, (bytes, start) => {
+  const west = bytes.readInt32BE(start + 8);
+  if (Math.abs(west) >= MOST_OFFSET) throw malformed('timetz', 'its offset is out of range');
+  return clockText('timetz', bytes, start) + offsetText(-west);
+});
+
+/** timetz, as ISO 8601 text. */
+export const timetz = textual({
+  endOfText: (bytes, start, end) => endOfOffset(bytes, endOfTime(bytes, start, end), end),
+  textToBinary: (text, out, place) => {
+    const { microseconds, offset } = parseMoment(text, 'timetz', place);
+    out.int64(microseconds);
+    out.int32(-offset);
+  },
+  binaryToText: readTimetz,
+});
+
+// --- timestamp, timestamptz
 
 const LETTER_C = 0x43;
 const LETTER_T = 0x54;
@@ -40,25 +138,10 @@ const EXACT_DAYS = 100_000;
 
 /** The end of the moment that begins at `start`, in the most frequent form `2024-01-02 03:04:05.678`; -1 for another form. */
 function endOfMoment(bytes: Buffer, start: number, end: number): number {
-  // Compared all at once, the marks between the numbers take a branch less each.
-  const isMarked =
-    end - start >= MOMENT_LENGTH &&
-    ((bytes[start + 4]! ^ DASH) |
-      (bytes[start + 7]! ^ DASH) |
-      (bytes[start + DAY_LENGTH]! ^ SPACE) |
-      (bytes[start + 13]! ^ COLON) |
-      (bytes[start + 16]! ^ COLON)) ===
-      0;
-  if (!isMarked) return -1;
-  const year = two(bytes, start) * 100 + two(bytes, start + 2);
-  const isMoment =
-    year >= 1 &&
-    year <= 9999 &&
-    isCivil(year, two(bytes, start + 5), two(bytes, start + 8)) &&
-    two(bytes, start + 11) <= 23 &&
-    two(bytes, start + 14) <= 59 &&
-    two(bytes, start + 17) <= 59;
-  return isMoment ? endOfFraction(bytes, start + MOMENT_LENGTH, end) : -1;
+  const clock = start + DAY_LENGTH + 1;
+  return clock < end && isDay(bytes, start) && bytes[clock - 1] === SPACE
+    ? endOfClock(bytes, clock, end)
+    : -1;
 }
 
 function binaryText(type: string, zone: string): Reader<string> {
@@ -83,7 +166,7 @@ function writeMoment(
   out: ByteWriter,
   place: Place,
 ): void {
-  const ofDay = microseconds - (offset ?? 0) * 1_000_000;
+  const ofDay = microseconds - offset * 1_000_000;
   if (days < -EXACT_DAYS || days > EXACT_DAYS) {
     const total = BigInt(days) * BigInt(DAY) + BigInt(ofDay);
     if (total < FIRST_MICROSECOND || total > LAST_MICROSECOND) throw outOfRange(shownValue, type, place);
@@ -112,24 +195,12 @@ export const timestamp = ({ settings }: CodecContext): Codec => ({
     bytes[start + DAY_LENGTH] = SPACE;
     return text;
   },
-  endOfText: (bytes, start, end) => {
-    const at = endOfMoment(bytes, start, end);
-    // A blank is followed by BC.
-    return at >= 0 && (at === end || bytes[at] !== SPACE)
-      ? at
-      : endOfStyled(bytes, start, end, 'timestamp', settings);
-  },
+  endOfText: (bytes, start, end) =>
+    endOfDated(endOfMoment(bytes, start, end), bytes, start, end, 'timestamp', settings),
   readBinary: (bytes, start, end) => withLetter(timestampToText(bytes, start, end)),
   textToBinary: (text, out, place) => {
     if (writeInfinity(text, out)) return;
-    // As on the server, a zone is ignored.
-    writeMoment(
-      { ...parseMoment(text, 'timestamp', place), offset: 0 },
-      shown(text),
-      'timestamp',
-      out,
-      place,
-    );
+    writeMoment(parseMoment(text, 'timestamp', place), shown(text), 'timestamp', out, place);
   },
   binaryToText: timestampToText,
 });
@@ -137,11 +208,11 @@ export const timestamp = ({ settings }: CodecContext): Codec => ({
 /** Milliseconds from 1970-01-01 of an instant in the most frequent form; NaN for another form. */
 function readCommonInstant(bytes: Buffer, start: number, end: number): number {
   const days = daysFromCivil(
-    pair(bytes, start) * 100 + pair(bytes, start + 2),
-    pair(bytes, start + 5),
-    pair(bytes, start + 8),
+    two(bytes, start) * 100 + two(bytes, start + 2),
+    two(bytes, start + 5),
+    two(bytes, start + 8),
   );
-  const seconds = pair(bytes, start + 11) * 3600 + pair(bytes, start + 14) * 60 + pair(bytes, start + 17);
+  const seconds = two(bytes, start + 11) * 3600 + two(bytes, start + 14) * 60 + two(bytes, start + 17);
   return (days * 86_400 + seconds) * 1000 + readFractionAndOffset(bytes, start + MOMENT_LENGTH, end);
 }
 
@@ -160,11 +231,6 @@ function readFractionAndOffset(bytes: Buffer, start: number, end: number): numbe
   return milliseconds - readOffset(bytes, at, end) * 1000;
 }
 
-/** The number in two digits; the server's text guarantees that they are digits. */
-function pair(bytes: Buffer, at: number): number {
-  return (bytes[at]! - ZERO) * 10 + (bytes[at + 1]! - ZERO);
-}
-
 /** Whether a text from the server is a moment with a four-digit year AD. */
 function looksCommon(bytes: Buffer, start: number, end: number): boolean {
   return bytes[start + 4] === DASH && bytes[start + DAY_LENGTH] === SPACE && bytes[end - 1] !== LETTER_C;
@@ -176,14 +242,13 @@ export const timestamptz = ({ settings }: CodecContext): Codec<Date> => ({
     // The most frequent form by far: 2024-01-02 03:04:05[.678901]+01[:30[:15]].
     const isCommon = end - start >= MOMENT_LENGTH + 3 && looksCommon(bytes, start, end);
     const time = isCommon ? readCommonInstant(bytes, start, end) : NaN;
-    return Number.isNaN(time) ? rareInstant(bytes, start, end, settings) : new Date(time);
+    return Number.isNaN(time)
+      ? dateOf(isoStyle(bytes.latin1Slice(start, end), 'timestamptz', settings))
+      : new Date(time);
   },
   endOfText: (bytes, start, end) => {
     const at = endOfOffset(bytes, endOfMoment(bytes, start, end), end);
-    // A blank is followed by BC.
-    return at >= 0 && (at === end || bytes[at] !== SPACE)
-      ? at
-      : endOfStyled(bytes, start, end, 'timestamptz', settings);
+    return endOfDated(at, bytes, start, end, 'timestamptz', settings);
   },
   readBinary: readInstantBinary,
   preferBinary: 'columns',
@@ -198,9 +263,7 @@ export const timestamptz = ({ settings }: CodecContext): Codec<Date> => ({
   },
   textToBinary: (text, out, place) => {
     if (writeInfinity(text, out)) return;
-    const moment = parseMoment(text, 'timestamptz', place);
-    if (moment.offset === null) throw zoneMissing(text, 'timestamptz', place);
-    writeMoment(moment, shown(text), 'timestamptz', out, place);
+    writeMoment(parseMoment(text, 'timestamptz', place), shown(text), 'timestamptz', out, place);
   },
   binaryToText: instantToText,
 });
@@ -216,32 +279,11 @@ const readInstantBinary: Reader<Date> = fixed('timestamptz', 8, (bytes, start) =
   return Number.isNaN(date.getTime()) ? dateOf(instantToText(bytes, start, start + 8)) : date;
 });
 
-/** An instant from the server's text under DateStyle ISO. */
-export interface Instant {
-  /** From 1970-01-01T00:00:00Z; may exceed the range of a `Date`. */
-  readonly milliseconds: number;
-  /** The remaining microseconds: 0 to 999. */
-  readonly microseconds: number;
-}
-
-/** Parses an instant from the text made by `isoStyle()`; null for the infinities. */
-export function readInstant(text: string): Instant | null {
-  if (infinitySign(text) !== 0) return null;
-  const { days, microseconds, offset } = parseMoment(text, 'timestamptz', 'timestamptz');
-  const ofDay = microseconds - (offset ?? 0) * 1_000_000;
-  return {
-    milliseconds: days * 86_400_000 + Math.floor(ofDay / 1000) + EPOCH_MILLISECONDS,
-    microseconds: ((ofDay % 1000) + 1000) % 1000,
-  };
-}
-
-function rareInstant(bytes: Buffer, start: number, end: number, settings: SessionSettings): Date {
-  return dateOf(isoStyle(bytes.latin1Slice(start, end), 'timestamptz', settings));
-}
-
-/** Loads an instant in a rare form. */
+/** Loads an instant in a rare form, from its text under DateStyle ISO. */
 function dateOf(text: string): Date {
-  const date = new Date(readInstant(text)?.milliseconds ?? NaN);
+  const { days, microseconds, offset } = isoMoment(text, 'timestamptz') ?? INFINITE;
+  const ofDay = Math.floor(microseconds / 1000) - offset * 1000;
+  const date = new Date(days * 86_400_000 + ofDay + EPOCH_MILLISECONDS);
   if (Number.isNaN(date.getTime())) {
     throw new errors.DataError(
       `the timestamptz '${text}' can't be held by a Date; cast it to text to see it`,
@@ -249,3 +291,5 @@ function dateOf(text: string): Date {
   }
   return date;
 }
+
+const INFINITE: Moment = { days: Infinity, microseconds: 0, offset: 0 };
