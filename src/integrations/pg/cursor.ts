@@ -6,7 +6,7 @@ import { IN_TURN, type InnerClient } from './inner-client.js';
 import { fieldsOf, Result } from './result.js';
 import type { SessionState } from './session-state.js';
 import { SUBMIT, type Submittable } from './submit.js';
-import { makingOf, type CustomTypes } from './types.js';
+import { makingOf, type CustomTypes } from './type-parsers.js';
 
 /** Options of a cursor. */
 export interface CursorConfig {

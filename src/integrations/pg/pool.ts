@@ -319,6 +319,15 @@ export class Pool extends EventEmitter {
     return this.#pool.getStats().poolAvailable;
   }
 
+  /** The number of acquired connections that are closed when they are released, since they are older than `maxLifetimeSeconds`. */
+  get expiredCount(): number {
+    const limit = this.options.maxLifetimeSeconds * 1000;
+    if (limit === 0) return 0;
+    const isExpired = ({ isAcquired, since }: SessionState): boolean =>
+      isAcquired && performance.now() - since >= limit;
+    return [...this.#sessions.values()].filter(isExpired).length;
+  }
+
   /** The number of requests that wait for a connection. */
   get waitingCount(): number {
     return this.#pool.getStats().requestsWaiting;
