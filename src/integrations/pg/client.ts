@@ -61,6 +61,8 @@ const LETTERS: Partial<Record<TransactionStatus, 'I' | 'T' | 'E'>> = {
  * in node-postgres, an `error` without a listener does not end the process: the next statement raises it.
  *
  * @example
+ * import { Client } from 'usingpg/pg';
+ *
  * const client = new Client({ connectionString: 'postgresql://localhost/app' });
  * await client.connect();
  * const { rows } = await client.query('SELECT name FROM city WHERE id = $1', [1]);

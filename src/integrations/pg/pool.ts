@@ -65,6 +65,8 @@ const CLIENT_OF_ITS_OWN = 'usingpg/pg makes its clients itself';
  * Unlike in node-postgres, an `error` without a listener does not end the process.
  *
  * @example
+ * import { Pool } from 'usingpg/pg';
+ *
  * const pool = new Pool({ connectionString: 'postgresql://localhost/app', max: 20 });
  * const { rows } = await pool.query('SELECT name FROM city WHERE id = $1', [1]);
  */
@@ -122,7 +124,9 @@ export class Pool extends EventEmitter {
    * the error of connecting, and with `PoolTimeout` after `connectionTimeoutMillis`.
    *
    * @example
-   * const client = await pool.connect();
+   * import { Pool } from 'usingpg/pg';
+   *
+   * const client = await new Pool().connect();
    * try {
    *   await client.query('BEGIN');
    *   await client.query('INSERT INTO visit VALUES ($1)', [id]);
@@ -244,7 +248,9 @@ export class Pool extends EventEmitter {
    * and not ended it, which is then rolled back.
    *
    * @example
-   * const { rows } = await pool.query('SELECT name FROM city WHERE id = $1', [1]);
+   * import { Pool } from 'usingpg/pg';
+   *
+   * const { rows } = await new Pool().query('SELECT name FROM city WHERE id = $1', [1]);
    */
   query<R extends ArrayRow = ArrayRow>(
     config: QueryArrayConfig,
