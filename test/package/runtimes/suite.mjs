@@ -49,7 +49,11 @@ export function suite(usingpg, { dsn, tls, otherAuthority }) {
     'usingpg/pg answers, imported and required, with errors of one library': async () => {
       const require = createRequire(import.meta.url);
       const { host, port, user, password, dbname } = usingpg.conninfoToDict(dsn);
-      for (const pg of [await import('usingpg/pg'), require('usingpg/pg'), (await import('usingpg/pg')).default]) {
+      for (const pg of [
+        await import('usingpg/pg'),
+        require('usingpg/pg'),
+        (await import('usingpg/pg')).default,
+      ]) {
         const pool = new pg.Pool({ host, port, user, password, database: dbname });
         try {
           const { rows } = await pool.query('SELECT $1::int8 AS n, $2::jsonb AS j', [1, { a: [1] }]);
