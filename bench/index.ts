@@ -8,6 +8,7 @@ import { execFileSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { startOwnServer, startServer } from '../test/support/server.js';
 import { alternate, ensureBuilt, type Pair } from './against.js';
+import { builders } from './builders.js';
 import { checkout } from './checkout.js';
 import { cold } from './cold.js';
 import { compared } from './comparison.js';
@@ -42,6 +43,7 @@ const workloads: Readonly<Record<string, Workload>> = {
   pooled,
   checkout,
   inserts,
+  builders,
   stream,
   copy,
   values,

@@ -35,6 +35,14 @@ const GUIDES: Item = {
   ],
 };
 
+const WITH_OTHERS: Item = {
+  text: 'With other libraries',
+  items: [
+    { text: 'Kysely', link: '/guides/kysely' },
+    { text: 'Drizzle', link: '/guides/drizzle' },
+  ],
+};
+
 const RUNNING: Item = {
   text: 'Running it',
   items: [
@@ -88,7 +96,7 @@ export const nav: DefaultTheme.NavItem[] = [
 export function sidebar(reference: Item[]): DefaultTheme.SidebarMulti {
   return {
     '/reference/': [{ text: 'Reference', link: '/reference/' }, ...reference],
-    '/': [START, GUIDES, RUNNING, COMING_FROM, { text: 'Reference', link: '/reference/' }, WHY],
+    '/': [START, GUIDES, WITH_OTHERS, RUNNING, COMING_FROM, { text: 'Reference', link: '/reference/' }, WHY],
   };
 }
 

@@ -29,7 +29,7 @@ export class BinaryRowWriter extends RowWriter {
   }
 
   /** Written bytes include the header. */
-  passed(): void {
+  override passed(): void {
     this.#hasPassed = true;
   }
 
@@ -48,7 +48,7 @@ export class BinaryRowWriter extends RowWriter {
     }
   }
 
-  end(): void {
+  override end(): void {
     if (this.place.row === 0) {
       // As in Psycopg, bytes written without rows are taken to be the whole file.
       if (this.#hasPassed) return;

@@ -133,7 +133,7 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
           );
         }
       } else if (isUint8Array(data)) {
-        if (this.#channel.binary && data.length > 0) this.#rowWriter().passed();
+        if (this.#channel.binary && data.length > 0) this.#rowWriter().passed?.();
         if (data.length >= LARGE) return this.#send(data);
         block.append(data);
       } else {
@@ -224,7 +224,7 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
   async #finish(): Promise<void> {
     this.#state = 'finishing';
     try {
-      if (this.#channel.binary) this.#rowWriter().end();
+      if (this.#channel.binary) this.#rowWriter().end?.();
       // Sent data is in transit whether or not the network has taken it; the server's answer is awaited below.
       this.#flush()?.catch(() => undefined);
       const tag = await this.#channel.finish();

@@ -52,11 +52,11 @@ export abstract class RowWriter {
   /** Sets the columns' types for the following rows. */
   abstract setTypes(oids: readonly number[]): void;
 
-  /** Tells the writer that bytes are written without it. */
-  abstract passed(): void;
+  /** Tells the writer that bytes are written without it. Only the binary format needs to know. */
+  passed?(): void;
 
-  /** Appends the end of the format. */
-  abstract end(): void;
+  /** Appends the end of the format, if it has one. */
+  end?(): void;
 
   #checkWidth(row: unknown): void {
     const { place, columns } = this;

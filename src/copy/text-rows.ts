@@ -29,14 +29,6 @@ export class TextRowWriter extends RowWriter {
     this.#shortcuts.except = this.#typed;
   }
 
-  passed(): void {
-    // Text has neither a beginning nor an end.
-  }
-
-  end(): void {
-    // The server needs no end-of-data marker.
-  }
-
   protected encode(row: readonly unknown[]): void {
     const { out, columns } = this;
     const shortcuts = this.#shortcuts;

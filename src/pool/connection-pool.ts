@@ -122,12 +122,8 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
       keepAlive: !this.#options.allowExitOnIdle,
       clock: systemClock,
       random: Math.random,
-      reconnectFailed: () => {
-        void this.#reconnectFailed();
-      },
-      retrying: (error, delay) => {
-        events.reconnecting(error, delay);
-      },
+      reconnectFailed: () => void this.#reconnectFailed(),
+      retrying: (error, delay) => events.reconnecting(error, delay),
       ending: (connection, reason) => {
         events.evicted(connection, reason);
       },

@@ -19,15 +19,13 @@ const BEGINS_WITH_YEAR = /^\d{4}/;
 const LONGEST = 60;
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
-interface Parts {
-  readonly year: string;
-  readonly month: string;
-  readonly day: string;
-  readonly clock: string | undefined;
-  /** The time zone's abbreviation. */
-  readonly zone: string | undefined;
-  readonly era: string;
-}
+/** The date in the form of ISO, the time of day, the time zone's abbreviation, and BC. */
+type Parts = readonly [
+  date: string,
+  clock: string | undefined,
+  zone: string | undefined,
+  bc: string | undefined,
+];
 
 /**
  * Converts a date's or timestamp's text from any `DateStyle` to ISO. The infinities have the same text in all styles. Raises
@@ -70,42 +68,30 @@ export function endOfDated(
 /** Converts a text from a style other than ISO; null for a text in no known style. */
 function ofOtherStyle(text: string, type: DatedType, settings: SessionSettings): string | null {
   const parts = readWords(text) ?? readNumbers(text, type, settings);
-  if (parts === null || (parts.zone !== undefined && type !== 'timestamptz')) return null;
-  const { year, month, day, clock, zone, era } = parts;
+  if (parts === null) return null;
+  const [day, clock, zone, era = ''] = parts;
+  if (zone !== undefined && type !== 'timestamptz') return null;
   const offset = type === 'timestamptz' && clock !== undefined ? offsetOf(zone, text, settings) : '';
-  return `${year}-${month}-${day}${clock === undefined ? '' : ` ${clock}`}${offset}${era}`;
+  return `${day}${clock === undefined ? '' : ` ${clock}`}${offset}${era}`;
 }
 
 function readWords(text: string): Parts | null {
   const match = WORDS.exec(text);
   if (match === null) return null;
-  const [, firstMonth, secondDay, firstDay, secondMonth, clock, year, zone, era = ''] = match;
+  const [, firstMonth, secondDay, firstDay, secondMonth, clock, year, zone, era] = match;
   const month = MONTHS.indexOf(firstMonth ?? secondMonth!) + 1;
-  if (month === 0) return null;
-  return {
-    year: year!,
-    month: String(month).padStart(2, '0'),
-    day: (secondDay ?? firstDay)!,
-    clock,
-    zone,
-    era,
-  };
+  const day = `${year!}-${String(month).padStart(2, '0')}-${(secondDay ?? firstDay)!}`;
+  return month === 0 ? null : [day, clock, zone, era];
 }
 
 function readNumbers(text: string, type: DatedType, settings: SessionSettings): Parts | null {
   const match = NUMBERS.exec(text);
   if (match === null) return null;
-  const [, first, separator, second, year, clock, zone, era = ''] = match;
+  const [, first, separator, second, year, clock, zone, era] = match;
   const dayFirst =
     separator === '.' || isDayFirst(text, type, separator === '/' ? 'SQL' : 'Postgres', settings);
-  return {
-    year: year!,
-    month: dayFirst ? second! : first!,
-    day: dayFirst ? first! : second!,
-    clock,
-    zone,
-    era,
-  };
+  const day = dayFirst ? `${second!}-${first!}` : `${first!}-${second!}`;
+  return [`${year!}-${day}`, clock, zone, era];
 }
 
 /** Whether the day comes before the month. In these styles, the DateStyle order YMD is written like MDY. */

@@ -91,8 +91,7 @@ export type MomentType = 'date' | 'time' | 'timetz' | 'timestamp' | 'timestamptz
 const DATE = String.raw`(\d{4,7})-(\d\d)-(\d\d)`;
 const CLOCK = String.raw`(\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?(?:\s?(Z|[+-]\d\d(?::?\d\d(?::?\d\d)?)?))?`;
 const WITH_DATE = new RegExp(String.raw`^\s*${DATE}(?:[T ]${CLOCK})?( BC)?\s*$`, 'i');
-/** The groups of a date are empty. */
-const WITHOUT_DATE = new RegExp(String.raw`^\s*()()()${CLOCK}\s*$`, 'i');
+const WITHOUT_DATE = new RegExp(String.raw`^\s*${CLOCK}\s*$`, 'i');
 const INFINITE = /^\s*([+-]?)infinity\s*$/i;
 /** The server's own limit. */
 const LONGEST = 128;
@@ -114,22 +113,35 @@ export function parseMoment(text: string, type: MomentType, place: Place): Momen
   if (match === null) {
     throw refused(place, `${shown(text)} can't be sent as ${type}: the binary format needs ISO 8601`);
   }
-  const [, written, month, day, hour = '0', minute = '0', second = '0', fraction = '', zone, bc] = match;
   let days = 0;
   if (hasDate) {
-    const year = bc === undefined ? Number(written) : 1 - Number(written);
-    if (Number(written) === 0 || !isCivil(year, Number(month), Number(day))) {
+    const written = Number(match[1]);
+    const year = match[9] === undefined ? written : 1 - written;
+    const month = Number(match[2]);
+    const day = Number(match[3]);
+    if (written === 0 || !isCivil(year, month, day)) {
       throw refused(place, `${shown(text)} is not a day of the calendar`);
     }
-    days = daysFromCivil(year, Number(month), Number(day)) - EPOCH_DAYS;
+    days = daysFromCivil(year, month, day) - EPOCH_DAYS;
   }
+  const clock = hasDate ? 4 : 1;
+  const hours = Number(match[clock] ?? 0);
+  const minutes = Number(match[clock + 1] ?? 0);
+  const seconds = Number(match[clock + 2] ?? 0);
+  const fraction = match[clock + 3];
+  const zone = match[clock + 4];
   // As on the server, second 60 and hour 24 mean the next minute and the next day.
-  const seconds = (Number(hour) * 60 + Number(minute)) * 60 + Number(second);
-  const microseconds = seconds * 1_000_000 + microsecondsOf(fraction);
-  if (Number(hour) > 24 || Number(minute) > 59 || Number(second) > 60 || microseconds > DAY) {
+  const microseconds =
+    ((hours * 60 + minutes) * 60 + seconds) * 1_000_000 +
+    (fraction === undefined ? 0 : microsecondsOf(fraction));
+  if (hours > 24 || minutes > 59 || seconds > 60 || microseconds > DAY) {
     throw refused(place, `${shown(text)} is not a time of day`);
   }
-  return { days, microseconds, offset: type.endsWith('tz') ? offsetOf(zone, text, type, place) : 0 };
+  return { days, microseconds, offset: hasZone(type) ? offsetOf(zone, text, type, place) : 0 };
+}
+
+function hasZone(type: MomentType): boolean {
+  return type === 'timestamptz' || type === 'timetz';
 }
 
 /** 1 or -1 for an infinity; 0 for any other text. */
@@ -196,7 +208,7 @@ export function isoMoment(text: string, type: MomentType): Moment | null {
     return null;
   }
   const { days, microseconds, offset } = moment;
-  const clock = timeText(microseconds) + (type.endsWith('tz') ? offsetText(offset) : '');
+  const clock = timeText(microseconds) + (hasZone(type) ? offsetText(offset) : '');
   if (type === 'time' || type === 'timetz') return clock === text ? moment : null;
   const { text: date, bc } = dateText(days);
   const again = `${type === 'date' ? date : `${date} ${clock}`}${bc ? ' BC' : ''}`;

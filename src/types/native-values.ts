@@ -44,10 +44,21 @@ export class NativeValues {
 
   /** Whether the codec of its type may write the value: no dumper other than the library's is registered for it. */
   leaves(value: unknown): boolean {
-    const type = typeof value;
-    if (type !== 'object') return this[type as 'number'] === true;
-    if (value === null) return false;
-    if (Object.getPrototypeOf(value) === Date.prototype) return this.#dates;
-    return isPlainObject(value) || OF_CLASSES.has(this.#adapters.dumperForObject(value as object));
+    switch (typeof value) {
+      case 'number':
+        return this.number;
+      case 'bigint':
+        return this.bigint;
+      case 'string':
+        return this.string;
+      case 'boolean':
+        return this.boolean;
+      case 'object':
+        if (value === null) return false;
+        if (Object.getPrototypeOf(value) === Date.prototype) return this.#dates;
+        return isPlainObject(value) || OF_CLASSES.has(this.#adapters.dumperForObject(value));
+      default:
+        return false;
+    }
   }
 }

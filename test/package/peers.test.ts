@@ -11,6 +11,8 @@ const MINUTE = 60_000;
 const VERSIONS = [
   { peer: 'kysely', version: '0.28.0', node: 'Node 20', env: {} },
   { peer: 'kysely', version: '0.29.9', node: 'Node 22', env: { ABORTS: 'yes' } },
+  { peer: 'drizzle-orm', version: '0.44.5', node: 'Node 20', env: {} },
+  { peer: 'drizzle-orm', version: '0.45.4', node: 'Node 20', env: {} },
 ] as const;
 
 /** They install the peers from npm, so they run in CI, and where they are asked for. */
