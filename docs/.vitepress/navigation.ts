@@ -28,6 +28,7 @@ const GUIDES: Item = {
     { text: 'Cancelling', link: '/guides/cancelling' },
     { text: 'Errors', link: '/guides/errors' },
     { text: 'Reading an error', link: '/errors' },
+    { text: 'For what takes pg', link: '/pg' },
     { text: 'Web frameworks', link: '/guides/frameworks' },
     { text: 'Typed SQL', link: '/guides/typed-sql' },
     { text: 'Testing', link: '/guides/testing' },

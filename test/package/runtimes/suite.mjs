@@ -46,6 +46,35 @@ export function suite(usingpg, { dsn, tls, otherAuthority }) {
         [],
       );
     },
+    'usingpg/pg answers, imported and required, with errors of one library': async () => {
+      const require = createRequire(import.meta.url);
+      const { host, port, user, password, dbname } = usingpg.conninfoToDict(dsn);
+      for (const pg of [
+        await import('usingpg/pg'),
+        require('usingpg/pg'),
+        (await import('usingpg/pg')).default,
+      ]) {
+        const pool = new pg.Pool({ host, port, user, password, database: dbname });
+        try {
+          const { rows } = await pool.query('SELECT $1::int8 AS n, $2::jsonb AS j', [1, { a: [1] }]);
+          assert.deepEqual(rows, [{ n: '1', j: { a: [1] } }]);
+          const client = await pool.connect();
+          const cursor = client.query(new pg.Cursor('SELECT generate_series(1, 3) AS n'));
+          assert.deepEqual(await cursor.read(2), [{ n: 1 }, { n: 2 }]);
+          await cursor.close();
+          client.release();
+          await assert.rejects(
+            pool.query('SELECT nonsense'),
+            (error) =>
+              error.code === '42703' &&
+              error instanceof pg.DatabaseError &&
+              error instanceof errors.UndefinedColumn,
+          );
+        } finally {
+          await pool.end();
+        }
+      }
+    },
     'usingpg/opentelemetry and usingpg/logger see what either format does': async () => {
       const require = createRequire(import.meta.url);
       for (const [{ instrument }, { logQueries }] of [
