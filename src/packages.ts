@@ -10,7 +10,10 @@ export async function loadPostgres(): Promise<typeof postgres> {
   return (await import('postgres')).default;
 }
 
-/** Loads p-limit. */
+let loadedPLimit: typeof pLimit | undefined;
+
+/** Loads p-limit, which every pool needs. */
 export async function loadPLimit(): Promise<typeof pLimit> {
-  return (await import('p-limit')).default;
+  // A further import() would wait for the hooks of a loader, for example those of an instrumentation.
+  return (loadedPLimit ??= (await import('p-limit')).default);
 }

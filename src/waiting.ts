@@ -4,6 +4,8 @@ import { clearTimeout, setTimeout } from 'node:timers';
 export interface Clock {
   /** Seconds since an arbitrary moment; it never goes back. */
   now(): number;
+  /** The time of day in seconds. It goes on while the machine sleeps, when that of `now()` may stand still, and can be set. */
+  wall(): number;
   /** Calls `fn` after `seconds`; never for Infinity. A timer without `keepAlive` does not keep the process alive. */
   after(seconds: number, fn: () => void, keepAlive: boolean): Timer;
 }
@@ -19,6 +21,7 @@ const LONGEST = 2_147_483;
 /** Node's own clock. */
 export const systemClock: Clock = {
   now: () => performance.now() / 1000,
+  wall: () => Date.now() / 1000,
   after: (seconds, fn, keepAlive) => {
     let timer: NodeJS.Timeout;
     const arm = (left: number): void => {

@@ -15,7 +15,8 @@ export const loadPostgres = () => {
 `;
 
 const AT_FIRST_USE = `export const loadPostgres = async () => (await import('postgres')).default;
-export const loadPLimit = async () => (await import('p-limit')).default;
+let pLimit;
+export const loadPLimit = async () => (pLimit ??= (await import('p-limit')).default);
 `;
 
 const FOR_BUNDLERS = `import pLimit from 'p-limit';

@@ -179,6 +179,11 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     return this.#options.maxIdle;
   }
 
+  /** The seconds for which a connection is not checked after its last use. */
+  get checkAfter(): number {
+    return this.#options.checkAfter;
+  }
+
   /** The maximum duration of a check, in seconds. */
   get checkTimeout(): number {
     return this.#options.checkTimeout;

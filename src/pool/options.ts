@@ -44,11 +44,18 @@ export interface PoolOptions<R = TupleRow> {
   /** Prepares a new connection, within `connect_timeout` seconds for each of its hosts. It must not leave a transaction open. */
   configure?: ((connection: AsyncConnection<R>) => Promise<void> | void) | undefined;
   /**
-   * Checks a connection before it is lent; throwing discards the connection. It is not called within half a second after the
-   * connection was made, returned or checked, however long ago its last statement was. A transaction that it leaves open is
+   * Checks a connection before it is lent; throwing discards the connection. It is not called within `checkAfter` seconds after
+   * the connection was made, returned or checked, however long ago its last statement was. A transaction that it leaves open is
    * rolled back.
    */
   check?: ((connection: AsyncConnection<R>) => Promise<void> | void) | undefined;
+  /**
+   * The seconds for which a connection is not checked after it was made, returned or checked; 0: it is checked each time. With
+   * some minutes, a busy pool asks nothing, and a process that was frozen, or a machine that slept, still does: the time of day
+   * counts, too.
+   * @default 0.5
+   */
+  checkAfter?: number | undefined;
   /**
    * Seconds that `check`, `reset` or `pool.check()` may take before the connection counts as lost; 0 or Infinity: no limit.
    * @default 5
@@ -114,6 +121,7 @@ const DEFAULTS = {
   maxLifetime: 3600,
   maxUses: 0,
   maxIdle: 600,
+  checkAfter: 0.5,
   checkTimeout: 5,
   reconnectTimeout: 300,
   numWorkers: 3,
@@ -134,6 +142,7 @@ const OPTIONS = new KnownOptions<PoolOptions<unknown>>('new AsyncConnectionPool(
   name: TEXT,
   configure: FUNCTION,
   check: FUNCTION,
+  checkAfter: SECONDS,
   checkTimeout: SECONDS,
   reset: FUNCTION,
   closeReturns: BOOLEAN,

@@ -1,4 +1,6 @@
+import type { EvictReason } from '../diagnostics.js';
 import type { Clock, Timer } from '../waiting.js';
+import { Refill } from './refill.js';
 
 /** How connecting to an unreachable server is retried. */
 export interface ReconnectionOptions {
@@ -30,12 +32,13 @@ const JITTER = 0.1;
 const SOON = 1.2;
 
 /**
- * Decides when an unreachable server is tried again: after 1, 2, 4 … seconds, varied by a tenth, and every second while a request
+ * Decides when the pool connects again. An unreachable server is tried after 1, 2, 4 … seconds, varied by a tenth, and every second while a request
  * waits, until `reconnectTimeout` has passed. Between the first failure and the next success, at most one attempt is pending.
  */
 export class Reconnection {
   readonly #options: ReconnectionOptions;
   readonly #attempt: () => void;
+  readonly #refill: Refill;
   /** When the time is over; null while the server is reachable. */
   #giveUpAt: number | null = null;
   #delay = 0;
@@ -45,16 +48,22 @@ export class Reconnection {
   #comesAt = 0;
   #gaveUp = false;
   #told = false;
+  #isSuspect = false;
 
   /** `attempt` is called when an attempt is due. */
   constructor(options: ReconnectionOptions, attempt: () => void) {
     this.#options = options;
     this.#attempt = attempt;
+    this.#refill = new Refill(options, attempt);
   }
 
-  /** Whether the server is unreachable: the last attempt has failed. */
-  get isOn(): boolean {
-    return this.#giveUpAt !== null || this.#gaveUp;
+  /**
+   * The number of attempts that may be in progress now, if a caller waits for one or not. A server that may be unreachable, as
+   * the last attempt failed or a resource has been lost since, gets one at a time.
+   */
+  limit(isAwaited: boolean): number {
+    if (this.isPending || (this.#gaveUp && !isAwaited)) return 0;
+    return this.#giveUpAt !== null || this.#gaveUp || this.#isSuspect ? 1 : Infinity;
   }
 
   /** Whether an attempt is pending; no other attempt should be made before it. */
@@ -62,9 +71,20 @@ export class Reconnection {
     return this.#timer !== null;
   }
 
-  /** Whether the time is over, so that the next attempt follows the next request. */
-  get gaveUp(): boolean {
-    return this.#gaveUp;
+  /** Handles the end of a resource. When some are lost or drained, those of all other processes may be, too. */
+  ended(reason: EvictReason): void {
+    if (reason === 'lost') this.#isSuspect = true;
+    if (reason === 'lost' || reason === 'drained') this.#refill.pace();
+  }
+
+  /** A caller asks for the whole reserve: it is filled without pauses. */
+  hasten(): void {
+    this.#refill.hasten();
+  }
+
+  /** The number of resources that may be connecting for a reserve of `size`, of which `missing` are missing. */
+  reserve(missing: number, size: number): number {
+    return this.#refill.share(missing, size);
   }
 
   /**
@@ -72,6 +92,7 @@ export class Reconnection {
    * failure, is over.
    */
   fail(error: unknown, others: number, awaiting: Awaiting): void {
+    this.#refill.attempted();
     if (this.isPending) return;
     const { reconnectTimeout, reconnectFailed, retrying, clock } = this.#options;
     const now = clock.now();
@@ -120,16 +141,25 @@ export class Reconnection {
     this.#gaveUp = true;
   }
 
-  /** Allows attempts without a request again. */
+  /** Allows attempts without a request again, and without pauses. */
   resume(): void {
     this.#gaveUp = false;
+    this.hasten();
   }
 
-  /** The server has answered, or is no longer needed; the next failure counts as the first. */
+  /** Ends all attempts: the pool is closed. */
+  stop(): void {
+    this.end();
+    this.hasten();
+  }
+
+  /** The server has answered; the next failure counts as the first. */
   end(): void {
+    this.#refill.attempted();
     this.#stop();
     this.#gaveUp = false;
     this.#told = false;
+    this.#isSuspect = false;
   }
 
   #stop(): void {

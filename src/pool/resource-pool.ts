@@ -41,8 +41,6 @@ export interface AcquireOptions {
   readonly failFast?: boolean | undefined;
 }
 
-/** A resource that has worked within this many seconds is not checked. */
-const CHECK_AFTER = 0.5;
 /** Seconds that the last resources may take to close. */
 const LAST_MOMENTS = 0.1;
 
@@ -95,6 +93,7 @@ export class ResourcePool<T> {
     // A timer keeps the asynchronous context of the code that sets it; these belong to the pool's context.
     const ownClock: Clock = {
       now: () => clock.now(),
+      wall: () => clock.wall(),
       after: (...args) => resources.inOwnContext(() => clock.after(...args)),
     };
     this.#sweep = new IdleSweep(this.#slots, { maxIdle: options.maxIdle, clock: ownClock }, () => {
@@ -164,7 +163,7 @@ export class ResourcePool<T> {
       // Reading the clock costs as much as the rest of a checkout, so it is read once.
       const now = this.#clock.now();
       const slot = this.#fitIdle(now);
-      if (slot !== null && !this.#needsCheck(slot, now)) {
+      if (slot !== null && !this.#resources.needsCheck(slot, now)) {
         this.#slots.lend(slot, checkout, now);
         return checkout;
       }
@@ -209,7 +208,7 @@ export class ResourcePool<T> {
     const now = this.#clock.now();
     this.counters.usageMs += (now - checkout.since) * 1000;
     // The resource has just been used, which proves as much as a check.
-    slot.provenAt = now;
+    this.#resources.prove(slot, now);
     this.#settle(slot, now, evict);
     return true;
   }
@@ -227,7 +226,7 @@ export class ResourcePool<T> {
       const slot = this.#fitIdle(now);
       if (slot === null) break;
       const waiter = this.#waiters.first!;
-      if (this.#needsCheck(slot, now)) void this.#checkFor(waiter, slot);
+      if (this.#resources.needsCheck(slot, now)) void this.#checkFor(waiter, slot);
       else this.#serve(waiter, slot, now);
     }
     const { keepsReturned } = this.#strategy;
@@ -258,12 +257,9 @@ export class ResourcePool<T> {
       const isTrying = this.#readiness.size > 0 && !this.#reconnection.isPending;
       return Math.min(room, this.#waiters.length + (isTrying ? 1 : 0));
     }
-    const needed = Math.max(this.#minSize - this.#slots.there, this.#waiters.length);
-    if (needed <= 0) return 0;
-    const { isOn, isPending, gaveUp } = this.#reconnection;
-    if (isPending || (gaveUp && !this.#isAwaited)) return 0;
-    // An unreachable server gets one attempt at a time.
-    return Math.min(room, isOn ? 1 : Infinity, needed);
+    const limit = this.#reconnection.limit(this.#isAwaited);
+    const reserve = this.#reconnection.reserve(this.#minSize - this.#slots.there, this.#minSize);
+    return Math.min(room, limit, Math.max(reserve, this.#waiters.length));
   }
 
   /** Whether a caller waits for a connection to be made. */
@@ -313,7 +309,9 @@ export class ResourcePool<T> {
   #close(slot: Slot<T>, reason: EvictReason | null): void {
     this.#slots.close(slot);
     if (reason !== null) {
-      this.#options.ending?.(slot.resource!, this.#source.isAlive(slot.resource!) ? reason : 'lost');
+      const why = this.#source.isAlive(slot.resource!) ? reason : 'lost';
+      this.#reconnection.ended(why);
+      this.#options.ending?.(slot.resource!, why);
     }
     void this.#resources.destroy(slot).then(() => {
       this.#slots.remove(slot);
@@ -371,10 +369,6 @@ export class ResourcePool<T> {
 
   // --- checking
 
-  #needsCheck(slot: Slot<T>, now: number): boolean {
-    return this.#source.check !== null && now - slot.provenAt >= CHECK_AFTER;
-  }
-
   /** Checks a slot for `waiter`, which gets the resource unless it has given up. */
   async #checkFor(waiter: Waiter<T>, slot: Slot<T>): Promise<void> {
     this.#slots.check(slot);
@@ -431,6 +425,7 @@ export class ResourcePool<T> {
   resize(minSize: number, maxSize: number): void {
     this.#minSize = minSize;
     this.#maxSize = maxSize;
+    this.#reconnection.hasten();
     this.#rebalance();
     if (this.#state === 'open') this.#sweepIdle();
   }
@@ -466,6 +461,7 @@ export class ResourcePool<T> {
         ? this.#slots.there >= this.#minSize
         : this.#resources.made > before || this.#slots.there > 0;
     const isInTime = await this.#readiness.watch(isOver, timeout, signal, () => {
+      this.#reconnection.hasten();
       this.#rebalance();
     });
     if (!isInTime) throw this.#refusals.notReady(timeout);
@@ -490,7 +486,7 @@ export class ResourcePool<T> {
 
   /** Closes all resources that are not lent. */
   #stop(): void {
-    this.#reconnection.end();
+    this.#reconnection.stop();
     this.#sweep.stop();
     this.#refuseAll(() => this.#notOpen());
     for (const slot of [...this.#slots.in('idle'), ...this.#slots.in('checking')])

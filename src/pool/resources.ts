@@ -57,6 +57,8 @@ export const nullStrategy: PoolStrategy = {
 export interface ResourceOptions {
   /** The maximum age of a resource, reduced by up to a tenth at random; 0 or Infinity: no limit. */
   readonly maxLifetime: number;
+  /** The seconds since a resource was made, returned or checked, by any clock, after which it is checked before it is lent. */
+  readonly checkAfter: number;
   /** The time limit of a check, after which the resource counts as lost; 0 or Infinity: no limit. */
   readonly checkTimeout: number;
   readonly clock: Clock;
@@ -133,7 +135,7 @@ export class Resources<T> {
     this.#counters.connectionsMs += (now - began) * 1000;
     this.#made++;
     this.#lastError = null;
-    slot.provenAt = now;
+    this.prove(slot, now);
     slot.expiresAt = maxLifetime === 0 ? Infinity : now + maxLifetime * (1 - random() * LIFETIME_JITTER);
     this.#forget(slot);
     return null;
@@ -144,6 +146,20 @@ export class Resources<T> {
     if (slot.state !== 'gone' || slot.resource === null) return;
     void this.destroy(slot);
     this.abandon(slot);
+  }
+
+  /** A resource has been made, used or checked. */
+  prove(slot: Slot<T>, now: number): void {
+    slot.provenAt = now;
+    if (this.#source.check !== null) slot.provenOn = this.#options.clock.wall();
+  }
+
+  /** Whether a resource must be checked before it is lent. */
+  needsCheck({ provenAt, provenOn }: Slot<T>, now: number): boolean {
+    if (this.#source.check === null) return false;
+    const { clock, checkAfter } = this.#options;
+    // While a machine sleeps, only the time of day goes on.
+    return now - provenAt >= checkAfter || clock.wall() - provenOn >= checkAfter;
   }
 
   /** Checks the resource in a slot, by `check` or by the source's own check. */
@@ -170,7 +186,7 @@ export class Resources<T> {
       this.#counters.connectionsLost++;
       return { error };
     }
-    slot.provenAt = clock.now();
+    this.prove(slot, clock.now());
     return null;
   }
 

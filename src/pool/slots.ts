@@ -44,8 +44,9 @@ export class Slot<T> {
   uses = 0;
   /** When it became idle. */
   idleSince = 0;
-  /** When it was made, returned or successfully checked. */
+  /** When it was made, returned or successfully checked; and the time of day then, if resources are checked. */
   provenAt = 0;
+  provenOn = 0;
 }
 
 /** The slots of a pool: one set, in which each slot has one state. An invalid transition throws. */

@@ -36,11 +36,14 @@ class World {
   /** The times at which resources were closed. */
   readonly ends: number[] = [];
   gaveUp = 0;
+  /** The number of checks. */
+  checks = 0;
 
   constructor({
     makingTakes = 0,
+    isChecked = false,
     ...options
-  }: Partial<ResourcePoolOptions<Thing>> & { makingTakes?: number }) {
+  }: Partial<ResourcePoolOptions<Thing>> & { makingTakes?: number; isChecked?: boolean }) {
     this.pool = new ResourcePool<Thing>(
       {
         create: async (signal) => {
@@ -69,7 +72,12 @@ class World {
           this.#drop(thing);
         },
         isAlive: () => true,
-        check: null,
+        check: isChecked
+          ? () => {
+              this.checks++;
+              return Promise.resolve();
+            }
+          : null,
       },
       {
         name: 'world',
@@ -80,6 +88,7 @@ class World {
         maxLifetime: 0,
         maxUses: 0,
         maxIdle: 0,
+        checkAfter: 0.5,
         checkTimeout: 5,
         reconnectTimeout: 300,
         reconnectFailed: () => this.gaveUp++,
@@ -176,6 +185,32 @@ describe('a pool with more requests than it can serve', () => {
 });
 
 describe('checking idle resources', () => {
+  it('is omitted within checkAfter of their last use, unless the machine slept meanwhile', async () => {
+    const world = new World({ minSize: 1, maxSize: 1, isChecked: true, checkAfter: 60 });
+    const { clock, pool } = world;
+    await settle();
+    const use = async (): Promise<number> => {
+      pool.release(await pool.acquire({ timeout: 1 }));
+      return world.checks;
+    };
+    expect(await use()).toBe(0);
+    clock.advance(59);
+    expect(await use()).toBe(0);
+    clock.advance(59);
+    expect(await use()).toBe(0);
+    clock.advance(60);
+    expect(await use()).toBe(1);
+    expect(await use()).toBe(1);
+    // The clock stood still while the machine slept.
+    clock.ahead += 60;
+    expect(await use()).toBe(2);
+    expect(await use()).toBe(2);
+    // A clock that was set back causes no check.
+    clock.ahead -= 3600;
+    expect(await use()).toBe(2);
+    await pool.close(0);
+  });
+
   it('does not block requests while resources wait for their check', async () => {
     const world = new World({ minSize: 2, maxSize: 3, numWorkers: 1 });
     const { pool } = world;
@@ -306,7 +341,7 @@ describe('a pool whose server refuses connections', () => {
     // After the server has answered, the next failure is reported again.
     world.refusing = true;
     world.loseIdle();
-    await settle();
+    await world.pass(1, STEP);
     expect(world.gaveUp).toBe(2);
     await pool.close(0);
   });
@@ -333,6 +368,86 @@ describe('a pool whose server refuses connections', () => {
     await world.pool.checkIdle(() => Promise.resolve());
     await settle();
     expect(world.pool.stats()).toMatchObject({ poolSize: 2, poolAvailable: 2 });
+    await world.pool.close(0);
+  });
+});
+
+// All processes lose their connections at the same moment.
+describe('a pool that has lost its resources', () => {
+  it('replaces them one at a time, each after a random pause, while no request waits', async () => {
+    const world = new World({ minSize: 10, maxSize: 10, random: () => 0.5, makingTakes: STEP });
+    await world.pass(1, STEP);
+    world.attempts.length = 0;
+    world.loseIdle();
+    await settle();
+    await world.pass(12, STEP);
+    expect(world.pool.stats()).toMatchObject({ poolSize: 10, poolAvailable: 10, connectionsLost: 10 });
+    // A pause of half a second and the attempt.
+    const gaps = world.attempts.map((at, i, all) => at - (i === 0 ? 1 : all[i - 1]!));
+    expect(gaps).toEqual([0.5, ...Array.from({ length: 9 }, () => 0.5 + STEP)]);
+    await world.pool.close(0);
+    expect(world.clock.pending).toBe(0);
+  });
+
+  it('replaces all of a large reserve within about ten seconds', async () => {
+    const world = new World({ minSize: 100, maxSize: 100, random: () => 0.999 });
+    await settle();
+    world.loseIdle();
+    await world.pass(11, STEP / 8);
+    expect(world.pool.stats().poolSize).toBe(100);
+    await world.pool.close(0);
+  });
+
+  it('connects for a waiting request at once, and for others as soon as that has worked', async () => {
+    const world = new World({
+      minSize: 10,
+      maxSize: 10,
+      numWorkers: 3,
+      makingTakes: STEP,
+      random: () => 0.999,
+    });
+    await world.pass(1, STEP);
+    world.attempts.length = 0;
+    world.loseIdle();
+    const leases = Array.from({ length: 5 }, async () => world.pool.acquire({ timeout: 5 }));
+    await settle();
+    expect(world.attempts).toEqual([1]);
+    await world.pass(3 * STEP, STEP);
+    // One, then as many workers as there are, then the last one.
+    expect(world.attempts).toEqual([1, 1 + STEP, 1 + STEP, 1 + STEP, 1 + 2 * STEP]);
+    for (const lease of leases) world.pool.release(await lease);
+    await world.pool.close(0);
+  });
+
+  it.each([
+    ['check()', (pool: ResourcePool<Thing>) => void pool.checkIdle(() => Promise.resolve())],
+    ['wait()', (pool: ResourcePool<Thing>) => void pool.waitReady(5)],
+    [
+      'resize()',
+      (pool: ResourcePool<Thing>) => {
+        pool.resize(10, 12);
+      },
+    ],
+  ])('is filled at once by %s', async (_name, fill) => {
+    const world = new World({ minSize: 10, maxSize: 10 });
+    await settle();
+    world.loseIdle();
+    await settle();
+    expect(world.pool.stats().poolSize).toBe(0);
+    fill(world.pool);
+    await settle();
+    expect(world.pool.stats()).toMatchObject({ poolSize: 10, poolAvailable: 10 });
+    await world.pool.close(0);
+  });
+
+  it('is drained at the same pace', async () => {
+    const world = new World({ minSize: 4, maxSize: 4, random: () => 0.5 });
+    await settle();
+    world.pool.drain();
+    await settle();
+    expect(world.pool.stats().poolSize).toBe(0);
+    await world.pass(2.5, STEP);
+    expect(world.pool.stats().poolSize).toBe(4);
     await world.pool.close(0);
   });
 });
@@ -509,7 +624,14 @@ describe('a checkout of an idle resource', () => {
 // Promise 37: the statistics are exact.
 describe('the statistics', () => {
   it('are exact, each of them', async () => {
-    const world = new World({ minSize: 1, maxSize: 2, maxWaiting: 2, maxIdle: 600, makingTakes: 0.25 });
+    const world = new World({
+      random: () => 0,
+      minSize: 1,
+      maxSize: 2,
+      maxWaiting: 2,
+      maxIdle: 600,
+      makingTakes: 0.25,
+    });
     const { pool } = world;
     const zero = {
       usageMs: 0,
@@ -572,7 +694,7 @@ describe('the statistics', () => {
       connectionsNum: 2,
       connectionsMs: 500,
     });
-    // An idle resource is lost while the server refuses: an attempt is made at once, and again after a second.
+    // An idle resource is lost while the server refuses: an attempt is made after a pause, and again after a second.
     world.refusing = true;
     world.loseIdle();
     await world.pass(1.25, STEP);

@@ -79,6 +79,13 @@ class World {
   attempts = 0;
   failures = 0;
   generation = 0;
+  /** Whether the pool has lost a thing since it was last given one; not known until both have settled. */
+  suspect = false;
+  answered = false;
+  /** The attempts made while the pool knew of a loss. */
+  suspectAttempts = 0;
+  /** Those of them that were made beside another one. */
+  hasty = 0;
   /** The largest size allowed so far, since things from that time may still exist. */
   largest: number;
   closing: Promise<void> | null = null;
@@ -92,6 +99,10 @@ class World {
         create: (signal) =>
           new Promise((resolve, reject) => {
             this.attempts++;
+            if (this.keepIdle && this.suspect) {
+              this.suspectAttempts++;
+              if (this.making.some(({ aborted }) => !aborted) || this.preparing.size > 0) this.hasty++;
+            }
             const attempt = { generation: this.generation, resolve, reject, aborted: false };
             signal.addEventListener('abort', () => {
               attempt.aborted = true;
@@ -127,9 +138,13 @@ class World {
         ...options,
         maxLifetime: 60,
         maxIdle: 10,
+        checkAfter: 0.5,
         checkTimeout: CHECK_TIMEOUT,
         reconnectTimeout: 8,
         reconnectFailed: () => this.reconnectFailures++,
+        ending: (_thing, reason) => {
+          if (reason === 'lost') this.suspect = !this.answered;
+        },
         numWorkers: 3,
         keepAlive: true,
         clock: this.clock,
@@ -147,6 +162,8 @@ class World {
         if (error === null) {
           thing.born = this.clock.time;
           this.fresh.add(thing);
+          this.suspect = false;
+          this.answered = true;
           resolve();
         } else {
           this.failures++;
@@ -257,6 +274,8 @@ class World {
     };
     this.things.push(thing);
     this.fresh.add(thing);
+    this.suspect = false;
+    this.answered = true;
     attempt.resolve(thing);
   }
 
@@ -265,6 +284,7 @@ class World {
     for (let i = 0; i < 12; i++) await Promise.resolve();
     await new Promise((resolve) => setImmediate(resolve));
     this.fresh.clear();
+    this.answered = false;
   }
 
   pass(seconds: number): void {
@@ -286,6 +306,8 @@ class World {
     expect(stats.poolAvailable).toBeGreaterThanOrEqual(0);
     expect(stats.poolAvailable + held.length).toBeLessThanOrEqual(living.length);
     expect(stats.poolSize).toBeGreaterThanOrEqual(held.length + stats.poolAvailable);
+    // A server that may be gone gets one attempt at a time.
+    expect(this.hasty).toBe(0);
   }
 
   /** Checks the invariants that hold once everything has settled. */
@@ -434,6 +456,7 @@ describe('the resource pool', () => {
   it('keeps its promises for any order of events', async () => {
     const counts = new Map<string, number>();
     let checks = 0;
+    let suspectAttempts = 0;
     await fc.assert(
       fc.asyncProperty(
         fc.record({
@@ -485,6 +508,7 @@ describe('the resource pool', () => {
           expect(stats.requestsErrors).toBe(refused);
           expect(stats.requestsNum).toBe(world.requests.length);
           expect([stats.connectionsNum, stats.connectionsErrors]).toEqual([world.attempts, world.failures]);
+          suspectAttempts += world.suspectAttempts;
         },
       ),
       { numRuns: RUNS, interruptAfterTimeLimit: LIMIT, markInterruptAsFailure: false },
@@ -492,6 +516,7 @@ describe('the resource pool', () => {
     const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
     expect(total).toBeGreaterThanOrEqual(10_000);
     expect(checks).toBeGreaterThanOrEqual(5000);
+    expect(suspectAttempts).toBeGreaterThanOrEqual(50);
     for (const [name, count] of counts) expect(count, name).toBeGreaterThanOrEqual(20);
     expect(counts.size).toBe(14);
   }, 300_000);

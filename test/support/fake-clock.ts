@@ -3,10 +3,16 @@ import type { Clock, Timer } from '../../src/waiting.js';
 /** A clock that only advances on request. */
 export class FakeClock implements Clock {
   time = 0;
+  /** How far the time of day is ahead of it. */
+  ahead = 0;
   readonly #timers: { at: number; fn: () => void }[] = [];
 
   now(): number {
     return this.time;
+  }
+
+  wall(): number {
+    return this.time + this.ahead;
   }
 
   after(seconds: number, fn: () => void): Timer {
