@@ -51,7 +51,8 @@ const RUNNING: Item = {
     { text: 'OpenTelemetry', link: '/guides/opentelemetry' },
     { text: 'PgBouncer', link: '/guides/pgbouncer' },
     { text: 'Failover', link: '/guides/failover' },
-    { text: 'Serverless', link: '/guides/serverless' },
+    { text: 'A thousand processes', link: '/guides/fleet' },
+    { text: 'Serverless and frozen processes', link: '/guides/serverless' },
     { text: 'Bundlers and runtimes', link: '/guides/bundlers' },
   ],
 };

@@ -366,10 +366,9 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   ): Promise<T> {
     WITH_TRANSACTION.checkCall(fn, options);
     const { retries, settings } = resolveRetryOptions(options);
-    const { signal } = options;
     return retrying(() => this.#attempt(fn, settings, options), {
       retries,
-      signal,
+      signal: options.signal,
       clock: systemClock,
       random: Math.random,
       onRetry: (error, retry, delay) => {

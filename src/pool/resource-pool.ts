@@ -90,16 +90,10 @@ export class ResourcePool<T> {
     this.#maxUses = options.maxUses === 0 ? Infinity : options.maxUses;
     const resources = (this.#resources = new Resources(source, options, this.counters));
     this.#clock = clock;
-    // A timer keeps the asynchronous context of the code that sets it; these belong to the pool's context.
-    const ownClock: Clock = {
-      now: () => clock.now(),
-      wall: () => clock.wall(),
-      after: (...args) => resources.inOwnContext(() => clock.after(...args)),
-    };
-    this.#sweep = new IdleSweep(this.#slots, { maxIdle: options.maxIdle, clock: ownClock }, () => {
+    this.#sweep = new IdleSweep(this.#slots, { maxIdle: options.maxIdle, clock: resources.ownClock }, () => {
       this.#sweepIdle();
     });
-    this.#reconnection = new Reconnection({ ...options, clock: ownClock }, () => {
+    this.#reconnection = new Reconnection({ ...options, clock: resources.ownClock }, () => {
       this.#rebalance();
     });
     this.#connectors = limited(strategy.connectedBy === 'workers' ? numWorkers : Infinity);

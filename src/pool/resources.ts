@@ -82,6 +82,8 @@ export class Resources<T> {
   readonly #options: ResourceOptions;
   readonly #counters: Counters;
   readonly #context = new AsyncResource('usingpg.pool');
+  /** The clock, whose timers belong to the pool's context: a timer keeps the asynchronous context of the code that sets it. */
+  readonly ownClock: Clock;
   #attempts = 0;
   #made = 0;
   /** The error of the last attempt or check that failed, if no attempt has succeeded since. */
@@ -91,6 +93,12 @@ export class Resources<T> {
     this.#source = source;
     this.#options = options;
     this.#counters = counters;
+    const { clock } = options;
+    this.ownClock = {
+      now: () => clock.now(),
+      wall: () => clock.wall(),
+      after: (...args) => this.inOwnContext(() => clock.after(...args)),
+    };
   }
 
   /** The number of attempts in progress. */
