@@ -1,6 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, openSync, closeSync } from 'node:fs';
 import { chmod, chown, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -41,13 +44,17 @@ export class Cluster implements AsyncDisposable {
   readonly ports: Readonly<Record<'primary' | 'standbys' | 'bouncer', number>>;
   /** The directory with everything of the cluster. */
   readonly home: string;
+  /** Called when Patroni calls back, as its `on_start` and `on_role_change` do. */
+  onCallback: (() => void) | null = null;
   readonly #guard: Guard;
+  readonly #callbacks: Server;
   readonly #startEtcd: () => ChildProcess;
   #etcd: ChildProcess;
 
   private constructor(
     home: string,
     guard: Guard,
+    callbacks: Server,
     nodes: readonly Node[],
     ports: Cluster['ports'],
     startEtcd: () => ChildProcess,
@@ -57,6 +64,10 @@ export class Cluster implements AsyncDisposable {
     this.nodes = nodes;
     this.ports = ports;
     this.#guard = guard;
+    this.#callbacks = callbacks.on('request', (_, response) => {
+      this.onCallback?.();
+      response.writeHead(204, { connection: 'close' }).end();
+    });
     this.#startEtcd = startEtcd;
     this.#etcd = etcd;
   }
@@ -66,6 +77,8 @@ export class Cluster implements AsyncDisposable {
     const home = await mkdtemp(join(tmpdir(), 'usingpg-cluster-'));
     const guard = new Guard(home);
     const nodes: Node[] = [];
+    const callbacks = createServer().listen(0, '127.0.0.1');
+    await once(callbacks, 'listening');
     try {
       const identity = serverIdentity();
       await chmod(home, 0o755);
@@ -103,13 +116,19 @@ export class Cluster implements AsyncDisposable {
         );
       const etcd = startEtcd();
       for (const name of ['node1', 'node2', 'node3']) {
-        nodes.push(await Node.create(name, home, client, pgBouncerProgram()!));
+        nodes.push(
+          await Node.create(name, home, {
+            etcdPort: client,
+            callbackPort: (callbacks.address() as AddressInfo).port,
+            pgBouncer: pgBouncerProgram()!,
+          }),
+        );
       }
       const ports = { primary: await freePort(), standbys: await freePort(), bouncer: await freePort() };
       await writeFile(join(home, 'haproxy.cfg'), haproxyConfiguration(nodes, ports));
       launch(HAPROXY, ['-db', '-f', join(home, 'haproxy.cfg')], 'haproxy.log');
       for (const node of nodes) node.start();
-      const cluster = new Cluster(home, guard, nodes, ports, startEtcd, etcd);
+      const cluster = new Cluster(home, guard, callbacks, nodes, ports, startEtcd, etcd);
       await cluster.whole();
       return cluster;
     } catch (error) {
@@ -119,6 +138,7 @@ export class Cluster implements AsyncDisposable {
         ),
       );
       for (const node of nodes) await node[Symbol.asyncDispose]();
+      callbacks.close();
       await guard.end();
       const ends = logs.map((log, i) => `${nodes[i]!.name}: ${log.slice(-1500)}`);
       throw new Error(`the cluster did not start: ${ends.join('\n')}`, { cause: error });
@@ -157,16 +177,20 @@ export class Cluster implements AsyncDisposable {
     await this.#until(`${node.name} to be ${role}`, async () => ((await node.role()) === role ? true : null));
   }
 
-  /** Waits for a primary to which two standbys stream, one of which is synchronous, if there is to be one. */
+  /**
+   * Waits for a primary to which two standbys stream. If it is `synchronous`, one of them must be the synchronous standby
+   * according to etcd, too: no other may take the primary's place.
+   */
   async whole(synchronous = true): Promise<Node> {
     return this.#until('a primary and two standbys', async () => {
       const roles = await Promise.all(this.nodes.map((node) => node.role()));
       const primary = this.nodes[roles.indexOf('primary')];
       if (primary === undefined || roles.filter((role) => role === 'standby').length !== 2) return null;
-      const streams = await primary.query('SELECT state, sync_state FROM pg_stat_replication').catch(() => []);
-      const standbys = streams.filter(({ state }) => state === 'streaming');
-      const hasSync = standbys.some(({ sync_state }) => sync_state === 'sync');
-      return standbys.length === 2 && hasSync === synchronous ? primary : null;
+      const streams = await primary.query('SELECT state FROM pg_stat_replication').catch(() => []);
+      if (streams.filter(({ state }) => state === 'streaming').length !== 2) return null;
+      const answer = await primary.api('GET', '/cluster').catch(() => null);
+      const { members = [] } = (answer?.body ?? {}) as { members?: { role: string }[] };
+      return members.some(({ role }) => role === 'sync_standby') === synchronous ? primary : null;
     });
   }
 
@@ -200,6 +224,7 @@ export class Cluster implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const node of this.nodes) await node[Symbol.asyncDispose]();
     await this.#guard.end();
+    this.#callbacks.close();
   }
 }
 

@@ -47,6 +47,15 @@ interface Status {
   readonly timeline?: number;
 }
 
+/** What a node needs of the cluster. */
+export interface NodeOptions {
+  readonly etcdPort: number;
+  /** The port of a web server on which Patroni calls back. */
+  readonly callbackPort: number;
+  /** The path of PgBouncer. */
+  readonly pgBouncer: string;
+}
+
 /**
  * A machine of the cluster: PostgreSQL under Patroni, and a PgBouncer before it. Whatever comes from other machines, and what
  * Patroni says to etcd, goes through proxies, which are the machine's network.
@@ -78,7 +87,8 @@ export class Node {
   }
 
   /** Sets up the node `name` in a directory of its own below `home`; `start()` starts it. */
-  static async create(name: string, home: string, etcdPort: number, pgBouncer: string): Promise<Node> {
+  static async create(name: string, home: string, options: NodeOptions): Promise<Node> {
+    const { etcdPort, callbackPort, pgBouncer } = options;
     const directory = join(home, name);
     const identity = serverIdentity();
     const sockets = join(directory, 'sockets');
@@ -90,7 +100,7 @@ export class Node {
     const local = (to: number): { host: string; port: number } => ({ host: '127.0.0.1', port: to });
     const bouncer = await startPgBouncer(
       pgBouncer,
-      `postgresql://postgres@127.0.0.1:${String(port)}/postgres`,
+      `host=127.0.0.1 port=${String(port)} user=postgres`,
       // By default, it refuses for 15 seconds after it could not connect, and lets a query wait for two minutes.
       { default_pool_size: 20, server_login_retry: 1, query_wait_timeout: 5, query_timeout: 0 },
       home,
@@ -102,6 +112,14 @@ export class Node {
       api: await FaultProxy.to(local(apiPort)),
       etcd: await FaultProxy.to(local(etcdPort)),
     };
+    // Patroni appends the event, the role and the name of the cluster.
+    const callback = join(directory, 'callback');
+    const url = `http://127.0.0.1:${String(callbackPort)}/`;
+    await writeFile(
+      callback,
+      `#!/bin/sh\nexec /usr/bin/python3 -c 'import urllib.request; urllib.request.urlopen("${url}", timeout=2)'\n`,
+      { mode: 0o755 },
+    );
     await writeFile(
       join(directory, 'patroni.yml'),
       // JSON is YAML.
@@ -130,6 +148,7 @@ export class Node {
             replication: { username: 'replicator', password: 'unused' },
           },
           parameters: { unix_socket_directories: sockets },
+          callbacks: { on_start: callback, on_role_change: callback },
           basebackup: [{ checkpoint: 'fast' }, 'no-sync'],
           remove_data_directory_on_rewind_failure: true,
           remove_data_directory_on_diverged_timelines: true,
@@ -138,6 +157,11 @@ export class Node {
       }),
     );
     return new Node(name, directory, { port, apiPort }, bouncer, network);
+  }
+
+  /** The connection string of PostgreSQL itself. */
+  get dsn(): string {
+    return `postgresql://postgres@127.0.0.1:${String(this.port)}/postgres`;
   }
 
   /** Starts Patroni, which starts PostgreSQL. */

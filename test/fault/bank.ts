@@ -134,6 +134,8 @@ export class Teller {
   readonly pool: AsyncConnectionPool;
   readonly #bank: Bank;
   readonly #random: Random;
+  /** Milliseconds that a statement or a COMMIT may take; Infinity: no limit. */
+  readonly #patience: number;
   /** The number of connections that tasks currently have, and of their requests. */
   #held = 0;
   #asked = 0;
@@ -142,10 +144,11 @@ export class Teller {
   };
   readonly #sampler: NodeJS.Timeout;
 
-  constructor(bank: Bank, pool: AsyncConnectionPool, random: Random) {
+  constructor(bank: Bank, pool: AsyncConnectionPool, random: Random, patience = Infinity) {
     this.pool = pool;
     this.#bank = bank;
     this.#random = random;
+    this.#patience = patience;
     subscribe('usingpg:retry', this.#onRetry);
     this.#sampler = setInterval(() => {
       this.#checkStatistics();
@@ -198,7 +201,7 @@ export class Teller {
         await connection.setIsolationLevel(IsolationLevel.REPEATABLE_READ);
         await this.#move(connection, transfer, this.#random.chance(0.2) ? AbortSignal.timeout(5) : undefined);
         committing(true);
-        await connection.commit();
+        await connection.commit(this.#bounded());
       });
     });
   }
@@ -237,7 +240,7 @@ export class Teller {
   /** Reads and writes in separate statements, so that a lack of isolation would lose money. */
   async #move(connection: AsyncConnection, transfer: Transfer, signal?: AbortSignal): Promise<void> {
     const { id, from, to, amount } = transfer;
-    const options = signal === undefined ? {} : { signal };
+    const options = signal === undefined ? this.#bounded() : { signal };
     for (const [account, change] of [
       [from, -amount],
       [to, amount],
@@ -252,6 +255,10 @@ export class Teller {
       await connection.execute('UPDATE account SET balance = %s WHERE id = %s', [sum, account], options);
     }
     await connection.execute('INSERT INTO ledger VALUES (%s, %s, %s, %s)', [id, from, to, amount], options);
+  }
+
+  #bounded(): { signal?: AbortSignal } {
+    return this.#patience === Infinity ? {} : { signal: AbortSignal.timeout(this.#patience) };
   }
 
   async #holding<T>(task: () => Promise<T>): Promise<T> {
