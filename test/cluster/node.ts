@@ -130,7 +130,8 @@ export class Node {
           listen: `127.0.0.1:${String(apiPort)}`,
           connect_address: `127.0.0.1:${String(network.api.port)}`,
         },
-        etcd3: { host: `127.0.0.1:${String(network.etcd.port)}` },
+        // Without this, Patroni would ask etcd for its own address, and go past the node's network.
+        etcd3: { hosts: [`127.0.0.1:${String(network.etcd.port)}`], use_proxies: true },
         bootstrap: {
           dcs: DYNAMIC,
           initdb: [{ encoding: 'UTF8' }, { locale: 'C' }, 'no-sync', 'data-checksums'],
