@@ -132,16 +132,11 @@ export class Cluster implements AsyncDisposable {
       await cluster.whole();
       return cluster;
     } catch (error) {
-      const logs = await Promise.all(
-        nodes.map(async ({ name }) =>
-          readFile(join(home, name, 'patroni.log'), 'utf8').catch(() => 'no log'),
-        ),
-      );
+      const logs = await logsOf(home, nodes);
       for (const node of nodes) await node[Symbol.asyncDispose]();
       callbacks.close();
       await guard.end();
-      const ends = logs.map((log, i) => `${nodes[i]!.name}: ${log.slice(-1500)}`);
-      throw new Error(`the cluster did not start: ${ends.join('\n')}`, { cause: error });
+      throw new Error(`the cluster did not start:\n${logs}`, { cause: error });
     }
   }
 
@@ -199,7 +194,8 @@ export class Cluster implements AsyncDisposable {
     for (;;) {
       const found = await look();
       if (found !== null) return found;
-      if (performance.now() > deadline) throw new Error(`waited in vain for ${what}`);
+      if (performance.now() > deadline)
+        throw new Error(`waited in vain for ${what}:\n${await logsOf(this.home, this.nodes)}`);
       await sleep(50);
     }
   }
@@ -226,6 +222,18 @@ export class Cluster implements AsyncDisposable {
     await this.#guard.end();
     this.#callbacks.close();
   }
+}
+
+/** What the nodes are, and what their Patroni and PostgreSQL said last. */
+async function logsOf(home: string, nodes: readonly Node[]): Promise<string> {
+  const ends = await Promise.all(
+    nodes.map(async (node) => {
+      const role = await node.role();
+      const log = await readFile(join(home, node.name, 'patroni.log'), 'utf8').catch(() => 'no log');
+      return `${node.name} (${role}): ${log.slice(-2000)}`;
+    }),
+  );
+  return ends.join('\n');
 }
 
 /** Each port has the nodes whose Patroni says yes, and ends the sessions of a node that no longer does. */

@@ -158,6 +158,12 @@ export class Workload {
     );
   }
 
+  /** The state of a way, for the message of a test that waits for it. */
+  describe(way: Way): string {
+    const { pool, lastError } = this.tellers.get(way)!;
+    return `${way}: ${JSON.stringify(pool.getStats())}, last error ${String(lastError)}`;
+  }
+
   /** Ends all tasks and closes the pools. */
   async stop(): Promise<void> {
     this.#isOver = true;

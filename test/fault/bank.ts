@@ -132,6 +132,8 @@ export class Teller {
   /** The transfers that were asked for here, in order of their end. */
   readonly ended: Transfer[] = [];
   readonly pool: AsyncConnectionPool;
+  /** The last error that a task was told; null before any. */
+  lastError: unknown = null;
   readonly #bank: Bank;
   readonly #random: Random;
   /** Milliseconds that a statement or a COMMIT may take; Infinity: no limit. */
@@ -183,11 +185,13 @@ export class Teller {
     const isolationLevel = this.#random.pick([IsolationLevel.REPEATABLE_READ, IsolationLevel.SERIALIZABLE]);
     return this.#told(({ committing }) =>
       this.pool.withTransaction(
-        (connection) =>
+        (connection, transaction) =>
           this.#holding(async () => {
             committing(false);
             await this.#move(connection, transfer);
             committing(true);
+            // The COMMIT at the end of the callback has no limit.
+            if (this.#patience !== Infinity) await transaction.commit(this.#bounded());
           }),
         { isolationLevel },
       ),
@@ -212,8 +216,9 @@ export class Teller {
         await this.#holding(async () => {
           await connection.setIsolationLevel(IsolationLevel.SERIALIZABLE);
           await this.#move(connection, transfer);
+          committing(true);
+          if (this.#patience !== Infinity) await connection.commit(this.#bounded());
         });
-        committing(true);
       }),
     );
   }
@@ -228,6 +233,7 @@ export class Teller {
       await transfer({ committing: (value) => (isCommitting = value) });
       return 'acknowledged';
     } catch (error) {
+      this.lastError = error;
       if (!(error instanceof errors.Error) && (error as Error).name !== 'TimeoutError') {
         this.#bank.violations.push(`an error of no class of ours: ${String((error as Error).stack)}`);
       }
