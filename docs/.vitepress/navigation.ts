@@ -39,6 +39,7 @@ const RUNNING: Item = {
     { text: 'Observability', link: '/guides/observability' },
     { text: 'PgBouncer', link: '/guides/pgbouncer' },
     { text: 'Failover', link: '/guides/failover' },
+    { text: 'Beyond one machine', link: '/guides/beyond-one-machine' },
     { text: 'Serverless', link: '/guides/serverless' },
     { text: 'Bundlers and runtimes', link: '/guides/bundlers' },
   ],

@@ -300,17 +300,14 @@ export class ResourcePool<T> {
 
   /** The idle slot that is to be lent next; null if there is none. */
   #fitIdle(now: number): Slot<T> | null {
-    for (let slot; (slot = this.#nextIdle) !== undefined;) {
+    const { inTurn = false } = this.#source;
+    for (let slot; (slot = inTurn ? this.#slots.firstIdle : this.#slots.lastIdle) !== undefined;) {
       const evict = this.#whyEnd(slot, now);
       if (evict === null) return slot;
       if (evict === 'lost') this.counters.connectionsLost++;
       this.#close(slot, evict);
     }
     return null;
-  }
-
-  get #nextIdle(): Slot<T> | undefined {
-    return this.#source.inTurn === true ? this.#slots.firstIdle : this.#slots.lastIdle;
   }
 
   /** Closes a resource; `reason` is null if it was never ready. Its slot counts until the resource is gone. */

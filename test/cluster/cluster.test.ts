@@ -7,7 +7,8 @@ import { existsSync } from 'node:fs';
 import { processesIn } from './guard.js';
 import type { Node } from './node.js';
 import { Report, sharesOf } from './report.js';
-import { READERS_LIFETIME, WAYS, Workload, type Way } from './workload.js';
+import { Timelines } from './timelines.js';
+import { READERS_LIFETIME, WAYS, Workload, type Read, type Way } from './workload.js';
 
 const SEED = seedFrom('CLUSTER_SEED', Date.now() % 1_000_000);
 /** Seconds after the new primary's readiness within which writes are back on a busy machine; 2 on an idle one. */
@@ -24,11 +25,13 @@ describe.skipIf(mayBeSkipped)('on three nodes under Patroni', () => {
   let work: Workload;
   let home = '';
   const report = new Report();
+  let timelines: Timelines;
 
   beforeAll(async () => {
     if (reason !== null) throw new Error(`the cluster can't be started: ${reason}`);
     cluster = await Cluster.start();
     home = cluster.home;
+    timelines = new Timelines();
     work = await Workload.start(cluster, SEED);
   });
 
@@ -53,6 +56,7 @@ describe.skipIf(mayBeSkipped)('on three nodes under Patroni', () => {
         return WAYS.filter((way) => !seconds.has(way)).map((way) => work.describe(way));
       })
       .toEqual([]);
+    timelines.mark(`${ready!.node.name} is primary`, ready!.at);
     report.event(event, (ready!.at - since) / 1000, seconds);
     for (const [way, time] of seconds) expect(time, way).toBeLessThan(BACK);
     await heard(ready!.node, gaps);
@@ -75,6 +79,7 @@ describe.skipIf(mayBeSkipped)('on three nodes under Patroni', () => {
   it('a planned switchover takes the writes along', async () => {
     const former = await cluster.whole();
     const since = performance.now();
+    timelines.begin('switchover', 'switchover');
     const { code, body } = await former.api('POST', '/switchover', { leader: former.name }, 60);
     expect(code, JSON.stringify(body)).toBe(200);
     await cluster.primary(former);
@@ -84,6 +89,7 @@ describe.skipIf(mayBeSkipped)('on three nodes under Patroni', () => {
   it('a primary that is killed is followed by its standby', async () => {
     const former = await cluster.whole();
     const since = performance.now();
+    timelines.begin('killed', 'the primary is killed');
     former.kill();
     await cluster.primary(former);
     await allBack('the primary is killed', since);
@@ -93,6 +99,7 @@ describe.skipIf(mayBeSkipped)('on three nodes under Patroni', () => {
   it('a primary that is frozen for longer than its lease is not written to when it goes on', async () => {
     const former = await cluster.whole();
     const since = performance.now();
+    timelines.begin('frozen', 'the primary is frozen');
     former.freeze();
     try {
       await cluster.primary(former);
@@ -101,6 +108,7 @@ describe.skipIf(mayBeSkipped)('on three nodes under Patroni', () => {
       former.thaw();
     }
     const thawed = performance.now();
+    timelines.mark('it goes on');
     await cluster.becomes(former, 'standby');
     await work.progress();
     report.stale('the frozen primary goes on', work.audits, thawed);
@@ -108,6 +116,7 @@ describe.skipIf(mayBeSkipped)('on three nodes under Patroni', () => {
 
   it('without etcd nothing is written, and reads go on', async () => {
     const former = await cluster.whole();
+    timelines.begin('etcd', 'etcd is gone');
     await cluster.removeEtcd();
     await cluster.becomes(former, 'standby');
     const reads = work.reads.length;
@@ -116,6 +125,7 @@ describe.skipIf(mayBeSkipped)('on three nodes under Patroni', () => {
       .toBeGreaterThan(50);
     const since = performance.now();
     cluster.restoreEtcd();
+    timelines.mark('etcd is back');
     await cluster.primary();
     await allBack('etcd is back', since);
   });
@@ -123,9 +133,11 @@ describe.skipIf(mayBeSkipped)('on three nodes under Patroni', () => {
   it('a rolling restart interrupts one node at a time', async () => {
     const primary = await cluster.whole();
     const standbys = cluster.nodes.filter((node) => node !== primary);
+    timelines.begin('restart', 'rolling restart');
     for (const node of [...standbys, primary]) {
       await cluster.whole();
       const since = performance.now();
+      timelines.mark(node.name);
       const { code, body } = await node.api('POST', '/restart', {}, 60);
       expect(code, JSON.stringify(body)).toBe(200);
       if (node !== primary) continue;
@@ -136,6 +148,7 @@ describe.skipIf(mayBeSkipped)('on three nodes under Patroni', () => {
   it('a primary whose network swallows everything is followed by its standby', async () => {
     const former = await cluster.whole();
     const since = performance.now();
+    timelines.begin('silent', 'the network of the primary is gone');
     former.swallow();
     try {
       await cluster.primary(former);
@@ -143,6 +156,7 @@ describe.skipIf(mayBeSkipped)('on three nodes under Patroni', () => {
     } finally {
       former.heal();
     }
+    timelines.mark('it is back');
     await cluster.becomes(former, 'standby');
     await work.progress();
   });
@@ -176,18 +190,22 @@ describe.skipIf(mayBeSkipped)('on three nodes under Patroni', () => {
       if (way === 'drain()') cluster.onCallback = () => void work.readers.drain();
       await cluster.whole();
       await expect.poll(() => isRead(0)).toBe(true);
+      timelines.begin(way === 'drain()' ? 'standby-drain' : 'standby', 'a standby is killed');
       standby.kill();
       const gone = performance.now();
       await cluster.becomes(standby, 'none');
-      const reads = work.reads.length;
-      await expect.poll(() => work.reads.length).toBeGreaterThan(reads + 50);
-      expect(work.reads.slice(reads).some(({ port }) => port === standby.port)).toBe(false);
+      const left = performance.now();
+      const since = (): Read[] => work.reads.filter(({ began }) => began >= left);
+      await expect.poll(() => since().length).toBeGreaterThan(50);
+      expect(since().some(({ port }) => port === standby.port)).toBe(false);
       report.failed('a standby is killed', work.reads, gone);
       standby.start();
       await cluster.becomes(standby, 'standby');
       const ready = performance.now();
+      timelines.mark('it is back', ready);
       await expect.poll(() => isRead(ready)).toBe(true);
-      const seconds = (work.reads.find(({ port, began }) => port === standby.port && began >= ready)!.ended - ready) / 1000;
+      const seconds =
+        (work.reads.find(({ port, began }) => port === standby.port && began >= ready)!.ended - ready) / 1000;
       report.back(way, seconds);
       expect(seconds).toBeLessThan(READERS_LIFETIME + BACK);
     }
@@ -199,6 +217,7 @@ describe.skipIf(mayBeSkipped)('on three nodes under Patroni', () => {
     // If a task's statement fails, the disposer of its scope cannot see the error.
     await warningsOf('USINGPG_UNCOMMITTED', () => work.stop());
     const { unknownCommitted, lost } = await work.bank.settle(primary.dsn);
+    if (process.env['CLUSTER_DRAW'] !== undefined) await timelines.draw(cluster, work);
     report.bank('synchronous', work.bank, unknownCommitted, lost.length);
     expect(work.bank.violations, report.text).toEqual([]);
     expect(work.bank.count('acknowledged')).toBeGreaterThan(500);

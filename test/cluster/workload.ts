@@ -9,7 +9,6 @@ import {
   type ListenerEvent,
   type PoolOptions,
   type QueryMessage,
-  type TupleRow,
 } from '../../src/index.js';
 import { Bank, Teller, TOTAL } from '../fault/bank.js';
 import { Random } from '../support/random.js';
@@ -87,7 +86,7 @@ export class Workload {
     };
     const check = (connection: AsyncConnection): Promise<void> =>
       AsyncConnectionPool.checkConnection(connection);
-    const common: PoolOptions<TupleRow> = { check, checkTimeout: 1, timeout: 30 };
+    const common: PoolOptions = { check, checkTimeout: 1, timeout: 30 };
     this.tellers = new Map(
       WAYS.map((way, i) => {
         const open = (name: string, maxSize: number): AsyncConnectionPool =>
@@ -152,16 +151,17 @@ export class Workload {
   /** When the first transfer that a way began after a moment was acknowledged; null if there is none yet. */
   firstAcknowledged(way: Way, moment: number): number | null {
     return (
-      this.tellers
-        .get(way)!
-        .ended.find(({ outcome, ended }) => outcome === 'acknowledged' && ended >= moment)?.ended ?? null
+      this.tellers.get(way)!.ended.find(({ outcome, ended }) => outcome === 'acknowledged' && ended >= moment)
+        ?.ended ?? null
     );
   }
 
   /** The state of a way, for the message of a test that waits for it. */
   describe(way: Way): string {
     const { pool, lastError } = this.tellers.get(way)!;
-    return `${way}: ${JSON.stringify(pool.getStats())}, last error ${String(lastError)}`;
+    const { poolSize, requestsWaiting } = pool.getStats();
+    const counts = `${String(poolSize)} connections, ${String(requestsWaiting)} requests wait`;
+    return `${way}: ${String(lastError).slice(-300)}; ${counts}`;
   }
 
   /** Ends all tasks and closes the pools. */
