@@ -51,6 +51,7 @@ const RUNNING: Item = {
     { text: 'OpenTelemetry', link: '/guides/opentelemetry' },
     { text: 'PgBouncer', link: '/guides/pgbouncer' },
     { text: 'Failover', link: '/guides/failover' },
+    { text: 'Beyond one machine', link: '/guides/beyond-one-machine' },
     { text: 'A thousand processes', link: '/guides/fleet' },
     { text: 'Serverless and frozen processes', link: '/guides/serverless' },
     { text: 'Bundlers and runtimes', link: '/guides/bundlers' },

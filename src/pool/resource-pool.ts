@@ -49,7 +49,7 @@ const LAST_MOMENTS = 0.1;
  *
  * Each resource has a slot, and each slot a state (see slot.ts). After each change `#rebalance()` decides which waiters are
  * served and which resources are closed or made. A returned resource is idle for a moment, and passes to its next owner in one
- * synchronous step. Idle resources are lent last in, first out. Waiters are served first come, first served, and leave the queue
+ * synchronous step. Idle resources are lent last in, first out, or in turn if their source says so. Waiters are served first come, first served, and leave the queue
  * before their promise settles. A resource made for a waiter that gave up serves the next. The number of slots never exceeds
  * `maxSize`.
  */
@@ -288,9 +288,10 @@ export class ResourcePool<T> {
     this.#sweep.schedule(slot, now);
   }
 
-  /** The most recently used idle slot that may be lent; null if there is none. */
+  /** The idle slot that is to be lent next; null if there is none. */
   #fitIdle(now: number): Slot<T> | null {
-    for (let slot; (slot = this.#slots.lastIdle) !== undefined;) {
+    const { inTurn = false } = this.#source;
+    for (let slot; (slot = inTurn ? this.#slots.firstIdle : this.#slots.lastIdle) !== undefined;) {
       const evict = this.#whyEnd(slot, now);
       if (evict === null) return slot;
       if (evict === 'lost') this.counters.connectionsLost++;

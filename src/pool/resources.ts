@@ -16,6 +16,11 @@ export interface ResourceSource<T> {
   abandon?(resource: T): void;
   /** Whether the resource appears usable, without asking the server. */
   isAlive(resource: T): boolean;
+  /**
+   * Whether resources are lent in turn rather than the last used first, since they belong to servers that are to have equal parts
+   * of the work.
+   */
+  readonly inTurn?: boolean;
   /** Checks a resource before it is lent; null: resources are not checked. */
   readonly check: ((resource: T) => Promise<void>) | null;
 }
