@@ -133,7 +133,7 @@ describe('an overload of a minute', () => {
       // Answers come in time where a request gives up, or is refused, before it has waited for too long.
       if (scene.timeout > PATIENCE && scene.maxWaiting === 0) expect(report.goodput).toBeLessThan(0.3);
       else expect(report.goodput).toBeGreaterThan(0.97);
-      if (scene.maxWaiting > 0) expect(report.worstWait).toBeLessThan(PATIENCE / 2);
+      if (scene.maxWaiting > 0) expect(report.worstWait).toBeLessThan(2);
     },
   );
 });
