@@ -16,6 +16,7 @@ import { composition } from './composition.js';
 import { connect } from './connect.js';
 import { copy, copyMemory } from './copy.js';
 import { dumping } from './dumping.js';
+import { facade } from './facade.js';
 import { fetchRows } from './fetch.js';
 import { footprint } from './footprint.js';
 import { heap } from './heap.js';
@@ -54,6 +55,7 @@ const workloads: Readonly<Record<string, Workload>> = {
   footprint,
   heap,
   copyMemory,
+  facade,
 };
 
 const { values: options, positionals: wanted } = parseArgs({

@@ -42,8 +42,11 @@ export interface PoolPicture {
 
 /** What else can be told of a pool than its picture. */
 export interface PoolObserver {
-  /** A connection at this place leaves a state in which it was since that moment of `performance.now()`. */
-  stateLeft(place: number, state: ConnectionState, since: number): void;
+  /**
+   * A connection at this place leaves a state in which it was since that moment of `performance.now()`. The port is its server's;
+   * null while it connects.
+   */
+  stateLeft(place: number, state: ConnectionState, since: number, port: number | null): void;
   /** So many requests wait from now on. */
   queueChanged(waiting: number): void;
 }
@@ -53,6 +56,7 @@ export type ConnectionState = 'connecting' | 'idle' | 'lent';
 interface Slot {
   state: ConnectionState;
   pid: number | null;
+  port: number | null;
   since: number;
   running: QueryMessage | null;
 }
@@ -88,6 +92,7 @@ export class PoolWatch {
           this.#totals.connects++;
           slot.pid = message.backendPid;
           this.#enter(slot, 'idle');
+          slot.port = message.port;
         }
       }),
       this.#on<CheckoutMessage>('tracing:usingpg:checkout:end', (message) => {
@@ -156,7 +161,13 @@ export class PoolWatch {
 
   /** A connection that begins takes the first place that is free. */
   #place(): Slot {
-    const slot: Slot = { state: 'connecting', pid: null, since: performance.now(), running: null };
+    const slot: Slot = {
+      state: 'connecting',
+      pid: null,
+      port: null,
+      since: performance.now(),
+      running: null,
+    };
     const free = this.#slots.indexOf(null);
     this.#slots[free === -1 ? this.#slots.length : free] = slot;
     return slot;
@@ -169,7 +180,7 @@ export class PoolWatch {
   }
 
   #leave(slot: Slot): void {
-    this.#observer?.stateLeft(this.#slots.indexOf(slot), slot.state, slot.since);
+    this.#observer?.stateLeft(this.#slots.indexOf(slot), slot.state, slot.since, slot.port);
   }
 
   #remove(slot: Slot): void {

@@ -8,8 +8,8 @@ import { describeAddress } from '../wire/socket.js';
 export type Target = Exclude<TargetSessionAttrs, 'prefer-standby'>;
 
 /**
- * Returns why a new session is not of the kind `target`, or null. Queries the server only if it did not report its state at
- * startup, as before version 14.
+ * Returns why a new session is not of the kind `target`, or null. Asks the server, since the state that is reported at startup
+ * may not be its own: PgBouncer repeats what its server reported to it, also after that server's promotion.
  */
 export async function targetProblem(
   session: Session,
@@ -38,15 +38,10 @@ function standbyProblem(target: 'primary' | 'standby', standby: boolean): string
 }
 
 async function isReadOnly(session: Session, signal: AbortSignal): Promise<boolean> {
-  const byDefault = session.parameters.get('default_transaction_read_only');
-  const standby = session.parameters.get('in_hot_standby');
-  if (byDefault !== undefined && standby !== undefined) return byDefault === 'on' || standby === 'on';
   return (await ask(session, 'SHOW transaction_read_only', signal)) === 'on';
 }
 
 async function isStandby(session: Session, signal: AbortSignal): Promise<boolean> {
-  const standby = session.parameters.get('in_hot_standby');
-  if (standby !== undefined) return standby === 'on';
   return (await ask(session, 'SELECT pg_catalog.pg_is_in_recovery()', signal)) === 't';
 }
 

@@ -56,7 +56,7 @@ export interface CommitOptions {
 /**
  * Commits the open transaction, if any. Resolves only if the server has confirmed the COMMIT, or no transaction was open. Rejects
  * with the connection's error if it was lost before the COMMIT was sent; with `TransactionOutcomeUnknown` if it was lost before
- * the answer; with `InFailedSqlTransaction` if the server rolled back because a statement had failed; with the reason of `signal`
+ * the answer, or the server no longer waited for its synchronous standby; with `InFailedSqlTransaction` if the server rolled back because a statement had failed; with the reason of `signal`
  * if the server rolled back because of its abort; else with the server's error.
  */
 export function commit(core: ConnectionCore, { lock, signal }: CommitOptions = {}): Promise<void> {
@@ -113,6 +113,7 @@ async function sendCommit(
 ): Promise<void> {
   const wasClosed = core.session.closed;
   let tag: string | null | undefined;
+  core.unreplicated = null;
   try {
     const [result] = await core.command(text, { lock, signal });
     tag = result?.tag;
@@ -123,6 +124,16 @@ async function sendCommit(
   }
   if (tag !== expected)
     throw nothingCommitted(core.session, core.record.takeRefusedCommit()?.failure ?? null);
+  if (core.unreplicated !== null) throw notReplicated(core, core.unreplicated);
+}
+
+/** The error of a commit that did not wait for the synchronous standby. */
+function notReplicated(core: ConnectionCore, notice: errors.Diagnostic): errors.Error {
+  core.record.committed = true;
+  const warning = new errors.OperationalError(notice.messagePrimary ?? 'it did not wait', { diag: notice });
+  const error = new errors.TransactionOutcomeUnknown(warning, { committed: true });
+  locate(error, core.session.location);
+  return error;
 }
 
 /** Whether an error is the server's answer, rather than the end of the session, which leaves the outcome open. */

@@ -144,8 +144,12 @@ export class Checkouts<R> {
     options: CheckoutOptions | undefined,
     message: CheckoutMessage | null,
   ): AsyncConnection<R> | Promise<AsyncConnection<R>> {
-    const { timeout = this.#options.timeout, signal, failFast, [MAY_LAST]: mayLast = false } =
-      options ?? NO_OPTIONS;
+    const {
+      timeout = this.#options.timeout,
+      signal,
+      failFast,
+      [MAY_LAST]: mayLast = false,
+    } = options ?? NO_OPTIONS;
     // Before the first await, the stack and the asynchronous context are still the caller's.
     const origin = this.#leaks.isOn ? new Origin(this.take) : null;
     const checkout = new ConnectionCheckout(this, origin, this.#leaks.isOn ? this.#leaks.held : NONE);

@@ -47,6 +47,8 @@ export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
   readonly check: ((connection: AsyncConnection<R>) => Promise<void>) | null;
   /** Whether returned connections are reset. */
   readonly resets: boolean;
+  /** Whether the last connection was to a host chosen at random (`load_balance_hosts=random`). */
+  inTurn = false;
   readonly #conninfo: ConninfoSource;
   readonly #options: ConnectionSourceOptions<R>;
   readonly #lost: (connection: AsyncConnection<R>) => void;
@@ -76,7 +78,9 @@ export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
       options = await waitFor(Promise.resolve(options()), { signal });
       POOL_CONNECT.check(options);
     }
-    return Class.connect<R>(conninfo, { ...options, signal, [POOL_NAME]: name });
+    const connection = await Class.connect<R>(conninfo, { ...options, signal, [POOL_NAME]: name });
+    this.inTurn = connection.info.getParameters()['load_balance_hosts'] === 'random';
+    return connection;
   }
 
   /** Runs the user's `configure`, within `connect_timeout`. */

@@ -77,7 +77,7 @@ export class Reconnection {
     if (reason === 'lost' || reason === 'drained') this.#refill.pace();
   }
 
-  /** A caller asks for the whole reserve: it is filled without pauses. */
+  /** The reserve is complete, or a caller asks for all of it: no more pauses. */
   hasten(): void {
     this.#refill.hasten();
   }

@@ -32,10 +32,6 @@ export class Refill {
 
   /** The number of resources that may be connecting for a reserve of `size`, of which `missing` are missing. */
   share(missing: number, size: number): number {
-    if (missing <= 0) {
-      this.hasten();
-      return 0;
-    }
     if (!this.#isPaced) return missing;
     if (this.#isDue) return 1;
     this.#schedule(size);

@@ -49,7 +49,7 @@ const LAST_MOMENTS = 0.1;
  *
  * Each resource has a slot, and each slot a state (see slot.ts). After each change `#rebalance()` decides which waiters are
  * served and which resources are closed or made. A returned resource is idle for a moment, and passes to its next owner in one
- * synchronous step. Idle resources are lent last in, first out. Waiters are served first come, first served, and leave the queue
+ * synchronous step. Idle resources are lent last in, first out, or in turn if their source says so. Waiters are served first come, first served, and leave the queue
  * before their promise settles. A resource made for a waiter that gave up serves the next. The number of slots never exceeds
  * `maxSize`.
  */
@@ -157,7 +157,7 @@ export class ResourcePool<T> {
       // Reading the clock costs as much as the rest of a checkout, so it is read once.
       const now = this.#clock.now();
       const slot = this.#fitIdle(now);
-      if (slot !== null && !this.#resources.needsCheck(slot, now)) {
+      if (slot !== null && !this.#needsCheck(slot, now)) {
         this.#slots.lend(slot, checkout, now);
         return checkout;
       }
@@ -202,7 +202,7 @@ export class ResourcePool<T> {
     const now = this.#clock.now();
     this.counters.usageMs += (now - checkout.since) * 1000;
     // The resource has just been used, which proves as much as a check.
-    this.#resources.prove(slot, now);
+    if (this.#source.check !== null) this.#resources.prove(slot, now);
     this.#settle(slot, now, evict);
     return true;
   }
@@ -220,7 +220,7 @@ export class ResourcePool<T> {
       const slot = this.#fitIdle(now);
       if (slot === null) break;
       const waiter = this.#waiters.first!;
-      if (this.#resources.needsCheck(slot, now)) void this.#checkFor(waiter, slot);
+      if (this.#needsCheck(slot, now)) void this.#checkFor(waiter, slot);
       else this.#serve(waiter, slot, now);
     }
     const { keepsReturned } = this.#strategy;
@@ -251,8 +251,10 @@ export class ResourcePool<T> {
       const isTrying = this.#readiness.size > 0 && !this.#reconnection.isPending;
       return Math.min(room, this.#waiters.length + (isTrying ? 1 : 0));
     }
+    const missing = this.#minSize - this.#slots.there;
+    if (missing <= 0 && this.#waiters.length === 0) return 0;
     const limit = this.#reconnection.limit(this.#isAwaited);
-    const reserve = this.#reconnection.reserve(this.#minSize - this.#slots.there, this.#minSize);
+    const reserve = missing <= 0 ? 0 : this.#reconnection.reserve(missing, this.#minSize);
     return Math.min(room, limit, Math.max(reserve, this.#waiters.length));
   }
 
@@ -288,9 +290,10 @@ export class ResourcePool<T> {
     this.#sweep.schedule(slot, now);
   }
 
-  /** The most recently used idle slot that may be lent; null if there is none. */
+  /** The idle slot that is to be lent next; null if there is none. */
   #fitIdle(now: number): Slot<T> | null {
-    for (let slot; (slot = this.#slots.lastIdle) !== undefined;) {
+    const { inTurn = false } = this.#source;
+    for (let slot; (slot = inTurn ? this.#slots.firstIdle : this.#slots.lastIdle) !== undefined;) {
       const evict = this.#whyEnd(slot, now);
       if (evict === null) return slot;
       if (evict === 'lost') this.counters.connectionsLost++;
@@ -333,6 +336,7 @@ export class ResourcePool<T> {
       // A caller of wait() on a null pool needs no further attempt.
       if (!this.#strategy.keepsReturned) this.#readiness.look();
       this.#settle(slot, this.#clock.now());
+      if (this.#slots.there >= this.#minSize) this.#reconnection.hasten();
       return;
     }
     if (slot.resource === null) this.#slots.remove(slot);
@@ -362,6 +366,10 @@ export class ResourcePool<T> {
   }
 
   // --- checking
+
+  #needsCheck(slot: Slot<T>, now: number): boolean {
+    return this.#source.check !== null && this.#resources.needsCheck(slot, now);
+  }
 
   /** Checks a slot for `waiter`, which gets the resource unless it has given up. */
   async #checkFor(waiter: Waiter<T>, slot: Slot<T>): Promise<void> {

@@ -16,6 +16,11 @@ export interface ResourceSource<T> {
   abandon?(resource: T): void;
   /** Whether the resource appears usable, without asking the server. */
   isAlive(resource: T): boolean;
+  /**
+   * Whether resources are lent in turn rather than the last used first, since they belong to servers that are to have equal parts
+   * of the work.
+   */
+  readonly inTurn?: boolean;
   /** Checks a resource before it is lent; null: resources are not checked. */
   readonly check: ((resource: T) => Promise<void>) | null;
 }
@@ -159,12 +164,11 @@ export class Resources<T> {
   /** A resource has been made, used or checked. */
   prove(slot: Slot<T>, now: number): void {
     slot.provenAt = now;
-    if (this.#source.check !== null) slot.provenOn = this.#options.clock.wall();
+    slot.provenOn = this.#options.clock.wall();
   }
 
-  /** Whether a resource must be checked before it is lent. */
+  /** Whether a resource, which has a check, must be checked before it is lent. */
   needsCheck({ provenAt, provenOn }: Slot<T>, now: number): boolean {
-    if (this.#source.check === null) return false;
     const { clock, checkAfter } = this.#options;
     // While a machine sleeps, only the time of day goes on.
     return now - provenAt >= checkAfter || clock.wall() - provenOn >= checkAfter;

@@ -78,7 +78,8 @@ export class Session extends BackendConnection {
    * this returns. The holder of the exclusive lock passes `lock`.
    */
   submit(request: StatementRequest, lock?: ExclusiveLock): Promise<readonly StatementResult[]> {
-    if (!tracers.query.channel.hasSubscribers || this.#isNeedless(request)) return this.#submit(request, lock);
+    if (!tracers.query.channel.hasSubscribers || this.#isNeedless(request))
+      return this.#submit(request, lock);
     return traceQuery(request, this.described, () => this.#submit(request, lock));
   }
 

@@ -9,6 +9,7 @@ import {
   type ConninfoParams,
 } from '../../src/index.js';
 import { admin } from '../support/database.js';
+import { startOwnServer } from '../support/server.js';
 import { mayLackPgBouncer, pgBouncerProgram, startPgBouncer, type PgBouncer } from '../support/pgbouncer.js';
 
 const SERVERS = 2;
@@ -226,6 +227,21 @@ describe.skipIf(mayLackPgBouncer())('behind a PgBouncer in transaction mode', ()
     await expect(AsyncConnection.connect(conninfo({ target_session_attrs: 'standby' }))).rejects.toThrow(
       'it is not a standby',
     );
+  });
+
+  it('target_session_attrs is right after the promotion of the server behind it', async () => {
+    const server = await startOwnServer({ standby: true });
+    onTestFinished(() => server.stop());
+    await using pooler = await startPgBouncer(pgBouncerProgram()!, server.dsn);
+    const params = { host: '127.0.0.1', port: pooler.port, user: 'postgres', dbname: 'postgres' };
+    const connectTo = (target: string): Promise<AsyncConnection> =>
+      AsyncConnection.connect({ ...params, target_session_attrs: target }, DOCUMENTED);
+    // From here on, PgBouncer repeats to its clients that its server is in recovery.
+    await (await connectTo('standby')).close();
+    await using direct = await AsyncConnection.connect(server.dsn, { autocommit: true });
+    await direct.execute('SELECT pg_promote()');
+    for (const target of ['read-write', 'primary']) await (await connectTo(target)).close();
+    for (const target of ['read-only', 'standby']) await expect(connectTo(target)).rejects.toThrow(target);
   });
 
   it('connects at once while all of its servers are busy, and the first statement waits for one', async () => {

@@ -516,11 +516,11 @@ ${load};
 });
 
 // Measured, packed: the code 160 kB in each of two formats, as it can be read; its source maps 115 kB each; the source that they lead
-// to 315 kB; declarations and text 70 kB. A bundle takes 640 kB of it, or 330 kB minified. The subpath exports share the rest, each
+// to 315 kB; declarations and text 70 kB. A bundle takes 640 kB of it, or 330 kB minified. The five subpath exports take 190 kB packed, each
 // with code, source maps and source of its own: none is in a bundle that does not import it.
-test('the package stays within 1,150 kB packed, of which two thirds are there for those who read and debug it', () => {
-  expect(packed.size).toBeLessThanOrEqual(1_150_000);
-  expect(packed.unpackedSize).toBeLessThanOrEqual(4_500_000);
+test('the package stays within 1,300 kB packed, of which two thirds are there for those who read and debug it', () => {
+  expect(packed.size).toBeLessThanOrEqual(1_300_000);
+  expect(packed.unpackedSize).toBeLessThanOrEqual(5_000_000);
 });
 
 /** The program of the JavaScript projects, in the syntax of Node 20. */

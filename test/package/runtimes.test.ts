@@ -35,6 +35,9 @@ beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'usingpg-runtimes-'));
   project = await install(home, 'project', { type: 'module' });
   await cp(directory, project, { recursive: true });
+  for (const peer of ['kysely', 'drizzle-orm']) {
+    await cp(join(root, 'node_modules', peer), join(project, 'node_modules', peer), { recursive: true });
+  }
   await addPeer(project, '@opentelemetry/api');
   const authority = await CertificateAuthority.create('usingpg test authority');
   const identity = await authority.issue({

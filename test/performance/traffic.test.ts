@@ -37,8 +37,8 @@ test('connecting sends nothing after the authentication', async () => {
       open.push(await AsyncConnection.connect(makeConninfo(tap.dsn, params)));
     };
   expect(await tap.during(connect())).toEqual({ messages: '', packets: 1, roundTrips: 1 });
-  // A server that reports its state during startup is not queried for it.
-  expect(await tap.during(connect({ target_session_attrs: 'read-write' }))).toMatchObject({ messages: '' });
+  // The server is asked for its state, since a pooler may report an old one.
+  expect(await tap.during(connect({ target_session_attrs: 'read-write' }))).toMatchObject({ roundTrips: 2 });
   if (process.env['DATABASE_URL'] !== undefined) return;
   // SCRAM: the first message and the proof.
   expect(await tap.during(connect(PASSWORD_ROLE))).toEqual({ messages: 'pp', packets: 3, roundTrips: 3 });

@@ -51,6 +51,24 @@ describe('checking out connections', () => {
     expect(await backends()).toEqual([]);
   }, 300_000);
 
+  it('lends in turn with load_balance_hosts=random, so that every host has its part, else the last used first', async () => {
+    for (const [load_balance_hosts, used] of [
+      ['random', 3],
+      ['disable', 1],
+    ] as const) {
+      await using pool = makePool({ minSize: 3 }, { load_balance_hosts });
+      await pool.wait();
+      const pids: number[] = [];
+      for (let i = 0; i < 9; i++) {
+        await pool.withConnection(({ info }) => {
+          pids.push(info.backendPid);
+        });
+      }
+      expect(new Set(pids).size).toBe(used);
+      expect(pids.slice(3)).toEqual(pids.slice(0, 6));
+    }
+  });
+
   it('never has more backends than maxSize, over 10,000 checkouts by 200 workers', async () => {
     const pool = makePool({ minSize: 0, maxSize: 10 });
     const peaks: number[] = [];

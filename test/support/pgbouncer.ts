@@ -39,14 +39,18 @@ export function mayLackPgBouncer(): boolean {
   return may;
 }
 
-/** Starts a PgBouncer in front of the server of `dsn`. It trusts its users. `settings` are added to the test's own. */
+/**
+ * Starts a PgBouncer in front of the server of `dsn`, in a new directory below `parent`. It trusts its users. `settings` are added
+ * to the test's own.
+ */
 export async function startPgBouncer(
   program: string,
   dsn: string,
   settings: Readonly<Record<string, string | number>> = {},
+  parent = tmpdir(),
 ): Promise<PgBouncer> {
   const { host, port: serverPort, user } = conninfoToDict(dsn);
-  const home = await mkdtemp(join(tmpdir(), 'usingpg-bouncer-'));
+  const home = await mkdtemp(join(parent, 'usingpg-bouncer-'));
   await chmod(home, 0o755);
   const identity = serverIdentity();
   const port = await freePort();

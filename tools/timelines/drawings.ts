@@ -93,9 +93,115 @@ export function drawPool({ recorder, marks, ends }: PoolRecording, theme: Theme)
   );
 }
 
+/** What happened on a cluster within some seconds: connections of two pools, and what became of their statements. */
+export interface ClusterRecording {
+  /** The connections of the pool that writes, and of the pool that reads; `node` is null while one connects. */
+  readonly connections: readonly {
+    readonly pool: string;
+    readonly intervals: readonly (Interval & { readonly node: string | null })[];
+  }[];
+  readonly marks: readonly Moment[];
+  readonly transfers: readonly Moment[];
+  readonly reads: readonly Moment[];
+  /** The length of the recording, in seconds. */
+  readonly seconds: number;
+}
+
+const NODES = { node1: '#1c7ed6', node2: '#2f9e44', node3: '#ae3ec9', connecting: STATES.connecting };
+
+/** For each pool a row for each connection, coloured by its node and pale while it is idle; below them what ended, by outcome. */
+export function drawCluster(recording: ClusterRecording, theme: Theme): Promise<string> {
+  const { connections, marks, seconds } = recording;
+  const x = (field: string, title: string | null = null): object => ({
+    field,
+    type: 'quantitative',
+    title,
+    scale: { domain: [0, seconds], nice: false },
+    axis: { tickCount: 10, format: '.0f', grid: false },
+  });
+  const rules = {
+    data: { values: marks },
+    mark: { type: 'rule', strokeDash: [4, 3], color: theme.ink },
+    encoding: { x: x('at') },
+  };
+  const color = (field: string, colours: Readonly<Record<string, string>>): object => ({
+    field,
+    type: 'nominal',
+    title: null,
+    scale: { domain: Object.keys(colours), range: Object.values(colours) },
+  });
+  const rows = connections.map(({ pool, intervals }, i) => ({
+    width: WIDTH,
+    height: { step: 12 },
+    layer: [
+      {
+        data: {
+          values: visible(intervals, seconds / WIDTH).map((interval) => ({
+            ...interval,
+            node: interval.node ?? 'connecting',
+          })),
+        },
+        mark: { type: 'bar', height: { band: 0.8 }, clip: true },
+        encoding: {
+          x: x('from'),
+          x2: { field: 'to' },
+          y: { field: 'row', type: 'ordinal', title: pool, axis: { labels: false, ticks: false } },
+          color: color('node', NODES),
+          opacity: {
+            field: 'state',
+            type: 'nominal',
+            title: null,
+            legend: null,
+            scale: { domain: ['connecting', 'idle', 'lent'], range: [1, 0.55, 1] },
+          },
+        },
+      },
+      rules,
+      ...(i > 0
+        ? []
+        : [
+            {
+              data: { values: marks },
+              mark: { type: 'text', align: 'left', dx: 4, y: -8, color: theme.ink },
+              encoding: { x: x('at'), text: { field: 'name' } },
+            },
+          ]),
+    ],
+  }));
+  const ended = (title: string, moments: readonly Moment[], colours: Readonly<Record<string, string>>) => ({
+    width: WIDTH,
+    height: 60,
+    layer: [
+      {
+        data: { values: bars(moments, 0.25) },
+        mark: { type: 'rect', clip: true },
+        encoding: {
+          x: x('from', title === 'reads' ? 'seconds' : null),
+          x2: { field: 'to' },
+          y: { field: 'count', type: 'quantitative', title, stack: 'zero' },
+          color: color('name', colours),
+        },
+      },
+      rules,
+    ],
+  });
+  return draw(
+    {
+      spacing: 12,
+      resolve: { scale: { color: 'independent', x: 'shared' } },
+      vconcat: [
+        ...rows,
+        ended('transfers', recording.transfers, OUTCOMES),
+        ended('reads', recording.reads, { answered: '#2f9e44', failed: '#e03131' }),
+      ],
+    },
+    theme,
+  );
+}
+
 /** The intervals without those that are too short to be seen, which the one before covers; equal neighbours are one. */
-function visible(intervals: readonly Interval[], least: number): Interval[] {
-  const shown: Interval[] = [];
+function visible<I extends Interval>(intervals: readonly I[], least: number): I[] {
+  const shown: I[] = [];
   for (const next of [...intervals].sort((a, b) => a.row - b.row || a.from - b.from)) {
     const before = shown.at(-1);
     const isNext = before?.row === next.row && next.from - before.to < least;
@@ -106,13 +212,16 @@ function visible(intervals: readonly Interval[], least: number): Interval[] {
   return shown;
 }
 
-/** How many transactions ended in each twentieth of a second, by their outcome. */
-function bars(ends: readonly Moment[]): { from: number; to: number; name: string; count: number }[] {
+/** How many transactions ended in each `width` seconds, by their outcome. */
+function bars(
+  ends: readonly Moment[],
+  width = BAR,
+): { from: number; to: number; name: string; count: number }[] {
   const counts = new Map<string, { from: number; to: number; name: string; count: number }>();
   for (const { at, name } of ends) {
-    const from = Math.floor(at / BAR) * BAR;
+    const from = Math.floor(at / width) * width;
     const key = `${name} ${String(from)}`;
-    const bar = counts.get(key) ?? { from, to: from + BAR * 0.9, name, count: 0 };
+    const bar = counts.get(key) ?? { from, to: from + width * 0.9, name, count: 0 };
     bar.count++;
     counts.set(key, bar);
   }

@@ -5,6 +5,8 @@ export interface Interval {
   /** The connection's row in the drawing; it keeps the row for as long as it lives. */
   readonly row: number;
   readonly state: ConnectionState;
+  /** The port of its server; null while it connects. */
+  readonly port: number | null;
   readonly from: number;
   readonly to: number;
 }
@@ -19,10 +21,12 @@ export interface QueueLength {
 export class PoolRecorder implements PoolObserver {
   readonly intervals: Interval[] = [];
   readonly queue: QueueLength[] = [{ at: 0, waiting: 0 }];
-  readonly #began = performance.now();
+  readonly #began: number;
   readonly #watch: PoolWatch;
 
-  constructor(pool: string) {
+  /** Times count from the moment `began` of `performance.now()`. */
+  constructor(pool: string, began = performance.now()) {
+    this.#began = began;
     this.#watch = new PoolWatch(pool, this);
   }
 
@@ -37,8 +41,8 @@ export class PoolRecorder implements PoolObserver {
     this.queueChanged(this.queue.at(-1)!.waiting);
   }
 
-  stateLeft(place: number, state: ConnectionState, since: number): void {
-    this.intervals.push({ row: place + 1, state, from: this.#seconds(since), to: this.now });
+  stateLeft(place: number, state: ConnectionState, since: number, port: number | null): void {
+    this.intervals.push({ row: place + 1, state, port, from: this.#seconds(since), to: this.now });
   }
 
   queueChanged(waiting: number): void {

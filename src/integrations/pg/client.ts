@@ -5,6 +5,7 @@ import { submit } from './submitted.js';
 import { promiseOr, type Callback } from './callbacks.js';
 import { Configuration, type ClientConfig, type Password } from './config.js';
 import { withServerFields } from './database-error.js';
+import { defaults } from './defaults.js';
 import { escapeIdentifier, escapeLiteral } from './escape.js';
 import {
   EXECUTE,
@@ -36,7 +37,7 @@ import { TimeLimit } from './time-limit.js';
 import { transactionWordOf } from './transaction-words.js';
 import { checkBefore, checkCommitted } from './transactions.js';
 import { Turns } from './turns.js';
-import type { TypeParser } from './types.js';
+import type { TypeParser } from './type-parsers.js';
 
 /** A pool's connection for a client. @internal */
 export interface Checkout {
@@ -60,6 +61,8 @@ const LETTERS: Partial<Record<TransactionStatus, 'I' | 'T' | 'E'>> = {
  * in node-postgres, an `error` without a listener does not end the process: the next statement raises it.
  *
  * @example
+ * import { Client } from 'usingpg/pg';
+ *
  * const client = new Client({ connectionString: 'postgresql://localhost/app' });
  * await client.connect();
  * const { rows } = await client.query('SELECT name FROM city WHERE id = $1', [1]);
@@ -155,6 +158,7 @@ export class Client extends EventEmitter implements InnerClient {
     process.nextTick(() => {
       if (this.#phase !== 'ready') return;
       const error = withServerFields(this.#asLoss(loss, false));
+      this.#turns.refuseAll(error);
       this.#refuse(
         new errors.OperationalError('Client has encountered a connection error and is not queryable', {
           cause: loss,
@@ -259,7 +263,13 @@ export class Client extends EventEmitter implements InnerClient {
 
   /** Executes a query that is no submittable. @internal */
   async [EXECUTE](query: unknown, values: unknown): Promise<QueryResults> {
-    const statement = statementOf(query, values);
+    let statement: Statement;
+    try {
+      statement = statementOf(query, values);
+    } catch (error) {
+      // It fails in its turn, like a statement that the server refuses.
+      return this[IN_TURN](() => Promise.reject(error as Error));
+    }
     const timeout = statement.timeout ?? this.#configuration.queryTimeout;
     if (timeout === 0) return this[IN_TURN]((connection) => this.#run(connection, statement, undefined));
     const limit = new TimeLimit(timeout, 'Query read timeout');
@@ -330,7 +340,7 @@ export class Client extends EventEmitter implements InnerClient {
   }
 
   #drained(): void {
-    if (this.listenerCount('drain') === 0) return;
+    // After the callback of the last statement, which may add another one, or the listener.
     process.nextTick(() => {
       if (this.#turns.isIdle && this.#phase === 'ready') this.emit('drain');
     });
@@ -419,6 +429,11 @@ export class Client extends EventEmitter implements InnerClient {
   /** The password, or the function that gives it. */
   get password(): Password | null {
     return this.#configuration.password;
+  }
+
+  /** As configured; without effect. */
+  get binary(): boolean {
+    return this.#configuration.config.binary ?? defaults.binary;
   }
 
   /** Whether `end()` waits for the statements that were made before. */

@@ -3,7 +3,7 @@ import { errors, type ConninfoParams } from '../../index.js';
 import { parseConnectionString } from './connection-string.js';
 import { defaults } from './defaults.js';
 import { tlsParams, type SslConfig } from './tls.js';
-import type { CustomTypes } from './types.js';
+import type { CustomTypes } from './type-parsers.js';
 
 /** A password, or a function that gives it at each connect. */
 export type Password =
@@ -52,6 +52,8 @@ export interface ClientConfig {
   options?: string | undefined;
   /** UTF8, as it is always. */
   client_encoding?: string | undefined;
+  /** Without effect: values are read in the format that is faster. */
+  binary?: boolean | undefined;
   /** Whether `end()` waits for the statements that were made before. Statements are sent one after the other in any case. */
   pipeline?: boolean | undefined;
   /** The number of executions after which a statement without a name is prepared on the server. @default null: never */

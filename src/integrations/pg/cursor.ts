@@ -6,7 +6,7 @@ import { IN_TURN, type InnerClient } from './inner-client.js';
 import { fieldsOf, Result } from './result.js';
 import type { SessionState } from './session-state.js';
 import { SUBMIT, type Submittable } from './submit.js';
-import { makingOf, type CustomTypes } from './types.js';
+import { makingOf, type CustomTypes } from './type-parsers.js';
 
 /** Options of a cursor. */
 export interface CursorConfig {
@@ -21,8 +21,12 @@ export interface CursorConfig {
  * is closed.
  *
  * @example
- * const cursor = client.query(new Cursor('SELECT * FROM city WHERE country = $1', ['FR']));
- * for (let rows; (rows = await cursor.read(100)).length > 0; ) …
+ * import { Client, Cursor } from 'usingpg/pg';
+ *
+ * const client = new Client();
+ * await client.connect();
+ * const cursor = client.query(new Cursor<{ name: string }>('SELECT name FROM city WHERE country = $1', ['FR']));
+ * for (let read; (read = await cursor.read(100)).length > 0;) console.log(read.map((city) => city.name));
  * await cursor.close();
  */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the rows' type is known to the query only

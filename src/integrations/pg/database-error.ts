@@ -45,7 +45,13 @@ export interface DatabaseError extends ServerFields {}
  * their own (`diag`, `query`), and remain instances of their own classes, such as `errors.UniqueViolation`.
  *
  * @example
- * if (error instanceof DatabaseError && error.constraint === 'city_pkey') …
+ * import { DatabaseError, Pool } from 'usingpg/pg';
+ *
+ * try {
+ *   await new Pool().query('INSERT INTO city VALUES ($1)', [1]);
+ * } catch (error) {
+ *   if (error instanceof DatabaseError && error.constraint === 'city_pkey') console.log('it is there');
+ * }
  */
 // eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging
 export class DatabaseError extends Error {

@@ -1,4 +1,4 @@
-import { dateFormat, setInt8AsNumber } from './types.js';
+import { dateFormat, setInt8AsNumber } from './type-parsers.js';
 
 /** The defaults of connections and conversions, by node-postgres's names. A change applies to what is made afterwards. */
 export interface Defaults {

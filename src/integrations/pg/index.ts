@@ -6,7 +6,7 @@ import { escapeIdentifier, escapeLiteral } from './escape.js';
 import { Pool } from './pool.js';
 import { Query } from './query.js';
 import { Result } from './result.js';
-import { TypeOverrides, types } from './types.js';
+import { TypeOverrides, types } from './type-parsers.js';
 
 export {
   Client,
@@ -31,7 +31,7 @@ export type { FieldDef, QueryArrayResult, QueryResult } from './result.js';
 export type { Notice, Notification } from './server-messages.js';
 export type { QueryArrayConfig, QueryConfig, QueryResultRow } from './statement.js';
 export type { Submittable } from './submit.js';
-export type { CustomTypes, TypeParser } from './types.js';
+export type { CustomTypes, TypeParser } from './type-parsers.js';
 
 /** All of them as one object, as `import pg from 'pg'` gives it. */
 const pg = {

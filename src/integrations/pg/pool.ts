@@ -26,6 +26,8 @@ import { leftOpen } from './transactions.js';
 export interface PoolConfig extends ClientConfig {
   /** The maximum number of connections. @default 10 */
   max?: number | string | undefined;
+  /** The former name of `max`. */
+  poolSize?: number | undefined;
   /** The number of connections that the pool keeps although they are idle; it makes them when it is first used. @default 0 */
   min?: number | string | undefined;
   /** Milliseconds after which an idle connection is closed; 0: never. @default 10000 */
@@ -63,6 +65,8 @@ const CLIENT_OF_ITS_OWN = 'usingpg/pg makes its clients itself';
  * Unlike in node-postgres, an `error` without a listener does not end the process.
  *
  * @example
+ * import { Pool } from 'usingpg/pg';
+ *
  * const pool = new Pool({ connectionString: 'postgresql://localhost/app', max: 20 });
  * const { rows } = await pool.query('SELECT name FROM city WHERE id = $1', [1]);
  */
@@ -120,7 +124,9 @@ export class Pool extends EventEmitter {
    * the error of connecting, and with `PoolTimeout` after `connectionTimeoutMillis`.
    *
    * @example
-   * const client = await pool.connect();
+   * import { Pool } from 'usingpg/pg';
+   *
+   * const client = await new Pool().connect();
    * try {
    *   await client.query('BEGIN');
    *   await client.query('INSERT INTO visit VALUES ($1)', [id]);
@@ -242,7 +248,9 @@ export class Pool extends EventEmitter {
    * and not ended it, which is then rolled back.
    *
    * @example
-   * const { rows } = await pool.query('SELECT name FROM city WHERE id = $1', [1]);
+   * import { Pool } from 'usingpg/pg';
+   *
+   * const { rows } = await new Pool().query('SELECT name FROM city WHERE id = $1', [1]);
    */
   query<R extends ArrayRow = ArrayRow>(
     config: QueryArrayConfig,
@@ -317,6 +325,15 @@ export class Pool extends EventEmitter {
     return this.#pool.getStats().poolAvailable;
   }
 
+  /** The number of acquired connections that are closed when they are released, since they are older than `maxLifetimeSeconds`. */
+  get expiredCount(): number {
+    const limit = this.options.maxLifetimeSeconds * 1000;
+    if (limit === 0) return 0;
+    const isExpired = ({ isAcquired, since }: SessionState): boolean =>
+      isAcquired && performance.now() - since >= limit;
+    return [...this.#sessions.values()].filter(isExpired).length;
+  }
+
   /** The number of requests that wait for a connection. */
   get waitingCount(): number {
     return this.#pool.getStats().requestsWaiting;
@@ -327,7 +344,7 @@ function withDefaults(config: PoolConfig): PoolOptions {
   const { max, min, maxUses, allowExitOnIdle, maxLifetimeSeconds, idleTimeoutMillis } = config;
   const options: PoolOptions = {
     ...config,
-    max: Number(max ?? 0) || defaults.max,
+    max: Number(max ?? 0) || (config.poolSize ?? defaults.max),
     min: Number(min ?? 0),
     maxUses: maxUses ?? Infinity,
     allowExitOnIdle: allowExitOnIdle ?? false,

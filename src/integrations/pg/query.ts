@@ -10,7 +10,10 @@ import { SUBMIT, type Submittable } from './submit.js';
  * is called instead. The events come when the whole result is there; a `Cursor` reads in pieces.
  *
  * @example
- * client.query(new Query('SELECT * FROM city')).on('row', (row) => { … }).on('end', (result) => { … });
+ * import { Client, Query } from 'usingpg/pg';
+ *
+ * const query = new Client().query(new Query('SELECT name FROM city'));
+ * query.on('row', (row: { name: string }) => console.log(row.name));
  */
 export class Query extends EventEmitter implements Submittable {
   /** Called with the error or the results in place of the events. */

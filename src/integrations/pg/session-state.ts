@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'node:events';
 import { errors } from '../../index.js';
 import type { ClientConfig } from './config.js';
-import { TypeOverrides } from './types.js';
+import { TypeOverrides } from './type-parsers.js';
 
 type Listener = (...args: unknown[]) => void;
 
@@ -11,6 +11,8 @@ export class SessionState {
   readonly types: TypeOverrides;
   /** The client that has the session, or had it last; null before the first. */
   client: EventEmitter | null = null;
+  /** When the session began, in milliseconds of `performance.now()`. */
+  readonly since = performance.now();
   /** Whether the client has the session. */
   isAcquired = false;
   readonly #statements = new Map<string, string>();

@@ -2,7 +2,7 @@ import { AsyncRawCursor, errors, type AsyncConnection, type ExecuteOptions } fro
 import type { Callback } from './callbacks.js';
 import { fieldsOf, Result } from './result.js';
 import type { SessionState } from './session-state.js';
-import { makingOf, type CustomTypes } from './types.js';
+import { makingOf, type CustomTypes } from './type-parsers.js';
 
 // As in node-postgres's declarations, values, rows and the arguments of events have no types here.
 /* eslint-disable @typescript-eslint/no-explicit-any */

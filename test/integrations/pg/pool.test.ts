@@ -149,7 +149,7 @@ test('the first failure to connect rejects', async () => {
 });
 
 test('connectionTimeoutMillis bounds the wait for a client, and the cause tells more', async () => {
-  const pool = makePool({ max: 1, connectionTimeoutMillis: 50 });
+  const pool = makePool({ max: 1, connectionTimeoutMillis: 3_000 });
   const client = await pool.connect();
   const error = await rejection(pool.query('SELECT 1'));
   expect(error).toBeInstanceOf(errors.PoolTimeout);

@@ -46,6 +46,35 @@ export function suite(usingpg, { dsn, tls, otherAuthority }) {
         [],
       );
     },
+    'usingpg/pg answers, imported and required, with errors of one library': async () => {
+      const require = createRequire(import.meta.url);
+      const { host, port, user, password, dbname } = usingpg.conninfoToDict(dsn);
+      for (const pg of [
+        await import('usingpg/pg'),
+        require('usingpg/pg'),
+        (await import('usingpg/pg')).default,
+      ]) {
+        const pool = new pg.Pool({ host, port, user, password, database: dbname });
+        try {
+          const { rows } = await pool.query('SELECT $1::int8 AS n, $2::jsonb AS j', [1, { a: [1] }]);
+          assert.deepEqual(rows, [{ n: '1', j: { a: [1] } }]);
+          const client = await pool.connect();
+          const cursor = client.query(new pg.Cursor('SELECT generate_series(1, 3) AS n'));
+          assert.deepEqual(await cursor.read(2), [{ n: 1 }, { n: 2 }]);
+          await cursor.close();
+          client.release();
+          await assert.rejects(
+            pool.query('SELECT nonsense'),
+            (error) =>
+              error.code === '42703' &&
+              error instanceof pg.DatabaseError &&
+              error instanceof errors.UndefinedColumn,
+          );
+        } finally {
+          await pool.end();
+        }
+      }
+    },
     'usingpg/opentelemetry and usingpg/logger see what either format does': async () => {
       const require = createRequire(import.meta.url);
       for (const [{ instrument }, { logQueries }] of [
@@ -288,6 +317,44 @@ export function suite(usingpg, { dsn, tls, otherAuthority }) {
       await refused({ password: 'wrong' }, /password authentication failed/);
     },
     'a statement over TLS is cancelled by its signal': () => cancels(encrypted),
+    'Kysely works over a pool, imported and required': async () => {
+      const { Kysely, sql: raw } = await import('kysely');
+      for (const { UsingpgDialect } of await bothFormats('usingpg/kysely')) {
+        await pooled(async (pool) => {
+          const db = new Kysely({ dialect: new UsingpgDialect({ pool }) });
+          const query = db.selectFrom(raw`(SELECT n FROM generate_series(1, ${3}) n)`.as('t')).select('n');
+          const { rows } = await db.transaction().execute((trx) => trx.executeQuery(query));
+          assert.equal(rows.length, 3);
+          const seen = [];
+          for await (const { n } of query.stream()) seen.push(n);
+          assert.deepEqual(seen, [1, 2, 3]);
+          await assert.rejects(raw`SELECT 1/0`.execute(db), errors.DivisionByZero);
+          await db.destroy();
+        });
+      }
+    },
+    'Drizzle works over a pool, imported and required': async () => {
+      const { sql: raw } = await import('drizzle-orm');
+      const { date, integer, pgTable } = await import('drizzle-orm/pg-core');
+      const runtimes = pgTable('runtimes', { n: integer(), day: date() });
+      for (const { drizzle } of await bothFormats('usingpg/drizzle')) {
+        await pooled(
+          async (pool) => {
+            const db = drizzle(pool);
+            await db.execute(raw`CREATE TEMP TABLE runtimes (n int, day date)`);
+            await db.transaction((tx) => tx.insert(runtimes).values({ n: 1, day: '2024-02-29' }));
+            const seen = [];
+            for await (const row of db.iterator(db.select().from(runtimes))) seen.push(row);
+            assert.deepEqual(seen, [{ n: 1, day: '2024-02-29' }]);
+            await assert.rejects(
+              db.execute(raw`SELECT 1/0`),
+              ({ cause }) => cause instanceof errors.DivisionByZero,
+            );
+          },
+          { maxSize: 1 },
+        );
+      }
+    },
     'dates and times are those of Temporal': () =>
       'Temporal' in globalThis
         ? connected(async (conn) => {
@@ -299,6 +366,10 @@ export function suite(usingpg, { dsn, tls, otherAuthority }) {
           })
         : SKIPPED,
   };
+
+  async function bothFormats(name) {
+    return [await import(name), createRequire(import.meta.url)(name)];
+  }
 
   async function copies(format) {
     await connected(async (conn) => {
