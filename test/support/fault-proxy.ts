@@ -160,7 +160,9 @@ class Link implements ProxiedConnection {
   }
 
   reset(): void {
-    this.#client.resetAndDestroy();
+    // libuv refuses to reset a socket that is being shut down, and Node would then never close it.
+    if (this.#client.writableEnded) this.#client.destroy();
+    else this.#client.resetAndDestroy();
     this.#upstream.destroy();
   }
 
