@@ -270,7 +270,8 @@ describe('under load', () => {
       poolMin: 3,
       poolMax: 5,
     });
-    expect(stats.poolAvailable).toBe(stats.poolSize);
+    // The last drain is still being made up for.
+    await expect.poll(() => pool.getStats().poolAvailable === pool.getStats().poolSize).toBe(true);
   });
 
   it('one signal serves any number of items of map()', async () => {

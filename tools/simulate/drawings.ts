@@ -109,7 +109,7 @@ export function drawThroughput(sizes: readonly SizeReport[], theme: Theme): Prom
 export function drawTimes(sizes: readonly SizeReport[], theme: Theme): Promise<string> {
   const points = sizes.flatMap(({ maxSize, waited, held }) => [
     { x: maxSize, y: waited, line: 'waits for a connection' },
-    { x: maxSize, y: held, line: 'holds a connection, its locks and its snapshot' },
+    { x: maxSize, y: held, line: 'holds a connection' },
   ]);
   return drawLines(points, { x: 'maxSize', y: 'seconds', isLogarithmic: true }, theme);
 }
