@@ -274,13 +274,17 @@ export class Client extends EventEmitter implements InnerClient {
   /** Executes a query that is no submittable. @internal */
   [EXECUTE](query: unknown, values: unknown): Promise<QueryResults> {
     let statement: Statement;
-    let timeout: number;
     try {
       statement = statementOf(query, values);
-      timeout = statement.timeout ?? this.#configuration.queryTimeout;
     } catch (error) {
       // It fails in its turn, like a statement that the server refuses.
       return this[IN_TURN](() => Promise.reject(error as Error));
+    }
+    let timeout: number;
+    try {
+      timeout = statement.timeout ?? this.#configuration.queryTimeout;
+    } catch (error) {
+      return Promise.reject(error as Error);
     }
     if (timeout !== 0) return this.#executeWithin(timeout, statement);
     return this[IN_TURN]((connection) => this.#run(connection, statement, undefined));
