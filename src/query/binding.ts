@@ -2,6 +2,7 @@ import type { DumpedParam } from '../types/adaptation.js';
 import { dumpParam } from '../types/dump.js';
 import { literal, type LiteralContext } from './literal.js';
 import * as errors from '../errors/index.js';
+import { RecentTexts } from '../recent-texts.js';
 import type { ShownQuery } from '../session/statement.js';
 import { isSingleStatement } from '../sql-statement.js';
 import { isComposable, partsOf, type Composable } from './composable.js';
@@ -16,7 +17,6 @@ import {
   textWithPlaceholders,
 } from './compose.js';
 import { checkQueryText, convertQuery, type ConvertedQuery, type Params } from './placeholders.js';
-import { RecentTexts } from './recent-texts.js';
 import { Template } from './template.js';
 
 /** A query: a string with `%s` placeholders, or a query composed by `sql`. */

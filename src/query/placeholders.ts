@@ -1,8 +1,8 @@
 import * as errors from '../errors/index.js';
 import type { SqlLiteral } from '../query/literal.js';
+import { RecentTexts } from '../recent-texts.js';
 import { isPromise } from '../types/realm.js';
 import { QueryText } from './query-text.js';
-import { RecentTexts } from './recent-texts.js';
 
 /**
  * The parameters of a query: an array for `%s`, an object for `%(name)s`. The object may be an instance of a class, whose getters

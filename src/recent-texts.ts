@@ -1,10 +1,10 @@
-import { LinkedList, type Link } from '../queues.js';
+import { LinkedList, type Link } from './queues.js';
 
 /** Psycopg's cache size; the limit keeps a program that makes a new query for each row from filling the memory. */
 const MOST_CACHED = 128;
-const LONGEST_CACHED = 4096;
+export const LONGEST_CACHED = 4096;
 
-/** What was made of the queries used most recently, so that the text of a repeated query is read only once. */
+/** What was made of the texts used most recently, so that a repeated query, for example, is read only once. */
 export class RecentTexts<T> {
   readonly #make: (text: string) => T;
   readonly #links = new Map<string, Link<{ readonly text: string; readonly made: T }>>();
