@@ -87,7 +87,7 @@ export class ConnectionCore implements SessionUser {
     const { session, settings, policy } = parts;
     this.session = session;
     this.settings = settings;
-    this.policy = { ...policy };
+    this.policy = { threshold: policy.threshold, max: policy.max };
     this.#parts = parts;
     session.user = this;
   }
