@@ -109,7 +109,7 @@ export class TransactionOutcomeUnknown extends OperationalError {
   constructor(cause: unknown, { committed = false, query = 'COMMIT' }: UnknownOutcome = {}) {
     const reason = cause instanceof globalThis.Error ? cause.message : thrownText(cause);
     const happened = committed
-      ? 'the server has committed without its synchronous standby, so a failover may undo the transaction'
+      ? 'the server has done this without its synchronous standby, so a failover may undo it'
       : 'the connection was lost before the server had answered the COMMIT, so the transaction may be committed or not';
     super(`${happened} (${reason});` + ' check whether its changes are there before you run it again', {
       cause,

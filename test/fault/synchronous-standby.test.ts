@@ -71,6 +71,24 @@ describe('a COMMIT that waits for a synchronous standby', () => {
   });
 });
 
+describe('a PREPARE TRANSACTION that waits for a synchronous standby', () => {
+  it('has an unknown outcome when its wait is cancelled, and can be ended by its connection', async () => {
+    await using conn = await AsyncConnection.connect(server.dsn);
+    await conn.tpcBegin('waiting');
+    await conn.execute('INSERT INTO acknowledged VALUES (30)');
+    const prepared = conn.tpcPrepare();
+    prepared.catch(() => undefined);
+    await cancelWaiting();
+    await expect(prepared).rejects.toBeInstanceOf(errors.TransactionOutcomeUnknown);
+    const ended = conn.tpcRollback();
+    ended.catch(() => undefined);
+    await cancelWaiting();
+    await expect(ended).rejects.toBeInstanceOf(errors.TransactionOutcomeUnknown);
+    expect(await conn.tpcRecover()).toEqual([]);
+    expect(await ids()).not.toContain(30);
+  });
+});
+
 describe('a statement in autocommit that waits for a synchronous standby', () => {
   it.each([
     ['an INSERT', (conn: AsyncConnection) => conn.execute('INSERT INTO acknowledged VALUES (%s)', [10])],
