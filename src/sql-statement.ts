@@ -3,6 +3,21 @@ import { SqlScanner } from './sql-scanner.js';
 
 // Classifies statements without parsing SQL. All functions return "no" when in doubt, so that a wrong guess can only cost speed.
 
+/** The longest text whose classification is remembered. */
+const LONGEST_REMEMBERED = 10_000;
+
+/** Remembers the last answer of `classify`: most statements repeat the one before. */
+function remembered(classify: (text: string) => boolean): (text: string) => boolean {
+  let last = '';
+  let answer = classify(last);
+  return (text) => {
+    if (text === last) return answer;
+    if (text.length > LONGEST_REMEMBERED) return classify(text);
+    last = text;
+    return (answer = classify(text));
+  };
+}
+
 const LEAVES_TRANSACTION_ALONE = /^[\s(]*(?:select|insert|update|delete|merge|values|with|table|show)\b/i;
 
 /** Whether `text` is certainly a single statement, without a semicolon except at its very end. */
@@ -53,22 +68,22 @@ const CONTROLS_TRANSACTION =
   /^\s*(?:begin|start\s|commit|end\b|abort|prepare\s+transaction|rollback(?!\s+(?:transaction\s+|work\s+)?to\b))/i;
 
 /** Whether a statement begins or ends a transaction. */
-export function controlsTransaction(text: string): boolean {
-  return CONTROLS_TRANSACTION.test(fromFirstWord(text));
-}
+export const controlsTransaction = remembered((text) => CONTROLS_TRANSACTION.test(fromFirstWord(text)));
 
 const CHANGES_SCHEMA = /^(?:ALTER|DROP|DISCARD TEMP)\b/;
 const MAY_CHANGE_SCHEMA = /^(?:ALTER|DROP|CREATE|SELECT INTO|DISCARD TEMP|DO|CALL)\b/;
+const tagChangesSchema = remembered((tag) => CHANGES_SCHEMA.test(tag));
+const tagMayChangeSchema = remembered((tag) => MAY_CHANGE_SCHEMA.test(tag));
 const SETS_SEARCH_PATH = /\bsearch_path\b|^\s*(?:re)?set\s+(?:local\s+|session\s+)?(?:schema|all)\b/i;
 
 /** Whether a command with this tag and text may have invalidated prepared statements. */
 export function changesSchema(tag: string, text: string): boolean {
-  return tag === 'SET' || tag === 'RESET' ? SETS_SEARCH_PATH.test(text) : CHANGES_SCHEMA.test(tag);
+  return tag === 'SET' || tag === 'RESET' ? SETS_SEARCH_PATH.test(text) : tagChangesSchema(tag);
 }
 
 /** Whether the end of the transaction may undo a schema change by a command with this tag and text. */
 export function mayChangeSchema(tag: string, text: string): boolean {
-  return tag === 'SET' ? SETS_SEARCH_PATH.test(text) : MAY_CHANGE_SCHEMA.test(tag);
+  return tag === 'SET' ? SETS_SEARCH_PATH.test(text) : tagMayChangeSchema(tag);
 }
 
 /** CREATE TABLE AS and EXECUTE have the tag of their SELECT, and a function may do anything unless it is built in. */
@@ -101,9 +116,7 @@ export function mayMakeTable(query: string): boolean {
 const SETS = /^(?:SET|RESET|DISCARD ALL|DO|CALL|EXECUTE|COMMIT|ROLLBACK)\b/;
 
 /** Whether a command with this tag, other than a query, may have changed a setting of the session. */
-export function mayChangeSettings(tag: string): boolean {
-  return SETS.test(tag);
-}
+export const mayChangeSettings = remembered((tag) => SETS.test(tag));
 
 const ENCODING = /client_encoding|\bset\s+names\b|\breset\s+all\b|\bdiscard\s+all\b/i;
 const TO_UTF8 = /\b(?:client_encoding\s*(?:=|to)|set\s+names)\s*'?(?:utf-?8|unicode)\b/gi;
@@ -124,6 +137,6 @@ export function hasFixedColumns(text: string): boolean {
 }
 
 /** Whether the first statement of `text` certainly neither begins nor ends a transaction. */
-export function leavesTransactionAlone(text: string): boolean {
-  return LEAVES_TRANSACTION_ALONE.test(fromFirstWord(text));
-}
+export const leavesTransactionAlone = remembered((text) =>
+  LEAVES_TRANSACTION_ALONE.test(fromFirstWord(text)),
+);

@@ -18,9 +18,15 @@ export interface Timer {
 /** The longest delay of Node's timers, in seconds. */
 const LONGEST = 2_147_483;
 
+/** Milliseconds of the monotonic clock. The bound function is faster than the method, and Node loads `performance` at its first use. */
+let monotonic = (): number => {
+  monotonic = performance.now.bind(performance);
+  return monotonic();
+};
+
 /** Node's own clock. */
 export const systemClock: Clock = {
-  now: () => performance.now() / 1000,
+  now: () => monotonic() / 1000,
   wall: () => Date.now() / 1000,
   after: (seconds, fn, keepAlive) => {
     let timer: NodeJS.Timeout;

@@ -5,6 +5,7 @@ import { controlsTransaction } from '../sql-statement.js';
 import type { StatementResult } from '../session/statement.js';
 import { TransactionStatus } from '../session/status.js';
 import { onAbort } from '../waiting.js';
+import { Outstanding } from './outstanding.js';
 import { nothingCommitted, wroteData } from './unit-of-work.js';
 
 /** The connection of a pipeline. */
@@ -23,6 +24,8 @@ class Segment {
   /** The calls that sent its statements, by the statements' texts. */
   readonly #calls = new Map<string, CallSite | null>();
   #exactCalls = 0;
+  /** Its statements that were sent and not answered. */
+  readonly sent = new Outstanding();
 
   /**
    * The call that sent a statement, for the statement's error, which is reported after the call has ended. Capturing the stack of each
@@ -47,8 +50,8 @@ export class PipelineState {
   readonly #owner: PipelineOwner;
   #depth = 0;
   #segment = new Segment();
-  /** Sent statements whose outcome no caller awaits. */
-  #sent: Set<Promise<unknown>> | null = null;
+  /** The segments with statements that were not answered. */
+  readonly #unanswered = new Set<Segment>();
   /** The first failure that was not reported to a caller. */
   #untold: { readonly error: unknown } | null = null;
 
@@ -81,24 +84,39 @@ export class PipelineState {
     return this.#segment.callOf(text, take);
   }
 
-  /** Watches a sent statement: `sync()` reports its failure if no other call does. */
-  watch(statement: Promise<readonly StatementResult[]>, text: string): void {
+  /**
+   * Calls `answered` or `failed` with the outcome of a sent statement; neither may throw. `sync()` reports its failure if no other
+   * call does.
+   */
+  watch(
+    statement: Promise<readonly StatementResult[]>,
+    text: string,
+    answered: (results: readonly StatementResult[]) => void,
+    failed: (error: unknown) => void,
+  ): void {
     // The session ends the segment before this statement.
     if (controlsTransaction(text)) this.#segment = new Segment();
     const segment = this.#segment;
-    const sent = (this.#sent ??= new Set());
-    const watched: Promise<void> = statement.then(
+    if (segment.sent.isEmpty) this.#unanswered.add(segment);
+    segment.sent.begin();
+    statement.then(
       (results) => {
-        sent.delete(watched);
         if (!segment.wrote) segment.wrote = this.#owner.settings.autocommit && results.some(wroteData);
+        answered(results);
+        this.#end(segment);
       },
       (error: unknown) => {
-        sent.delete(watched);
         if (error instanceof errors.Error && error.sqlstate !== null) segment.failure ??= error;
         this.failed(error);
+        failed(error);
+        this.#end(segment);
       },
     );
-    sent.add(watched);
+  }
+
+  #end(segment: Segment): void {
+    segment.sent.end();
+    if (segment.sent.isEmpty) this.#unanswered.delete(segment);
   }
 
   /** Records a failure that concerns no single statement; `sync()` reports it. */
@@ -130,15 +148,16 @@ export class PipelineState {
       unlisten();
       if (abandoned.length > 0) {
         await Promise.all(abandoned);
-        await this.#settled();
+        while (this.#unanswered.size > 0) await this.#answered();
         // All failures result from the abort, which its caller knows of.
         this.#untold = null;
       }
     }
   }
 
-  async #settled(): Promise<void> {
-    while (this.#sent !== null && this.#sent.size > 0) await Promise.all(this.#sent);
+  /** Resolves when the statements that have been sent up to now are answered. */
+  async #answered(): Promise<void> {
+    await Promise.all(Array.from(this.#unanswered, ({ sent }) => sent.ended()));
   }
 
   async #sync(): Promise<void> {
@@ -146,9 +165,9 @@ export class PipelineState {
     const segment = this.#segment;
     this.#segment = new Segment();
     // Statements sent after this Sync are answered only after a Sync of their own.
-    const sent = [...(this.#sent ?? [])];
+    const answered = this.#answered();
     if (!session.closed) await session.sync();
-    await Promise.all(sent);
+    await answered;
     const untold = this.#untold;
     this.#untold = null;
     if (untold !== null) throw untold.error as Error;

@@ -1,11 +1,12 @@
 import type { ConnectionCore } from '../connection/connection-core.js';
+import { Outstanding } from '../connection/outstanding.js';
 import { begunBy, type CallSite } from '../errors/callers-stack.js';
 import type { StatementRequest, StatementResult } from '../session/statement.js';
 
 /** The pending statements of a cursor in a pipeline. */
 export class Arrivals {
   readonly #core: ConnectionCore;
-  readonly #answers = new Set<Promise<void>>();
+  readonly #sent = new Outstanding();
   /** The first failure that was not reported to the cursor's user. */
   #failure: { readonly error: unknown } | null = null;
 
@@ -15,7 +16,7 @@ export class Arrivals {
 
   /** Whether there is an answer to wait for, or a failure to report. */
   get pending(): boolean {
-    return this.#answers.size > 0 || this.#failure !== null;
+    return !this.#sent.isEmpty || this.#failure !== null;
   }
 
   /** Sends a request without waiting for its answer. `call` is the stack of the caller, for the request's error. */
@@ -24,26 +25,32 @@ export class Arrivals {
     call: CallSite | null,
     arrived: (results: readonly StatementResult[]) => void,
   ): void {
-    const answer = this.#core.run(request);
-    this.#core.pipeline.watch(answer, request.text);
-    const arrival = answer.then(
+    this.#sent.begin();
+    this.#core.pipeline.watch(
+      this.#core.run(request),
+      request.text,
       (results) => {
-        this.#answers.delete(arrival);
-        arrived(results);
+        try {
+          arrived(results);
+        } catch (error) {
+          // The user's row factory has thrown.
+          this.#failure ??= { error };
+          this.#core.pipeline.failed(error);
+        }
+        this.#sent.end();
       },
-      (error: unknown) => {
-        this.#answers.delete(arrival);
+      (error) => {
         begunBy(error, call);
         this.#failure ??= { error };
+        this.#sent.end();
       },
     );
-    this.#answers.add(arrival);
   }
 
   /** Waits for all answers. Rejects with the first failure that was not reported. */
   async all(): Promise<void> {
     this.#core.session.flush();
-    await Promise.all(this.#answers);
+    await this.#sent.ended();
     const failure = this.#failure;
     this.#failure = null;
     if (failure === null) return;

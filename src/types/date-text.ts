@@ -1,3 +1,4 @@
+import { readInt32 } from '../wire/backend-messages.js';
 import { civilDate, daysFromCivil, isCivil } from './calendar.js';
 import { refused, shown, type Place } from './codec.js';
 
@@ -27,8 +28,8 @@ const EXACT_HIGH = 0x10_0000;
 
 /** Reads the 64-bit integer at `at`: as a `number` if that is exact, else as a `bigint`. */
 export function readInt64(bytes: Buffer, at: number): number | bigint {
-  const high = bytes.readInt32BE(at);
-  if (high >= -EXACT_HIGH && high < EXACT_HIGH) return high * TWO_32 + bytes.readUInt32BE(at + 4);
+  const high = readInt32(bytes, at);
+  if (high >= -EXACT_HIGH && high < EXACT_HIGH) return high * TWO_32 + (readInt32(bytes, at + 4) >>> 0);
   return bytes.readBigInt64BE(at);
 }
 

@@ -123,3 +123,26 @@ describe('a pipeline in which one statement has failed', () => {
     }
   });
 });
+
+describe('a row factory that throws in a pipeline', () => {
+  const rowFactory = (): never => {
+    throw new RangeError('no such columns');
+  };
+
+  it('fails the fetch, which tells its error', async () => {
+    const conn = await connect({ autocommit: true });
+    await conn.withPipeline(async () => {
+      const cur = await conn.execute('SELECT 1', null, { rowFactory });
+      await expect(cur.fetchone()).rejects.toThrow('no such columns');
+    });
+    expect(await (await conn.execute('SELECT 2')).fetchone()).toEqual([2]);
+  });
+
+  it('fails the end of the pipeline, if nothing is fetched', async () => {
+    const conn = await connect({ autocommit: true });
+    await expect(conn.withPipeline(() => conn.execute('SELECT 1', null, { rowFactory }))).rejects.toThrow(
+      'no such columns',
+    );
+    expect(await (await conn.execute('SELECT 2')).fetchone()).toEqual([2]);
+  });
+});
