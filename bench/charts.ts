@@ -1,19 +1,8 @@
 import { parse, View } from 'vega';
 import { compile, type TopLevelSpec } from 'vega-lite';
+import { adaptiveSvg, BACKGROUND, FAINT, INK } from './adaptive-svg.js';
 import type { Curve } from './findings.js';
 import { OURS, type Race } from './race.js';
-
-interface Theme {
-  readonly ink: string;
-  readonly faint: string;
-  readonly background: string;
-}
-
-/** The colours of GitHub's pages for each colour scheme of the reader's system. */
-export const THEMES: Readonly<Record<'light' | 'dark', Theme>> = {
-  light: { ink: '#1f2328', faint: '#d1d9e0', background: '#ffffff' },
-  dark: { ink: '#f0f6fc', faint: '#3d444d', background: '#0d1117' },
-};
 
 /** A colour for each client, the same in every chart and legible on both backgrounds. */
 const COLOURS: Readonly<Record<string, string>> = {
@@ -29,7 +18,7 @@ const COLOURS: Readonly<Record<string, string>> = {
 const OTHER = '#868e96';
 
 /** Charts every workload's ratios: a point for each client, with a line from the first to the third quartile of its rounds. */
-export function chartOfRaces(races: readonly Race[], theme: Theme): Promise<string> {
+export function chartOfRaces(races: readonly Race[]): Promise<string> {
   const values = races.flatMap(({ workload, entries }) =>
     entries
       .filter(({ name, floor }) => name !== OURS && !floor)
@@ -50,93 +39,87 @@ export function chartOfRaces(races: readonly Race[], theme: Theme): Promise<stri
     title: null,
     scale: { domain: clients, range: clients.map((client) => COLOURS[client] ?? OTHER) },
   } as const;
-  return draw(
-    {
-      data: { values },
-      height: { step: 22 },
-      width: 560,
-      encoding: { y },
-      layer: [
-        {
-          mark: { type: 'rule', strokeWidth: 2, opacity: 0.6 },
-          encoding: {
-            x: {
-              field: 'low',
-              type: 'quantitative',
-              scale: { type: 'log' },
-              title: 'time ÷ that of usingpg (to the right of 1 usingpg is faster)',
-              axis: { values: [0.25, 0.5, 1, 2, 5, 10, 20, 50], format: '~g' },
-            },
-            x2: { field: 'high' },
-            color,
+  return draw({
+    data: { values },
+    height: { step: 22 },
+    width: 560,
+    encoding: { y },
+    layer: [
+      {
+        mark: { type: 'rule', strokeWidth: 2, opacity: 0.6 },
+        encoding: {
+          x: {
+            field: 'low',
+            type: 'quantitative',
+            scale: { type: 'log' },
+            title: 'time ÷ that of usingpg (to the right of 1 usingpg is faster)',
+            axis: { values: [0.25, 0.5, 1, 2, 5, 10, 20, 50], format: '~g' },
           },
+          x2: { field: 'high' },
+          color,
         },
-        {
-          mark: { type: 'point', filled: true, size: 55, opacity: 1 },
-          encoding: { x: { field: 'ratio', type: 'quantitative', scale: { type: 'log' } }, color },
+      },
+      {
+        mark: { type: 'point', filled: true, size: 55, opacity: 1 },
+        encoding: { x: { field: 'ratio', type: 'quantitative', scale: { type: 'log' } }, color },
+      },
+      {
+        data: { values: [{ one: 1 }] },
+        mark: { type: 'rule', orient: 'vertical', strokeWidth: 2 },
+        encoding: {
+          x: { field: 'one', type: 'quantitative' },
+          y: { value: 0 },
+          color: { value: COLOURS[OURS] ?? OTHER },
         },
-        {
-          data: { values: [{ one: 1 }] },
-          mark: { type: 'rule', strokeWidth: 2 },
-          encoding: {
-            x: { field: 'one', type: 'quantitative' },
-            y: { value: 0 },
-            color: { value: COLOURS[OURS] ?? OTHER },
-          },
-        },
-      ],
-    },
-    theme,
-  );
+      },
+    ],
+  });
 }
 
 /** Charts a curve for each client, on logarithmic scales. */
-export function chartOfCurve({ x, y, series }: Curve, theme: Theme): Promise<string> {
+export function chartOfCurve({ x, y, series }: Curve): Promise<string> {
   const values = series.flatMap(({ name, points }) =>
     points.map(([size, value]) => ({ client: name, size, value })),
   );
   const names = series.map(({ name }) => name);
-  return draw(
-    {
-      data: { values },
-      width: 560,
-      height: 260,
-      mark: { type: 'line', point: true, strokeWidth: 2 },
-      encoding: {
-        x: { field: 'size', type: 'quantitative', title: x, scale: { type: 'log' } },
-        y: { field: 'value', type: 'quantitative', title: y, scale: { type: 'log' } },
-        color: {
-          field: 'client',
-          type: 'nominal',
-          title: null,
-          scale: { domain: names, range: names.map((name) => COLOURS[name] ?? OTHER) },
-        },
+  return draw({
+    data: { values },
+    width: 560,
+    height: 260,
+    mark: { type: 'line', point: true, strokeWidth: 2 },
+    encoding: {
+      x: { field: 'size', type: 'quantitative', title: x, scale: { type: 'log' } },
+      y: { field: 'value', type: 'quantitative', title: y, scale: { type: 'log' } },
+      color: {
+        field: 'client',
+        type: 'nominal',
+        title: null,
+        scale: { domain: names, range: names.map((name) => COLOURS[name] ?? OTHER) },
       },
     },
-    theme,
-  );
+  });
 }
 
-/** The SVG of a chart by vega-lite. */
-export function draw(spec: Record<string, unknown>, { ink, faint, background }: Theme): Promise<string> {
+/** The SVG of a chart by vega-lite, for readers of either colour scheme. */
+export async function draw(spec: Record<string, unknown>): Promise<string> {
   const whole = {
     ...spec,
     $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
-    background,
+    background: BACKGROUND,
     padding: 12,
     config: {
       font: 'sans-serif',
       view: { stroke: null },
       axis: {
-        labelColor: ink,
-        titleColor: ink,
-        gridColor: faint,
-        domainColor: faint,
-        tickColor: faint,
+        labelColor: INK,
+        titleColor: INK,
+        gridColor: FAINT,
+        domainColor: FAINT,
+        tickColor: FAINT,
         labelLimit: 420,
       },
-      legend: { labelColor: ink, titleColor: ink, orient: 'bottom', columns: 5 },
+      legend: { labelColor: INK, titleColor: INK, orient: 'bottom', columns: 5 },
     },
   } as unknown as TopLevelSpec;
-  return new View(parse(compile(whole).spec), { renderer: 'none' }).toSVG();
+  return adaptiveSvg(await new View(parse(compile(whole).spec), { renderer: 'none' }).toSVG());
 }

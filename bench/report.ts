@@ -1,7 +1,7 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { format } from 'prettier';
-import { chartOfCurve, chartOfRaces, THEMES } from './charts.js';
+import { chartOfCurve, chartOfRaces } from './charts.js';
 import type { Curve, Figures } from './findings.js';
 import type { Machine } from './machine.js';
 import { OURS, reached, type Goal, type Race, type Spread } from './race.js';
@@ -25,16 +25,14 @@ export async function writePage(findings: readonly Finding[], machine: Machine):
   const races = findings.filter(isRace);
   const curves = findings.filter(isCurve);
   const images: string[] = [
-    await picture('ratios', 'Time of each client divided by that of usingpg', (theme) =>
-      chartOfRaces(races, theme),
-    ),
+    await picture('ratios', 'Time of each client divided by that of usingpg', chartOfRaces(races)),
   ];
   for (const curve of curves) {
     const name = curve.title
       .toLowerCase()
       .replaceAll(/[^a-z0-9]+/g, '-')
       .replace(/-$/, '');
-    images.push(await picture(name, curve.title, (theme) => chartOfCurve(curve, theme)));
+    images.push(await picture(name, curve.title, chartOfCurve(curve)));
   }
   const page = `# Benchmarks
 
@@ -76,18 +74,9 @@ ${curves.map((curve, i) => `### ${curve.title}\n\n${images[i + 1]!}\n\n${curveTa
   await writeFile(`${DOCS}benchmarks.md`, await format(page, { parser: 'markdown', printWidth: 128 }));
 }
 
-async function picture(
-  name: string,
-  alt: string,
-  draw: (theme: (typeof THEMES)['light']) => Promise<string>,
-): Promise<string> {
-  for (const [mode, theme] of Object.entries(THEMES)) {
-    await writeFile(`${DOCS}${IMAGES}/${name}-${mode}.svg`, await draw(theme));
-  }
-  return `<picture>
-  <source media="(prefers-color-scheme: dark)" srcset="${IMAGES}/${name}-dark.svg">
-  <img alt="${alt}" src="${IMAGES}/${name}-light.svg">
-</picture>`;
+async function picture(name: string, alt: string, svg: Promise<string>): Promise<string> {
+  await writeFile(`${DOCS}${IMAGES}/${name}.svg`, await svg);
+  return `![${alt}](${IMAGES}/${name}.svg)`;
 }
 
 // --- tables

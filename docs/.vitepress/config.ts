@@ -3,7 +3,7 @@ import { defineConfig } from 'vitepress';
 import { diagrams } from '../../tools/site/diagrams.js';
 import { REPOSITORY_FILES, SITE } from '../../tools/site/package-links.js';
 import { referenceLinks } from '../../tools/site/reference-links.js';
-import type { Names, Topic } from '../../tools/site/reference.js';
+import type { NamesOfModules, Topic } from '../../tools/site/reference.js';
 import { repositoryLinks } from '../../tools/site/repository-links.js';
 import { slug } from '../../tools/site/slug.js';
 import { themedPictures } from '../../tools/site/themed-pictures.js';
@@ -11,7 +11,7 @@ import { chinese, nav, sidebar } from './navigation.js';
 import { search } from './search.js';
 
 // `npm run docs:reference` has made them.
-const names = generated<Names>('names.json');
+const names = generated<NamesOfModules>('names.json');
 const topics = generated<Topic[]>('topics.json');
 
 export default defineConfig({

@@ -1,6 +1,5 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { THEMES } from '../../bench/charts.js';
 import { drawCluster } from '../../tools/timelines/drawings.js';
 import { PoolRecorder } from '../../tools/timelines/recorder.js';
 import type { Outcome } from '../fault/bank.js';
@@ -71,18 +70,14 @@ export class Timelines {
         at: ended,
         name: port === null ? 'failed' : 'answered',
       }));
-      for (const theme of ['light', 'dark'] as const) {
-        const svg = await drawCluster(
-          { connections, marks: within(marks), transfers: within(transfers), reads: within(reads), seconds },
-          THEMES[theme],
-        );
-        await writeFile(fileURLToPath(new URL(`cluster-${file}-${theme}.svg`, FOLDER)), compact(svg));
-      }
+      const recording = {
+        connections,
+        marks: within(marks),
+        transfers: within(transfers),
+        reads: within(reads),
+        seconds,
+      };
+      await writeFile(fileURLToPath(new URL(`cluster-${file}.svg`, FOLDER)), await drawCluster(recording));
     }
   }
-}
-
-/** Leaves out the labels of thousands of bars, and digits that nobody sees. */
-function compact(svg: string): string {
-  return svg.replace(/ (?:aria-[a-z]+|role)="[^"]*"/g, '').replace(/(\d+\.\d)\d+/g, '$1');
 }

@@ -210,6 +210,27 @@ await conn.close();
   ]);
 });
 
+test(
+  'the hook of the page on pg gives usingpg to a program that requires pg',
+  { timeout: 2 * MINUTE },
+  async () => {
+    const [, hook] = /^```js\n(.*?)^```$/ms.exec(await readFile(join(root, 'docs/pg.md'), 'utf8'))!;
+    const project = await install('pg-alias', {});
+    await addPeer(project, 'pg');
+    await writeFile(join(project, 'pg-is-usingpg.mjs'), hook!);
+    await writeFile(
+      join(project, 'index.js'),
+      `const pg = require('pg');
+const pool = new pg.Pool({ connectionString: process.env.DSN, max: 1 });
+pool.query('SELECT 42 AS answer')
+  .then(({ rows }) => console.log(rows[0].answer, pg.Pool === require('usingpg/pg').Pool))
+  .finally(() => pool.end());`,
+    );
+    expect(await node(project, '--import', './pg-is-usingpg.mjs', 'index.js')).toBe('42 true');
+    expect(await node(project, 'index.js')).toBe('42 false');
+  },
+);
+
 test.each([
   ["await import('usingpg/kysely')", "require('usingpg')"],
   ["require('usingpg/kysely')", "await import('usingpg')"],

@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { SITE } from '../../tools/site/package-links.js';
 import { chromiumProgram, mayLackChromium } from '../support/chromium.js';
 import { root } from './samples.js';
@@ -40,19 +40,25 @@ const QUESTIONS: readonly [question: string, answers: readonly string[], locale?
   ['游标', ['zh/failure-and-cure', 'zh/start'], 'zh/start'],
 ];
 
+/*
+ * Every page is looked at as it was built: its HTML is parsed by the browser, which tells its links, anchors and files, and lays it out at
+ * the width of a phone. No script runs then. As programs, in both themes, those pages are opened that show all kinds of elements there are.
+ */
 describe.skipIf(mayLackChromium())('the site, in a browser', () => {
   let built: string;
   let browser: Browser;
   let context: BrowserContext;
+  let pages: ReadonlyMap<string, Looked>;
   /** What the browser complains of, with the page. */
   const complaints: string[] = [];
 
   beforeAll(async () => {
     built = await mkdtemp(join(tmpdir(), 'usingpg-site-'));
-    await run('npm', ['run', '--silent', 'docs:build', '--', '--outDir', built], {
+    const { stdout, stderr } = await run('npm', ['run', '--silent', 'docs:build', '--', '--outDir', built], {
       cwd: root,
       maxBuffer: 1e8,
     });
+    expect(`${stdout}${stderr}`).not.toMatch(/warn/i);
     await rm(SCREENSHOTS, { recursive: true, force: true });
     await mkdir(SCREENSHOTS, { recursive: true });
     browser = await chromium.launch({
@@ -71,7 +77,12 @@ describe.skipIf(mayLackChromium())('the site, in a browser', () => {
       complaints.push(`not there: ${url.href}`);
       await route.fulfill({ status: 404, body: 'There is no such page.' });
     });
+    pages = await lookedAt();
   }, 5 * MINUTE);
+
+  afterEach(() => {
+    expect(complaints.splice(0)).toEqual([]);
+  });
 
   afterAll(async () => {
     await browser?.close();
@@ -89,84 +100,111 @@ describe.skipIf(mayLackChromium())('the site, in a browser', () => {
     );
   }
 
-  async function open(path: string, viewport = DESKTOP): Promise<Page> {
+  async function open(path: string): Promise<Page> {
     const page = await context.newPage();
-    await page.setViewportSize(viewport);
+    await page.setViewportSize(DESKTOP);
     page.on('console', (message) => {
       if (message.type() === 'error') complaints.push(`${page.url()}: ${message.text()}`);
     });
     page.on('pageerror', (error) => complaints.push(`${page.url()}: ${String(error)}`));
-    await page.goto(base + path);
+    await goTo(page, path);
     return page;
   }
 
-  /** The addresses of all pages that were built. */
-  async function pages(): Promise<string[]> {
-    const names = await readdir(built, { recursive: true });
-    return names
-      .filter((name) => name.endsWith('.html') && name !== '404.html')
-      .map((name) => name.replace(/(?:(?<=^|\/)index)?\.html$/, ''))
-      .sort();
+  /** Opens a page, and waits until its program runs. */
+  async function goTo(page: Page, path: string): Promise<void> {
+    await page.goto(base + path);
+    await page.waitForFunction('document.querySelector("#app").__vue_app__ !== undefined');
   }
 
-  it(
-    'has a way to every page, and nothing that is wrong on any of them',
-    { timeout: 10 * MINUTE },
-    async () => {
-      const all = await pages();
-      expect(all.length).toBeGreaterThan(100);
-      const page = await open('', PHONE);
-      const anchors = new Map<string, Set<string>>();
-      const wanted: { from: string; to: string; anchor: string }[] = [];
-      const faults: string[] = [];
-      const found = new Set(['']);
-      for (const path of found) {
-        const response = await page.goto(base + path);
-        if (response?.status() !== 200) {
-          const from = wanted.filter(({ to }) => to === path).map((link) => link.from);
-          faults.push(`${path}: is not there, and has links from ${[...new Set(from)].join()}`);
-          continue;
-        }
-        await page.waitForFunction('document.querySelector("#app").__vue_app__ !== undefined');
-        const seen = await page.evaluate<Seen>(LOOK);
-        anchors.set(path, new Set(seen.ids));
-        if (seen.width > PHONE.width)
-          faults.push(`${path}: is ${String(seen.width)} px wide (${seen.widest})`);
-        faults.push(...seen.brokenImages.map((image) => `${path}: has no picture ${image}`));
-        for (const href of seen.links) {
-          const url = new URL(href);
-          if (url.origin !== new URL(SITE).origin || !url.pathname.startsWith(base)) continue;
-          const to = url.pathname.slice(base.length).replace(/(?<=^|\/)index$/, '');
-          wanted.push({ from: path, to, anchor: decodeURIComponent(url.hash.slice(1)) });
-          found.add(to);
-        }
+  /** All pages that were built, by their addresses. */
+  async function lookedAt(): Promise<Map<string, Looked>> {
+    const page = await context.newPage();
+    await page.setViewportSize(PHONE);
+    // Only the style of the site, in which the pages are laid out one after the other.
+    await context.route('**/*.js', (route) => route.fulfill({ body: '', contentType: 'text/javascript' }));
+    await page.goto(`${base}start`);
+    await context.unroute('**/*.js');
+    const looked = new Map<string, Looked>();
+    for (const file of (await readdir(built, { recursive: true })).sort()) {
+      if (!file.endsWith('.html') || file === '404.html') continue;
+      const path = file.replace(/(?:(?<=^|\/)index)?\.html$/, '');
+      const html = await readFile(join(built, file), 'utf8');
+      looked.set(path, await page.evaluate<Looked>(`(${LOOK})(${JSON.stringify([html, SITE + path])})`));
+    }
+    await page.close();
+    return looked;
+  }
+
+  /** Pages that show everything that is shown: each the one with most of what those before it lack. */
+  function pagesOfEachKind(): string[] {
+    const missing = new Set([...pages.values()].flatMap(({ kinds }) => kinds));
+    const chosen: string[] = [];
+    while (missing.size > 0) {
+      const news = ([, { kinds }]: [string, Looked]): number =>
+        kinds.filter((kind) => missing.has(kind)).length;
+      const [path, { kinds }] = [...pages].reduce((best, page) => (news(page) > news(best) ? page : best));
+      chosen.push(path);
+      for (const kind of kinds) missing.delete(kind);
+    }
+    return chosen;
+  }
+
+  it('has a way to every page, and no link, anchor or file that is not there', () => {
+    expect(pages.size).toBeGreaterThan(200);
+    const faults: string[] = [];
+    const found = new Set(['']);
+    for (const path of found) {
+      for (const href of pages.get(path)?.links ?? []) {
+        const url = new URL(href);
+        if (url.origin !== new URL(SITE).origin || !url.pathname.startsWith(base)) continue;
+        const to = url.pathname.slice(base.length).replace(/(?<=^|\/)index$/, '');
+        const anchor = decodeURIComponent(url.hash.slice(1));
+        const page = pages.get(to);
+        if (page === undefined) faults.push(`${path}: ${href} is not there`);
+        else if (anchor !== '' && !page.ids.includes(anchor)) faults.push(`${path}: ${to} has no #${anchor}`);
+        if (page !== undefined) found.add(to);
       }
-      for (const { from, to, anchor } of wanted) {
-        if (anchor !== '' && anchors.get(to)?.has(anchor) === false)
-          faults.push(`${from}: ${to} has no #${anchor}`);
-      }
-      await page.close();
-      expect(faults).toEqual([]);
-      expect(complaints).toEqual([]);
-      expect([...found].sort()).toEqual(all);
-    },
-  );
+    }
+    for (const [path, { files }] of pages) {
+      const missing = files.filter(
+        (file) => file.startsWith(SITE) && fileOf(new URL(file).pathname) === null,
+      );
+      faults.push(...missing.map((file) => `${path}: has no ${file}`));
+    }
+    expect(faults).toEqual([]);
+    expect([...found].sort()).toEqual([...pages.keys()].sort());
+  });
+
+  it('fits the width of a phone on every page, and has what a reader without eyes needs', () => {
+    const faults = [...pages].flatMap(([path, { width, widest, unnamed, twice }]) => [
+      ...(width > PHONE.width ? [`${path}: is ${String(width)} px wide (${widest})`] : []),
+      ...unnamed.map((element) => `${path}: has no name: ${element}`),
+      ...twice.map((id) => `${path}: has the id ${id} twice`),
+    ]);
+    expect(faults).toEqual([]);
+  });
 
   it('can be read in both themes', { timeout: 10 * MINUTE }, async () => {
-    const written = (await pages()).filter(
-      (path) => !/^reference\/./.test(path) || /sqlstates|PoolOptions|AsyncCursor$/.test(path),
-    );
+    const chosen = pagesOfEachKind();
+    expect(chosen.length).toBeGreaterThan(5);
     const page = await open('');
     const faults: string[] = [];
-    for (const path of written) {
-      await page.goto(base + path);
+    for (const path of chosen) {
+      await page.setViewportSize(PHONE);
+      await goTo(page, path);
+      const seen = await page.evaluate<Seen>(SEE);
+      if (seen.width > PHONE.width)
+        faults.push(`${path}: is ${String(seen.width)} px wide, with its program`);
+      faults.push(...seen.broken.map((image) => `${path}: has no picture ${image}`));
+      await page.setViewportSize(DESKTOP);
       await page.addScriptTag({ path: AXE });
       for (const theme of ['light', 'dark']) {
-        await page.evaluate(`document.documentElement.classList.toggle('dark', ${String(theme === 'dark')})`);
+        await show(page, theme);
         const name = path === '' ? 'index' : path.replaceAll('/', '-');
         await page.screenshot({ path: `${SCREENSHOTS}/${name}-${theme}.png` });
         const { violations } = await page.evaluate<AxeResults>(
-          "axe.run(document, { runOnly: ['color-contrast', 'image-alt', 'link-name', 'button-name', 'document-title', 'html-has-lang', 'duplicate-id'] })",
+          "axe.run(document, { resultTypes: ['violations'], runOnly: ['color-contrast', 'image-alt', 'link-name', 'button-name', 'document-title', 'html-has-lang', 'duplicate-id'] })",
         );
         faults.push(
           ...violations.flatMap(({ id, nodes }) =>
@@ -181,24 +219,52 @@ describe.skipIf(mayLackChromium())('the site, in a browser', () => {
     expect(faults).toEqual([]);
   });
 
-  it.each(QUESTIONS)(
-    'answers "%s" within its first three finds: %s',
-    async (question, answers, locale = '') => {
-      const page = await open(locale);
-      await page.locator('.VPNavBarSearch button').first().click();
-      await page.locator('#localsearch-input').fill(question);
-      const finds = async (): Promise<string[]> => {
-        const found = await page.evaluate<string[]>(
-          "[...document.querySelectorAll('#localsearch-list .result')].map((link) => link.getAttribute('href'))",
-        );
-        return found.slice(0, 3).map((href) => href.slice(base.length).replace(/#.*/, ''));
-      };
-      await expect
-        .poll(finds)
-        .toEqual(expect.arrayContaining([expect.toSatisfy((path: string) => answers.includes(path))]));
-      await page.close();
-    },
-  );
+  it('has its drawings in the colours of the theme', async () => {
+    const page = await open('guides/failover');
+    const drawing = page.locator('img[src$=".svg"]').first();
+    const shots: string[] = [];
+    for (const theme of ['light', 'dark', 'light']) {
+      await show(page, theme);
+      shots.push((await drawing.screenshot()).toString('base64'));
+    }
+    await page.close();
+    expect(shots[1]).not.toBe(shots[0]);
+    expect(shots[2]).toBe(shots[0]);
+  });
+
+  async function show(page: Page, theme: string): Promise<void> {
+    await page.evaluate(`document.documentElement.classList.toggle('dark', ${String(theme === 'dark')})`);
+  }
+
+  describe('its search', () => {
+    const searching = new Map<string, Page>();
+
+    async function searchOf(locale: string): Promise<Page> {
+      let page = searching.get(locale);
+      if (page === undefined) {
+        searching.set(locale, (page = await open(locale)));
+        await page.locator('.VPNavBarSearch button').first().click();
+      }
+      return page;
+    }
+
+    it.each(QUESTIONS)(
+      'answers "%s" within its first three finds: %s',
+      async (question, answers, locale = '') => {
+        const page = await searchOf(locale);
+        await page.locator('#localsearch-input').fill(question);
+        const finds = async (): Promise<string[]> => {
+          const found = await page.evaluate<string[]>(
+            "[...document.querySelectorAll('#localsearch-list .result')].map((link) => link.getAttribute('href'))",
+          );
+          return found.slice(0, 3).map((href) => href.slice(base.length).replace(/#.*/, ''));
+        };
+        await expect
+          .poll(finds)
+          .toEqual(expect.arrayContaining([expect.toSatisfy((path: string) => answers.includes(path))]));
+      },
+    );
+  });
 });
 
 const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
@@ -210,26 +276,66 @@ interface AxeResults {
   }[];
 }
 
-interface Seen {
-  readonly links: string[];
-  readonly ids: string[];
+/** What a page has, as it was built. */
+interface Looked {
+  readonly links: readonly string[];
+  readonly ids: readonly string[];
+  /** What it loads: pictures, scripts, styles. */
+  readonly files: readonly string[];
+  /** The kinds of elements: tags with their classes, and the colours of code. */
+  readonly kinds: readonly string[];
   readonly width: number;
   readonly widest: string;
-  readonly brokenImages: string[];
+  /** Images without a text, links without a name, a page without a title or a language. */
+  readonly unnamed: readonly string[];
+  /** Ids of more than one element. */
+  readonly twice: readonly string[];
 }
 
-/** Run in the page, whose `document` this project has no types of. */
-const LOOK = `(() => {
-  const root = document.documentElement;
-  const wide = [...document.querySelectorAll('.VPContent *')].filter((e) => e.getBoundingClientRect().right > root.clientWidth + 1);
-  return {
-    links: [...document.querySelectorAll('a[href]')].map((a) => a.href),
-    ids: [...document.querySelectorAll('[id]')].map((e) => e.id),
-    width: root.scrollWidth,
-    widest: wide[0] ? wide[0].outerHTML.slice(0, 200) : '',
-    brokenImages: [
-      ...[...document.images].filter((i) => i.offsetParent && !(i.complete && i.naturalWidth > 0)).map((i) => i.src),
-      ...[...document.querySelectorAll('.diagram')].filter((d) => !(d.querySelector('svg')?.getBoundingClientRect().width > 50)).map((d) => d.textContent),
-    ],
+interface Seen {
+  readonly width: number;
+  readonly broken: readonly string[];
+}
+
+/** Run in a page with the style of the site, whose `document` this project has no types of: looks at the HTML of another page. */
+const LOOK = `([html, address]) => {
+  const parsed = new DOMParser().parseFromString(html, 'text/html');
+  const all = (selector) => [...parsed.querySelectorAll(selector)];
+  const absolute = (name) => (element) => new URL(element.getAttribute(name), address).href;
+  const ids = all('[id]').map((element) => element.id);
+  const named = (element) => element.textContent.trim() || element.getAttribute('aria-label') || element.querySelector('img[alt]:not([alt=""])');
+  const looked = {
+    links: all('a[href]').map(absolute('href')),
+    ids,
+    files: [...all('img[src], script[src], source[src]').map(absolute('src')), ...all('link[href]').map(absolute('href'))],
+    kinds: [...new Set(all('body *').map((element) => {
+      // A class that begins so is the page's own name.
+      const classes = [...element.classList].filter((name) => !name.startsWith('_')).sort().join('.');
+      const colours = element.closest('pre') && element.getAttribute('style');
+      return element.closest('svg') ? 'svg' : element.parentElement.tagName + '>' + element.tagName + '.' + classes + ' ' + (colours ?? '');
+    }))],
+    unnamed: [
+      ...all('img:not([alt])'),
+      ...all('a[href]').filter((element) => !named(element)),
+      ...(parsed.title === '' || parsed.documentElement.lang === '' ? [parsed.documentElement] : []),
+    ].map((element) => element.outerHTML.slice(0, 200)),
+    twice: ids.filter((id, i) => ids.indexOf(id) !== i),
   };
-})()`;
+  for (const image of all('img')) image.removeAttribute('src');
+  document.body.replaceWith(document.importNode(parsed.body, true));
+  const root = document.documentElement;
+  const width = root.scrollWidth;
+  const wide = width > root.clientWidth
+    ? [...document.querySelectorAll('.VPContent *')].find((e) => e.getBoundingClientRect().right > root.clientWidth + 1)
+    : undefined;
+  return { ...looked, width, widest: wide ? wide.outerHTML.slice(0, 200) : '' };
+}`;
+
+/** Run in a page whose program runs. */
+const SEE = `(() => ({
+  width: document.documentElement.scrollWidth,
+  broken: [
+    ...[...document.images].filter((i) => i.offsetParent && !(i.complete && i.naturalWidth > 0)).map((i) => i.src),
+    ...[...document.querySelectorAll('.diagram')].filter((d) => !(d.querySelector('svg')?.getBoundingClientRect().width > 50)).map((d) => d.textContent),
+  ],
+}))()`;

@@ -1,11 +1,10 @@
-import { draw, type THEMES } from '../../bench/charts.js';
+import { INK } from '../../bench/adaptive-svg.js';
+import { draw } from '../../bench/charts.js';
 import { Counts } from './counts.js';
 import type { DeployReport } from './deploy.js';
 import type { OverloadReport } from './overload.js';
 import type { SizeReport } from './sizes.js';
 import type { StormReport } from './storm.js';
-
-type Theme = (typeof THEMES)['light'];
 
 const WIDTH = 640;
 const HEIGHT = 220;
@@ -26,58 +25,50 @@ interface Axes {
 }
 
 /** A line for each name. */
-function drawLines(
-  points: readonly Point[],
-  { x, y, limit, isLogarithmic = false }: Axes,
-  theme: Theme,
-): Promise<string> {
+function drawLines(points: readonly Point[], { x, y, limit, isLogarithmic = false }: Axes): Promise<string> {
   const names = [...new Set(points.map(({ line }) => line))];
   const scale = isLogarithmic ? { type: 'log' } : { zero: true };
-  return draw(
-    {
-      width: WIDTH,
-      height: HEIGHT,
-      layer: [
-        {
-          data: { values: points },
-          mark: { type: 'line', strokeWidth: 2, interpolate: 'linear' },
-          encoding: {
-            x: { field: 'x', type: 'quantitative', title: x, axis: { grid: false, tickCount: 8 } },
-            y: { field: 'y', type: 'quantitative', title: y, scale },
-            color: {
-              field: 'line',
-              type: 'nominal',
-              title: null,
-              scale: { domain: names, range: COLOURS.slice(0, names.length) },
-              legend: { columns: 3, labelLimit: 300 },
-            },
+  return draw({
+    width: WIDTH,
+    height: HEIGHT,
+    layer: [
+      {
+        data: { values: points },
+        mark: { type: 'line', strokeWidth: 2, interpolate: 'linear' },
+        encoding: {
+          x: { field: 'x', type: 'quantitative', title: x, axis: { grid: false, tickCount: 8 } },
+          y: { field: 'y', type: 'quantitative', title: y, scale },
+          color: {
+            field: 'line',
+            type: 'nominal',
+            title: null,
+            scale: { domain: names, range: COLOURS.slice(0, names.length) },
+            legend: { columns: 3, labelLimit: 300 },
           },
         },
-        ...(limit === undefined
-          ? []
-          : [
-              {
-                data: { values: [limit] },
-                mark: { type: 'rule', strokeDash: [4, 3], color: theme.ink },
-                encoding: { y: { field: 'at', type: 'quantitative' } },
-              },
-              {
-                data: { values: [limit] },
-                mark: { type: 'text', align: 'right', dy: -7, x: WIDTH, color: theme.ink },
-                encoding: { y: { field: 'at', type: 'quantitative' }, text: { field: 'name' } },
-              },
-            ]),
-      ],
-    },
-    theme,
-  );
+      },
+      ...(limit === undefined
+        ? []
+        : [
+            {
+              data: { values: [limit] },
+              mark: { type: 'rule', strokeDash: [4, 3], color: INK },
+              encoding: { y: { field: 'at', type: 'quantitative' } },
+            },
+            {
+              data: { values: [limit] },
+              mark: { type: 'text', align: 'right', dy: -7, x: WIDTH, color: INK },
+              encoding: { y: { field: 'at', type: 'quantitative' }, text: { field: 'name' } },
+            },
+          ]),
+    ],
+  });
 }
 
 /** The attempts to connect in the first seconds. */
 export function drawStorms(
   reports: Readonly<Record<string, StormReport>>,
   capacity: number,
-  theme: Theme,
 ): Promise<string> {
   const SHOWN = 4 / Counts.WIDTH;
   const points = Object.entries(reports).flatMap(([line, { attempts }]) =>
@@ -93,40 +84,36 @@ export function drawStorms(
     limit: { at: capacity, name: 'what one postmaster can start' },
     isLogarithmic: true,
   };
-  return drawLines(points, axes, theme);
+  return drawLines(points, axes);
 }
 
-export function drawThroughput(sizes: readonly SizeReport[], theme: Theme): Promise<string> {
+export function drawThroughput(sizes: readonly SizeReport[]): Promise<string> {
   const points = sizes.map(({ workload, maxSize, throughput }) => ({
     x: maxSize,
     y: throughput,
     line: workload,
   }));
-  return drawLines(points, { x: 'maxSize', y: 'transactions a second' }, theme);
+  return drawLines(points, { x: 'maxSize', y: 'transactions a second' });
 }
 
 /** How long the tasks of one workload wait, and hold a connection. */
-export function drawTimes(sizes: readonly SizeReport[], theme: Theme): Promise<string> {
+export function drawTimes(sizes: readonly SizeReport[]): Promise<string> {
   const points = sizes.flatMap(({ maxSize, waited, held }) => [
     { x: maxSize, y: waited, line: 'waits for a connection' },
     { x: maxSize, y: held, line: 'holds a connection' },
   ]);
-  return drawLines(points, { x: 'maxSize', y: 'seconds', isLogarithmic: true }, theme);
+  return drawLines(points, { x: 'maxSize', y: 'seconds', isLogarithmic: true });
 }
 
-export function drawDeploys(
-  reports: Readonly<Record<string, DeployReport>>,
-  limit: number,
-  theme: Theme,
-): Promise<string> {
+export function drawDeploys(reports: Readonly<Record<string, DeployReport>>, limit: number): Promise<string> {
   const points = Object.entries(reports).flatMap(([line, { connections }]) =>
     connections.map((y, i) => ({ x: (i + 1) * Counts.WIDTH, y, line: `limit for ${line}` })),
   );
   const axes = { x: 'seconds', y: 'connections', limit: { at: limit, name: '(20 + 5) × maxSize 10' } };
-  return drawLines(points, axes, theme);
+  return drawLines(points, axes);
 }
 
-export function drawOverloads(reports: readonly OverloadReport[], theme: Theme): Promise<string> {
+export function drawOverloads(reports: readonly OverloadReport[]): Promise<string> {
   const points = reports.flatMap(({ name, waiting }) => waiting.map((y, i) => ({ x: i + 1, y, line: name })));
-  return drawLines(points, { x: 'seconds (overload from 10 to 70)', y: 'requests waiting' }, theme);
+  return drawLines(points, { x: 'seconds (overload from 10 to 70)', y: 'requests waiting' });
 }

@@ -5,7 +5,6 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
-import { THEMES } from '../../bench/charts.js';
 import { deploy, type DeployReport } from './deploy.js';
 import { drawDeploys, drawOverloads, drawStorms, drawThroughput, drawTimes } from './drawings.js';
 import { overload, type OverloadReport } from './overload.js';
@@ -92,20 +91,15 @@ const tables: Record<string, string[][]> = {
 const halfElsewhere = sizes.filter(({ workload }) => workload === WORKLOADS[1]!.name);
 const beginningWith = (start: string): Record<string, StormReport> =>
   Object.fromEntries(Object.entries(storms).filter(([name]) => name.startsWith(start)));
-for (const scheme of ['light', 'dark'] as const) {
-  const theme = THEMES[scheme];
-  const capacity = 1 / SERVER.forking;
-  const drawings = {
-    'storm-ended': await drawStorms(beginningWith('sessions end'), capacity, theme),
-    'storm-down': await drawStorms(beginningWith('down'), capacity, theme),
-    throughput: await drawThroughput(sizes, theme),
-    times: await drawTimes(halfElsewhere, theme),
-    deploy: await drawDeploys(deploys, DEPLOYS['old and new processes']!.maxConnections, theme),
-    overload: await drawOverloads(overloads, theme),
-  };
-  for (const [name, svg] of Object.entries(drawings))
-    await writeFile(`${pictures}${name}-${scheme}.svg`, svg);
-}
+const drawings = {
+  'storm-ended': drawStorms(beginningWith('sessions end'), 1 / SERVER.forking),
+  'storm-down': drawStorms(beginningWith('down'), 1 / SERVER.forking),
+  throughput: drawThroughput(sizes),
+  times: drawTimes(halfElsewhere),
+  deploy: drawDeploys(deploys, DEPLOYS['old and new processes']!.maxConnections),
+  overload: drawOverloads(overloads),
+};
+for (const [name, svg] of Object.entries(drawings)) await writeFile(`${pictures}${name}.svg`, await svg);
 
 const path = `${docs}fleet.md`;
 let page = await readFile(path, 'utf8');

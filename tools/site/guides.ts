@@ -24,6 +24,11 @@ export function allGuides(): Guide[] {
     .filter(({ code }) => code !== '');
 }
 
+/** Whether code, or a page with code, imports a module. */
+export function isImported(module: string, code: string): boolean {
+  return new RegExp(`(?:from |import\\(|require\\()'${module}'`).test(code);
+}
+
 /** The three pages whose samples use a name most. */
 export function guidesTo(name: string, guides: readonly Guide[]): Guide[] {
   const pattern = new RegExp(`(?<![\\w.])${name.replace('.', '\\.')}\\b`, 'g');

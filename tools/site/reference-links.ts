@@ -1,5 +1,7 @@
 import type { MarkdownRenderer } from 'vitepress';
-import type { Names } from './reference.js';
+import { PACKAGE } from '../integrations.js';
+import { isImported } from './guides.js';
+import type { Names, NamesOfModules } from './reference.js';
 
 /** The classes of the variables by which the pages call them. */
 const VARIABLES: Readonly<Record<string, string>> = {
@@ -13,13 +15,22 @@ const VARIABLES: Readonly<Record<string, string>> = {
   tx: 'AsyncTransaction',
 };
 
-/** Leads the first mention of each exported name of a page, and of each method, to its place in the reference. */
-export function referenceLinks(md: MarkdownRenderer, names: Names): void {
+/**
+ * Leads the first mention of each exported name of a page, and of each method, to its place in the reference. Names of a subpath are
+ * linked on pages that import it: on others, `Pool` is another library's.
+ */
+export function referenceLinks(md: MarkdownRenderer, modules: NamesOfModules): void {
+  const subpaths = Object.keys(modules).filter((name) => name !== PACKAGE);
+  const places: Names = Object.fromEntries(
+    subpaths.map((name) => [name, name.replace(PACKAGE, '/reference') + '/']),
+  );
   const isLinked = Symbol('names that this page has linked');
   md.core.ruler.push('reference-links', (state) => {
     const env = state.env as { relativePath?: string; [isLinked]?: Set<string> };
     if (env.relativePath === undefined || env.relativePath.startsWith('reference/')) return;
     const linked = (env[isLinked] = new Set<string>());
+    const imported = subpaths.filter((name) => isImported(name, state.src)).map((name) => modules[name]!);
+    const names = [places, modules[PACKAGE]!, ...imported].reduce((all, some) => ({ ...all, ...some }));
     state.tokens.forEach((token, i) => {
       if (token.type !== 'inline' || state.tokens[i - 1]!.type === 'heading_open') return;
       let depth = 0;
@@ -39,7 +50,7 @@ export function referenceLinks(md: MarkdownRenderer, names: Names): void {
 
 /** Where the reference has what a piece of code names, if that is one thing. */
 function placeOf(code: string, names: Names): string | undefined {
-  const [, name] = /^(?:new )?([\w.]+)(?:\(.*\))?$/.exec(code) ?? [];
+  const [, name] = /^(?:new )?([\w./]+)(?:\(.*\))?$/.exec(code) ?? [];
   if (name === undefined) return undefined;
   const dot = name.lastIndexOf('.');
   const owner = VARIABLES[name.slice(0, Math.max(dot, 0))];

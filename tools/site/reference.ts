@@ -13,17 +13,22 @@ import {
   type Reflection,
 } from 'typedoc';
 import { MemberRouter } from 'typedoc-plugin-markdown';
+import { integrations, PACKAGE } from '../integrations.js';
 import { conditionsPage } from './conditions-page.js';
 import { REPOSITORY_FILES } from './package-links.js';
 import { psycopgNames } from './psycopg-names.js';
-import { guidesToName, userOf } from './uses.js';
+import { guidesToName, moduleOf, userOf } from './uses.js';
 
-/** Where the reference has each exported name, and each of its members: `AsyncConnection.commit` → `/reference/…`. */
+/** Where the reference has each name that a module exports, and each of its members: `AsyncConnection.commit` → `/reference/…`. */
 export type Names = Readonly<Record<string, string>>;
 
-/** The exported names of one topic, as the sidebar lists them. */
+/** The names of each module: of `usingpg`, `usingpg/kysely` and so on. */
+export type NamesOfModules = Readonly<Record<string, Names>>;
+
+/** The exported names of one topic, or of a subpath, as the sidebar lists them. */
 export interface Topic {
   text: string;
+  link?: string;
   collapsed: boolean;
   items: { text: string; link: string }[];
 }
@@ -45,6 +50,18 @@ const TOPICS: readonly [start: RegExp, topic: string][] = [
   [/^src\/diagnostics/, 'Diagnostics'],
 ];
 
+/** The category of the subpath exports. */
+const SUBPATHS = 'Subpaths';
+
+/** The guide to each subpath export. */
+const GUIDES: Readonly<Record<string, readonly [title: string, link: string]>> = {
+  drizzle: ['Drizzle', '/guides/drizzle'],
+  kysely: ['Kysely', '/guides/kysely'],
+  logger: ['Observability', '/guides/observability#a-log-of-statements'],
+  opentelemetry: ['OpenTelemetry', '/guides/opentelemetry'],
+  pg: ['For what takes pg', '/pg'],
+};
+
 /** The file of the classes that there is one of for each SQLSTATE: they have a page together. */
 const CONDITIONS = /errors\/conditions\.ts$/;
 
@@ -63,7 +80,7 @@ const PROTOCOLS: ReadonlySet<string> = new Set(['[INSPECT]', '[custom]', '[hasIn
 /** Reads the docstrings of all that is exported. */
 export async function convertReference(): Promise<{ app: Application; project: ProjectReflection }> {
   const app = await Application.bootstrapWithPlugins({
-    entryPoints: [`${root}src/index.ts`],
+    entryPoints: ['src/index.ts', ...Object.values(integrations())].map((path) => root + path),
     tsconfig: `${root}tools/site/tsconfig.json`,
     skipErrorChecking: true,
     plugin: ['typedoc-plugin-markdown'],
@@ -74,7 +91,7 @@ export async function convertReference(): Promise<{ app: Application; project: P
     excludeInternal: true,
     excludeExternals: true,
     categorizeByGroup: false,
-    categoryOrder: TOPICS.map(([, topic]) => topic),
+    categoryOrder: [...TOPICS.map(([, topic]) => topic), SUBPATHS],
     disableGit: true,
     sort: ['source-order'],
     gitRevision: 'main',
@@ -101,6 +118,7 @@ export async function convertReference(): Promise<{ app: Application; project: P
   });
   app.renderer.defineRouter('by-name', Router);
   app.converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }) => {
+    nameModules(project);
     complete(project);
   });
   const project = await app.convert();
@@ -111,10 +129,10 @@ export async function convertReference(): Promise<{ app: Application; project: P
   return { app, project };
 }
 
-/** Pages by name, those of the errors in a folder. */
+/** Pages by name, those of the errors in a folder, and those of each subpath export. */
 class Router extends MemberRouter {
   override getIdealBaseName(reflection: Reflection): string {
-    return super.getIdealBaseName(reflection).replace(/^.*\/namespaces\//, '');
+    return super.getIdealBaseName(reflection).replace(/^.*\/namespaces\/|^usingpg\//, '');
   }
 }
 
@@ -137,32 +155,59 @@ export async function writeReference(): Promise<void> {
 
   const linkOf = (reflection: Reflection): string =>
     `/reference/${router!.getFullUrl(reflection).replace(/(?:(?<=\/|^)index)?\.md(?=#|$)/, '')}`;
-  const names: Record<string, string> = {};
-  const topics = new Map<string, { text: string; link: string }[]>(TOPICS.map(([, topic]) => [topic, []]));
-  for (const exported of exportedNames(project).sort(byKindAndName)) {
-    names[exported.getFriendlyFullName()] = linkOf(exported);
-    for (const member of exported.children ?? []) {
-      if (router!.hasUrl(member)) names[`${exported.name}.${member.name}`] ??= linkOf(member);
-    }
-    topics.get(topicOf(exported))!.push({ text: exported.name, link: linkOf(exported) });
-  }
-  topics.get('Errors')!.push({ text: 'By SQLSTATE', link: '/reference/sqlstates' });
-  await writeFile(`${OUT}names.json`, JSON.stringify(names, null, 1));
-  await writeFile(
-    `${OUT}topics.json`,
-    JSON.stringify(
-      [...topics].map(([text, items]): Topic => ({ text, collapsed: true, items })),
-      null,
-      1,
-    ),
+  const names: Record<string, Names> = {};
+  const topics = new Map(
+    TOPICS.map(([, text]): [string, Topic] => [text, { text, collapsed: true, items: [] }]),
   );
+  for (const module of modulesOf(project)) {
+    const places: Record<string, string> = (names[module.isProject() ? PACKAGE : module.name] = {});
+    if (!module.isProject())
+      topics.set(module.name, { text: module.name, link: linkOf(module), collapsed: true, items: [] });
+    for (const exported of exportedNames(module).sort(byKindAndName)) {
+      places[exported.getFriendlyFullName()] = linkOf(exported);
+      for (const member of exported.children ?? []) {
+        if (router!.hasUrl(member)) places[`${exported.name}.${member.name}`] ??= linkOf(member);
+      }
+      const topic = topics.get(module.isProject() ? topicOf(exported) : module.name)!;
+      topic.items.push({ text: exported.name, link: linkOf(exported) });
+    }
+  }
+  topics.get('Errors')!.items.push({ text: 'By SQLSTATE', link: '/reference/sqlstates' });
+  await writeFile(`${OUT}names.json`, JSON.stringify(names, null, 1));
+  await writeFile(`${OUT}topics.json`, JSON.stringify([...topics.values()], null, 1));
 }
 
-/** All that the package exports, and the classes of errors that are not those of an SQLSTATE. */
-export function exportedNames(project: ProjectReflection): DeclarationReflection[] {
-  return (project.children ?? []).flatMap((exported) =>
-    exported.kindOf(ReflectionKind.Namespace) ? [exported, ...(exported.children ?? [])] : [exported],
-  );
+/** All that a module exports: the package itself (the project), or a subpath; also what its namespaces have, but the class of an SQLSTATE. */
+export function exportedNames(module: ProjectReflection | DeclarationReflection): DeclarationReflection[] {
+  return (module.children ?? []).flatMap((exported) => {
+    if (exported.kindOf(ReflectionKind.Module)) return [];
+    return exported.kindOf(ReflectionKind.Namespace) ? [exported, ...(exported.children ?? [])] : [exported];
+  });
+}
+
+/** The package itself, and its subpath exports. */
+export function modulesOf(project: ProjectReflection): (ProjectReflection | DeclarationReflection)[] {
+  return [project, ...project.getChildrenByKind(ReflectionKind.Module)];
+}
+
+/** Calls the modules what programs import, and makes the exports of the main entry those of the project. */
+function nameModules(project: ProjectReflection): void {
+  const subpaths = new Map(Object.entries(integrations()).map(([name, path]) => [root + path, name]));
+  for (const module of project.getChildrenByKind(ReflectionKind.Module)) {
+    const subpath = subpaths.get(module.sources?.[0]?.fullFileName ?? '');
+    if (subpath === undefined) {
+      project.mergeReflections(module, project);
+      continue;
+    }
+    const guide = GUIDES[subpath];
+    if (guide === undefined) throw new Error(`${PACKAGE}/${subpath} has no guide: name it in GUIDES`);
+    const [title, link] = guide;
+    module.name = `${PACKAGE}/${subpath}`;
+    module.comment = new Comment(
+      [{ kind: 'text', text: `What \`${module.name}\` exports. The guide to it: [${title}](${link}).` }],
+      [new CommentTag('@category', [{ kind: 'text', text: SUBPATHS }])],
+    );
+  }
 }
 
 /** Classes first, as they are what most readers look for, types last. */
@@ -172,17 +217,18 @@ function byKindAndName(a: DeclarationReflection, b: DeclarationReflection): numb
 }
 
 function complete(project: ProjectReflection): void {
-  for (const exported of exportedNames(project)) {
+  for (const exported of modulesOf(project).flatMap(exportedNames)) {
     if (CONDITIONS.test(fileOf(exported))) project.removeReflection(exported);
     for (const member of exported.children ?? []) {
       if (PROTOCOLS.has(member.name)) project.removeReflection(member);
     }
   }
   const psycopg = psycopgNames(readFileSync(`${root}docs/coming-from/psycopg3.md`, 'utf8'));
-  for (const exported of exportedNames(project)) {
+  for (const exported of modulesOf(project).flatMap(exportedNames)) {
     const comment = (exported.comment ??= new Comment());
-    comment.blockTags.push(new CommentTag('@category', [{ kind: 'text', text: topicOf(exported) }]));
-    const user = userOf(exported, project);
+    if (moduleOf(exported).isProject())
+      comment.blockTags.push(new CommentTag('@category', [{ kind: 'text', text: topicOf(exported) }]));
+    const user = userOf(exported);
     if (user !== null) {
       const link = { kind: 'inline-tag', tag: '@link', text: user.name, target: user } as const;
       comment.blockTags.push(new CommentTag('@see', [link, { kind: 'text', text: ', where it is used' }]));

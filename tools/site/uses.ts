@@ -6,13 +6,22 @@ import {
   type Reflection,
   type SomeType,
 } from 'typedoc';
-import { allGuides, guidesTo, type Guide } from './guides.js';
+import { allGuides, guidesTo, isImported, type Guide } from './guides.js';
 
 const guides = allGuides();
 
-/** The pages that show a name in use. */
+/** The pages that show a name in use: of a subpath's, those that import the subpath. */
 export function guidesToName(exported: DeclarationReflection): Guide[] {
-  return guidesTo(exported.getFriendlyFullName(), guides);
+  const module = moduleOf(exported);
+  const importing = module.isProject() ? guides : guides.filter(({ code }) => isImported(module.name, code));
+  return guidesTo(exported.getFriendlyFullName(), importing);
+}
+
+/** What exports a name: the project, as what `usingpg` exports is in it, or the module of a subpath. */
+export function moduleOf(reflection: Reflection): ProjectReflection | DeclarationReflection {
+  let at = reflection;
+  while (!at.kindOf(ReflectionKind.Project | ReflectionKind.Module)) at = at.parent!;
+  return at as ProjectReflection | DeclarationReflection;
 }
 
 /** Whether its docstring, or that of one of its members, shows an example. */
@@ -27,12 +36,10 @@ export function hasExample(exported: DeclarationReflection): boolean {
  * An exported name that shows how another is used, by an example of its own or on a page: one that has it in a signature, or that has one in
  * a signature which has it, and so on; of an error, the namespace. null for a name that needs none, and for one that nothing leads to.
  */
-export function userOf(
-  exported: DeclarationReflection,
-  project: ProjectReflection,
-): DeclarationReflection | null {
+export function userOf(exported: DeclarationReflection): DeclarationReflection | null {
   if (isShown(exported)) return null;
-  const users = (project.children ?? []).filter((each) => !each.kindOf(ReflectionKind.Namespace));
+  const exports = moduleOf(exported).children ?? [];
+  const users = exports.filter((each) => !each.kindOf(ReflectionKind.Namespace | ReflectionKind.Module));
   const seen = new Set<DeclarationReflection>([exported]);
   for (const used of seen) {
     const found = users.filter((user) => user !== used && namesIn(user).has(used.name));

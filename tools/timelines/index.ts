@@ -4,33 +4,28 @@
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { THEMES } from '../../bench/charts.js';
 import { startOwnServer } from '../../test/support/server.js';
 import { drawMessages, drawPool } from './drawings.js';
 import { recordBurst, recordFailover, recordMessages } from './scenes.js';
 
-type Draw = (theme: (typeof THEMES)['light']) => Promise<string>;
-
 const folder = fileURLToPath(new URL('../../docs/guides/timelines/', import.meta.url));
 await mkdir(folder, { recursive: true });
 
-const drawings: Record<string, Draw> = {};
+const drawings: Record<string, string> = {};
 const server = await startOwnServer();
 try {
   const burst = await recordBurst(server);
-  drawings['burst'] = (theme) => drawPool(burst, theme);
+  drawings['burst'] = await drawPool(burst);
   const packets = await recordMessages(server);
-  drawings['pipeline'] = (theme) => drawMessages(packets, theme);
+  drawings['pipeline'] = await drawMessages(packets);
 } finally {
   await server.stop();
 }
 const failover = await recordFailover();
-drawings['failover'] = (theme) => drawPool(failover, theme);
+drawings['failover'] = await drawPool(failover);
 
-for (const [name, drawing] of Object.entries(drawings)) {
-  for (const theme of ['light', 'dark'] as const) {
-    const path = `${folder}${name}-${theme}.svg`;
-    await writeFile(path, await drawing(THEMES[theme]));
-    console.log(path);
-  }
+for (const [name, svg] of Object.entries(drawings)) {
+  const path = `${folder}${name}.svg`;
+  await writeFile(path, svg);
+  console.log(path);
 }
