@@ -448,6 +448,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     return this[CORE].policy.threshold;
   }
   set prepareThreshold(value: number | null) {
+    known.checkCount('prepareThreshold', value);
     this[CORE].policy.threshold = value;
   }
 
@@ -456,6 +457,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     return this[CORE].policy.max;
   }
   set preparedMax(value: number | null) {
+    known.checkCount('preparedMax', value);
     this[CORE].policy.max = value;
   }
 
