@@ -52,7 +52,7 @@ module.exports = {
       to: {
         path: '^src/',
         pathNot:
-          '^src/(errors/|conninfo/|options/|waiting|inspect|sql-scanner|sql-segments|node-modules|packages)',
+          '^src/(errors/|conninfo/|options/|queues|waiting|inspect|sql-scanner|sql-segments|node-modules|packages)',
       },
     },
     {

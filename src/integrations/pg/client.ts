@@ -284,7 +284,7 @@ export class Client extends EventEmitter implements InnerClient {
     try {
       timeout = statement.timeout ?? this.#configuration.queryTimeout;
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
     if (timeout !== 0) return this.#executeWithin(timeout, statement);
     return this[IN_TURN]((connection) => this.#run(connection, statement, undefined));
