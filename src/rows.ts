@@ -1,5 +1,6 @@
 import type { Column } from './column.js';
 import * as errors from './errors/index.js';
+import { checkArgument, expected, FUNCTION } from './options/kinds.js';
 
 /** The argument of a row factory: a cursor with its result's columns. */
 export interface RowSource {
@@ -130,12 +131,14 @@ export function namedtupleRow<T = NamedTupleRow>(cursor: RowSource): (values: re
 /** Makes rows by calling `fn` with the values in order (Psycopg: `args_row`). */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the values' types are known to the query only
 export function argsRow<T>(fn: (...values: any[]) => T): RowFactory<T> {
+  checkArgument('the argument of argsRow()', fn, FUNCTION);
   return () => (values) => fn(...values);
 }
 
 /** Makes rows by calling `fn` with an object of the values (Psycopg: `kwargs_row`). */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the values' types are known to the query only
 export function kwargsRow<T>(fn: (row: any) => T): RowFactory<T> {
+  checkArgument('the argument of kwargsRow()', fn, FUNCTION);
   return (cursor) => {
     if (cursor.description === null) return noResult;
     const make = dictRow(cursor);
@@ -156,6 +159,7 @@ export function kwargsRow<T>(fn: (row: any) => T): RowFactory<T> {
  */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the values' types are known to the query only
 export function classRow<T>(rowClass: (new (row: any) => T) | ((row: any) => T)): RowFactory<T> {
+  checkArgument('the argument of classRow()', rowClass, FUNCTION);
   if (isClass(rowClass)) return kwargsRow((row) => new rowClass(row));
   const prototype = (rowClass.prototype as object | undefined) ?? Object.prototype;
   return kwargsRow((row) => {
@@ -206,6 +210,9 @@ type SchemaResult<Output> =
  * const cur = conn.cursor({ rowFactory: schemaRow(z.object({ id: z.number(), name: z.string() })) });
  */
 export function schemaRow<Output>(schema: StandardSchema<Output>): RowFactory<Output> {
+  if (typeof (schema as Partial<typeof schema> | null | undefined)?.['~standard']?.validate !== 'function') {
+    throw expected('the argument of schemaRow()', 'a schema that implements Standard Schema', schema);
+  }
   return kwargsRow((row: unknown) => {
     const result = schema['~standard'].validate(row);
     if ('then' in result) {

@@ -13,6 +13,7 @@ import type { Notification } from '../wire/backend-messages.js';
 import type { RowDecoderSource } from '../wire/row-decoder.js';
 import type { BatchRun } from './batch-run.js';
 import { Feeding } from './feeding.js';
+import { expected } from '../options/kinds.js';
 import { Handlers, tellNotice, type LossHandler } from './handlers.js';
 import { Notifications, Notify } from './notifies.js';
 import { PipelineState } from './pipeline-state.js';
@@ -202,8 +203,6 @@ export class ConnectionCore implements SessionUser {
 
   /** Calls `handler` if the connection is lost before it is returned. Returns a function that removes the handler. */
   onLost(handler: LossHandler): () => void {
-    if (typeof handler !== 'function')
-      throw new errors.ProgrammingError(`expected a listener to be a function, got ${typeof handler}`);
     this.checkUsable();
     if (this.#lossHandlers === null) {
       const handlers = (this.#lossHandlers = new Handlers<Error>('loss'));
@@ -394,6 +393,13 @@ export const CORE: unique symbol = Symbol('usingpg.core');
 export interface HasCore {
   readonly [CORE]: ConnectionCore;
   readonly adapters: AdaptersMap;
+}
+
+/** A connection's core. Raises `ProgrammingError` for what is no connection. */
+export function coreOf(connection: HasCore): ConnectionCore {
+  const core = (connection as Partial<HasCore> | null | undefined)?.[CORE];
+  if (core === undefined) throw expected('the first argument of a cursor', 'a connection', connection);
+  return core;
 }
 
 /** Whether the connection's session is usable. */

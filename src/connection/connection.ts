@@ -449,6 +449,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     return this[CORE].policy.threshold;
   }
   set prepareThreshold(value: number | null) {
+    known.checkCount('prepareThreshold', value);
     this[CORE].policy.threshold = value;
   }
 
@@ -457,6 +458,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     return this[CORE].policy.max;
   }
   set preparedMax(value: number | null) {
+    known.checkCount('preparedMax', value);
     this[CORE].policy.max = value;
   }
 

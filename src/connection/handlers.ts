@@ -2,6 +2,7 @@ import { AsyncResource } from 'node:async_hooks';
 import { channels, type NoticeMessage } from '../diagnostics.js';
 import * as errors from '../errors/index.js';
 import { thrownText } from '../errors/thrown.js';
+import { checkArgument, FUNCTION } from '../options/kinds.js';
 import type { Session } from '../session/session.js';
 import type { ResponseFields } from '../session/transport.js';
 
@@ -26,8 +27,9 @@ export class Handlers<Event> {
     return this.#added.length === 0;
   }
 
-  /** Returns a function that removes this registration. */
+  /** Returns a function that removes this registration. Raises `ProgrammingError` for a handler that is no function. */
   add(handler: (event: Event) => void): () => void {
+    checkArgument(`a ${this.#kind} handler`, handler, FUNCTION);
     const added = { handler, call: AsyncResource.bind(handler, 'usingpg.handler') };
     this.#added = [...this.#added, added];
     return () => {

@@ -5,12 +5,13 @@ import {
   ADAPTERS_OR_NULL,
   BOOLEAN,
   BOOLEAN_OR_NULL,
+  checkKind,
+  COUNT_OR_NULL,
   FUNCTION_OR_NULL,
   SECONDS,
   SIGNAL,
   TEXT,
   whole,
-  type Kind,
 } from '../options/kinds.js';
 import { KnownOptions, type KindsOf } from '../options/known-options.js';
 import type { ConnectOptions, WaitOptions } from './connection.js';
@@ -18,16 +19,11 @@ import type { NotifiesOptions } from './notifies.js';
 import type { PipelineOptions } from './pipeline.js';
 import type { TransactionEndOptions, TransactionOptions } from './transaction.js';
 
-const THRESHOLD: Kind = {
-  what: 'a number, 0 or more, or null',
-  is: (value) => value === null || (typeof value === 'number' && value >= 0),
-};
-
 const POOL_CONNECT_KINDS: KindsOf<Omit<ConnectOptions<unknown>, 'signal'>> = {
   autocommit: BOOLEAN,
   rowFactory: FUNCTION_OR_NULL,
   cursorFactory: FUNCTION_OR_NULL,
-  prepareThreshold: THRESHOLD,
+  prepareThreshold: COUNT_OR_NULL,
   context: ADAPTERS_OR_NULL,
 };
 const CONNECT_KINDS: KindsOf<ConnectOptions<unknown>> = { ...POOL_CONNECT_KINDS, signal: SIGNAL };
@@ -39,6 +35,11 @@ export const WITH_CONNECTION = new KnownOptions<ConnectOptions<unknown>>(
   'AsyncConnection.withConnection(conninfo, async (conn) => { … }, options)',
   CONNECT_KINDS,
 );
+
+/** Checks a property of a connection that is a count or null. */
+export function checkCount(name: string, value: unknown): void {
+  checkKind(name, value, COUNT_OR_NULL);
+}
 
 /** Of a pool, whose connects have a signal of their own. */
 export const POOL_CONNECT = new KnownOptions<Omit<ConnectOptions<unknown>, 'signal'>>(

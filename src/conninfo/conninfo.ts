@@ -1,4 +1,5 @@
 import * as errors from '../errors/index.js';
+import { checkArgument, OBJECT, TEXT } from '../options/kinds.js';
 import { checkName, storeParameter } from './parameter-names.js';
 import type { ParameterName } from './parameters.js';
 import { parseConninfo } from './parse.js';
@@ -59,6 +60,8 @@ export function readConninfo(conninfo: string | ConninfoParams): {
  * // { host: 'db.example.com', dbname: 'app', port: '5433' }
  */
 export function conninfoToDict(conninfo = '', params: ConninfoParams = {}): Record<string, string> {
+  checkArgument('the connection string', conninfo, TEXT);
+  checkArgument('the connection parameters', params, OBJECT);
   const dict = parseConninfo(conninfo);
   for (const [name, value] of Object.entries<unknown>(params)) {
     if (value === null || value === undefined) continue;
@@ -77,11 +80,9 @@ export function conninfoToDict(conninfo = '', params: ConninfoParams = {}): Reco
  * // "host=db.example.com dbname=app application_name='worker 1'"
  */
 export function makeConninfo(conninfo = '', params: ConninfoParams = {}): string {
-  if (Object.keys(params).length === 0) {
-    parseConninfo(conninfo);
-    return conninfo;
-  }
-  return Object.entries(conninfoToDict(conninfo, params))
+  const dict = conninfoToDict(conninfo, params);
+  if (Object.keys(params).length === 0) return conninfo;
+  return Object.entries(dict)
     .map(([name, value]) => `${name}=${quoteValue(value)}`)
     .join(' ');
 }

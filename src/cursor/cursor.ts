@@ -2,7 +2,7 @@ import type { AdaptContext, AdaptersMap } from '../types/adapters-map.js';
 import { SessionLiterals, type LiteralContext } from '../query/literal.js';
 import type { Column } from '../column.js';
 import type { AsyncConnection } from '../connection/connection.js';
-import { CORE, type ConnectionCore } from '../connection/connection-core.js';
+import { coreOf, type ConnectionCore } from '../connection/connection-core.js';
 import type { AsyncCopy } from '../copy/copy.js';
 import { callersStack, callSite, keepStack, quickCallSite, type CallSite } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
@@ -73,7 +73,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   constructor(connection: AsyncConnection<unknown>, options?: CursorOptions<R>) {
     if (options !== undefined) known.CURSOR.check(options);
     this.connection = connection;
-    this.#core = connection[CORE];
+    this.#core = coreOf(connection);
     this.adapters = this.#adaptersInUse = this.#core.adaptersOf(options?.context ?? connection);
     const rowFactory =
       options?.rowFactory ?? (connection.rowFactory as RowFactory<R> | undefined) ?? tupleRow;

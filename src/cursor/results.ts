@@ -2,11 +2,15 @@ import { describeField, type Column, type KnownTypes } from '../column.js';
 import { copyColumns } from '../copy/columns.js';
 import { keepStack } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
+import { checkArgument, checkKind, expected, FUNCTION, whole, type Kind } from '../options/kinds.js';
 import { dictRow, tupleRow, type RowFactory, type RowSource } from '../rows.js';
 import type { RowBatch } from '../session/exchange.js';
 import { affectedRows, type StatementResult } from '../session/statement.js';
 import { ObjectDecoder } from '../wire/row-decoder.js';
 import type { StreamedBatch } from './streamed-rows.js';
+
+const SIZE = whole(0);
+const INTEGER: Kind = { what: 'a whole number', is: Number.isInteger };
 
 /** Returns a decoded row unchanged. */
 const rowAsItIs = (row: unknown): never => row as never;
@@ -14,10 +18,20 @@ const rowAsItIs = (row: unknown): never => row as never;
 /** Calls a row factory, whose errors keep their stacks. */
 function made<R>(factory: RowFactory<R>, source: RowSource): ReturnType<RowFactory<R>> {
   try {
-    return factory(source);
+    const make = factory(source);
+    if (typeof make !== 'function') throw notMade(make);
+    return make;
   } catch (error) {
     throw keepStack(error);
   }
+}
+
+function notMade(made: unknown): Error {
+  return expected(
+    'what a row factory returns',
+    'a function that makes a row of its values (for a function of a row itself there are argsRow(), kwargsRow() and classRow())',
+    made,
+  );
 }
 
 /** One result of a cursor. Its columns are described on demand. */
@@ -96,6 +110,7 @@ export class Results<R> {
   /** `cursor` is the argument of the row factory. */
   constructor(cursor: RowSource, rowFactory: RowFactory<R>) {
     this.#cursor = cursor;
+    checkKind('rowFactory', rowFactory, FUNCTION);
     this.#rowFactory = rowFactory;
   }
 
@@ -124,6 +139,7 @@ export class Results<R> {
     return this.#rowFactory;
   }
   set rowFactory(factory: RowFactory<R>) {
+    checkKind('rowFactory', factory, FUNCTION);
     this.#rowFactory = factory;
     this.#makeRow = this.current?.rowMaker(factory, this.#cursor) ?? null;
   }
@@ -239,11 +255,8 @@ export class Results<R> {
   /** Returns `size` rows, or `arraysize` if it is undefined. */
   many(size: number | undefined, arraysize: number): R[] {
     const { rows } = this.#fetchable();
-    if (size !== undefined && !(Number.isInteger(size) && size >= 0)) {
-      throw new errors.ProgrammingError(
-        `expected the size of fetchmany() to be a whole number, got ${String(size)}`,
-      );
-    }
+    if (size !== undefined) checkArgument('the size of fetchmany()', size, SIZE);
+    else checkKind('arraysize', arraysize, SIZE);
     const wanted = size === undefined || size === 0 ? arraysize : size;
     return this.#upTo(Math.min(this.#position + wanted, rows.length), rows);
   }
@@ -256,8 +269,9 @@ export class Results<R> {
   scroll(value: number, mode: 'relative' | 'absolute'): void {
     const { rows } = this.#fetchable();
     checkScrollMode(mode);
+    checkArgument('the value of scroll()', value, INTEGER);
     const position = mode === 'relative' ? this.#position + value : value;
-    if (!Number.isInteger(position) || position < 0 || position >= rows.length) {
+    if (position < 0 || position >= rows.length) {
       throw new errors.ProgrammingError(
         `scroll() to row ${String(position)} is out of bounds: the result has ${String(rows.length)} rows`,
       );

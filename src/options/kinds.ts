@@ -14,6 +14,7 @@ export const BOOLEAN_OR_NULL: Kind = {
   is: (value) => typeof value === 'boolean' || value === null,
 };
 export const TEXT: Kind = { what: 'a string', is: (value) => typeof value === 'string' };
+export const OBJECT: Kind = { what: 'an object', is: (value) => typeof value === 'object' && value !== null };
 export const FUNCTION: Kind = { what: 'a function', is: (value) => typeof value === 'function' };
 export const FUNCTION_OR_NULL: Kind = {
   what: 'a function',
@@ -22,6 +23,15 @@ export const FUNCTION_OR_NULL: Kind = {
 export const SECONDS: Kind = {
   what: 'a number of seconds, 0 or more',
   is: (value) => typeof value === 'number' && value >= 0,
+};
+/** When a statement is prepared, or how many are kept. */
+export const COUNT_OR_NULL: Kind = {
+  what: 'a number, 0 or more, or null',
+  is: (value) => value === null || (typeof value === 'number' && value >= 0),
+};
+export const ITERABLE: Kind = {
+  what: 'an iterable',
+  is: (value) => typeof value === 'object' && value !== null && Symbol.iterator in value,
 };
 export const SIGNAL: Kind = { what: 'an AbortSignal', is: isAbortSignal };
 export const ADAPTERS_OR_NULL: Kind = {
@@ -45,16 +55,21 @@ export function whole(least: number): Kind {
   };
 }
 
-/** Refuses the value of `name` unless it is of a kind. */
+/** Refuses the value of the option or property `name` unless it is of a kind. */
 export function checkKind(name: string, value: unknown, kind: Kind): void {
-  if (!kind.is(value)) throw expected(name, kind.what, value);
+  if (!kind.is(value)) throw expected(`\`${name}\``, kind.what, value);
+}
+
+/** Refuses an argument unless it is of a kind. `argument` describes it: `the argument of argsRow()`. */
+export function checkArgument(argument: string, value: unknown, kind: Kind): void {
+  if (!kind.is(value)) throw expected(argument, kind.what, value);
 }
 
 /** The error of a value that `name` can't have. */
 export function expected(name: string, what: string, got: unknown): errors.ProgrammingError {
   const shown =
     typeof got === 'string' ? `the string ${JSON.stringify(got.slice(0, 40))}` : describeKind(got);
-  return new errors.ProgrammingError(`expected \`${name}\` to be ${what}, got ${shown}`);
+  return new errors.ProgrammingError(`expected ${name} to be ${what}, got ${shown}`);
 }
 
 /** Describes a value in a message. A string is not shown, since a misplaced one may contain a password. */

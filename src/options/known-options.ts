@@ -42,7 +42,7 @@ export class KnownOptions<T extends object> implements Place {
         throw this.#unknown(options);
       }
       const value = (options as Readonly<Record<string, unknown>>)[name];
-      if (value !== undefined && !kind.is(value)) throw expected(name, kind.what, value);
+      if (value !== undefined && !kind.is(value)) throw expected(`\`${name}\``, kind.what, value);
     }
     if (isEmpty && !isPlain(options)) throw this.#noOptions(options);
   }

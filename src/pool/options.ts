@@ -131,7 +131,7 @@ const DEFAULTS = {
 } as const;
 
 const LIMIT = whole(0);
-const OPTIONS = new KnownOptions<PoolOptions<unknown>>('new AsyncConnectionPool(conninfo, options)', {
+const KINDS: KindsOf<PoolOptions<unknown>> = {
   // Sizes depend on the kind of the pool, and are checked together.
   minSize: ANYTHING,
   maxSize: ANYTHING,
@@ -156,7 +156,12 @@ const OPTIONS = new KnownOptions<PoolOptions<unknown>>('new AsyncConnectionPool(
   numWorkers: whole(1),
   allowExitOnIdle: BOOLEAN,
   leakThreshold: SECONDS,
-});
+};
+const OPTIONS = new KnownOptions<PoolOptions<unknown>>('new AsyncConnectionPool(conninfo, options)', KINDS);
+const NULL_POOL_OPTIONS = new KnownOptions<PoolOptions<unknown>>(
+  'new AsyncNullConnectionPool(conninfo, options)',
+  KINDS,
+);
 
 const READY: KindsOf<ReadyOptions> = { timeout: SECONDS, signal: SIGNAL };
 const CHECKOUT: KindsOf<CheckoutOptions> = { ...READY, failFast: BOOLEAN };
@@ -238,7 +243,7 @@ export function resolvePoolOptions<R>(
   options: PoolOptions<R>,
   strategy: PoolStrategy,
 ): ResolvedPoolOptions<R> {
-  OPTIONS.check(options);
+  (strategy.keepsReturned ? OPTIONS : NULL_POOL_OPTIONS).check(options);
   const { connectOptions }: { connectOptions?: unknown } = options;
   if (connectOptions !== undefined && typeof connectOptions !== 'function')
     POOL_CONNECT.check(connectOptions as object);

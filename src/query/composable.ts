@@ -4,6 +4,7 @@ import type { AdaptersMap } from '../types/adapters-map.js';
 import type { LiteralContext } from './literal.js';
 import { isPlainObject } from '../types/realm.js';
 import * as errors from '../errors/index.js';
+import { expected } from '../options/kinds.js';
 import { COMPOSABLE } from './brand.js';
 import { textWithLiterals } from './compose.js';
 import { parseFormat } from './format.js';
@@ -20,6 +21,13 @@ export type ComposeContext =
       readonly adapters: AdaptersMap;
       readonly connection: { readonly info: Pick<LiteralContext, 'parameterStatus'> };
     };
+
+/** A connection or a cursor. */
+interface Connected {
+  readonly adapters: AdaptersMap;
+  readonly info: Pick<LiteralContext, 'parameterStatus'>;
+  readonly connection: { readonly info: Connected['info'] };
+}
 
 /**
  * A query, or a part of one, composed of SQL text, names and values, which stay separate (Psycopg: `sql.Composable`). It is
@@ -361,10 +369,9 @@ function typeName(value: unknown): string {
 
 function literalContext(context: ComposeContext | null | undefined): LiteralContext {
   if (context == null) return { adapters: globalAdapters, parameterStatus: () => null };
-  const { adapters } = context;
-  const info = 'connection' in context ? context.connection.info : context.info;
+  const { adapters, connection, info = connection?.info } = context as Partial<Connected>;
   if (adapters === undefined || info === undefined) {
-    throw new errors.ProgrammingError('expected asString() to get a connection or a cursor');
+    throw expected('the context of a composed query', 'a connection or a cursor', context);
   }
   return { adapters, parameterStatus: (name) => info.parameterStatus(name) };
 }

@@ -79,11 +79,13 @@ export function literal(value: unknown, context: LiteralContext, place: string):
   // The space prevents a preceding minus sign from forming a comment.
   const bare = number.startsWith('-') ? ` ${number}` : number;
   // With a decimal point the server reads a numeric, whose text differs from a float's.
-  const beforeCast = isFloat
-    ? quoted(text, oid, context, place).text
-    : /^[+-]/.test(number)
-      ? `(${number})`
-      : number;
+  // An oid is cast by other rules than an integer.
+  const beforeCast =
+    isFloat || oid === Oids.oid
+      ? quoted(text, oid, context, place).text
+      : /^[+-]/.test(number)
+        ? `(${number})`
+        : number;
   return { text: bare, beforeCast, beforeSubscript: bare };
 }
 

@@ -112,10 +112,14 @@ function checkFormat(query: string, at: number, whole: string, format: string | 
     );
   }
   if (whole === '%(') {
-    throw new errors.ProgrammingError(`incomplete placeholder: '${query.slice(at).split(/\s/, 1)[0]!}'`);
+    throw new errors.ProgrammingError(
+      `incomplete placeholder: '${query.slice(at, at + LONGEST_SHOWN).split(/\s/, 1)[0]!}'`,
+    );
   }
   throw new errors.ProgrammingError(`only '%s', '%b', '%t' are allowed as placeholders, got '${whole}'`);
 }
+
+const LONGEST_SHOWN = 60;
 
 abstract class Converted implements ConvertedQuery {
   readonly query: string;

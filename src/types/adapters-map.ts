@@ -5,6 +5,7 @@ import { Oids } from './oids.js';
 import { builtInClass, isObjectPrototype } from './realm.js';
 import { unknown } from './text.js';
 import type { Loader } from '../wire/row-decoder.js';
+import { checkArgument, FUNCTION, type Kind } from '../options/kinds.js';
 import { Codecs, type CodecTables, type DefaultLoader } from './codecs.js';
 import { checkedCodec, checkedDumper, replaced, type CustomDumper } from './custom-adapters.js';
 
@@ -57,6 +58,13 @@ interface Tables extends CodecTables {
 }
 
 const NO_SETTINGS: SessionSettings = new Map();
+
+const TYPE: Kind = {
+  what: 'the name or the oid of a type',
+  is: (value) =>
+    typeof value === 'string' ||
+    (Number.isInteger(value) && (value as number) > 0 && (value as number) < 2 ** 32),
+};
 
 function copyOf(tables?: Tables): Tables {
   return {
@@ -132,9 +140,7 @@ export class AdaptersMap implements Adapters {
    * cur.adapters.registerLoader('int8', Number); // the results of this cursor
    */
   registerLoader(type: string | number, load: (text: string) => unknown): void {
-    if (typeof load !== 'function') {
-      throw new errors.ProgrammingError(`expected a loader to be a function, got ${typeof load}`);
-    }
+    checkArgument('a loader', load, FUNCTION);
     this.setLoader(this.oidOf(type), (bytes, start, end) => load(bytes.utf8Slice(start, end)));
   }
 
@@ -150,9 +156,7 @@ export class AdaptersMap implements Adapters {
    * await conn.execute('SELECT now(), 1', null, { context: texts }); // as the server wrote them
    */
   registerDefaultLoader(load: (text: string, oid: number) => unknown): void {
-    if (typeof load !== 'function') {
-      throw new errors.ProgrammingError(`expected a loader to be a function, got ${typeof load}`);
-    }
+    checkArgument('a loader', load, FUNCTION);
     this.setDefaultLoader(load);
   }
 
@@ -220,9 +224,7 @@ export class AdaptersMap implements Adapters {
         `a dumper is registered for a class or for a typeof (${PRIMITIVES.join(', ')}), got ${typeof key === 'string' ? `'${key}'` : typeof key}`,
       );
     }
-    if (typeof dumper !== 'function') {
-      throw new errors.ProgrammingError(`expected a dumper to be a function, got ${typeof dumper}`);
-    }
+    checkArgument('a dumper', dumper, FUNCTION);
     this.setDumper(key, checkedDumper(dumper));
   }
 
@@ -303,6 +305,7 @@ export class AdaptersMap implements Adapters {
    * which has the query that it is for, for an unknown name.
    */
   oidOf(type: string | number, query?: string): number {
+    checkArgument('a type', type, TYPE);
     if (typeof type === 'number') return type;
     const isArray = type.endsWith('[]');
     const entry = this.#tables.byName.get(isArray ? type.slice(0, -2) : type);

@@ -7,6 +7,7 @@ import {
   malformed,
   malformedText,
   refused,
+  shown,
   writeSized,
   type BoundCodec,
   type Codec,
@@ -30,8 +31,20 @@ export function arrayOf(element: BoundCodec, type: TypeEntry, context: CodecCont
         writeArray(flattened(array, context.adapters, place), type.oid, write, out, place);
       }),
   });
+  const codec = compound([element], make, (array) => arrayText(array as Texts, delimiter));
   return {
-    ...compound([element], make, (array) => arrayText(array as Texts, delimiter)),
+    ...codec,
+    textToBinary:
+      codec.textToBinary &&
+      ((text, out, place) => {
+        if (text.trimStart().startsWith('[')) {
+          throw refused(
+            place,
+            `${shown(text)} has lower bounds, which arrays lack here: copy in the text format`,
+          );
+        }
+        codec.textToBinary!(text, out, place);
+      }),
     preferBinary: element.preferBinary && 'columns',
     followsDateStyle: element.followsDateStyle,
   };

@@ -57,7 +57,10 @@ function checkedEntries(object: Readonly<Record<string, unknown>>, place: Place)
   return Object.entries(object).map(([key, value]) => {
     const where = `${place.toString()}.${key}`;
     if (value !== null && typeof value !== 'string') {
-      throw refused(where, `the values of an hstore are strings or null, got ${described(value)}`);
+      throw refused(
+        where,
+        `the values of an hstore are strings or null, got ${described(value)}; for JSON wrap the object as new Jsonb(value)`,
+      );
     }
     return [checkText(key, where), value === null ? null : checkText(value, where)];
   });

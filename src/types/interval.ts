@@ -1,3 +1,4 @@
+import type { CodecContext, SessionSettings } from './adaptation.js';
 import { fixed, notOfType, refused, outOfRange, shown, type Codec } from './codec.js';
 import {
   infinitySign,
@@ -139,8 +140,15 @@ function decimal(microseconds: number): string {
   return `${microseconds < 0 ? '-' : ''}${String(Math.floor(absolute / 1_000_000))}${digits}`;
 }
 
+/** Since this version of the server there are infinite intervals, whose binary format was that of a finite one before. */
+const FIRST_WITH_INFINITY = 17;
+
+function hasInfinity(settings: SessionSettings): boolean {
+  return !(Number.parseInt(settings.get('server_version') ?? '', 10) < FIRST_WITH_INFINITY);
+}
+
 /** interval, as an ISO 8601 duration, whatever the session's IntervalStyle is. An infinity keeps the server's form. */
-export const interval: Codec = {
+export const interval = ({ settings }: CodecContext): Codec => ({
   readText: (bytes, start, end) => {
     const text = bytes.latin1Slice(start, end);
     const fields = readInterval(text);
@@ -150,7 +158,7 @@ export const interval: Codec = {
   },
   readBinary: fixed('interval', 16, (bytes, start) => {
     const { months, days, microseconds, infinity } = readFields(bytes, start);
-    if (infinity !== null) return infinity;
+    if (infinity !== null && hasInfinity(settings)) return infinity;
     const sign = microseconds < 0n ? -1 : 1;
     const seconds = microseconds / 1_000_000n;
     return writeInterval({
@@ -165,6 +173,7 @@ export const interval: Codec = {
   textToBinary: (text, out, place) => {
     const infinity = infinitySign(text);
     if (infinity !== 0) {
+      if (!hasInfinity(settings)) throw refused(place, 'this server has no infinite interval');
       out.int64(infinity < 0 ? INT64_MIN : INT64_MAX);
       for (let i = 0; i < 2; i++) out.int32(infinity < 0 ? INT32_MIN : INT32_MAX);
       return;
@@ -192,8 +201,8 @@ export const interval: Codec = {
     out.int32(days);
     out.int32(months);
   },
-  binaryToText: fixed('interval', 16, intervalText),
-};
+  binaryToText: fixed('interval', 16, (bytes, start) => intervalText(bytes, start, hasInfinity(settings))),
+});
 
 interface ReadInterval {
   readonly microseconds: bigint;
@@ -216,9 +225,9 @@ function readFields(bytes: Buffer, start: number): ReadInterval {
 }
 
 /** Formats an interval in the form of IntervalStyle `postgres`. */
-function intervalText(bytes: Buffer, start: number): string {
+function intervalText(bytes: Buffer, start: number, mayBeInfinite: boolean): string {
   const { microseconds: time, days, months, infinity } = readFields(bytes, start);
-  if (infinity !== null) return infinity;
+  if (infinity !== null && mayBeInfinite) return infinity;
   const parts: string[] = [];
   let isBefore = false;
   const add = (value: number, unit: string): void => {

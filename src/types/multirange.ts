@@ -1,5 +1,6 @@
 import { inspect, type InspectOptionsStylized } from 'node:util';
 import * as errors from '../errors/index.js';
+import { checkArgument, describeKind, ITERABLE } from '../options/kinds.js';
 import { Range } from './range.js';
 
 /**
@@ -16,11 +17,12 @@ export class Multirange<T> implements Iterable<Range<T>> {
 
   /** Raises `ProgrammingError` for an element that is not a `Range`. */
   constructor(ranges: Iterable<Range<T>> = []) {
+    checkArgument('the ranges of a Multirange', ranges, ITERABLE);
     const list: Range<T>[] = [];
     for (const range of ranges as Iterable<unknown>) {
       if (!(range instanceof Range)) {
         throw new errors.ProgrammingError(
-          `a Multirange is made of Range objects, got ${range === null ? 'null' : `a ${typeof range}`} at index ${String(list.length)}`,
+          `a Multirange is made of Range objects, got ${describeKind(range)} at index ${String(list.length)}`,
         );
       }
       list.push(range as Range<T>);

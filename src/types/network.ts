@@ -23,7 +23,7 @@ function address(type: 'inet' | 'cidr'): Codec {
       const most = 8 * (bytes?.length ?? 0);
       const masked = mask === undefined ? most : /^\d{1,3}$/.test(mask) ? Number(mask) : Infinity;
       if (bytes === null || more.length > 0 || masked > most) {
-        throw refused(place, `${shown(text)} is not an ${type} address`);
+        throw refused(place, `${shown(text)} is no ${type} address`);
       }
       if (isCidr && hasBitsBehind(bytes, masked)) {
         throw refused(place, `${shown(text)} has bits to the right of its mask, which a cidr can't have`);

@@ -12,20 +12,22 @@ type Unit = (typeof UNITS)[number];
  * const [{ days, hours, minutes }] = (await cur.fetchone())!; // 1, 2, 30
  */
 export class PostgresInterval {
+  // `declare` keeps a part that is zero from being a property whose value is undefined.
+
   /** Years; absent if zero, like all parts. */
-  readonly years?: number;
+  declare readonly years?: number;
   /** Months, from -11 to 11. */
-  readonly months?: number;
+  declare readonly months?: number;
   /** Days, of any number. */
-  readonly days?: number;
+  declare readonly days?: number;
   /** Hours, of any number. */
-  readonly hours?: number;
+  declare readonly hours?: number;
   /** Minutes, from -59 to 59. */
-  readonly minutes?: number;
+  declare readonly minutes?: number;
   /** Whole seconds, from -59 to 59. */
-  readonly seconds?: number;
+  declare readonly seconds?: number;
   /** The rest, with up to three fractional digits: microseconds. */
-  readonly milliseconds?: number;
+  declare readonly milliseconds?: number;
 
   /** @internal */
   constructor({ years, months, days, hours, minutes, microseconds }: IntervalFields) {

@@ -1,5 +1,5 @@
 import * as errors from '../errors/index.js';
-import { FUNCTION_OR_NULL } from '../options/kinds.js';
+import { describeKind, FUNCTION_OR_NULL } from '../options/kinds.js';
 import { KnownOptions } from '../options/known-options.js';
 import { thrownText } from '../errors/thrown.js';
 import type { Adapters, DumpedParam } from './adaptation.js';
@@ -28,7 +28,9 @@ export interface JsonOptions {
   dumps?: JsonDumps | undefined;
 }
 
-const OPTIONS = new KnownOptions<JsonOptions>('new Json(value, options)', { dumps: FUNCTION_OR_NULL });
+const KINDS = { dumps: FUNCTION_OR_NULL };
+const JSON_OPTIONS = new KnownOptions<JsonOptions>('new Json(value, options)', KINDS);
+const JSONB_OPTIONS = new KnownOptions<JsonOptions>('new Jsonb(value, options)', KINDS);
 
 /** Any value, sent as json (Psycopg: `Json`). Raises `DataError` when it is sent if the value cannot be serialised. */
 export class Json extends Wrapper {
@@ -39,7 +41,7 @@ export class Json extends Wrapper {
 
   constructor(value: unknown, options?: JsonOptions) {
     super();
-    OPTIONS.check(options);
+    if (options !== undefined) (this instanceof Jsonb ? JSONB_OPTIONS : JSON_OPTIONS).check(options);
     this.value = value;
     this.#dumps = options?.dumps ?? null;
   }
@@ -136,7 +138,7 @@ abstract class FloatWrapper extends Wrapper {
   protected constructor(name: string, value: number, oid: number) {
     super();
     if (typeof value !== 'number') {
-      throw new errors.DataError(`${name} takes a number, got a ${typeof value}`);
+      throw new errors.DataError(`${name} takes a number, got ${describeKind(value)}`);
     }
     this.value = value;
     this.#oid = oid;
@@ -174,6 +176,7 @@ export class Numeric extends Wrapper {
 
   constructor(value: string | number | bigint) {
     super();
+    if (Array.isArray(value)) throw new errors.DataError('Numeric takes a decimal number, got an array');
     this.value = String(value);
     const text = this.value.trim();
     if (scanDecimal(text) === null && !NOT_FINITE.has(text)) {
@@ -201,7 +204,7 @@ function toInteger(value: unknown): bigint | null {
 const LONGEST_SHOWN = 100;
 
 function shown(value: unknown): string {
-  return typeof value === 'string' ? `'${shortened(value)}'` : String(value);
+  return typeof value === 'string' ? `'${shortened(value)}'` : describeKind(value);
 }
 
 function shortened(text: string): string {

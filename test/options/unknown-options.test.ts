@@ -257,7 +257,7 @@ const DOORS: readonly [name: string, call: (given: never, parts: Parts) => unkno
     },
   ],
   ['new Json()', (given) => new Json(1, given)],
-  ['new Json()', (given) => new Jsonb(1, given)],
+  ['new Jsonb()', (given) => new Jsonb(1, given)],
 ];
 
 interface Parts {

@@ -9,6 +9,7 @@ import {
   Int2,
   Int8,
   Numeric,
+  Oid,
   Range,
   sql,
   type AsyncConnection,
@@ -255,4 +256,12 @@ describe('a value within a string of the query is refused', () => {
     await cursor.execute(query, ["it's"]);
     expect(await cursor.fetchone()).toContain("it's");
   });
+});
+
+it('an oid before a cast is cast as the parameter is, which is not how an integer is', async () => {
+  const conn = await connect();
+  for (const cursor of [conn.cursor(), new AsyncClientCursor(conn)]) {
+    await cursor.execute('SELECT %s::int4, %s::regclass::text', [new Oid(4_294_967_295), new Oid(1259)]);
+    expect(await cursor.fetchone()).toEqual([-1, 'pg_class']);
+  }
 });

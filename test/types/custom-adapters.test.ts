@@ -189,7 +189,7 @@ describe('a custom dumper', () => {
     }
     expect(() => {
       conn.adapters.registerDumper(Point, 'text' as never);
-    }).toThrow(/dumper to be a function, got string/);
+    }).toThrow(/dumper to be a function, got the string/);
   });
 });
 

@@ -180,11 +180,12 @@ function hasParser(oid: number): boolean {
   return types.getTypeParser(oid) !== types.getTypeParser(99_999);
 }
 
-test('an interval has the methods of node-postgres’s, and may be sent again', async () => {
+test('an interval has the properties and methods of node-postgres’s, and may be sent again', async () => {
   conn = await connect({ context: pgTypes(adapters), autocommit: true });
   for (const text of VALUES['interval']!) {
     const [[ours], [theirs]] = (await both(`SELECT '${text}'::interval`)) as [[Interval], [Interval]];
     expect(ours.toPostgres()).toBe(theirs.toPostgres());
+    expect(Object.entries(ours)).toEqual(Object.entries(theirs));
     expect([ours.toISOString(), ours.toISO()]).toEqual([theirs.toISOString(), theirs.toISO()]);
     const cur = await conn.execute('SELECT %s::interval', [ours]);
     expect((await cur.fetchone())![0]).toEqual(ours);

@@ -1,0 +1,52 @@
+import { describe, expect, it, test } from 'vitest';
+import { adapters } from '../../src/index.js';
+import { ByteWriter } from '../../src/types/byte-writer.js';
+import { connect } from '../support/database.js';
+
+// Texts that the server reads in COPY's text format, but whose binary format would be another value.
+
+test.each([
+  [
+    'int4[]',
+    '[0:1]={1,2}',
+    /^row 1, column 1: '\[0:1\]=\{1,2\}' has lower bounds, .*copy in the text format$/,
+  ],
+  ['text[]', ' [2:2]={a}', /has lower bounds/],
+])('a binary COPY of %s refuses %s, and stores no other value', async (type, text, message) => {
+  const conn = await connect({ autocommit: true });
+  await conn.execute(`CREATE TEMP TABLE target (v ${type})`);
+  const cur = conn.cursor();
+  const copied = cur.withCopy('COPY target FROM STDIN (FORMAT binary)', async (copy) => {
+    copy.setTypes([type]);
+    await copy.writeRow([text]);
+  });
+  await expect(copied).rejects.toThrow(message);
+  expect((await (await conn.execute('SELECT count(*)::int FROM target')).fetchone())![0]).toBe(0);
+});
+
+describe('an infinite interval in the binary format', () => {
+  const INTERVAL = 1186;
+  const LONGEST = Buffer.from('7fffffffffffffff7fffffff7fffffff', 'hex');
+  const codecOf = (version: string) =>
+    adapters.cloneFor(new Map([['server_version', version]])).codecFor(INTERVAL);
+
+  it('is one since PostgreSQL 17', () => {
+    const { readBinary, binaryToText, textToBinary } = codecOf('17.0');
+    expect(readBinary!(LONGEST, 0, 16)).toBe('infinity');
+    expect(binaryToText!(LONGEST, 0, 16)).toBe('infinity');
+    const out = new ByteWriter(32);
+    textToBinary!('infinity', out, 'row 1');
+    expect(out.bytes.subarray(0, out.length)).toEqual(LONGEST);
+  });
+
+  it('is the longest interval before, which has another text, so that no infinity is written', () => {
+    const { readBinary, binaryToText, textToBinary } = codecOf('16.10 (Debian 16.10-1)');
+    expect(readBinary!(LONGEST, 0, 16)).toBe('P178956970Y7M2147483647DT2562047788H54.775807S');
+    expect(binaryToText!(LONGEST, 0, 16)).toBe(
+      '178956970 years 7 mons 2147483647 days 2562047788:00:54.775807',
+    );
+    expect(() => {
+      textToBinary!('-infinity', new ByteWriter(32), 'row 1');
+    }).toThrow('row 1: this server has no infinite interval');
+  });
+});
