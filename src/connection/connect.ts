@@ -11,26 +11,33 @@ import { onAbort, systemClock, waitFor } from '../waiting.js';
 import { connectFailure, failedAs } from '../wire/connect-failure.js';
 import { describeAddress, type ServerAddress } from '../wire/socket.js';
 import type { Encryption } from '../wire/tls.js';
+import type { SilentHosts } from './silent-hosts.js';
 import { targetProblem, type Target } from './target-session.js';
 
 /** What may be tried after a failed attempt. */
 type Next = 'encryption' | 'address' | 'host' | 'nothing';
+
+/** A pool that connects: its name, and what it knows of its hosts. */
+export interface ConnectingPool {
+  readonly name: string;
+  readonly silentHosts: SilentHosts;
+}
 
 const CANNOT_CONNECT_NOW = '57P03';
 
 /**
  * Connects to the first suitable host, as libpq does: tries each of its addresses, each with its own `connect_timeout` and with
  * each encryption that `sslmode` allows. A host that is unreachable, starting up, or has sessions of the wrong kind is skipped. A
- * host that refuses the login or is not trusted ends the search. Rejects with one error for all attempts, or with the reason of
- * `signal`; no connection is left open then. `pool` is the name of the pool that connects.
+ * host that refuses the login or is not trusted ends the search. A pool asks hosts last that gave no answer before. Rejects with one
+ * error for all attempts, or with the reason of `signal`; no connection is left open then.
  */
 export function openSession(
   conninfo: ResolvedConninfo,
   signal: AbortSignal | undefined,
-  pool: string | null = null,
+  pool: ConnectingPool | null = null,
 ): Promise<Session> {
   if (!tracers.connect.channel.hasSubscribers) return searchSession(conninfo, signal, pool);
-  const message = connectMessage(conninfo, pool);
+  const message = connectMessage(conninfo, pool?.name ?? null);
   return tracers.connect.trace(
     message,
     () => searchSession(conninfo, signal, pool),
@@ -48,7 +55,7 @@ function connectMessage({ hosts, dbname, user }: ResolvedConninfo, pool: string 
 async function searchSession(
   conninfo: ResolvedConninfo,
   signal: AbortSignal | undefined,
-  pool: string | null,
+  pool: ConnectingPool | null,
 ): Promise<Session> {
   const search = new Search(conninfo, signal, pool);
   const wanted = conninfo.targetSessionAttrs;
@@ -90,34 +97,74 @@ function allFailed(failures: readonly errors.DatabaseError[]): errors.DatabaseEr
   );
 }
 
+const NONE: ReadonlySet<ResolvedHost> = new Set();
+
 /** The attempts to connect, in order, until one succeeds or all have failed. */
 class Search {
   readonly failures: errors.DatabaseError[] = [];
   readonly #conninfo: ResolvedConninfo;
   readonly #signal: AbortSignal | undefined;
-  readonly #pool: string | null;
+  readonly #pool: ConnectingPool | null;
   readonly #hosts: readonly ResolvedHost[];
+  /** Those that gave no answer to an earlier search of the pool. */
+  readonly #silent: ReadonlySet<ResolvedHost>;
   readonly #passwords = new Map<ResolvedHost, string>();
   #over = false;
 
-  constructor(conninfo: ResolvedConninfo, signal: AbortSignal | undefined, pool: string | null) {
+  constructor(conninfo: ResolvedConninfo, signal: AbortSignal | undefined, pool: ConnectingPool | null) {
     this.#conninfo = conninfo;
     this.#signal = signal;
     this.#pool = pool;
     this.#hosts = this.#inOrder(conninfo.hosts);
+    this.#silent = pool?.silentHosts.among(conninfo.hosts) ?? NONE;
   }
 
   /** Returns the first session of the kind `target`; null if there is none. */
   async run(target: Target): Promise<Session | null> {
     for (const host of this.#hosts) {
       if (this.#over) return null;
+      if (this.#silent.has(host)) {
+        this.#pool!.silentHosts.inquire(host, (signal) => this.#answers(host, signal));
+        continue;
+      }
+      const session = await this.#tryHost(host, target);
+      if (session !== null) return session;
+    }
+    for (const host of this.#silent) {
+      if (this.#over) return null;
+      const silence = await this.#pool!.silentHosts.errorOf(host, this.#signal);
+      if (silence !== null) {
+        this.failures.push(silence);
+        continue;
+      }
       const session = await this.#tryHost(host, target);
       if (session !== null) return session;
     }
     return null;
   }
 
+  /** Whether a host gives an answer, whichever it is. */
+  async #answers(host: ResolvedHost, signal: AbortSignal): Promise<boolean> {
+    const search = new Search({ ...this.#conninfo, hosts: [host] }, signal, null);
+    const session = await search.run('any');
+    await session?.close();
+    return session !== null || !search.#lacksAnswer;
+  }
+
+  /** Whether the last attempt has failed because there was no answer. */
+  get #lacksAnswer(): boolean {
+    return !this.#over && this.failures.at(-1) instanceof errors.ConnectionTimeout;
+  }
+
   async #tryHost(host: ResolvedHost, target: Target): Promise<Session | null> {
+    const session = await this.#tryAddresses(host, target);
+    const silentHosts = this.#pool?.silentHosts;
+    if (session === null && this.#lacksAnswer) silentHosts?.add(host, this.failures.at(-1)!);
+    else silentHosts?.remove(host);
+    return session;
+  }
+
+  async #tryAddresses(host: ResolvedHost, target: Target): Promise<Session | null> {
     let addresses: readonly (string | null)[];
     let password: string | null;
     const unresolved = plain(host, host.hostaddr, this.#conninfo);
@@ -193,7 +240,7 @@ class Search {
         address,
         { user, database: dbname, password, parameters, authentication },
         signal,
-        this.#pool,
+        this.#pool?.name ?? null,
       );
     } catch (error) {
       signal.throwIfAborted();

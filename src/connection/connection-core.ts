@@ -66,8 +66,6 @@ export class ConnectionCore implements SessionUser {
   batchRuns: Set<BatchRun> | null = null;
   /** The number of sources that running executemany() calls wait for; usually 0. */
   feedings = 0;
-  /** The notice that a COMMIT did not wait for the synchronous standby; null if there was none since the last COMMIT was sent. */
-  unreplicated: errors.Diagnostic | null = null;
   /** The pool's record of the checkout. */
   checkout: unknown = null;
   // Created on demand: a checkout that executes nothing needs none of them.
@@ -125,8 +123,6 @@ export class ConnectionCore implements SessionUser {
 
   /** @internal */
   onNotice(fields: ResponseFields): void {
-    // The text of a notice may be translated; the function's name, which is in none other of its severity, is not.
-    if (fields.get('R') === SYNC_REPLICATION) this.unreplicated = new errors.Diagnostic(fields);
     // After the return, notices belong to the pool, not to the borrower.
     const handlers = this.#returned ? this.#parts.noticeHandlers : this.noticeHandlers;
     tellNotice(this.session, handlers, fields);
@@ -384,8 +380,6 @@ export class ConnectionCore implements SessionUser {
 /** SQLSTATEs that concern the connection rather than a statement. */
 const CONNECTION_IN_DOUBT = /^(?:08...|57P0[123])$/;
 const READ_ONLY = '25006';
-/** The server's function in which a COMMIT waits for the synchronous standby. */
-const SYNC_REPLICATION = 'SyncRepWaitForLSN';
 
 /**
  * The parameters of commands. An empty list makes the session use the extended protocol, so that the command shares a message

@@ -27,7 +27,7 @@ import type { Session } from '../session/session.js';
 import type { TransactionStatus } from '../session/status.js';
 import { BatchRun } from './batch-run.js';
 import { cancelWithin } from './cancel-safe.js';
-import { chosenParams, openSession } from './connect.js';
+import { chosenParams, openSession, type ConnectingPool } from './connect.js';
 import { CORE, ConnectionCore, type CoreParts } from './connection-core.js';
 import { Handlers, type LossHandler, type NoticeHandler } from './handlers.js';
 import { checkIdle, ConnectionInfo, describeConnection } from './info.js';
@@ -59,8 +59,8 @@ export interface ConnectOptions<R = TupleRow> {
   context?: AdaptContext | undefined;
   /** Ends the attempt to connect when it is aborted. */
   signal?: AbortSignal | undefined;
-  /** @internal The name of the pool that connects. */
-  [POOL_NAME]?: string | undefined;
+  /** @internal The pool that connects. */
+  [CONNECTING_POOL]?: ConnectingPool | undefined;
 }
 
 /** Options of methods that wait and have no other options. */
@@ -72,8 +72,8 @@ export interface WaitOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** The key under which a pool passes its name to a connection. @internal */
-export const POOL_NAME: unique symbol = Symbol('usingpg.poolName');
+/** The key under which a pool passes what a connection's search for a host needs of it. @internal */
+export const CONNECTING_POOL: unique symbol = Symbol('usingpg.connectingPool');
 
 /** The parts of a connection that a pool's fresh connection object takes over. @internal */
 export interface ConnectionParts<R> extends CoreParts {
@@ -157,7 +157,8 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
 
   /**
    * Connects and runs `fn` with the connection (Psycopg: `async with await AsyncConnection.connect()`). Commits if `fn` returns,
-   * rolls back if it throws, and closes the connection in any case. Raises the errors of `connect()` and `commit()`.
+   * rolls back if it throws, and closes the connection in any case. `signal` ends the attempt to connect and the commit. Raises the
+   * errors of `connect()` and `commit()`.
    *
    * @example
    * const id = await AsyncConnection.withConnection('postgresql://localhost/app', async (conn) => {
@@ -173,7 +174,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     known.WITH_CONNECTION.checkCall(fn, options);
     const connection = await this.connect<R>(conninfo, options);
     const result = await runUnit(connection[CORE], () => fn(connection), {
-      commit: () => connection.commit(),
+      commit: () => connection.commit({ signal: options.signal }),
       // The rollback is intended, so it needs no warning.
       undo: async () => {
         await connection[CORE].close();
@@ -380,7 +381,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   ): Promise<T> {
     known.WITH_TRANSACTION.checkCall(fn, options);
     const signal = options?.signal;
-    return runInTransaction(new AsyncTransaction(this, options), fn, { opening: signal, commit: signal });
+    return runInTransaction(new AsyncTransaction(this, options), fn, { signal });
   }
 
   /**
@@ -671,14 +672,14 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
 
 async function opened(
   conninfo: string | ConninfoParams | undefined,
-  options: Pick<ConnectOptions, 'signal' | typeof POOL_NAME>,
+  options: Pick<ConnectOptions, 'signal' | typeof CONNECTING_POOL>,
 ): Promise<{ resolved: ResolvedConninfo; session: Session }> {
   try {
     const resolved = await resolveConninfo(conninfo);
-    return { resolved, session: await openSession(resolved, options.signal, options[POOL_NAME]) };
+    return { resolved, session: await openSession(resolved, options.signal, options[CONNECTING_POOL]) };
   } catch (error) {
     // The error of a pool's own attempt gets its caller where a connection is requested.
-    throw options[POOL_NAME] === undefined ? callersStack(error) : error;
+    throw options[CONNECTING_POOL] === undefined ? callersStack(error) : error;
   }
 }
 

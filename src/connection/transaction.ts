@@ -128,8 +128,7 @@ export class AsyncTransaction implements AsyncDisposable {
     WITH_TRANSACTION.checkCall(fn, options);
     return runInTransaction(new AsyncTransaction(this.connection, options), fn, {
       parent: this,
-      opening: options?.signal,
-      commit: options?.signal,
+      signal: options?.signal,
     });
   }
 
@@ -156,10 +155,10 @@ export class AsyncTransaction implements AsyncDisposable {
   }
 
   /** @internal Opens the block for `run()`. `hasContext`: only code started by its callback is inside. */
-  openForCallback({ parent, opening, hasContext = true }: BlockOptions): Promise<this> {
+  openForCallback({ parent, signal, hasContext = true }: BlockOptions): Promise<this> {
     this.#block.hasCallback = true;
     this.#block.hasContext = hasContext;
-    return this.open(parent, opening);
+    return this.open(parent, signal);
   }
 
   async #begin(
@@ -384,10 +383,8 @@ export class AsyncTransaction implements AsyncDisposable {
 export interface BlockOptions {
   /** The block in which it is explicitly nested. */
   readonly parent?: AsyncTransaction;
-  /** Ends the attempt to open it. */
-  readonly opening: AbortSignal | undefined;
-  /** Ends the attempt to commit it. */
-  readonly commit?: AbortSignal | undefined;
+  /** Ends the attempt to open it, and that to commit it. */
+  readonly signal: AbortSignal | undefined;
   /** Whether its callback needs an asynchronous context, since other tasks hold the connection, too. @default true */
   readonly hasContext?: boolean;
 }
@@ -401,7 +398,7 @@ export async function runInTransaction<T>(
   await transaction.openForCallback(options);
   try {
     return await runUnit(transaction.connection[CORE], () => transaction.run(() => fn(transaction)), {
-      commit: () => transaction.finish(options.commit),
+      commit: () => transaction.finish(options.signal),
       undo: () => transaction.abandon(),
     });
   } catch (error) {

@@ -188,7 +188,9 @@ export class TwoPhase {
         }
         this.#transaction = { xid, state: 'prepared' };
       } catch (error) {
-        this.#transaction = { xid, state: 'failed' };
+        // Without the synchronous standby it is prepared all the same.
+        const isPrepared = error instanceof errors.TransactionOutcomeUnknown;
+        this.#transaction = { xid, state: isPrepared ? 'prepared' : 'failed' };
         if (error instanceof errors.conditionClass('ObjectNotInPrerequisiteState')) {
           throw new errors.NotSupportedError(error.message, { cause: error, query: error.query });
         }

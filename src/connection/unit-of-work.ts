@@ -113,7 +113,6 @@ async function sendCommit(
 ): Promise<void> {
   const wasClosed = core.session.closed;
   let tag: string | null | undefined;
-  core.unreplicated = null;
   try {
     const [result] = await core.command(text, { lock, signal });
     tag = result?.tag;
@@ -124,21 +123,14 @@ async function sendCommit(
   }
   if (tag !== expected)
     throw nothingCommitted(core.session, core.record.takeRefusedCommit()?.failure ?? null);
-  if (core.unreplicated !== null) throw notReplicated(core, core.unreplicated);
-}
-
-/** The error of a commit that did not wait for the synchronous standby. */
-function notReplicated(core: ConnectionCore, notice: errors.Diagnostic): errors.Error {
-  core.record.committed = true;
-  const warning = new errors.OperationalError(notice.messagePrimary ?? 'it did not wait', { diag: notice });
-  const error = new errors.TransactionOutcomeUnknown(warning, { committed: true });
-  locate(error, core.session.location);
-  return error;
 }
 
 /** Whether an error is the server's answer, rather than the end of the session, which leaves the outcome open. */
 function isAnswer(error: unknown): boolean {
-  return error instanceof errors.Error && error.diag.severityNonlocalized === 'ERROR';
+  return (
+    error instanceof errors.TransactionOutcomeUnknown ||
+    (error instanceof errors.Error && error.diag.severityNonlocalized === 'ERROR')
+  );
 }
 
 /** The error of a commit that the server rolled back; `failure` is the error of the transaction's failed statement. */
@@ -205,7 +197,7 @@ export class TransactionRecord {
 
   /** Handles a failed statement, with the earlier results of the same text. */
   onError(error: unknown, results: readonly StatementResult[], status: TransactionStatus): void {
-    this.#count(results, false);
+    this.#count(results, error instanceof errors.TransactionOutcomeUnknown);
     this.#refusedCommit = null;
     if (status === TransactionStatus.IDLE) {
       this.wrote = false;

@@ -87,27 +87,33 @@ export class TooManyRequests extends OperationalError {
   }
 }
 
+/** What is known of an outcome that is unknown: whether this server has committed, and the statement. */
+interface UnknownOutcome {
+  readonly committed?: boolean;
+  readonly query?: string | null;
+}
+
 /**
  * The connection was lost after COMMIT was sent and before the server answered, so the transaction may or may not be committed.
  * Only the data can tell; repeating the transaction might do its work twice. `cause` is the error that ended the connection.
  *
- * Or the server has committed, but stopped waiting for its synchronous standby, because the COMMIT was cancelled: a failover may
- * undo the transaction. `cause` has then the server's warning, and the connection is usable.
+ * Or the server has committed, but stopped waiting for its synchronous standby, because the COMMIT, or a statement in autocommit,
+ * was cancelled: a failover may undo the transaction. `cause` has then the server's warning, and the connection is usable.
  */
 export class TransactionOutcomeUnknown extends OperationalError {
   static {
     brand(this, 'TransactionOutcomeUnknown');
   }
 
-  /** `cause` is the error with which the COMMIT rejected, or the warning with which it succeeded. */
-  constructor(cause: unknown, { committed = false } = {}) {
+  /** `cause` is the error with which the COMMIT rejected, or the warning with which it or another statement succeeded. */
+  constructor(cause: unknown, { committed = false, query = 'COMMIT' }: UnknownOutcome = {}) {
     const reason = cause instanceof globalThis.Error ? cause.message : thrownText(cause);
     const happened = committed
-      ? 'the server has committed without its synchronous standby, so a failover may undo the transaction'
+      ? 'the server has done this without its synchronous standby, so a failover may undo it'
       : 'the connection was lost before the server had answered the COMMIT, so the transaction may be committed or not';
     super(`${happened} (${reason});` + ' check whether its changes are there before you run it again', {
       cause,
-      query: 'COMMIT',
+      query,
       ...(cause instanceof Error ? { diag: cause.diag, sqlstate: cause.sqlstate } : {}),
     });
   }

@@ -18,7 +18,7 @@ export const MAY_LAST: unique symbol = Symbol('usingpg.mayLast');
 export interface CheckoutOptions {
   /** Seconds to wait for a connection. @default the pool's `timeout` */
   timeout?: number | undefined;
-  /** Stops waiting when it is aborted. */
+  /** Ends the wait when it is aborted; in a call that commits, it ends the commit as well. */
   signal?: AbortSignal | undefined;
   /**
    * Whether the first attempt to connect that fails during the wait ends it, with the connection error; otherwise the pool tries

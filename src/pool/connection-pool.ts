@@ -297,9 +297,9 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
 
   /**
    * Runs `fn` with a connection and returns the connection in any case (psycopg_pool: `async with pool.connection()`). Commits if
-   * `fn` returns, rolls back if it throws. If `fn` itself closed or returned the connection, there is nothing to commit. Raises
-   * the errors of `connection()` and `conn.commit()`: it resolves only if the server has confirmed the COMMIT, or no transaction
-   * was open.
+   * `fn` returns, rolls back if it throws. If `fn` itself closed or returned the connection, there is nothing to commit. `signal`
+   * ends the wait for a connection and the commit, as in `conn.commit()`; statements take signals of their own. Raises the errors of
+   * `connection()` and `conn.commit()`: it resolves only if the server has confirmed the COMMIT, or no transaction was open.
    *
    * @example
    * const count = await pool.withConnection(async (conn) => {
@@ -311,18 +311,18 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     fn: (connection: AsyncConnection<R>) => Promise<T> | T,
     options?: CheckoutOptions,
   ): Promise<T> {
-    return this.#using(WITH_CONNECTION, fn, options, undefined);
+    return this.#using(WITH_CONNECTION, fn, options);
   }
 
   async #using<T>(
     known: KnownOptions<CheckoutOptions>,
     fn: (connection: AsyncConnection<R>) => Promise<T> | T,
     options: CheckoutOptions | undefined,
-    commit: WaitOptions | undefined,
   ): Promise<T> {
     // The usual call asks nothing more.
     if (typeof fn !== 'function' || options !== undefined) known.checkCall(fn, options);
     const connection = await this.#take(options);
+    const commit = options?.signal === undefined ? undefined : { signal: options.signal };
     return runUnit(connection[CORE], () => this.#checkouts.asHolder(connection, () => fn(connection)), {
       commit: () => connection.commit(commit),
       undo: () => this.#checkouts.giveBack(connection, true),
@@ -339,6 +339,9 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    * connection; the previous connection is unusable. So any effect of `fn` beside its SQL must tolerate repetition. No other
    * error is retried, and once the retries are used up the last error is thrown. After anything may have been committed, by a
    * COMMIT within `fn` for example, nothing is repeated. Each retry is published on the diagnostics channel `usingpg:retry`.
+   *
+   * `signal` ends the wait for a connection, a pause before a retry, and the commit: if it is aborted before the commit is complete, the
+   * transaction is rolled back. Statements within `fn` take signals of their own.
    *
    * Raises `TransactionOutcomeUnknown` if the connection is lost between the COMMIT and its answer, `InFailedSqlTransaction` if a
    * statement failed although `fn` returned, and the errors of `connection()`.
@@ -393,7 +396,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
         new AsyncTransaction(connection as AsyncConnection<never>),
         (transaction) => this.#checkouts.asHolder(connection, () => fn(connection, transaction)),
         // The connection was checked out for this callback alone, so any code that has it is inside the block.
-        { opening: options.signal, hasContext: CONTEXTS_ARE_FREE || this.#checkouts.watchesTasks },
+        { signal: options.signal, hasContext: CONTEXTS_ARE_FREE || this.#checkouts.watchesTasks },
       );
     } catch (error) {
       if (isTransient(error) && !connection[CORE].record.committed) return new MayRetry(error);
@@ -470,7 +473,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
         description,
       };
     };
-    return this.#using(EXECUTE, run, options, { signal: options?.signal });
+    return this.#using(EXECUTE, run, options);
   }
 
   /**

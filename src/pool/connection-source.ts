@@ -1,6 +1,7 @@
 import { POOL_CONNECT } from '../connection/options.js';
-import { AsyncConnection, POOL_NAME, type ConnectOptions } from '../connection/connection.js';
+import { AsyncConnection, CONNECTING_POOL, type ConnectOptions } from '../connection/connection.js';
 import { CORE, isAlive } from '../connection/connection-core.js';
+import { SilentHosts } from '../connection/silent-hosts.js';
 import { connectTimeout, readConninfo, type ConninfoParams } from '../conninfo/index.js';
 import * as errors from '../errors/index.js';
 import { DEFAULT_CONNECT_TIMEOUT } from '../session/sign-in.js';
@@ -52,6 +53,7 @@ export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
   readonly #conninfo: ConninfoSource;
   readonly #options: ConnectionSourceOptions<R>;
   readonly #lost: (connection: AsyncConnection<R>) => void;
+  readonly #silentHosts = new SilentHosts();
 
   /** `lost` is called for each connection that is lost after it was ready, checked out or not. */
   constructor(
@@ -78,7 +80,11 @@ export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
       options = await waitFor(Promise.resolve(options()), { signal });
       POOL_CONNECT.check(options);
     }
-    const connection = await Class.connect<R>(conninfo, { ...options, signal, [POOL_NAME]: name });
+    const connection = await Class.connect<R>(conninfo, {
+      ...options,
+      signal,
+      [CONNECTING_POOL]: { name, silentHosts: this.#silentHosts },
+    });
     this.inTurn = connection.info.getParameters()['load_balance_hosts'] === 'random';
     return connection;
   }
@@ -107,12 +113,20 @@ export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
     if (allowExitOnIdle) session.setKeepsProcessAlive(false);
   }
 
+  stop(): void {
+    this.#silentHosts.stop();
+  }
+
   destroy(connection: AsyncConnection<R>): Promise<void> {
     return connection.close();
   }
 
   abandon(connection: AsyncConnection<R>): void {
     connection[CORE].session.drop();
+    // As the connection parameters name it, not by the address that it had.
+    const { host = '', hostaddr = null, port } = connection.info.getParameters();
+    const error = new errors.ConnectionTimeout(`the server at ${host} did not answer on its last connection`);
+    this.#silentHosts.add({ host, hostaddr, port: Number(port) }, error);
   }
 
   /** Runs the user's `reset` on a returned connection. */

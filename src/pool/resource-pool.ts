@@ -488,8 +488,7 @@ export class ResourcePool<T> {
 
   /** Closes all resources that are not lent. */
   #stop(): void {
-    this.#reconnection.stop();
-    this.#sweep.stop();
+    for (const part of [this.#reconnection, this.#sweep, this.#source]) part.stop?.();
     this.#refuseAll(() => this.#notOpen());
     for (const slot of [...this.#slots.in('idle'), ...this.#slots.in('checking')])
       this.#close(slot, 'closed');

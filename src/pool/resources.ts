@@ -14,6 +14,8 @@ export interface ResourceSource<T> {
   destroy(resource: T): Promise<void>;
   /** Drops a resource whose closing takes too long; its `destroy()` then resolves. */
   abandon?(resource: T): void;
+  /** The pool is closed: ends what the source does beside making resources. */
+  stop?(): void;
   /** Whether the resource appears usable, without asking the server. */
   isAlive(resource: T): boolean;
   /**

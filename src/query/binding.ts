@@ -2,6 +2,7 @@ import type { DumpedParam } from '../types/adaptation.js';
 import { dumpParam } from '../types/dump.js';
 import { literal, type LiteralContext } from './literal.js';
 import * as errors from '../errors/index.js';
+import { RecentTexts } from '../recent-texts.js';
 import type { ShownQuery } from '../session/statement.js';
 import { isSingleStatement } from '../sql-statement.js';
 import { isComposable, partsOf, type Composable } from './composable.js';
@@ -114,29 +115,44 @@ export class ClientBinding extends QueryBinding {
   }
 }
 
+/** A text with the server's own placeholders. */
+interface RawText {
+  readonly text: string;
+  /** The number of its highest `$n`, which may be inside quotes. */
+  readonly highest: number;
+}
+
+const recentRaw = new RecentTexts(rawText);
+
+function rawText(text: string): RawText {
+  checkQueryText(text);
+  let highest = 0;
+  for (const [, number] of text.matchAll(/\$(\d+)/g)) highest = Math.max(highest, Number(number));
+  return { text, highest };
+}
+
 /** Leaves the `$1` … in the query as they are. */
 export class RawBinding extends QueryBinding {
-  #text: string | null = null;
-  #highest = 0;
+  #raw: RawText | null = null;
 
   override withParams(params: Params, where: string): BoundQuery {
     if (!Array.isArray(params)) {
       throw new errors.ProgrammingError('a raw cursor takes the values of $1, $2 … as an array');
     }
-    if (this.#text === null) {
-      this.#text = checked(
-        typeof this.query === 'string' ? this.query : textWithoutValues(partsOf(this.query), this.context),
-      );
-      for (const [, number] of this.#text.matchAll(/\$(\d+)/g))
-        this.#highest = Math.max(this.#highest, Number(number));
-    }
-    // A `$n` may be inside quotes. The server reports too few parameters, but ignores superfluous ones, so they are checked here.
-    if (params.length > this.#highest) {
+    this.#raw ??= recentRaw.get(
+      typeof this.query === 'string' ? this.query : textWithoutValues(partsOf(this.query), this.context),
+    );
+    const { text, highest } = this.#raw;
+    // The server reports too few parameters, but ignores superfluous ones, so they are checked here.
+    if (params.length > highest) {
       throw new errors.ProgrammingError(
         `the query has no $${String(params.length)}, but ${String(params.length)} parameters were passed`,
       );
     }
-    return { text: this.#text, params: dumpAll(params, this.context, where), ...shownIfLiterals(this.query) };
+    const dumped = dumpAll(params, this.context, where);
+    return typeof this.query === 'string'
+      ? { text, params: dumped }
+      : { text, params: dumped, ...shownIfLiterals(this.query) };
   }
 }
 

@@ -1,6 +1,6 @@
 import * as errors from '../errors/index.js';
-import { LinkedList, type Link } from '../queues.js';
 import type { SqlLiteral } from '../query/literal.js';
+import { RecentTexts } from '../recent-texts.js';
 import { isPromise } from '../types/realm.js';
 import { QueryText } from './query-text.js';
 
@@ -28,12 +28,7 @@ export interface ConvertedQuery {
   fill(literals: readonly SqlLiteral[], backslashes: boolean, where: string): string;
 }
 
-/** Psycopg's cache size; the limit keeps a program that makes a new query for each row from filling the memory. */
-const MOST_CACHED = 128;
-const LONGEST_CACHED = 4096;
-const cache = new Map<string, Link<ConvertedQuery>>();
-/** The least recently used query comes first. */
-const order = new LinkedList<ConvertedQuery>();
+const recent = new RecentTexts(convert);
 
 /**
  * Converts the placeholders of `query`: `%s`, `%t`, `%b` (positional) or `%(name)s`, `%(name)t`, `%(name)b` (named), and `%%` for
@@ -42,18 +37,7 @@ const order = new LinkedList<ConvertedQuery>();
  */
 export function convertQuery(query: string, params: Params): ConvertedQuery {
   checkKind(params);
-  const cached = cache.get(query);
-  if (cached !== undefined) {
-    order.moveToEnd(cached);
-    return cached.value;
-  }
-  checkQueryText(query);
-  const converted = convert(query);
-  if (query.length <= LONGEST_CACHED) {
-    if (cache.size >= MOST_CACHED) cache.delete(order.shift()!.query);
-    cache.set(query, order.push(converted));
-  }
-  return converted;
+  return recent.get(query);
 }
 
 /** Whether a text can be sent: it is well-formed Unicode without a NUL character. */
@@ -79,6 +63,7 @@ export function withoutPlaceholders(text: string): string {
 }
 
 function convert(query: string): ConvertedQuery {
+  checkQueryText(query);
   // The texts around the placeholders, and for each placeholder the number of its value.
   const texts: string[] = [];
   const numbers: number[] = [];

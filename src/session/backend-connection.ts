@@ -251,9 +251,12 @@ export class BackendConnection implements MessageSink {
       return;
     }
     switch (type) {
-      case Backend.NoticeResponse:
-        this.#user?.onNotice(readErrorFields(bytes, start, end));
+      case Backend.NoticeResponse: {
+        const fields = readErrorFields(bytes, start, end);
+        this.#dispatcher.onNotice(fields);
+        this.#user?.onNotice(fields);
         return;
+      }
       case Backend.NotificationResponse:
         this.#user?.onNotification(readNotification(bytes, start, end));
         return;

@@ -17,6 +17,7 @@ import { checkReadable } from './server-settings.js';
 import {
   copyRefused,
   loadError,
+  notReplicated,
   outdated,
   outdatedInTransaction,
   pipelineAborted,
@@ -28,6 +29,8 @@ import { STATUS_OF_BYTE, TransactionStatus } from './status.js';
 import type { ResponseFields } from './transport.js';
 
 const QUERY_CANCELED = '57014';
+/** The server's function in which a transaction's end waits for the synchronous standby. */
+const SYNC_REPLICATION = 'SyncRepWaitForLSN';
 
 /** The parts of a session that a dispatcher uses. */
 export interface DispatcherParts extends SenderParts {
@@ -45,6 +48,8 @@ export class Dispatcher {
   #schemaMayChange = false;
   /** Whether the open transaction may have created a table, which its end may undo. */
   #mayHaveMadeTable = false;
+  /** The notice, since the last ReadyForQuery, that a commit did not wait for the synchronous standby. */
+  #unreplicated: ResponseFields | null = null;
 
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
@@ -224,6 +229,12 @@ export class Dispatcher {
     reply.onComplete(tag);
   }
 
+  /** Handles a notice. It may come after the statement's tag, since a statement in autocommit commits at its Sync. */
+  onNotice(fields: ResponseFields): void {
+    // The text of a notice may be translated; the function's name, which is in none other of its severity, is not.
+    if (fields.get('R') === SYNC_REPLICATION) this.#unreplicated = fields;
+  }
+
   /** Handles an ErrorResponse: the server refused or ended one statement, or, with a fatal error, the session. */
   onError(bytes: Buffer, start: number, end: number): void {
     const fields = readErrorFields(bytes, start, end);
@@ -286,12 +297,19 @@ export class Dispatcher {
     if (reply.kind === 'statement') reply.expectEnd();
     // The reply ends only here: an error before ReadyForQuery still belongs to this statement.
     this.#ends(reply);
+    if (this.#unreplicated !== null) this.#refuseUnreplicated(reply, this.#unreplicated);
     inFlight.status = status;
     if (settings.datesInDoubt) settings.trustDates();
     if (settings.encodingInDoubt) this.#trustEncoding();
     if (status === TransactionStatus.IDLE) this.#onTransactionEnd();
     if (reply.kind === 'sync') this.#endSync(reply);
     else this.#endStatement(reply, bytes.subarray(start - 5, end));
+  }
+
+  /** What was committed without the synchronous standby is not acknowledged, since a failover may undo it. */
+  #refuseUnreplicated(reply: Reply, notice: ResponseFields): void {
+    this.#unreplicated = null;
+    reply.error ??= notReplicated(notice, reply.kind === 'sync' ? null : shownText(reply.entry.request));
   }
 
   /** Trusts the reported encoding again, unless a statement in flight may change it. */

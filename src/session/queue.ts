@@ -1,3 +1,4 @@
+import * as errors from '../errors/index.js';
 import { locate } from '../errors/location.js';
 import { Fifo } from '../queues.js';
 import type { StatementRequest, StatementResult } from './statement.js';
@@ -218,6 +219,7 @@ export class Outcomes {
 
   /** Whether a caller that gave up must learn the outcome: the statement took effect nevertheless, or that is unknown. */
   #mustBeTold({ request, isSent }: StatementEntry, error: unknown): boolean {
+    if (error instanceof errors.TransactionOutcomeUnknown) return true;
     return request.outcomeMatters === true && isSent && (error === null || this.#transport.phase !== 'open');
   }
 }

@@ -12,6 +12,13 @@ export function statementError(fields: ResponseFields, request: StatementRequest
   return errors.errorFromResponse(fields, shownText(request), request.parameterNames, position);
 }
 
+/** The error of a statement that was committed without its synchronous standby; `notice` is the server's. */
+export function notReplicated(notice: ResponseFields, query: string | null): Error {
+  const diag = new errors.Diagnostic(notice);
+  const warning = new errors.OperationalError(diag.messagePrimary ?? 'it did not wait', { diag });
+  return new errors.TransactionOutcomeUnknown(warning, { committed: true, query });
+}
+
 /** The error of a pipelined statement that the server skipped. */
 export function pipelineAborted({ request }: StatementEntry, cause?: Error): Error {
   return new errors.PipelineAborted(

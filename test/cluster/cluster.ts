@@ -23,6 +23,8 @@ const PARTS = {
 };
 /** Seconds for which a state of the cluster is waited for, on a busy machine. */
 const PATIENCE = 90;
+/** The lines of each log that the message of a failure has. */
+const LINES = 60;
 
 /** Why no cluster can be started here; null if it can. */
 export function whyNoCluster(): string | null {
@@ -224,16 +226,29 @@ export class Cluster implements AsyncDisposable {
   }
 }
 
-/** What the nodes are, and what their Patroni and PostgreSQL said last. */
+/** What the nodes are, and what each part of the cluster said last. */
 async function logsOf(home: string, nodes: readonly Node[]): Promise<string> {
+  const endOf = async (name: string, most: number): Promise<string> => {
+    const log = await readFile(join(home, name), 'utf8').catch(() => 'no log');
+    // Patroni says each second that all is as it should be.
+    const lines = log.split('\n').filter((line) => !/INFO: (?:no action|Lock owner)/.test(line));
+    return lines.slice(-most).join('\n');
+  };
   const ends = await Promise.all(
     nodes.map(async (node) => {
-      const role = await node.role();
-      const log = await readFile(join(home, node.name, 'patroni.log'), 'utf8').catch(() => 'no log');
-      return `${node.name} (${role}): ${log.slice(-2000)}`;
+      const cluster = await node.api('GET', '/cluster').catch(String);
+      return [
+        `${node.name} (${await node.role()}) sees ${JSON.stringify(cluster)}`,
+        await endOf(join(node.name, 'patroni.log'), LINES),
+        `PgBouncer of ${node.name}: ${node.bouncer.log().split('\n').slice(-LINES).join('\n')}`,
+      ].join('\n');
     }),
   );
-  return ends.join('\n');
+  return [
+    ...ends,
+    `HAProxy: ${await endOf('haproxy.log', LINES)}`,
+    `etcd: ${await endOf('etcd.log', LINES)}`,
+  ].join('\n\n');
 }
 
 /** Each port has the nodes whose Patroni says yes, and ends the sessions of a node that no longer does. */
@@ -253,7 +268,9 @@ function haproxyConfiguration(nodes: readonly Node[], ports: Cluster['ports']): 
   return [
     'global',
     '  maxconn 300',
+    '  log stdout format raw local0 notice',
     'defaults',
+    '  log global',
     '  mode tcp',
     '  timeout connect 2s',
     '  timeout client 30m',

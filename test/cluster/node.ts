@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { openSync, closeSync } from 'node:fs';
 import { chown, mkdir, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
@@ -33,6 +33,9 @@ const DYNAMIC = {
       wal_retrieve_retry_interval: '100ms',
       fsync: 'off',
       lc_messages: 'C',
+      // What the tasks provoke is no event of the server; the log is for its own.
+      log_min_messages: 'log',
+      log_checkpoints: 'off',
       timezone: 'UTC',
     },
   },
@@ -69,7 +72,9 @@ export class Node {
   /** What stands before PostgreSQL for clients, for other nodes, before PgBouncer, before the REST API, and before etcd. */
   readonly network: Readonly<Record<'clients' | 'peers' | 'bouncer' | 'api' | 'etcd', FaultProxy>>;
   readonly #directory: string;
-  readonly #bouncer: PgBouncer;
+  #patroni: ChildProcess | null = null;
+  /** PgBouncer before PostgreSQL, itself. */
+  readonly bouncer: PgBouncer;
 
   private constructor(
     name: string,
@@ -83,7 +88,7 @@ export class Node {
     this.apiPort = ports.apiPort;
     this.network = network;
     this.#directory = directory;
-    this.#bouncer = bouncer;
+    this.bouncer = bouncer;
   }
 
   /** Sets up the node `name` in a directory of its own below `home`; `start()` starts it. */
@@ -103,7 +108,8 @@ export class Node {
       `host=127.0.0.1 port=${String(port)} user=postgres`,
       // By default, it refuses for 15 seconds after it could not connect, and lets a query wait for two minutes.
       { default_pool_size: 20, server_login_retry: 1, query_wait_timeout: 5, query_timeout: 0 },
-      home,
+      // Before 1.19.1, it ends with "bad client state: 0" if a client leaves while its cancel request waits for a frozen server.
+      { parent: home, restarts: true },
     );
     const network = {
       clients: await FaultProxy.to(local(port)),
@@ -168,12 +174,13 @@ export class Node {
   /** Starts Patroni, which starts PostgreSQL. */
   start(): void {
     const log = openSync(join(this.#directory, 'patroni.log'), 'a');
-    spawn(PATRONI, [join(this.#directory, 'patroni.yml')], {
+    this.#patroni = spawn(PATRONI, [join(this.#directory, 'patroni.yml')], {
       ...serverIdentity(),
       cwd: this.#directory,
       env: { PATH: process.env['PATH'], HOME: this.#directory, LC_ALL: 'C.UTF-8' },
       stdio: ['ignore', log, log],
-    }).unref();
+    });
+    this.#patroni.unref();
     closeSync(log);
   }
 
@@ -182,13 +189,19 @@ export class Node {
     signalAll(this.#directory, 'SIGKILL');
   }
 
-  /** Stops PostgreSQL and Patroni in the middle of what they do; `thaw()` lets them go on. */
+  /** Stops PostgreSQL and Patroni in the middle of what they do. */
   freeze(): void {
     signalAll(this.#directory, 'SIGSTOP');
   }
 
+  /**
+   * Lets PostgreSQL go on, and starts Patroni anew. Version 3.0 with etcd renews its lease by what it read before it was frozen, and may
+   * so take the place of the new primary, whose transactions are lost; a watchdog would have ended it before.
+   */
   thaw(): void {
+    this.#patroni?.kill('SIGKILL');
     signalAll(this.#directory, 'SIGCONT');
+    this.start();
   }
 
   /** Lets everything vanish that is sent to this node, and what it answers, the bytes on their way included. */
@@ -268,6 +281,6 @@ export class Node {
   /** Ends what belongs to this process; the guard of the cluster ends the rest. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const proxy of Object.values(this.network)) await proxy[Symbol.asyncDispose]();
-    await this.#bouncer[Symbol.asyncDispose]();
+    await this.bouncer[Symbol.asyncDispose]();
   }
 }

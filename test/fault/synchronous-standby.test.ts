@@ -70,3 +70,95 @@ describe('a COMMIT that waits for a synchronous standby', () => {
     expect(await ids()).toContain(3);
   });
 });
+
+describe('a PREPARE TRANSACTION that waits for a synchronous standby', () => {
+  it('has an unknown outcome when its wait is cancelled, and can be ended by its connection', async () => {
+    await using conn = await AsyncConnection.connect(server.dsn);
+    await conn.tpcBegin('waiting');
+    await conn.execute('INSERT INTO acknowledged VALUES (30)');
+    const prepared = conn.tpcPrepare();
+    prepared.catch(() => undefined);
+    await cancelWaiting();
+    await expect(prepared).rejects.toBeInstanceOf(errors.TransactionOutcomeUnknown);
+    const ended = conn.tpcRollback();
+    ended.catch(() => undefined);
+    await cancelWaiting();
+    await expect(ended).rejects.toBeInstanceOf(errors.TransactionOutcomeUnknown);
+    expect(await conn.tpcRecover()).toEqual([]);
+    expect(await ids()).not.toContain(30);
+  });
+});
+
+describe('a statement in autocommit that waits for a synchronous standby', () => {
+  it.each([
+    ['an INSERT', (conn: AsyncConnection) => conn.execute('INSERT INTO acknowledged VALUES (%s)', [10])],
+    [
+      'a text without parameters',
+      (conn: AsyncConnection) => conn.execute('INSERT INTO acknowledged VALUES (11)'),
+    ],
+    [
+      'several statements',
+      (conn: AsyncConnection) => conn.execute('SELECT 1; INSERT INTO acknowledged VALUES (12)'),
+    ],
+    [
+      'a COMMIT in a text',
+      (conn: AsyncConnection) => conn.execute('BEGIN; INSERT INTO acknowledged VALUES (13); COMMIT'),
+    ],
+    [
+      'an UPDATE of many',
+      (conn: AsyncConnection) => conn.cursor().executemany('INSERT INTO acknowledged VALUES (%s)', [[14]]),
+    ],
+    ['a DDL statement', (conn: AsyncConnection) => conn.execute('CREATE TABLE IF NOT EXISTS made (id int)')],
+    [
+      'a COPY',
+      (conn: AsyncConnection) =>
+        conn.cursor().withCopy('COPY acknowledged FROM STDIN', (copy) => copy.writeRow([15])),
+    ],
+    [
+      'a pipeline',
+      (conn: AsyncConnection) =>
+        conn.withPipeline(async () => {
+          await conn.execute('INSERT INTO acknowledged VALUES (%s)', [16]);
+        }),
+    ],
+  ])('has an unknown outcome when its wait is cancelled: %s', async (_, run) => {
+    await using conn = await AsyncConnection.connect(server.dsn, { autocommit: true });
+    const running = run(conn);
+    running.catch(() => undefined);
+    await cancelWaiting();
+    const error = await running.then(
+      () => null,
+      (reason: unknown) => reason,
+    );
+    expect(error).toBeInstanceOf(errors.TransactionOutcomeUnknown);
+    expect((error as Error).message).toMatch(/without its synchronous standby.*canceling wait/);
+    // The notice is that statement's alone, and the connection is usable.
+    expect(await (await conn.execute('SELECT 2')).fetchone()).toEqual([2]);
+  });
+
+  it('names its own query in the error', async () => {
+    await using conn = await AsyncConnection.connect(server.dsn, { autocommit: true });
+    const running = conn.execute('INSERT INTO acknowledged VALUES (%s)', [20]);
+    running.catch(() => undefined);
+    await cancelWaiting();
+    await expect(running).rejects.toMatchObject({ query: 'INSERT INTO acknowledged VALUES ($1)' });
+    expect(await ids()).toContain(20);
+  });
+
+  it('has an unknown outcome when its signal is aborted, since it is done', async () => {
+    await using conn = await AsyncConnection.connect(server.dsn, { autocommit: true });
+    const running = conn.execute('INSERT INTO acknowledged VALUES (21)', null, {
+      signal: AbortSignal.timeout(200),
+    });
+    await expect(running).rejects.toBeInstanceOf(errors.TransactionOutcomeUnknown);
+    expect(await ids()).toContain(21);
+  });
+
+  it('that fails otherwise has its own error', async () => {
+    await using conn = await AsyncConnection.connect(server.dsn, { autocommit: true });
+    const running = conn.execute('BEGIN; INSERT INTO acknowledged VALUES (22); COMMIT; SELECT 1/0');
+    running.catch(() => undefined);
+    await cancelWaiting();
+    await expect(running).rejects.toBeInstanceOf(errors.DivisionByZero);
+  });
+});

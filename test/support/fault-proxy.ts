@@ -24,7 +24,7 @@ export class FaultProxy implements AsyncDisposable {
   readonly connections: ProxiedConnection[] = [];
   /** The delay of bytes in each direction, in seconds. */
   latency = 0;
-  /** The directions in which bytes vanish. */
+  /** The directions in which bytes vanish. While it has 'up', the server does not see new connections either, then or later. */
   readonly blackHole = new Set<Direction>();
   /** Called with each chunk as it arrives, before any fault is applied. */
   onChunk: ((direction: Direction, chunk: Buffer) => void) | null = null;
@@ -35,7 +35,10 @@ export class FaultProxy implements AsyncDisposable {
   private constructor(target: { host: string; port: number }) {
     // Half-open, so that each side's FIN is passed on.
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
-      const link = new Link(this, client, connect({ ...target, noDelay: true, allowHalfOpen: true }));
+      // A server that was connected to without a word would keep a process, and could not shut down before it gives that up.
+      const isSeen = !this.blackHole.has('up');
+      const upstream = isSeen ? connect({ ...target, noDelay: true, allowHalfOpen: true }) : null;
+      const link = new Link(this, client, upstream);
       this.connections.push(link);
       this.#links.add(link);
       client.once('close', () => this.#links.delete(link));
@@ -90,29 +93,30 @@ class Link implements ProxiedConnection {
   left = false;
   readonly #allowed: Record<Direction, number> = { up: Infinity, down: Infinity };
   readonly #client: Socket;
-  readonly #upstream: Socket;
+  /** Null if the server does not know of the connection. */
+  readonly #upstream: Socket | null;
 
-  constructor(proxy: FaultProxy, client: Socket, upstream: Socket) {
+  constructor(proxy: FaultProxy, client: Socket, upstream: Socket | null) {
     this.#client = client;
     this.#upstream = upstream;
     this.#pump(proxy, client, upstream, 'up');
-    this.#pump(proxy, upstream, client, 'down');
-    upstream.on('error', () => {
+    if (upstream !== null) this.#pump(proxy, upstream, client, 'down');
+    upstream?.on('error', () => {
       this.reset();
     });
     client.on('error', () => {
-      upstream.destroy();
+      upstream?.destroy();
     });
     client.on('end', () => {
       this.left = true;
     });
     client.on('close', () => {
       this.left = true;
-      upstream.destroy();
+      upstream?.destroy();
     });
   }
 
-  #pump(proxy: FaultProxy, from: Socket, to: Socket, direction: Direction): void {
+  #pump(proxy: FaultProxy, from: Socket, to: Socket | null, direction: Direction): void {
     // Chunks keep their order, even if the latency changes in the meantime.
     const queue: { readonly due: number; readonly deliver: () => void }[] = [];
     const deliverDue = (): void => {
@@ -136,7 +140,7 @@ class Link implements ProxiedConnection {
     };
     from.on('data', (chunk: Buffer) => {
       proxy.onChunk?.(direction, chunk);
-      if (proxy.blackHole.has(direction)) return;
+      if (to === null || proxy.blackHole.has(direction)) return;
       late(() => {
         const allowed = chunk.subarray(0, Math.min(chunk.length, this.#allowed[direction]));
         this.#allowed[direction] -= allowed.length;
@@ -155,7 +159,7 @@ class Link implements ProxiedConnection {
       });
     });
     from.on('end', () => {
-      if (!proxy.blackHole.has(direction)) late(() => to.end());
+      if (!proxy.blackHole.has(direction)) late(() => to?.end());
     });
   }
 
@@ -163,12 +167,12 @@ class Link implements ProxiedConnection {
     // libuv refuses to reset a socket that is being shut down, and Node would then never close it.
     if (this.#client.writableEnded) this.#client.destroy();
     else this.#client.resetAndDestroy();
-    this.#upstream.destroy();
+    this.#upstream?.destroy();
   }
 
   finish(): void {
     this.#client.end();
-    this.#upstream.destroy();
+    this.#upstream?.destroy();
   }
 
   cutAfter(count: number, direction: Direction): void {

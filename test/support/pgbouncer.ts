@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -14,6 +14,8 @@ export interface PgBouncer extends AsyncDisposable {
   readonly port: number;
   /** Runs a command of its administration console, such as `SHOW SERVERS`. */
   admin(command: string): Promise<Record<string, unknown>[]>;
+  /** What it said last. */
+  log(): string;
 }
 
 const START_LIMIT = 10_000;
@@ -39,15 +41,20 @@ export function mayLackPgBouncer(): boolean {
   return may;
 }
 
-/**
- * Starts a PgBouncer in front of the server of `dsn`, in a new directory below `parent`. It trusts its users. `settings` are added
- * to the test's own.
- */
+/** How a PgBouncer is run. */
+export interface PgBouncerOptions {
+  /** The directory in which it gets its own. @default the system's for temporary files */
+  readonly parent?: string;
+  /** Whether it is started again when it has ended by itself, as a supervisor does. @default false */
+  readonly restarts?: boolean;
+}
+
+/** Starts a PgBouncer in front of the server of `dsn`. It trusts its users. `settings` are added to the test's own. */
 export async function startPgBouncer(
   program: string,
   dsn: string,
   settings: Readonly<Record<string, string | number>> = {},
-  parent = tmpdir(),
+  { parent = tmpdir(), restarts = false }: PgBouncerOptions = {},
 ): Promise<PgBouncer> {
   const { host, port: serverPort, user } = conninfoToDict(dsn);
   const home = await mkdtemp(join(parent, 'usingpg-bouncer-'));
@@ -76,9 +83,18 @@ export async function startPgBouncer(
   );
   await giveAway({ identity }, file);
   let log = '';
-  const child = spawn(program, [file], { ...identity, cwd: home, stdio: ['ignore', 'ignore', 'pipe'] });
-  child.stderr.on('data', (chunk: Buffer) => (log = (log + chunk.toString()).slice(-4000)));
+  const start = (): ChildProcess => {
+    const started = spawn(program, [file], { ...identity, cwd: home, stdio: ['ignore', 'ignore', 'pipe'] });
+    started.stderr.on('data', (chunk: Buffer) => (log = (log + chunk.toString()).slice(-4000)));
+    if (restarts) started.once('exit', restart);
+    return started;
+  };
+  const restart = (): void => {
+    child = start();
+  };
+  let child = start();
   const removeHandlers = onProcessEnd(() => {
+    child.removeListener('exit', restart);
     child.kill('SIGKILL');
     rmSync(home, { recursive: true, force: true });
   });
@@ -107,8 +123,10 @@ export async function startPgBouncer(
   return {
     port,
     admin,
+    log: () => log,
     [Symbol.asyncDispose]: async () => {
       removeHandlers();
+      child.removeListener('exit', restart);
       await exitOf(child, 'SIGTERM');
       await rm(home, { recursive: true, force: true });
     },

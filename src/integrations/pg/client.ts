@@ -46,7 +46,15 @@ export interface Checkout {
   readonly state: SessionState;
 }
 
-const SERVER_EVENTS: ReadonlySet<string | symbol> = new Set(['notice', 'notification', 'error', 'end']);
+type ServerEvent = 'loss' | 'notice' | 'notification';
+
+/** What of the connection causes a client's events. */
+const SERVER_EVENTS: ReadonlyMap<string | symbol, ServerEvent> = new Map([
+  ['error', 'loss'],
+  ['end', 'loss'],
+  ['notice', 'notice'],
+  ['notification', 'notification'],
+]);
 const LETTERS: Partial<Record<TransactionStatus, 'I' | 'T' | 'E'>> = {
   [TransactionStatus.IDLE]: 'I',
   [TransactionStatus.INTRANS]: 'T',
@@ -75,19 +83,17 @@ export class Client extends EventEmitter implements InnerClient {
   });
   readonly #state: SessionState;
   #connection: AsyncConnection | null = null;
-  #phase: 'new' | 'connecting' | 'ready' | 'ended' = 'new';
-  /** Why statements are refused after the end. */
-  #reason: Error | null = null;
+  #phase: 'new' | 'connecting' | 'ready' | 'released' | 'ended' = 'new';
+  #ended: Error | null = null;
   /** The attempt to connect, and what ends it. */
   #connecting: Promise<this> | null = null;
-  readonly #attempt = new AbortController();
+  #attempt: AbortController | null = null;
   /** What has the turn until it is closed. */
   #open: Closable | null = null;
   /** The first error of the open transaction. */
   #failure: unknown = null;
-  /** The events of the connection that somebody listens to, and what ends listening to them. */
-  readonly #serverEvents = new Set<string | symbol>();
-  readonly #removers = new Map<string, () => void>();
+  /** The events of the connection that somebody listens to, and what ends listening to them, once the connection is there. */
+  #serverEvents: Map<ServerEvent, (() => void) | null> | null = null;
 
   /** A pool gives the checkout. Raises `ProgrammingError` for an invalid connection string. */
   constructor(config?: string | ClientConfig | null, checkout?: Checkout) {
@@ -122,18 +128,19 @@ export class Client extends EventEmitter implements InnerClient {
     }
     this.#phase = 'connecting';
     const { connectTimeout, config } = this.#configuration;
+    const attempt = (this.#attempt = new AbortController());
     const timer =
       connectTimeout === 0
         ? undefined
         : setTimeout(() => {
-            this.#attempt.abort(new errors.ConnectionTimeout('timeout expired'));
+            attempt.abort(new errors.ConnectionTimeout('timeout expired'));
           }, connectTimeout);
     try {
       const connection = await AsyncConnection.connect(this.#configuration.conninfo, {
         autocommit: true,
         // Statements without a name are not prepared by default, which is said for each of them.
         prepareThreshold: config.prepareThreshold ?? undefined,
-        signal: this.#attempt.signal,
+        signal: attempt.signal,
       });
       this.#use(connection);
     } catch (error) {
@@ -150,11 +157,11 @@ export class Client extends EventEmitter implements InnerClient {
   #use(connection: AsyncConnection): void {
     this.#connection = connection;
     this.#phase = 'ready';
-    if (this.#serverEvents.size > 0) this.#receive();
+    this.#receive();
   }
 
   /** Tells that the connection was lost, after its statements were told. */
-  readonly #onLost = (loss: Error): void => {
+  #onLost(loss: Error): void {
     process.nextTick(() => {
       if (this.#phase !== 'ready') return;
       const error = withServerFields(this.#asLoss(loss, false));
@@ -168,12 +175,20 @@ export class Client extends EventEmitter implements InnerClient {
       if (this.listenerCount('error') > 0) this.emit('error', error);
       this.emit('end');
     });
-  };
+  }
+
+  /** Why statements are refused after the end; null before. Most clients are released and never used again, so that is told on demand. */
+  get #reason(): Error | null {
+    if (this.#phase !== 'released') return this.#ended;
+    return (this.#ended ??= new errors.InterfaceError(
+      'the client was released to its pool, and another task may use its connection: take another client with pool.connect()',
+    ));
+  }
 
   /** Refuses the waiting and all later statements. */
   #refuse(reason: Error): void {
     this.#phase = 'ended';
-    this.#reason = reason;
+    this.#ended = reason;
     this.#turns.refuseAll(reason);
   }
 
@@ -192,16 +207,16 @@ export class Client extends EventEmitter implements InnerClient {
       return;
     }
     if (this.#reason === null) {
-      this.#reason = closed;
+      this.#ended = closed;
       if (this.pipeline) {
         await new Promise<void>((resolve) => {
           this.#turns.whenIdle(resolve);
         });
       }
-      this.#turns.refuseAll(this.#reason);
+      this.#turns.refuseAll(closed);
       // Who ends the client need not handle that the attempt to connect is over.
       this.#connecting?.catch(() => undefined);
-      this.#attempt.abort(new errors.InterfaceError(TERMINATED));
+      this.#attempt?.abort(new errors.InterfaceError(TERMINATED));
     }
     const isOpen = this.#phase === 'ready';
     this.#phase = 'ended';
@@ -211,13 +226,8 @@ export class Client extends EventEmitter implements InnerClient {
 
   /** Detaches the client from a connection that goes back to its pool. Calls `done` when its statements have ended. @internal */
   [LEAVE](done: () => void): void {
-    for (const remove of this.#removers.values()) remove();
-    if (this.#phase === 'ready') {
-      this.#phase = 'ended';
-      this.#reason = new errors.InterfaceError(
-        'the client was released to its pool, and another task may use its connection: take another client with pool.connect()',
-      );
-    }
+    if (this.#serverEvents !== null) for (const remove of this.#serverEvents.values()) remove?.();
+    if (this.#phase === 'ready') this.#phase = 'released';
     void this.#open?.close().catch(() => undefined);
     this.#turns.whenIdle(done);
   }
@@ -262,7 +272,7 @@ export class Client extends EventEmitter implements InnerClient {
   }
 
   /** Executes a query that is no submittable. @internal */
-  async [EXECUTE](query: unknown, values: unknown): Promise<QueryResults> {
+  [EXECUTE](query: unknown, values: unknown): Promise<QueryResults> {
     let statement: Statement;
     try {
       statement = statementOf(query, values);
@@ -270,8 +280,17 @@ export class Client extends EventEmitter implements InnerClient {
       // It fails in its turn, like a statement that the server refuses.
       return this[IN_TURN](() => Promise.reject(error as Error));
     }
-    const timeout = statement.timeout ?? this.#configuration.queryTimeout;
-    if (timeout === 0) return this[IN_TURN]((connection) => this.#run(connection, statement, undefined));
+    let timeout: number;
+    try {
+      timeout = statement.timeout ?? this.#configuration.queryTimeout;
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    if (timeout !== 0) return this.#executeWithin(timeout, statement);
+    return this[IN_TURN]((connection) => this.#run(connection, statement, undefined));
+  }
+
+  async #executeWithin(timeout: number, statement: Statement): Promise<QueryResults> {
     const limit = new TimeLimit(timeout, 'Query read timeout');
     try {
       const { signal } = limit;
@@ -370,39 +389,44 @@ export class Client extends EventEmitter implements InnerClient {
 
   /** Listens to the connection only if somebody listens here: most clients of `pool.query()` have no listeners. */
   #listenFor(event: string | symbol): void {
-    if (!SERVER_EVENTS.has(event)) return;
-    const isLoss = event === 'error' || event === 'end';
-    this.#serverEvents.add(isLoss ? 'loss' : event);
+    const heard = SERVER_EVENTS.get(event);
+    if (heard === undefined) return;
+    this.#serverEvents ??= new Map();
+    if (!this.#serverEvents.has(heard)) this.#serverEvents.set(heard, null);
     if (this.#phase === 'ready') this.#receive();
   }
 
   #receive(): void {
-    const connection = this.#connection!;
-    const begin = (event: string, listen: () => () => void): void => {
-      if (this.#serverEvents.has(event) && !this.#removers.has(event)) this.#removers.set(event, listen());
-    };
-    begin('loss', () => connection.onLost(this.#onLost));
-    begin('notice', () => {
-      connection.addNoticeHandler(this.#onNotice);
-      return () => {
-        connection.removeNoticeHandler(this.#onNotice);
-      };
-    });
-    begin('notification', () => {
-      connection.addNotifyHandler(this.#onNotify);
-      return () => {
-        connection.removeNotifyHandler(this.#onNotify);
-      };
-    });
+    if (this.#serverEvents === null) return;
+    for (const [event, remove] of this.#serverEvents) {
+      if (remove === null) this.#serverEvents.set(event, this.#hear(event, this.#connection!));
+    }
   }
 
-  readonly #onNotice = (notice: errors.Diagnostic): void => {
-    this.emit('notice', noticeOf(notice));
-  };
-
-  readonly #onNotify = (notify: Notify): void => {
-    this.emit('notification', notificationOf(notify));
-  };
+  /** Listens to an event of the connection; returns what ends that. */
+  #hear(event: ServerEvent, connection: AsyncConnection): () => void {
+    if (event === 'loss') {
+      return connection.onLost((loss) => {
+        this.#onLost(loss);
+      });
+    }
+    if (event === 'notice') {
+      const onNotice = (notice: errors.Diagnostic): void => {
+        this.emit('notice', noticeOf(notice));
+      };
+      connection.addNoticeHandler(onNotice);
+      return () => {
+        connection.removeNoticeHandler(onNotice);
+      };
+    }
+    const onNotify = (notify: Notify): void => {
+      this.emit('notification', notificationOf(notify));
+    };
+    connection.addNotifyHandler(onNotify);
+    return () => {
+      connection.removeNotifyHandler(onNotify);
+    };
+  }
 
   // --- what node-postgres's clients show
 

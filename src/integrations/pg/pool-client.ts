@@ -9,15 +9,15 @@ export type TakeBack = (client: PoolClient, connection: AsyncConnection, error: 
  * next user of the connection.
  */
 export class PoolClient extends Client {
-  readonly #takeBack: (error: unknown) => void;
+  readonly #connection: AsyncConnection;
+  readonly #takeBack: TakeBack;
   #isReleased = false;
 
   /** @internal Use `pool.connect()`. */
   constructor(checkout: Checkout, takeBack: TakeBack) {
     super(null, checkout);
-    this.#takeBack = (error) => {
-      takeBack(this, checkout.connection, error);
-    };
+    this.#connection = checkout.connection;
+    this.#takeBack = takeBack;
   }
 
   /**
@@ -32,6 +32,6 @@ export class PoolClient extends Client {
       );
     }
     this.#isReleased = true;
-    this.#takeBack(error);
+    this.#takeBack(this, this.#connection, error);
   };
 }

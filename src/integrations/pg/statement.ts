@@ -131,18 +131,15 @@ export async function runStatement(
     signal === undefined ? options : { ...options, signal },
   );
   if (name !== undefined) state.remember(name, text);
-  const first = await resultOf(cursor, asArrays);
-  if (!isSimple || (await cursor.nextset()) !== true) return first;
-  const results = [first];
-  do results.push(await resultOf(cursor, asArrays));
-  while ((await cursor.nextset()) === true);
-  return results;
-}
-
-/** The current result of a cursor. */
-async function resultOf(cursor: AsyncRawCursor<unknown>, asArrays: boolean): Promise<Result> {
-  const { description, statusmessage } = cursor;
   const rowMode = asArrays ? 'array' : undefined;
-  if (description === null) return new Result(rowMode, [], [], statusmessage);
-  return new Result(rowMode, fieldsOf(description), await cursor.fetchall(), statusmessage);
+  const results: Result[] = [];
+  do {
+    const { description, statusmessage } = cursor;
+    results.push(
+      description === null
+        ? new Result(rowMode, [], [], statusmessage)
+        : new Result(rowMode, fieldsOf(description), await cursor.fetchall(), statusmessage),
+    );
+  } while (isSimple && (await cursor.nextset()) === true);
+  return results.length === 1 ? results[0]! : results;
 }

@@ -67,7 +67,7 @@ export class Turns {
       return;
     }
     this.#taken = false;
-    for (const tell of this.#idle.splice(0)) tell();
+    if (this.#idle.length > 0) for (const tell of this.#idle.splice(0)) tell();
     this.#onIdle();
   }
 
