@@ -92,13 +92,14 @@ export function limited(concurrency: number): <V>(fn: () => Promise<V>) => Promi
  * Applies `fn` to each item, at most `concurrency` at once, and takes items from their source only as they are processed. The
  * results have the items' order. The first error, or an abort of `signal`, ends the operation: no more items are taken, and the
  * source is not awaited. The error is thrown after the running calls have ended. `fn` receives a signal that is aborted in both
- * cases; any number of listeners may use it.
+ * cases; any number of listeners may use it. An abort of `closing` ends only the wait for the source: the running calls go on, and
+ * then its reason is thrown.
  */
 export async function boundedMap<I, O>(
   items: Iterable<I> | AsyncIterable<I>,
   fn: (item: I, index: number, signal: AbortSignal) => Promise<O>,
   concurrency: number,
-  signal: AbortSignal | undefined,
+  { signal, closing }: { readonly signal: AbortSignal | undefined; readonly closing: AbortSignal },
 ): Promise<O[]> {
   signal?.throwIfAborted();
   const limit = (await loadPLimit())(concurrency);
@@ -134,7 +135,7 @@ export async function boundedMap<I, O>(
   try {
     for (let index = 0; !stop.signal.aborted; index++) {
       const next = source.next();
-      const { done, value } = next instanceof Promise ? await next : next;
+      const { done, value } = next instanceof Promise ? await waitFor(next, { signal: closing }) : next;
       if (done === true) break;
       const job: Promise<void> = limit(run, value, index).then(() => {
         running.delete(job);
@@ -143,13 +144,13 @@ export async function boundedMap<I, O>(
       if (limit.activeCount + limit.pendingCount >= concurrency) await Promise.race(running);
     }
   } catch (error) {
-    fail(error);
+    if (closing.aborted && error === closing.reason) failure ??= { error };
+    else fail(error);
   } finally {
     source.leave();
     await Promise.all(running);
     off?.();
   }
-  const failed = failure as { readonly error: unknown } | null;
-  if (failed !== null) throw continuedStack(failed.error);
+  if (failure !== null) throw continuedStack(failure.error);
   return results;
 }

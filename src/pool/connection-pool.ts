@@ -482,7 +482,8 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    *
    * The first error ends the operation, as does an abort of `signal`: no more items are taken, calls that wait for a connection
    * give up, and the promise rejects once the running calls have ended. The last argument of `fn` contains a `signal` that is
-   * aborted then; pass it to everything that `fn` waits for.
+   * aborted then; pass it to everything that `fn` waits for. If the pool is closed while the source is awaited, the promise rejects
+   * with `PoolClosed` once the running calls have ended.
    *
    * @example
    * await pool.map(ids, async (conn, id, index, { signal }) => {
@@ -510,7 +511,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
           failFast,
         }),
       concurrency,
-      signal,
+      { signal, closing: this.#pool.closing.signal },
     );
   }
 

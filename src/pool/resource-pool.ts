@@ -73,7 +73,10 @@ export class ResourcePool<T> {
   readonly #readiness: Watchers;
   readonly #end: Watchers;
 
-  #state: 'new' | 'open' | 'closed' = 'new';
+  /** Changed only by this class. */
+  state: 'new' | 'open' | 'closed' = 'new';
+  /** Aborted with `PoolClosed` when the pool is closed. */
+  readonly closing = new AbortController();
   #minSize: number;
   #maxSize: number;
   readonly #maxUses: number;
@@ -120,10 +123,6 @@ export class ResourcePool<T> {
     return this.#maxSize;
   }
 
-  get state(): 'new' | 'open' | 'closed' {
-    return this.#state;
-  }
-
   /** The number of resources that are idle, lent, being checked or being made. */
   get #size(): number {
     return this.#slots.there + this.#slots.connecting;
@@ -131,13 +130,13 @@ export class ResourcePool<T> {
 
   /** Whether a resource returned now would stay or serve a waiter, instead of being closed. */
   get keepsReturned(): boolean {
-    return this.#state === 'open' && (this.#strategy.keepsReturned || this.#waiters.length > 0);
+    return this.state === 'open' && (this.#strategy.keepsReturned || this.#waiters.length > 0);
   }
 
   /** Starts making resources. */
   open(): void {
-    if (this.#state !== 'new') return;
-    this.#state = 'open';
+    if (this.state !== 'new') return;
+    this.state = 'open';
     this.#rebalance();
   }
 
@@ -150,7 +149,7 @@ export class ResourcePool<T> {
   acquire(options: AcquireOptions, checkout = new Checkout<T>()): Checkout<T> | Promise<Checkout<T>> {
     this.counters.requestsNum++;
     const { signal } = options;
-    if (this.#state !== 'open') return this.#refuse(this.#notOpen());
+    if (this.state !== 'open') return this.#refuse(this.#notOpen());
     if (signal?.aborted === true) return this.#refuse(signal.reason);
     let isQueued = this.#strategy.connectedBy === 'workers' || this.#size >= this.#maxSize;
     if (this.#waiters.length === 0 && this.#slots.idle > 0) {
@@ -243,7 +242,7 @@ export class ResourcePool<T> {
 
   /** The number of slots that should be connecting. */
   #wanted(): number {
-    if (this.#state !== 'open') return 0;
+    if (this.state !== 'open') return 0;
     // A resource being closed keeps its slot until it is gone.
     const room = this.#maxSize - this.#slots.total + this.#slots.connecting;
     if (this.#strategy.onConnectFailure === 'refuse') {
@@ -277,7 +276,7 @@ export class ResourcePool<T> {
   /** Why a free resource must be closed; null if it stays. */
   #whyEnd(slot: Slot<T>, now: number): EvictReason | null {
     if (!this.#source.isAlive(slot.resource!)) return 'lost';
-    if (this.#state === 'closed') return 'closed';
+    if (this.state === 'closed') return 'closed';
     if (slot.generation !== this.#generation) return 'drained';
     if (now >= slot.expiresAt) return 'lifetime';
     if (slot.uses >= this.#maxUses) return 'uses';
@@ -341,7 +340,7 @@ export class ResourcePool<T> {
     }
     if (slot.resource === null) this.#slots.remove(slot);
     else this.#close(slot, null);
-    if (this.#state === 'open') this.#onConnectFailed(failure.error);
+    if (this.state === 'open') this.#onConnectFailed(failure.error);
     this.#rebalance();
   }
 
@@ -429,7 +428,7 @@ export class ResourcePool<T> {
     this.#maxSize = maxSize;
     this.#reconnection.hasten();
     this.#rebalance();
-    if (this.#state === 'open') this.#sweepIdle();
+    if (this.state === 'open') this.#sweepIdle();
   }
 
   /** Closes every resource made so far: idle ones now, lent ones when they are returned, unfinished ones once they are made. */
@@ -455,7 +454,7 @@ export class ResourcePool<T> {
    * after `timeout` seconds, or with the reason of `signal`.
    */
   async waitReady(timeout: number, signal?: AbortSignal): Promise<void> {
-    if (this.#state !== 'open') throw this.#notOpen();
+    if (this.state !== 'open') throw this.#notOpen();
     signal?.throwIfAborted();
     const before = this.#resources.made;
     const isOver = (): boolean =>
@@ -474,9 +473,10 @@ export class ResourcePool<T> {
    * them. Resolves when all have ended, or when `timeout` has passed and the rest has been dropped.
    */
   async close(timeout: number): Promise<void> {
-    const wasOpen = this.#state === 'open';
-    this.#state = 'closed';
+    const wasOpen = this.state === 'open';
+    this.state = 'closed';
     if (wasOpen) this.#stop();
+    this.closing.abort(this.#notOpen());
     const isOver = (): boolean => this.#slots.total === 0;
     if (await this.#end.watch(isOver, timeout)) return;
     for (const { holder } of this.#slots.in('lent')) this.discard(holder!, 'closed');
@@ -529,7 +529,7 @@ export class ResourcePool<T> {
   }
 
   #notOpen(): PoolClosed {
-    return this.#refusals.notOpen(this.#state === 'new');
+    return this.#refusals.notOpen(this.state === 'new');
   }
 }
 

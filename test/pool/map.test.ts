@@ -57,6 +57,29 @@ describe('pool.map()', () => {
     expect(source.left).toBe(1);
   });
 
+  it('rejects with PoolClosed when the pool is closed while its source is silent, and lets a running call end', async () => {
+    const pool = makePool({ maxSize: 2 });
+    const source = silentAfter(1);
+    let goOn!: () => void;
+    const gate = new Promise<void>((resolve) => (goOn = resolve));
+    const seen: unknown[] = [];
+    const ended = rejection(
+      pool.map(source, async (connection, _item, _index, { signal }) => {
+        seen.push('begun');
+        await gate;
+        const cursor = await connection.execute('SELECT 1', [], { signal });
+        seen.push(await cursor.fetchone());
+      }),
+    );
+    await expect.poll(() => seen).toEqual(['begun']);
+    const closed = pool.close();
+    await expect.poll(() => source.left).toBe(1);
+    goOn();
+    expect(await ended).toBeInstanceOf(errors.PoolClosed);
+    await closed;
+    expect(seen).toEqual(['begun', [1]]);
+  });
+
   it('rejects on an abort while it waits for an item that is a promise', async () => {
     const pool = makePool();
     const controller = new AbortController();
