@@ -24,7 +24,11 @@ export default defineConfig(({ outDir = 'dist' }) => {
     target: 'node20',
     sourcemap: true,
     removeNodeProtocol: false,
-    esbuildPlugins: [oneInstance('src/index.ts', version), loadPackages(format), withoutComments],
+    esbuildPlugins: [
+      oneInstance('src/index.ts', `usingpg ${version}`),
+      loadPackages(format),
+      withoutComments,
+    ],
     plugins: [
       {
         name: 'readable-and-quick-to-load',
@@ -35,6 +39,8 @@ export default defineConfig(({ outDir = 'dist' }) => {
     ],
   });
   const subpaths = integrations();
+  // Its `types` and `defaults` are for all connections, whichever module system a program and its libraries get them by.
+  const shared = subpaths.pg === undefined ? [] : [oneInstance(subpaths.pg, `usingpg/pg ${version}`)];
   const subpath = (format: 'esm' | 'cjs'): Options => ({
     entry: subpaths,
     format,
@@ -43,7 +49,7 @@ export default defineConfig(({ outDir = 'dist' }) => {
     splitting: false,
     removeNodeProtocol: false,
     skipNodeModulesBundle: true,
-    esbuildPlugins: [mainEntryApart, withoutComments],
+    esbuildPlugins: [...shared, mainEntryApart, withoutComments],
     plugins: [{ name: 'readable', renderChunk: (code) => ({ code: withClassNames(code) }) }],
     onSuccess: async () => {
       const maps = Object.keys(subpaths).map((name) => `${name}.${format === 'esm' ? 'js' : 'cjs'}.map`);

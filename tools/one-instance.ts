@@ -1,24 +1,27 @@
 import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import type { Plugin } from 'esbuild';
 import ts from 'typescript';
 
 /**
- * The entry of both bundles: what `index` exports, of the first copy of this version that the process loads. The ES module and the
- * CommonJS module are two copies, and bundles may bring more; with two sets of classes and of global adapters, a `Json` of the one
- * would be an unknown object to the other.
+ * The entry of both bundles: what `index` exports, of the first copy that the process loads; `key` names it, and its version. The ES
+ * module and the CommonJS module are two copies, and bundles may bring more; with two sets of classes and of global adapters, a `Json` of
+ * the one would be an unknown object to the other.
  */
-export function oneInstance(index: string, version: string): Plugin {
+export function oneInstance(index: string, key: string): Plugin {
   return {
     name: 'one-instance',
     setup: (build) => {
       build.onResolve({ filter: /./ }, ({ kind, path }) =>
-        kind === 'entry-point' ? { path, namespace: 'one-instance' } : null,
+        kind === 'entry-point' && resolve(path) === resolve(index)
+          ? { path, namespace: 'one-instance' }
+          : null,
       );
       build.onLoad({ filter: /./, namespace: 'one-instance' }, () => ({
         resolveDir: process.cwd(),
         contents: `import * as own from './${index}';
-const instance = (globalThis[Symbol.for('usingpg ${version}')] ??= named(own));
-export const { ${exportedBy(index).join(', ')} } = instance;
+const instance = (globalThis[Symbol.for('${key}')] ??= named(own));
+${exportsOf(exportedBy(index))}
 
 // A bundler that is given this file may rename classes, whose names are printed.
 function named(exported) {
@@ -31,6 +34,11 @@ function named(exported) {
       }));
     },
   };
+}
+
+function exportsOf(names: readonly string[]): string {
+  const named = names.filter((name) => name !== 'default');
+  return `export const { ${named.join(', ')} } = instance;${named.length < names.length ? '\nexport default instance.default;' : ''}`;
 }
 
 /** The names of what a file exports that exists at run time. */

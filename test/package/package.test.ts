@@ -1,10 +1,11 @@
-import { cp, mkdtemp, readFile, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { build } from 'esbuild';
 import ts from 'typescript';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { calls } from '../errors/calls-that-fail.js';
-import { bin, install as installed, packed as pack, root, run, type Packed } from '../support/packed.js';
+import { bin, install as installed, npm, packed as pack, root, run, type Packed } from '../support/packed.js';
 import { integrations } from '../../tools/integrations.js';
 
 const MINUTE = 60_000;
@@ -210,26 +211,113 @@ await conn.close();
   ]);
 });
 
+/** What the programs say of a module `pg`: whether it is usingpg's, and a row that it fetched. */
+const TELL = `const tell = async ({ Pool, types }) => {
+  const pool = new Pool({ connectionString: process.env.DSN, max: 1 });
+  const { rows } = await pool.query("SELECT int8 '42' AS answer");
+  await pool.end();
+  console.log(types === usingpg.types && Pool === usingpg.Pool, JSON.stringify(rows));
+};`;
+
+/** The ways by which ES modules and CommonJS modules get `pg`. */
+const ASKING: readonly (readonly [file: string, code: string])[] = [
+  ['required.cjs', `const usingpg = require('usingpg/pg');\n${TELL}\ntell(require('pg'));`],
+  ['default.mjs', `import usingpg from 'usingpg/pg';\nimport pg from 'pg';\n${TELL}\nawait tell(pg);`],
+  [
+    'named.mjs',
+    `import * as usingpg from 'usingpg/pg';\nimport { Pool, types } from 'pg';\n${TELL}\nawait tell({ Pool, types });`,
+  ],
+];
+
 test(
-  'the hook of the page on pg gives usingpg to a program that requires pg',
-  { timeout: 2 * MINUTE },
+  'the shim of the page on pg gives usingpg/pg to a project and its dependencies, by import and by require()',
+  { timeout: 4 * MINUTE },
   async () => {
-    const [, hook] = /^```js\n(.*?)^```$/ms.exec(await readFile(join(root, 'docs/pg.md'), 'utf8'))!;
-    const project = await install('pg-alias', {});
-    await addPeer(project, 'pg');
-    await writeFile(join(project, 'pg-is-usingpg.mjs'), hook!);
+    const page = await readFile(join(root, 'docs/pg.md'), 'utf8');
+    const [manifest, additions] = Array.from(page.matchAll(/^```json\n(.*?)^```$/gms), ([, text]) => text!);
+    const [, module] = /^```js\n(.*?)^```$/ms.exec(page)!;
+    const library = join(home, 'some-library');
+    await mkdir(library);
     await writeFile(
-      join(project, 'index.js'),
-      `const pg = require('pg');
-const pool = new pg.Pool({ connectionString: process.env.DSN, max: 1 });
-pool.query('SELECT 42 AS answer')
-  .then(({ rows }) => console.log(rows[0].answer, pg.Pool === require('usingpg/pg').Pool))
-  .finally(() => pool.end());`,
+      join(library, 'package.json'),
+      JSON.stringify({ name: 'some-library', version: '1.0.0', dependencies: { pg: '^7.0.0' } }),
     );
-    expect(await node(project, '--import', './pg-is-usingpg.mjs', 'index.js')).toBe('42 true');
-    expect(await node(project, 'index.js')).toBe('42 false');
+    await writeFile(join(library, 'index.js'), "exports.pg = require('pg');");
+    const { stdout } = await npm(library, 'pack', '--silent');
+    const { dependencies, ...others } = JSON.parse(additions!) as {
+      readonly dependencies: Readonly<Record<string, string>>;
+    };
+    const project = await install('pg-shim', {
+      dependencies: {
+        ...dependencies,
+        usingpg: `file:${packed.tarball}`,
+        'some-library': `file:${join(library, stdout.trim())}`,
+      },
+      ...others,
+    });
+    await mkdir(join(project, 'shims/pg'), { recursive: true });
+    await writeFile(join(project, 'shims/pg/package.json'), manifest!);
+    await writeFile(join(project, 'shims/pg/index.cjs'), module!);
+    await npm(project, 'install', '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts');
+    const programs = [
+      ...ASKING,
+      [
+        'library.mjs',
+        `import usingpg from 'usingpg/pg';\nimport { pg } from 'some-library';\n${TELL}\nawait tell(pg);`,
+      ],
+    ] as const;
+    for (const [file, code] of programs) {
+      await writeFile(join(project, file), code);
+      expect(await node(project, file), file).toBe('true [{"answer":"42"}]');
+    }
   },
 );
+
+test(
+  'an alias of esbuild gives usingpg/pg to what imports or requires pg',
+  { timeout: 2 * MINUTE },
+  async () => {
+    const page = await readFile(join(root, 'docs/pg.md'), 'utf8');
+    const [, from, to] = /`alias: \{ (\w+): '([^']+)' \}`/.exec(page)!;
+    const project = await install('pg-alias', {});
+    for (const [file, code] of ASKING) {
+      await writeFile(join(project, file), code);
+      const bundle = file.replace('.', '.bundle.');
+      await build({
+        absWorkingDir: project,
+        entryPoints: [file],
+        outfile: join(project, bundle),
+        bundle: true,
+        platform: 'node',
+        format: file.endsWith('.cjs') ? 'cjs' : 'esm',
+        alias: { [from!]: to! },
+      });
+      expect(await node(project, bundle), file).toBe('true [{"answer":"42"}]');
+    }
+  },
+);
+
+test.each([
+  ["await import('usingpg/pg')", "require('usingpg/pg')"],
+  ["require('usingpg/pg')", "await import('usingpg/pg')"],
+])('the types and defaults of %s are those of %s', { timeout: 2 * MINUTE }, async (first, second) => {
+  const project = await install(`pg-both-${first.slice(0, 5)}`, { type: 'module' });
+  await writeFile(
+    join(project, 'index.js'),
+    `import { createRequire } from 'node:module';
+const require = createRequire(import.meta.url);
+const one = ${first};
+const other = ${second};
+const names = Object.keys(one).filter((name) => name !== 'module.exports');
+console.log(names.length > 10, names.every((name) => one[name] === other[name]), one.default.Pool === other.Pool);
+one.types.setTypeParser(20, Number);
+const pool = new other.Pool({ connectionString: process.env.DSN, max: 1 });
+console.log(JSON.stringify((await pool.query("SELECT int8 '42' AS answer")).rows), one.Pool.name);
+await pool.end();
+`,
+  );
+  expect((await node(project, 'index.js')).split('\n')).toEqual(['true true true', '[{"answer":42}] Pool']);
+});
 
 test.each([
   ["await import('usingpg/kysely')", "require('usingpg')"],
