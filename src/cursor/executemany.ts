@@ -319,7 +319,7 @@ function mayBegin({ settings, blocks, inPipeline, session }: ConnectionCore): bo
 function bytesOf({ text, params }: BoundQuery): number {
   if (params === null) return text.length;
   let bytes = 0;
-  for (const param of params) bytes += param.text?.length ?? 0;
+  for (const param of params) bytes += (param.bytes ?? param.text ?? '').length;
   return bytes;
 }
 

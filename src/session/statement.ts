@@ -4,9 +4,10 @@ import type { Exchange } from './exchange.js';
 import type { PreparePolicy } from './prepared-statements.js';
 import { controlsTransaction } from '../sql-statement.js';
 
-/** A parameter as it is sent: its text (null for NULL) and the oid of its type (0: the server infers it). */
+/** A parameter as it is sent: its text (null for NULL), or its bytes in binary format, and the oid of its type (0: the server infers it). */
 export interface SentParam {
   readonly text: string | null;
+  readonly bytes?: Uint8Array | undefined;
   readonly oid: number;
 }
 

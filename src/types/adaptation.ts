@@ -4,6 +4,8 @@ import type { BoundCodec, Codec } from './codec.js';
 export interface DumpedParam {
   /** The value in the server's text format; null for NULL. */
   readonly text: string | null;
+  /** @internal The value in the server's binary format, which a query sends in place of the text. */
+  readonly bytes?: Uint8Array | undefined;
   /** The oid of its type; 0 lets the server infer the type. */
   readonly oid: number;
 }

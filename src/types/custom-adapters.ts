@@ -73,7 +73,8 @@ function isDumped(result: unknown): result is Partial<DumpedParam> & Pick<Dumped
   );
 }
 
-function nameOf(value: unknown): string {
+/** The class of a value, as an error names what dumps it. */
+export function nameOf(value: unknown): string {
   if (typeof value !== 'object' || value === null) return `values of type ${typeof value}`;
   return (value as { constructor?: { name?: string } }).constructor?.name ?? 'plain objects';
 }
@@ -85,16 +86,8 @@ function described(result: unknown): string {
 
 // --- codecs
 
-const FUNCTIONS = [
-  'readText',
-  'readBinary',
-  'takes',
-  'binaryToText',
-  'writeText',
-  'writeBinary',
-  'textToBinary',
-];
 const WRITERS = ['writeText', 'writeBinary', 'textToBinary'];
+const FUNCTIONS = ['readText', 'readBinary', 'takes', 'binaryToText', ...WRITERS];
 
 type Functions = Readonly<Record<string, ((...args: unknown[]) => unknown) | undefined>>;
 

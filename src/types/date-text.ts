@@ -35,7 +35,8 @@ export function readInt64(bytes: Buffer, at: number): number | bigint {
 
 // --- numbers to text
 
-function two(value: number): string {
+/** A number below 100 in two digits. */
+export function two(value: number): string {
   return value < 10 ? `0${String(value)}` : String(value);
 }
 

@@ -69,7 +69,8 @@ function composed(place: string): Error {
 
 const NO_TYPE_FOR: ReadonlySet<string> = new Set(['Temporal.PlainYearMonth', 'Temporal.PlainMonthDay']);
 
-function refusal(value: unknown): string {
+/** Why a value cannot be sent, and what to do. */
+export function refusal(value: unknown): string {
   switch (typeof value) {
     case 'undefined':
       return "undefined can't be sent to the server; use null for NULL";

@@ -2,8 +2,9 @@ import * as errors from '../errors/index.js';
 import type { Adapters, DumpedParam } from './adaptation.js';
 import { adaptersOf } from './adapters.js';
 import type { AdaptContext, AdaptersMap } from './adapters-map.js';
-import { checkedDumper } from './custom-adapters.js';
-import { dumpParam } from './dump.js';
+import { called, nameOf } from './custom-adapters.js';
+import { two } from './date-text.js';
+import { dumpParam, refusal } from './dump.js';
 import { dumpBytes } from './dump-scalars.js';
 import { Oids } from './oids.js';
 import { isPromise } from './realm.js';
@@ -19,7 +20,7 @@ import { Json } from './wrappers.js';
  * | `number`, `bigint`, `boolean`             | its text: `1.5`, `true`                                                        |
  * | `undefined`                               | NULL                                                                           |
  * | `Date`                                    | local time with its offset: `2024-01-02T03:04:05.678+01:00`                    |
- * | `Buffer`, `Uint8Array` and other views    | the text of a bytea                                                            |
+ * | `Buffer`, `Uint8Array` and other views    | its bytes, in binary format: a `text` column takes them as UTF-8. In arrays, the text of a bytea |
  * | an array                                  | PostgreSQL's array, `{1,2}`, its elements by these rules. **Not** JSON: for a json column, pass `JSON.stringify(array)` or `new Jsonb(array)` |
  * | an object with a method `toPostgres()`    | what the method returns, by these rules                                        |
  * | any other object                          | JSON                                                                           |
@@ -40,7 +41,13 @@ export function inferredParams(context?: AdaptContext | null): AdaptersMap {
   map.setDumper('undefined', () => ({ text: null, oid: Oids.unknown }));
   map.setDumper(Date, localTime);
   map.setDumper(Uint8Array, untypedBytes);
-  map.setDumper('object', checkedDumper(preparedObject));
+  map.setDumper('object', (value, place, adapters) =>
+    called(
+      () => `the dumper of ${nameOf(value)}`,
+      place,
+      () => preparedObject(value, place, adapters),
+    ),
+  );
   return map;
 }
 
@@ -49,7 +56,22 @@ function untyped(value: number | bigint | boolean): DumpedParam {
 }
 
 function untypedBytes(value: Uint8Array): DumpedParam {
-  return { text: dumpBytes(value).text, oid: Oids.unknown };
+  // The caller may use the memory again before the query leaves.
+  return new UntypedBytes(Buffer.from(value));
+}
+
+/** Bytes whose type the server infers. Within arrays and literals they are the text of a bytea. */
+class UntypedBytes implements DumpedParam {
+  readonly oid = Oids.unknown;
+  readonly bytes: Buffer;
+
+  constructor(bytes: Buffer) {
+    this.bytes = bytes;
+  }
+
+  get text(): string | null {
+    return dumpBytes(this.bytes).text;
+  }
 }
 
 /** An object that says itself how it is sent, as node-postgres allows. */
@@ -59,11 +81,7 @@ interface Preparable {
 
 /** Dumps an object whose class has no dumper. */
 function preparedObject(value: object, place: string, adapters: Adapters): DumpedParam {
-  if (isPromise(value)) {
-    throw new errors.ProgrammingError(
-      `${place}: a promise can't be sent to the server; did you forget to await it?`,
-    );
-  }
+  if (isPromise(value)) throw new errors.ProgrammingError(`${place}: ${refusal(value)}`);
   if (ArrayBuffer.isView(value))
     return untypedBytes(new Uint8Array(value.buffer, value.byteOffset, value.byteLength));
   if (isPreparable(value)) return dumpParam(prepared(value, place, adapters), adapters, place);
@@ -116,8 +134,4 @@ function offset(value: Date): string {
   const size = Math.abs(seconds);
   const clock = `${two(Math.floor(size / 3600))}:${two(Math.floor(size / 60) % 60)}`;
   return `${seconds < 0 ? '-' : '+'}${clock}${size % 60 === 0 ? '' : `:${two(size % 60)}`}`;
-}
-
-function two(number: number): string {
-  return String(number).padStart(2, '0');
 }

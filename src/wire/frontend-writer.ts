@@ -1,7 +1,18 @@
+/** A parameter: its text, null for NULL, or its bytes in binary format. */
+interface BoundParam {
+  readonly text: string | null;
+  readonly bytes?: Uint8Array | undefined;
+}
+
+function isBinary(param: BoundParam): param is BoundParam & { readonly bytes: Uint8Array } {
+  return param.bytes !== undefined;
+}
+
 /** Few statements are longer, and this little of Node's buffer pool is cheap to take. */
 const MIN_BUFFER = 1024;
 const MAX_BUFFER = 131_072;
 const TEXT_ONLY: readonly number[] = [];
+const NO_PARAMS: readonly BoundParam[] = [];
 const NOTHING = Buffer.alloc(0);
 /** From this length on, counting the bytes of a text before writing it pays off. */
 const CHEAP_TO_COUNT = 512;
@@ -60,19 +71,25 @@ export class FrontendWriter {
     this.#end(start);
   }
 
-  /** Bind: text-format parameters, unnamed portal; results in `formats`, one for each column, by default text. */
-  bind(
-    name: string,
-    params: readonly { readonly text: string | null }[],
-    formats: readonly number[] = TEXT_ONLY,
-  ): void {
+  /** Bind: parameters as text, or as `bytes` in binary format; unnamed portal; results in `formats`, one for each column, by default text. */
+  bind(name: string, params: readonly BoundParam[], formats: readonly number[] = TEXT_ONLY): void {
     const start = this.#begin(0x42);
     this.#string('');
     this.#string(name);
-    this.#room(4);
-    this.#int16(0);
+    // Without format codes, all parameters are text.
+    const formatted = params.some(isBinary) ? params : NO_PARAMS;
+    this.#room(4 + 2 * formatted.length);
+    this.#int16(formatted.length);
+    for (const param of formatted) this.#int16(Number(isBinary(param)));
     this.#int16(params.length);
-    for (const { text } of params) {
+    for (const param of params) {
+      if (isBinary(param)) {
+        this.#room(4 + param.bytes.length);
+        this.#int32(param.bytes.length);
+        this.#append(param.bytes);
+        continue;
+      }
+      const { text } = param;
       if (text === null) {
         this.#room(4);
         this.#int32(-1);
@@ -91,11 +108,7 @@ export class FrontendWriter {
 
   /** Describe a portal, by default the unnamed one: answered by RowDescription or NoData. */
   describePortal(name = ''): void {
-    const start = this.#begin(0x44);
-    this.#room(1);
-    this.#bytes[this.#at++] = 0x50;
-    this.#string(name);
-    this.#end(start);
+    this.#named(0x44, 0x50, name);
   }
 
   /** Execute the unnamed portal, to its end or for the next `rows` rows. */
@@ -109,11 +122,7 @@ export class FrontendWriter {
 
   /** Close a portal, by default the unnamed one; it is no error if there is none of that name. */
   closePortal(name = ''): void {
-    const start = this.#begin(0x43);
-    this.#room(1);
-    this.#bytes[this.#at++] = 0x50;
-    this.#string(name);
-    this.#end(start);
+    this.#named(0x43, 0x50, name);
   }
 
   /** Flush: the server sends what it has. */
@@ -125,8 +134,7 @@ export class FrontendWriter {
   copyData(data: Uint8Array): void {
     const start = this.#begin(0x64);
     this.#room(data.length);
-    this.#bytes.set(data, this.#at);
-    this.#at += data.length;
+    this.#append(data);
     this.#end(start);
   }
 
@@ -137,11 +145,7 @@ export class FrontendWriter {
 
   /** Close a prepared statement; it is no error if there is none of that name. */
   closeStatement(name: string): void {
-    const start = this.#begin(0x43);
-    this.#room(1);
-    this.#bytes[this.#at++] = 0x53;
-    this.#string(name);
-    this.#end(start);
+    this.#named(0x43, 0x53, name);
   }
 
   /** Sync: ends the implicit transaction, and the skipping after an error. */
@@ -161,6 +165,15 @@ export class FrontendWriter {
     this.#end(this.#begin(0x58));
   }
 
+  /** A message about a statement (`S`) or a portal (`P`). */
+  #named(type: number, kind: number, name: string): void {
+    const start = this.#begin(type);
+    this.#room(1);
+    this.#bytes[this.#at++] = kind;
+    this.#string(name);
+    this.#end(start);
+  }
+
   #begin(type: number): number {
     this.#room(5);
     const start = this.#at;
@@ -177,6 +190,11 @@ export class FrontendWriter {
     this.#room(maxBytes(text) + 1);
     this.#at += this.#bytes.utf8Write(text, this.#at);
     this.#bytes[this.#at++] = 0;
+  }
+
+  #append(data: Uint8Array): void {
+    this.#bytes.set(data, this.#at);
+    this.#at += data.length;
   }
 
   #int16(value: number): void {

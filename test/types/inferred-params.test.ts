@@ -3,6 +3,8 @@ import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
 import {
   adapters,
+  AsyncRawCursor,
+  dictRow,
   errors,
   inferredParams,
   Int4,
@@ -75,15 +77,45 @@ describe('inferredParams() sends, without a type, the text that node-postgres se
     expect(dumpParam(make(), context, '$1')).toEqual({ text: expected ?? null, oid: 0 });
   });
 
-  it.each<[string, ArrayBufferView]>([
+  it.each<[string, unknown]>([
     ['a Buffer', Buffer.from([0, 255, 65])],
     ['a Uint8Array', new Uint8Array([1, 2])],
     ['a part of a Uint16Array', new Uint16Array([1, 2, 3]).subarray(1, 2)],
     ['a DataView', new DataView(new Uint8Array([7, 8, 9]).buffer, 1)],
-  ])('%s, as the text of the bytes', (_, value) => {
-    const expected = prepareValue(value) as Buffer;
-    expect(dumpParam(value, context, '$1')).toEqual({ text: `\\x${expected.toString('hex')}`, oid: 0 });
+    ['an object whose toPostgres() gives a Buffer', { toPostgres: () => Buffer.from([5]) }],
+  ])('%s, as its bytes', (_, value) => {
+    const bytes = prepareValue(value) as Buffer;
+    const dumped = dumpParam(value, context, '$1');
+    expect(dumped).toEqual({ bytes, oid: 0 });
+    expect(dumped.text).toBe(`\\x${bytes.toString('hex')}`);
   });
+});
+
+test.each<[string, unknown[]]>([
+  ['SELECT $1::text AS value', [Buffer.from('zwei €')]],
+  ['SELECT $1::text AS value', [Buffer.alloc(0)]],
+  ['SELECT $2::text || $1::text AS value', ['é', Buffer.from('a')]],
+  ['SELECT $1::bytea || $2::bytea AS value', [Buffer.alloc(70_000, 255), new Uint8Array([0, 1])]],
+  ['SELECT $1::int4 AS value', [Buffer.from([0, 0, 1, 2])]],
+  [
+    'SELECT $1::bytea AS value, $2::text AS two, $3::text AS three',
+    [Buffer.from([92, 0]), null, Buffer.from('3')],
+  ],
+])('%s has the bytes that node-postgres sends', async (query, values) => {
+  const conn = await connect();
+  const cur = new AsyncRawCursor(conn, { context, rowFactory: dictRow });
+  for (const prepare of [false, true, true]) {
+    await cur.execute(query, values, { prepare });
+    expect(await cur.fetchall()).toEqual(await admin(query, values));
+  }
+});
+
+test('bytes are sent as they were when the query was made', async () => {
+  const conn = await connect();
+  const bytes = Buffer.from('before');
+  const running = conn.execute('SELECT %s::text', [bytes], { context });
+  bytes.fill('x');
+  expect(await (await running).fetchone()).toEqual(['before']);
 });
 
 test.each<[string, unknown]>([

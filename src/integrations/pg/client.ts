@@ -4,7 +4,8 @@ import { AsyncConnection, errors, TransactionStatus, type Notify } from '../../i
 import { submit } from './submitted.js';
 import { promiseOr, type Callback } from './callbacks.js';
 import { Configuration, type ClientConfig, type Password } from './config.js';
-import { withServerFields } from './database-error.js';
+import type { ConnectionParameters } from './connection-parameters.js';
+import { sqlstateOf, withServerFields } from './database-error.js';
 import { defaults } from './defaults.js';
 import { escapeIdentifier, escapeLiteral } from './escape.js';
 import {
@@ -16,7 +17,7 @@ import {
   type TurnOptions,
 } from './inner-client.js';
 import type { QueryArrayResult, QueryResult } from './result.js';
-import { noticeOf, notificationOf } from './server-messages.js';
+import { noticeOf, notificationOf, statusLetterOf } from './server-messages.js';
 import { SessionState } from './session-state.js';
 import {
   callbackOf,
@@ -55,11 +56,6 @@ const SERVER_EVENTS: ReadonlyMap<string | symbol, ServerEvent> = new Map([
   ['notice', 'notice'],
   ['notification', 'notification'],
 ]);
-const LETTERS: Partial<Record<TransactionStatus, 'I' | 'T' | 'E'>> = {
-  [TransactionStatus.IDLE]: 'I',
-  [TransactionStatus.INTRANS]: 'T',
-  [TransactionStatus.INERROR]: 'E',
-};
 
 /**
  * A connection with node-postgres's interface. Each statement is a transaction of its own, unless `BEGIN` was sent; statements of one
@@ -368,7 +364,7 @@ export class Client extends EventEmitter implements InnerClient {
   /** Whether a transaction is open: `I` no, `T` yes, `E` it has failed; null while a statement runs, and without a connection. */
   getTransactionStatus(): 'I' | 'T' | 'E' | null {
     const status = this.#connection?.info.transactionStatus;
-    return status === undefined ? null : (LETTERS[status] ?? null);
+    return status === undefined ? null : statusLetterOf(status);
   }
 
   // --- events
@@ -455,6 +451,16 @@ export class Client extends EventEmitter implements InnerClient {
     return this.#configuration.password;
   }
 
+  /** What the client connects with. */
+  get connectionParameters(): ConnectionParameters {
+    return this.#configuration.parameters;
+  }
+
+  /** Whether the connection uses TLS, or its options. */
+  get ssl(): ConnectionParameters['ssl'] {
+    return this.connectionParameters.ssl;
+  }
+
   /** As configured; without effect. */
   get binary(): boolean {
     return this.#configuration.config.binary ?? defaults.binary;
@@ -474,6 +480,18 @@ export class Client extends EventEmitter implements InnerClient {
   get connection(): never {
     throw new errors.NotSupportedError(
       "client.connection does not exist in usingpg/pg: the protocol is usingpg's own. Use client.query(), a Cursor, or usingpg itself",
+    );
+  }
+
+  /** Lets the connection keep the process alive, as it always does here. */
+  ref(): void {
+    // There is nothing to undo: unref() raises.
+  }
+
+  /** Does not exist here: raises `NotSupportedError`. */
+  unref(): never {
+    throw new errors.NotSupportedError(
+      'client.unref() is not supported in usingpg/pg: end the client, or use a Pool with allowExitOnIdle: true',
     );
   }
 
@@ -499,9 +517,5 @@ export class Client extends EventEmitter implements InnerClient {
 }
 
 const NO_TURN_OPTIONS: TurnOptions = {};
-/** The SQLSTATE of an error, if it has one. */
-function sqlstateOf(error: unknown): string | null {
-  return error instanceof errors.Error ? error.sqlstate : null;
-}
 
 const TERMINATED = 'Connection terminated';

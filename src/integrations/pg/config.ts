@@ -1,6 +1,7 @@
 import type { ConnectionOptions } from 'node:tls';
 import { errors, type ConninfoParams } from '../../index.js';
 import { parseConnectionString } from './connection-string.js';
+import { withSecretsHidden, type ConnectionParameters } from './connection-parameters.js';
 import { defaults } from './defaults.js';
 import { tlsParams, type SslConfig } from './tls.js';
 import type { CustomTypes } from './type-parsers.js';
@@ -123,6 +124,42 @@ export class Configuration {
   /** Milliseconds for connecting; 0: no limit. */
   get connectTimeout(): number {
     return milliseconds('connectionTimeoutMillis', this.config.connectionTimeoutMillis);
+  }
+
+  /** node-postgres's view of the configuration. */
+  get parameters(): ConnectionParameters {
+    const { config, host } = this;
+    return withSecretsHidden({
+      user: this.user,
+      database: this.database,
+      port: this.port,
+      host,
+      password: this.password,
+      isDomainSocket: host.startsWith('/'),
+      ssl: this.#shownSsl,
+      sslnegotiation: filled(config.sslnegotiation),
+      application_name:
+        filled(config.application_name) ?? filled(process.env['PGAPPNAME']) ?? defaults.application_name,
+      fallback_application_name:
+        filled(config.fallback_application_name) ?? defaults.fallback_application_name,
+      options: filled(config.options) ?? filled(process.env['PGOPTIONS']) ?? defaults.options,
+      client_encoding: filled(config.client_encoding) ?? defaults.client_encoding,
+      binary: config.binary ?? defaults.binary,
+      statement_timeout: config.statement_timeout ?? defaults.statement_timeout,
+      lock_timeout: config.lock_timeout ?? defaults.lock_timeout,
+      idle_in_transaction_session_timeout:
+        config.idle_in_transaction_session_timeout ?? defaults.idle_in_transaction_session_timeout,
+      query_timeout: config.query_timeout ?? defaults.query_timeout,
+      connect_timeout: Math.floor(this.connectTimeout / 1000),
+    });
+  }
+
+  /** `ssl` as node-postgres shows it: what a connection string says of TLS stands there in its form, too. */
+  get #shownSsl(): boolean | ConnectionOptions {
+    const { sslmode } = this.#others;
+    const ssl = sslmode === undefined ? this.#ssl : sslmode !== 'disable';
+    if (ssl === 'no-verify' || sslmode === 'require') return { rejectUnauthorized: false };
+    return typeof ssl === 'string' ? ssl !== 'false' : (ssl ?? false);
   }
 
   /** The library's parameters. Raises `NotSupportedError` for a property that cannot be honoured. */

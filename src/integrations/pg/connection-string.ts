@@ -28,7 +28,8 @@ export function parseConnectionString(text: string): ParsedString {
     const [host, database] = text.split(' ');
     return { config: { host, database }, others: {} };
   }
-  const { uri, own } = withoutOwnParameters(text);
+  // node-postgres takes any scheme, and its users write `pg:`; others are mostly those of another database.
+  const { uri, own } = withoutOwnParameters(text.replace(/^pg:(?=\/\/)/i, 'postgresql:'));
   const { host, port, user, dbname, password, application_name, options, client_encoding, ...others } =
     conninfoToDict(uri);
   const config = withoutUndefined({

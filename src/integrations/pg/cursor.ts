@@ -136,8 +136,9 @@ export class Cursor<R = any> extends EventEmitter implements Submittable {
         if (this.listenerCount('row') > 0) this.emit('row', value, this.#result);
       }
     } catch (error) {
-      this.#failed(withServerFields(error));
-      throw error;
+      const told = withServerFields(error);
+      this.#failed(told);
+      throw told;
     }
     this.#result.rows = taken;
     return taken;

@@ -71,8 +71,13 @@ export class DatabaseError extends Error {
   }
 }
 
-/** Gives an error of the library node-postgres's fields, and returns it. Other errors do not change. */
+/**
+ * An error as node-postgres's users get it: one of the library has node-postgres's fields, and what a parameter or a parser of theirs has
+ * thrown is itself, without the `DataError` around it.
+ */
 export function withServerFields(error: unknown): unknown {
+  if (error instanceof errors.DataError && error.sqlstate === null && error.cause !== undefined)
+    return error.cause;
   if (error instanceof errors.Error && !Object.hasOwn(error, 'code')) {
     for (const [name, value] of Object.entries(fieldsOf(error))) {
       if (value != null)
@@ -118,4 +123,9 @@ function systemCode(error: Error): string | undefined {
     if ('code' in cause && typeof cause.code === 'string') return cause.code;
   }
   return undefined;
+}
+
+/** The SQLSTATE of an error, if it has one. */
+export function sqlstateOf(error: unknown): string | null {
+  return error instanceof errors.Error ? error.sqlstate : null;
 }

@@ -9,6 +9,7 @@ export { Result } from './result.js';
 export { TypeOverrides, types } from './type-parsers.js';
 export { pg as default } from './module-object.js';
 export type { ClientConfig, Password } from './config.js';
+export type { ConnectionParameters } from './connection-parameters.js';
 export type { CursorConfig } from './cursor.js';
 export type { Defaults } from './defaults.js';
 export type { ServerFields } from './database-error.js';

@@ -2,6 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
 import { AsyncConnectionPool, errors, type AsyncConnection, type EvictMessage } from '../../index.js';
 import { promiseOr, report, type Callback } from './callbacks.js';
+import { Client } from './client.js';
 import { Configuration, type ClientConfig } from './config.js';
 import { withServerFields } from './database-error.js';
 import { defaults } from './defaults.js';
@@ -38,6 +39,8 @@ export interface PoolConfig extends ClientConfig {
   maxUses?: number | undefined;
   /** The age in seconds at which a connection is closed, less up to 10 % at random; 0: no limit. @default 0 */
   maxLifetimeSeconds?: number | undefined;
+  /** Is told in words what the pool does, for debugging. */
+  log?: ((...messages: unknown[]) => void) | undefined;
   /** Prepares each new connection; what it attaches to the client, later clients of the connection have, too. */
   onConnect?: ((client: PoolClient) => unknown) | undefined;
   /** Checks each new connection; calling back with an error discards it. */
@@ -56,7 +59,12 @@ export interface PoolOptions extends PoolConfig {
 
 type Done = (error?: unknown) => void;
 
-const CLIENT_OF_ITS_OWN = 'usingpg/pg makes its clients itself';
+/** What the pool's `log` is told of connections that it closes, in node-postgres's words where that has them. */
+const EVICTIONS: Partial<Record<EvictMessage['reason'], string>> = {
+  idle: 'remove idle client',
+  lifetime: 'remove expired client',
+  uses: 'remove expended client',
+};
 
 /**
  * A pool with node-postgres's interface, on an `AsyncConnectionPool`.
@@ -83,6 +91,7 @@ export class Pool extends EventEmitter {
   /** The sessions by the process ids of their backends. */
   readonly #sessions = new Map<number, SessionState>();
   readonly #timeout: number;
+  readonly #log: (...messages: unknown[]) => void;
   #isOpen = false;
   /** The number of clients that are acquired or asked for. */
   #active = 0;
@@ -92,11 +101,8 @@ export class Pool extends EventEmitter {
   constructor(config?: PoolConfig | null, clientClass?: unknown) {
     super();
     const given = config ?? {};
-    if (clientClass !== undefined || ('Client' in given && given.Client !== undefined)) {
-      throw new errors.NotSupportedError(
-        `the option \`Client\` of node-postgres is not supported: ${CLIENT_OF_ITS_OWN}`,
-      );
-    }
+    checkClient('Client' in given ? (given.Client ?? clientClass) : clientClass);
+    this.#log = given.log ?? ((): void => undefined);
     this.options = withDefaults(given);
     this.#configuration = new Configuration(given);
     const { max, min, maxUses, allowExitOnIdle, maxLifetimeSeconds, idleTimeoutMillis } = this.options;
@@ -160,6 +166,7 @@ export class Pool extends EventEmitter {
       connection = await this.#pool.getconn({ timeout: this.#timeout, failFast: true });
     } catch (error) {
       this.#left();
+      if (!(error instanceof errors.PoolTimeout)) this.#log('client failed to connect', error);
       throw withServerFields(asTimeout(error));
     }
     return this.#lend(connection);
@@ -184,6 +191,7 @@ export class Pool extends EventEmitter {
 
   /** Prepares a new connection. */
   async #configure(connection: AsyncConnection): Promise<void> {
+    this.#log('new client connected');
     const state = new SessionState(this.options);
     this.#states.set(connection.info.session, state);
     this.#sessions.set(connection.info.backendPid, state);
@@ -227,8 +235,9 @@ export class Pool extends EventEmitter {
   }
 
   readonly #onEvict = (message: unknown): void => {
-    const { pool, backendPid } = message as EvictMessage;
+    const { pool, backendPid, reason } = message as EvictMessage;
     if (pool !== this.#pool.name) return;
+    this.#log(EVICTIONS[reason] ?? `remove client: ${reason}`);
     const { client } = this.#sessions.get(backendPid) ?? {};
     this.#sessions.delete(backendPid);
     if (client != null) this.emit('remove', client);
@@ -281,12 +290,14 @@ export class Pool extends EventEmitter {
   async #query(query: unknown, values: unknown): Promise<QueryResults> {
     checkQuery(query);
     const client = await this.#acquire();
+    this.#log('dispatching query');
     try {
       const results = await client[EXECUTE](query, values);
       if (isOpen(client))
         throw leftOpen(typeof query === 'string' ? query : ((query as QueryConfig).text ?? null));
       return results;
     } finally {
+      this.#log('query dispatched');
       client.release();
     }
   }
@@ -302,6 +313,7 @@ export class Pool extends EventEmitter {
 
   async #end(): Promise<void> {
     if (this.ending) throw new errors.PoolClosed('Called end on pool more than once');
+    this.#log('ending');
     this.ending = true;
     if (this.#active > 0) {
       await new Promise<void>((resolve) => {
@@ -357,6 +369,15 @@ function withDefaults(config: PoolConfig): PoolOptions {
     if (name in options) Object.defineProperty(options, name, { enumerable: false });
   }
   return options;
+}
+
+/** Refuses a class of clients other than this module's. */
+function checkClient(client: unknown): void {
+  if (client === undefined || client === null || client === Client) return;
+  throw new errors.NotSupportedError(
+    'the option `Client` of node-postgres takes only the Client of usingpg/pg: prepare connections by the option `onConnect`, and' +
+      ' watch queries by `instrument()` of usingpg/opentelemetry or by usingpg/logger',
+  );
 }
 
 /** Refuses what only a client can execute. */

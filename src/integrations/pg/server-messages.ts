@@ -1,4 +1,4 @@
-import type { errors, Notify } from '../../index.js';
+import { TransactionStatus, type errors, type Notify } from '../../index.js';
 import { serverFields } from './database-error.js';
 
 /** A message that was sent by NOTIFY, as a client's event `notification` gives it. */
@@ -45,3 +45,14 @@ export function noticeOf(diag: errors.Diagnostic): Notice {
     ...(Object.fromEntries(fields) as Omit<Notice, 'name' | 'message' | 'code'>),
   };
 }
+
+/** The letter by which the server tells its transaction status; null while a statement runs. */
+export function statusLetterOf(status: TransactionStatus): 'I' | 'T' | 'E' | null {
+  return LETTERS[status] ?? null;
+}
+
+const LETTERS: Partial<Record<TransactionStatus, 'I' | 'T' | 'E'>> = {
+  [TransactionStatus.IDLE]: 'I',
+  [TransactionStatus.INTRANS]: 'T',
+  [TransactionStatus.INERROR]: 'E',
+};

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import pg from 'pg';
-import { Client, DatabaseError, Query } from '../../../src/integrations/pg/index.js';
+import { Client, Cursor, DatabaseError, Query } from '../../../src/integrations/pg/index.js';
 import { errors } from '../../../src/index.js';
 import { FaultProxy } from '../../support/fault-proxy.js';
 import { dsn, rejection, terminate } from '../../support/database.js';
@@ -294,4 +294,57 @@ test('a client shows what it is connected to, and never its password', async () 
   expect(client.escapeIdentifier('a"b')).toBe(pg.escapeIdentifier('a"b'));
   for (const text of ["it's", 'a\\b', '']) expect(client.escapeLiteral(text)).toBe(pg.escapeLiteral(text));
   expect(() => client.escapeLiteral(1 as never)).toThrow(/takes a string, got number/);
+});
+
+test.for<[query: string, values: unknown[]]>([
+  ['INSERT INTO post VALUES ($1) RETURNING body', [Buffer.from('zwei €')]],
+  ['INSERT INTO post VALUES ($1) RETURNING body', [Buffer.alloc(0)]],
+  ['INSERT INTO post (picture) VALUES ($1) RETURNING picture', [Buffer.from([0, 255, 92])]],
+  ['INSERT INTO post VALUES ($1, $2) RETURNING *', ['text', new Uint8Array([1, 2])]],
+  ['INSERT INTO post (pictures) VALUES ($1) RETURNING pictures', [[Buffer.from([0, 255]), null]]],
+])('%s stores the bytes of a Buffer as node-postgres does', async ([query, values]) => {
+  const client = await connect();
+  const theirs = new pg.Client(config() as pg.ClientConfig);
+  await theirs.connect();
+  try {
+    const create = 'CREATE TEMPORARY TABLE post (body text, picture bytea, pictures bytea[])';
+    await theirs.query(create);
+    await client.query(create);
+    const expected = (await theirs.query(query, values)).rows as unknown;
+    expect((await client.query(query, values)).rows).toEqual(expected);
+    expect((await client.query({ name: 'insert', text: query, values })).rows).toEqual(expected);
+  } finally {
+    await theirs.end();
+  }
+});
+
+test('what a parameter or a parser throws rejects the query as it is, and the client goes on', async () => {
+  const client = await connect();
+  const thrown = new Error('not today');
+  const fail = (): never => {
+    throw thrown;
+  };
+  expect(await rejection(client.query('SELECT $1::text', [{ toPostgres: fail }]))).toBe(thrown);
+  const types = { getTypeParser: () => fail };
+  expect(await rejection(client.query({ text: 'SELECT 1 AS n', types }))).toBe(thrown);
+  client.setTypeParser(20, fail);
+  expect(await rejection(client.query("SELECT int8 '1' AS n"))).toBe(thrown);
+  const cursor = client.query(new Cursor("SELECT int8 '1' AS n"));
+  expect(await rejection(cursor.read(1))).toBe(thrown);
+  expect((await client.query('SELECT 2 AS n')).rows).toEqual([{ n: 2 }]);
+});
+
+test('a name without a text is refused where its statement was not prepared', async () => {
+  const client = await connect();
+  const error = await rejection(client.query({ name: 'nobody', values: [1] }));
+  expect(error).toBeInstanceOf(errors.ProgrammingError);
+  expect(error.message).toContain("the statement 'nobody' has no text");
+  expect((await client.query({ name: 'empty', text: '' })).rows).toEqual([]);
+});
+
+test('ref() changes nothing, and unref() names what lets the process exit', async () => {
+  const client = await connect();
+  client.ref();
+  expect(() => client.unref()).toThrow(/allowExitOnIdle/);
+  expect(() => client.unref()).toThrow(errors.NotSupportedError);
 });

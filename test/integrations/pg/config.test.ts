@@ -1,3 +1,5 @@
+import { inspect } from 'node:util';
+import pg from 'pg';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { Client } from '../../../src/integrations/pg/index.js';
 import { Configuration, type ClientConfig } from '../../../src/integrations/pg/config.js';
@@ -80,6 +82,63 @@ test.for([
 ] as const)('%s means what it does in node-postgres', ([query, expected]) => {
   const { sslmode, sslrootcert } = paramsOf(`postgres://localhost/app${query}`);
   expect({ sslmode, ...(sslrootcert === undefined ? {} : { sslrootcert }) }).toEqual(expected);
+});
+
+test('the scheme of a connection string may be pg, and no other database’s', async () => {
+  expect(paramsOf('pg://ann@db:6000/app')).toEqual(paramsOf('postgresql://ann@db:6000/app'));
+  expect(() => new Configuration('mysql://ann@db/app')).toThrow(errors.ProgrammingError);
+  const { host, port, user, database } = config();
+  const client = new Client(
+    `pg://${user!}@${host!}:${String(port)}/${database!}?application_name=${config().application_name!}`,
+  );
+  await client.connect();
+  onTestFinished(() => client.end());
+  expect((await client.query('SELECT current_database() AS name')).rows).toEqual([{ name: database }]);
+});
+
+test.for<[given: string | ClientConfig, environment: Record<string, string>]>([
+  [{ host: 'db', port: '6000', user: 'ann', password: 'p', database: 'app' }, {}],
+  [{ user: 'ann', ssl: { key: 'K', ca: 'C' }, connectionTimeoutMillis: 2500, statement_timeout: 100 }, {}],
+  [{ user: 'ann', ssl: true, query_timeout: 10, options: '-c search_path=app', application_name: 'web' }, {}],
+  [{ host: '/var/run/postgresql', user: 'ann' }, {}],
+  ['postgres://ann:p@db:6000/app?sslmode=no-verify&application_name=web&lock_timeout=5', {}],
+  ['postgres://ann@db/app?sslmode=disable', {}],
+  ['postgres://ann@db/app?ssl=true', {}],
+  [
+    {},
+    {
+      PGHOST: 'h',
+      PGPORT: '6000',
+      PGUSER: 'u',
+      PGDATABASE: 'd',
+      PGPASSWORD: 'p',
+      PGAPPNAME: 'a',
+      PGSSLMODE: 'no-verify',
+    },
+  ],
+])('the connectionParameters of %o are those of node-postgres', ([given, environment]) => {
+  for (const [name, value] of Object.entries({ USER: 'ann', ...environment })) vi.stubEnv(name, value);
+  onTestFinished(() => {
+    vi.unstubAllEnvs();
+  });
+  const ours: object = new Client(given).connectionParameters;
+  const theirs: object = (
+    new pg.Client(given as pg.ClientConfig) as unknown as { connectionParameters: object }
+  ).connectionParameters;
+  for (const name of Object.keys(ours)) {
+    const [own, expected] = [ours, theirs].map((parameters) => Reflect.get(parameters, name) as unknown);
+    expect(own, name).toEqual(expected);
+  }
+  expect(Reflect.get(ours, 'password')).toEqual(Reflect.get(theirs, 'password'));
+});
+
+test('connectionParameters show no secret, and refuse a change, which would have no effect', () => {
+  const { connectionParameters } = new Client({ password: 'secret', ssl: { key: 'secret' } });
+  expect(connectionParameters.password).toBe('secret');
+  expect(connectionParameters.ssl).toHaveProperty('key', 'secret');
+  expect(inspect(connectionParameters) + JSON.stringify(connectionParameters)).not.toContain('secret');
+  expect(() => Object.assign(connectionParameters, { host: 'other' })).toThrow(TypeError);
+  expect(new Client({ ssl: { key: 'secret' } }).ssl).toHaveProperty('key', 'secret');
 });
 
 test('the object ssl becomes parameters of TLS', () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Pool, type PoolClient } from '../../../src/integrations/pg/index.js';
+import { Client, Pool, type PoolClient } from '../../../src/integrations/pg/index.js';
 import { AsyncConnection, errors } from '../../../src/index.js';
 import { dsn, rejection, terminate } from '../../support/database.js';
 import { config, event, makePool } from './clients.js';
@@ -238,7 +238,6 @@ test('the options of a pool are there with their defaults, and its secrets are n
   expect(pool.options).toMatchObject({ max: 7, min: 0, maxUses: Infinity, idleTimeoutMillis: 0 });
   expect(new Pool().options).toMatchObject({ max: 10, idleTimeoutMillis: 10_000 });
   expect(JSON.stringify(pool.options)).not.toContain('very secret');
-  expect(() => new Pool({ Client: Pool } as never)).toThrow(errors.NotSupportedError);
 });
 
 test('cursors and streams are refused by query(), since nobody would give the connection back', async () => {
@@ -255,4 +254,33 @@ test('a pool does not change what other connections of the process are', async (
   await pool.query('SELECT 1::int8');
   await using conn = await AsyncConnection.connect(dsn(), { autocommit: true });
   expect(await (await conn.execute('SELECT 1::int8')).fetchone()).toEqual([1n]);
+});
+
+test('log is told what the pool does', async () => {
+  const messages: unknown[] = [];
+  const pool = makePool({ maxUses: 1, log: (...message) => messages.push(...message) });
+  await pool.query('SELECT 1');
+  await expect.poll(() => messages).toContain('remove expended client');
+  await pool.end();
+  expect(messages).toEqual([
+    'new client connected',
+    'dispatching query',
+    'query dispatched',
+    'remove expended client',
+    'ending',
+  ]);
+  const refused = new Pool({ ...config(), port: 1, log: (...message) => messages.push(...message) });
+  const error = await rejection(refused.connect());
+  expect(messages.slice(-2)).toEqual(['client failed to connect', error]);
+  await refused.end();
+});
+
+test('the option Client may be this module’s own; another class is refused, naming what to use', () => {
+  expect(new Pool({ Client } as never)).toBeInstanceOf(Pool);
+  expect(new Pool({}, Client)).toBeInstanceOf(Pool);
+  class Mine extends Client {}
+  for (const make of [() => new Pool({ Client: Mine } as never), () => new Pool({}, Mine)]) {
+    expect(make).toThrow(errors.NotSupportedError);
+    expect(make).toThrow(/onConnect/);
+  }
 });
