@@ -157,6 +157,13 @@ test.each([
     [{ getconn: 1 }, { shema: schema }],
     'unknown option `shema` of drizzle(): the options are schema, casing,',
   ],
+  [[{ getconn: 1 }, 'city'], 'got a string; write `drizzle(client, { schema, casing, logger, cache })`'],
+  [
+    [{ getconn: 1 }, { casing: 'snake' }],
+    "expected `casing` to be 'snake_case' or 'camelCase', got the string",
+  ],
+  [[{ getconn: 1 }, { logger: console }], 'expected `logger` to be true, false or a logger with the method'],
+  [[{ getconn: 1 }, { cache: true }], 'expected `cache` to be an object, got true'],
 ])('drizzle() refuses %j', (args, message) => {
   const make = (): unknown => Reflect.apply(drizzle, undefined, args);
   expect(make).toThrow(errors.ProgrammingError);
