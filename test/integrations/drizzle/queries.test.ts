@@ -2,7 +2,7 @@ import { DrizzleQueryError, eq, gt, sql, type Logger } from 'drizzle-orm';
 import { Cache } from 'drizzle-orm/cache/core';
 import { pgTable, serial, text } from 'drizzle-orm/pg-core';
 import { expect, test } from 'vitest';
-import { errors } from '../../../src/index.js';
+import { errors, type CheckoutOptions } from '../../../src/index.js';
 import { drizzle } from '../../../src/integrations/drizzle/index.js';
 import { admin, rejection } from '../../support/database.js';
 import { city, country, openDrizzle, poolWithTables, schema, schemaName, value } from './open-drizzle.js';
@@ -148,6 +148,25 @@ test('a cache gives the rows of a query that it has, until a table of the query 
   expect(await names()).toEqual([{ name: 'Rome' }]);
   await db.insert(city).values({ name: 'Bern' });
   expect(await names()).toHaveLength(3);
+});
+
+test('a connection that is lost as soon as it is taken goes back to the pool, which replaces it', async () => {
+  const pool = await poolWithTables();
+  const lossy = {
+    getconn: async (options: CheckoutOptions) => {
+      const connection = await pool.getconn(options);
+      await connection.close();
+      return connection;
+    },
+    withTransaction: pool.withTransaction.bind(pool),
+  };
+  const db = drizzle(lossy);
+  for (let i = 0; i < 2; i++) {
+    expect(await rejection(db.execute(sql`SELECT 1`))).toMatchObject({
+      cause: expect.any(errors.OperationalError) as unknown,
+    });
+  }
+  expect((await drizzle(pool).execute(sql`SELECT 1 AS n`)).rows).toEqual([{ n: 1 }]);
 });
 
 test.each([
