@@ -8,7 +8,7 @@ const LAYERS = [
   '^src/(query|types|rows\\.ts|column\\.ts)',
   '^src/session/',
   '^src/wire/',
-  '^src/(conninfo|errors|options|diagnostics|inspect|queues|recent-texts|waiting|iteration|sql-(?:scanner|segments|statement)|node-modules|packages)',
+  '^src/(conninfo|errors|options|diagnostics|inspect|queues|waiting|iteration|sql-(?:scanner|segments|statement)|node-modules|packages)',
 ];
 
 const upward = LAYERS.slice(1).map((layer, i) => ({
@@ -47,7 +47,7 @@ module.exports = {
         'Errors, diagnostics, lists, waiting and the lexer of SQL need each other at most; conninfo and options need errors only, and one another.',
       severity: 'error',
       from: {
-        path: '^src/(errors|options|diagnostics|conninfo|inspect|queues|recent-texts|waiting|iteration|sql-(?:scanner|segments|statement)|node-modules|packages)',
+        path: '^src/(errors|options|diagnostics|conninfo|inspect|queues|waiting|iteration|sql-(?:scanner|segments|statement)|node-modules|packages)',
       },
       to: {
         path: '^src/',
