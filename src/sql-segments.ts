@@ -46,3 +46,17 @@ export function startOfFirstToken(text: string): number {
   }
   return text.length;
 }
+
+const WORD = /[a-z_\x80-\uffff][\w$\x80-\uffff]*/iy;
+
+/** The words that a text begins with, at most `most`, in lower case and separated by one space; comments are white space. */
+export function firstWords(text: string, most: number): string {
+  const words: string[] = [];
+  for (let rest = text; words.length < most; rest = rest.slice(WORD.lastIndex)) {
+    WORD.lastIndex = startOfFirstToken(rest);
+    const word = WORD.exec(rest)?.[0];
+    if (word === undefined) break;
+    words.push(word.toLowerCase());
+  }
+  return words.join(' ');
+}

@@ -1,4 +1,4 @@
-import { isComment, segmentsOf, startOfFirstToken } from './sql-segments.js';
+import { firstWords, isComment, segmentsOf, startOfFirstToken } from './sql-segments.js';
 import { SqlScanner } from './sql-scanner.js';
 
 // Classifies statements without parsing SQL. All functions return "no" when in doubt, so that a wrong guess can only cost speed.
@@ -64,11 +64,23 @@ function fromFirstWord(text: string): string {
   return BEGINS_WITH_WORD.test(text) ? text : text.slice(startOfFirstToken(text));
 }
 
-const CONTROLS_TRANSACTION =
-  /^\s*(?:begin|start\s|commit|end\b|abort|prepare\s+transaction|rollback(?!\s+(?:transaction\s+|work\s+)?to\b))/i;
-
 /** Whether a statement begins or ends a transaction. */
-export const controlsTransaction = remembered((text) => CONTROLS_TRANSACTION.test(fromFirstWord(text)));
+export const controlsTransaction = remembered((text) => {
+  switch (firstWords(text, 1)) {
+    case 'begin':
+    case 'start':
+    case 'commit':
+    case 'end':
+    case 'abort':
+      return true;
+    case 'prepare':
+      return firstWords(text, 2) === 'prepare transaction';
+    case 'rollback':
+      return !/^rollback (?:transaction |work )?to\b/.test(firstWords(text, 3));
+    default:
+      return false;
+  }
+});
 
 const CHANGES_SCHEMA = /^(?:ALTER|DROP|DISCARD TEMP)\b/;
 const MAY_CHANGE_SCHEMA = /^(?:ALTER|DROP|CREATE|SELECT INTO|DISCARD TEMP|DO|CALL)\b/;

@@ -28,26 +28,32 @@ let monotonic = (): number => {
 export const systemClock: Clock = {
   now: () => monotonic() / 1000,
   wall: () => Date.now() / 1000,
-  after: (seconds, fn, keepAlive) => {
-    let timer: NodeJS.Timeout;
-    const arm = (left: number): void => {
-      timer = setTimeout(
-        () => {
-          if (left > LONGEST) arm(left - LONGEST);
-          else fn();
-        },
-        Math.min(left, LONGEST) * 1000,
-      );
-      if (!keepAlive) timer.unref();
-    };
-    arm(seconds);
-    return {
-      cancel: () => {
-        clearTimeout(timer);
-      },
-    };
-  },
+  after: (seconds, fn, keepAlive) => new SystemTimer(seconds, fn, keepAlive),
 };
+
+class SystemTimer implements Timer {
+  #timeout: NodeJS.Timeout;
+
+  constructor(seconds: number, fn: () => void, keepAlive: boolean) {
+    this.#timeout = this.#arm(seconds, fn, keepAlive);
+  }
+
+  #arm(seconds: number, fn: () => void, keepAlive: boolean): NodeJS.Timeout {
+    const due =
+      seconds <= LONGEST
+        ? fn
+        : () => {
+            this.#timeout = this.#arm(seconds - LONGEST, fn, keepAlive);
+          };
+    const timeout = setTimeout(due, Math.min(seconds, LONGEST) * 1000);
+    if (!keepAlive) timeout.unref();
+    return timeout;
+  }
+
+  cancel(): void {
+    clearTimeout(this.#timeout);
+  }
+}
 
 /** The abort listeners of each signal. */
 const listenersOf = new WeakMap<AbortSignal, Set<() => void>>();

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SqlScanner } from '../src/sql-scanner.js';
-import { segmentsOf, startOfFirstToken } from '../src/sql-segments.js';
+import { firstWords, segmentsOf, startOfFirstToken } from '../src/sql-segments.js';
 
 /** The kinds of a text's segments and their texts; `+` stands before a string that goes on with the one before. */
 function divided(text: string, backslashes = false): [string, string][] {
@@ -121,4 +121,18 @@ it.each([
   ['', 0],
 ])('the first token of %j begins at %i', (text, start) => {
   expect(startOfFirstToken(text)).toBe(start);
+});
+
+it.each([
+  ['', ''],
+  ['BEGIN', 'begin'],
+  ['Start/* a /* b */ */Transaction--c\nREAD ONLY', 'start transaction'],
+  ['/* a */ rollback;to', 'rollback'],
+  ['begin$x é1', 'begin$x é1'],
+  ['select 1', 'select'],
+  ['"a" b', ''],
+  ['-- a', ''],
+  ['a.b', 'a'],
+])('the first two words of %j are %j', (text, words) => {
+  expect(firstWords(text, 2)).toBe(words);
 });

@@ -20,16 +20,19 @@ export function integrations(): Record<string, string> {
   );
 }
 
-/** Whether a module's import is that of the main entry, `src/index.ts`. */
+/** The main entry, and what it exports of the errors, which leaves import that are bundled into integrations. */
+const MAIN_ENTRY = ['src/index.js', 'src/errors/namespace.js'].map((path) => resolve(path));
+
+/** Whether a module's import is that of the main entry, or of a part of it. */
 export function isMainEntry(path: string, importer: string): boolean {
-  return path.startsWith('.') && resolve(dirname(importer), path) === resolve('src/index.js');
+  return path.startsWith('.') && MAIN_ENTRY.includes(resolve(dirname(importer), path));
 }
 
 /** Leaves the main entry out of the bundle of an integration. */
 export const mainEntryApart: Plugin = {
   name: 'main-entry-apart',
   setup: (build) => {
-    build.onResolve({ filter: /\/index\.js$/ }, ({ path, importer }) =>
+    build.onResolve({ filter: /\/(?:index|namespace)\.js$/ }, ({ path, importer }) =>
       isMainEntry(path, importer) ? { path: PACKAGE, external: true } : null,
     );
   },

@@ -12,8 +12,9 @@ import {
   SIGNAL,
   TEXT,
   whole,
+  type KindsOf,
 } from '../options/kinds.js';
-import { KnownOptions, type KindsOf } from '../options/known-options.js';
+import { KnownOptions } from '../options/known-options.js';
 import type { ConnectOptions, WaitOptions } from './connection.js';
 import type { NotifiesOptions } from './notifies.js';
 import type { PipelineOptions } from './pipeline.js';

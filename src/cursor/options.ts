@@ -1,5 +1,12 @@
-import { ADAPTERS_OR_NULL, ANYTHING, BOOLEAN, FUNCTION_OR_NULL, SIGNAL } from '../options/kinds.js';
-import { KnownOptions, type KindsOf } from '../options/known-options.js';
+import {
+  ADAPTERS_OR_NULL,
+  ANYTHING,
+  BOOLEAN,
+  FUNCTION_OR_NULL,
+  SIGNAL,
+  type KindsOf,
+} from '../options/kinds.js';
+import { KnownOptions } from '../options/known-options.js';
 import type { AsyncConnection } from '../connection/connection.js';
 import type { RowFactory } from '../rows.js';
 import type { AdaptContext } from '../types/adapters-map.js';

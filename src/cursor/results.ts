@@ -110,7 +110,7 @@ export class Results<R> {
   /** `cursor` is the argument of the row factory. */
   constructor(cursor: RowSource, rowFactory: RowFactory<R>) {
     this.#cursor = cursor;
-    checkKind('rowFactory', rowFactory, FUNCTION);
+    if (typeof rowFactory !== 'function') checkKind('rowFactory', rowFactory, FUNCTION);
     this.#rowFactory = rowFactory;
   }
 

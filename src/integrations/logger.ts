@@ -1,5 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { errors, type QueryMessage } from '../index.js';
+import { CallOptions } from '../options/call-options.js';
+import { BOOLEAN, SECONDS } from '../options/kinds.js';
 
 /** A logger that takes fields first and a message second, as pino's and Fastify's do. */
 export interface StructuredLogger {
@@ -41,7 +43,10 @@ type Level = 'debug' | 'warn' | 'error';
 const MOST_QUERY = 2000;
 const MOST_VALUES = 20;
 const MOST_VALUE = 100;
-const OPTIONS = ['slow', 'values'];
+const OPTIONS = new CallOptions<LogOptions>('logQueries(logger, options)', {
+  slow: SECONDS,
+  values: BOOLEAN,
+});
 
 /**
  * Logs each statement of this process when it has ended, in one entry: at the level `debug`, at `warn` if it took `slow` seconds or
@@ -54,7 +59,7 @@ const OPTIONS = ['slow', 'values'];
  */
 export function logQueries(logger: StructuredLogger | LineLogger, options: LogOptions = {}): () => void {
   checkLogger(logger);
-  checkOptions(options);
+  OPTIONS.check(options);
   const { slow = Infinity, values = false } = options;
   const write = 'log' in logger ? lineWriter(logger, values) : fieldWriter(logger, values);
   const onEnd = (published: unknown): void => {
@@ -149,26 +154,5 @@ function checkLogger(logger: unknown): void {
     throw new errors.ProgrammingError(
       `logQueries() needs a logger with the methods ${methods.join(', ')}, such as \`console\` or pino's, and this one has no \`${missing}\``,
     );
-  }
-}
-
-function checkOptions(options: LogOptions): void {
-  if (typeof options !== 'object' || (options as unknown) === null) {
-    throw new errors.ProgrammingError(
-      'expected the options of logQueries() to be an object; write `logQueries(logger, { slow, values })`',
-    );
-  }
-  for (const name of Object.keys(options)) {
-    if (OPTIONS.includes(name)) continue;
-    throw new errors.ProgrammingError(
-      `unknown option \`${name}\` of logQueries(): the options are ${OPTIONS.join(', ')}`,
-    );
-  }
-  const { slow, values } = options;
-  if (slow !== undefined && !(typeof slow === 'number' && slow >= 0)) {
-    throw new errors.ProgrammingError('expected `slow` to be a number of seconds, 0 or more');
-  }
-  if (values !== undefined && typeof values !== 'boolean') {
-    throw new errors.ProgrammingError('expected `values` to be true or false');
   }
 }

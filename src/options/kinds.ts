@@ -1,4 +1,4 @@
-import * as errors from '../errors/index.js';
+import { errors } from '../errors/namespace.js';
 
 /** What the value of an option may be. */
 export interface Kind {
@@ -6,6 +6,9 @@ export interface Kind {
   readonly what: string;
   is(value: unknown): boolean;
 }
+
+/** The kinds of the options of an interface: each has to be there. */
+export type KindsOf<T> = { readonly [K in keyof T as K extends string ? K : never]-?: Kind };
 
 export const ANYTHING: Kind = { what: 'anything', is: () => true };
 export const BOOLEAN: Kind = { what: 'true or false', is: (value) => typeof value === 'boolean' };

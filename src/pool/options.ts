@@ -13,8 +13,9 @@ import {
   SIGNAL,
   TEXT,
   whole,
+  type KindsOf,
 } from '../options/kinds.js';
-import { KnownOptions, type KindsOf } from '../options/known-options.js';
+import { KnownOptions } from '../options/known-options.js';
 import type { TupleRow } from '../rows.js';
 import type { CursorOptions } from '../cursor/options.js';
 import type { CheckoutOptions } from './checkouts.js';

@@ -2,7 +2,7 @@ import type { DumpedParam } from '../types/adaptation.js';
 import { dumpParam } from '../types/dump.js';
 import { literal, type LiteralContext } from './literal.js';
 import * as errors from '../errors/index.js';
-import { RecentTexts } from '../recent-texts.js';
+import { RecentTexts } from './recent-texts.js';
 import type { ShownQuery } from '../session/statement.js';
 import { isSingleStatement } from '../sql-statement.js';
 import { isComposable, partsOf, type Composable } from './composable.js';

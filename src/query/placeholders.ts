@@ -1,6 +1,6 @@
 import * as errors from '../errors/index.js';
 import type { SqlLiteral } from '../query/literal.js';
-import { RecentTexts } from '../recent-texts.js';
+import { RecentTexts } from './recent-texts.js';
 import { isPromise } from '../types/realm.js';
 import { QueryText } from './query-text.js';
 

@@ -1,7 +1,7 @@
 import * as errors from '../errors/index.js';
 import type { CodecContext } from './adaptation.js';
 import type { ByteWriter } from './byte-writer.js';
-import { daysFromCivil } from './calendar.js';
+import { daysFromCivil, isCivil } from './calendar.js';
 import { fixed, malformed, outOfRange, refused, shown, wrongSize } from './codec.js';
 import type { Codec, Place, Reader } from './codec.js';
 import { endOfDated, isoStyle } from './date-style.js';
@@ -28,6 +28,7 @@ import {
 } from './date-text.js';
 import {
   CLOCK_LENGTH,
+  COLON,
   DASH,
   DAY_LENGTH,
   DOT,
@@ -205,15 +206,34 @@ export const timestamp = ({ settings }: CodecContext): Codec => ({
   binaryToText: timestampToText,
 });
 
-/** Milliseconds from 1970-01-01 of an instant in the most frequent form; NaN for another form. */
+/**
+ * Milliseconds from 1970-01-01 of an instant in the most frequent form by far, 2024-01-02 03:04:05[.678901]+01[:30[:15]]; NaN for
+ * another text.
+ */
 function readCommonInstant(bytes: Buffer, start: number, end: number): number {
-  const days = daysFromCivil(
-    two(bytes, start) * 100 + two(bytes, start + 2),
-    two(bytes, start + 5),
-    two(bytes, start + 8),
-  );
-  const seconds = two(bytes, start + 11) * 3600 + two(bytes, start + 14) * 60 + two(bytes, start + 17);
-  return (days * 86_400 + seconds) * 1000 + readFractionAndOffset(bytes, start + MOMENT_LENGTH, end);
+  const year = two(bytes, start) * 100 + two(bytes, start + 2);
+  const month = two(bytes, start + 5);
+  const day = two(bytes, start + 8);
+  const hours = two(bytes, start + 11);
+  const minutes = two(bytes, start + 14);
+  const seconds = two(bytes, start + 17);
+  const isCommon =
+    end - start >= MOMENT_LENGTH + 3 &&
+    year >= 1 &&
+    year <= 9999 &&
+    bytes[start + 4] === DASH &&
+    bytes[start + 7] === DASH &&
+    isCivil(year, month, day) &&
+    bytes[start + DAY_LENGTH] === SPACE &&
+    hours <= 23 &&
+    bytes[start + 13] === COLON &&
+    minutes <= 59 &&
+    bytes[start + 16] === COLON &&
+    seconds <= 59;
+  if (!isCommon) return NaN;
+  const ofDay = hours * 3600 + minutes * 60 + seconds;
+  const days = daysFromCivil(year, month, day);
+  return (days * 86_400 + ofDay) * 1000 + readFractionAndOffset(bytes, start + MOMENT_LENGTH, end);
 }
 
 /** The milliseconds to add for `.678901+01:30`; NaN for malformed text. */
@@ -239,16 +259,10 @@ function looksCommon(bytes: Buffer, start: number, end: number): boolean {
 /** timestamptz, as a `Date`; microseconds are truncated. A value outside of a `Date`'s range raises `DataError`. */
 export const timestamptz = ({ settings }: CodecContext): Codec<Date> => ({
   readText: (bytes, start, end) => {
-    // The most frequent form by far: 2024-01-02 03:04:05[.678901]+01[:30[:15]].
-    const isCommon = end - start >= MOMENT_LENGTH + 3 && looksCommon(bytes, start, end);
-    const time = isCommon ? readCommonInstant(bytes, start, end) : NaN;
+    const time = readCommonInstant(bytes, start, end);
     return Number.isNaN(time)
       ? dateOf(isoStyle(bytes.latin1Slice(start, end), 'timestamptz', settings))
       : new Date(time);
-  },
-  endOfText: (bytes, start, end) => {
-    const at = endOfOffset(bytes, endOfMoment(bytes, start, end), end);
-    return endOfDated(at, bytes, start, end, 'timestamptz', settings);
   },
   readBinary: readInstantBinary,
   preferBinary: 'columns',

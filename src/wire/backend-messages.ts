@@ -1,4 +1,3 @@
-import { LONGEST_CACHED, RecentTexts } from '../recent-texts.js';
 import { Backend, isBackendMessage } from './protocol.js';
 
 // The messages of the server: how its bytes are split into messages, and how the body of each is read.
@@ -230,22 +229,8 @@ function endOfString(bytes: Buffer, start: number, end: number, what: string): n
 /** Bytes that follow the name of a field in a `RowDescription`. */
 const FIELD_SIZE = 18;
 
-/**
- * Reads the columns of a `RowDescription`. As in all these functions, the message's body is `bytes[start..end)`. Equal messages
- * give the same array: a statement that is not prepared is described at every execution, and its decoder is kept with its columns.
- */
-export function readRowDescription(bytes: Buffer, start: number, end: number): readonly Field[] {
-  if (end - start > LONGEST_CACHED) return readFields(bytes, start, end);
-  return recentDescriptions.get(bytes.latin1Slice(start, end));
-}
-
-/** By the bytes of the messages, as characters. */
-const recentDescriptions = new RecentTexts((characters): readonly Field[] => {
-  const bytes = Buffer.from(characters, 'latin1');
-  return readFields(bytes, 0, bytes.length);
-});
-
-function readFields(bytes: Buffer, start: number, end: number): readonly Field[] {
+/** Reads the columns of a `RowDescription`. As in all these functions, the message's body is `bytes[start..end)`. */
+export function readRowDescription(bytes: Buffer, start: number, end: number): Field[] {
   const what = 'a RowDescription';
   checkThat(end - start >= 2, what);
   const count = bytes.readUInt16BE(start);

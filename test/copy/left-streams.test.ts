@@ -187,7 +187,9 @@ describe.each(Object.entries(STREAMS))('%s', (name, { statement, open }) => {
 
   test.each(ways)('is destroyed without an error event by %s', async (_way, leave) => {
     const streams: { stream: Readable | Writable; seen: unknown[] }[] = [];
-    const opened = async ({ copy }: Open): Promise<void> => {
+    const connections: AsyncConnection[] = [];
+    const opened = async ({ conn, copy }: Open): Promise<void> => {
+      connections.push(conn);
       // By now a short answer has arrived completely.
       if (isOver) await new Promise((resolve) => setTimeout(resolve, 20));
       const stream = open(copy);
@@ -208,6 +210,8 @@ describe.each(Object.entries(STREAMS))('%s', (name, { statement, open }) => {
     expect(seen).toEqual([]);
     // A stream that was ended may have completed before it is left.
     if (!name.endsWith('at its end')) expect(await admin('SELECT 1 FROM left_streams LIMIT 1')).toEqual([]);
+    // A COPY that has completed leaves its transaction open, which would block the next statement.
+    for (const conn of connections) await conn.close();
     await admin('TRUNCATE left_streams');
   });
 

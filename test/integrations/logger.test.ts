@@ -199,6 +199,8 @@ describe('logQueries()', () => {
     expect(() => logQueries(console, { values: 1 } as never)).toThrow(
       'expected `values` to be true or false',
     );
-    expect(() => logQueries(console, 5 as never)).toThrow('to be an object');
+    expect(() => logQueries(console, 5 as never)).toThrow(
+      'got 5; write `logQueries(logger, { slow, values })`',
+    );
   });
 });

@@ -103,6 +103,14 @@ test('each integration is a subpath export with declarations for each format, an
         imported.filter((module) => !isPeer(module)),
         file,
       ).toEqual([]);
+      // A copy of what has a state, or of classes of errors, would not be that of the main entry.
+      const { sources } = JSON.parse(await readFile(built(`${file}.map`), 'utf8')) as SourceMap;
+      expect(
+        sources.filter(
+          (source) => !/\/src\/(?:integrations\/|options\/(?:call-options|kinds)\.|sql-)/.test(source),
+        ),
+        file,
+      ).toEqual([]);
     }
   }
 });

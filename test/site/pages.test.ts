@@ -93,7 +93,9 @@ it.each(['architecture', 'session', 'pool', 'types'])(
       '',
       'src/',
       `src/${name}/`,
-      ...['pool', 'connection', 'cursor', 'session', 'wire', 'errors'].map((folder) => `src/${folder}/`),
+      ...['pool', 'connection', 'cursor', 'session', 'wire', 'errors', 'integrations'].map(
+        (folder) => `src/${folder}/`,
+      ),
     ];
     const names = new Set(page.replaceAll('\\n', ' ').match(/(?<![\w*.-])[a-z-]+(?:\/[a-z-]+)*\.ts\b/g));
     expect(names.size).toBeGreaterThan(0);

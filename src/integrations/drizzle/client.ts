@@ -24,8 +24,13 @@ export class PoolClient implements Client {
 
   async open(signal?: AbortSignal): Promise<AsyncConnection<unknown>> {
     const connection = await this.#pool.getconn({ signal });
-    // The setting ends with this checkout.
-    if (!connection.autocommit) await connection.setAutocommit(true);
+    try {
+      // The setting ends with this checkout.
+      if (!connection.autocommit) await connection.setAutocommit(true);
+    } catch (error) {
+      await this.close(connection);
+      throw error;
+    }
     return connection;
   }
 

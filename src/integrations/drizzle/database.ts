@@ -11,6 +11,8 @@ import {
 import type { Cache } from 'drizzle-orm/cache/core';
 import { PgDatabase, PgDialect, type PgTransactionConfig } from 'drizzle-orm/pg-core';
 import { AsyncConnection, errors } from '../../index.js';
+import { CallOptions } from '../../options/call-options.js';
+import { OBJECT } from '../../options/kinds.js';
 import { ConnectionClient, PoolClient, type ConnectionPool } from './client.js';
 import { iterate, type IteratedQuery, type IteratorOptions } from './iterator.js';
 import { UsingpgSession, type UsingpgQueryResultHKT, type UsingpgTransaction } from './session.js';
@@ -54,7 +56,19 @@ export class UsingpgDatabase<
   }
 }
 
-const CONFIG: readonly string[] = ['schema', 'casing', 'logger', 'cache'];
+const CONFIG = new CallOptions<DrizzleConfig>('drizzle(client, options)', {
+  schema: OBJECT,
+  casing: {
+    what: "'snake_case' or 'camelCase'",
+    is: (value) => value === 'snake_case' || value === 'camelCase',
+  },
+  logger: {
+    what: 'true, false or a logger with the method logQuery()',
+    is: (value) =>
+      typeof value === 'boolean' || typeof (value as Partial<Logger> | null)?.logQuery === 'function',
+  },
+  cache: OBJECT,
+});
 
 /**
  * Makes a Drizzle database over a pool, or over a connection. With a pool, each statement is committed by itself, on a connection
@@ -70,12 +84,7 @@ export function drizzle<
   TSchema extends Record<string, unknown> = Record<string, never>,
   TClient extends DrizzleClient = DrizzleClient,
 >(client: TClient, config: DrizzleConfig<TSchema> = {}): UsingpgDatabase<TSchema> & { $client: TClient } {
-  const unknown = Object.keys(config).find((name) => !CONFIG.includes(name));
-  if (unknown !== undefined) {
-    throw new errors.ProgrammingError(
-      `unknown option \`${unknown}\` of drizzle(): the options are ${CONFIG.join(', ')}`,
-    );
-  }
+  CONFIG.check(config);
   const { logger, casing, cache } = config;
   const dialect = new PgDialect({ ...(casing !== undefined && { casing }) });
   const schema = schemaOf(config.schema);

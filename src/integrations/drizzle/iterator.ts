@@ -1,4 +1,6 @@
 import { errors } from '../../index.js';
+import { CallOptions } from '../../options/call-options.js';
+import { OBJECT, SIGNAL, whole } from '../../options/kinds.js';
 import { UsingpgPreparedQuery } from './prepared-query.js';
 
 /** A query whose result is an array of rows: a query builder's, a relational one, or a prepared one. */
@@ -17,7 +19,11 @@ export interface IteratorOptions {
   signal?: AbortSignal | undefined;
 }
 
-const OPTIONS = ['placeholderValues', 'size', 'signal'];
+const OPTIONS = new CallOptions<IteratorOptions>('db.iterator(query, options)', {
+  placeholderValues: OBJECT,
+  size: whole(1),
+  signal: SIGNAL,
+});
 
 /** What Drizzle's query builders have, but not in its declarations: it prepares a query without a name for the server. */
 interface Preparable {
@@ -28,12 +34,7 @@ export function iterate<Row>(
   query: IteratedQuery<Row>,
   options: IteratorOptions = {},
 ): AsyncGenerator<Row, void, void> {
-  const unknown = Object.keys(options).find((name) => !OPTIONS.includes(name));
-  if (unknown !== undefined) {
-    throw new errors.ProgrammingError(
-      `unknown option \`${unknown}\` of iterator(): the options are ${OPTIONS.join(', ')}`,
-    );
-  }
+  OPTIONS.check(options);
   const prepared = query instanceof UsingpgPreparedQuery ? query : (query as Preparable)._prepare?.();
   if (!(prepared instanceof UsingpgPreparedQuery)) {
     throw new errors.ProgrammingError(

@@ -9,6 +9,8 @@ import {
   type QueryCompiler,
 } from 'kysely';
 import { AsyncConnectionPool, errors, type ConninfoSource, type PoolOptions } from '../../index.js';
+import { CallOptions } from '../../options/call-options.js';
+import { ANYTHING, OBJECT } from '../../options/kinds.js';
 import { SessionAdapters } from './session-adapters.js';
 import { UsingpgDriver, type ConnectionPool, type PoolSource } from './driver.js';
 
@@ -39,9 +41,14 @@ export interface UsingpgDialectOptions {
   types?: 'pg' | 'usingpg' | undefined;
 }
 
-const CONFIG: readonly string[] = ['pool', 'conninfo', 'poolOptions'];
-const OPTIONS: readonly string[] = ['types'];
-const TYPES: readonly unknown[] = ['pg', 'usingpg', undefined];
+const CONFIG = new CallOptions<UsingpgDialectConfig>('new UsingpgDialect(options)', {
+  pool: ANYTHING,
+  conninfo: ANYTHING,
+  poolOptions: OBJECT,
+});
+const OPTIONS = new CallOptions<UsingpgDialectOptions>('new UsingpgDialect(config, options)', {
+  types: { what: "'pg' or 'usingpg'", is: (value) => value === 'pg' || value === 'usingpg' },
+});
 
 /**
  * Kysely's dialect for PostgreSQL over a pool of this library. Parameters are sent as node-postgres sends them, so that the server
@@ -61,14 +68,10 @@ export class UsingpgDialect implements Dialect {
 
   /** Raises `ProgrammingError` for an unknown option, and unless there is either a pool or a conninfo. */
   constructor(config: UsingpgDialectConfig, options: UsingpgDialectOptions = {}) {
-    checkNames('config', config, CONFIG);
-    checkNames('options', options, OPTIONS);
-    const { types } = options;
-    if (!TYPES.includes(types)) {
-      throw new errors.ProgrammingError(`expected types to be 'pg' or 'usingpg', got ${String(types)}`);
-    }
+    CONFIG.check(config);
+    OPTIONS.check(options);
     this.#source = sourceOf(config);
-    this.#adapters = new SessionAdapters(types !== 'usingpg');
+    this.#adapters = new SessionAdapters(options.types !== 'usingpg');
   }
 
   /** Called by Kysely. */
@@ -92,21 +95,7 @@ export class UsingpgDialect implements Dialect {
   }
 }
 
-function checkNames(what: string, given: object, names: readonly string[]): void {
-  if (typeof given !== 'object' || (given as unknown) === null) {
-    throw new errors.ProgrammingError(
-      `expected the ${what} of UsingpgDialect to be an object with ${names.join(', ')}`,
-    );
-  }
-  const unknown = Object.keys(given).find((name) => !names.includes(name));
-  if (unknown !== undefined) {
-    throw new errors.ProgrammingError(
-      `unknown option \`${unknown}\` in the ${what} of UsingpgDialect: there are ${names.join(', ')}`,
-    );
-  }
-}
-
-function sourceOf(config: UsingpgDialectConfig): PoolSource {
+function sourceOf(config: Partial<UsingpgDialectConfig> = {}): PoolSource {
   const { pool, conninfo, poolOptions } = config;
   if (pool === undefined && conninfo !== undefined) {
     return { isOwn: true, pool: () => new AsyncConnectionPool(conninfo, poolOptions) };

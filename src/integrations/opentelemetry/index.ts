@@ -1,5 +1,7 @@
 import { metrics, trace, type MeterProvider, type TracerProvider } from '@opentelemetry/api';
 import { errors } from '../../index.js';
+import { CallOptions } from '../../options/call-options.js';
+import type { Kind } from '../../options/kinds.js';
 import { recordMetrics } from './metrics.js';
 import { makeSpans } from './spans.js';
 import { Subscriptions } from './subscriptions.js';
@@ -13,10 +15,10 @@ export interface InstrumentOptions {
 }
 
 const NAME = 'usingpg';
-const OPTIONS: Readonly<Record<keyof InstrumentOptions, string>> = {
-  tracerProvider: 'getTracer',
-  meterProvider: 'getMeter',
-};
+const OPTIONS = new CallOptions<InstrumentOptions>('instrument(options)', {
+  tracerProvider: having('getTracer'),
+  meterProvider: having('getMeter'),
+});
 
 /** Set while the process is instrumented: by whichever copy of this module, since the channels belong to the process. */
 const INSTRUMENTED = Symbol.for('usingpg.opentelemetry');
@@ -33,7 +35,7 @@ const shared = globalThis as { [INSTRUMENTED]?: boolean };
  * instrument();
  */
 export function instrument(options: InstrumentOptions = {}): () => void {
-  checkOptions(options);
+  OPTIONS.check(options);
   if (shared[INSTRUMENTED] === true) {
     throw new errors.ProgrammingError(
       'instrument() was called before: each span and each metric would come twice; call what it returned first',
@@ -53,24 +55,9 @@ export function instrument(options: InstrumentOptions = {}): () => void {
   };
 }
 
-function checkOptions(options: InstrumentOptions): void {
-  if (typeof options !== 'object' || (options as unknown) === null) {
-    throw new errors.ProgrammingError(
-      'expected the options of instrument() to be an object; write `instrument({ tracerProvider, meterProvider })`',
-    );
-  }
-  for (const [name, value] of Object.entries(options)) {
-    const method = (OPTIONS as Readonly<Record<string, string>>)[name];
-    if (method === undefined) {
-      throw new errors.ProgrammingError(
-        `unknown option \`${name}\` of instrument(): the options are ${Object.keys(OPTIONS).join(', ')}`,
-      );
-    }
-    if (
-      value !== undefined &&
-      typeof (value as Readonly<Record<string, unknown>> | null)?.[method] !== 'function'
-    ) {
-      throw new errors.ProgrammingError(`expected \`${name}\` to have a method \`${method}\``);
-    }
-  }
+function having(method: string): Kind {
+  return {
+    what: `an object with the method ${method}()`,
+    is: (value) => typeof (value as Readonly<Record<string, unknown>> | null)?.[method] === 'function',
+  };
 }

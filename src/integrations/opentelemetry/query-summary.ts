@@ -40,7 +40,7 @@ function summaryOf(sql: string): QuerySummary {
   const read = isCut ? sql.slice(0, MOST_TEXT) : sql;
   const tokens = [...tokensOf(read)];
   const text = tokens.some(({ kind }) => kind === 'parameter') ? read : tokens.map(withoutValue).join('');
-  const parts = new Outline(tokens.filter(({ kind }) => kind !== 'space')).parts;
+  const parts = new Outline(tokens.filter(({ kind }) => kind !== 'space' && kind !== 'comment')).parts;
   const operations = parts.filter(({ kind }) => kind === 'operation');
   const targets = parts.filter(({ kind }) => kind !== 'operation');
   // What follows the cut may be another operation.
@@ -57,7 +57,9 @@ function summaryOf(sql: string): QuerySummary {
 /** A token as a text without parameters is shown: a comment may contain values, too. */
 function withoutValue({ kind, text }: Token): string {
   if (kind === 'literal' || (kind === 'word' && /^(?:true|false)$/i.test(text))) return '?';
-  return kind === 'space' && /^(?:--|\/\*)/.test(text) ? ' ' : text;
+  // A line comment contains the end of its line.
+  if (kind === 'comment') return /[\n\r]$/.test(text) ? '\n' : ' ';
+  return text;
 }
 
 /** Joins whole parts, as many as a summary may have. */

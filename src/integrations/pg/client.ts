@@ -35,8 +35,7 @@ import {
 } from './statement.js';
 import { isSubmittable, type Submittable } from './submit.js';
 import { TimeLimit } from './time-limit.js';
-import { transactionWordOf } from './transaction-words.js';
-import { checkBefore, checkCommitted } from './transactions.js';
+import { checkBefore, checkCommitted, transactionWordOf } from './transactions.js';
 import { Turns } from './turns.js';
 import type { TypeParser } from './type-parsers.js';
 

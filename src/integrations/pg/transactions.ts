@@ -1,8 +1,24 @@
 import { errors, TransactionStatus } from '../../index.js';
+import { firstWords } from '../../sql-segments.js';
 import type { Result } from './result.js';
-import type { transactionWordOf } from './transaction-words.js';
 
-type Word = NonNullable<ReturnType<typeof transactionWordOf>>;
+type Word = 'begin' | 'commit';
+
+/** Whether a text begins or commits a transaction, by its first words. */
+export function transactionWordOf(text: string): Word | null {
+  switch (firstWords(text, 1)) {
+    case 'begin':
+      return 'begin';
+    case 'start':
+      return firstWords(text, 2) === 'start transaction' ? 'begin' : null;
+    case 'end':
+      return 'commit';
+    case 'commit':
+      return firstWords(text, 2) === 'commit prepared' ? null : 'commit';
+    default:
+      return null;
+  }
+}
 
 /**
  * Refuses a BEGIN within a transaction and a COMMIT without one, which the server answers with a warning only. Two tasks that share a

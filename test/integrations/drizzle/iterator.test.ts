@@ -95,6 +95,9 @@ test('a query of another driver, and an unknown option, are refused', async () =
     'iterator() needs a query of a database made by drizzle() of usingpg/drizzle',
   );
   expect(() => db.iterator(db.select().from(city), { chunk: 1 } as object)).toThrow(
-    'unknown option `chunk` of iterator(): the options are placeholderValues, size, signal',
+    'unknown option `chunk` of db.iterator(): the options are placeholderValues, size, signal',
+  );
+  expect(() => db.iterator(db.select().from(city), { size: 0 })).toThrow(
+    'expected `size` to be a whole number, 1 or more, got 0',
   );
 });

@@ -2,7 +2,7 @@ import { DrizzleQueryError, eq, gt, sql, type Logger } from 'drizzle-orm';
 import { Cache } from 'drizzle-orm/cache/core';
 import { pgTable, serial, text } from 'drizzle-orm/pg-core';
 import { expect, test } from 'vitest';
-import { errors } from '../../../src/index.js';
+import { errors, type CheckoutOptions } from '../../../src/index.js';
 import { drizzle } from '../../../src/integrations/drizzle/index.js';
 import { admin, rejection } from '../../support/database.js';
 import { city, country, openDrizzle, poolWithTables, schema, schemaName, value } from './open-drizzle.js';
@@ -150,6 +150,25 @@ test('a cache gives the rows of a query that it has, until a table of the query 
   expect(await names()).toHaveLength(3);
 });
 
+test('a connection that is lost as soon as it is taken goes back to the pool, which replaces it', async () => {
+  const pool = await poolWithTables();
+  const lossy = {
+    getconn: async (options: CheckoutOptions) => {
+      const connection = await pool.getconn(options);
+      await connection.close();
+      return connection;
+    },
+    withTransaction: pool.withTransaction.bind(pool),
+  };
+  const db = drizzle(lossy);
+  for (let i = 0; i < 2; i++) {
+    expect(await rejection(db.execute(sql`SELECT 1`))).toMatchObject({
+      cause: expect.any(errors.OperationalError) as unknown,
+    });
+  }
+  expect((await drizzle(pool).execute(sql`SELECT 1 AS n`)).rows).toEqual([{ n: 1 }]);
+});
+
 test.each([
   [[undefined], 'drizzle() needs an AsyncConnectionPool or an AsyncConnection'],
   [['postgresql://localhost'], 'drizzle() needs an AsyncConnectionPool or an AsyncConnection'],
@@ -157,6 +176,13 @@ test.each([
     [{ getconn: 1 }, { shema: schema }],
     'unknown option `shema` of drizzle(): the options are schema, casing,',
   ],
+  [[{ getconn: 1 }, 'city'], 'got a string; write `drizzle(client, { schema, casing, logger, cache })`'],
+  [
+    [{ getconn: 1 }, { casing: 'snake' }],
+    "expected `casing` to be 'snake_case' or 'camelCase', got the string",
+  ],
+  [[{ getconn: 1 }, { logger: console }], 'expected `logger` to be true, false or a logger with the method'],
+  [[{ getconn: 1 }, { cache: true }], 'expected `cache` to be an object, got true'],
 ])('drizzle() refuses %j', (args, message) => {
   const make = (): unknown => Reflect.apply(drizzle, undefined, args);
   expect(make).toThrow(errors.ProgrammingError);

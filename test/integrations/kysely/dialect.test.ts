@@ -25,13 +25,19 @@ test.each([
   [[{}], 'UsingpgDialect needs either `pool`, or `conninfo` with optional `poolOptions`'],
   [[{ pool: null, conninfo: '' }], 'UsingpgDialect needs either'],
   [[{ pool: 'postgresql://localhost' }], 'expected the pool of UsingpgDialect to be an AsyncConnectionPool'],
-  [[null], 'expected the config of UsingpgDialect to be an object with pool, conninfo, poolOptions'],
-  [[{ conninfo: '', poll: 1 }], 'unknown option `poll` in the config of UsingpgDialect: there are pool,'],
+  [[undefined], 'UsingpgDialect needs either'],
+  [[null], 'got null; write `new UsingpgDialect({ pool, conninfo, poolOptions })`'],
+  [[{ conninfo: '', poll: 1 }], 'unknown option `poll` of new UsingpgDialect(): the options are pool,'],
+  [[{ conninfo: '', poolOptions: 10 }], 'expected `poolOptions` to be an object, got 10'],
+  [[{ conninfo: '' }, 'pg'], 'got a string; write `new UsingpgDialect(config, { types })`'],
   [
     [{ conninfo: '' }, { type: 'pg' }],
-    'unknown option `type` in the options of UsingpgDialect: there are types',
+    'unknown option `type` of new UsingpgDialect(): the options are types',
   ],
-  [[{ conninfo: '' }, { types: 'postgres' }], "expected types to be 'pg' or 'usingpg', got postgres"],
+  [
+    [{ conninfo: '' }, { types: 'postgres' }],
+    "expected `types` to be 'pg' or 'usingpg', got the string \"postgres\"",
+  ],
 ])('a dialect of %j is refused', (args, message) => {
   const make = (): unknown => Reflect.construct(UsingpgDialect, args);
   expect(make).toThrow(errors.ProgrammingError);

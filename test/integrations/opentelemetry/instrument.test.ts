@@ -427,10 +427,10 @@ describe('instrument()', () => {
       'unknown option `tracer` of instrument(): the options are tracerProvider, meterProvider',
     );
     expect(() => instrument({ tracerProvider: {} } as never)).toThrow(
-      'expected `tracerProvider` to have a method `getTracer`',
+      'expected `tracerProvider` to be an object with the method getTracer(), got an object',
     );
     expect(() => instrument({ meterProvider: null } as never)).toThrow(
-      'expected `meterProvider` to have a method `getMeter`',
+      'expected `meterProvider` to be an object with the method getMeter(), got null',
     );
     expect(() => instrument(null as never)).toThrow('expected the options of instrument() to be an object');
     expect(subscribed()).toEqual([]);

@@ -61,12 +61,41 @@ test('BEGIN within a transaction is refused, and the open transaction goes on', 
   expect((await client.query('SELECT n FROM task')).rows).toEqual([{ n: 1 }]);
 });
 
-test.for(['COMMIT', '-- done\n/* and */ commit;', 'END'])(
-  '%j without a transaction is refused',
+test.for([
+  'COMMIT',
+  '-- done\n/* and */ commit;',
+  '/* /* a */ b */ COMMIT',
+  '-- done\rCOMMIT/**/AND CHAIN',
+  'END',
+])('%j without a transaction is refused', async (text) => {
+  const client = await connect();
+  await expect(client.query(text)).rejects.toThrow(errors.NoActiveSqlTransaction);
+  expect((await client.query('ROLLBACK')).command).toBe('ROLLBACK');
+});
+
+test.for(['/* /* a */ b */ BEGIN', 'BEGIN/**/WORK', 'START /* a /* b */ */ -- c\n TRANSACTION'])(
+  '%j within a transaction is refused',
   async (text) => {
     const client = await connect();
-    await expect(client.query(text)).rejects.toThrow(errors.NoActiveSqlTransaction);
-    expect((await client.query('ROLLBACK')).command).toBe('ROLLBACK');
+    await client.query(text);
+    expect(client.getTransactionStatus()).toBe('T');
+    await expect(client.query(text)).rejects.toThrow(errors.ActiveSqlTransaction);
+    await client.query('COMMIT');
+  },
+);
+
+test.for(["COMMIT/* a */PREPARED 'nonsense'", 'beginé', 'begin$', 'START nonsense', '/* COMMIT'])(
+  '%j reaches the server, which refuses it',
+  async (text) => {
+    const client = await connect();
+    const refused = { code: text.includes('PREPARED') ? '42704' : '42601' };
+    await expect(client.query(text)).rejects.toMatchObject(refused);
+    await client.query('BEGIN');
+    if (text.includes('PREPARED')) refused.code = '25001';
+    const error = await rejection(client.query(text));
+    expect(error).toMatchObject(refused);
+    expect(error.message).not.toContain('pool.connect()');
+    await client.query('ROLLBACK');
   },
 );
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { RecentTexts } from '../src/recent-texts.js';
+import { RecentTexts } from '../../src/query/recent-texts.js';
 
 function counted(): { recent: RecentTexts<string[]>; made: string[] } {
   const made: string[] = [];

@@ -1,8 +1,8 @@
-import { LinkedList, type Link } from './queues.js';
+import { LinkedList, type Link } from '../queues.js';
 
 /** Psycopg's cache size; the limit keeps a program that makes a new query for each row from filling the memory. */
 const MOST_CACHED = 128;
-export const LONGEST_CACHED = 4096;
+const LONGEST_CACHED = 4096;
 
 /** What was made of the texts used most recently, so that a repeated query, for example, is read only once. */
 export class RecentTexts<T> {
