@@ -55,23 +55,17 @@ function untyped(value: number | bigint | boolean): DumpedParam {
   return { text: String(value), oid: Oids.unknown };
 }
 
+/** Bytes whose type the server infers. Within arrays and literals they are the text of a bytea. */
 function untypedBytes(value: Uint8Array): DumpedParam {
   // The caller may use the memory again before the query leaves.
-  return new UntypedBytes(Buffer.from(value));
-}
-
-/** Bytes whose type the server infers. Within arrays and literals they are the text of a bytea. */
-class UntypedBytes implements DumpedParam {
-  readonly oid = Oids.unknown;
-  readonly bytes: Buffer;
-
-  constructor(bytes: Buffer) {
-    this.bytes = bytes;
-  }
-
-  get text(): string | null {
-    return dumpBytes(this.bytes).text;
-  }
+  const bytes = Buffer.from(value);
+  return {
+    oid: Oids.unknown,
+    bytes,
+    get text() {
+      return dumpBytes(bytes).text;
+    },
+  };
 }
 
 /** An object that says itself how it is sent, as node-postgres allows. */
@@ -115,22 +109,21 @@ function isPreparable(value: unknown): value is Preparable {
 function localTime(value: Date, place: string): DumpedParam {
   const time = value.getTime();
   if (Number.isNaN(time)) throw new errors.DataError(`${place}: the Date is invalid`);
-  const year = value.getFullYear();
-  const clock =
-    `${two(value.getMonth() + 1)}-${two(value.getDate())}` +
-    `T${two(value.getHours())}:${two(value.getMinutes())}:${two(value.getSeconds())}` +
-    `.${String(value.getMilliseconds()).padStart(3, '0')}`;
-  // PostgreSQL has years BC where JavaScript has a year 0 and negative years.
-  const written = String(year < 1 ? 1 - year : year).padStart(4, '0');
-  return { text: `${written}-${clock}${offset(value)}${year < 1 ? ' BC' : ''}`, oid: Oids.unknown };
-}
-
-/** The offset of the local time from UTC. Before the introduction of time zones it may have seconds, which node-postgres drops. */
-function offset(value: Date): string {
   const wall = new Date(0);
   wall.setUTCFullYear(value.getFullYear(), value.getMonth(), value.getDate());
   wall.setUTCHours(value.getHours(), value.getMinutes(), value.getSeconds(), value.getMilliseconds());
-  const seconds = Math.round((wall.getTime() - value.getTime()) / 1000);
+  const offset = offsetOf(Math.round((wall.getTime() - time) / 1000));
+  // PostgreSQL has years BC where JavaScript has a year 0 and negative years.
+  const year = value.getFullYear();
+  const written = String(year < 1 ? 1 - year : year).padStart(4, '0');
+  return {
+    text: `${written}${wall.toISOString().slice(-20, -1)}${offset}${year < 1 ? ' BC' : ''}`,
+    oid: Oids.unknown,
+  };
+}
+
+/** Writes an offset from UTC. Before the introduction of time zones it may have seconds, which node-postgres drops. */
+function offsetOf(seconds: number): string {
   const size = Math.abs(seconds);
   const clock = `${two(Math.floor(size / 3600))}:${two(Math.floor(size / 60) % 60)}`;
   return `${seconds < 0 ? '-' : '+'}${clock}${size % 60 === 0 ? '' : `:${two(size % 60)}`}`;
