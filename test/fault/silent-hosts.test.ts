@@ -1,5 +1,10 @@
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
-import { AsyncConnectionPool, conninfoToDict, type PoolOptions } from '../../src/index.js';
+import {
+  AsyncConnectionPool,
+  conninfoToDict,
+  type ConninfoParams,
+  type PoolOptions,
+} from '../../src/index.js';
 import { FaultProxy } from '../support/fault-proxy.js';
 import { startOwnServer, type OwnServer } from '../support/server.js';
 import { query } from './bank.js';
@@ -23,10 +28,10 @@ async function proxied(): Promise<FaultProxy> {
 const FIRST = 2;
 const LATER = 600;
 
-/** A pool of several hosts, whose later attempts would wait for a silent one for minutes. */
+/** A pool of several hosts, whose later attempts would wait for a silent one for minutes, unless the parameters say otherwise. */
 function poolOf(
   proxies: readonly FaultProxy[],
-  parameters: Readonly<Record<string, string>> = {},
+  parameters: ConninfoParams = {},
   options: PoolOptions = {},
 ): AsyncConnectionPool {
   let attempts = 0;
@@ -36,8 +41,8 @@ function poolOf(
       port: proxies.map(({ port }) => String(port)).join(','),
       user: 'postgres',
       dbname: 'postgres',
-      ...parameters,
       connect_timeout: attempts++ === 0 ? FIRST : LATER,
+      ...parameters,
     }),
     { minSize: 0, maxSize: 4, numWorkers: 1, timeout: 60, ...options },
   );
@@ -105,24 +110,16 @@ it('a search whose other hosts will not do does not wait for a silent one, so th
 
 it('a host that did not answer the check of a connection is asked last by the first search', async () => {
   const [silent, other] = [await proxied(), await proxied()];
-  const pool = new AsyncConnectionPool(
+  const pool = poolOf(
+    [silent, other],
+    { connect_timeout: LATER },
     {
-      host: '127.0.0.1,127.0.0.1',
-      port: `${String(silent.port)},${String(other.port)}`,
-      user: 'postgres',
-      dbname: 'postgres',
-      connect_timeout: LATER,
-    },
-    {
-      minSize: 0,
       maxSize: 1,
-      timeout: 60,
       checkAfter: 0,
       checkTimeout: 1,
       check: (conn) => AsyncConnectionPool.checkConnection(conn),
     },
   );
-  onTestFinished(() => pool.close());
   expect((await pool.withConnection(({ info }) => info)).port).toBe(silent.port);
   silence(silent);
   expect((await pool.withConnection(({ info }) => info)).port).toBe(other.port);
@@ -133,17 +130,7 @@ it('hosts that are all silent are tried in their order, each with its connect_ti
   const [one, two] = [await proxied(), await proxied()];
   silence(one);
   silence(two);
-  const pool = new AsyncConnectionPool(
-    {
-      host: '127.0.0.1,127.0.0.1',
-      port: `${String(one.port)},${String(two.port)}`,
-      user: 'postgres',
-      dbname: 'postgres',
-      connect_timeout: FIRST,
-    },
-    { minSize: 0, maxSize: 1, timeout: 60 },
-  );
-  onTestFinished(() => pool.close());
+  const pool = poolOf([one, two], { connect_timeout: FIRST }, { maxSize: 1 });
   const waiting = pool.getconn();
   await expect.poll(() => pool.getStats().connectionsErrors).toBe(1);
   await expect.poll(() => two.connections.length).toBe(2);

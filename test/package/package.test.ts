@@ -190,6 +190,16 @@ console.log(pool.getStats().poolAvailable);
   },
 );
 
+/** The beginning of a program that gets a module in two ways, as `one` and `other`; `names` are its exports. */
+function oneAndOther(first: string, second: string): string {
+  return `import { createRequire } from 'node:module';
+const require = createRequire(import.meta.url);
+const one = ${first};
+const other = ${second};
+const names = Object.keys(one).filter((name) => name !== 'module.exports');
+`;
+}
+
 test.each([
   ["await import('usingpg')", "require('usingpg')"],
   ["require('usingpg')", "await import('usingpg')"],
@@ -197,12 +207,7 @@ test.each([
   const project = await install(`both-${first.slice(0, 5)}`, { type: 'module' });
   await writeFile(
     join(project, 'index.js'),
-    `import { createRequire } from 'node:module';
-const require = createRequire(import.meta.url);
-const one = ${first};
-const other = ${second};
-const names = Object.keys(one).filter((name) => name !== 'module.exports');
-console.log(names.length > 30, Object.keys(other).length === Object.keys(one).length, names.every((name) => one[name] === other[name]));
+    `${oneAndOther(first, second)}console.log(names.length > 30, Object.keys(other).length === Object.keys(one).length, names.every((name) => one[name] === other[name]));
 one.adapters.registerLoader('json', (text) => 'loaded: ' + text);
 const conn = await other.AsyncConnection.connect(process.env.DSN);
 const cur = await conn.execute("SELECT json '1', %s::jsonb, %s::int4range", [new one.Jsonb(2), new one.Range(3, 4)]);
@@ -312,12 +317,7 @@ test.each([
   const project = await install(`pg-both-${first.slice(0, 5)}`, { type: 'module' });
   await writeFile(
     join(project, 'index.js'),
-    `import { createRequire } from 'node:module';
-const require = createRequire(import.meta.url);
-const one = ${first};
-const other = ${second};
-const names = Object.keys(one).filter((name) => name !== 'module.exports');
-console.log(names.length > 10, names.every((name) => one[name] === other[name]), one.default.Pool === other.Pool);
+    `${oneAndOther(first, second)}console.log(names.length > 10, names.every((name) => one[name] === other[name]), one.default.Pool === other.Pool);
 one.types.setTypeParser(20, Number);
 const pool = new other.Pool({ connectionString: process.env.DSN, max: 1 });
 console.log(JSON.stringify((await pool.query("SELECT int8 '42' AS answer")).rows), one.Pool.name);
