@@ -1,8 +1,9 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { AsyncConnectionPool, conninfoToDict, errors } from '../../src/index.js';
+import { AsyncConnectionPool, errors } from '../../src/index.js';
 import { applicationName } from '../support/database.js';
 import { startOwnServer, type OwnServer } from '../support/server.js';
+import { writableServer } from '../support/writable-server.js';
 import { startStandbyOf, type Standby } from '../support/standby.js';
 
 const WORKERS = 8;
@@ -50,15 +51,10 @@ class Writing {
   readonly #workers: Promise<void>[];
 
   constructor({ primary, standby }: Pair) {
-    const hosts = [primary, standby].map(({ dsn }) => conninfoToDict(dsn));
     this.pool = new AsyncConnectionPool(
       {
-        host: hosts.map(({ host }) => host).join(','),
-        port: hosts.map(({ port }) => port).join(','),
-        user: 'postgres',
-        dbname: 'postgres',
+        ...writableServer([primary, standby]),
         application_name: applicationName(),
-        target_session_attrs: 'read-write',
         connect_timeout: 2,
       },
       { minSize: CONNECTIONS },

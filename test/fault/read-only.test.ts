@@ -8,6 +8,7 @@ import {
   type QueryMessage,
 } from '../../src/index.js';
 import { startOwnServer, type OwnServer } from '../support/server.js';
+import { writableServer } from '../support/writable-server.js';
 import { query } from './bank.js';
 
 const CONNECTIONS = 4;
@@ -59,17 +60,7 @@ async function setReadOnly({ dsn }: OwnServer, value: 'on' | 'off'): Promise<voi
 }
 
 it('a pool of read-write lends no connection again whose server has become read-only, however that was found', async () => {
-  const hosts = servers.map(({ dsn }) => conninfoToDict(dsn));
-  const pool = new AsyncConnectionPool(
-    {
-      host: hosts.map(({ host }) => host).join(','),
-      port: hosts.map(({ port }) => port).join(','),
-      user: 'postgres',
-      dbname: 'postgres',
-      target_session_attrs: 'read-write',
-    },
-    { minSize: CONNECTIONS, name: 'writers' },
-  );
+  const pool = new AsyncConnectionPool(writableServer(servers), { minSize: CONNECTIONS, name: 'writers' });
   onTestFinished(() => pool.close());
 
   /** How often each connection was told that its server is read-only. */

@@ -8,6 +8,7 @@ import {
 } from '../../src/index.js';
 import { FaultProxy, type Direction } from '../../test/support/fault-proxy.js';
 import { startOwnServer, type TestServer } from '../../test/support/server.js';
+import { writableServer } from '../../test/support/writable-server.js';
 import { startStandbyOf } from '../../test/support/standby.js';
 import { PoolRecorder } from './recorder.js';
 
@@ -62,17 +63,12 @@ export async function recordBurst({ dsn }: TestServer): Promise<PoolRecording> {
 export async function recordFailover(): Promise<PoolRecording> {
   const primary = await startOwnServer({ sql: 'CREATE TABLE written (n int)' });
   const standby = await startStandbyOf(primary);
-  const hosts = [primary, standby].map(({ dsn }) => conninfoToDict(dsn));
   const recorder = new PoolRecorder(POOL);
   const marks: Moment[] = [];
   const ends: Moment[] = [];
   const pool = new AsyncConnectionPool(
     {
-      host: hosts.map(({ host }) => host).join(','),
-      port: hosts.map(({ port }) => port).join(','),
-      user: 'postgres',
-      dbname: 'postgres',
-      target_session_attrs: 'read-write',
+      ...writableServer([primary, standby]),
       connect_timeout: 2,
     },
     { name: POOL, minSize: 4 },
