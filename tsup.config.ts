@@ -1,13 +1,12 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { defineConfig, type Options } from 'tsup';
-import { withBuiltInModules } from './tools/built-in-modules.js';
 import { withClassNames } from './tools/class-names.js';
 import { writeDeclarations, writeIntegrationDeclarations } from './tools/declarations.js';
-import { inAFunction } from './tools/in-a-function.js';
+import { loadAtFirstUse, writeLoaders } from './tools/first-use.js';
 import { integrations, mainEntryApart } from './tools/integrations.js';
 import { writeLicenses } from './tools/licenses.js';
-import { loadPackages, writePackageLoaders } from './tools/load-packages.js';
+import { asCommonJs, asEsModule } from './tools/module-formats.js';
 import { oneInstance } from './tools/one-instance.js';
 import { pointToSources } from './tools/source-maps.js';
 import { withoutComments } from './tools/without-comments.js';
@@ -20,25 +19,34 @@ export default defineConfig(({ outDir = 'dist' }) => {
   // tsup would remove declarations later, when ours has been written.
   rmSync(outDir, { recursive: true, force: true });
   const common = (format: 'esm' | 'cjs'): Options => ({
-    entry: { index: 'src/index.ts' },
-    format,
+    // What only an open connection needs is a file of its own, and what both need is a third one.
+    entry: { index: 'src/index.ts', connect: 'src/connection/connect.ts' },
+    // The CommonJS module is made of an ES module, since esbuild can't share code between files of that format.
+    format: 'esm',
+    outExtension: () => ({ js: format === 'esm' ? '.js' : '.cjs' }),
+    splitting: true,
     target: 'node20',
     sourcemap: true,
     removeNodeProtocol: false,
+    esbuildOptions: (options) => {
+      options.chunkNames = 'shared';
+    },
     esbuildPlugins: [
       oneInstance('src/index.ts', `usingpg ${version}`),
-      loadPackages(format),
+      loadAtFirstUse(format),
       withoutComments,
     ],
     plugins: [
       {
         name: 'readable-and-quick-to-load',
         renderChunk: (code) => ({
-          code: withClassNames(format === 'esm' ? inAFunction(withBuiltInModules(code)) : code),
+          code: (format === 'esm' ? asEsModule : asCommonJs)(withClassNames(code)),
         }),
       },
     ],
   });
+  const maps = (extension: 'js' | 'cjs'): Promise<void>[] =>
+    ['index', 'connect', 'shared'].map((name) => pointToSources(join(outDir, `${name}.${extension}.map`)));
   const subpaths = integrations();
   // Its `types` and `defaults` are for all connections, whichever module system a program and its libraries get them by.
   const shared = subpaths.pg === undefined ? [] : [oneInstance(subpaths.pg, `usingpg/pg ${version}`)];
@@ -62,8 +70,8 @@ export default defineConfig(({ outDir = 'dist' }) => {
       ...common('esm'),
       onSuccess: async () => {
         await Promise.all([
-          pointToSources(join(outDir, 'index.js.map')),
-          writePackageLoaders(outDir),
+          ...maps('js'),
+          writeLoaders(outDir),
           writeDeclarations(outDir),
           writeIntegrationDeclarations(outDir, subpaths),
         ]);
@@ -73,10 +81,7 @@ export default defineConfig(({ outDir = 'dist' }) => {
       ...common('cjs'),
       noExternal: BUNDLED,
       onSuccess: async () => {
-        await Promise.all([
-          pointToSources(join(outDir, 'index.cjs.map')),
-          writeLicenses(join(outDir, 'index.cjs'), BUNDLED),
-        ]);
+        await Promise.all([...maps('cjs'), writeLicenses(join(outDir, 'index.cjs'), BUNDLED)]);
       },
     },
     ...(Object.keys(subpaths).length === 0 ? [] : [subpath('esm'), subpath('cjs')]),

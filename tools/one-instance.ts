@@ -19,9 +19,7 @@ export function oneInstance(index: string, key: string): Plugin {
       );
       build.onLoad({ filter: /./, namespace: 'one-instance' }, () => ({
         resolveDir: process.cwd(),
-        contents: `import * as own from './${index}';
-const instance = (globalThis[Symbol.for('${key}')] ??= named(own));
-${exportsOf(exportedBy(index))}
+        contents: `${instanceOf(index, key)}
 
 // A bundler that is given this file may rename classes, whose names are printed.
 function named(exported) {
@@ -37,9 +35,12 @@ function named(exported) {
   };
 }
 
-function exportsOf(names: readonly string[]): string {
+function instanceOf(index: string, key: string): string {
+  const names = exportedBy(index);
   const named = names.filter((name) => name !== 'default');
-  return `export const { ${named.join(', ')} } = instance;${named.length < names.length ? '\nexport default instance.default;' : ''}`;
+  return `import { ${names.map((name) => `${name} as own_${name}`).join(', ')} } from './${index}';
+const instance = (globalThis[Symbol.for('${key}')] ??= named({ ${names.map((name) => `${name}: own_${name}`).join(', ')} }));
+export const { ${named.join(', ')} } = instance;${named.length < names.length ? '\nexport default instance.default;' : ''}`;
 }
 
 /** The names of what a file exports that exists at run time. */

@@ -1,4 +1,12 @@
-import type { PasswordFunction, PasswordRequest, ResolvedConninfo, ResolvedHost } from '../conninfo/index.js';
+import {
+  DEFAULT_CONNECT_TIMEOUT,
+  type ConninfoParams,
+  type PasswordFunction,
+  type PasswordRequest,
+  type ResolvedConninfo,
+  type ResolvedHost,
+} from '../conninfo/index.js';
+import { resolveConninfo } from '../conninfo/resolve.js';
 import { NOT_ENDED, tracers, type ConnectMessage } from '../diagnostics.js';
 import * as errors from '../errors/index.js';
 import { locate } from '../errors/location.js';
@@ -6,7 +14,6 @@ import { thrownText } from '../errors/thrown.js';
 import { node } from '../node-modules.js';
 import { describeKind } from '../options/kinds.js';
 import { Session } from '../session/session.js';
-import { DEFAULT_CONNECT_TIMEOUT } from '../session/sign-in.js';
 import { onAbort, systemClock, waitFor } from '../waiting.js';
 import { connectFailure, failedAs } from '../wire/connect-failure.js';
 import { describeAddress, type ServerAddress } from '../wire/socket.js';
@@ -23,6 +30,12 @@ export interface ConnectingPool {
   readonly silentHosts: SilentHosts;
 }
 
+/** A session, and the connection parameters that it was opened with. */
+export interface OpenSession {
+  readonly session: Session;
+  readonly params: Readonly<Record<string, string>>;
+}
+
 const CANNOT_CONNECT_NOW = '57P03';
 
 /**
@@ -31,10 +44,20 @@ const CANNOT_CONNECT_NOW = '57P03';
  * host that refuses the login or is not trusted ends the search. A pool asks hosts last that gave no answer before. Rejects with one
  * error for all attempts, or with the reason of `signal`; no connection is left open then.
  */
-export function openSession(
-  conninfo: ResolvedConninfo,
+export async function openSession(
+  conninfo: string | ConninfoParams | undefined,
   signal: AbortSignal | undefined,
   pool: ConnectingPool | null = null,
+): Promise<OpenSession> {
+  const resolved = await resolveConninfo(conninfo);
+  const session = await findSession(resolved, signal, pool);
+  return { session, params: chosenParams(resolved, session.address) };
+}
+
+function findSession(
+  conninfo: ResolvedConninfo,
+  signal: AbortSignal | undefined,
+  pool: ConnectingPool | null,
 ): Promise<Session> {
   if (!tracers.connect.channel.hasSubscribers) return searchSession(conninfo, signal, pool);
   const message = connectMessage(conninfo, pool?.name ?? null);
@@ -68,7 +91,7 @@ async function searchSession(
 }
 
 /** The connection parameters, with those of the chosen host if there were several, as in Psycopg. */
-export function chosenParams(
+function chosenParams(
   { hosts, params }: ResolvedConninfo,
   { host, hostaddr, port }: ServerAddress,
 ): Readonly<Record<string, string>> {

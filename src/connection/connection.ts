@@ -1,6 +1,6 @@
 import { adapters as globalAdapters } from '../types/adapters.js';
 import type { AdaptContext, AdaptersMap } from '../types/adapters-map.js';
-import { resolveConninfo, type ConninfoParams, type ResolvedConninfo } from '../conninfo/index.js';
+import type { ConninfoParams } from '../conninfo/index.js';
 import { AsyncCursor } from '../cursor/cursor.js';
 import {
   CONNECTION_EXECUTE,
@@ -23,11 +23,11 @@ import { INSPECT } from '../inspect.js';
 import type { Query } from '../query/binding.js';
 import type { Params } from '../query/placeholders.js';
 import { tupleRow, type RowFactory, type TupleRow } from '../rows.js';
-import type { Session } from '../session/session.js';
 import type { TransactionStatus } from '../session/status.js';
 import { BatchRun } from './batch-run.js';
 import { cancelWithin } from './cancel-safe.js';
-import { chosenParams, openSession, type ConnectingPool } from './connect.js';
+import type { ConnectingPool, OpenSession } from './connect.js';
+import { loadConnect } from './load-connect.js';
 import { CORE, ConnectionCore, type CoreParts } from './connection-core.js';
 import { Handlers, type LossHandler, type NoticeHandler } from './handlers.js';
 import { checkIdle, ConnectionInfo, describeConnection } from './info.js';
@@ -134,10 +134,10 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   ): Promise<AsyncConnection<R>> {
     known.CONNECT.check(options);
     options.signal?.throwIfAborted();
-    const { resolved, session } = await opened(conninfo, options);
+    const { params, session } = await opened(conninfo, options);
     return new this<R>({
       session,
-      params: chosenParams(resolved, session.address),
+      params,
       settings: { ...DEFAULT_SETTINGS, autocommit: options.autocommit ?? false },
       policy: {
         threshold:
@@ -675,10 +675,10 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
 async function opened(
   conninfo: string | ConninfoParams | undefined,
   options: Pick<ConnectOptions, 'signal' | typeof CONNECTING_POOL>,
-): Promise<{ resolved: ResolvedConninfo; session: Session }> {
+): Promise<OpenSession> {
   try {
-    const resolved = await resolveConninfo(conninfo);
-    return { resolved, session: await openSession(resolved, options.signal, options[CONNECTING_POOL]) };
+    const { openSession } = await loadConnect();
+    return await openSession(conninfo, options.signal, options[CONNECTING_POOL]);
   } catch (error) {
     // The error of a pool's own attempt gets its caller where a connection is requested.
     throw options[CONNECTING_POOL] === undefined ? callersStack(error) : error;

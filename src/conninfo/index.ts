@@ -8,11 +8,6 @@ export {
   type PasswordRequest,
 } from './conninfo.js';
 export { isPem } from './pem.js';
-export {
-  connectTimeout,
-  resolveConninfo,
-  type ResolvedConninfo,
-  type ResolvedHost,
-  type TargetSessionAttrs,
-} from './resolve.js';
+export { connectTimeout, DEFAULT_CONNECT_TIMEOUT } from './numbers.js';
+export type { ResolvedConninfo, ResolvedHost, TargetSessionAttrs } from './resolve.js';
 export type { SslMode, TlsSettings } from './tls-settings.js';

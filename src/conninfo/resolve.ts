@@ -3,6 +3,7 @@ import { node } from '../node-modules.js';
 import { readAuthentication, type AuthenticationSettings } from './authentication.js';
 import { readConninfo, type ConninfoParams, type PasswordFunction } from './conninfo.js';
 import { readHosts, SOCKET_DIRECTORY, type HostTarget } from './hosts.js';
+import { connectTimeout, idleSeconds, integer, nonEmpty } from './numbers.js';
 import {
   checkHonoured,
   ENVIRONMENT_SETTINGS,
@@ -138,33 +139,4 @@ function systemUser(): string {
   } catch (cause) {
     throw new errors.OperationalError('the system has no name for this user; set user or PGUSER', { cause });
   }
-}
-
-function nonEmpty(value: string | undefined): string | undefined {
-  return value === '' ? undefined : value;
-}
-
-function integer(name: string, value: string): number {
-  const text = value.trim();
-  // libpq reads a C int.
-  if (!/^[+-]?\d+$/.test(text) || Math.abs(Number(text)) > 2 ** 31 - 1) {
-    throw new errors.OperationalError(
-      `invalid integer value "${value}" for connection option "${name}", which is a whole number${name === 'keepalives' ? ', 0 or 1' : ' of seconds'}`,
-    );
-  }
-  return Number(text);
-}
-
-/** As in libpq, 0 and negative values leave the idle time to the operating system. */
-function idleSeconds(value: string | undefined): number | null {
-  const seconds = integer('keepalives_idle', nonEmpty(value) ?? '0');
-  return seconds <= 0 ? null : seconds;
-}
-
-/** Parses `connect_timeout`, in seconds. As in libpq, 0 and negative values mean no limit, and 1 means 2. */
-export function connectTimeout(value: string | undefined): number | null {
-  const text = nonEmpty(value);
-  if (text === undefined) return null;
-  const seconds = integer('connect_timeout', text);
-  return seconds <= 0 ? null : Math.max(2, seconds);
 }

@@ -2,9 +2,13 @@ import { POOL_CONNECT } from '../connection/options.js';
 import { AsyncConnection, CONNECTING_POOL, type ConnectOptions } from '../connection/connection.js';
 import { CORE, isAlive } from '../connection/connection-core.js';
 import { SilentHosts } from '../connection/silent-hosts.js';
-import { connectTimeout, readConninfo, type ConninfoParams } from '../conninfo/index.js';
+import {
+  connectTimeout,
+  DEFAULT_CONNECT_TIMEOUT,
+  readConninfo,
+  type ConninfoParams,
+} from '../conninfo/index.js';
 import * as errors from '../errors/index.js';
-import { DEFAULT_CONNECT_TIMEOUT } from '../session/sign-in.js';
 import { describeKind } from '../options/kinds.js';
 import { TransactionStatus } from '../session/status.js';
 import { waitFor } from '../waiting.js';

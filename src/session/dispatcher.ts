@@ -1,4 +1,5 @@
 import * as errors from '../errors/index.js';
+import { errorFromResponse } from '../errors/server-error.js';
 import {
   checkEmpty,
   ProtocolViolation,
@@ -247,7 +248,7 @@ export class Dispatcher {
       return;
     }
     if (reply.kind === 'sync') {
-      reply.error ??= errors.errorFromResponse(fields);
+      reply.error ??= errorFromResponse(fields);
       return;
     }
     // The server's error takes precedence over a loader's, since it determines the state of the transaction.

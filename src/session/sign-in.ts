@@ -6,9 +6,6 @@ import type { Login } from '../wire/engine.js';
 import { Auth, Backend } from '../wire/protocol.js';
 import { SCRAM, SCRAM_PLUS, ScramClient, type ChannelBinding } from '../wire/scram.js';
 
-/** The limit on connecting, in seconds, if neither the caller nor `connect_timeout` sets one. Psycopg uses the same. */
-export const DEFAULT_CONNECT_TIMEOUT = 130;
-
 /** The parts of a connection that a sign-in uses. */
 export interface SignInChannel {
   /** The server's certificate, in DER; null if the connection is not encrypted. */

@@ -1,4 +1,4 @@
-import * as errors from '../errors/index.js';
+import { errorFromResponse } from '../errors/server-error.js';
 import {
   readBackendKey,
   readErrorFields,
@@ -101,7 +101,7 @@ export class Startup {
 
   /** Handles the server's refusal. Until it knows the user, it may accept another encryption. */
   #onRefusal(fields: ResponseFields): void {
-    const error = refusal(errors.errorFromResponse(fields), describeAddress(this.#transport.address));
+    const error = refusal(errorFromResponse(fields), describeAddress(this.#transport.address));
     if (!this.#signIn.done) {
       failedAs(isEncrypted(this.#transport.socket) ? 'refused over TLS' : 'refused', error);
     }

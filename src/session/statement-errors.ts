@@ -1,4 +1,5 @@
 import * as errors from '../errors/index.js';
+import { errorFromResponse } from '../errors/server-error.js';
 import { thrownText } from '../errors/thrown.js';
 import type { StatementEntry } from './queue.js';
 import type { StatementReply } from './reply.js';
@@ -9,7 +10,7 @@ import type { ResponseFields } from './transport.js';
 export function statementError(fields: ResponseFields, request: StatementRequest): errors.DatabaseError {
   // The server's position refers to the text that was sent. It is not known in the text that is shown in its place.
   const position = request.shown === undefined ? undefined : () => null;
-  return errors.errorFromResponse(fields, shownText(request), request.parameterNames, position);
+  return errorFromResponse(fields, shownText(request), request.parameterNames, position);
 }
 
 /** The error of a statement that was committed without its synchronous standby; `notice` is the server's. */

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { clearTimeout, setImmediate, setTimeout } from 'node:timers';
 import * as errors from '../errors/index.js';
+import { errorFromResponse } from '../errors/server-error.js';
 import { locate, type ErrorConnection } from '../errors/location.js';
 import type { BackendKey } from '../wire/backend-messages.js';
 import { failedAs } from '../wire/connect-failure.js';
@@ -131,7 +132,7 @@ export class Transport {
 
   #explanation(duringStartup: boolean): Error {
     // The server's error is more specific than the socket's.
-    if (this.fatal !== null) return errors.errorFromResponse(this.fatal);
+    if (this.fatal !== null) return errorFromResponse(this.fatal);
     const cause = this.#socketError ?? this.#writeError;
     if (cause !== null) {
       const lost = connectionError(
@@ -162,7 +163,7 @@ export class Transport {
           cause: this.lost,
           query,
         })
-      : errors.errorFromResponse(this.fatal, query);
+      : errorFromResponse(this.fatal, query);
   }
 
   get #isWritable(): boolean {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { AsyncConnection, errors } from '../../src/index.js';
-import { resolveConninfo } from '../../src/conninfo/index.js';
+import { resolveConninfo } from '../../src/conninfo/resolve.js';
 import { connect, dsn } from '../support/database.js';
 
 afterEach(() => {

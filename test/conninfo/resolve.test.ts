@@ -1,13 +1,13 @@
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
-import {
-  resolveConninfo,
-  type ConninfoParams,
-  type ResolvedConninfo,
-  type ResolvedHost,
-  type TlsSettings,
+import type {
+  ConninfoParams,
+  ResolvedConninfo,
+  ResolvedHost,
+  TlsSettings,
 } from '../../src/conninfo/index.js';
+import { resolveConninfo } from '../../src/conninfo/resolve.js';
 import { errors } from '../../src/index.js';
 import { rejection } from '../support/database.js';
 import { temporaryHome } from '../support/temporary-home.js';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AsyncConnection, type Params } from '../../src/index.js';
 import { ADVICE, adviceFor } from '../../src/errors/advice.js';
-import { errorFromResponse } from '../../src/errors/index.js';
+import { errorFromResponse } from '../../src/errors/server-error.js';
 import { dsn } from '../support/database.js';
 
 let conn: AsyncConnection;

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { inspect } from 'node:util';
 import { describe, expect, it, vi } from 'vitest';
-import { errorFromResponse } from '../../src/errors/lookup.js';
+import { errorFromResponse } from '../../src/errors/server-error.js';
 import { errors } from '../../src/errors/namespace.js';
 
 /** The fields of an ErrorResponse by the protocol's letters. */

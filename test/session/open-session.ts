@@ -1,7 +1,7 @@
 import { onTestFinished } from 'vitest';
 import { adapters } from '../../src/types/adapters.js';
 import { dumpParam } from '../../src/types/dump.js';
-import { resolveConninfo } from '../../src/conninfo/index.js';
+import { resolveConninfo } from '../../src/conninfo/resolve.js';
 import { rowDecoders } from '../../src/types/decoders.js';
 import { tupleRow } from '../../src/rows.js';
 import { Session } from '../../src/session/session.js';
