@@ -101,9 +101,7 @@ export class ResourcePool<T> {
     });
     this.#connectors = limited(strategy.connectedBy === 'workers' ? numWorkers : Infinity);
     this.#checkers = limited(numWorkers);
-    this.#waiters = new Waiters(clock, this.counters, (timeout, checkout, began) =>
-      this.#refusals.tooLate(timeout, checkout, began),
-    );
+    this.#waiters = new Waiters(clock, this.counters, (...wait) => this.#refusals.tooLate(...wait));
     this.#refusals = new Refusals({
       name: options.name,
       pool: this,
