@@ -258,7 +258,9 @@ export class Checkouts<R> {
 
   /** Continues `#takeBack()` if something must be awaited. */
   async #takeBackLater(checkout: ConnectionCheckout<R>, core: ConnectionCore, how: HowItEnds): Promise<void> {
-    const { usable, uncommittedWrites } = await rollBack(core);
+    const { usable, uncommittedWrites } = await rollBack(core, () => {
+      this.#source.abandon(checkout.resource);
+    });
     // A borrower whose code threw already knows that nothing was committed.
     if (uncommittedWrites && how !== 'failed') {
       this.#pool.counters.returnsUncommitted++;
@@ -302,8 +304,11 @@ function isAtRest({ session }: ConnectionCore): boolean {
   return session.transactionStatus === TransactionStatus.IDLE && session.quiet;
 }
 
-/** Cancels running statements of a returned connection, and rolls back uncommitted work. */
-async function rollBack(core: ConnectionCore): Promise<CheckoutEnd> {
+/**
+ * Cancels running statements of a returned connection, and rolls back uncommitted work. `abandon` drops a connection whose server
+ * does not answer.
+ */
+async function rollBack(core: ConnectionCore, abandon: () => void): Promise<CheckoutEnd> {
   if (isAtRest(core)) return { usable: !core.mustReplace, uncommittedWrites: false };
   const { session } = core;
   let uncommittedWrites = core.leftWrites;
@@ -321,13 +326,7 @@ async function rollBack(core: ConnectionCore): Promise<CheckoutEnd> {
     if (!hadFailed && !session.closed && session.transactionStatus !== TransactionStatus.IDLE)
       uncommittedWrites ||= core.record.wrote;
     // Nothing is running any more, so a reachable server answers at once.
-    const timer = systemClock.after(
-      ROLLBACK_LIMIT,
-      () => {
-        session.drop();
-      },
-      true,
-    );
+    const timer = systemClock.after(ROLLBACK_LIMIT, abandon, true);
     try {
       await session.rollback();
     } finally {

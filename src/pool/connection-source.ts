@@ -108,6 +108,7 @@ export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
     }
     const { session } = connection[CORE];
     session.onLost(() => {
+      if (session.isUnanswered) this.#fellSilent(connection);
       this.#lost(connection);
     });
     if (allowExitOnIdle) session.setKeepsProcessAlive(false);
@@ -123,6 +124,11 @@ export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
 
   abandon(connection: AsyncConnection<R>): void {
     connection[CORE].session.drop();
+    this.#fellSilent(connection);
+  }
+
+  /** The server of a connection did not answer: the next search asks it last. */
+  #fellSilent(connection: AsyncConnection<R>): void {
     // As the connection parameters name it, not by the address that it had.
     const { host = '', hostaddr = null, port } = connection.info.getParameters();
     const error = new errors.ConnectionTimeout(`the server at ${host} did not answer on its last connection`);
@@ -136,7 +142,7 @@ export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
       seconds: checkTimeout === 0 ? Infinity : checkTimeout,
       late: () => {
         // A server that does not answer would not answer a Terminate message either.
-        connection[CORE].session.drop();
+        this.abandon(connection);
         throw new errors.OperationalError(
           `it took longer than ${String(checkTimeout)} seconds (checkTimeout)`,
         );

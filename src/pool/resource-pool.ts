@@ -100,9 +100,7 @@ export class ResourcePool<T> {
     });
     this.#connectors = limited(strategy.connectedBy === 'workers' ? numWorkers : Infinity);
     this.#checkers = limited(numWorkers);
-    this.#waiters = new Waiters(clock, this.counters, (timeout, checkout, began) =>
-      this.#refusals.tooLate(timeout, checkout, began),
-    );
+    this.#waiters = new Waiters(clock, this.counters, (...wait) => this.#refusals.tooLate(...wait));
     this.#refusals = new Refusals({
       name: options.name,
       pool: this,
@@ -392,6 +390,9 @@ export class ResourcePool<T> {
       return;
     }
     if (isAwaited) this.#waiters.waitOn(waiter);
+    // All may have the same server: requests wait for the first that answers, or for a new one, not for one check after another.
+    const others = evict === 'check' ? this.#slots.in('idle') : [];
+    for (const other of others) if (this.#needsCheck(other, now)) void this.#checkIdle(other);
     this.#settle(slot, now, evict);
     if (isAwaited) this.#waiters.countQueued(waiter);
   }
@@ -406,14 +407,15 @@ export class ResourcePool<T> {
     // A pool that gave up connecting is filled again.
     this.#reconnection.resume();
     this.#rebalance();
-    const inTurn = async (slot: Slot<T>): Promise<void> => {
-      if (signal?.aborted === true || slot.state !== 'idle') return;
-      this.#slots.check(slot);
-      const failure = await this.#resources.check(slot, check);
-      if (!slot.isOver) this.#settle(slot, this.#clock.now(), failure === null ? null : 'check');
-    };
-    const checks = this.#slots.in('idle').map((slot) => this.#checkers(() => inTurn(slot)));
-    await waitFor(Promise.all(checks), { signal });
+    const inTurn = (one: Slot<T>): Promise<void> => this.#checkers(() => this.#checkIdle(one, check, signal));
+    await waitFor(Promise.all(this.#slots.in('idle').map(inTurn)), { signal });
+  }
+
+  async #checkIdle(slot: Slot<T>, check = this.#source.check, signal?: AbortSignal): Promise<void> {
+    if (signal?.aborted === true || slot.state !== 'idle') return;
+    this.#slots.check(slot);
+    const failure = await this.#resources.check(slot, check);
+    if (!slot.isOver) this.#settle(slot, this.#clock.now(), failure === null ? null : 'check');
   }
 
   // --- growing and shrinking

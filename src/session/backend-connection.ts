@@ -216,6 +216,11 @@ export class BackendConnection implements MessageSink {
     else this.transport.socket.unref();
   }
 
+  /** Whether the connection was given up because the server did not answer. */
+  get isUnanswered(): boolean {
+    return this.transport.isUnanswered;
+  }
+
   /** Calls `listener` once if the connection is lost, not if it is closed. Returns a function that removes the listener. */
   onLost(listener: (error: Error) => void): () => void {
     return this.#lost.listen(listener);

@@ -160,7 +160,7 @@ export class Cancellation {
   }
 
   #giveUp(): void {
-    this.#transport.fail(
+    this.#transport.giveUp(
       connectionError(
         `the server did not answer a cancel request within ${String(this.#transport.limits.cancel)} seconds; the connection is closed`,
       ),

@@ -27,6 +27,8 @@ export class Transport {
   fatal: ResponseFields | null = null;
   /** The error by which the connection was lost; null while it is open, or after an orderly close. */
   lost: Error | null = null;
+  /** Whether it was given up because the server did not answer. */
+  isUnanswered = false;
   /** Resolves when the socket is closed. */
   readonly closed: Promise<void>;
   readonly #onClosed: () => void;
@@ -111,6 +113,12 @@ export class Transport {
     this.lost ??= error;
     this.socket.destroy();
     this.#onClosed();
+  }
+
+  /** Ends the connection, whose server does not answer: all statements reject with `error`. */
+  giveUp(error: Error): void {
+    this.isUnanswered = true;
+    this.fail(error);
   }
 
   /** Ends the connection after a message that violates the protocol. `awaited` describes what was in flight. */

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import {
   AsyncConnectionPool,
   conninfoToDict,
+  type AsyncConnection,
   type ConninfoParams,
   type PoolOptions,
 } from '../../src/index.js';
@@ -124,6 +125,27 @@ it('a host that did not answer the check of a connection is asked last by the fi
   silence(silent);
   expect((await pool.withConnection(({ info }) => info)).port).toBe(other.port);
   silent.resetAll();
+});
+
+it.each<[string, (connection: AsyncConnection) => Promise<void>]>([
+  [
+    'a cancel request',
+    async (connection) => {
+      const stuck = connection.execute('SELECT 1', [], { signal: AbortSignal.timeout(1) });
+      await expect(stuck).rejects.toThrow();
+    },
+  ],
+  ['the ROLLBACK of a connection that comes back', async () => undefined],
+])('a host that did not answer %s is asked last by the first search', async (_, use) => {
+  const [silent, other] = [await proxied(), await proxied()];
+  const pool = poolOf([silent, other], { connect_timeout: LATER }, { maxSize: 1 });
+  const connection = await pool.getconn();
+  await connection.execute('SELECT 1');
+  expect(connection.info.port).toBe(silent.port);
+  silence(silent);
+  await use(connection);
+  await pool.putconn(connection);
+  expect((await pool.withConnection(({ info }) => info)).port).toBe(other.port);
 });
 
 it('hosts that are all silent are tried in their order, each with its connect_timeout', async () => {

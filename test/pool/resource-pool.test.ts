@@ -28,6 +28,8 @@ class World {
   hanging = false;
   /** Whether resources do not close until they are dropped. */
   stuck = false;
+  /** Whether checks are never answered. */
+  silent = false;
   readonly #living = new Map<Thing, () => void>();
   /** The times of attempts. */
   readonly attempts: number[] = [];
@@ -75,7 +77,7 @@ class World {
         check: isChecked
           ? () => {
               this.checks++;
-              return Promise.resolve();
+              return this.silent ? new Promise(() => undefined) : Promise.resolve();
             }
           : null,
       },
@@ -232,6 +234,45 @@ describe('checking idle resources', () => {
     pool.release(another);
     await world.pass(20, STEP);
     expect(pool.stats()).toMatchObject({ connectionsLost: 2 });
+    await pool.close(0);
+  });
+
+  it('is done side by side after one that failed, so that a request waits for one of them at most', async () => {
+    const world = new World({ minSize: 6, maxSize: 6, isChecked: true, checkTimeout: 5 });
+    const { clock, pool } = world;
+    await settle();
+    clock.advance(1);
+    world.silent = true;
+    const request = pool.acquire({ timeout: 60 });
+    await world.pass(4, STEP);
+    expect(world.checks).toBe(1);
+    await world.pass(2, STEP);
+    expect(world.checks).toBe(6);
+    const checkout = await request;
+    expect(checkout.resource.born).toBeGreaterThan(1);
+    expect(world.attempts).toHaveLength(7);
+    await world.pass(5, STEP);
+    expect(pool.stats()).toMatchObject({ connectionsLost: 6 });
+    pool.release(checkout);
+    await pool.close(0);
+  });
+
+  it('leaves the resources that answer after one that failed', async () => {
+    const world = new World({ minSize: 3, maxSize: 3, isChecked: true, checkTimeout: 5 });
+    const { clock, pool } = world;
+    await settle();
+    clock.advance(1);
+    world.silent = true;
+    world.hanging = true;
+    const request = pool.acquire({ timeout: 60 });
+    await settle();
+    world.silent = false;
+    await world.pass(6, STEP);
+    const checkout = await request;
+    expect(checkout.resource.born).toBe(0);
+    expect(world.checks).toBe(3);
+    expect(pool.stats()).toMatchObject({ connectionsLost: 1, poolLent: 1, poolAvailable: 1 });
+    pool.release(checkout);
     await pool.close(0);
   });
 
