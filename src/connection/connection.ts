@@ -8,7 +8,6 @@ import {
   type CursorOptions,
   type ExecuteOptions,
   type PerhapsWithRowFactory,
-  type ServerCursorFactory,
   type WithoutRowFactory,
   type WithRowFactory,
 } from '../cursor/options.js';
@@ -20,6 +19,7 @@ import {
 import { callersStack } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
 import { INSPECT } from '../inspect.js';
+import { checkKind, COUNT_OR_NULL } from '../options/kinds.js';
 import type { Query } from '../query/binding.js';
 import type { Params } from '../query/placeholders.js';
 import { tupleRow, type RowFactory, type TupleRow } from '../rows.js';
@@ -29,6 +29,7 @@ import { cancelWithin } from './cancel-safe.js';
 import type { ConnectingPool, OpenSession } from './connect.js';
 import { loadConnect } from './load-connect.js';
 import { CORE, ConnectionCore, type CoreParts } from './connection-core.js';
+import { CursorFactories, type FactoryParts } from './cursor-factories.js';
 import { Handlers, type LossHandler, type NoticeHandler } from './handlers.js';
 import { checkIdle, ConnectionInfo, describeConnection } from './info.js';
 import { AsyncPipeline, runInPipeline, type PipelineOptions } from './pipeline.js';
@@ -76,11 +77,8 @@ export interface WaitOptions {
 export const CONNECTING_POOL: unique symbol = Symbol('usingpg.connectingPool');
 
 /** The parts of a connection that a pool's fresh connection object takes over. @internal */
-export interface ConnectionParts<R> extends CoreParts {
+export interface ConnectionParts<R> extends CoreParts, FactoryParts<R> {
   readonly adapters: AdaptersMap;
-  readonly rowFactory: RowFactory<R>;
-  readonly cursorFactory: CursorFactory;
-  readonly serverCursorFactory: ServerCursorFactory;
   /**
    * Called at the end of the scope; null: close. The indexed method type makes a connection with any rows assignable to one with
    * unknown rows.
@@ -105,13 +103,7 @@ const DEFAULT_PREPARED_MAX = 100;
  * await conn.execute('INSERT INTO visit VALUES (%s)', [id]);
  * await conn.commit();
  */
-export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
-  /** The row factory of cursors without one of their own. */
-  rowFactory: RowFactory<R>;
-  /** The class of the cursors. */
-  cursorFactory: CursorFactory;
-  /** The class of named cursors. */
-  serverCursorFactory: ServerCursorFactory;
+export class AsyncConnection<R = TupleRow> extends CursorFactories<R> implements AsyncDisposable {
   /** The connection's loaders and dumpers: a copy of the global `adapters`, made when it connected. */
   readonly adapters: AdaptersMap;
   /** @internal */
@@ -186,12 +178,10 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
 
   /** @internal Use `AsyncConnection.connect()` or a pool. */
   constructor(parts: ConnectionParts<R>) {
+    super(parts);
     this.#parts = parts;
     this[CORE] = new ConnectionCore(parts);
     this.adapters = parts.adapters;
-    this.rowFactory = parts.rowFactory;
-    this.cursorFactory = parts.cursorFactory;
-    this.serverCursorFactory = parts.serverCursorFactory;
   }
 
   /** @internal */
@@ -449,7 +439,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     return this[CORE].policy.threshold;
   }
   set prepareThreshold(value: number | null) {
-    known.checkCount('prepareThreshold', value);
+    checkKind('prepareThreshold', value, COUNT_OR_NULL);
     this[CORE].policy.threshold = value;
   }
 
@@ -458,7 +448,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
     return this[CORE].policy.max;
   }
   set preparedMax(value: number | null) {
-    known.checkCount('preparedMax', value);
+    checkKind('preparedMax', value, COUNT_OR_NULL);
     this[CORE].policy.max = value;
   }
 

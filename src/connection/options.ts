@@ -5,7 +5,6 @@ import {
   ADAPTERS_OR_NULL,
   BOOLEAN,
   BOOLEAN_OR_NULL,
-  checkKind,
   COUNT_OR_NULL,
   FUNCTION_OR_NULL,
   SECONDS,
@@ -36,11 +35,6 @@ export const WITH_CONNECTION = new KnownOptions<ConnectOptions<unknown>>(
   'AsyncConnection.withConnection(conninfo, async (conn) => { … }, options)',
   CONNECT_KINDS,
 );
-
-/** Checks a property of a connection that is a count or null. */
-export function checkCount(name: string, value: unknown): void {
-  checkKind(name, value, COUNT_OR_NULL);
-}
 
 /** Of a pool, whose connects have a signal of their own. */
 export const POOL_CONNECT = new KnownOptions<Omit<ConnectOptions<unknown>, 'signal'>>(

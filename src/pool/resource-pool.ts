@@ -73,8 +73,7 @@ export class ResourcePool<T> {
   readonly #readiness: Watchers;
   readonly #end: Watchers;
 
-  /** Changed only by this class. */
-  state: 'new' | 'open' | 'closed' = 'new';
+  #state: 'new' | 'open' | 'closed' = 'new';
   /** Aborted with `PoolClosed` when the pool is closed. */
   readonly closing = new AbortController();
   #minSize: number;
@@ -115,6 +114,11 @@ export class ResourcePool<T> {
     this.#end = new Watchers(clock);
   }
 
+  /** Whether the pool has been opened, and closed. */
+  get state(): 'new' | 'open' | 'closed' {
+    return this.#state;
+  }
+
   get minSize(): number {
     return this.#minSize;
   }
@@ -130,13 +134,13 @@ export class ResourcePool<T> {
 
   /** Whether a resource returned now would stay or serve a waiter, instead of being closed. */
   get keepsReturned(): boolean {
-    return this.state === 'open' && (this.#strategy.keepsReturned || this.#waiters.length > 0);
+    return this.#state === 'open' && (this.#strategy.keepsReturned || this.#waiters.length > 0);
   }
 
   /** Starts making resources. */
   open(): void {
-    if (this.state !== 'new') return;
-    this.state = 'open';
+    if (this.#state !== 'new') return;
+    this.#state = 'open';
     this.#rebalance();
   }
 
@@ -149,7 +153,7 @@ export class ResourcePool<T> {
   acquire(options: AcquireOptions, checkout = new Checkout<T>()): Checkout<T> | Promise<Checkout<T>> {
     this.counters.requestsNum++;
     const { signal } = options;
-    if (this.state !== 'open') return this.#refuse(this.#notOpen());
+    if (this.#state !== 'open') return this.#refuse(this.#notOpen());
     if (signal?.aborted === true) return this.#refuse(signal.reason);
     let isQueued = this.#strategy.connectedBy === 'workers' || this.#size >= this.#maxSize;
     if (this.#waiters.length === 0 && this.#slots.idle > 0) {
@@ -241,7 +245,7 @@ export class ResourcePool<T> {
 
   /** The number of slots that should be connecting. */
   #wanted(): number {
-    if (this.state !== 'open') return 0;
+    if (this.#state !== 'open') return 0;
     // A resource being closed keeps its slot until it is gone.
     const room = this.#maxSize - this.#slots.total + this.#slots.connecting;
     if (this.#strategy.onConnectFailure === 'refuse') {
@@ -275,7 +279,7 @@ export class ResourcePool<T> {
   /** Why a free resource must be closed; null if it stays. */
   #whyEnd(slot: Slot<T>, now: number): EvictReason | null {
     if (!this.#source.isAlive(slot.resource!)) return 'lost';
-    if (this.state === 'closed') return 'closed';
+    if (this.#state === 'closed') return 'closed';
     if (slot.generation !== this.#generation) return 'drained';
     if (now >= slot.expiresAt) return 'lifetime';
     if (slot.uses >= this.#maxUses) return 'uses';
@@ -329,7 +333,7 @@ export class ResourcePool<T> {
     const failure = await this.#resources.make(slot);
     if (failure === null) this.#reconnection.end();
     // The pool was closed without waiting for the attempt.
-    if (isOver(slot)) return;
+    if (slot.isOver) return;
     if (failure === null) {
       // A caller of wait() on a null pool needs no further attempt.
       if (!this.#strategy.keepsReturned) this.#readiness.look();
@@ -339,7 +343,7 @@ export class ResourcePool<T> {
     }
     if (slot.resource === null) this.#slots.remove(slot);
     else this.#close(slot, null);
-    if (this.state === 'open') this.#onConnectFailed(failure.error);
+    if (this.#state === 'open') this.#onConnectFailed(failure.error);
     this.#rebalance();
   }
 
@@ -375,7 +379,7 @@ export class ResourcePool<T> {
     this.#waiters.awaitCheck(waiter, slot);
     const failure = await this.#resources.check(slot);
     const isAwaited = waiter.checked === slot;
-    if (isOver(slot)) {
+    if (slot.isOver) {
       if (isAwaited) waiter.wait.reject(this.#notOpen());
       return;
     }
@@ -411,7 +415,7 @@ export class ResourcePool<T> {
     if (signal?.aborted === true || slot.state !== 'idle') return;
     this.#slots.check(slot);
     const failure = await this.#resources.check(slot, check);
-    if (!isOver(slot)) this.#settle(slot, this.#clock.now(), failure === null ? null : 'check');
+    if (!slot.isOver) this.#settle(slot, this.#clock.now(), failure === null ? null : 'check');
   }
 
   // --- growing and shrinking
@@ -431,7 +435,7 @@ export class ResourcePool<T> {
     this.#maxSize = maxSize;
     this.#reconnection.hasten();
     this.#rebalance();
-    if (this.state === 'open') this.#sweepIdle();
+    if (this.#state === 'open') this.#sweepIdle();
   }
 
   /** Closes every resource made so far: idle ones now, lent ones when they are returned, unfinished ones once they are made. */
@@ -457,7 +461,7 @@ export class ResourcePool<T> {
    * after `timeout` seconds, or with the reason of `signal`.
    */
   async waitReady(timeout: number, signal?: AbortSignal): Promise<void> {
-    if (this.state !== 'open') throw this.#notOpen();
+    if (this.#state !== 'open') throw this.#notOpen();
     signal?.throwIfAborted();
     const before = this.#resources.made;
     const isOver = (): boolean =>
@@ -476,8 +480,8 @@ export class ResourcePool<T> {
    * them. Resolves when all have ended, or when `timeout` has passed and the rest has been dropped.
    */
   async close(timeout: number): Promise<void> {
-    const wasOpen = this.state === 'open';
-    this.state = 'closed';
+    const wasOpen = this.#state === 'open';
+    this.#state = 'closed';
     if (wasOpen) this.#stop();
     this.closing.abort(this.#notOpen());
     const isOver = (): boolean => this.#slots.total === 0;
@@ -532,11 +536,6 @@ export class ResourcePool<T> {
   }
 
   #notOpen(): PoolClosed {
-    return this.#refusals.notOpen(this.state === 'new');
+    return this.#refusals.notOpen(this.#state === 'new');
   }
-}
-
-/** Whether the pool has closed a slot's resource during an await. */
-function isOver({ state }: Slot<unknown>): boolean {
-  return state === 'closing' || state === 'gone';
 }

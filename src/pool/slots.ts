@@ -47,6 +47,11 @@ export class Slot<T> {
   /** When it was made, returned or successfully checked; and the time of day then, if resources are checked. */
   provenAt = 0;
   provenOn = 0;
+
+  /** Whether the pool has closed the resource, perhaps during an await. */
+  get isOver(): boolean {
+    return this.state === 'closing' || this.state === 'gone';
+  }
 }
 
 /** The slots of a pool: one set, in which each slot has one state. An invalid transition throws. */

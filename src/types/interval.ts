@@ -71,12 +71,12 @@ function readStyles(text: string): IntervalFields | null {
   if (match !== null) {
     const [, years, months, weeks, days = '0', hours, minutes, seconds] = match;
     const allDays = weeks === undefined ? days : String(7 * Number(weeks) + Number(days));
-    return fieldsOf([years, months, allDays, hours, minutes, seconds], 1, 1);
+    return fieldsOf([years, months, allDays, hours, minutes, seconds], 1, 1, iso8601Seconds);
   }
   match = VERBOSE.exec(text);
   if (match !== null) {
     const factor = match[7] === undefined ? 1 : -1;
-    return fieldsOf(match.slice(1, 7), factor, factor);
+    return fieldsOf(match.slice(1, 7), factor, factor, verboseSeconds);
   }
   match = SQL_MIXED.exec(text);
   if (match !== null) {
@@ -93,11 +93,15 @@ function factorOf(sign: string | undefined): number {
 
 type Digits = string | undefined;
 
-/** The fields from their digits, which may have signs of their own; `factor` and `clock` are the signs of the date and of the clock. */
+/**
+ * The fields from their digits, which may have signs of their own; `factor` and `clock` are the signs of the date and of the clock.
+ * `readSeconds` reads the seconds, which the server rounds in a way of its own for each form.
+ */
 function fieldsOf(
   [years, months, days, hours, minutes, seconds]: readonly Digits[],
   factor: number,
   clock: number,
+  readSeconds = clockSeconds,
 ): IntervalFields {
   return {
     years: times(factor, years),
@@ -105,7 +109,7 @@ function fieldsOf(
     days: times(factor, days),
     hours: times(clock, hours),
     minutes: times(clock, minutes),
-    microseconds: seconds === undefined ? 0 : clock * microsecondsIn(seconds) || 0,
+    microseconds: seconds === undefined ? 0 : clock * readSeconds(seconds) || 0,
   };
 }
 
@@ -113,11 +117,28 @@ function times(factor: number, digits: Digits): number {
   return digits === undefined ? 0 : factor * Number(digits) || 0;
 }
 
-function microsecondsIn(seconds: string): number {
-  const dot = seconds.indexOf('.');
-  const whole = Number(dot < 0 ? seconds : seconds.slice(0, dot)) * 1_000_000;
-  const fraction = dot < 0 ? 0 : microsecondsOf(seconds.slice(dot + 1));
-  return seconds.startsWith('-') ? whole - fraction : whole + fraction;
+/** The microseconds of the seconds of a clock: ties are rounded to even. */
+function clockSeconds(seconds: string): number {
+  const [whole, fraction] = seconds.split('.', 2);
+  return Number(whole) * 1_000_000 + (fraction === undefined ? 0 : microsecondsOf(fraction));
+}
+
+/** The microseconds of `-6.7S`: the server takes the fraction from the number in double precision. */
+function iso8601Seconds(seconds: string): number {
+  const whole = Math.trunc(Number(seconds));
+  return whole * 1_000_000 + tiesToZero((Number(seconds) - whole) * 1_000_000);
+}
+
+/** The microseconds of `-6.7 secs`: the server reads the fraction apart. */
+function verboseSeconds(seconds: string): number {
+  const [whole = '', fraction = ''] = seconds.split('.', 2);
+  return Number(whole) * 1_000_000 + tiesToZero(factorOf(seconds[0]) * Number(`0.${fraction}`) * 1_000_000);
+}
+
+/** Rounds like the server where a number has a unit. */
+function tiesToZero(value: number): number {
+  const whole = Math.trunc(value);
+  return Math.abs(value - whole) > 0.5 ? whole + Math.sign(value) : whole;
 }
 
 /** Formats an interval as ISO 8601, which the server reads the same under every IntervalStyle. */

@@ -148,11 +148,18 @@ test.each<[string, (conn: AsyncConnection) => unknown, string]>([
   ],
   [
     'conn.rowFactory',
-    (conn) => {
-      conn.rowFactory = wrong(5);
-      return conn.execute('SELECT 1');
-    },
+    (conn) => (conn.rowFactory = wrong(5)),
     'expected `rowFactory` to be a function, got 5',
+  ],
+  [
+    'conn.cursorFactory',
+    (conn) => (conn.cursorFactory = wrong('AsyncRawCursor')),
+    'expected `cursorFactory` to be a function, got the string "AsyncRawCursor"',
+  ],
+  [
+    'conn.serverCursorFactory',
+    (conn) => (conn.serverCursorFactory = wrong(null)),
+    'expected `serverCursorFactory` to be a function, got null',
   ],
   [
     'cursor.arraysize',

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { adapters } from '../../src/types/adapters.js';
 import { errors } from '../../src/index.js';
+import { connect } from '../support/database.js';
 import { load } from './load.js';
 
 /** Loads on a session whose server has reported these settings. */
@@ -152,6 +153,31 @@ describe('intervals load the same in every IntervalStyle', () => {
     ['PT-0.000001S', 'PT-0.000001S'],
   ])('%s as %s', (text, loaded) => {
     expect(load('interval', text)).toBe(loaded);
+  });
+
+  it.each([
+    'PT1.0000005S',
+    'PT1.0000015S',
+    'PT0.0000005S',
+    'PT0.0000015S',
+    'PT-1.0000005S',
+    'PT-0.0000035S',
+    'PT1.9999999S',
+    'PT1234567890.1234567S',
+    '@ 1.0000005 secs',
+    '@ 0.0000015 secs',
+    '@ 1.0000035 secs ago',
+    '@ -1.0000035 secs',
+    '@ 1234567890.1234567 secs',
+    '00:00:01.0000005',
+    '00:00:01.0000015',
+    '-00:00:01.0000025',
+  ])('with more digits than microseconds have, rounded as the server does: %s', async (text) => {
+    const conn = await connect();
+    const microseconds = '(1000000 * extract(epoch FROM %s::interval))::int8';
+    const rounded = `SELECT ${microseconds}, ${microseconds}`;
+    const [server, ours] = (await (await conn.execute(rounded, [text, load('interval', text)])).fetchone())!;
+    expect(ours).toBe(server);
   });
 
   it.each(['', 'x', '1', '@', '1-2 3', '+1-2', '1 day ago'])('or raise a DataError: %j', (text) => {

@@ -19,9 +19,13 @@ const OWN_NAMES: Readonly<Record<string, keyof ClientConfig>> = {
 };
 const COMPATIBLE = 'uselibpqcompat';
 
+/** `socket:/directory?db=name&encoding=utf8`, with or without `//user:password@` before the directory. */
+const SOCKET = /^socket:(?:\/\/([^/?]*@)?)?(\/[^?]*)(?:\?(.*))?$/i;
+
 /**
- * Parses node-postgres's connection strings: URIs with its parameters beside libpq's, and `/directory database`. `sslmode` means what
- * it does there, unless `uselibpqcompat=true` stands beside it. Raises `ProgrammingError` for any other text and for unknown parameters.
+ * Parses node-postgres's connection strings: URIs with its parameters beside libpq's, `socket:/directory?db=database`, and
+ * `/directory database`. `sslmode` means what it does there, unless `uselibpqcompat=true` stands beside it. Raises `ProgrammingError`
+ * for any other text and for unknown parameters.
  */
 export function parseConnectionString(text: string): ParsedString {
   if (text.startsWith('/')) {
@@ -29,7 +33,7 @@ export function parseConnectionString(text: string): ParsedString {
     return { config: { host, database }, others: {} };
   }
   // node-postgres takes any scheme, and its users write `pg:`; others are mostly those of another database.
-  const { uri, own } = withoutOwnParameters(text.replace(/^pg:(?=\/\/)/i, 'postgresql:'));
+  const { uri, own } = withoutOwnParameters(socketAsUri(text).replace(/^pg:(?=\/\/)/i, 'postgresql:'));
   const { host, port, user, dbname, password, application_name, options, client_encoding, ...others } =
     conninfoToDict(uri);
   const config = withoutUndefined({
@@ -44,6 +48,17 @@ export function parseConnectionString(text: string): ParsedString {
     ...Object.fromEntries(Object.entries(OWN_NAMES).map(([parameter, name]) => [name, own.get(parameter)])),
   });
   return { config, others: { ...others, ...(own.get(COMPATIBLE) === 'true' ? {} : tlsOf(others, own)) } };
+}
+
+/** Writes a `socket:` URI as libpq's; returns any other text as it is. */
+function socketAsUri(text: string): string {
+  const match = SOCKET.exec(text);
+  if (match === null) return text;
+  const [, login = '', directory = '', query = ''] = match;
+  const parameters = query.split('&').filter((parameter) => parameter !== '');
+  const renamed = parameters.map((parameter) => parameter.replace(/^db=/, 'dbname='));
+  const host = `host=${directory.replace(/[&=]/g, encodeURIComponent)}`;
+  return `postgresql://${login}?${[...renamed, host].join('&')}`;
 }
 
 /** The TLS parameters of a connection string in which `sslmode` means what it does in node-postgres. */

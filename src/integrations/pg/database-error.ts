@@ -1,5 +1,8 @@
 import { errors } from '../../index.js';
 
+/** The `name` of the server's errors in node-postgres. */
+const NAME = 'error';
+
 /** node-postgres's fields of a server's error; what the server did not send is missing. */
 export interface ServerFields {
   /** The SQLSTATE, such as `23505`; for an error of the network, the system's code, such as `ECONNREFUSED`. */
@@ -42,7 +45,7 @@ export interface DatabaseError extends ServerFields {}
 
 /**
  * node-postgres's class of the server's errors. Errors of this library with an SQLSTATE are its instances: they have its fields beside
- * their own (`diag`, `query`), and remain instances of their own classes, such as `errors.UniqueViolation`.
+ * their own (`diag`, `query`) and the name `error`, and remain instances of their own classes, such as `errors.UniqueViolation`.
  *
  * @example
  * import { DatabaseError, Pool } from 'usingpg/pg';
@@ -59,7 +62,7 @@ export class DatabaseError extends Error {
   readonly length: number;
 
   /** Makes an error as a test needs one. */
-  constructor(message: string, length = 0, name = 'error') {
+  constructor(message: string, length = 0, name = NAME) {
     super(message);
     this.length = length;
     this.name = name;
@@ -89,10 +92,10 @@ export function withServerFields(error: unknown): unknown {
 
 type Fields = { readonly [name in keyof ServerFields]: string | null | undefined };
 
-function fieldsOf(error: errors.Error): Fields {
+function fieldsOf(error: errors.Error): Fields & { readonly name?: string } {
   const { diag } = error;
   if (error.sqlstate === null) return { code: systemCode(error) };
-  return { code: error.sqlstate, ...serverFields(diag), severity: diag.severity ?? 'ERROR' };
+  return { name: NAME, code: error.sqlstate, ...serverFields(diag), severity: diag.severity ?? 'ERROR' };
 }
 
 /** node-postgres's names for the fields of an error or a notice. */

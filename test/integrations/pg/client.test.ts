@@ -146,6 +146,7 @@ test('an error has node-postgres’s fields, its class and the library’s, and 
   expect(error).toBeInstanceOf(DatabaseError);
   expect(error).toBeInstanceOf(errors.UniqueViolation);
   expect(error).toMatchObject({
+    name: 'error',
     code: '23505',
     severity: 'ERROR',
     table: 'house',

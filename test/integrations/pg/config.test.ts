@@ -71,6 +71,19 @@ test('a connection string takes precedence, and may have parameters of node-post
   expect(() => new Configuration('postgres://localhost/app?no_such=1')).toThrow(errors.ProgrammingError);
 });
 
+test('a socket: URI names the directory of the server’s socket', () => {
+  expect(paramsOf('socket://ann:p%40ss@/var/run/postgresql?db=app&encoding=utf8&port=6000')).toMatchObject({
+    host: '/var/run/postgresql',
+    port: 6000,
+    user: 'ann',
+    password: 'p@ss',
+    dbname: 'app',
+    client_encoding: 'utf8',
+  });
+  expect(() => new Configuration('socket:directory?db=app')).toThrow(errors.ProgrammingError);
+  expect(() => new Configuration('socket:/directory?database=app')).toThrow(errors.ProgrammingError);
+});
+
 test.for([
   ['?sslmode=require', { sslmode: 'verify-full', sslrootcert: 'system' }],
   ['?sslmode=verify-ca&sslrootcert=/ca.pem', { sslmode: 'verify-full', sslrootcert: '/ca.pem' }],
@@ -104,6 +117,10 @@ test.for<[given: string | ClientConfig, environment: Record<string, string>]>([
   ['postgres://ann:p@db:6000/app?sslmode=no-verify&application_name=web&lock_timeout=5', {}],
   ['postgres://ann@db/app?sslmode=disable', {}],
   ['postgres://ann@db/app?ssl=true', {}],
+  ['/var/run/postgresql app', { PGUSER: 'ann' }],
+  ['socket:/var/run/postgresql?db=app&encoding=utf8&user=ann', {}],
+  ['socket://ann:p%40ss@/var/run/my%20server=a&b/?db=my%20app&port=6000', { PGPORT: '7000' }],
+  ['socket:/var/run/postgresql', { PGUSER: 'ann', PGDATABASE: 'app' }],
   [
     {},
     {
