@@ -4,6 +4,7 @@ import { defineConfig, type Options } from 'tsup';
 import { withBuiltInModules } from './tools/built-in-modules.js';
 import { withClassNames } from './tools/class-names.js';
 import { writeDeclarations, writeIntegrationDeclarations } from './tools/declarations.js';
+import { inAFunction } from './tools/in-a-function.js';
 import { integrations, mainEntryApart } from './tools/integrations.js';
 import { writeLicenses } from './tools/licenses.js';
 import { loadPackages, writePackageLoaders } from './tools/load-packages.js';
@@ -33,7 +34,7 @@ export default defineConfig(({ outDir = 'dist' }) => {
       {
         name: 'readable-and-quick-to-load',
         renderChunk: (code) => ({
-          code: withClassNames(format === 'esm' ? withBuiltInModules(code) : code),
+          code: withClassNames(format === 'esm' ? inAFunction(withBuiltInModules(code)) : code),
         }),
       },
     ],

@@ -1,7 +1,7 @@
 import type * as Crypto from 'node:crypto';
 import type * as Dns from 'node:dns';
 import type * as Fs from 'node:fs/promises';
-import Module from 'node:module';
+import { createRequire } from 'node:module';
 import type * as Net from 'node:net';
 import type * as Os from 'node:os';
 import type * as Stream from 'node:stream';
@@ -42,7 +42,7 @@ function load(name: string): unknown {
   let module = loaded.get(name);
   if (module === undefined) {
     // Before Node 20.16 there is only require(). Where it is made for makes no difference to a module of Node.
-    module = process.getBuiltinModule?.(name) ?? Module.createRequire(process.execPath)(name);
+    module = process.getBuiltinModule?.(name) ?? createRequire(process.execPath)(name);
     loaded.set(name, module);
   }
   return module;

@@ -8,8 +8,8 @@ const LONGEST_REMEMBERED = 10_000;
 
 /** Remembers the last answer of `classify`: most statements repeat the one before. */
 function remembered(classify: (text: string) => boolean): (text: string) => boolean {
-  let last = '';
-  let answer = classify(last);
+  let last: string | null = null;
+  let answer = false;
   return (text) => {
     if (text === last) return answer;
     if (text.length > LONGEST_REMEMBERED) return classify(text);

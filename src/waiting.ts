@@ -107,8 +107,14 @@ export interface Limits<V> {
   readonly clock?: Clock;
 }
 
-/** Starts an operation that calls `resolve` or `reject` later. */
-export type Begin<V> = (resolve: (value: V) => void, reject: (reason: unknown) => void) => void;
+/** A wait. Its first end counts: its operation's, the time limit's or the signal's. */
+export interface Wait<V> {
+  resolve(value: V): void;
+  reject(reason: unknown): void;
+}
+
+/** Starts an operation that ends the wait later. */
+export type Begin<V> = (wait: Wait<V>) => void;
 
 /**
  * Waits for a promise, or for an operation started by `begin`, with a time limit and until an abort. The library waits for
@@ -116,49 +122,79 @@ export type Begin<V> = (resolve: (value: V) => void, reject: (reason: unknown) =
  * ignored.
  */
 export function waitFor<V>(what: PromiseLike<V> | Begin<V>, limits: Limits<V>): Promise<V> {
-  const { seconds, late, signal, ended, clock = systemClock } = limits;
   return new Promise((resolve, reject) => {
-    let isOver = false;
-    let timer: Timer | undefined;
-    let unlisten: (() => void) | undefined;
-    const end = (): boolean => {
-      if (isOver) return false;
-      isOver = true;
-      timer?.cancel();
-      unlisten?.();
-      ended?.();
-      return true;
-    };
-    const succeed = (value: V): void => {
-      if (end()) resolve(value);
-    };
-    const fail = (reason: unknown): void => {
-      if (end()) reject(reason);
-    };
-    if (typeof what !== 'function') what.then(succeed, fail);
+    new LimitedWait(resolve, reject, limits).begin(what);
+  });
+}
+
+/** Ten thousand waits may be under way, so each is one object rather than a set of closures. */
+class LimitedWait<V> implements Wait<V> {
+  readonly #resolve: (value: V) => void;
+  readonly #reject: (reason: unknown) => void;
+  readonly #limits: Limits<V>;
+  #isOver = false;
+  #timer: Timer | null = null;
+  #unlisten: (() => void) | null = null;
+
+  constructor(resolve: (value: V) => void, reject: (reason: unknown) => void, limits: Limits<V>) {
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#limits = limits;
+  }
+
+  begin(what: PromiseLike<V> | Begin<V>): void {
+    const { seconds, signal, clock = systemClock } = this.#limits;
+    if (typeof what !== 'function') {
+      what.then(
+        (value) => {
+          this.resolve(value);
+        },
+        (reason: unknown) => {
+          this.reject(reason);
+        },
+      );
+    }
     if (signal !== undefined) {
-      unlisten = onAbort(signal, () => {
-        fail(signal.reason);
+      this.#unlisten = onAbort(signal, () => {
+        this.reject(signal.reason);
       });
       // If the signal is already aborted, the operation is not started.
       if (signal.aborted) return;
     }
     if (seconds !== undefined) {
-      timer = clock.after(
-        seconds,
-        () => {
-          if (!end()) return;
-          try {
-            resolve(late!());
-          } catch (error) {
-            reject(error);
-          }
-        },
-        true,
-      );
+      const late = (): void => {
+        this.#late();
+      };
+      this.#timer = clock.after(seconds, late, true);
     }
-    if (typeof what === 'function') what(succeed, fail);
-  });
+    if (typeof what === 'function') what(this);
+  }
+
+  resolve(value: V): void {
+    if (this.#end()) this.#resolve(value);
+  }
+
+  reject(reason: unknown): void {
+    if (this.#end()) this.#reject(reason);
+  }
+
+  #late(): void {
+    if (!this.#end()) return;
+    try {
+      this.#resolve(this.#limits.late!());
+    } catch (error) {
+      this.#reject(error);
+    }
+  }
+
+  #end(): boolean {
+    if (this.#isOver) return false;
+    this.#isOver = true;
+    this.#timer?.cancel();
+    this.#unlisten?.();
+    this.#limits.ended?.();
+    return true;
+  }
 }
 
 /** Waits for a number of seconds; rejects with the reason of `signal` if it is aborted before. */

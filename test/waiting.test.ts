@@ -1,6 +1,6 @@
 import { setImmediate as tick } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { onAbort, pause, systemClock, waitFor, type Limits } from '../src/waiting.js';
+import { onAbort, pause, systemClock, waitFor, type Limits, type Wait } from '../src/waiting.js';
 import { FakeClock } from './support/fake-clock.js';
 
 const never = new Promise<never>(() => undefined);
@@ -25,8 +25,8 @@ describe('a wait', () => {
     await expect(waitFor(Promise.reject(new Error('gone')), limitsOf(clock, signal))).rejects.toThrow('gone');
     await expect(
       waitFor(
-        (resolve) => {
-          resolve('begun');
+        (wait) => {
+          wait.resolve('begun');
         },
         limitsOf(clock, signal),
       ),
@@ -70,20 +70,20 @@ describe('a wait', () => {
     const clock = new FakeClock();
     const controller = new AbortController();
     const ended: string[] = [];
-    const settle: ((value: string) => void)[] = [];
+    const settle: Wait<string>[] = [];
     const waits = ['settled', 'late', 'aborted'].map((name) =>
-      waitFor<string>((resolve) => settle.push(resolve), {
+      waitFor<string>((wait) => settle.push(wait), {
         ...limitsOf(clock, name === 'aborted' ? controller.signal : undefined),
         seconds: name === 'late' ? 1 : 9,
         ended: () => ended.push(name),
       }).catch(() => 'failed'),
     );
-    settle[0]!('done');
+    settle[0]!.resolve('done');
     expect(ended).toEqual(['settled']);
     clock.advance(1);
     controller.abort();
     expect(ended).toEqual(['settled', 'late', 'aborted']);
-    for (const resolve of settle) resolve('again');
+    for (const wait of settle) wait.resolve('again');
     expect(await Promise.all(waits)).toEqual(['done', 'failed', 'failed']);
     expect(ended).toHaveLength(3);
     expect(clock.pending).toBe(0);

@@ -5,7 +5,7 @@ const IMPORT = /^import \{([^}]*)\} from "(node:[^"]+)";$/gm;
  * exports, which takes a tenth of the time of loading the package. The lines stay where they are, for the sake of the source map.
  */
 export function withBuiltInModules(code: string): string {
-  const [module] = /^import Module from "node:module";$/m.exec(code) ?? [];
+  const [module] = /^import \{ createRequire \} from "node:module";$/m.exec(code) ?? [];
   if (module === undefined) throw new Error('node:module is not imported');
   return code
     .replace(module, '')
@@ -16,6 +16,6 @@ export function withBuiltInModules(code: string): string {
     )
     .replace(
       /^/,
-      `${module} const builtInModule = process.getBuiltinModule ?? Module.createRequire(process.execPath); `,
+      `${module} const builtInModule = process.getBuiltinModule ?? createRequire(process.execPath); `,
     );
 }

@@ -26,7 +26,8 @@ ${exportsOf(exportedBy(index))}
 // A bundler that is given this file may rename classes, whose names are printed.
 function named(exported) {
   for (const [name, value] of Object.entries(exported)) {
-    if (typeof value === 'function') Object.defineProperty(value, 'name', { value: name, configurable: true });
+    if (typeof value !== 'function' || value.name === name) continue;
+    Object.defineProperty(value, 'name', { value: name, configurable: true });
   }
   return exported;
 }

@@ -384,17 +384,17 @@ async function askPassword(
 /** Returns a name's addresses in the operating system's order. Node cannot stop a look-up, but an abort ends the wait for it. */
 async function lookUp(host: string, signal: AbortSignal): Promise<string[]> {
   return waitFor<string[]>(
-    (resolve, reject) => {
+    (wait) => {
       node.dns.lookup(host, { all: true, verbatim: true }, (cause, addresses) => {
         if (cause === null) {
-          resolve(addresses.map(({ address }) => address));
+          wait.resolve(addresses.map(({ address }) => address));
           return;
         }
         const error = new errors.OperationalError(
           `the host name "${host}" could not be resolved: ${cause.message}`,
           { cause },
         );
-        reject(failedAs('unreachable', error));
+        wait.reject(failedAs('unreachable', error));
       });
     },
     { signal },

@@ -301,13 +301,24 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
   /** Iterates over the rows, as `readRow()` returns them (Psycopg: `rows()`). Leaving the loop does not end the COPY. */
   rows(): AsyncIterableIterator<unknown[]> {
     const iterator: AsyncIterableIterator<unknown[]> = {
-      next: async () => {
-        const row = this.#isAtEnd() ? null : (this.#rowAtHand() ?? (await this.#nextRow()));
-        return row === null ? { done: true, value: undefined } : { done: false, value: row };
+      // Not an async function: the promises of one per row would take as long as a column.
+      next: () => {
+        try {
+          const row = this.#isAtEnd() ? null : this.#rowAtHand();
+          if (row !== null) return Promise.resolve({ done: false as const, value: row });
+        } catch (error) {
+          return Promise.reject(error);
+        }
+        return this.#nextResult();
       },
       [Symbol.asyncIterator]: () => iterator,
     };
     return iterator;
+  }
+
+  async #nextResult(): Promise<IteratorResult<unknown[]>> {
+    const row = this.#isAtEnd() ? null : await this.#nextRow();
+    return row === null ? { done: true, value: undefined } : { done: false, value: row };
   }
 
   // --- both directions

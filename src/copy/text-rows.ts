@@ -120,29 +120,33 @@ export class TextRowReader extends RowReader {
 
   next(): unknown[] | null {
     const bytes = this.piece;
-    if (this.at >= bytes.length) return null;
+    let start = this.at;
+    if (start >= bytes.length) return null;
     const loaders = this.loaders;
+    const bounded = this.#bounded;
     const width = loaders.length;
     const row = new Array<unknown>(width);
     this.rows++;
     let column = 0;
     try {
       if (width === 0) {
-        if (bytes[this.at] !== NEWLINE) throw this.#malformed('it has more columns than the COPY announced');
-        this.at++;
+        if (bytes[start] !== NEWLINE) throw this.#malformed('it has more columns than the COPY announced');
+        this.at = start + 1;
         return row;
       }
       for (;;) {
-        const start = this.at;
         let byte = bytes[start]!;
-        const bounded = byte === BACKSLASH ? undefined : this.#bounded[column];
-        let at = bounded === undefined ? -1 : bounded.endOfText(bytes, start, bytes.length);
-        const isBounded = at >= 0 && at < bytes.length && (bytes[at] === TAB || bytes[at] === NEWLINE);
+        let at = start;
         let escapes = 0;
-        if (isBounded) {
+        let load = loaders[column];
+        const reader = bounded[column];
+        const end =
+          reader === undefined || byte === BACKSLASH ? -1 : reader.endOfText(bytes, start, bytes.length);
+        if (end >= 0 && end < bytes.length && (bytes[end] === TAB || bytes[end] === NEWLINE)) {
+          at = end;
           byte = bytes[at]!;
+          load = reader!.readText;
         } else {
-          at = start;
           for (;;) {
             // Below a newline, only a tab ends a field; most bytes are above it.
             while (byte > NEWLINE && byte !== BACKSLASH) byte = bytes[++at]!;
@@ -157,10 +161,8 @@ export class TextRowReader extends RowReader {
         }
         // The position advances before the field is loaded, so that after a loader's error reading continues at the next field.
         this.at = at + 1;
-        if (column === width) throw this.#malformed('it has more columns than the COPY announced');
-        if (isBounded) row[column] = bounded!.readText(bytes, start, at);
-        else if (escapes === 0) row[column] = loaders[column]!(bytes, start, at);
-        else row[column] = this.#escaped(loaders[column]!, start, at, escapes);
+        if (load === undefined) throw this.#malformed('it has more columns than the COPY announced');
+        row[column] = escapes === 0 ? load(bytes, start, at) : this.#escaped(load, start, at, escapes);
         column++;
         if (byte === NEWLINE) {
           if (column < width) {
@@ -168,6 +170,7 @@ export class TextRowReader extends RowReader {
           }
           return row;
         }
+        start = at + 1;
       }
     } catch (error) {
       this.#skipRow();

@@ -70,9 +70,11 @@ function lineAt(query: string, index: number): Line | null {
 }
 
 /** East Asian characters, and emoji: what a terminal shows in two columns. As to libpq, all others take one, combining marks too. */
-const WIDE =
-  /(?![\p{Mn}\p{Cn}])(?:[\u1100-\u115f\u2329\u232a\u2e80-\u303e\u3041-\u3247\u3250-\u4dbf\u4e00-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe10-\ufe19\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{16fe0}-\u{18d08}\u{1aff0}-\u{1b2ff}\u{1f200}-\u{1f2ff}\u{20000}-\u{3fffd}]|(?![\u{1f1e6}-\u{1f1ff}])\p{Emoji_Presentation})/u;
+let wide: RegExp | undefined;
 
 function isWide(character: string): boolean {
-  return character >= '\u1100' && WIDE.test(character);
+  // A pattern with classes of characters takes long to create.
+  wide ??=
+    /(?![\p{Mn}\p{Cn}])(?:[\u1100-\u115f\u2329\u232a\u2e80-\u303e\u3041-\u3247\u3250-\u4dbf\u4e00-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe10-\ufe19\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{16fe0}-\u{18d08}\u{1aff0}-\u{1b2ff}\u{1f200}-\u{1f2ff}\u{20000}-\u{3fffd}]|(?![\u{1f1e6}-\u{1f1ff}])\p{Emoji_Presentation})/u;
+  return character >= '\u1100' && wide.test(character);
 }

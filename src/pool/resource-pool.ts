@@ -101,7 +101,9 @@ export class ResourcePool<T> {
     });
     this.#connectors = limited(strategy.connectedBy === 'workers' ? numWorkers : Infinity);
     this.#checkers = limited(numWorkers);
-    this.#waiters = new Waiters(clock, this.counters);
+    this.#waiters = new Waiters(clock, this.counters, (timeout, checkout, began) =>
+      this.#refusals.tooLate(timeout, checkout, began),
+    );
     this.#refusals = new Refusals({
       name: options.name,
       pool: this,
@@ -171,8 +173,7 @@ export class ResourcePool<T> {
 
   #wait(options: AcquireOptions, checkout: Checkout<T>, isQueued: boolean): Promise<Checkout<T>> {
     const { timeout, signal, failFast = false } = options;
-    const late = (since: number): Error => this.#refusals.tooLate(timeout, checkout, since);
-    const waiting = this.#waiters.wait({ checkout, timeout, signal, isQueued, failFast, late }, () => {
+    const waiting = this.#waiters.wait({ checkout, timeout, signal, isQueued, failFast }, () => {
       this.#reconnection.hurry();
       this.#rebalance();
     });
@@ -346,7 +347,7 @@ export class ResourcePool<T> {
 
   #onConnectFailed(error: unknown): void {
     if (this.#strategy.onConnectFailure === 'refuse') {
-      this.#waiters.first?.reject(error);
+      this.#waiters.first?.wait.reject(error);
       // A caller of wait() needs further attempts.
       if (this.#readiness.size === 0) return;
     }
@@ -377,7 +378,7 @@ export class ResourcePool<T> {
     const failure = await this.#resources.check(slot);
     const isAwaited = waiter.checked === slot;
     if (isOver(slot)) {
-      if (isAwaited) waiter.reject(this.#notOpen());
+      if (isAwaited) waiter.wait.reject(this.#notOpen());
       return;
     }
     const now = this.#clock.now();

@@ -1,10 +1,10 @@
 import { LinkedList, type Link } from '../queues.js';
-import { waitFor, type Clock } from '../waiting.js';
+import { waitFor, type Clock, type Wait } from '../waiting.js';
 import type { Checkout, Slot } from './slots.js';
 import type { Counters } from './statistics.js';
 
-/** The options of a waiting request. */
-export interface Wait<T> {
+/** A request that has to wait. */
+export interface WaitRequest<T> {
   readonly checkout: Checkout<T>;
   /** Seconds to wait. */
   readonly timeout: number;
@@ -13,15 +13,15 @@ export interface Wait<T> {
   readonly isQueued: boolean;
   /** Whether it rejects with the error of the next attempt to connect that fails. */
   readonly failFast: boolean;
-  /** Makes the error of a timeout, for a wait that began at `since`. */
-  readonly late: (since: number) => Error;
 }
+
+/** Makes the error of a checkout that has waited `timeout` seconds, since `began` by the clock. */
+export type TooLate<T> = (timeout: number, checkout: Checkout<T>, began: number) => Error;
 
 /** A waiting request: in the queue, or while the slot intended for it is checked. */
 export interface Waiter<T> {
   readonly checkout: Checkout<T>;
-  readonly resolve: (checkout: Checkout<T>) => void;
-  readonly reject: (reason: unknown) => void;
+  readonly wait: Wait<Checkout<T>>;
   /** The slot being checked for it; null in the queue. */
   readonly checked: Slot<T> | null;
 }
@@ -45,14 +45,16 @@ interface Queued<T> extends Waiter<T> {
 export class Waiters<T> {
   readonly #clock: Clock;
   readonly #counters: Counters;
+  readonly #tooLate: TooLate<T>;
   readonly #queue = new LinkedList<Queued<T>>();
   #tickets = 0;
   /** The number of waiters in the queue. A field instead of a getter, since each checkout reads it. */
   length = 0;
 
-  constructor(clock: Clock, counters: Counters) {
+  constructor(clock: Clock, counters: Counters, tooLate: TooLate<T>) {
     this.#clock = clock;
     this.#counters = counters;
+    this.#tooLate = tooLate;
   }
 
   /** The waiter that is served next. */
@@ -62,19 +64,18 @@ export class Waiters<T> {
 
   /** Waits to be served; rejects after the timeout, or with the reason of the signal. `begun` is called once it is in the queue. */
   wait(
-    { checkout, timeout, signal, isQueued, failFast, late }: Wait<T>,
+    { checkout, timeout, signal, isQueued, failFast }: WaitRequest<T>,
     begun: () => void,
   ): Promise<Checkout<T>> {
     const since = this.#clock.now();
     let waiter: Queued<T>;
     if (isQueued) this.#counters.requestsQueued++;
     return waitFor<Checkout<T>>(
-      (resolve, reject) => {
+      (wait) => {
         const ticket = this.#tickets++;
         waiter = {
           checkout,
-          resolve,
-          reject,
+          wait,
           ticket,
           checked: null,
           isServed: false,
@@ -90,7 +91,7 @@ export class Waiters<T> {
       {
         seconds: timeout,
         late: () => {
-          throw late(since);
+          throw this.#tooLate(timeout, checkout, since);
         },
         signal,
         ended: () => {
@@ -106,7 +107,7 @@ export class Waiters<T> {
   /** Settles a waiter with the resource lent to it. */
   serve(waiter: Waiter<T>): void {
     (waiter as Queued<T>).isServed = true;
-    waiter.resolve(waiter.checkout);
+    waiter.wait.resolve(waiter.checkout);
   }
 
   /** Removes a waiter from the queue while a slot is checked for it. */
@@ -134,12 +135,12 @@ export class Waiters<T> {
 
   /** Rejects the waiters in the queue that wait for no further attempt than the one that has failed with `error`. */
   failFast(error: unknown): void {
-    for (const waiter of [...this.#queue].filter((one) => one.failFast)) waiter.reject(error);
+    for (const waiter of [...this.#queue].filter((one) => one.failFast)) waiter.wait.reject(error);
   }
 
   /** Rejects all waiters in the queue. */
   refuseAll(reason: () => unknown): void {
-    for (let waiter; (waiter = this.#queue.first) !== undefined;) waiter.reject(reason());
+    for (let waiter; (waiter = this.#queue.first) !== undefined;) waiter.wait.reject(reason());
   }
 
   #leaveQueue(waiter: Queued<T>): void {
@@ -155,8 +156,7 @@ export class Waiters<T> {
 /** A caller that waits for a condition of the pool. */
 interface Watcher {
   readonly isOver: () => boolean;
-  readonly resolve: (inTime: boolean) => void;
-  readonly reject: (reason: unknown) => void;
+  readonly wait: Wait<boolean>;
 }
 
 /** The callers that wait for a condition of the pool: a condition variable. */
@@ -175,8 +175,8 @@ export class Watchers {
     if (isOver()) return Promise.resolve(true);
     let watcher: Watcher;
     return waitFor<boolean>(
-      (resolve, reject) => {
-        watcher = { isOver, resolve, reject };
+      (wait) => {
+        watcher = { isOver, wait };
         this.#watchers.add(watcher);
         this.size++;
         begun?.();
@@ -195,11 +195,11 @@ export class Watchers {
 
   /** Tests all conditions after a change of the pool. */
   look(): void {
-    for (const { isOver, resolve } of [...this.#watchers]) if (isOver()) resolve(true);
+    for (const { isOver, wait } of [...this.#watchers]) if (isOver()) wait.resolve(true);
   }
 
   /** Rejects all waits, whose conditions can no longer hold. */
   refuseAll(reason: () => unknown): void {
-    for (const { reject } of [...this.#watchers]) reject(reason());
+    for (const { wait } of [...this.#watchers]) wait.reject(reason());
   }
 }

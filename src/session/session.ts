@@ -299,9 +299,9 @@ export class Session extends BackendConnection {
     this.#giveUp(entry, reason, false);
     if (entry.settled) return;
     await waitFor<undefined>(
-      (resolve) => {
+      (wait) => {
         entry.onSettled(() => {
-          resolve(undefined);
+          wait.resolve(undefined);
         });
       },
       { seconds: this.transport.limits.cancel, late: () => undefined },

@@ -20,29 +20,35 @@ const POWERS_OF_TEN = Array.from({ length: 23 }, (_, exponent) => Number(`1e${St
 const FLOAT_DIGITS = 17;
 
 function readText(type: string, bytes: Buffer, start: number, end: number): number {
-  let at = start;
-  const negative = bytes[at] === MINUS;
-  if (negative) at++;
-  // The significant digits as two exact numbers: high * 10^lowDigits + low.
+  const negative = bytes[start] === MINUS;
+  const unsigned = negative ? start + 1 : start;
+  let at = unsigned;
+  let dot = -1;
+  for (; at < end; at++) {
+    if (bytes[at] === DOT && dot < 0) dot = at;
+    else if (bytes[at] !== ZERO) break;
+  }
+  // The significant digits as two exact numbers, whose first one has up to nine digits.
+  const significant = at;
+  let behindHigh = at + 9;
   let high = 0;
   let low = 0;
-  let digits = 0;
-  let dot = -1;
   for (; at < end; at++) {
     const digit = bytes[at]! - ZERO;
     if (digit >= 0 && digit <= 9) {
-      if (digits < 9) high = high * 10 + digit;
+      if (at < behindHigh) high = high * 10 + digit;
       else low = low * 10 + digit;
-      if (digits > 0 || digit > 0) digits++;
     } else if (bytes[at] === DOT && dot < 0) {
       dot = at;
+      behindHigh++;
     } else {
       break;
     }
   }
+  const digits = at - significant - (dot >= significant ? 1 : 0);
   const decimals = dot < 0 ? 0 : end - dot - 1;
-  const signs = (negative ? 1 : 0) + (dot < 0 ? 0 : 1);
-  if (at === end && at - start > signs && digits <= FLOAT_DIGITS && decimals < POWERS_OF_TEN.length) {
+  const points = dot < 0 ? 0 : 1;
+  if (at === end && at - unsigned > points && digits <= FLOAT_DIGITS && decimals < POWERS_OF_TEN.length) {
     const value = quotient(high * POWERS_OF_TEN[Math.max(0, digits - 9)]!, low, POWERS_OF_TEN[decimals]!);
     if (value !== null) return negative ? -value : value;
   }

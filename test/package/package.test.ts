@@ -670,7 +670,7 @@ async function manifestOfPackage(): Promise<Manifest> {
 
 /** What is not Node's own of what a module imports. */
 function importsOf(code: string): string[] {
-  const names = Array.from(code.matchAll(/^import\b[^;]*?["']([^"']+)["'];/gm), ([, name]) => name!);
+  const names = Array.from(code.matchAll(/(?<=^|; )import\b[^;]*?["']([^"']+)["'];/gm), ([, name]) => name!);
   return [...new Set(names)].filter((name) => !name.startsWith('node:')).sort();
 }
 

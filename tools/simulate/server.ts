@@ -140,9 +140,9 @@ export class ModelServer {
 
   async #work(busy: number, elsewhere: number, life: AbortSignal): Promise<void> {
     await waitFor<undefined>(
-      (resolve) => {
+      (wait) => {
         this.#processors.run(busy, () => {
-          resolve(undefined);
+          wait.resolve(undefined);
         });
       },
       { signal: life },
