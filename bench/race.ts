@@ -58,6 +58,8 @@ export function participants<T>(all: Readonly<Record<string, T>>): Record<string
 export interface RaceOptions {
   readonly goals?: readonly Goal[];
   readonly operations?: number;
+  /** The number of rounds before the first that counts, where rounds are too short to compile all code in the usual number. */
+  readonly warmUpRounds?: number;
 }
 
 /** The time limit of one race, so that all of them together take minutes. */
@@ -80,15 +82,15 @@ export function beQuick(): void {
 export async function race(
   workload: string,
   all: readonly Contender[],
-  { goals = [], operations }: RaceOptions = {},
+  { goals = [], operations, warmUpRounds = warmUp }: RaceOptions = {},
 ): Promise<Race> {
   const contenders = all.filter(({ name }) => !alternates || isOurs(name));
   const times = new Map(contenders.map(({ name }) => [name, [] as number[]]));
   const end = performance.now() + LIMIT_MS;
-  for (let round = -warmUp; round < mostRounds; round++) {
+  for (let round = -warmUpRounds; round < mostRounds; round++) {
     if (round >= FEWEST_ROUNDS && performance.now() > end) break;
     for (let place = 0; place < contenders.length; place++) {
-      const contender = contenders[(place + round + warmUp) % contenders.length]!;
+      const contender = contenders[(place + round + warmUpRounds) % contenders.length]!;
       await turn();
       // Collects the previous contender's garbage. A full collection would also drop the hidden classes of objects that are not
       // alive at the moment, and with them all optimised code, several times in each round.

@@ -12,7 +12,7 @@ import { warningsOf } from '../support/warnings.js';
 /** Runs two collections and their finalizers. */
 async function collectTwice(): Promise<void> {
   for (let i = 0; i < 2; i++) {
-    // A connection object is registered in the next turn of the event loop.
+    // A connection object is registered a few milliseconds after its checkout, so the second collection finds it at the latest.
     await tick();
     globalThis.gc!();
     await sleep(10);

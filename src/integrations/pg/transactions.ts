@@ -4,8 +4,13 @@ import type { Result } from './result.js';
 
 type Word = 'begin' | 'commit';
 
+/** What a text begins with that begins or commits a transaction, or has comments before it. */
+const CANDIDATE = /^[ \t\n\r\f\v]*(?:begin|start|end|commit|--|\/\*)/i;
+
 /** Whether a text begins or commits a transaction, by its first words. */
 export function transactionWordOf(text: string): Word | null {
+  // Most statements are spared the search for words.
+  if (!CANDIDATE.test(text)) return null;
   switch (firstWords(text, 1)) {
     case 'begin':
       return 'begin';
