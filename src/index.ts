@@ -34,7 +34,8 @@ export {
   type JsonOptions,
 } from './types/wrappers.js';
 export { Column } from './column.js';
-export { AsyncConnection, type ConnectOptions, type WaitOptions } from './connection/connection.js';
+export { AsyncConnection } from './connection/connection.js';
+export type { ConnectOptions, WaitOptions } from './connection/options.js';
 export { ConnectionInfo, ConnStatus } from './connection/info.js';
 export { IsolationLevel } from './connection/transaction-settings.js';
 export { AsyncPipeline, type PipelineOptions } from './connection/pipeline.js';

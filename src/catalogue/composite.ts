@@ -1,7 +1,8 @@
 import { adaptersOf } from '../types/adapters.js';
 import type { AdaptContext } from '../types/adapters-map.js';
 import { Wrapper } from '../types/wrappers.js';
-import type { AsyncConnection, WaitOptions } from '../connection/connection.js';
+import type { AsyncConnection } from '../connection/connection.js';
+import type { WaitOptions } from '../connection/options.js';
 import * as errors from '../errors/index.js';
 import { FUNCTION } from '../options/kinds.js';
 import { KnownOptions } from '../options/known-options.js';

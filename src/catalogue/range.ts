@@ -1,7 +1,8 @@
 import { adaptersOf } from '../types/adapters.js';
 import type { AdaptContext } from '../types/adapters-map.js';
 import type { TypeEntry } from '../types/adaptation.js';
-import type { AsyncConnection, WaitOptions } from '../connection/connection.js';
+import type { AsyncConnection } from '../connection/connection.js';
+import type { WaitOptions } from '../connection/options.js';
 import * as errors from '../errors/index.js';
 import { multirangeOf, rangeOf } from '../types/range-codec.js';
 import {

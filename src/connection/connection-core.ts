@@ -1,4 +1,5 @@
 import type { AdaptContext, AdaptersMap } from '../types/adapters-map.js';
+import type { CursorFactory, ServerCursorFactory } from '../cursor/options.js';
 import * as errors from '../errors/index.js';
 import type { CopyChannel } from '../session/copy-channel.js';
 import { OneTimeEvent } from '../session/one-time-event.js';
@@ -9,9 +10,11 @@ import type { Session, SessionUser } from '../session/session.js';
 import type { RowStream } from '../session/row-stream.js';
 import type { SentParam, ShownQuery, StatementRequest, StatementResult } from '../session/statement.js';
 import { TransactionStatus } from '../session/status.js';
+import type { RowFactory } from '../rows.js';
 import type { Notification } from '../wire/backend-messages.js';
 import type { RowDecoderSource } from '../wire/row-decoder.js';
 import type { BatchRun } from './batch-run.js';
+import type { AsyncConnection } from './connection.js';
 import { Feeding } from './feeding.js';
 import { expected } from '../options/kinds.js';
 import { Handlers, tellNotice, type LossHandler } from './handlers.js';
@@ -52,6 +55,21 @@ export interface CoreParts {
   readonly policy: PreparePolicy;
   readonly noticeHandlers: Handlers<errors.Diagnostic>;
   readonly notifyHandlers: Handlers<Notify>;
+}
+
+/** The parts of a connection that a pool's fresh connection object takes over. @internal */
+export interface ConnectionParts<R> extends CoreParts {
+  readonly adapters: AdaptersMap;
+  readonly rowFactory: RowFactory<R>;
+  readonly cursorFactory: CursorFactory;
+  readonly serverCursorFactory: ServerCursorFactory;
+  /**
+   * Called at the end of the scope; null: close. The indexed method type makes a connection with any rows assignable to one with
+   * unknown rows.
+   */
+  readonly giveBack: { of(connection: AsyncConnection<R>): Promise<void> }['of'] | null;
+  /** Whether `close()` calls `giveBack`, too. */
+  readonly closeReturns: boolean;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { adapters as globalAdapters } from '../types/adapters.js';
-import type { AdaptContext, AdaptersMap } from '../types/adapters-map.js';
+import type { AdaptersMap } from '../types/adapters-map.js';
 import type { ConninfoParams } from '../conninfo/index.js';
 import { AsyncCursor } from '../cursor/cursor.js';
 import {
@@ -8,6 +8,7 @@ import {
   type CursorOptions,
   type ExecuteOptions,
   type PerhapsWithRowFactory,
+  type ServerCursorFactory,
   type WithoutRowFactory,
   type WithRowFactory,
 } from '../cursor/options.js';
@@ -19,22 +20,22 @@ import {
 import { callersStack } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
 import { INSPECT } from '../inspect.js';
-import { checkKind, COUNT_OR_NULL } from '../options/kinds.js';
+import { checkKind, COUNT_OR_NULL, FUNCTION } from '../options/kinds.js';
 import type { Query } from '../query/binding.js';
 import type { Params } from '../query/placeholders.js';
 import { tupleRow, type RowFactory, type TupleRow } from '../rows.js';
 import type { TransactionStatus } from '../session/status.js';
 import { BatchRun } from './batch-run.js';
 import { cancelWithin } from './cancel-safe.js';
-import type { ConnectingPool, OpenSession } from './connect.js';
+import type { OpenSession } from './connect.js';
 import { loadConnect } from './load-connect.js';
-import { CORE, ConnectionCore, type CoreParts } from './connection-core.js';
-import { CursorFactories, type FactoryParts } from './cursor-factories.js';
+import { CORE, ConnectionCore, type ConnectionParts } from './connection-core.js';
 import { Handlers, type LossHandler, type NoticeHandler } from './handlers.js';
 import { checkIdle, ConnectionInfo, describeConnection } from './info.js';
 import { AsyncPipeline, runInPipeline, type PipelineOptions } from './pipeline.js';
 import type { NotifiesOptions, Notify, NotifyHandler } from './notifies.js';
 import * as known from './options.js';
+import type { ConnectOptions, WaitOptions } from './options.js';
 import { AsyncTransaction, runInTransaction, type TransactionOptions } from './transaction.js';
 import {
   checkSetting,
@@ -46,53 +47,8 @@ import {
 import { TwoPhase, Xid } from './two-phase.js';
 import { commit, reportUncommitted, runUnit } from './unit-of-work.js';
 
-/** Options of `AsyncConnection.connect()`. */
-export interface ConnectOptions<R = TupleRow> {
-  /** Whether each statement is a transaction of its own. @default false: the first statement begins a transaction */
-  autocommit?: boolean | undefined;
-  /** The row factory of the connection's cursors. @default tupleRow */
-  rowFactory?: RowFactory<R> | undefined;
-  /** The class of the connection's cursors. @default AsyncCursor */
-  cursorFactory?: CursorFactory | undefined;
-  /** The number of executions after which a statement is prepared on the server; null: never. @default 5 */
-  prepareThreshold?: number | null | undefined;
-  /** The source of the connection's adapters. @default the global `adapters` */
-  context?: AdaptContext | undefined;
-  /** Ends the attempt to connect when it is aborted. */
-  signal?: AbortSignal | undefined;
-  /** @internal The pool that connects. */
-  [CONNECTING_POOL]?: ConnectingPool | undefined;
-}
-
-/** Options of methods that wait and have no other options. */
-export interface WaitOptions {
-  /**
-   * Ends the wait when it is aborted; the call then rejects with the signal's reason. A waiting statement is never sent, a
-   * running one is cancelled. The connection stays usable.
-   */
-  signal?: AbortSignal | undefined;
-}
-
-/** The key under which a pool passes what a connection's search for a host needs of it. @internal */
-export const CONNECTING_POOL: unique symbol = Symbol('usingpg.connectingPool');
-
-/** The parts of a connection that a pool's fresh connection object takes over. @internal */
-export interface ConnectionParts<R> extends CoreParts, FactoryParts<R> {
-  readonly adapters: AdaptersMap;
-  /**
-   * Called at the end of the scope; null: close. The indexed method type makes a connection with any rows assignable to one with
-   * unknown rows.
-   */
-  readonly giveBack: { of(connection: AsyncConnection<R>): Promise<void> }['of'] | null;
-  /** Whether `close()` calls `giveBack`, too. */
-  readonly closeReturns: boolean;
-}
-
 /** The method by which a pool gets the parts for a fresh connection object over the same session. @internal */
 export const LENT_PARTS: unique symbol = Symbol('usingpg.lentParts');
-
-const DEFAULT_PREPARE_THRESHOLD = 5;
-const DEFAULT_PREPARED_MAX = 100;
 
 /**
  * A connection to a database (Psycopg: `AsyncConnection`). Unless in autocommit, the first statement opens a transaction, which
@@ -103,12 +59,15 @@ const DEFAULT_PREPARED_MAX = 100;
  * await conn.execute('INSERT INTO visit VALUES (%s)', [id]);
  * await conn.commit();
  */
-export class AsyncConnection<R = TupleRow> extends CursorFactories<R> implements AsyncDisposable {
+export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   /** The connection's loaders and dumpers: a copy of the global `adapters`, made when it connected. */
   readonly adapters: AdaptersMap;
   /** @internal */
   readonly [CORE]: ConnectionCore;
   readonly #parts: ConnectionParts<R>;
+  #rowFactory: RowFactory<R>;
+  #cursorFactory: CursorFactory;
+  #serverCursorFactory: ServerCursorFactory;
   #info: ConnectionInfo | null = null;
   #twoPhase: TwoPhase | null = null;
 
@@ -133,8 +92,8 @@ export class AsyncConnection<R = TupleRow> extends CursorFactories<R> implements
       settings: { ...DEFAULT_SETTINGS, autocommit: options.autocommit ?? false },
       policy: {
         threshold:
-          options.prepareThreshold === undefined ? DEFAULT_PREPARE_THRESHOLD : options.prepareThreshold,
-        max: DEFAULT_PREPARED_MAX,
+          options.prepareThreshold === undefined ? known.DEFAULT_PREPARE_THRESHOLD : options.prepareThreshold,
+        max: known.DEFAULT_PREPARED_MAX,
       },
       adapters: (options.context?.adapters ?? globalAdapters).cloneFor(session.certainParameters),
       rowFactory: options.rowFactory ?? tupleRow,
@@ -178,10 +137,12 @@ export class AsyncConnection<R = TupleRow> extends CursorFactories<R> implements
 
   /** @internal Use `AsyncConnection.connect()` or a pool. */
   constructor(parts: ConnectionParts<R>) {
-    super(parts);
     this.#parts = parts;
     this[CORE] = new ConnectionCore(parts);
     this.adapters = parts.adapters;
+    this.#rowFactory = parts.rowFactory;
+    this.#cursorFactory = parts.cursorFactory;
+    this.#serverCursorFactory = parts.serverCursorFactory;
   }
 
   /** @internal */
@@ -434,6 +395,33 @@ export class AsyncConnection<R = TupleRow> extends CursorFactories<R> implements
     await this.#set('deferrable', value, options);
   }
 
+  /** The row factory of cursors without one of their own (Psycopg: `row_factory`). */
+  get rowFactory(): RowFactory<R> {
+    return this.#rowFactory;
+  }
+  set rowFactory(factory: RowFactory<R>) {
+    checkKind('rowFactory', factory, FUNCTION);
+    this.#rowFactory = factory;
+  }
+
+  /** The class of the cursors (Psycopg: `cursor_factory`). */
+  get cursorFactory(): CursorFactory {
+    return this.#cursorFactory;
+  }
+  set cursorFactory(factory: CursorFactory) {
+    checkKind('cursorFactory', factory, FUNCTION);
+    this.#cursorFactory = factory;
+  }
+
+  /** The class of named cursors (Psycopg: `server_cursor_factory`). */
+  get serverCursorFactory(): ServerCursorFactory {
+    return this.#serverCursorFactory;
+  }
+  set serverCursorFactory(factory: ServerCursorFactory) {
+    checkKind('serverCursorFactory', factory, FUNCTION);
+    this.#serverCursorFactory = factory;
+  }
+
   /** The number of executions after which a statement is prepared on the server; null: never (Psycopg: `prepare_threshold`). */
   get prepareThreshold(): number | null {
     return this[CORE].policy.threshold;
@@ -664,14 +652,14 @@ export class AsyncConnection<R = TupleRow> extends CursorFactories<R> implements
 
 async function opened(
   conninfo: string | ConninfoParams | undefined,
-  options: Pick<ConnectOptions, 'signal' | typeof CONNECTING_POOL>,
+  options: Pick<ConnectOptions, 'signal' | typeof known.CONNECTING_POOL>,
 ): Promise<OpenSession> {
   try {
     const { openSession } = await loadConnect();
-    return await openSession(conninfo, options.signal, options[CONNECTING_POOL]);
+    return await openSession(conninfo, options.signal, options[known.CONNECTING_POOL]);
   } catch (error) {
     // The error of a pool's own attempt gets its caller where a connection is requested.
-    throw options[CONNECTING_POOL] === undefined ? callersStack(error) : error;
+    throw options[known.CONNECTING_POOL] === undefined ? callersStack(error) : error;
   }
 }
 

@@ -1,4 +1,4 @@
-import type { CursorOptions } from '../cursor/options.js';
+import type { CursorFactory, CursorOptions } from '../cursor/options.js';
 import type { NamedCursorOptions, ServerCursorOptions } from '../cursor/server-cursor.js';
 import * as errors from '../errors/index.js';
 import {
@@ -14,10 +14,45 @@ import {
   type KindsOf,
 } from '../options/kinds.js';
 import { KnownOptions } from '../options/known-options.js';
-import type { ConnectOptions, WaitOptions } from './connection.js';
+import type { RowFactory, TupleRow } from '../rows.js';
+import type { AdaptContext } from '../types/adapters-map.js';
+import type { ConnectingPool } from './connect.js';
 import type { NotifiesOptions } from './notifies.js';
 import type { PipelineOptions } from './pipeline.js';
 import type { TransactionEndOptions, TransactionOptions } from './transaction.js';
+
+/** Options of `AsyncConnection.connect()`. */
+export interface ConnectOptions<R = TupleRow> {
+  /** Whether each statement is a transaction of its own. @default false: the first statement begins a transaction */
+  autocommit?: boolean | undefined;
+  /** The row factory of the connection's cursors. @default tupleRow */
+  rowFactory?: RowFactory<R> | undefined;
+  /** The class of the connection's cursors. @default AsyncCursor */
+  cursorFactory?: CursorFactory | undefined;
+  /** The number of executions after which a statement is prepared on the server; null: never. @default 5 */
+  prepareThreshold?: number | null | undefined;
+  /** The source of the connection's adapters. @default the global `adapters` */
+  context?: AdaptContext | undefined;
+  /** Ends the attempt to connect when it is aborted. */
+  signal?: AbortSignal | undefined;
+  /** @internal The pool that connects. */
+  [CONNECTING_POOL]?: ConnectingPool | undefined;
+}
+
+/** Options of methods that wait and have no other options. */
+export interface WaitOptions {
+  /**
+   * Ends the wait when it is aborted; the call then rejects with the signal's reason. A waiting statement is never sent, a
+   * running one is cancelled. The connection stays usable.
+   */
+  signal?: AbortSignal | undefined;
+}
+
+export const DEFAULT_PREPARE_THRESHOLD = 5;
+export const DEFAULT_PREPARED_MAX = 100;
+
+/** The key under which a pool passes what a connection's search for a host needs of it. @internal */
+export const CONNECTING_POOL: unique symbol = Symbol('usingpg.connectingPool');
 
 const POOL_CONNECT_KINDS: KindsOf<Omit<ConnectOptions<unknown>, 'signal'>> = {
   autocommit: BOOLEAN,

@@ -1,6 +1,7 @@
 import { LENT_PARTS, type AsyncConnection } from '../connection/connection.js';
 import { CORE, type ConnectionCore } from '../connection/connection-core.js';
 import { channels, NOT_ENDED, tracers, type CheckoutMessage } from '../diagnostics.js';
+import { callersStack } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
 import { TransactionStatus } from '../session/status.js';
 import { systemClock } from '../waiting.js';
@@ -73,6 +74,14 @@ class ConnectionCheckout<R> extends Checkout<AsyncConnection<R>> implements Watc
   }
 }
 
+async function waitedFor<T>(taken: Promise<T>): Promise<T> {
+  try {
+    return await taken;
+  } catch (error) {
+    throw callersStack(error);
+  }
+}
+
 /** How a checkout ends: the connection is returned, with or without an error, or was garbage-collected. */
 type HowItEnds = 'returned' | 'failed' | 'collected';
 
@@ -121,12 +130,17 @@ export class Checkouts<R> {
 
   /**
    * Checks out a connection; without a promise if one is idle that needs no check. Throws or rejects with the errors of
-   * `pool.connection()`. A property, since `Origin` cuts the stack at this function.
+   * `pool.connection()`, whose stacks lead to the caller if it awaits the result immediately. A property, since `Origin` cuts the
+   * stack at this function.
    */
   readonly take = (
     options: CheckoutOptions | undefined,
   ): AsyncConnection<R> | Promise<AsyncConnection<R>> => {
-    if (!tracers.checkout.channel.hasSubscribers) return this.#take(options, null);
+    const taken = tracers.checkout.channel.hasSubscribers ? this.#traced(options) : this.#take(options, null);
+    return taken instanceof Promise ? waitedFor(taken) : taken;
+  };
+
+  #traced(options: CheckoutOptions | undefined): Promise<AsyncConnection<R>> {
     const message: CheckoutMessage = {
       pool: this.#options.name,
       timeout: options?.timeout ?? this.#options.timeout,
@@ -139,7 +153,7 @@ export class Checkouts<R> {
       async () => this.#take(options, message),
       () => undefined,
     );
-  };
+  }
 
   #take(
     options: CheckoutOptions | undefined,

@@ -1,4 +1,5 @@
-import type { AsyncConnection, WaitOptions } from '../connection/connection.js';
+import type { AsyncConnection } from '../connection/connection.js';
+import type { WaitOptions } from '../connection/options.js';
 import { CORE } from '../connection/connection-core.js';
 import { CONTEXTS_ARE_FREE } from '../connection/open-blocks.js';
 import { AsyncTransaction, runInTransaction } from '../connection/transaction.js';
@@ -285,14 +286,8 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
    */
   async connection(options?: CheckoutOptions): Promise<AsyncConnection<R>> {
     CONNECTION.check(options);
-    const taken = this.#take(options);
-    return taken instanceof Promise ? await taken : taken;
-  }
-
-  /** Calls `Checkouts.take()`. The stacks of its errors lead to the caller, which must await the result immediately. */
-  #take(options: CheckoutOptions | undefined): AsyncConnection<R> | Promise<AsyncConnection<R>> {
     const taken = this.#checkouts.take(options);
-    return taken instanceof Promise ? waitedFor(taken) : taken;
+    return taken instanceof Promise ? await taken : taken;
   }
 
   /**
@@ -321,7 +316,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   ): Promise<T> {
     // The usual call asks nothing more.
     if (typeof fn !== 'function' || options !== undefined) known.checkCall(fn, options);
-    const connection = await this.#take(options);
+    const connection = await this.#checkouts.take(options);
     const commit = options?.signal === undefined ? undefined : { signal: options.signal };
     return runUnit(connection[CORE], () => this.#checkouts.asHolder(connection, () => fn(connection)), {
       commit: () => connection.commit(commit),
@@ -386,7 +381,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
     { isolationLevel, readOnly, deferrable }: OwnSettings,
     options: CheckoutOptions,
   ): Promise<T | MayRetry> {
-    const connection = await this.#take(options);
+    const connection = await this.#checkouts.take(options);
     try {
       // These settings belong to the checked-out connection object and end with it.
       if (isolationLevel !== undefined) await connection.setIsolationLevel(isolationLevel);
@@ -414,7 +409,7 @@ export class AsyncConnectionPool<R = TupleRow> implements AsyncDisposable {
   async getconn(options?: CheckoutOptions | number): Promise<AsyncConnection<R>> {
     const given = typeof options === 'number' ? { timeout: options } : options;
     GETCONN.check(given);
-    const taken = this.#take(given);
+    const taken = this.#checkouts.take(given);
     return taken instanceof Promise ? await taken : taken;
   }
 
@@ -616,13 +611,5 @@ export class AsyncNullConnectionPool<R = TupleRow> extends AsyncConnectionPool<R
   /** @internal */
   override get [STRATEGY](): PoolStrategy {
     return nullStrategy;
-  }
-}
-
-async function waitedFor<T>(taken: Promise<T>): Promise<T> {
-  try {
-    return await taken;
-  } catch (error) {
-    throw callersStack(error);
   }
 }

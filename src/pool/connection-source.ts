@@ -1,5 +1,5 @@
-import { POOL_CONNECT } from '../connection/options.js';
-import { AsyncConnection, CONNECTING_POOL, type ConnectOptions } from '../connection/connection.js';
+import { CONNECTING_POOL, POOL_CONNECT, type ConnectOptions } from '../connection/options.js';
+import { AsyncConnection } from '../connection/connection.js';
 import { CORE, isAlive } from '../connection/connection-core.js';
 import { SilentHosts } from '../connection/silent-hosts.js';
 import {

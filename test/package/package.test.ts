@@ -51,6 +51,8 @@ test('the package holds what is built, its source, and what is to be read, nothi
       'README.md',
       'SECURITY.md',
       'dist/errors.d.cts',
+      'dist/first-use-bundled.js',
+      'dist/first-use.js',
       'dist/index.cjs',
       'dist/index.cjs.LICENSE.txt',
       'dist/index.cjs.map',
@@ -58,8 +60,9 @@ test('the package holds what is built, its source, and what is to be read, nothi
       'dist/index.d.ts',
       'dist/index.js',
       'dist/index.js.map',
-      'dist/packages-bundled.js',
-      'dist/packages.js',
+      ...['connect', 'shared'].flatMap((name) =>
+        ['.cjs', '.cjs.map', '.js', '.js.map'].map((end) => `dist/${name}${end}`),
+      ),
       'package.json',
       ...subpaths.flatMap((name) => MODULE_FILES.map((end) => `dist/${name}${end}`)),
     ].sort(),
@@ -400,11 +403,15 @@ test('each format is a module of its own: the ES module loads no CommonJS of the
   const [esm, cjs] = await Promise.all(
     ['index.js', 'index.cjs'].map((name) => readFile(built(name), 'utf8')),
   );
-  expect(importsOf(esm!)).toEqual(['#packages']);
+  expect(importsOf(esm!)).toEqual(['#first-use', './shared.js']);
   expect(esm).not.toMatch(/\brequire\(/);
-  expect(importsOf(await readFile(built('packages-bundled.js'), 'utf8'))).toEqual(['p-limit', 'postgres']);
+  expect(importsOf(await readFile(built('first-use-bundled.js'), 'utf8'))).toEqual([
+    './connect.js',
+    'p-limit',
+    'postgres',
+  ]);
   // p-limit is published as an ES module, which require() can't load on every Node 20.
-  expect(modulesOf(cjs!)).toEqual(['postgres']);
+  expect(modulesOf(cjs!)).toEqual(['./connect.cjs', './shared.cjs', 'postgres']);
   const licenses = await readFile(built('index.cjs.LICENSE.txt'), 'utf8');
   expect(licenses).toMatch(/^p-limit 7\.3\.3\n\nMIT License\n[^]+\n---\n\nyocto-queue 1\.[^]+MIT License\n/);
 });
@@ -420,7 +427,10 @@ test('it depends on two packages, each in one version', async () => {
 
 test('the code can be read: it is not minified, and its source maps lead to files of the package', async () => {
   const paths = new Set(packed.files.map(({ path }) => path));
-  for (const name of ['index', ...subpaths].flatMap((module) => [`${module}.js`, `${module}.cjs`])) {
+  for (const name of ['index', 'connect', 'shared', ...subpaths].flatMap((module) => [
+    `${module}.js`,
+    `${module}.cjs`,
+  ])) {
     const code = await readFile(built(name), 'utf8');
     expect(Math.max(...code.split('\n').map((line) => line.length)), name).toBeLessThan(2000);
     expect(code).toContain(`//# sourceMappingURL=${name}.map`);
