@@ -1,4 +1,4 @@
-import { FOREIGN_NAMES, isNumeric, type ForeignName } from './foreign-names.js';
+import { foreignNames, isNumeric, type ForeignName } from './foreign-names.js';
 
 /** What takes options by their names: a call, or a connection string. */
 export interface Place {
@@ -21,7 +21,8 @@ export function registerPlace(place: Place): void {
 
 /** What to write in place of an option that `place` does not have; null if nothing comes near it. */
 export function explainUnknown(name: string, value: unknown, place: Place): string | null {
-  const foreign = Object.hasOwn(FOREIGN_NAMES, name) ? FOREIGN_NAMES[name] : undefined;
+  const table = foreignNames();
+  const foreign = Object.hasOwn(table, name) ? table[name] : undefined;
   if (foreign !== undefined) return fromForeign(name, foreign, value, place);
   const plain = plainName(name);
   const isSame = (known: string): boolean => plainName(known) === plain;
@@ -29,8 +30,8 @@ export function explainUnknown(name: string, value: unknown, place: Place): stri
   if (own !== undefined) return written(own, value, place);
   const elsewhere = homes().find((home) => [...home.names].some(isSame));
   if (elsewhere !== undefined) return written([...elsewhere.names].find(isSame)!, value, place);
-  const spelled = Object.keys(FOREIGN_NAMES).find(isSame);
-  if (spelled !== undefined) return fromForeign(name, FOREIGN_NAMES[spelled]!, value, place);
+  const spelled = Object.keys(table).find(isSame);
+  if (spelled !== undefined) return fromForeign(name, table[spelled]!, value, place);
   const near = nearest(name, place.names) ?? nearest(name, homeNames());
   return near === null ? null : written(near, value, place);
 }
