@@ -45,6 +45,8 @@ export function asCommonJs(code: string): string {
       IMPORT,
       (_, names: string, from: string) => `const {${asProperties(names)}} = require("${from}");`,
     )
+    // Loading node:module takes time, and a file of CommonJS has what it would be loaded for.
+    .replace('const { createRequire } = require("node:module");', 'const createRequire = () => require;')
     .replace(/\bawait import\(("[^"]+")\)/g, 'require($1)');
   const { names, properties, exported } = exportOf(body);
   return `"use strict"; ${body.replace(
