@@ -47,7 +47,7 @@ function isBranded(branded: { readonly prototype: globalThis.Error }, value: unk
 }
 
 /** The text of an error in its stack. @internal */
-export const REPORT: unique symbol = Symbol('usingpg.report');
+export const REPORT: unique symbol = Symbol.for('usingpg.report');
 const POSITION: unique symbol = Symbol('usingpg.position');
 /** The number of a query's characters that are printed. */
 const LONGEST_QUERY = 1000;

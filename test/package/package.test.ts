@@ -563,6 +563,28 @@ console.log([usingpg.sql\`\`, usingpg.adapters, new usingpg.Range(1, 2)].map((va
   expect(await node(project, 'index.js')).toBe('true \nError Error\nTemplate,AdaptersMap,Range');
 });
 
+test('modules that are loaded anew before the first connection, as Jest does between tests, change nothing', async () => {
+  const project = await install('anew', { type: 'commonjs' });
+  await writeFile(
+    join(project, 'index.js'),
+    `const { AsyncConnection, Json, errors } = require('usingpg');
+for (const path of Object.keys(require.cache)) delete require.cache[path];
+(async () => {
+  const conn = await AsyncConnection.connect(process.env.DSN);
+  const rows = await (await conn.execute('SELECT %s::jsonb', [new Json({ a: 1 })])).fetchall();
+  const error = await conn.execute('SELECT 1/0').catch((error) => error);
+  await conn.close();
+  console.log(JSON.stringify(rows), error instanceof errors.DivisionByZero, error instanceof errors.Error);
+  console.log(error.stack.split('\\n')[0], /at async \\S+index\\.js/.test(error.stack));
+})();
+`,
+  );
+  expect((await node(project, 'index.js')).split('\n')).toEqual([
+    '[[{"a":1}]] true true',
+    'DivisionByZero: division by zero true',
+  ]);
+});
+
 test('stack traces show the names of classes and methods', { timeout: 2 * MINUTE }, async () => {
   const project = await install('names', { type: 'module' });
   await writeFile(
