@@ -51,8 +51,6 @@ test('the package holds what is built, its source, and what is to be read, nothi
       'README.md',
       'SECURITY.md',
       'dist/errors.d.cts',
-      'dist/first-use-bundled.js',
-      'dist/first-use.js',
       'dist/index.cjs',
       'dist/index.cjs.LICENSE.txt',
       'dist/index.cjs.map',
@@ -60,6 +58,10 @@ test('the package holds what is built, its source, and what is to be read, nothi
       'dist/index.d.ts',
       'dist/index.js',
       'dist/index.js.map',
+      'dist/load-connect-bundled.js',
+      'dist/load-connect.js',
+      'dist/packages-bundled.js',
+      'dist/packages.js',
       ...['connect', 'shared'].flatMap((name) =>
         ['.cjs', '.cjs.map', '.js', '.js.map'].map((end) => `dist/${name}${end}`),
       ),
@@ -403,13 +405,10 @@ test('each format is a module of its own: the ES module loads no CommonJS of the
   const [esm, ...cjs] = await Promise.all(
     ['index.js', 'index.cjs', 'connect.cjs', 'shared.cjs'].map((name) => readFile(built(name), 'utf8')),
   );
-  expect(importsOf(esm!)).toEqual(['#first-use', './shared.js']);
+  expect(importsOf(esm!)).toEqual(['#connect', '#packages', './shared.js']);
   expect(esm).not.toMatch(/\brequire\(/);
-  expect(importsOf(await readFile(built('first-use-bundled.js'), 'utf8'))).toEqual([
-    './connect.js',
-    'p-limit',
-    'postgres',
-  ]);
+  expect(importsOf(await readFile(built('packages-bundled.js'), 'utf8'))).toEqual(['p-limit', 'postgres']);
+  expect(importsOf(await readFile(built('load-connect-bundled.js'), 'utf8'))).toEqual(['./connect.js']);
   // p-limit is published as an ES module, which require() can't load on every Node 20.
   expect(modulesOf(cjs.join('\n'))).toEqual(['./connect.cjs', './shared.cjs', 'postgres']);
   const licenses = await readFile(built('index.cjs.LICENSE.txt'), 'utf8');
