@@ -59,7 +59,15 @@ export default defineConfig(({ outDir = 'dist' }) => {
     removeNodeProtocol: false,
     skipNodeModulesBundle: true,
     esbuildPlugins: [...shared, mainEntryApart, withoutComments],
-    plugins: [{ name: 'readable', renderChunk: (code) => ({ code: withClassNames(code) }) }],
+    plugins: [
+      {
+        name: 'readable',
+        renderChunk: (code) => {
+          const named = withClassNames(code);
+          return { code: format === 'esm' ? asEsModule(named) : named };
+        },
+      },
+    ],
     onSuccess: async () => {
       const maps = Object.keys(subpaths).map((name) => `${name}.${format === 'esm' ? 'js' : 'cjs'}.map`);
       await Promise.all(maps.map((map) => pointToSources(join(outDir, map))));

@@ -1,3 +1,5 @@
+import { PACKAGE } from './integrations.js';
+
 /*
  * The two forms of a file that esbuild made as an ES module, `import`s and `export` included. The lines stay where they are, for the sake
  * of the source map.
@@ -13,15 +15,17 @@ const EXPORT = /^export \{([^}]*)\};/m;
  */
 export function asEsModule(code: string): string {
   const outside = ['import { createRequire } from "node:module";'];
+  const modules = new Map<string, string>();
   const body = code.replace(IMPORT, (line: string, names: string, from: string) => {
     if (from.startsWith('node:')) return `var {${asProperties(names)}} = builtInModule("${from}");`;
-    // What such a module exports may change: it may be evaluated after this one.
-    if (from.startsWith('#')) {
-      outside.push(line);
-      return '';
+    // What another module exports may change: it may be evaluated after this one. Bundlers leave out what nobody imports of a package.
+    if (!from.startsWith('./') && from !== PACKAGE) {
+      outside.push(line.replace(/\s+/g, ' '));
+      return line.replace(/.+/g, '');
     }
-    const module = `module${String(outside.length)}`;
-    outside.push(`import * as ${module} from "${from}";`);
+    const module = modules.get(from) ?? `module${String(modules.size + 1)}`;
+    if (!modules.has(from)) outside.push(`import * as ${module} from "${from}";`);
+    modules.set(from, module);
     return `var {${asProperties(names)}} = ${module};`;
   });
   const { names, properties, exported } = exportOf(body);
