@@ -25,8 +25,6 @@ import type { Finding, Setting } from './setting.js';
 const ROWS = 20_000;
 const SELECTS = 500;
 const INSERTS = 1000;
-/** Rounds of small statements that warm up: some thousands of statements. */
-const WARM_UP_ROUNDS = 8;
 /** One column of each of the most frequent types, as in fetch.ts. */
 const TABLE = `
   CREATE TABLE bench_built AS
@@ -115,7 +113,7 @@ async function racesOf(builder: string, drivers: Readonly<Record<string, Built>>
     contenders(async (driver) => {
       for (let id = 1; id <= SELECTS; id++) await driver.one(id);
     }),
-    { operations: SELECTS, goals: [{ peers: ['pg'], ratio: 1 }], warmUpRounds: WARM_UP_ROUNDS },
+    { operations: SELECTS, goals: [{ peers: ['pg'], ratio: 1 }] },
   );
   const inserts = await race(
     `${builder}: ${String(INSERTS)} inserts`,
@@ -123,7 +121,7 @@ async function racesOf(builder: string, drivers: Readonly<Record<string, Built>>
       for (let id = 1; id <= INSERTS; id++) await driver.insert(id);
       await driver.empty();
     }),
-    { operations: INSERTS, goals: [{ peers: ['pg'], ratio: 1 }], warmUpRounds: WARM_UP_ROUNDS },
+    { operations: INSERTS, goals: [{ peers: ['pg'], ratio: 1 }] },
   );
   return [wide, small, inserts];
 }

@@ -8,8 +8,6 @@ import type { Finding, Setting } from './setting.js';
 
 const SELECTS = 500;
 const INSERTS = 1000;
-/** Rounds of small statements that warm up: some thousands of statements. */
-const WARM_UP_ROUNDS = 8;
 const ROWS = 20_000;
 const TABLE = `
   CREATE TABLE bench_facade AS
@@ -42,7 +40,7 @@ export async function facade({ dsn }: Setting): Promise<Finding[]> {
             if (rows[0]?.n !== i) throw new Error(`wrong answer to ${String(i)}`);
           }
         }),
-        { operations: SELECTS, goals: noSlower, warmUpRounds: WARM_UP_ROUNDS },
+        { operations: SELECTS, goals: noSlower },
       ),
       await race(
         `${String(INSERTS)} inserts, pool.query()`,
@@ -53,7 +51,7 @@ export async function facade({ dsn }: Setting): Promise<Finding[]> {
           }
           await pool.query('DROP TABLE bench_sink');
         }),
-        { operations: INSERTS, goals: noSlower, warmUpRounds: WARM_UP_ROUNDS },
+        { operations: INSERTS, goals: noSlower },
       ),
       await race(
         `${String(ROWS)} rows × 7, pool.query()`,

@@ -1,6 +1,5 @@
 import type { Curve } from './findings.js';
-import { participants, spread } from './race.js';
-import { turn } from './turns.js';
+import { participants, spread, timed, WARM_UP_MS } from './race.js';
 
 /** Long work is repeated less often. */
 const LONG_MS = 300;
@@ -19,15 +18,15 @@ export async function growth(
   const points = new Map(Object.keys(clients).map((name) => [name, [] as (readonly [number, number])[]]));
   for (const size of sizes) {
     const times = new Map(Object.keys(clients).map((name) => [name, [] as number[]]));
-    for (let round = -1, most = 7; round < most; round++) {
+    const begun = performance.now();
+    do {
+      for (const work of Object.values(clients)) await timed({ run: () => work(size) });
+    } while (performance.now() - begun < WARM_UP_MS);
+    for (let round = 0, most = 7; round < most; round++) {
       for (const [name, work] of Object.entries(clients)) {
-        await turn();
-        globalThis.gc?.();
-        const start = performance.now();
-        await work(size);
-        const elapsed = performance.now() - start;
+        const elapsed = await timed({ run: () => work(size) });
         if (elapsed > LONG_MS) most = 3;
-        if (round >= 0) times.get(name)!.push(elapsed);
+        times.get(name)!.push(elapsed);
       }
     }
     for (const [name, own] of times) points.get(name)!.push([size, value(spread(own).median, size)]);

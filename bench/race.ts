@@ -58,13 +58,13 @@ export function participants<T>(all: Readonly<Record<string, T>>): Record<string
 export interface RaceOptions {
   readonly goals?: readonly Goal[];
   readonly operations?: number;
-  /** The number of rounds before the first that counts, where rounds are too short to compile all code in the usual number. */
-  readonly warmUpRounds?: number;
 }
 
 /** The time limit of one race, so that all of them together take minutes. */
 const LIMIT_MS = 10_000;
 const FEWEST_ROUNDS = 5;
+/** The time for which the contenders of a race, or of a point of a curve, warm up at least: V8 compiles hot code late. */
+export const WARM_UP_MS = 500;
 
 let warmUp = 2;
 let mostRounds = 11;
@@ -82,23 +82,20 @@ export function beQuick(): void {
 export async function race(
   workload: string,
   all: readonly Contender[],
-  { goals = [], operations, warmUpRounds = warmUp }: RaceOptions = {},
+  { goals = [], operations }: RaceOptions = {},
 ): Promise<Race> {
   const contenders = all.filter(({ name }) => !alternates || isOurs(name));
   const times = new Map(contenders.map(({ name }) => [name, [] as number[]]));
+  const begun = performance.now();
+  for (let round = 0; round < warmUp || performance.now() - begun < WARM_UP_MS; round++) {
+    for (const contender of contenders) await timed(contender);
+  }
   const end = performance.now() + LIMIT_MS;
-  for (let round = -warmUpRounds; round < mostRounds; round++) {
+  for (let round = 0; round < mostRounds; round++) {
     if (round >= FEWEST_ROUNDS && performance.now() > end) break;
     for (let place = 0; place < contenders.length; place++) {
-      const contender = contenders[(place + round + warmUpRounds) % contenders.length]!;
-      await turn();
-      // Collects the previous contender's garbage. A full collection would also drop the hidden classes of objects that are not
-      // alive at the moment, and with them all optimised code, several times in each round.
-      globalThis.gc?.({ type: 'minor' });
-      const start = performance.now();
-      const told = await contender.run();
-      const elapsed = typeof told === 'number' ? told : performance.now() - start;
-      if (round >= 0) times.get(contender.name)?.push(elapsed);
+      const contender = contenders[(place + round) % contenders.length]!;
+      times.get(contender.name)?.push(await timed(contender));
     }
   }
   const ours = times.get(OURS) ?? [];
@@ -118,6 +115,17 @@ export async function race(
       };
     }),
   };
+}
+
+/** Times one run, in milliseconds. */
+export async function timed(work: Pick<Contender, 'run'>): Promise<number> {
+  await turn();
+  // Collects the previous run's garbage. A full collection would also drop the hidden classes of objects that are not alive at the
+  // moment, and with them all optimised code, several times in each round.
+  globalThis.gc?.({ type: 'minor' });
+  const start = performance.now();
+  const told = await work.run();
+  return typeof told === 'number' ? told : performance.now() - start;
 }
 
 /** The ratio reached against a goal's peers: that of the fastest. Null if none of them ran. */
