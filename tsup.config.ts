@@ -45,8 +45,11 @@ export default defineConfig(({ outDir = 'dist' }) => {
       },
     ],
   });
-  const maps = (extension: 'js' | 'cjs'): Promise<void>[] =>
-    ['index', 'connect', 'shared'].map((name) => pointToSources(join(outDir, `${name}.${extension}.map`)));
+  const pointMaps = async (names: readonly string[], format: 'esm' | 'cjs'): Promise<void> => {
+    const extension = format === 'esm' ? 'js' : 'cjs';
+    await Promise.all(names.map((name) => pointToSources(join(outDir, `${name}.${extension}.map`))));
+  };
+  const files = ['index', 'connect', 'shared'];
   const subpaths = integrations();
   // Its `types` and `defaults` are for all connections, whichever module system a program and its libraries get them by.
   const shared = subpaths.pg === undefined ? [] : [oneInstance(subpaths.pg, `usingpg/pg ${version}`)];
@@ -68,17 +71,14 @@ export default defineConfig(({ outDir = 'dist' }) => {
         },
       },
     ],
-    onSuccess: async () => {
-      const maps = Object.keys(subpaths).map((name) => `${name}.${format === 'esm' ? 'js' : 'cjs'}.map`);
-      await Promise.all(maps.map((map) => pointToSources(join(outDir, map))));
-    },
+    onSuccess: () => pointMaps(Object.keys(subpaths), format),
   });
   return [
     {
       ...common('esm'),
       onSuccess: async () => {
         await Promise.all([
-          ...maps('js'),
+          pointMaps(files, 'esm'),
           writeLoaders(outDir),
           writeDeclarations(outDir),
           writeIntegrationDeclarations(outDir, subpaths),
@@ -89,7 +89,7 @@ export default defineConfig(({ outDir = 'dist' }) => {
       ...common('cjs'),
       noExternal: BUNDLED,
       onSuccess: async () => {
-        await Promise.all([...maps('cjs'), writeLicenses(join(outDir, 'index.cjs'), BUNDLED)]);
+        await Promise.all([pointMaps(files, 'cjs'), writeLicenses(join(outDir, 'index.cjs'), BUNDLED)]);
       },
     },
     ...(Object.keys(subpaths).length === 0 ? [] : [subpath('esm'), subpath('cjs')]),

@@ -1,5 +1,5 @@
 import type { Curve } from './findings.js';
-import { participants, spread, timed, WARM_UP_MS } from './race.js';
+import { participants, spread, timed, warmUp } from './race.js';
 
 /** Long work is repeated less often. */
 const LONG_MS = 300;
@@ -18,15 +18,13 @@ export async function growth(
   const points = new Map(Object.keys(clients).map((name) => [name, [] as (readonly [number, number])[]]));
   for (const size of sizes) {
     const times = new Map(Object.keys(clients).map((name) => [name, [] as number[]]));
-    const begun = performance.now();
-    do {
-      for (const work of Object.values(clients)) await timed({ run: () => work(size) });
-    } while (performance.now() - begun < WARM_UP_MS);
+    const contenders = Object.entries(clients).map(([name, work]) => ({ name, run: () => work(size) }));
+    await warmUp(contenders);
     for (let round = 0, most = 7; round < most; round++) {
-      for (const [name, work] of Object.entries(clients)) {
-        const elapsed = await timed({ run: () => work(size) });
+      for (const contender of contenders) {
+        const elapsed = await timed(contender);
         if (elapsed > LONG_MS) most = 3;
-        times.get(name)!.push(elapsed);
+        times.get(contender.name)!.push(elapsed);
       }
     }
     for (const [name, own] of times) points.get(name)!.push([size, value(spread(own).median, size)]);

@@ -63,15 +63,14 @@ export interface RaceOptions {
 /** The time limit of one race, so that all of them together take minutes. */
 const LIMIT_MS = 10_000;
 const FEWEST_ROUNDS = 5;
-/** The time for which the contenders of a race, or of a point of a curve, warm up at least: V8 compiles hot code late. */
-export const WARM_UP_MS = 500;
+const WARM_UP_MS = 500;
 
-let warmUp = 2;
+let fewestWarmUps = 2;
 let mostRounds = 11;
 
 /** Reduces the rounds, for work on the benchmarks themselves. */
 export function beQuick(): void {
-  warmUp = 1;
+  fewestWarmUps = 1;
   mostRounds = 3;
 }
 
@@ -86,10 +85,7 @@ export async function race(
 ): Promise<Race> {
   const contenders = all.filter(({ name }) => !alternates || isOurs(name));
   const times = new Map(contenders.map(({ name }) => [name, [] as number[]]));
-  const begun = performance.now();
-  for (let round = 0; round < warmUp || performance.now() - begun < WARM_UP_MS; round++) {
-    for (const contender of contenders) await timed(contender);
-  }
+  await warmUp(contenders, fewestWarmUps);
   const end = performance.now() + LIMIT_MS;
   for (let round = 0; round < mostRounds; round++) {
     if (round >= FEWEST_ROUNDS && performance.now() > end) break;
@@ -115,6 +111,14 @@ export async function race(
       };
     }),
   };
+}
+
+/** Runs what is to be timed for some time, and so many rounds at least: V8 compiles hot code late. */
+export async function warmUp(all: readonly Pick<Contender, 'run'>[], fewest = 1): Promise<void> {
+  const begun = performance.now();
+  for (let round = 0; round < fewest || performance.now() - begun < WARM_UP_MS; round++) {
+    for (const one of all) await timed(one);
+  }
 }
 
 /** Times one run, in milliseconds. */
