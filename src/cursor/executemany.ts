@@ -66,7 +66,7 @@ export class Executions {
         for (let batch = await batches.next(); batch !== null; batch = await batches.next()) {
           core.checkUsable();
           // As in Psycopg, in autocommit each Sync of the pipeline ends a transaction.
-          if (!core.settings.autocommit) (run ??= new BatchRun(core)).next();
+          if (!core.autocommitsNow) (run ??= new BatchRun(core)).next();
           for (const request of this.#requestsFor(batch, false)) {
             send(request);
             // Nothing is sent while too much is in flight.
@@ -129,7 +129,7 @@ export class Executions {
         const beginning = await this.#begin(batches, lock);
         if (beginning === null) return;
         const isOwn =
-          core.settings.autocommit && status === TransactionStatus.IDLE && !isOneTransaction(beginning);
+          core.autocommitsNow && status === TransactionStatus.IDLE && !isOneTransaction(beginning);
         await this.#runAll(beginning, batches, isOwn, lock);
       } finally {
         batches.leave();
@@ -155,7 +155,7 @@ export class Executions {
         return;
       }
       const run = await core.session.exclusively(async (lock, status) => {
-        if (core.settings.autocommit && status === TransactionStatus.IDLE) {
+        if (core.autocommitsNow && status === TransactionStatus.IDLE) {
           await this.#runAll(beginning, batches, true, lock);
           return null;
         }
