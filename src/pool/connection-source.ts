@@ -165,7 +165,7 @@ export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
 function withoutTransaction<R>(hook: ConnectionHook<R>): (connection: AsyncConnection<R>) => Promise<void> {
   return async (connection) => {
     await hook(connection);
-    if (connection.info.transactionStatus !== TransactionStatus.IDLE) await connection.rollback();
+    await connection[CORE].session.rollback();
   };
 }
 

@@ -291,11 +291,15 @@ const DOORS: Readonly<Record<string, Door>> = {
       check: async (conn) => {
         await conn.execute('select 1');
       },
+      checkAfter: 0,
+      checkTimeout: 0,
     });
     await pool.wait();
     front.fallSilentAt('ROLLBACK');
-    await pool.check();
+    const waiting = pool.execute('select 1');
+    await expect.poll(() => pool.getStats().connectionsLost, { timeout: 60_000 }).toBe(1);
     await front.serves(pool);
+    await waiting;
     throw mine;
   },
   "Kysely's transaction()": async (front) => {
