@@ -523,7 +523,7 @@ export class ResourcePool<T> {
       poolSize: this.#size,
       poolAvailable: this.#slots.idle,
       poolLent: this.#slots.lent,
-      requestsWaiting: this.#waiting,
+      requestsWaiting: this.#waiting + this.#waiters.checking,
       ...roundedCounters(this.counters),
     };
   }

@@ -193,7 +193,8 @@ export class Teller {
             // The COMMIT at the end of the callback has no limit.
             if (this.#patience !== Infinity) await transaction.commit(this.#bounded());
           }),
-        { isolationLevel },
+        // The BEGIN needs a limit, too.
+        { isolationLevel, ...this.#bounded() },
       ),
     );
   }
