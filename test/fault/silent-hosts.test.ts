@@ -162,7 +162,7 @@ it.each([
   ['check', 'executes a slow statement', sleeping],
   ['configure', 'never ends', never],
   ['configure', 'executes a slow statement', sleeping],
-] as const)('a host is not silent whose `%s` %s', async (hook, _, wait) => {
+] as const)('a host is not silent whose %s hook %s', async (hook, _, wait) => {
   const [one, other] = [await proxied(), await proxied()];
   let calls = 0;
   const pool = poolOf(
