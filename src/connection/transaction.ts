@@ -58,8 +58,9 @@ export class Rollback extends Error {
 
 const DONE = Promise.resolve();
 
+/** How a block is ended. */
 interface BlockEndOptions extends TransactionEndOptions {
-  /** Whether the library decided on the end, so that the server must answer within a limit. */
+  /** Whether the library decided on the end, so that the server must answer within a limit; it has no signal then. */
   readonly mustBeAnswered?: boolean;
 }
 
@@ -218,7 +219,11 @@ export class AsyncTransaction implements AsyncDisposable {
     return this.#end('rollback', options, TX_ROLLBACK);
   }
 
-  /** Rolls back the block at the end of a scope, unless it has ended. An unfinished COPY or stream begun in it is ended before. */
+  /**
+   * Rolls back the block at the end of a scope, unless it has ended. An unfinished COPY or stream begun in it is ended before;
+   * statements that still run have about 5 seconds before they are cancelled. The connection is given up if the server does not answer
+   * the rollback within about 5 seconds.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
     const { session } = this.#core;
     // The caller that is ending the block gets the outcome.

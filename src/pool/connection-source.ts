@@ -129,7 +129,7 @@ export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
   /** Drops a connection. A user's hook that takes long proves nothing of the server, unless that leaves a statement unanswered. */
   async abandon(connection: AsyncConnection<R>): Promise<void> {
     const { session } = connection[CORE];
-    if (!session.closed && (await session.isSilent())) this.#fellSilent(connection);
+    if (!session.closed && (await session.isSilentToCancel())) this.#fellSilent(connection);
     session.drop();
   }
 

@@ -19,8 +19,8 @@ export const MOST_UNREAD_BYTES = 2 * BATCH_BYTES;
 /** The longest waits of a session, in seconds. */
 export interface TimeLimits {
   /**
-   * For what is left to end, on either side: from a cancel request to its answer and that of its statement, and from a rollback that
-   * the library decided on to its answer. The session is discarded afterwards.
+   * From a message that ends something to its answer: a cancel request and the statement that it is meant for, or a ROLLBACK that the
+   * library decided on. The session is discarded afterwards.
    */
   readonly ending: number;
   /** From a cancel request to the first sign that the network works; without one, the caller stops waiting. */

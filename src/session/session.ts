@@ -411,7 +411,7 @@ export class Session extends BackendConnection {
    * Cancels the running statement, and tells whether the server is silent: whether the request has met no sign of life. False if no
    * statement is running, since then the server owes nothing.
    */
-  async isSilent(): Promise<boolean> {
+  async isSilentToCancel(): Promise<boolean> {
     const { head } = this.inFlight;
     if (head === undefined) return false;
     return waitFor<boolean>(

@@ -398,6 +398,18 @@ it('a statement that outlasts its block by more than the limit is cancelled, and
   expect(await (await conn.execute('select 1')).fetchone()).toEqual([1]);
 });
 
+it('a server-side cursor that is closed while a statement runs for longer than the limit costs neither', async () => {
+  const conn = await connect();
+  const cur = conn.cursor({ name: 'behind' });
+  await cur.execute('select 1');
+  const slow = conn.execute(`select pg_sleep(${String(limitsFor(0).ending + 3)})`);
+  await cur.close();
+  await slow;
+  const left = await conn.execute("select count(*)::int from pg_cursors where name = 'behind'");
+  expect(await left.fetchone()).toEqual([0]);
+  expect(conn.broken).toBe(false);
+});
+
 it('a process that stands still for longer than the limit reads the answer to its ROLLBACK', async () => {
   const conn = await connect();
   const rolledBack = conn.withTransaction(async () => {
