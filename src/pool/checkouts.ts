@@ -330,8 +330,10 @@ async function rollBack(core: ConnectionCore): Promise<CheckoutEnd> {
           ),
       );
     }
+    // A lost connection has rolled back.
+    if (session.closed) return { usable: false, uncommittedWrites };
     // The statement in flight may have been a completed write, or the COMMIT.
-    if (!hadFailed && !session.closed && session.transactionStatus !== TransactionStatus.IDLE)
+    if (!hadFailed && session.transactionStatus !== TransactionStatus.IDLE)
       uncommittedWrites ||= core.record.wrote;
     await session.rollback();
     return { usable: !session.closed && !core.mustReplace, uncommittedWrites };
