@@ -20,14 +20,15 @@ export async function runApart(
     const request = { ...core.request(statement), begin: null };
     if (core.mustBegin && status === TransactionStatus.IDLE) await core.openTransaction({ lock, signal });
     else if (status !== TransactionStatus.INTRANS) return core.run(request, lock);
-    await core.command(`SAVEPOINT ${SAVEPOINT}`, { lock });
+    await core.command(`SAVEPOINT ${SAVEPOINT}`, { lock, signal });
     try {
       return await core.run(request, lock);
     } catch (error) {
-      if (!core.session.closed) await core.command(`ROLLBACK TO ${SAVEPOINT}`, { lock });
+      if (!core.session.closed)
+        await core.command(`ROLLBACK TO ${SAVEPOINT}`, { lock, mustBeAnswered: true });
       throw error;
     } finally {
-      if (!core.session.closed) await core.command(`RELEASE ${SAVEPOINT}`, { lock });
+      if (!core.session.closed) await core.command(`RELEASE ${SAVEPOINT}`, { lock, mustBeAnswered: true });
     }
   }, signal);
 }

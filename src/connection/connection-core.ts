@@ -44,6 +44,8 @@ interface CommandOptions {
   /** The caller's lock, if it has exclusive use of the session. */
   readonly lock?: ExclusiveLock | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Give the session up if the server does not answer: the command undoes what its caller has left, so that nobody limits the wait. */
+  readonly mustBeAnswered?: boolean;
 }
 
 /** The parts that a connection core is made of. */
@@ -401,7 +403,10 @@ export class ConnectionCore implements SessionUser {
     return this.#command(text, options);
   }
 
-  #command(text: string, { onlyIf, lock, signal }: CommandOptions): Promise<readonly StatementResult[]> {
+  #command(
+    text: string,
+    { onlyIf, lock, signal, mustBeAnswered }: CommandOptions,
+  ): Promise<readonly StatementResult[]> {
     const request: StatementRequest = {
       text,
       executions: [NO_PARAMS],
@@ -412,6 +417,7 @@ export class ConnectionCore implements SessionUser {
       policy: this.policy,
       signal,
       outcomeMatters: true,
+      mustBeAnswered,
     };
     return this.run(request, lock);
   }

@@ -264,8 +264,9 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   }
 
   /**
-   * Rolls back the open transaction, if any (Psycopg: `rollback`). An abort cannot undo a ROLLBACK that is running; the call then
-   * resolves. Raises `ProgrammingError` within a transaction block.
+   * Rolls back the open transaction, if any (Psycopg: `rollback`). Without a `signal`, it waits for the server without a limit. An
+   * abort cannot undo a ROLLBACK that is running; the call then resolves, or raises the connection's error if the server does not
+   * answer within a few seconds. Raises `ProgrammingError` within a transaction block.
    */
   async rollback(options: WaitOptions = {}): Promise<void> {
     known.WAITING.rollback.check(options);

@@ -154,7 +154,7 @@ export class TwoPhase {
       }
       await core.command(core.settings.begin, { lock, signal });
       if (signal?.aborted === true) {
-        await core.command('ROLLBACK', { lock });
+        await core.command('ROLLBACK', { lock, mustBeAnswered: true }).catch(() => undefined);
         throw signal.reason as Error;
       }
       this.#transaction = { xid: parsed, state: 'begun' };

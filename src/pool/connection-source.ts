@@ -126,9 +126,11 @@ export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
     return connection.close();
   }
 
-  abandon(connection: AsyncConnection<R>): void {
-    connection[CORE].session.drop();
-    this.#fellSilent(connection);
+  /** Drops a connection. A user's hook that takes long proves nothing of the server, unless that leaves a statement unanswered. */
+  async abandon(connection: AsyncConnection<R>): Promise<void> {
+    const { session } = connection[CORE];
+    if (!session.closed && (await session.isSilentToCancel())) this.#fellSilent(connection);
+    session.drop();
   }
 
   /** The server of a connection did not answer: the next search asks it last. */
@@ -144,9 +146,9 @@ export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
     const { reset, checkTimeout } = this.#options;
     await waitFor(Promise.resolve(reset?.(connection)), {
       seconds: checkTimeout === 0 ? Infinity : checkTimeout,
-      late: () => {
+      late: async () => {
         // A server that does not answer would not answer a Terminate message either.
-        this.abandon(connection);
+        await this.abandon(connection);
         throw new errors.OperationalError(
           `it took longer than ${String(checkTimeout)} seconds (checkTimeout)`,
         );
@@ -163,7 +165,7 @@ export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
 function withoutTransaction<R>(hook: ConnectionHook<R>): (connection: AsyncConnection<R>) => Promise<void> {
   return async (connection) => {
     await hook(connection);
-    if (connection.info.transactionStatus !== TransactionStatus.IDLE) await connection.rollback();
+    await connection[CORE].session.rollback();
   };
 }
 
