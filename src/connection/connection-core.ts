@@ -153,6 +153,11 @@ export class ConnectionCore implements SessionUser {
   }
 
   /** @internal */
+  onUnreadable(error: Error): void {
+    this.notifications.receiveError(error);
+  }
+
+  /** @internal */
   onStatementDone(results: readonly StatementResult[], text: string): void {
     this.record.onDone(results, text, this.session.transactionStatus);
   }

@@ -509,8 +509,9 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * it the last 1,000.
    *
    * Ends after `timeout` seconds or `stopAfter` notifications; leaving the loop loses nothing. Raises `ProgrammingError` for a
-   * second loop at the same time, and `OperationalError` if the connection is lost or closed. To take a single notification by
-   * `next()`, pass `stopAfter: 1`; without it, the generator must be ended by `return()` before the next loop begins.
+   * second loop at the same time, and `OperationalError` if the connection is lost or closed. A notification beyond ASCII raises
+   * `NotSupportedError` at its place if `client_encoding` is not UTF8; another loop continues after it. To take a single notification
+   * by `next()`, pass `stopAfter: 1`; without it, the generator must be ended by `return()` before the next loop begins.
    *
    * @example
    * await conn.setAutocommit(true);
@@ -526,7 +527,8 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
 
   /**
    * Registers `handler`, which is called with each notification in the asynchronous context of this call (Psycopg:
-   * `add_notify_handler`). A handler that throws causes a process warning.
+   * `add_notify_handler`). A handler that throws causes a process warning, and so does a notification that can't be read (see
+   * `notifies()`).
    */
   addNotifyHandler(handler: NotifyHandler): void {
     this[CORE].notifications.handlers.add(handler);
