@@ -466,7 +466,8 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * a transaction of its own, in which they are not possible. Raises `ProgrammingError` outside of a two-phase transaction,
    * `NotSupportedError` if the server has `max_prepared_transactions = 0`, and the server's error if it rolled back instead
    * (`InFailedSqlTransaction` if a statement had failed). An abort has the same exact outcome as in `commit()`: the call rejects
-   * with the reason only if nothing was prepared.
+   * with the reason only if nothing was prepared. If the connection is lost before the answer, or the server stops waiting for its
+   * synchronous standby, it raises `TransactionOutcomeUnknown`; `tpcRecover()` tells whether the transaction is prepared.
    */
   async tpcPrepare(options: WaitOptions = {}): Promise<void> {
     known.WAITING.tpcPrepare.check(options);
@@ -475,7 +476,8 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
 
   /**
    * Commits this connection's two-phase transaction, prepared or not (Psycopg: `tpc_commit`). With `xid`, commits a transaction
-   * prepared by any session. Raises `ProgrammingError` if there is none.
+   * prepared by any session. Raises `ProgrammingError` if there is none, `UndefinedObject` if there is none of that name, and
+   * `TransactionOutcomeUnknown` as `tpcPrepare()` does.
    */
   async tpcCommit(xid?: Xid | string, options: WaitOptions = {}): Promise<void> {
     known.WAITING.tpcCommit.check(options);
@@ -484,7 +486,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
 
   /**
    * Rolls back this connection's two-phase transaction, prepared or not (Psycopg: `tpc_rollback`). With `xid`, rolls back a
-   * transaction prepared by any session. Raises `ProgrammingError` if there is none.
+   * transaction prepared by any session. Raises the errors of `tpcCommit()`.
    */
   async tpcRollback(xid?: Xid | string, options: WaitOptions = {}): Promise<void> {
     known.WAITING.tpcRollback.check(options);
