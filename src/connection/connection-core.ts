@@ -155,6 +155,11 @@ export class ConnectionCore implements SessionUser {
   }
 
   /** @internal */
+  onUnreadable(error: Error): void {
+    this.notifications.receiveError(error);
+  }
+
+  /** @internal */
   onStatementDone(results: readonly StatementResult[], text: string): void {
     this.record.onDone(results, text, this.session.transactionStatus);
     // The end of a pipeline's segment has no result.

@@ -128,7 +128,10 @@ export class ConnectionInfo {
     return 'PostgreSQL';
   }
 
-  /** The client encoding: UTF8, unless it was changed to another, in which only ASCII texts are accepted. */
+  /**
+   * The client encoding: UTF8, unless it was changed to another. In another, values, names of columns and notifications beyond
+   * ASCII raise `NotSupportedError`; errors and notices have U+FFFD in their place.
+   */
   get encoding(): string {
     return this.parameterStatus('client_encoding') ?? 'UTF8';
   }

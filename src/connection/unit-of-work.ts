@@ -84,7 +84,7 @@ function commitNow(
   if (core.session.transactionStatus !== TransactionStatus.IDLE) {
     const refusal = core.batchRuns === null ? null : BatchRun.refusal(core.batchRuns);
     if (refusal !== null) return Promise.reject(refusal);
-    return sendCommit(core, 'COMMIT', 'COMMIT', lock, signal);
+    return sendCommit(core, { text: 'COMMIT', maybe: 'committed', lock, signal });
   }
   // A COMMIT within an earlier text may have ended the transaction without success.
   const refused = core.record.takeRefusedCommit();
@@ -95,34 +95,38 @@ function commitNow(
 
 const NOTHING_TO_COMMIT = Promise.resolve();
 
-/** Commits a prepared transaction; `gid` is quoted. Rejects like `commit()`. */
-export function commitPrepared(
-  core: ConnectionCore,
-  gid: string,
-  { lock, signal }: { readonly lock: ExclusiveLock; readonly signal: AbortSignal | undefined },
-): Promise<void> {
-  return sendCommit(core, `COMMIT PREPARED ${gid}`, 'COMMIT PREPARED', lock, signal);
+async function sendCommit(core: ConnectionCore, ending: Ending): Promise<void> {
+  const tag = await sendEnding(core, ending);
+  if (tag !== 'COMMIT')
+    throw nothingCommitted(core.session, core.record.takeRefusedCommit()?.failure ?? null);
 }
 
-async function sendCommit(
+/** A statement that decides on a transaction. */
+export interface Ending extends CommitOptions {
+  readonly text: string;
+  /** What it may have done to the transaction if it is not answered. */
+  readonly maybe: 'committed' | 'prepared' | 'rolled back';
+  /** Whether the transaction is one that outlives its connection once it is prepared. */
+  readonly twoPhase?: boolean;
+}
+
+/**
+ * Sends a statement that decides on a transaction, and returns its tag. Rejects with `TransactionOutcomeUnknown` if the connection
+ * is lost before the answer.
+ */
+export async function sendEnding(
   core: ConnectionCore,
-  text: string,
-  expected: string,
-  lock: ExclusiveLock | undefined,
-  signal: AbortSignal | undefined,
-): Promise<void> {
+  { text, maybe, twoPhase, lock, signal }: Ending,
+): Promise<string | null> {
   const wasClosed = core.session.closed;
-  let tag: string | null | undefined;
   try {
     const [result] = await core.command(text, { lock, signal });
-    tag = result?.tag;
+    return result?.tag ?? null;
   } catch (error) {
     if (wasClosed || !core.session.closed || isAnswer(error)) throw error;
     core.record.committed = true;
-    throw new errors.TransactionOutcomeUnknown(error);
+    throw new errors.TransactionOutcomeUnknown(error, { query: text, maybe, twoPhase });
   }
-  if (tag !== expected)
-    throw nothingCommitted(core.session, core.record.takeRefusedCommit()?.failure ?? null);
 }
 
 /** Whether an error is the server's answer, rather than the end of the session, which leaves the outcome open. */

@@ -8,15 +8,8 @@ import { callersStack, callSite, keepStack, quickCallSite, type CallSite } from 
 import * as errors from '../errors/index.js';
 import { thrownText } from '../errors/thrown.js';
 import { INSPECT } from '../inspect.js';
-import {
-  bindOnce,
-  checkQuery,
-  ClientBinding,
-  ServerBinding,
-  type BoundQuery,
-  type Query,
-  type QueryBinding,
-} from '../query/binding.js';
+import { bindOnce, checkQuery, ClientBinding, ServerBinding } from '../query/binding.js';
+import type { BoundQuery, Query, QueryBinding } from '../query/binding.js';
 import type { Params } from '../query/placeholders.js';
 import { tupleRow, type RowFactory, type TupleRow } from '../rows.js';
 import type { RowStream } from '../session/row-stream.js';
@@ -54,9 +47,6 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   readonly connection: AsyncConnection<unknown>;
   /** The cursor's loaders and dumpers: a copy of the connection's, or of those of `context`, made with the cursor. */
   readonly adapters: AdaptersMap;
-  /** The default number of rows of `fetchmany()`. */
-  arraysize = 1;
-
   readonly #core: ConnectionCore;
   readonly #operation = new Operation();
   readonly #results: Results<R>;
@@ -65,6 +55,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   /** The adapters of the current execution: those of its `context`, or the cursor's. */
   #adaptersInUse: AdaptersMap;
   #query: string | null = null;
+  #arraysize = 1;
   #closed = false;
 
   /** Prefer `conn.cursor()`. Without a row factory of its own, the cursor uses the connection's. */
@@ -118,6 +109,15 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   }
   set rowFactory(factory: RowFactory<R>) {
     this.#results.rowFactory = factory;
+  }
+
+  /** The default number of rows of `fetchmany()`, 1 or more. */
+  get arraysize(): number {
+    return this.#arraysize;
+  }
+  set arraysize(rows: number) {
+    known.checkPage('arraysize', rows);
+    this.#arraysize = rows;
   }
 
   // --- execution

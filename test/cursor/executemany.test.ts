@@ -399,6 +399,7 @@ describe('executemany() between two batches, in a transaction that other tasks c
     await conn.tpcBegin('split');
     const { running, open } = await halfway(conn);
     await expect(conn.tpcPrepare()).rejects.toThrow(SPLIT);
+    await expect(conn.tpcCommit()).rejects.toThrow(SPLIT);
     open();
     await running;
     await conn.tpcCommit();
