@@ -570,6 +570,27 @@ describe('after a failed executemany()', () => {
     );
   }
 
+  it.each([false, true])(
+    "rejects with the server's error if the row factory throws, too (in a pipeline: %s)",
+    async (inPipeline) => {
+      const conn = await connect({ autocommit: true });
+      const cur = conn.cursor({
+        rowFactory: () => {
+          throw new Error('no rows');
+        },
+      });
+      const run = (): Promise<void> =>
+        cur.executemany(`${INSERT} RETURNING i`, at(2, 5), { returning: true });
+      expect(await rejection(inPipeline ? conn.withPipeline(run) : run())).toBeInstanceOf(
+        errors.CheckViolation,
+      );
+      expect(await (await conn.execute('SELECT 1')).fetchone()).toEqual([1]);
+      // In a pipeline, the first fetch reports the cursor's failure, too.
+      await rejection(cur.fetchone());
+      await expect(cur.fetchone()).rejects.toThrow('no rows');
+    },
+  );
+
   it('with `returning` the results before can be fetched', async () => {
     const conn = await connect({ autocommit: true });
     const cur = conn.cursor();
