@@ -82,6 +82,12 @@ export const controlsTransaction = remembered((text) => {
   }
 });
 
+/** Whether the first statement of `text` ends a transaction so as to keep its changes. The server may roll it back instead. */
+export function keepsChanges(text: string): boolean {
+  const [first, second] = firstWords(text, 2).split(' ');
+  return first === 'commit' || first === 'end' || (first === 'prepare' && second === 'transaction');
+}
+
 const CHANGES_SCHEMA = /^(?:ALTER|DROP|DISCARD TEMP)\b/;
 const MAY_CHANGE_SCHEMA = /^(?:ALTER|DROP|CREATE|SELECT INTO|DISCARD TEMP|DO|CALL)\b/;
 const tagChangesSchema = remembered((tag) => CHANGES_SCHEMA.test(tag));
