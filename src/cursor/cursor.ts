@@ -174,7 +174,8 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
    * `executemany()`). `rowcount` is the total of all executions; after a failure, of those before it. With `returning`, each
    * execution leaves a result (see `nextset()`, `results()`).
    *
-   * Parameters are sent as they arrive, a thousand sets at a time. While the call waits for an asynchronous source, other
+   * Parameters are sent as they arrive, a thousand sets at a time. A synchronous source has the connection to itself, so promises
+   * among its elements raise `ProgrammingError`. While the call waits for an asynchronous source, other
    * statements may use the connection. In autocommit, more than a thousand sets form a transaction of their own: until its end
    * other statements wait, and the source itself must not use the connection, which raises `ProgrammingError` there. Within a
    * transaction block it may.
