@@ -65,6 +65,8 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   /** The adapters of the current execution: those of its `context`, or the cursor's. */
   #adaptersInUse: AdaptersMap;
   #query: string | null = null;
+  /** How often the results were dropped. In a pipeline, those of an earlier operation may still arrive, and are dropped as well. */
+  #resets = 0;
   #closed = false;
 
   /** Prefer `conn.cursor()`. Without a row factory of its own, the cursor uses the connection's. */
@@ -511,6 +513,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
 
   /** Drops the results. @internal */
   protected reset(query: string | null = null): void {
+    this.#resets++;
     this.#results.clear();
     this.#adaptersInUse = this.adapters;
     this.#query = query;
@@ -569,8 +572,9 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   #sendInPipeline(request: StatementRequest, keep: boolean, call: CallSite | null): void {
     this.#arrivals ??= new Arrivals(this.#core);
     const adapters = this.#adaptersInUse;
+    const resets = this.#resets;
     this.#arrivals.send(request, call, (results) => {
-      if (!this.#closed) this.#results.collect(results, keep, adapters);
+      if (resets === this.#resets) this.#results.collect(results, keep, adapters);
     });
   }
 

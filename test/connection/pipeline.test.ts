@@ -57,18 +57,28 @@ describe.each([true, false])('a pipeline (autocommit: %s)', (autocommit) => {
     expect(connection.info.pipelineStatus).toBe(PipelineStatus.OFF);
   });
 
-  it('keeps the results of several statements of one cursor', async () => {
+  it('leaves a cursor the results of its last operation, as outside of pipelines', async () => {
     const connection = await connect({ autocommit });
-    await using _pipeline = connection.pipeline();
     const cursor = connection.cursor();
-    await cursor.execute('select 1');
-    await cursor.execute('select 2');
+    await connection.withPipeline(async () => {
+      await cursor.execute('select 1');
+      await cursor.execute("select 2, 'two'");
+      expect([cursor.description, cursor.rowcount]).toEqual([null, -1]);
+      expect([await cursor.fetchall(), await cursor.nextset()]).toEqual([[[2, 'two']], null]);
+      await cursor.execute('select 3');
+      await cursor.executemany('select %s::int', [[4], [5]], { returning: true });
+    });
     expect([await one(cursor), await cursor.nextset(), await one(cursor), await cursor.nextset()]).toEqual([
-      1,
+      4,
       true,
-      2,
+      5,
       null,
     ]);
+    await connection.withPipeline(async () => {
+      await cursor.executemany('select %s::int', [[6], [7]]);
+      await cursor.execute('select 8');
+    });
+    expect([cursor.rowcount, await cursor.fetchall(), await cursor.nextset()]).toEqual([1, [[8]], null]);
   });
 
   it('gives an error to the statement that caused it, and PipelineAborted to those behind it, until sync()', async () => {
