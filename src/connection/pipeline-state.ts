@@ -128,7 +128,7 @@ export class PipelineState {
 
   /** Records that a failure was reported to a caller. */
   told(error: unknown): void {
-    if (this.#untold?.error === error || error instanceof errors.PipelineAborted) this.#untold = null;
+    if (this.#untold?.error === error) this.#untold = null;
   }
 
   /**

@@ -60,13 +60,11 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   readonly #core: ConnectionCore;
   readonly #operation = new Operation();
   readonly #results: Results<R>;
-  /** The pending statements, if the cursor was used in a pipeline. */
+  /** The pending statements of the last operation, if that was in a pipeline. */
   #arrivals: Arrivals | null = null;
   /** The adapters of the current execution: those of its `context`, or the cursor's. */
   #adaptersInUse: AdaptersMap;
   #query: string | null = null;
-  /** How often the results were dropped. In a pipeline, those of an earlier operation may still arrive, and are dropped as well. */
-  #resets = 0;
   #closed = false;
 
   /** Prefer `conn.cursor()`. Without a row factory of its own, the cursor uses the connection's. */
@@ -308,9 +306,8 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     this.#begin(query);
     try {
       this.reset();
-      if (this.#core.inPipeline) {
+      if (this.#core.inPipeline)
         throw new errors.NotSupportedError("COPY can't be used in a pipeline; leave it first");
-      }
       let bound: BoundQuery;
       try {
         bound = bindOnce(new ClientBinding(query, this.literalContext()), params);
@@ -513,7 +510,8 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
 
   /** Drops the results. @internal */
   protected reset(query: string | null = null): void {
-    this.#resets++;
+    // Outcomes of an earlier operation that still arrive concern no fetch; the pipeline reports its failure.
+    this.#arrivals = null;
     this.#results.clear();
     this.#adaptersInUse = this.adapters;
     this.#query = query;
@@ -570,11 +568,10 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
 
   /** Sends a request without waiting; its results have arrived when they are fetched. */
   #sendInPipeline(request: StatementRequest, keep: boolean, call: CallSite | null): void {
-    this.#arrivals ??= new Arrivals(this.#core);
+    const arrivals = (this.#arrivals ??= new Arrivals(this.#core));
     const adapters = this.#adaptersInUse;
-    const resets = this.#resets;
-    this.#arrivals.send(request, call, (results) => {
-      if (resets === this.#resets) this.#results.collect(results, keep, adapters);
+    arrivals.send(request, call, (results) => {
+      if (arrivals === this.#arrivals) this.#results.collect(results, keep, adapters);
     });
   }
 
