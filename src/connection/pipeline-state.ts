@@ -101,7 +101,8 @@ export class PipelineState {
     segment.sent.begin();
     statement.then(
       (results) => {
-        if (!segment.wrote) segment.wrote = this.#owner.settings.autocommit && results.some(wroteData);
+        segment.wrote ||=
+          this.#owner.settings.autocommit && results.some((result) => wroteData(result, text));
         answered(results);
         this.#end(segment);
       },

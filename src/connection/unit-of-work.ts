@@ -6,7 +6,7 @@ import type { ExclusiveLock } from '../session/queue.js';
 import type { Session } from '../session/session.js';
 import type { StatementResult } from '../session/statement.js';
 import { TransactionStatus } from '../session/status.js';
-import { keepsChanges } from '../sql-statement.js';
+import { keepsChanges, writesWithin } from '../sql-statement.js';
 import { BatchRun } from './batch-run.js';
 import type { ConnectionCore } from './connection-core.js';
 
@@ -162,10 +162,14 @@ const BOUNDARY = /^(?:BEGIN|START TRANSACTION|COMMIT|PREPARE TRANSACTION)$/;
 /** The SQLSTATE of a statement in a transaction that had already failed. */
 const IN_FAILED_TRANSACTION = '25P02';
 
-/** Whether a result's statement has changed data. CREATE TABLE AS has the tag of its SELECT, but no columns. */
-export function wroteData({ tag, fields }: StatementResult): boolean {
+/**
+ * Whether a result's statement has changed data; `text` contains the statement. CREATE TABLE AS has the tag of its SELECT, but no
+ * columns.
+ */
+export function wroteData({ tag, fields }: StatementResult, text: string): boolean {
   if (tag === null) return false;
-  return !WRITES_NOTHING.test(tag) || (fields === null && tag.startsWith('SELECT'));
+  if (!WRITES_NOTHING.test(tag)) return true;
+  return tag.startsWith('SELECT') && (fields === null || writesWithin(text));
 }
 
 /**
@@ -195,7 +199,7 @@ export class TransactionRecord {
       // An error ends its text, so only the first statement can meet a transaction that has failed.
       const refused = results[0]!.tag === 'ROLLBACK' && keepsChanges(text);
       this.#refusedCommit = refused ? { failure: this.failure } : null;
-      this.#count(results, idle);
+      this.#count(results, text, idle);
       if (status !== TransactionStatus.ACTIVE) this.failure = null;
     }
     if (!idle) return;
@@ -205,7 +209,7 @@ export class TransactionRecord {
 
   /** Handles a failed statement, with the earlier results of the same text. */
   onError(error: unknown, results: readonly StatementResult[], status: TransactionStatus): void {
-    this.#count(results, error instanceof errors.TransactionOutcomeUnknown);
+    this.#count(results, '', error instanceof errors.TransactionOutcomeUnknown);
     this.#refusedCommit = null;
     if (status === TransactionStatus.IDLE) {
       this.wrote = false;
@@ -232,7 +236,7 @@ export class TransactionRecord {
     return refused;
   }
 
-  #count(results: readonly StatementResult[], isOutside: boolean): void {
+  #count(results: readonly StatementResult[], text: string, isOutside: boolean): void {
     for (const result of results) {
       const { tag } = result;
       if (tag === null) continue;
@@ -245,7 +249,7 @@ export class TransactionRecord {
         // A SELECT counts as well, since its functions may have written.
         if (tag !== 'ROLLBACK') this.committed = true;
       } else if (!this.wrote && !this.isOfCall) {
-        this.wrote = wroteData(result);
+        this.wrote = wroteData(result, text);
       }
     }
   }
