@@ -101,7 +101,7 @@ export class PipelineState {
     segment.sent.begin();
     statement.then(
       (results) => {
-        if (!segment.wrote) segment.wrote = this.#owner.autocommitsNow && results.some(wroteData);
+        segment.wrote ||= this.#owner.autocommitsNow && results.some((result) => wroteData(result, text));
         answered(results);
         this.#end(segment);
       },
@@ -128,7 +128,7 @@ export class PipelineState {
 
   /** Records that a failure was reported to a caller. */
   told(error: unknown): void {
-    if (this.#untold?.error === error || error instanceof errors.PipelineAborted) this.#untold = null;
+    if (this.#untold?.error === error) this.#untold = null;
   }
 
   /**
