@@ -51,8 +51,7 @@ const readDate = fixed('date', 4, (bytes, start) => {
   if (days === INT32_MAX) return 'infinity';
   if (days === INT32_MIN) return '-infinity';
   if (days < FIRST_DAY || days > LAST_DAY) throw malformed('date', 'it is out of range');
-  const { text, bc } = dateText(days);
-  return bc ? `${text} BC` : text;
+  return dateText(days);
 });
 
 /** date, as ISO 8601 text. Years BC and the infinities keep the server's form, so that the server can read them again. */
