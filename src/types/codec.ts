@@ -59,6 +59,11 @@ export interface Codec<T = unknown> {
   binaryToText?: Reader<string> | undefined;
 }
 
+/** The conversions of a codec between the text and the binary format. */
+export type BinaryFormat = {
+  readonly [K in 'textToBinary' | 'binaryToText']: NonNullable<Codec[K]>;
+};
+
 /**
  * Appends a value in the binary format. Returns false for NULL, which writes nothing. Unless `setTypes()` has `named` the type, a
  * string is text of the type, even for a type such as JSON whose values include strings.

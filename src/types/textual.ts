@@ -1,6 +1,15 @@
 import { ByteWriter } from './byte-writer.js';
 import { writeHex } from './bytea.js';
-import { fixed, malformed, readAscii, refused, shown, sized, type Codec, type Reader } from './codec.js';
+import {
+  fixed,
+  malformed,
+  readAscii,
+  refused,
+  shown,
+  sized,
+  type BinaryFormat,
+  type Codec,
+} from './codec.js';
 
 // Types that load as the server's text although their binary format is another one.
 
@@ -12,10 +21,7 @@ export function textual<V>({
   textToBinary,
   binaryToText,
   ...more
-}: Partial<Codec<V>> & {
-  readonly textToBinary: NonNullable<Codec['textToBinary']>;
-  readonly binaryToText: Reader<string>;
-}): Codec<V> {
+}: Partial<Codec<V>> & BinaryFormat): Codec<V> {
   return {
     readText: readAscii,
     endOfText: (bytes, start, end) => {
