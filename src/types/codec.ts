@@ -109,9 +109,6 @@ export function sized<T>(type: string, size: number, read: Reader<T>): Reader<T>
   };
 }
 
-/** Reads the server's text of a type whose values are ASCII. */
-export const readAscii: Reader<string> = (bytes, start, end) => bytes.latin1Slice(start, end);
-
 /**
  * Makes the codec of a compound type: `make` builds it from its parts' codecs. The conversions between its text and its binary
  * format use a value whose parts are texts; `textOf` returns that value's text.

@@ -13,6 +13,7 @@ import { readInterval } from './interval.js';
 import { CLOCK_LENGTH, DASH, DAY_LENGTH, two, ZERO } from './iso-bytes.js';
 import { Oids } from './oids.js';
 import { PostgresInterval } from './postgres-interval.js';
+import { readText } from './text.js';
 
 /** The types that load as with the library's own conversions. */
 const SAME: ReadonlySet<string> = new Set(
@@ -76,8 +77,6 @@ const floats: CodecSource = (context) => {
   );
   return arrayOf(element, context.adapters.type(Oids.numeric)!, context);
 };
-
-const readText: Loader = (bytes, start, end) => bytes.utf8Slice(start, end);
 
 const CODECS: Readonly<Record<string, CodecSource>> = {
   date: inLocalTime('date', date),

@@ -1,15 +1,6 @@
 import { ByteWriter } from './byte-writer.js';
 import { writeHex } from './bytea.js';
-import {
-  fixed,
-  malformed,
-  readAscii,
-  refused,
-  shown,
-  sized,
-  type BinaryFormat,
-  type Codec,
-} from './codec.js';
+import { fixed, malformed, refused, shown, sized, type BinaryFormat, type Codec } from './codec.js';
 
 // Types that load as the server's text although their binary format is another one.
 
@@ -23,7 +14,7 @@ export function textual<V>({
   ...more
 }: Partial<Codec<V>> & BinaryFormat): Codec<V> {
   return {
-    readText: readAscii,
+    readText: (bytes, start, end) => bytes.latin1Slice(start, end),
     endOfText: (bytes, start, end) => {
       let at = start;
       while (at < end && bytes[at]! > SPACE) at++;
