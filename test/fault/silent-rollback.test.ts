@@ -157,7 +157,7 @@ const DOORS: Readonly<Record<string, Door>> = {
       if (direction === 'down' && chunk.includes('BEGIN')) controller.abort(mine);
       if (direction === 'up' && chunk.includes('ROLLBACK')) front.fallSilent();
     };
-    await conn.transaction({ signal: controller.signal });
+    await conn.transaction({ savepointName: 'named', signal: controller.signal });
   },
   'conn.tpcBegin() whose signal is aborted': async (front) => {
     const conn = await front.connect();
@@ -353,6 +353,7 @@ it('a rollback that a user asks for is bounded by its signal on a silent network
     },
     async (conn, signal) => {
       const tx = await conn.transaction();
+      await conn.execute('select 1');
       return tx.rollback({ signal });
     },
   ];
