@@ -264,8 +264,9 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   }
 
   /**
-   * Rolls back the open transaction, if any (Psycopg: `rollback`). An abort cannot undo a ROLLBACK that is running; the call then
-   * resolves. Raises `ProgrammingError` within a transaction block.
+   * Rolls back the open transaction, if any (Psycopg: `rollback`). Without a `signal`, it waits for the server without a limit. An
+   * abort cannot undo a ROLLBACK that is running; the call then resolves, or raises the connection's error if the server does not
+   * answer within a few seconds. Raises `ProgrammingError` within a transaction block.
    */
   async rollback(options: WaitOptions = {}): Promise<void> {
     known.WAITING.rollback.check(options);
@@ -283,7 +284,8 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
 
   /**
    * Opens a transaction block, or a savepoint if a transaction is open (Psycopg: `transaction()`). Leaving the scope without
-   * `tx.commit()` rolls it back.
+   * `tx.commit()` rolls it back. The BEGIN of a block is sent with its first statement, which raises the error of a BEGIN that the
+   * server refuses; a block without statements sends nothing.
    *
    * Blocks nest, they do not interleave. Raises `ConcurrentTransaction` while another task's `withTransaction()` is running on
    * this connection, and while any of its blocks is being opened or ended. A block of this form belongs to the holder of the

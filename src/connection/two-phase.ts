@@ -141,7 +141,8 @@ export class TwoPhase {
         `the identifier of a two-phase transaction can have ${String(LONGEST_ID)} bytes at most, this one has ${String(bytes)}`,
       );
     }
-    return this.#exclusively(async (lock, status) => {
+    return this.#exclusively(async (lock) => {
+      const { transactionStatus: status } = core;
       if (status !== TransactionStatus.IDLE || this.#transaction !== null) {
         throw new errors.ProgrammingError(
           `can't begin a two-phase transaction: connection in transaction status ${status}` +
@@ -153,7 +154,7 @@ export class TwoPhase {
       }
       await core.command(core.settings.begin, { lock, signal });
       if (signal?.aborted === true) {
-        await core.command('ROLLBACK', { lock });
+        await core.command('ROLLBACK', { lock, mustBeAnswered: true }).catch(() => undefined);
         throw signal.reason as Error;
       }
       this.#transaction = { xid: parsed, state: 'begun' };

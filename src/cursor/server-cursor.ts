@@ -13,6 +13,7 @@ import {
   type StatementResult,
 } from '../session/statement.js';
 import type { RowDecoderSource } from '../wire/row-decoder.js';
+import { waitFor } from '../waiting.js';
 import { AsyncCursor } from './cursor.js';
 import { SameDecoder } from '../types/decoders.js';
 import type { RunStatement } from './operation.js';
@@ -329,7 +330,8 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
 
   /**
    * Closes the cursor, on the server as well (Psycopg: `close`). A second call does nothing, nor does a call on a closed or lost
-   * connection.
+   * connection. If other statements occupy the connection for more than about 5 seconds, the call resolves before the server closes
+   * the cursor, which it does after them; if the server does not answer, the connection is given up.
    */
   override close(): Promise<void> {
     return (this.#closing ??= this.#close());
@@ -340,7 +342,8 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
     const { session } = this.#core;
     if (this.#core.returned || session.closed) return;
     try {
-      await this.#closeOnServer((request) => this.#core.run(request));
+      const closed = this.#closeOnServer((request) => this.#core.run({ ...request, mustBeAnswered: true }));
+      await waitFor<unknown>(closed, { seconds: session.limits.ending, late: () => undefined });
     } catch (error) {
       // The cursor has ended with the connection.
       if (!session.closed && !this.#core.returned) throw callersStack(error);

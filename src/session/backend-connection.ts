@@ -17,6 +17,7 @@ import { isEncrypted } from '../wire/tls.js';
 import { Cancellation } from './cancellation.js';
 import { Dispatcher } from './dispatcher.js';
 import { ExtendedQuery } from './extended-query.js';
+import type { TimeLimits } from './limits.js';
 import { OneTimeEvent } from './one-time-event.js';
 import { Outcomes, StatementQueue, type StatementObserver } from './queue.js';
 import { InFlight } from './reply.js';
@@ -173,6 +174,11 @@ export class BackendConnection implements MessageSink {
   /** An object without properties that stands for this connection outside of the library. */
   get identity(): object {
     return (this.#identity ??= Object.freeze({}));
+  }
+
+  /** The longest waits of the session. */
+  get limits(): TimeLimits {
+    return this.transport.limits;
   }
 
   /** The location that errors of this connection carry. */
