@@ -160,6 +160,7 @@ export class AsyncTransaction implements AsyncDisposable {
     try {
       if (core.inPipeline) await core.pipeline.sync(signal);
       await core.session.exclusively((lock, status) => this.#begin(lock, status, signal), signal);
+      this.#block.state = 'active';
       return this;
     } catch (error) {
       // As in Psycopg, a savepoint that could not be made stays on the stack, since its transaction has failed.
@@ -182,15 +183,18 @@ export class AsyncTransaction implements AsyncDisposable {
   ): Promise<void> {
     const core = this.#core;
     const block = this.#block;
-    this.#outermost = status === TransactionStatus.IDLE;
+    const isIdle = status === TransactionStatus.IDLE;
+    this.#outermost = isIdle && (this.#depth === 0 || !core.mustBegin);
     if (!this.#outermost) block.savepointName ??= `_pg3_${String(this.#depth + 1)}`;
     this.#wroteBefore = core.record.wrote;
     try {
-      if (this.#outermost) await core.command(core.settings.begin, { lock, signal });
+      // The BEGIN of an outermost block is sent with its first statement, which saves a round trip.
+      if (this.#depth === 0 && this.#outermost && block.savepointName === null) return;
+      if (isIdle) await core.command(core.settings.begin, { lock, signal });
       if (block.savepointName !== null)
         await core.command(`SAVEPOINT ${quoteIdentifier(block.savepointName)}`, { lock, signal });
       signal?.throwIfAborted();
-      block.state = 'active';
+      block.hasBegun = true;
     } catch (error) {
       if (signal?.aborted === true || this.#outermost) await this.#undo(lock);
       else if (core.usable) block.state = 'could not be opened';
@@ -299,6 +303,8 @@ export class AsyncTransaction implements AsyncDisposable {
           begun = true;
           return this.#commit(lock, signal);
         }, signal);
+        // Also if there was nothing to commit: the caller was told that it is.
+        if (this.#outermost) core.record.committed = true;
         this.#close('committed');
       } else {
         // A lost connection has rolled back.

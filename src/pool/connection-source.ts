@@ -76,12 +76,12 @@ export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
     const { name, connectOptions, connectionClass: Class = AsyncConnection<R> } = this.#options;
     let conninfo = this.#conninfo;
     if (typeof conninfo === 'function') {
-      conninfo = await waitFor(Promise.resolve(conninfo()), { signal });
+      conninfo = await answered('the function of the connection parameters', conninfo, '', signal);
       checkParameters(conninfo);
     }
     let options = connectOptions;
     if (typeof options === 'function') {
-      options = await waitFor(Promise.resolve(options()), { signal });
+      options = await answered('`connectOptions`', options, conninfo, signal);
       POOL_CONNECT.check(options);
     }
     const connection = await Class.connect<R>(conninfo, {
@@ -97,8 +97,7 @@ export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
   async prepare(connection: AsyncConnection<R>, signal: AbortSignal): Promise<void> {
     const { configure, allowExitOnIdle } = this.#options;
     if (configure !== undefined) {
-      const seconds =
-        connectTimeout(connection.info.getParameters()['connect_timeout']) ?? DEFAULT_CONNECT_TIMEOUT;
+      const seconds = secondsToConnect(connection.info.getParameters());
       await waitFor(Promise.resolve(configure(connection)), {
         seconds,
         late: () => {
@@ -156,6 +155,31 @@ export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
     });
     checkLeft('reset', connection);
   }
+}
+
+/** Asks a user's function, named `what`, within the `connect_timeout` of `conninfo`. */
+function answered<V>(
+  what: string,
+  ask: () => V | Promise<V>,
+  conninfo: string | ConninfoParams,
+  signal: AbortSignal,
+): Promise<V> {
+  const seconds = secondsToConnect(readConninfo(conninfo).params);
+  return waitFor(Promise.resolve(ask()), {
+    seconds,
+    late: () => {
+      throw new errors.ConnectionTimeout(
+        `${what} did not answer within ${String(seconds)} seconds (connect_timeout)`,
+      );
+    },
+    signal,
+  });
+}
+
+function secondsToConnect(params: Readonly<Record<string, string>>): number {
+  return (
+    connectTimeout(params['connect_timeout'] ?? process.env['PGCONNECT_TIMEOUT']) ?? DEFAULT_CONNECT_TIMEOUT
+  );
 }
 
 /**

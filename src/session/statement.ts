@@ -49,7 +49,7 @@ export interface StatementRequest {
    * server.
    */
   readonly shown?: ShownQuery | undefined;
-  /** Called just before the request rejects, with the results of the executions before the failed one. */
+  /** Called just before the request rejects, with the results of the executions before the failed one. It must not throw. */
   readonly failedAfter?: (results: readonly StatementResult[]) => void;
   /** An exchange of further messages until the statement has ended; there is one execution then. */
   readonly exchange?: Exchange;
