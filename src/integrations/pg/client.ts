@@ -388,13 +388,17 @@ export class Client extends EventEmitter implements InnerClient {
     if (heard === undefined) return;
     this.#serverEvents ??= new Map();
     if (!this.#serverEvents.has(heard)) this.#serverEvents.set(heard, null);
-    if (this.#phase === 'ready') this.#receive();
+    try {
+      if (this.#phase === 'ready') this.#receive();
+    } catch (loss) {
+      // The connection was lost before there was a listener.
+      this.#onLost(loss as Error);
+    }
   }
 
   #receive(): void {
-    if (this.#serverEvents === null) return;
-    for (const [event, remove] of this.#serverEvents) {
-      if (remove === null) this.#serverEvents.set(event, this.#hear(event, this.#connection!));
+    for (const [event, remove] of this.#serverEvents ?? []) {
+      if (remove === null) this.#serverEvents!.set(event, this.#hear(event, this.#connection!));
     }
   }
 

@@ -19,7 +19,9 @@ test('query() executes on a connection of its own, and its callback gets undefin
     });
   });
   expect(failed).toMatchObject({ code: '42703' });
-  await expect(pool.query(null as never)).rejects.toThrow(TypeError);
+  for (const none of [null, undefined]) {
+    await expect(pool.query(none as never)).rejects.toThrow('Client was passed a null or undefined query');
+  }
   expect(pool.totalCount).toBe(1);
 });
 
@@ -49,6 +51,17 @@ test('a client has the events and the counts of node-postgres', async () => {
     ['remove', second],
   ]);
   await expect.poll(() => pool.totalCount).toBe(0);
+});
+
+test('a release with anything falsy keeps the connection', async () => {
+  const pool = makePool({ max: 1 });
+  const pids = new Set<unknown>();
+  for (const nothing of [undefined, null, false, 0, '']) {
+    const client = await pool.connect();
+    pids.add(client.processID);
+    client.release(nothing);
+  }
+  expect(pids.size).toBe(1);
 });
 
 test('a client that was released refuses queries, and a second release throws', async () => {
