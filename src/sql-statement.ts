@@ -82,6 +82,21 @@ export const controlsTransaction = remembered((text) => {
   }
 });
 
+/** Whether the first statement of `text` ends a transaction so as to keep its changes. The server may roll it back instead. */
+export function keepsChanges(text: string): boolean {
+  const [first, second] = firstWords(text, 2).split(' ');
+  return first === 'commit' || first === 'end' || (first === 'prepare' && second === 'transaction');
+}
+
+const WITH = /^with\b/i;
+const PART_THAT_WRITES = /\(\s*(?:insert|update|delete|merge)\b/i;
+
+/** Whether a query may change data by a part of its WITH, of which its tag says nothing. */
+export const writesWithin = remembered((text) => {
+  const query = fromFirstWord(text);
+  return WITH.test(query) && PART_THAT_WRITES.test(query);
+});
+
 const CHANGES_SCHEMA = /^(?:ALTER|DROP|DISCARD TEMP)\b/;
 const MAY_CHANGE_SCHEMA = /^(?:ALTER|DROP|CREATE|SELECT INTO|DISCARD TEMP|DO|CALL)\b/;
 const tagChangesSchema = remembered((tag) => CHANGES_SCHEMA.test(tag));

@@ -97,8 +97,8 @@ function tellAbort(this: AbortSignal): void {
 export interface Limits<V> {
   /** Seconds; Infinity waits for ever, which keeps the process alive. Without it, no timer is set. Requires `late`. */
   readonly seconds?: number;
-  /** Provides the result after `seconds`; if it throws, the wait rejects with its error. */
-  readonly late?: () => V;
+  /** Provides the result after `seconds`, or a promise of it; if it throws, the wait rejects with its error. */
+  readonly late?: () => V | PromiseLike<V>;
   /** Ends the wait with its reason when it is aborted. */
   readonly signal?: AbortSignal | undefined;
   /** Called once before the promise settles, whatever ended the wait; for example to leave a queue. */
@@ -129,14 +129,18 @@ export function waitFor<V>(what: PromiseLike<V> | Begin<V>, limits: Limits<V>): 
 
 /** Ten thousand waits may be under way, so each is one object rather than a set of closures. */
 class LimitedWait<V> implements Wait<V> {
-  readonly #resolve: (value: V) => void;
+  readonly #resolve: (value: V | PromiseLike<V>) => void;
   readonly #reject: (reason: unknown) => void;
   readonly #limits: Limits<V>;
   #isOver = false;
   #timer: Timer | null = null;
   #unlisten: (() => void) | null = null;
 
-  constructor(resolve: (value: V) => void, reject: (reason: unknown) => void, limits: Limits<V>) {
+  constructor(
+    resolve: (value: V | PromiseLike<V>) => void,
+    reject: (reason: unknown) => void,
+    limits: Limits<V>,
+  ) {
     this.#resolve = resolve;
     this.#reject = reject;
     this.#limits = limits;

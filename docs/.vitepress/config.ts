@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { defineConfig } from 'vitepress';
 import { diagrams } from '../../tools/site/diagrams.js';
+import { highlightOnce } from '../../tools/site/highlight-once.js';
 import { REPOSITORY_FILES, SITE } from '../../tools/site/package-links.js';
 import { referenceLinks } from '../../tools/site/reference-links.js';
 import type { NamesOfModules, Topic } from '../../tools/site/reference.js';
@@ -26,6 +27,7 @@ export default defineConfig({
     anchor: { slugify: slug },
     theme: { light: 'github-light-high-contrast', dark: 'github-dark-high-contrast' },
     config: (md) => {
+      highlightOnce(md);
       diagrams(md);
       repositoryLinks(md);
       referenceLinks(md, names);

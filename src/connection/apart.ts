@@ -18,15 +18,17 @@ export async function runApart(
   if (core.inPipeline) await core.pipeline.sync(signal);
   return core.session.exclusively(async (lock, status) => {
     const request = { ...core.request(statement), begin: null };
-    if (status !== TransactionStatus.INTRANS) return core.run(request, lock);
-    await core.command(`SAVEPOINT ${SAVEPOINT}`, { lock });
+    if (core.mustBegin && status === TransactionStatus.IDLE) await core.openTransaction({ lock, signal });
+    else if (status !== TransactionStatus.INTRANS) return core.run(request, lock);
+    await core.command(`SAVEPOINT ${SAVEPOINT}`, { lock, signal });
     try {
       return await core.run(request, lock);
     } catch (error) {
-      if (!core.session.closed) await core.command(`ROLLBACK TO ${SAVEPOINT}`, { lock });
+      if (!core.session.closed)
+        await core.command(`ROLLBACK TO ${SAVEPOINT}`, { lock, mustBeAnswered: true });
       throw error;
     } finally {
-      if (!core.session.closed) await core.command(`RELEASE ${SAVEPOINT}`, { lock });
+      if (!core.session.closed) await core.command(`RELEASE ${SAVEPOINT}`, { lock, mustBeAnswered: true });
     }
   }, signal);
 }

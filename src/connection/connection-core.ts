@@ -44,6 +44,8 @@ interface CommandOptions {
   /** The caller's lock, if it has exclusive use of the session. */
   readonly lock?: ExclusiveLock | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Give the session up if the server does not answer: the command undoes what its caller has left, so that nobody limits the wait. */
+  readonly mustBeAnswered?: boolean;
 }
 
 /** The parts that a connection core is made of. */
@@ -153,8 +155,15 @@ export class ConnectionCore implements SessionUser {
   }
 
   /** @internal */
+  onUnreadable(error: Error): void {
+    this.notifications.receiveError(error);
+  }
+
+  /** @internal */
   onStatementDone(results: readonly StatementResult[], text: string): void {
     this.record.onDone(results, text, this.session.transactionStatus);
+    // The end of a pipeline's segment has no result.
+    if (results.length > 0) this.#hasBegun();
   }
 
   /** @internal */
@@ -164,13 +173,22 @@ export class ConnectionCore implements SessionUser {
 
   /** @internal */
   onStatementError(error: unknown, results: readonly StatementResult[]): void {
-    this.record.onError(error, results, this.session.transactionStatus);
+    const { transactionStatus: status } = this.session;
+    this.record.onError(error, results, status);
+    // If the BEGIN itself failed, the next statement needs another one.
+    if (status === TransactionStatus.INERROR) this.#hasBegun();
     if (!(error instanceof errors.Error) || error.sqlstate === null) return;
     const isReadOnly =
       error.sqlstate === READ_ONLY &&
       this.#parts.params['target_session_attrs'] === 'read-write' &&
       this.settings.readOnly !== true;
     if (isReadOnly || CONNECTION_IN_DOUBT.test(error.sqlstate)) this.#mustReplace = true;
+  }
+
+  /** A statement of the open block, if any, has been executed behind the block's BEGIN. */
+  #hasBegun(): void {
+    const outermost = this.#blocks?.[0];
+    if (outermost?.state === 'active') outermost.hasBegun = true;
   }
 
   /**
@@ -300,13 +318,31 @@ export class ConnectionCore implements SessionUser {
     this.settings = withSetting(this.settings, name, value);
   }
 
+  /** Whether a block is open, or being opened, whose BEGIN is still to be sent with its first statement. */
+  get mustBegin(): boolean {
+    const outermost = this.#blocks?.[0];
+    if (outermost === undefined || outermost.hasBegun) return false;
+    return outermost.state === 'active' || outermost.state === 'opening';
+  }
+
+  /** Whether a statement sent now would be a transaction of its own. */
+  get autocommitsNow(): boolean {
+    return this.settings.autocommit && !this.mustBegin;
+  }
+
+  /** The transaction status. A block counts as an open transaction before its BEGIN has been sent. */
+  get transactionStatus(): TransactionStatus {
+    const { transactionStatus: status } = this.session;
+    return status === TransactionStatus.IDLE && this.mustBegin ? TransactionStatus.INTRANS : status;
+  }
+
   /** Makes the request for the session; in a transaction, unless in autocommit. */
   request(statement: CoreStatement): StatementRequest {
     const { settings } = this;
     const block = this.#blocks?.at(-1);
     // Messages must not show a text that contains values.
     if (block !== undefined) block.lastStatement = statement.shown === undefined ? statement.text : null;
-    const begin = settings.autocommit && statement.inTransaction !== true ? null : settings.begin;
+    const begin = this.autocommitsNow && statement.inTransaction !== true ? null : settings.begin;
     return {
       text: statement.text,
       executions: statement.executions,
@@ -343,12 +379,12 @@ export class ConnectionCore implements SessionUser {
     if (direction === 'in' && tag !== null) this.record.onCopiedIn(tag, this.session.transactionStatus);
   }
 
-  /** Opens a transaction if none is open, unless in autocommit. */
+  /** Opens a transaction if none is open, unless in autocommit outside of blocks. */
   async openTransaction(
     options: { lock?: ExclusiveLock; signal?: AbortSignal | undefined } = {},
   ): Promise<void> {
     // In a pipeline, the BEGIN is sent with the next statement.
-    if (this.settings.autocommit || (this.inPipeline && options.lock === undefined)) return;
+    if (this.autocommitsNow || (this.inPipeline && options.lock === undefined)) return;
     await this.command(this.settings.begin, { ...options, onlyIf: 'idle' });
   }
 
@@ -372,7 +408,10 @@ export class ConnectionCore implements SessionUser {
     return this.#command(text, options);
   }
 
-  #command(text: string, { onlyIf, lock, signal }: CommandOptions): Promise<readonly StatementResult[]> {
+  #command(
+    text: string,
+    { onlyIf, lock, signal, mustBeAnswered }: CommandOptions,
+  ): Promise<readonly StatementResult[]> {
     const request: StatementRequest = {
       text,
       executions: [NO_PARAMS],
@@ -383,6 +422,7 @@ export class ConnectionCore implements SessionUser {
       policy: this.policy,
       signal,
       outcomeMatters: true,
+      mustBeAnswered,
     };
     return this.run(request, lock);
   }

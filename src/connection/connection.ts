@@ -264,8 +264,9 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   }
 
   /**
-   * Rolls back the open transaction, if any (Psycopg: `rollback`). An abort cannot undo a ROLLBACK that is running; the call then
-   * resolves. Raises `ProgrammingError` within a transaction block.
+   * Rolls back the open transaction, if any (Psycopg: `rollback`). Without a `signal`, it waits for the server without a limit. An
+   * abort cannot undo a ROLLBACK that is running; the call then resolves, or raises the connection's error if the server does not
+   * answer within a few seconds. Raises `ProgrammingError` within a transaction block.
    */
   async rollback(options: WaitOptions = {}): Promise<void> {
     known.WAITING.rollback.check(options);
@@ -283,7 +284,8 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
 
   /**
    * Opens a transaction block, or a savepoint if a transaction is open (Psycopg: `transaction()`). Leaving the scope without
-   * `tx.commit()` rolls it back.
+   * `tx.commit()` rolls it back. The BEGIN of a block is sent with its first statement, which raises the error of a BEGIN that the
+   * server refuses; a block without statements sends nothing.
    *
    * Blocks nest, they do not interleave. Raises `ConcurrentTransaction` while another task's `withTransaction()` is running on
    * this connection, and while any of its blocks is being opened or ended. A block of this form belongs to the holder of the
@@ -466,7 +468,8 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * a transaction of its own, in which they are not possible. Raises `ProgrammingError` outside of a two-phase transaction,
    * `NotSupportedError` if the server has `max_prepared_transactions = 0`, and the server's error if it rolled back instead
    * (`InFailedSqlTransaction` if a statement had failed). An abort has the same exact outcome as in `commit()`: the call rejects
-   * with the reason only if nothing was prepared.
+   * with the reason only if nothing was prepared. If the connection is lost before the answer, or the server stops waiting for its
+   * synchronous standby, it raises `TransactionOutcomeUnknown`; `tpcRecover()` tells whether the transaction is prepared.
    */
   async tpcPrepare(options: WaitOptions = {}): Promise<void> {
     known.WAITING.tpcPrepare.check(options);
@@ -475,7 +478,8 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
 
   /**
    * Commits this connection's two-phase transaction, prepared or not (Psycopg: `tpc_commit`). With `xid`, commits a transaction
-   * prepared by any session. Raises `ProgrammingError` if there is none.
+   * prepared by any session. Raises `ProgrammingError` if there is none, `UndefinedObject` if there is none of that name, and
+   * `TransactionOutcomeUnknown` as `tpcPrepare()` does.
    */
   async tpcCommit(xid?: Xid | string, options: WaitOptions = {}): Promise<void> {
     known.WAITING.tpcCommit.check(options);
@@ -484,7 +488,7 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
 
   /**
    * Rolls back this connection's two-phase transaction, prepared or not (Psycopg: `tpc_rollback`). With `xid`, rolls back a
-   * transaction prepared by any session. Raises `ProgrammingError` if there is none.
+   * transaction prepared by any session. Raises the errors of `tpcCommit()`.
    */
   async tpcRollback(xid?: Xid | string, options: WaitOptions = {}): Promise<void> {
     known.WAITING.tpcRollback.check(options);
@@ -509,8 +513,9 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * it the last 1,000.
    *
    * Ends after `timeout` seconds or `stopAfter` notifications; leaving the loop loses nothing. Raises `ProgrammingError` for a
-   * second loop at the same time, and `OperationalError` if the connection is lost or closed. To take a single notification by
-   * `next()`, pass `stopAfter: 1`; without it, the generator must be ended by `return()` before the next loop begins.
+   * second loop at the same time, and `OperationalError` if the connection is lost or closed. A notification beyond ASCII raises
+   * `NotSupportedError` at its place if `client_encoding` is not UTF8; another loop continues after it. To take a single notification
+   * by `next()`, pass `stopAfter: 1`; without it, the generator must be ended by `return()` before the next loop begins.
    *
    * @example
    * await conn.setAutocommit(true);
@@ -526,7 +531,8 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
 
   /**
    * Registers `handler`, which is called with each notification in the asynchronous context of this call (Psycopg:
-   * `add_notify_handler`). A handler that throws causes a process warning.
+   * `add_notify_handler`). A handler that throws causes a process warning, and so does a notification that can't be read (see
+   * `notifies()`).
    */
   addNotifyHandler(handler: NotifyHandler): void {
     this[CORE].notifications.handlers.add(handler);

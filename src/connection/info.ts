@@ -43,7 +43,7 @@ export class ConnectionInfo {
 
   /** Whether a transaction is open or has failed; `ACTIVE` while a statement is running (Psycopg: `transaction_status`). */
   get transactionStatus(): TransactionStatus {
-    return this.#core.returned ? TransactionStatus.UNKNOWN : this.#core.session.transactionStatus;
+    return this.#core.returned ? TransactionStatus.UNKNOWN : this.#core.transactionStatus;
   }
 
   /** The connection string, without the password and without defaults (Psycopg: `dsn`). */
@@ -128,7 +128,10 @@ export class ConnectionInfo {
     return 'PostgreSQL';
   }
 
-  /** The client encoding: UTF8, unless it was changed to another, in which only ASCII texts are accepted. */
+  /**
+   * The client encoding: UTF8, unless it was changed to another. In another, values, names of columns and notifications beyond
+   * ASCII raise `NotSupportedError`; errors and notices have U+FFFD in their place.
+   */
   get encoding(): string {
     return this.parameterStatus('client_encoding') ?? 'UTF8';
   }
@@ -153,7 +156,8 @@ export class ConnectionInfo {
 }
 
 /** A connection of the class `name` as `util.inspect()` prints it: what it is connected to, and its state; never a password. */
-export function describeConnection(name: string, { session, returned }: ConnectionCore): string {
+export function describeConnection(name: string, core: ConnectionCore): string {
+  const { session, returned } = core;
   const { host, port, dbname, user, pid } = session.location;
   const state = returned
     ? 'returned to its pool'
@@ -161,7 +165,7 @@ export function describeConnection(name: string, { session, returned }: Connecti
       ? 'lost'
       : session.closed
         ? 'closed'
-        : session.transactionStatus;
+        : core.transactionStatus;
   const pool = session.pool === null ? '' : ` pool='${session.pool}'`;
   return `<${name} [${state}] host=${host} port=${String(port)} dbname=${dbname} user=${user} pid=${String(pid)}${pool}>`;
 }
@@ -172,9 +176,10 @@ function quoteValue(value: string): string {
 
 /** Raises `ProgrammingError` for a change of the setting `name` while a transaction is open. */
 export function checkIdle(name: string, status: TransactionStatus, core: ConnectionCore): void {
-  if (status === TransactionStatus.IDLE) return;
+  const hasBlock = core.blocks.length > 0;
+  if (status === TransactionStatus.IDLE && !hasBlock) return;
   throw new errors.ProgrammingError(
-    core.blocks.length > 0
+    hasBlock
       ? `can't change '${name}' now: a transaction block is open`
       : `can't change '${name}' now: connection in transaction status ${status}; commit or roll back first`,
   );

@@ -45,7 +45,7 @@ export class Notifications {
   /** Called with each notification. */
   readonly handlers: Handlers<Notify>;
   readonly #core: ConnectionCore;
-  readonly #kept = new Fifo<Notify>();
+  readonly #kept = new Fifo<Notify | Error>();
   /** The number of notifications dropped because too many were kept. */
   #dropped = 0;
   /** Whether `notifies()` has been called, so that kept notifications will be fetched. */
@@ -69,6 +69,15 @@ export class Notifications {
     this.handlers.tell(notify);
   }
 
+  /** A notification that could not be read is an error of the loop, at its place. Handlers have no place for it. */
+  receiveError(error: Error): void {
+    if (this.#core.returned) return;
+    this.#forgetHandled();
+    if (this.#fetched || this.handlers.isEmpty) this.#keep(error);
+    if (!this.handlers.isEmpty)
+      process.emitWarning(`a notify handler missed a notification: ${error.message}`);
+  }
+
   /**
    * A handler gets this one, and a loop does if it is the first to read from the connection, as in Psycopg, where nothing reads between
    * two statements.
@@ -86,7 +95,7 @@ export class Notifications {
     this.#kept.drain();
   }
 
-  #keep(notify: Notify): void {
+  #keep(notify: Notify | Error): void {
     // Once one is dropped, all later ones are, so that the loop can report the position of the gap.
     if (this.#dropped > 0 || this.#kept.length >= MOST_KEPT) this.#dropped++;
     else this.#kept.push(notify);
@@ -139,6 +148,7 @@ export class Notifications {
           left--;
           // A caller that takes the last one by next() may not call next() again.
           if (left === 0) end();
+          if (notify instanceof Error) throw notify;
           yield notify;
         } else if (this.#dropped > 0) {
           throw this.#tooMany();

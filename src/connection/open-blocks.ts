@@ -43,6 +43,8 @@ export class Block {
   savepointName: string | null;
   /** The last statement executed on the connection while this was its innermost block. */
   lastStatement: string | null = null;
+  /** Whether the server has begun its transaction or savepoint. An outermost block is begun by its first statement. */
+  hasBegun = false;
   hasCallback = false;
   /**
    * Whether the block's callback has an asynchronous context; all code started by the callback is then inside the block, however

@@ -11,7 +11,7 @@ import { nothingCommitted, wroteData } from './unit-of-work.js';
 /** The connection of a pipeline. */
 interface PipelineOwner {
   readonly session: Session;
-  readonly settings: { readonly autocommit: boolean };
+  readonly autocommitsNow: boolean;
   readonly returned: boolean;
   check(): void;
 }
@@ -101,7 +101,7 @@ export class PipelineState {
     segment.sent.begin();
     statement.then(
       (results) => {
-        if (!segment.wrote) segment.wrote = this.#owner.settings.autocommit && results.some(wroteData);
+        segment.wrote ||= this.#owner.autocommitsNow && results.some((result) => wroteData(result, text));
         answered(results);
         this.#end(segment);
       },
@@ -128,7 +128,7 @@ export class PipelineState {
 
   /** Records that a failure was reported to a caller. */
   told(error: unknown): void {
-    if (this.#untold?.error === error || error instanceof errors.PipelineAborted) this.#untold = null;
+    if (this.#untold?.error === error) this.#untold = null;
   }
 
   /**
@@ -174,7 +174,7 @@ export class PipelineState {
     if (session.closed) throw session.unusable();
     // A caller that received the failure does not know that it undid statements reported as successful.
     const { failure, wrote } = segment;
-    const isOver = this.#owner.settings.autocommit && session.transactionStatus === TransactionStatus.IDLE;
+    const isOver = this.#owner.autocommitsNow && session.transactionStatus === TransactionStatus.IDLE;
     if (failure !== null && wrote && isOver) throw nothingCommitted(session, failure);
   }
 }

@@ -82,7 +82,9 @@ export async function runInPipeline<T>(
     result = await fn(pipeline);
   } catch (error) {
     keepStack(error);
-    await pipeline[Symbol.asyncDispose]().catch(() => undefined);
+    const left = (): Error =>
+      new errors.InterfaceError('the pipeline was left while the statement was waiting or running');
+    await connection[CORE].session.hasten(pipeline.leave(), left).catch(() => undefined);
     throw error;
   }
   await pipeline.leave(signal);

@@ -58,6 +58,20 @@ export class Rollback extends Error {
 
 const DONE = Promise.resolve();
 
+/** How a block is ended. */
+interface BlockEndOptions extends TransactionEndOptions {
+  /** Whether the library decided on the end, so that the server must answer within a limit; it has no signal then. */
+  readonly mustBeAnswered?: boolean;
+}
+
+/** How a block is rolled back that was left open, or whose commit has failed. */
+const UNDOING: BlockEndOptions = { mustBeAnswered: true };
+
+/** The reason for statements that are ended since their block was left. */
+function blockLeft(): Error {
+  return new errors.InterfaceError('the transaction block that it was begun in has been left');
+}
+
 /**
  * A transaction block, or a savepoint within one (Psycopg: `AsyncTransaction`). Leaving its scope without `commit()` rolls it
  * back, since a disposer cannot see whether there was an error.
@@ -146,6 +160,7 @@ export class AsyncTransaction implements AsyncDisposable {
     try {
       if (core.inPipeline) await core.pipeline.sync(signal);
       await core.session.exclusively((lock, status) => this.#begin(lock, status, signal), signal);
+      this.#block.state = 'active';
       return this;
     } catch (error) {
       // As in Psycopg, a savepoint that could not be made stays on the stack, since its transaction has failed.
@@ -168,15 +183,18 @@ export class AsyncTransaction implements AsyncDisposable {
   ): Promise<void> {
     const core = this.#core;
     const block = this.#block;
-    this.#outermost = status === TransactionStatus.IDLE;
+    const isIdle = status === TransactionStatus.IDLE;
+    this.#outermost = isIdle && (this.#depth === 0 || !core.mustBegin);
     if (!this.#outermost) block.savepointName ??= `_pg3_${String(this.#depth + 1)}`;
     this.#wroteBefore = core.record.wrote;
     try {
-      if (this.#outermost) await core.command(core.settings.begin, { lock, signal });
+      // The BEGIN of an outermost block is sent with its first statement, which saves a round trip.
+      if (this.#depth === 0 && this.#outermost && block.savepointName === null) return;
+      if (isIdle) await core.command(core.settings.begin, { lock, signal });
       if (block.savepointName !== null)
         await core.command(`SAVEPOINT ${quoteIdentifier(block.savepointName)}`, { lock, signal });
       signal?.throwIfAborted();
-      block.state = 'active';
+      block.hasBegun = true;
     } catch (error) {
       if (signal?.aborted === true || this.#outermost) await this.#undo(lock);
       else if (core.usable) block.state = 'could not be opened';
@@ -205,17 +223,20 @@ export class AsyncTransaction implements AsyncDisposable {
     return this.#end('rollback', options, TX_ROLLBACK);
   }
 
-  /** Rolls back the block at the end of a scope, unless it has ended. An unfinished COPY or stream begun in it is ended before. */
+  /**
+   * Rolls back the block at the end of a scope, unless it has ended. An unfinished COPY or stream begun in it is ended before;
+   * statements that still run have about 5 seconds before they are cancelled. The connection is given up if the server does not answer
+   * the rollback within about 5 seconds.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
+    const { session } = this.#core;
     // The caller that is ending the block gets the outcome.
-    if (this.#block.state === 'ending') await this.#ending?.catch(() => undefined);
+    if (this.#block.state === 'ending') await session.hasten(this.#ending!, blockLeft).catch(() => undefined);
     // A lost connection has rolled back already, and its last statement has reported the loss.
     this.closeIfGone();
     if (!this.#block.isOpen) return;
-    await this.#core.session.abandonExchange(
-      new errors.InterfaceError('the transaction block that it was begun in has been left'),
-    );
-    await this.rollback();
+    await session.abandonExchange(blockLeft());
+    await this.#end('rollback', UNDOING);
   }
 
   /** @internal Runs the callback of the block. */
@@ -246,17 +267,17 @@ export class AsyncTransaction implements AsyncDisposable {
 
   #end(
     action: 'commit' | 'rollback',
-    options: TransactionEndOptions,
-    known: KnownOptions<TransactionEndOptions>,
+    options: BlockEndOptions,
+    known?: KnownOptions<TransactionEndOptions>,
   ): Promise<void> {
     try {
-      known.check(options);
+      known?.check(options);
       this.#checkMayEnd(action, options.signal);
     } catch (error) {
       return Promise.reject(error);
     }
     this.#block.state = 'ending';
-    return (this.#ending = this.#settle(action, options.signal));
+    return (this.#ending = this.#settle(action, options));
   }
 
   #checkMayEnd(action: 'commit' | 'rollback', signal: AbortSignal | undefined): void {
@@ -271,8 +292,9 @@ export class AsyncTransaction implements AsyncDisposable {
   }
 
   /** Ends the block; the server's answer determines its state. */
-  async #settle(action: 'commit' | 'rollback', signal: AbortSignal | undefined): Promise<void> {
+  async #settle(action: 'commit' | 'rollback', options: BlockEndOptions): Promise<void> {
     const core = this.#core;
+    const { signal } = options;
     let begun = false;
     try {
       if (action === 'commit') {
@@ -281,14 +303,21 @@ export class AsyncTransaction implements AsyncDisposable {
           begun = true;
           return this.#commit(lock, signal);
         }, signal);
+        // Also if there was nothing to commit: the caller was told that it is.
+        if (this.#outermost) core.record.committed = true;
         this.#close('committed');
       } else {
         // A lost connection has rolled back.
         if (!core.session.closed) {
-          await core.session.exclusively((lock) => {
-            begun = true;
-            return this.#rollback(lock, signal);
-          }, signal);
+          const left = options.mustBeAnswered === true ? blockLeft : undefined;
+          await core.session.exclusively(
+            (lock) => {
+              begun = true;
+              return this.#rollback(lock, options);
+            },
+            signal,
+            left,
+          );
         }
         this.#close('rolled back');
       }
@@ -308,7 +337,7 @@ export class AsyncTransaction implements AsyncDisposable {
     try {
       await pipeline.sync(signal);
     } catch (error) {
-      if (!session.closed) await session.exclusively((lock) => this.#undo(lock));
+      if (!session.closed) await session.exclusively((lock) => this.#undo(lock), undefined, blockLeft);
       this.#close('rolled back');
       throw error;
     }
@@ -328,13 +357,13 @@ export class AsyncTransaction implements AsyncDisposable {
     }
   }
 
-  async #rollback(lock: ExclusiveLock, signal?: AbortSignal): Promise<void> {
+  async #rollback(lock: ExclusiveLock, options: BlockEndOptions): Promise<void> {
     const core = this.#core;
     if (this.#outermost) {
-      await core.command('ROLLBACK', { onlyIf: 'in transaction', lock, signal });
+      await core.command('ROLLBACK', { onlyIf: 'in transaction', lock, ...options });
     } else {
-      await core.command(this.#savepoint('ROLLBACK TO'), { lock, signal });
-      await core.command(this.#savepoint('RELEASE'), { lock, signal });
+      await core.command(this.#savepoint('ROLLBACK TO'), { lock, ...options });
+      await core.command(this.#savepoint('RELEASE'), { lock, ...options });
     }
     core.record.wrote = this.#wroteBefore;
     BatchRun.undo(core, this.#outermost ? null : this.#block);
@@ -342,7 +371,7 @@ export class AsyncTransaction implements AsyncDisposable {
 
   /** Rolls back the remains of the block. Its own failure is ignored, since an earlier error is reported. */
   async #undo(lock: ExclusiveLock): Promise<void> {
-    if (!this.#core.session.closed) await this.#rollback(lock).catch(() => undefined);
+    if (!this.#core.session.closed) await this.#rollback(lock, UNDOING).catch(() => undefined);
   }
 
   #savepoint(verb: string): string {

@@ -8,7 +8,7 @@ import type { StatementRequest } from '../session/statement.js';
 import { TransactionStatus } from '../session/status.js';
 import { BatchRun } from './batch-run.js';
 import type { ConnectionCore } from './connection-core.js';
-import { commit, commitPrepared } from './unit-of-work.js';
+import { commit, sendEnding, type Ending } from './unit-of-work.js';
 
 const MOST_FORMAT_ID = 0x7fffffff;
 const LONGEST_PART = 64;
@@ -141,7 +141,8 @@ export class TwoPhase {
         `the identifier of a two-phase transaction can have ${String(LONGEST_ID)} bytes at most, this one has ${String(bytes)}`,
       );
     }
-    return this.#exclusively(async (lock, status) => {
+    return this.#exclusively(async (lock) => {
+      const { transactionStatus: status } = core;
       if (status !== TransactionStatus.IDLE || this.#transaction !== null) {
         throw new errors.ProgrammingError(
           `can't begin a two-phase transaction: connection in transaction status ${status}` +
@@ -153,7 +154,7 @@ export class TwoPhase {
       }
       await core.command(core.settings.begin, { lock, signal });
       if (signal?.aborted === true) {
-        await core.command('ROLLBACK', { lock });
+        await core.command('ROLLBACK', { lock, mustBeAnswered: true }).catch(() => undefined);
         throw signal.reason as Error;
       }
       this.#transaction = { xid: parsed, state: 'begun' };
@@ -177,10 +178,9 @@ export class TwoPhase {
       }
       BatchRun.checkNone(this.#core);
       try {
-        const request = this.#request(`PREPARE TRANSACTION ${quoteLiteral(xid.toString())}`, signal);
-        const [result] = await this.#core.run({ ...request, outcomeMatters: true }, lock);
+        const tag = await this.#send('PREPARE TRANSACTION', xid, 'prepared', lock, signal);
         // In a failed transaction the server rolls back without an error, as for COMMIT.
-        if (result?.tag !== 'PREPARE TRANSACTION') {
+        if (tag !== 'PREPARE TRANSACTION') {
           throw new (errors.conditionClass('InFailedSqlTransaction'))(
             'the transaction had failed: the server has rolled it back instead of preparing it; call tpcRollback()',
             { sqlstate: '25P02' },
@@ -188,9 +188,10 @@ export class TwoPhase {
         }
         this.#transaction = { xid, state: 'prepared' };
       } catch (error) {
-        // Without the synchronous standby it is prepared all the same.
-        const isPrepared = error instanceof errors.TransactionOutcomeUnknown;
-        this.#transaction = { xid, state: isPrepared ? 'prepared' : 'failed' };
+        // Without the synchronous standby it is prepared all the same. An abort before the statement was sent changes nothing.
+        if (error instanceof errors.TransactionOutcomeUnknown) this.#transaction = { xid, state: 'prepared' };
+        else if (this.#core.session.transactionStatus !== TransactionStatus.INTRANS)
+          this.#transaction = { xid, state: 'failed' };
         if (error instanceof errors.conditionClass('ObjectNotInPrerequisiteState')) {
           throw new errors.NotSupportedError(error.message, { cause: error, query: error.query });
         }
@@ -229,29 +230,61 @@ export class TwoPhase {
             `${name} is not possible inside a transaction block: leave the block first`,
           );
         }
-        this.#transaction = null;
-        if (action === 'COMMIT') await commit(core, { lock, signal });
-        else await core.command('ROLLBACK', { lock, signal, onlyIf: 'in transaction' });
+        await this.#finishBegun(action, lock, signal);
       } else if (action === 'ROLLBACK') {
         await core.command('ROLLBACK', { lock, signal, onlyIf: 'in transaction' });
+        this.#transaction = null;
       } else {
         throw new errors.ProgrammingError(
           'the two-phase transaction could not be prepared and was rolled back: there is nothing to commit; call tpcRollback()',
         );
       }
-      this.#transaction = null;
     }, signal);
   }
 
+  /** Ends a transaction in one phase. If that was refused or aborted before it was sent, the transaction is open as before. */
+  async #finishBegun(
+    action: 'COMMIT' | 'ROLLBACK',
+    lock: ExclusiveLock,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const core = this.#core;
+    try {
+      if (action === 'COMMIT') await commit(core, { lock, signal });
+      else await core.command('ROLLBACK', { lock, signal, onlyIf: 'in transaction' });
+    } finally {
+      const status = core.session.transactionStatus;
+      const isOpen = status === TransactionStatus.INTRANS || status === TransactionStatus.INERROR;
+      if (!isOpen) this.#transaction = null;
+    }
+  }
+
+  /** Ends a prepared transaction. One that was ended without the synchronous standby has ended, too. */
   async #finishPrepared(
     action: 'COMMIT' | 'ROLLBACK',
     xid: Xid,
     lock: ExclusiveLock,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    const gid = quoteLiteral(xid.toString());
-    if (action === 'COMMIT') await commitPrepared(this.#core, gid, { lock, signal });
-    else await this.#core.command(`ROLLBACK PREPARED ${gid}`, { lock, signal });
+    try {
+      const maybe = action === 'COMMIT' ? 'committed' : 'rolled back';
+      await this.#send(`${action} PREPARED`, xid, maybe, lock, signal);
+    } catch (error) {
+      if (error instanceof errors.TransactionOutcomeUnknown) this.#transaction = null;
+      throw error;
+    }
+    this.#transaction = null;
+  }
+
+  #send(
+    command: 'PREPARE TRANSACTION' | 'COMMIT PREPARED' | 'ROLLBACK PREPARED',
+    xid: Xid,
+    maybe: Ending['maybe'],
+    lock: ExclusiveLock,
+    signal: AbortSignal | undefined,
+  ): Promise<string | null> {
+    const text = `${command} ${quoteLiteral(xid.toString())}`;
+    return sendEnding(this.#core, { text, maybe, twoPhase: true, lock, signal });
   }
 
   /** Returns the prepared transactions of all databases of the server. Begins no transaction of its own. */

@@ -6,6 +6,7 @@ import type { ExclusiveLock } from '../session/queue.js';
 import type { Session } from '../session/session.js';
 import type { StatementResult } from '../session/statement.js';
 import { TransactionStatus } from '../session/status.js';
+import { keepsChanges, writesWithin } from '../sql-statement.js';
 import { BatchRun } from './batch-run.js';
 import type { ConnectionCore } from './connection-core.js';
 
@@ -81,48 +82,59 @@ function commitNow(
   lock: ExclusiveLock | undefined,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  if (core.session.transactionStatus !== TransactionStatus.IDLE) {
-    const refusal = core.batchRuns === null ? null : BatchRun.refusal(core.batchRuns);
-    if (refusal !== null) return Promise.reject(refusal);
-    return sendCommit(core, 'COMMIT', 'COMMIT', lock, signal);
-  }
-  // A COMMIT within an earlier text may have ended the transaction without success.
+  // A COMMIT within the last text may have ended the transaction without success.
   const refused = core.record.takeRefusedCommit();
-  return refused === null
-    ? NOTHING_TO_COMMIT
-    : Promise.reject(nothingCommitted(core.session, refused.failure));
+  if (refused !== null) return refuse(core, refused.failure, lock);
+  if (core.session.transactionStatus === TransactionStatus.IDLE) return NOTHING_TO_COMMIT;
+  const refusal = core.batchRuns === null ? null : BatchRun.refusal(core.batchRuns);
+  if (refusal !== null) return Promise.reject(refusal);
+  return sendCommit(core, { text: 'COMMIT', maybe: 'committed', lock, signal });
+}
+
+/** Rejects a commit of what was rolled back before. COMMIT AND CHAIN has begun another transaction, which is empty. */
+async function refuse(
+  core: ConnectionCore,
+  failure: errors.Error | null,
+  lock: ExclusiveLock | undefined,
+): Promise<never> {
+  await core.command('ROLLBACK', { onlyIf: 'in transaction', lock, mustBeAnswered: true });
+  throw nothingCommitted(core.session, failure);
 }
 
 const NOTHING_TO_COMMIT = Promise.resolve();
 
-/** Commits a prepared transaction; `gid` is quoted. Rejects like `commit()`. */
-export function commitPrepared(
-  core: ConnectionCore,
-  gid: string,
-  { lock, signal }: { readonly lock: ExclusiveLock; readonly signal: AbortSignal | undefined },
-): Promise<void> {
-  return sendCommit(core, `COMMIT PREPARED ${gid}`, 'COMMIT PREPARED', lock, signal);
+async function sendCommit(core: ConnectionCore, ending: Ending): Promise<void> {
+  const tag = await sendEnding(core, ending);
+  if (tag !== 'COMMIT')
+    throw nothingCommitted(core.session, core.record.takeRefusedCommit()?.failure ?? null);
 }
 
-async function sendCommit(
+/** A statement that decides on a transaction. */
+export interface Ending extends CommitOptions {
+  readonly text: string;
+  /** What it may have done to the transaction if it is not answered. */
+  readonly maybe: 'committed' | 'prepared' | 'rolled back';
+  /** Whether the transaction is one that outlives its connection once it is prepared. */
+  readonly twoPhase?: boolean;
+}
+
+/**
+ * Sends a statement that decides on a transaction, and returns its tag. Rejects with `TransactionOutcomeUnknown` if the connection
+ * is lost before the answer.
+ */
+export async function sendEnding(
   core: ConnectionCore,
-  text: string,
-  expected: string,
-  lock: ExclusiveLock | undefined,
-  signal: AbortSignal | undefined,
-): Promise<void> {
+  { text, maybe, twoPhase, lock, signal }: Ending,
+): Promise<string | null> {
   const wasClosed = core.session.closed;
-  let tag: string | null | undefined;
   try {
     const [result] = await core.command(text, { lock, signal });
-    tag = result?.tag;
+    return result?.tag ?? null;
   } catch (error) {
     if (wasClosed || !core.session.closed || isAnswer(error)) throw error;
     core.record.committed = true;
-    throw new errors.TransactionOutcomeUnknown(error);
+    throw new errors.TransactionOutcomeUnknown(error, { query: text, maybe, twoPhase });
   }
-  if (tag !== expected)
-    throw nothingCommitted(core.session, core.record.takeRefusedCommit()?.failure ?? null);
 }
 
 /** Whether an error is the server's answer, rather than the end of the session, which leaves the outcome open. */
@@ -151,14 +163,17 @@ const WRITES_NOTHING =
 const MAKES_PERMANENT = /^(?:COMMIT|PREPARE TRANSACTION|COMMIT PREPARED)$/;
 /** Tags after which an open transaction is another one than before. */
 const BOUNDARY = /^(?:BEGIN|START TRANSACTION|COMMIT|PREPARE TRANSACTION)$/;
-const COMMIT_TEXT = /^\s*(?:commit|end)\b/i;
 /** The SQLSTATE of a statement in a transaction that had already failed. */
 const IN_FAILED_TRANSACTION = '25P02';
 
-/** Whether a result's statement has changed data. CREATE TABLE AS has the tag of its SELECT, but no columns. */
-export function wroteData({ tag, fields }: StatementResult): boolean {
+/**
+ * Whether a result's statement has changed data; `text` contains the statement. CREATE TABLE AS has the tag of its SELECT, but no
+ * columns.
+ */
+export function wroteData({ tag, fields }: StatementResult, text: string): boolean {
   if (tag === null) return false;
-  return !WRITES_NOTHING.test(tag) || (fields === null && tag.startsWith('SELECT'));
+  if (!WRITES_NOTHING.test(tag)) return true;
+  return tag.startsWith('SELECT') && (fields === null || writesWithin(text));
 }
 
 /**
@@ -178,16 +193,17 @@ export class TransactionRecord {
   transaction = 0;
   /** Whether something may have become permanent: by COMMIT, outside of transactions, or with an unknown outcome. */
   committed = false;
-  /** Set if the last statement was a COMMIT that the server answered with ROLLBACK; contains the transaction's error, if known. */
+  /** Set if the last text began with a COMMIT that the server answered with ROLLBACK; contains the transaction's error, if known. */
   #refusedCommit: { readonly failure: errors.Error | null } | null = null;
 
   /** Handles a successful statement with this text, which left the session in `status`. */
   onDone(results: readonly StatementResult[], text: string, status: TransactionStatus): void {
     const idle = status === TransactionStatus.IDLE;
     if (results.length > 0) {
-      const refused = idle && results.at(-1)!.tag === 'ROLLBACK' && COMMIT_TEXT.test(text);
+      // An error ends its text, so only the first statement can meet a transaction that has failed.
+      const refused = results[0]!.tag === 'ROLLBACK' && keepsChanges(text);
       this.#refusedCommit = refused ? { failure: this.failure } : null;
-      this.#count(results, idle);
+      this.#count(results, text, idle);
       if (status !== TransactionStatus.ACTIVE) this.failure = null;
     }
     if (!idle) return;
@@ -197,7 +213,7 @@ export class TransactionRecord {
 
   /** Handles a failed statement, with the earlier results of the same text. */
   onError(error: unknown, results: readonly StatementResult[], status: TransactionStatus): void {
-    this.#count(results, error instanceof errors.TransactionOutcomeUnknown);
+    this.#count(results, '', error instanceof errors.TransactionOutcomeUnknown);
     this.#refusedCommit = null;
     if (status === TransactionStatus.IDLE) {
       this.wrote = false;
@@ -224,7 +240,7 @@ export class TransactionRecord {
     return refused;
   }
 
-  #count(results: readonly StatementResult[], isOutside: boolean): void {
+  #count(results: readonly StatementResult[], text: string, isOutside: boolean): void {
     for (const result of results) {
       const { tag } = result;
       if (tag === null) continue;
@@ -237,7 +253,7 @@ export class TransactionRecord {
         // A SELECT counts as well, since its functions may have written.
         if (tag !== 'ROLLBACK') this.committed = true;
       } else if (!this.wrote && !this.isOfCall) {
-        this.wrote = wroteData(result);
+        this.wrote = wroteData(result, text);
       }
     }
   }

@@ -2,6 +2,7 @@ import type { Readable, Writable } from 'node:stream';
 import type { AdaptersMap } from '../types/adapters-map.js';
 import { callersStack, callSite, type CallSite } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
+import { describeKind } from '../options/kinds.js';
 import type { CopyChannel } from '../session/copy-channel.js';
 import { BinaryRowReader, BinaryRowWriter } from './binary-rows.js';
 import { Block, BLOCK } from './block.js';
@@ -12,18 +13,10 @@ import { RowPlace, type RowReader, type RowWriter } from './row-format.js';
 import { whyNotRows, whyNotTexts, whyNotTypes, type CopyOptions } from './statement-options.js';
 import { TextRowReader, TextRowWriter } from './text-rows.js';
 
-/** How a COPY ended: with the server's tag, or early. */
-export interface CopyEnd {
-  /** The tag, such as `COPY 3`; null if the COPY was not completed. */
-  readonly tag: string | null;
-}
-
 /** The parts that an `AsyncCopy` is made of. */
 export interface CopyParts {
   readonly channel: CopyChannel;
   readonly adapters: AdaptersMap;
-  /** The statement as it was sent, and as it may be shown: without values. */
-  readonly statement: string;
   /** The statement without values, for errors. */
   readonly query: string;
   /** What it says of the data; null if it can't be made out. */
@@ -40,8 +33,8 @@ export interface CopyParts {
   isConnectionLeft(): boolean;
   /** Calls `listener` once when the connection becomes unusable. Returns a function that removes the listener. */
   onConnectionEnd(listener: () => void): () => void;
-  /** Called once when the COPY has ended. */
-  onEnd(end: CopyEnd): void;
+  /** Called once when the COPY has ended, with its tag, such as `COPY 3`; null if it was not completed. */
+  onEnd(tag: string | null): void;
 }
 
 /** From this size in bytes, a piece is sent without being gathered, which would copy it once more. */
@@ -137,7 +130,7 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
         if (data.length >= LARGE) return this.#send(data);
         block.append(data);
       } else {
-        throw this.#misuse(`expected write() to get a string or a Uint8Array, got ${describe(data)}`);
+        throw this.#misuse(`expected write() to get a string or a Uint8Array, got ${describeKind(data)}`);
       }
       return block.length >= BLOCK ? this.#send(null) : DONE;
     } catch (error) {
@@ -177,7 +170,7 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
     const { direction, columns } = this.#channel;
     if (this.#noRows !== null) throw this.#misuse(this.#noRows);
     if (!Array.isArray(types))
-      throw this.#misuse(`expected setTypes() to get an array, got ${describe(types)}`);
+      throw this.#misuse(`expected setTypes() to get an array, got ${describeKind(types)}`);
     const problem = direction === 'out' ? whyNotTypes(this.#parts.options) : null;
     if (problem !== null) throw this.#misuse(problem);
     if (types.length !== columns) {
@@ -186,11 +179,7 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
         ? new errors.DataError(message, { query })
         : new errors.ProgrammingError(message, { query });
     }
-    const oids = types.map((type: unknown) => {
-      const isType = typeof type === 'number' ? isOid(type) : typeof type === 'string';
-      if (isType) return adapters.oidOf(type as string | number, query);
-      throw this.#misuse(`expected setTypes() to get names or oids of types, got ${String(type)}`);
-    });
+    const oids = types.map((type: string | number) => adapters.oidOf(type, query));
     if (direction === 'in') this.#rowWriter().setTypes(oids);
     else this.#rowReader().setTypes(oids);
   }
@@ -538,18 +527,10 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
   #announce(tag: string | null): void {
     if (this.#announced) return;
     this.#announced = true;
-    this.#parts.onEnd({ tag });
+    this.#parts.onEnd(tag);
   }
 
   #misuse(message: string): Error {
     return new errors.ProgrammingError(message, { query: this.#parts.query });
   }
-}
-
-function describe(value: unknown): string {
-  return value === null ? 'null' : typeof value === 'object' ? 'an object' : typeof value;
-}
-
-function isOid(value: number): boolean {
-  return Number.isInteger(value) && value > 0 && value <= 0xffff_ffff;
 }

@@ -15,12 +15,12 @@ export function copyOptions(statement: string, backslashes: boolean): CopyOption
   const end = tokens.findIndex((token, i) => {
     if (isSymbol(token, '(')) depth++;
     else if (isSymbol(token, ')')) depth--;
-    return depth === 0 && i > 0 && isWord(token, ENDS) && isWord(tokens[i - 1], DIRECTIONS);
+    return depth === 0 && i > 0 && isWord(token, 'stdin', 'stdout') && isWord(tokens[i - 1], 'from', 'to');
   });
   if (end < 0) return null;
   const options = new Map<string, string>();
-  if (isWord(tokens[1], BINARY)) options.set('format', 'binary');
-  const at = isWord(tokens[end + 1], WITH) ? end + 2 : end + 1;
+  if (isWord(tokens[1], 'binary')) options.set('format', 'binary');
+  const at = isWord(tokens[end + 1], 'with') ? end + 2 : end + 1;
   return isSymbol(tokens[at], '(')
     ? inParentheses(tokens, at + 1, options)
     : inOldSyntax(tokens, at, options);
@@ -34,19 +34,8 @@ export function firstOfSeveral(text: string, backslashes: boolean): string | nul
   return further ? text.slice(0, tokens[semicolon]!.at) : null;
 }
 
-type Words = ReadonlySet<string>;
-
-const ENDS: Words = new Set(['stdin', 'stdout']);
-const DIRECTIONS: Words = new Set(['from', 'to']);
-const BINARY: Words = new Set(['binary']);
-const WITH: Words = new Set(['with']);
-const AS: Words = new Set(['as']);
-const UESCAPE: Words = new Set(['uescape']);
-const OLD_FORMATS: Words = new Set(['csv', 'binary']);
-const OLD_WITH_VALUE: Words = new Set(['delimiter', 'delimiters', 'null', 'encoding', 'quote', 'escape']);
-
-function isWord(token: Token | undefined, words: Words): boolean {
-  return token?.kind === 'word' && words.has(token.value.toLowerCase());
+function isWord(token: Token | undefined, ...words: readonly string[]): boolean {
+  return token?.kind === 'word' && words.includes(token.value.toLowerCase());
 }
 
 function isSymbol(token: Token | undefined, symbol: string): boolean {
@@ -67,7 +56,7 @@ function inParentheses(tokens: readonly Token[], start: number, options: Map<str
       else if (isSymbol(token, ')')) depth--;
       values.push(token.value);
       // UESCAPE changes the escapes in the value. No valid option has such a value.
-      if (isWord(token, UESCAPE)) values.push('…');
+      if (isWord(token, 'uescape')) values.push('…');
     }
     options.set(name, values.join(''));
     if (isSymbol(tokens[at], ',')) at++;
@@ -75,21 +64,19 @@ function inParentheses(tokens: readonly Token[], start: number, options: Map<str
   return options;
 }
 
+const OLD_WITH_VALUE = ['delimiter', 'delimiters', 'null', 'encoding', 'quote', 'escape'];
+
 function inOldSyntax(tokens: readonly Token[], start: number, options: Map<string, string>): CopyOptions {
   for (let at = start; at < tokens.length; at++) {
     const token = tokens[at]!;
-    if (token.kind !== 'word') {
-      if (isSymbol(token, ';')) break;
-      continue;
-    }
+    if (isSymbol(token, ';') || isWord(token, 'where')) break;
     const word = token.value.toLowerCase();
-    if (word === 'where') break;
-    if (OLD_FORMATS.has(word)) {
+    if (isWord(token, 'csv', 'binary')) {
       options.set('format', word);
-    } else if (word === 'header') {
+    } else if (isWord(token, 'header')) {
       options.set('header', '');
-    } else if (OLD_WITH_VALUE.has(word)) {
-      if (isWord(tokens[at + 1], AS)) at++;
+    } else if (isWord(token, ...OLD_WITH_VALUE)) {
+      if (isWord(tokens[at + 1], 'as')) at++;
       options.set(word === 'delimiters' ? 'delimiter' : word, tokens[++at]?.value ?? '');
     }
   }

@@ -3,7 +3,7 @@ import { Outstanding } from '../connection/outstanding.js';
 import { begunBy, type CallSite } from '../errors/callers-stack.js';
 import type { StatementRequest, StatementResult } from '../session/statement.js';
 
-/** The pending statements of a cursor in a pipeline. */
+/** The pending statements of a cursor's operation in a pipeline. */
 export class Arrivals {
   readonly #core: ConnectionCore;
   readonly #sent = new Outstanding();

@@ -43,7 +43,6 @@ export class CopyStatement {
     const copy: AsyncCopy = new AsyncCopy({
       channel,
       adapters,
-      statement: this.#text,
       query: shownText(this.request),
       options: copyOptions(this.#text, hasBackslashes(core)),
       foreignEncoding: core.session.foreignEncoding,
@@ -54,7 +53,7 @@ export class CopyStatement {
       },
       isConnectionLeft: () => core.returned || (core.session.closed && !core.session.broken),
       onConnectionEnd: (listener) => core.onEnd(listener),
-      onEnd: ({ tag }) => {
+      onEnd: (tag) => {
         core.copied(direction, tag);
         listener.ended(copy, direction, tag);
       },

@@ -8,15 +8,8 @@ import { callersStack, callSite, keepStack, quickCallSite, type CallSite } from 
 import * as errors from '../errors/index.js';
 import { thrownText } from '../errors/thrown.js';
 import { INSPECT } from '../inspect.js';
-import {
-  bindOnce,
-  checkQuery,
-  ClientBinding,
-  ServerBinding,
-  type BoundQuery,
-  type Query,
-  type QueryBinding,
-} from '../query/binding.js';
+import { bindOnce, checkQuery, ClientBinding, ServerBinding } from '../query/binding.js';
+import type { BoundQuery, Query, QueryBinding } from '../query/binding.js';
 import type { Params } from '../query/placeholders.js';
 import { tupleRow, type RowFactory, type TupleRow } from '../rows.js';
 import type { RowStream } from '../session/row-stream.js';
@@ -54,17 +47,15 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   readonly connection: AsyncConnection<unknown>;
   /** The cursor's loaders and dumpers: a copy of the connection's, or of those of `context`, made with the cursor. */
   readonly adapters: AdaptersMap;
-  /** The default number of rows of `fetchmany()`. */
-  arraysize = 1;
-
   readonly #core: ConnectionCore;
   readonly #operation = new Operation();
   readonly #results: Results<R>;
-  /** The pending statements, if the cursor was used in a pipeline. */
+  /** The pending statements of the last operation, if that was in a pipeline. */
   #arrivals: Arrivals | null = null;
   /** The adapters of the current execution: those of its `context`, or the cursor's. */
   #adaptersInUse: AdaptersMap;
   #query: string | null = null;
+  #arraysize = 1;
   #closed = false;
 
   /** Prefer `conn.cursor()`. Without a row factory of its own, the cursor uses the connection's. */
@@ -118,6 +109,15 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
   }
   set rowFactory(factory: RowFactory<R>) {
     this.#results.rowFactory = factory;
+  }
+
+  /** The default number of rows of `fetchmany()`, 1 or more. */
+  get arraysize(): number {
+    return this.#arraysize;
+  }
+  set arraysize(rows: number) {
+    known.checkPage('arraysize', rows);
+    this.#arraysize = rows;
   }
 
   // --- execution
@@ -174,7 +174,8 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
    * `executemany()`). `rowcount` is the total of all executions; after a failure, of those before it. With `returning`, each
    * execution leaves a result (see `nextset()`, `results()`).
    *
-   * Parameters are sent as they arrive, a thousand sets at a time. While the call waits for an asynchronous source, other
+   * Parameters are sent as they arrive, a thousand sets at a time. A synchronous source has the connection to itself, so promises
+   * among its elements raise `ProgrammingError`. While the call waits for an asynchronous source, other
    * statements may use the connection. In autocommit, more than a thousand sets form a transaction of their own: until its end
    * other statements wait, and the source itself must not use the connection, which raises `ProgrammingError` there. Within a
    * transaction block it may.
@@ -305,9 +306,8 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     this.#begin(query);
     try {
       this.reset();
-      if (this.#core.inPipeline) {
+      if (this.#core.inPipeline)
         throw new errors.NotSupportedError("COPY can't be used in a pipeline; leave it first");
-      }
       let bound: BoundQuery;
       try {
         bound = bindOnce(new ClientBinding(query, this.literalContext()), params);
@@ -510,6 +510,8 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
 
   /** Drops the results. @internal */
   protected reset(query: string | null = null): void {
+    // Outcomes of an earlier operation that still arrive concern no fetch; the pipeline reports its failure.
+    this.#arrivals = null;
     this.#results.clear();
     this.#adaptersInUse = this.adapters;
     this.#query = query;
@@ -566,10 +568,10 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
 
   /** Sends a request without waiting; its results have arrived when they are fetched. */
   #sendInPipeline(request: StatementRequest, keep: boolean, call: CallSite | null): void {
-    this.#arrivals ??= new Arrivals(this.#core);
+    const arrivals = (this.#arrivals ??= new Arrivals(this.#core));
     const adapters = this.#adaptersInUse;
-    this.#arrivals.send(request, call, (results) => {
-      if (!this.#closed) this.#results.collect(results, keep, adapters);
+    arrivals.send(request, call, (results) => {
+      if (arrivals === this.#arrivals) this.#results.collect(results, keep, adapters);
     });
   }
 

@@ -66,7 +66,7 @@ export class Executions {
         for (let batch = await batches.next(); batch !== null; batch = await batches.next()) {
           core.checkUsable();
           // As in Psycopg, in autocommit each Sync of the pipeline ends a transaction.
-          if (!core.settings.autocommit) (run ??= new BatchRun(core)).next();
+          if (!core.autocommitsNow) (run ??= new BatchRun(core)).next();
           for (const request of this.#requestsFor(batch, false)) {
             send(request);
             // Nothing is sent while too much is in flight.
@@ -129,7 +129,7 @@ export class Executions {
         const beginning = await this.#begin(batches, lock);
         if (beginning === null) return;
         const isOwn =
-          core.settings.autocommit && status === TransactionStatus.IDLE && !isOneTransaction(beginning);
+          core.autocommitsNow && status === TransactionStatus.IDLE && !isOneTransaction(beginning);
         await this.#runAll(beginning, batches, isOwn, lock);
       } finally {
         batches.leave();
@@ -155,7 +155,7 @@ export class Executions {
         return;
       }
       const run = await core.session.exclusively(async (lock, status) => {
-        if (core.settings.autocommit && status === TransactionStatus.IDLE) {
+        if (core.autocommitsNow && status === TransactionStatus.IDLE) {
           await this.#runAll(beginning, batches, true, lock);
           return null;
         }
@@ -267,6 +267,15 @@ export class Executions {
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
   }
 
+  /** Handles the results before a failed execution, whose error takes precedence over that of a row factory. */
+  readonly #arrivedBeforeFailure = (results: readonly StatementResult[]): void => {
+    try {
+      this.#parts.arrived(results);
+    } catch {
+      // The next fetch calls the row factory again.
+    }
+  };
+
   #batchesOf(source: Iterable<Params> | AsyncIterable<Params>): ParamsBatches {
     const bind = (params: Params, index: number): BoundQuery =>
       this.#boundBy().withParams(params, `[${String(index)}]`);
@@ -279,14 +288,15 @@ export class Executions {
 
   /** Makes one request for all executions of a text, or one for each text. */
   #requestsFor(batch: readonly BoundQuery[], inTransaction: boolean): StatementRequest[] {
-    const { core, signal, arrived } = this.#parts;
+    const { core, signal } = this.#parts;
+    const failedAfter = this.#arrivedBeforeFailure;
     const rows = this.#parts.decoders();
     const executions: (readonly DumpedParam[])[] = [];
     for (const { params } of batch) if (params !== null) executions.push(params);
     if (executions.length > 0) {
       const { text, names: parameterNames, shown } = batch[0]!;
       const all = core.request({ text, executions, rows, parameterNames, shown, signal, inTransaction });
-      return [{ ...all, failedAfter: arrived }];
+      return [{ ...all, failedAfter }];
     }
     // A text that is certainly one statement uses the extended protocol, in which it need not wait for the previous answer.
     return batch.map(({ text, isSingle, shown }) => ({
@@ -299,7 +309,7 @@ export class Executions {
         signal,
         inTransaction,
       }),
-      failedAfter: arrived,
+      failedAfter,
     }));
   }
 }

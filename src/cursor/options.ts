@@ -2,8 +2,10 @@ import {
   ADAPTERS_OR_NULL,
   ANYTHING,
   BOOLEAN,
+  checkKind,
   FUNCTION_OR_NULL,
   SIGNAL,
+  type Kind,
   type KindsOf,
 } from '../options/kinds.js';
 import { KnownOptions } from '../options/known-options.js';
@@ -12,6 +14,24 @@ import type { RowFactory } from '../rows.js';
 import type { AdaptContext } from '../types/adapters-map.js';
 import type { AsyncCursor } from './cursor.js';
 import type { AsyncServerCursor, ServerCursorOptions } from './server-cursor.js';
+
+/** The maximum count of `FETCH` and `MOVE`. */
+export const MOST_ROWS = 2_147_483_647;
+
+/** A number of rows that the server can be asked for. */
+export function rowCount(least: number): Kind {
+  return {
+    what: `a whole number from ${String(least)} to ${String(MOST_ROWS)}`,
+    is: (value) => Number.isInteger(value) && (value as number) >= least && (value as number) <= MOST_ROWS,
+  };
+}
+
+const PAGE = rowCount(1);
+
+/** Refuses the value of the property `name` unless so many rows can be fetched at a time. */
+export function checkPage(name: string, rows: unknown): void {
+  checkKind(name, rows, PAGE);
+}
 
 /** The source of the loaders and dumpers of a cursor, or of one execution. */
 export interface ContextOptions {

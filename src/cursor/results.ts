@@ -256,7 +256,6 @@ export class Results<R> {
   many(size: number | undefined, arraysize: number): R[] {
     const { rows } = this.#fetchable();
     if (size !== undefined) checkArgument('the size of fetchmany()', size, SIZE);
-    else checkKind('arraysize', arraysize, SIZE);
     const wanted = size === undefined || size === 0 ? arraysize : size;
     return this.#upTo(Math.min(this.#position + wanted, rows.length), rows);
   }

@@ -13,12 +13,26 @@ import {
   type StatementResult,
 } from '../session/statement.js';
 import type { RowDecoderSource } from '../wire/row-decoder.js';
+import { waitFor } from '../waiting.js';
 import { AsyncCursor } from './cursor.js';
 import { SameDecoder } from '../types/decoders.js';
 import type { RunStatement } from './operation.js';
-import { ADAPTERS_OR_NULL, BOOLEAN_OR_NULL, FUNCTION_OR_NULL, SIGNAL } from '../options/kinds.js';
+import {
+  ADAPTERS_OR_NULL,
+  BOOLEAN_OR_NULL,
+  checkArgument,
+  FUNCTION_OR_NULL,
+  SIGNAL,
+} from '../options/kinds.js';
 import { KnownOptions } from '../options/known-options.js';
-import { EXECUTE, type CursorOptions, type ExecuteOptions } from './options.js';
+import {
+  checkPage,
+  EXECUTE,
+  MOST_ROWS,
+  rowCount,
+  type CursorOptions,
+  type ExecuteOptions,
+} from './options.js';
 import { checkScrollMode } from './results.js';
 
 /** Options of a server-side cursor. */
@@ -59,8 +73,8 @@ const FETCHALL = new KnownOptions<FetchOptions>('cursor.fetchall(options)', { si
 const SCROLL = new KnownOptions<FetchOptions>('cursor.scroll(value, mode, options)', { signal: SIGNAL });
 
 const DEFAULT_ITERSIZE = 100;
-/** The maximum count of `FETCH` and `MOVE`. */
-const MOST_ROWS = 2_147_483_647;
+const SIZE = rowCount(0);
+const DISTANCE = rowCount(-MOST_ROWS);
 /** The server's limit on identifiers, in bytes. */
 const LONGEST_NAME = 63;
 const NO_PARAMS: readonly SentParam[] = [];
@@ -77,9 +91,6 @@ const NO_PARAMS: readonly SentParam[] = [];
  * for await (const [id, name] of cur) await conn.execute('INSERT INTO visit VALUES (%s, %s)', [id, name]);
  */
 export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
-  /** The number of rows that iteration fetches at a time (Psycopg: `itersize`). */
-  itersize = DEFAULT_ITERSIZE;
-
   readonly #core: ConnectionCore;
   readonly #name: string;
   readonly #quotedName: string;
@@ -99,6 +110,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
   #astray = false;
   /** Whether the page was the last one. */
   #atEnd = false;
+  #itersize = DEFAULT_ITERSIZE;
   #closing: Promise<void> | null = null;
 
   /** Prefer `conn.cursor({ name })`. Raises `ProgrammingError` for an invalid name. */
@@ -133,6 +145,15 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
   /** Whether it outlives its transaction (Psycopg: `withhold`). */
   get withhold(): boolean {
     return this.#withhold;
+  }
+
+  /** The number of rows that iteration fetches at a time, 1 or more (Psycopg: `itersize`). */
+  get itersize(): number {
+    return this.#itersize;
+  }
+  set itersize(rows: number) {
+    checkPage('itersize', rows);
+    this.#itersize = rows;
   }
 
   /** Always -1, since the number of rows is unknown before they are fetched. */
@@ -228,10 +249,8 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
   /** Returns the next `size` rows, fewer at the end (Psycopg: `fetchmany`). @default arraysize */
   override fetchmany(size?: number, options?: FetchOptions): Promise<R[]> {
     const count = (): number => {
-      if (size !== undefined) checkCount('the size of fetchmany()', size, 0);
-      if (size !== undefined && size > 0) return size;
-      checkCount('arraysize', this.arraysize, 1);
-      return this.arraysize;
+      if (size !== undefined) checkArgument('the size of fetchmany()', size, SIZE);
+      return size !== undefined && size > 0 ? size : this.arraysize;
     };
     return this.#fetch(FETCHMANY, 'fetchmany()', count, options);
   }
@@ -262,7 +281,6 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
   #turnPage(): Promise<void> {
     return this.operate('iteration', async (run) => {
       if (this.#atEnd) return;
-      checkCount('itersize', this.itersize, 1);
       const { itersize } = this;
       this.#page = await this.#fetchRows(run, itersize);
       this.#at = 0;
@@ -287,7 +305,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
       signal?.throwIfAborted();
       this.#checkNoPipeline();
       checkScrollMode(mode);
-      checkCount('the value of scroll()', value, -MOST_ROWS);
+      checkArgument('the value of scroll()', value, DISTANCE);
       const left = this.#page.length - this.#at;
       if (mode === 'absolute') {
         await this.#move(run, `ABSOLUTE ${String(value)}`, signal);
@@ -312,7 +330,8 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
 
   /**
    * Closes the cursor, on the server as well (Psycopg: `close`). A second call does nothing, nor does a call on a closed or lost
-   * connection.
+   * connection. If other statements occupy the connection for more than about 5 seconds, the call resolves before the server closes
+   * the cursor, which it does after them; if the server does not answer, the connection is given up.
    */
   override close(): Promise<void> {
     return (this.#closing ??= this.#close());
@@ -323,7 +342,8 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
     const { session } = this.#core;
     if (this.#core.returned || session.closed) return;
     try {
-      await this.#closeOnServer((request) => this.#core.run(request));
+      const closed = this.#closeOnServer((request) => this.#core.run({ ...request, mustBeAnswered: true }));
+      await waitFor<unknown>(closed, { seconds: session.limits.ending, late: () => undefined });
     } catch (error) {
       // The cursor has ended with the connection.
       if (!session.closed && !this.#core.returned) throw callersStack(error);
@@ -482,13 +502,6 @@ function quoteName(name: unknown): string {
       { cause },
     );
   }
-}
-
-function checkCount(what: string, value: unknown, least: number): void {
-  if (Number.isInteger(value) && (value as number) >= least && (value as number) <= MOST_ROWS) return;
-  throw new errors.ProgrammingError(
-    `expected ${what} to be a whole number from ${String(least)} to ${String(MOST_ROWS)}, got ${String(value)}`,
-  );
 }
 
 /** The name as the server truncates it, by whole characters. The server does this for names in SQL, but not for a portal's name. */

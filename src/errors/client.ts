@@ -91,11 +91,16 @@ export class TooManyRequests extends OperationalError {
 interface UnknownOutcome {
   readonly committed?: boolean;
   readonly query?: string | null;
+  /** What the query may have done to the transaction. */
+  readonly maybe?: 'committed' | 'prepared' | 'rolled back';
+  /** Whether the transaction is one that outlives its connection once it is prepared. */
+  readonly twoPhase?: boolean | undefined;
 }
 
 /**
  * The connection was lost after COMMIT was sent and before the server answered, so the transaction may or may not be committed.
- * Only the data can tell; repeating the transaction might do its work twice. `cause` is the error that ended the connection.
+ * Only the data can tell; repeating the transaction might do its work twice. `cause` is the error that ended the connection. The
+ * same holds for the calls that prepare or end a two-phase transaction; there `tpcRecover()` tells whether it is prepared.
  *
  * Or the server has committed, but stopped waiting for its synchronous standby, because the COMMIT, or a statement in autocommit,
  * was cancelled: a failover may undo the transaction. `cause` has then the server's warning, and the connection is usable.
@@ -106,12 +111,16 @@ export class TransactionOutcomeUnknown extends OperationalError {
   }
 
   /** `cause` is the error with which the COMMIT rejected, or the warning with which it or another statement succeeded. */
-  constructor(cause: unknown, { committed = false, query = 'COMMIT' }: UnknownOutcome = {}) {
+  constructor(cause: unknown, outcome: UnknownOutcome = {}) {
+    const { committed = false, query = 'COMMIT', maybe = 'committed', twoPhase = false } = outcome;
     const reason = cause instanceof globalThis.Error ? cause.message : thrownText(cause);
     const happened = committed
       ? 'the server has done this without its synchronous standby, so a failover may undo it'
-      : 'the connection was lost before the server had answered the COMMIT, so the transaction may be committed or not';
-    super(`${happened} (${reason});` + ' check whether its changes are there before you run it again', {
+      : `the connection was lost before the server had answered the ${String(query)}, so the transaction may be ${maybe} or not`;
+    const todo = twoPhase
+      ? 'tpcRecover() tells whether it is prepared'
+      : 'check whether its changes are there before you run it again';
+    super(`${happened} (${reason}); ${todo}`, {
       cause,
       query,
       ...(cause instanceof Error ? { diag: cause.diag, sqlstate: cause.sqlstate } : {}),

@@ -93,8 +93,6 @@ interface CheckoutEnd {
   readonly uncommittedWrites: boolean;
 }
 
-/** Seconds allowed for the answer to the ROLLBACK of a returned connection; the connection is closed afterwards. */
-const ROLLBACK_LIMIT = 5;
 /** Seconds until a checkout is watched for garbage collection. */
 const REGISTERED_AFTER = 0.005;
 const DONE = Promise.resolve();
@@ -273,9 +271,7 @@ export class Checkouts<R> {
 
   /** Continues `#takeBack()` if something must be awaited. */
   async #takeBackLater(checkout: ConnectionCheckout<R>, core: ConnectionCore, how: HowItEnds): Promise<void> {
-    const { usable, uncommittedWrites } = await rollBack(core, () => {
-      this.#source.abandon(checkout.resource);
-    });
+    const { usable, uncommittedWrites } = await rollBack(core);
     // A borrower whose code threw already knows that nothing was committed.
     if (uncommittedWrites && how !== 'failed') {
       this.#pool.counters.returnsUncommitted++;
@@ -319,11 +315,8 @@ function isAtRest({ session }: ConnectionCore): boolean {
   return session.transactionStatus === TransactionStatus.IDLE && session.quiet;
 }
 
-/**
- * Cancels running statements of a returned connection, and rolls back uncommitted work. `abandon` drops a connection whose server
- * does not answer.
- */
-async function rollBack(core: ConnectionCore, abandon: () => void): Promise<CheckoutEnd> {
+/** Cancels running statements of a returned connection, and rolls back uncommitted work. */
+async function rollBack(core: ConnectionCore): Promise<CheckoutEnd> {
   if (isAtRest(core)) return { usable: !core.mustReplace, uncommittedWrites: false };
   const { session } = core;
   let uncommittedWrites = core.leftWrites;
@@ -337,16 +330,12 @@ async function rollBack(core: ConnectionCore, abandon: () => void): Promise<Chec
           ),
       );
     }
+    // A lost connection has rolled back.
+    if (session.closed) return { usable: false, uncommittedWrites };
     // The statement in flight may have been a completed write, or the COMMIT.
-    if (!hadFailed && !session.closed && session.transactionStatus !== TransactionStatus.IDLE)
+    if (!hadFailed && session.transactionStatus !== TransactionStatus.IDLE)
       uncommittedWrites ||= core.record.wrote;
-    // Nothing is running any more, so a reachable server answers at once.
-    const timer = systemClock.after(ROLLBACK_LIMIT, abandon, true);
-    try {
-      await session.rollback();
-    } finally {
-      timer.cancel();
-    }
+    await session.rollback();
     return { usable: !session.closed && !core.mustReplace, uncommittedWrites };
   } catch {
     return { usable: false, uncommittedWrites };

@@ -76,12 +76,12 @@ export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
     const { name, connectOptions, connectionClass: Class = AsyncConnection<R> } = this.#options;
     let conninfo = this.#conninfo;
     if (typeof conninfo === 'function') {
-      conninfo = await waitFor(Promise.resolve(conninfo()), { signal });
+      conninfo = await answered('the function of the connection parameters', conninfo, '', signal);
       checkParameters(conninfo);
     }
     let options = connectOptions;
     if (typeof options === 'function') {
-      options = await waitFor(Promise.resolve(options()), { signal });
+      options = await answered('`connectOptions`', options, conninfo, signal);
       POOL_CONNECT.check(options);
     }
     const connection = await Class.connect<R>(conninfo, {
@@ -97,8 +97,7 @@ export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
   async prepare(connection: AsyncConnection<R>, signal: AbortSignal): Promise<void> {
     const { configure, allowExitOnIdle } = this.#options;
     if (configure !== undefined) {
-      const seconds =
-        connectTimeout(connection.info.getParameters()['connect_timeout']) ?? DEFAULT_CONNECT_TIMEOUT;
+      const seconds = secondsToConnect(connection.info.getParameters());
       await waitFor(Promise.resolve(configure(connection)), {
         seconds,
         late: () => {
@@ -126,9 +125,11 @@ export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
     return connection.close();
   }
 
-  abandon(connection: AsyncConnection<R>): void {
-    connection[CORE].session.drop();
-    this.#fellSilent(connection);
+  /** Drops a connection. A user's hook that takes long proves nothing of the server, unless that leaves a statement unanswered. */
+  async abandon(connection: AsyncConnection<R>): Promise<void> {
+    const { session } = connection[CORE];
+    if (!session.closed && (await session.isSilentToCancel())) this.#fellSilent(connection);
+    session.drop();
   }
 
   /** The server of a connection did not answer: the next search asks it last. */
@@ -144,9 +145,9 @@ export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
     const { reset, checkTimeout } = this.#options;
     await waitFor(Promise.resolve(reset?.(connection)), {
       seconds: checkTimeout === 0 ? Infinity : checkTimeout,
-      late: () => {
+      late: async () => {
         // A server that does not answer would not answer a Terminate message either.
-        this.abandon(connection);
+        await this.abandon(connection);
         throw new errors.OperationalError(
           `it took longer than ${String(checkTimeout)} seconds (checkTimeout)`,
         );
@@ -156,6 +157,31 @@ export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
   }
 }
 
+/** Asks a user's function, named `what`, within the `connect_timeout` of `conninfo`. */
+function answered<V>(
+  what: string,
+  ask: () => V | Promise<V>,
+  conninfo: string | ConninfoParams,
+  signal: AbortSignal,
+): Promise<V> {
+  const seconds = secondsToConnect(readConninfo(conninfo).params);
+  return waitFor(Promise.resolve(ask()), {
+    seconds,
+    late: () => {
+      throw new errors.ConnectionTimeout(
+        `${what} did not answer within ${String(seconds)} seconds (connect_timeout)`,
+      );
+    },
+    signal,
+  });
+}
+
+function secondsToConnect(params: Readonly<Record<string, string>>): number {
+  return (
+    connectTimeout(params['connect_timeout'] ?? process.env['PGCONNECT_TIMEOUT']) ?? DEFAULT_CONNECT_TIMEOUT
+  );
+}
+
 /**
  * Wraps a hook in a check that it left no transaction open: the borrower's blocks would be savepoints in that transaction, and
  * would be rolled back with it.
@@ -163,7 +189,7 @@ export class ConnectionSource<R> implements ResourceSource<AsyncConnection<R>> {
 function withoutTransaction<R>(hook: ConnectionHook<R>): (connection: AsyncConnection<R>) => Promise<void> {
   return async (connection) => {
     await hook(connection);
-    if (connection.info.transactionStatus !== TransactionStatus.IDLE) await connection.rollback();
+    await connection[CORE].session.rollback();
   };
 }
 

@@ -488,7 +488,7 @@ export class ResourcePool<T> {
     if (await this.#end.watch(isOver, timeout)) return;
     for (const { holder } of this.#slots.in('lent')) this.discard(holder!, 'closed');
     if (await this.#end.watch(isOver, LAST_MOMENTS)) return;
-    for (const slot of this.#slots.in('closing')) this.#resources.abandon(slot);
+    for (const slot of this.#slots.in('closing')) void this.#resources.abandon(slot);
     for (const slot of this.#slots.in('connecting')) this.#slots.remove(slot);
     this.#rebalance();
   }
@@ -523,7 +523,7 @@ export class ResourcePool<T> {
       poolSize: this.#size,
       poolAvailable: this.#slots.idle,
       poolLent: this.#slots.lent,
-      requestsWaiting: this.#waiting,
+      requestsWaiting: this.#waiting + this.#waiters.checking,
       ...roundedCounters(this.counters),
     };
   }

@@ -12,8 +12,8 @@ export interface ResourceSource<T> {
   prepare?(resource: T, signal: AbortSignal): Promise<void>;
   /** Closes a resource. A rejection is ignored. */
   destroy(resource: T): Promise<void>;
-  /** Drops a resource whose closing takes too long; its `destroy()` then resolves. */
-  abandon?(resource: T): void;
+  /** Drops a resource whose check, or whose closing, takes too long; its `destroy()` then resolves. Must not reject. */
+  abandon?(resource: T): Promise<void> | void;
   /** The pool is closed: ends what the source does beside making resources. */
   stop?(): void;
   /** Whether the resource appears usable, without asking the server. */
@@ -160,7 +160,7 @@ export class Resources<T> {
   #forget(slot: Slot<T>): void {
     if (slot.state !== 'gone' || slot.resource === null) return;
     void this.destroy(slot);
-    this.abandon(slot);
+    void this.abandon(slot);
   }
 
   /** A resource has been made, used or checked. */
@@ -185,9 +185,9 @@ export class Resources<T> {
         this.inOwnContext(async () => check?.(slot.resource!)),
         {
           seconds: checkTimeout === 0 ? Infinity : checkTimeout,
-          late: () => {
+          late: async () => {
             // A resource that does not answer its check would not answer a Terminate message either.
-            this.abandon(slot);
+            await this.abandon(slot);
             throw checkTimedOut(checkTimeout);
           },
           signal,
@@ -214,8 +214,8 @@ export class Resources<T> {
     }
   }
 
-  /** Drops the resource in a slot, if any, because closing it takes too long. */
-  abandon(slot: Slot<T>): void {
-    if (slot.resource !== null) this.#source.abandon?.(slot.resource);
+  /** Drops the resource in a slot, if any, because checking or closing it takes too long. */
+  async abandon(slot: Slot<T>): Promise<void> {
+    if (slot.resource !== null) await this.#source.abandon?.(slot.resource);
   }
 }

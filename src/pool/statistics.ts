@@ -10,7 +10,7 @@ export interface PoolStats {
   poolAvailable: number;
   /** Connections checked out. */
   poolLent: number;
-  /** Requests that are waiting for a connection now. */
+  /** Requests that are waiting for a connection now, or for the check of one. */
   requestsWaiting: number;
   /** The total time for which connections were checked out. */
   usageMs: number;

@@ -50,6 +50,8 @@ export class Waiters<T> {
   #tickets = 0;
   /** The number of waiters in the queue. A field instead of a getter, since each checkout reads it. */
   length = 0;
+  /** The number of waiters for which a slot is being checked. */
+  checking = 0;
 
   constructor(clock: Clock, counters: Counters, tooLate: TooLate<T>) {
     this.#clock = clock;
@@ -96,7 +98,7 @@ export class Waiters<T> {
         signal,
         ended: () => {
           this.#leaveQueue(waiter);
-          waiter.checked = null;
+          this.#endCheck(waiter);
           if (!waiter.isServed) this.#counters.requestsErrors++;
         },
         clock: this.#clock,
@@ -114,12 +116,13 @@ export class Waiters<T> {
   awaitCheck(waiter: Waiter<T>, slot: Slot<T>): void {
     this.#leaveQueue(waiter as Queued<T>);
     (waiter as Queued<T>).checked = slot;
+    this.checking++;
   }
 
   /** Returns a waiter to its former place in the queue, since the slot checked for it is unusable. */
   waitOn(waiter: Waiter<T>): void {
     const again = waiter as Queued<T>;
-    again.checked = null;
+    this.#endCheck(again);
     again.since = this.#clock.now();
     again.place = this.#queue.insert(again, ({ ticket }) => ticket < again.ticket);
     this.length++;
@@ -141,6 +144,12 @@ export class Waiters<T> {
   /** Rejects all waiters in the queue. */
   refuseAll(reason: () => unknown): void {
     for (let waiter; (waiter = this.#queue.first) !== undefined;) waiter.wait.reject(reason());
+  }
+
+  #endCheck(waiter: Queued<T>): void {
+    if (waiter.checked === null) return;
+    waiter.checked = null;
+    this.checking--;
   }
 
   #leaveQueue(waiter: Queued<T>): void {

@@ -17,11 +17,12 @@ import { isEncrypted } from '../wire/tls.js';
 import { Cancellation } from './cancellation.js';
 import { Dispatcher } from './dispatcher.js';
 import { ExtendedQuery } from './extended-query.js';
+import type { TimeLimits } from './limits.js';
 import { OneTimeEvent } from './one-time-event.js';
 import { Outcomes, StatementQueue, type StatementObserver } from './queue.js';
 import { InFlight } from './reply.js';
 import { Sender } from './sender.js';
-import { ServerSettings } from './server-settings.js';
+import { ServerSettings, whyNotNotified } from './server-settings.js';
 import { Startup } from './startup.js';
 import { shownText } from './statement.js';
 import { TransactionStatus } from './status.js';
@@ -34,6 +35,8 @@ import { connectionError, Transport, type ResponseFields } from './transport.js'
 export interface SessionUser extends StatementObserver {
   onNotice(fields: ResponseFields): void;
   onNotification(notification: Notification): void;
+  /** A notification could not be read. */
+  onUnreadable(error: Error): void;
 }
 
 /** The callbacks of a connection that is being opened: one for success, one for failure. */
@@ -173,6 +176,11 @@ export class BackendConnection implements MessageSink {
     return (this.#identity ??= Object.freeze({}));
   }
 
+  /** The longest waits of the session. */
+  get limits(): TimeLimits {
+    return this.transport.limits;
+  }
+
   /** The location that errors of this connection carry. */
   get location(): ErrorConnection {
     return this.transport.location;
@@ -263,7 +271,7 @@ export class BackendConnection implements MessageSink {
         return;
       }
       case Backend.NotificationResponse:
-        this.#user?.onNotification(readNotification(bytes, start, end));
+        this.#onNotification(readNotification(bytes, start, end));
         return;
       case Backend.ParameterStatus: {
         const [name, value] = readParameterStatus(bytes, start, end);
@@ -279,6 +287,13 @@ export class BackendConnection implements MessageSink {
       default:
         this.#dispatcher.onAnswer(type, bytes, start, end);
     }
+  }
+
+  #onNotification(notification: Notification): void {
+    const { foreignEncoding } = this.#settings;
+    const refusal = foreignEncoding === null ? null : whyNotNotified(notification, foreignEncoding);
+    if (refusal === null) this.#user?.onNotification(notification);
+    else this.#user?.onUnreadable(refusal);
   }
 
   onGarbage(detail: string): void {

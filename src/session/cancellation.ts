@@ -1,7 +1,9 @@
-import { clearTimeout, setTimeout } from 'node:timers';
+import { clearTimeout, setImmediate, setTimeout } from 'node:timers';
 import { sendCancelRequest } from '../wire/cancel-request.js';
 import type { InFlight, Reply } from './reply.js';
 import { connectionError, type Transport } from './transport.js';
+
+const A_CANCEL_REQUEST = 'a cancel request';
 
 /** A caller that waits until the request to cancel `reply` is finished. */
 interface Waiter {
@@ -89,8 +91,8 @@ export class Cancellation {
     this.#request = request;
     // A late request could hit the next statement.
     const limit = setTimeout(() => {
-      this.#giveUp();
-    }, limits.cancel * 1000);
+      this.#giveUp(A_CANCEL_REQUEST);
+    }, limits.ending * 1000);
     this.#silence = setTimeout(() => {
       if (reply.kind === 'statement') reply.onSilence?.();
     }, limits.signOfLife * 1000);
@@ -126,14 +128,17 @@ export class Cancellation {
     }, patience * 1000);
   }
 
-  /** Sets a limit for the answer to a statement that was told to end. */
-  expectAnswer(reply: Reply): void {
+  /** Sets a limit for the answer to a statement that ends something, or was told to end by `message`. */
+  expectAnswer(reply: Reply, message = A_CANCEL_REQUEST): void {
     if (this.#stopped || this.#deadline?.reply === reply) return;
     if (this.state === 'idle') this.state = 'waiting';
     this.#clearDeadline();
     const timer = setTimeout(() => {
-      this.#giveUp();
-    }, this.#transport.limits.cancel * 1000);
+      // After a late turn of the event loop, an answer that has arrived is read first.
+      setImmediate(() => {
+        if (this.#deadline?.timer === timer) this.#giveUp(message);
+      });
+    }, this.#transport.limits.ending * 1000);
     this.#deadline = { reply, timer };
   }
 
@@ -159,10 +164,10 @@ export class Cancellation {
     }
   }
 
-  #giveUp(): void {
+  #giveUp(message: string): void {
     this.#transport.giveUp(
       connectionError(
-        `the server did not answer a cancel request within ${String(this.#transport.limits.cancel)} seconds; the connection is closed`,
+        `the server did not answer ${message} within ${String(this.#transport.limits.ending)} seconds; the connection is closed`,
       ),
     );
   }

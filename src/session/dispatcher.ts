@@ -8,13 +8,14 @@ import {
   readRowDescription,
   readStatusByte,
   readTag,
+  type Field,
 } from '../wire/backend-messages.js';
 import { Backend } from '../wire/protocol.js';
 import { BATCH_BYTES } from './limits.js';
 import { StatementEntry } from './queue.js';
 import type { Reply, StatementReply, SyncReply } from './reply.js';
 import type { Sender, SenderParts } from './sender.js';
-import { checkReadable } from './server-settings.js';
+import { checkReadable, whyNotNamed } from './server-settings.js';
 import {
   copyRefused,
   loadError,
@@ -111,7 +112,7 @@ export class Dispatcher {
     const { exchange } = reply.entry.request;
     switch (type) {
       case Backend.RowDescription:
-        reply.onDescription(readRowDescription(bytes, start, end));
+        this.#onDescription(reply, readRowDescription(bytes, start, end));
         break;
       case Backend.NoData:
         checkEmpty(start, end);
@@ -166,6 +167,17 @@ export class Dispatcher {
         return;
     }
     if (reply.protocol === 'simple') this.#parts.engine.show(bytes.subarray(start - 5, end));
+  }
+
+  #onDescription(reply: StatementReply, fields: readonly Field[]): void {
+    reply.onDescription(fields);
+    const { settings, extended } = this.#parts;
+    if (settings.foreignEncoding === null) return;
+    const refusal = whyNotNamed(fields, settings.foreignEncoding, reply.entry.request);
+    if (refusal === null) return;
+    reply.error ??= refusal;
+    // A prepared statement keeps its columns, whose names would be wrong in a later encoding as well.
+    extended.discardPrepared();
   }
 
   #onPinged(reply: StatementReply, at: number): void {

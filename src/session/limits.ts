@@ -18,8 +18,11 @@ export const MOST_UNREAD_BYTES = 2 * BATCH_BYTES;
 
 /** The longest waits of a session, in seconds. */
 export interface TimeLimits {
-  /** From a cancel request to its answer and that of its statement; the session is discarded afterwards. */
-  readonly cancel: number;
+  /**
+   * From a message that ends something to its answer: a cancel request and the statement that it is meant for, or a ROLLBACK that the
+   * library decided on. The session is discarded afterwards.
+   */
+  readonly ending: number;
   /** From a cancel request to the first sign that the network works; without one, the caller stops waiting. */
   readonly signOfLife: number;
   /** Between two requests to cancel the same statement; doubled each time. */
@@ -41,7 +44,7 @@ const LONGEST_ROUND_TRIP = 0.5;
 export function limitsFor(roundTrip: number): TimeLimits {
   const trip = Math.min(roundTrip, LONGEST_ROUND_TRIP);
   return {
-    cancel: Math.round(5 + 10 * trip),
+    ending: Math.round(5 + 10 * trip),
     // A request takes one trip to connect, up to two for TLS, and one to be delivered and acknowledged.
     signOfLife: 0.08 + 6 * trip,
     cancelAgain: 0.1 + 2 * trip,

@@ -5,6 +5,7 @@ import {
   type QueryKind,
   type QueryMessage,
 } from '../diagnostics.js';
+import { firstWords, startOfFirstToken } from '../sql-segments.js';
 import { affectedRows, shownText, type StatementRequest, type StatementResult } from './statement.js';
 
 /** Runs a statement and publishes its message on the diagnostics channel. */
@@ -58,8 +59,9 @@ function valuesOf({ executions }: StatementRequest): (string | null)[][] {
   return values[0]?.length === 0 ? [] : values;
 }
 
-const FIRST_WORD = /^(?:\s|\(|;|--[^\n]*\n|\/\*[\s\S]*?\*\/)*([a-z]+)/i;
-
+/** The first word of a query, after comments, opening parentheses and empty statements. */
 function operationOf(query: string): string | null {
-  return FIRST_WORD.exec(query)?.[1]?.toUpperCase() ?? null;
+  let start = startOfFirstToken(query);
+  while (query[start] === '(' || query[start] === ';') start += 1 + startOfFirstToken(query.slice(start + 1));
+  return firstWords(query.slice(start), 1).toUpperCase() || null;
 }

@@ -64,9 +64,10 @@ export class StatementEntry {
 }
 
 /** Whether a statement certainly keeps the transaction status, so that others may be sent before it is answered. */
-function keepsTransactionStatus({ text, executions, signal }: StatementRequest): boolean {
-  // Nothing is sent after a statement that may be cancelled, since the request could hit it.
-  if (signal !== undefined || !leavesTransactionAlone(text)) return false;
+function keepsTransactionStatus({ text, executions, signal, mustBeAnswered }: StatementRequest): boolean {
+  // Nothing is sent after a statement that may be cancelled, since the request could hit it. One that must be answered is sent
+  // alone, since its time begins then.
+  if (signal !== undefined || mustBeAnswered === true || !leavesTransactionAlone(text)) return false;
   return executions === null ? isSingleStatement(text) : executions.length === 1;
 }
 

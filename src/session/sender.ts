@@ -244,6 +244,7 @@ export class Sender {
     }
     const inTransaction = reply.hasBegun || inFlight.status !== TransactionStatus.IDLE;
     inFlight.push(reply);
+    if (entry.request.mustBeAnswered === true) cancellation.expectAnswer(reply, entry.request.text);
     entry.request.exchange?.onSent(new ExchangeLink(reply, inTransaction, transport, extended, cancellation));
   }
 

@@ -1,8 +1,10 @@
 import * as errors from '../errors/index.js';
+import type { Field, Notification } from '../wire/backend-messages.js';
 import { shownText, type StatementRequest } from './statement.js';
 
 // The library uses UTF-8. A session with another client_encoding may continue as long as all texts are ASCII, which is the same
-// in every client encoding. Any other text would be read or stored incorrectly.
+// in every client encoding. Any other text would be read or stored incorrectly. It is refused, but for the texts of errors and
+// notices, which have U+FFFD in place of what UTF-8 does not know: they must be told in any case.
 
 const NULL = -1;
 const ASCII = /^[\x00-\x7f]*$/; // eslint-disable-line no-control-regex -- that is what ASCII is
@@ -17,7 +19,8 @@ export class ServerSettings {
   /** The values that loaders may rely on, without those that a statement may have changed since the report. */
   readonly certain = new Map<string, string>();
   /**
-   * The client_encoding because of which texts beyond ASCII cannot be exchanged now; null if they can. SQL_ASCII changes no text.
+   * The client_encoding because of which texts beyond ASCII cannot be exchanged now; null if they can. SQL_ASCII changes no text, so
+   * that those of a database in UTF-8 can be exchanged.
    * A field instead of a getter, since it is read for every row.
    */
   foreignEncoding: string | null = null;
@@ -31,7 +34,7 @@ export class ServerSettings {
   set(name: string, value: string): void {
     this.reported.set(name, value);
     this.certain.set(name, value);
-    if (name === 'client_encoding') this.#seeEncoding();
+    if (name === 'client_encoding' || name === 'server_encoding') this.#seeEncoding();
     if (name === 'server_version') this.speaksSimpleOnly = value.endsWith('/bouncer');
   }
 
@@ -49,8 +52,9 @@ export class ServerSettings {
 
   #seeEncoding(): void {
     const encoding = this.reported.get('client_encoding');
-    const isForeign = encoding !== undefined && encoding !== 'UTF8' && encoding !== 'SQL_ASCII';
-    this.foreignEncoding = isForeign ? encoding : this.encodingInDoubt ? IN_DOUBT : null;
+    const sent = encoding === 'SQL_ASCII' ? this.reported.get('server_encoding') : encoding;
+    const isForeign = sent !== undefined && sent !== 'UTF8';
+    this.foreignEncoding = isForeign ? encoding! : this.encodingInDoubt ? IN_DOUBT : null;
   }
 
   /** A statement ended that may have changed any setting. The server reports changes before its next ReadyForQuery. */
@@ -80,7 +84,7 @@ export function whyNotSent(request: StatementRequest, encoding: string): Error |
     (executions ?? []).every((params) =>
       params.every((param) => param.text === null || ASCII.test(param.text)),
     );
-  return isAscii ? null : inForeign(encoding, 'sent', shownText(request));
+  return isAscii ? null : inForeign(encoding, 'a text beyond ASCII', 'sent', shownText(request));
 }
 
 /**
@@ -99,14 +103,32 @@ export function checkReadable(
     at += 4;
     if (length === NULL) continue;
     const stop = Math.min(at + length, end);
-    for (; at < stop; at++) if (bytes[at]! > 0x7f) throw inForeign(encoding, 'read', shownText(request));
+    for (; at < stop; at++) {
+      if (bytes[at]! > 0x7f) throw inForeign(encoding, 'a text beyond ASCII', 'read', shownText(request));
+    }
   }
 }
 
-function inForeign(encoding: string, what: string, query: string): Error {
+/** The error for columns whose names cannot be read in this encoding; null if they can. */
+export function whyNotNamed(
+  fields: readonly Field[],
+  encoding: string,
+  request: StatementRequest,
+): Error | null {
+  if (fields.every(({ name }) => ASCII.test(name))) return null;
+  return inForeign(encoding, "a column's name beyond ASCII", 'read', shownText(request));
+}
+
+/** The error for a notification that cannot be read in this encoding; null if it can. */
+export function whyNotNotified({ channel, payload }: Notification, encoding: string): Error | null {
+  if (ASCII.test(channel) && ASCII.test(payload)) return null;
+  return inForeign(encoding, 'a notification beyond ASCII', 'read', null);
+}
+
+function inForeign(encoding: string, what: string, done: string, query: string | null): Error {
   return new errors.NotSupportedError(
-    `a text beyond ASCII can't be ${what} while client_encoding is ${encoding}; SET client_encoding TO UTF8 in a statement of its` +
-      ' own, or convert it in SQL',
+    `${what} can't be ${done} while client_encoding is ${encoding}; SET client_encoding TO UTF8 in a statement of its own, or` +
+      ' convert it in SQL',
     { query },
   );
 }

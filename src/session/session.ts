@@ -24,6 +24,12 @@ import { PipelineStatus, TransactionStatus } from './status.js';
 
 export type { SessionUser } from './backend-connection.js';
 
+/** A lock whose turn has come, and the transaction status then. */
+interface ExclusiveTurn {
+  readonly lock: ExclusiveLock;
+  readonly status: TransactionStatus;
+}
+
 /**
  * A physical connection with its queue. `submit()` queues statements, which are answered in that order. The sender sends them,
  * the dispatcher reads the answers, and the cancellation ends statements that are given up. @internal
@@ -125,7 +131,10 @@ export class Session extends BackendConnection {
     return this.sender.room();
   }
 
-  /** Rolls back the open transaction, if any, once everything before it has been answered. */
+  /**
+   * Rolls back the open transaction, if any, once everything before it has been answered. The session is given up if the server does
+   * not answer.
+   */
   async rollback(lock?: ExclusiveLock): Promise<void> {
     await this.submit(ROLLBACK, lock);
   }
@@ -268,17 +277,19 @@ export class Session extends BackendConnection {
 
   /**
    * Runs `steps` in its turn. Meanwhile only entries submitted with its `lock` are sent, so `steps` must not wait for anything
-   * that uses the session without the lock. An abort of `signal` ends the wait for the turn, but not the steps.
+   * that uses the session without the lock. An abort of `signal` ends the wait for the turn, but not the steps. With `left`, the
+   * turn comes within limits, as in `hasten()`.
    */
   async exclusively<T>(
     steps: (lock: ExclusiveLock, status: TransactionStatus) => Promise<T>,
     signal?: AbortSignal,
+    left?: () => Error,
   ): Promise<T> {
     // In most cases the session is idle, so that the turn has come.
     const isTurn = this.quiet && this.transport.isOpen && signal?.aborted !== true;
     const { lock, status } = isTurn
       ? { lock: this.queue.lock(), status: this.inFlight.status }
-      : await this.inTurn((current) => ({ lock: this.queue.lock(), status: current }), signal);
+      : await this.#turn(signal, left);
     try {
       return await steps(lock, status);
     } finally {
@@ -287,7 +298,43 @@ export class Session extends BackendConnection {
     }
   }
 
+  #turn(signal: AbortSignal | undefined, left: (() => Error) | undefined): Promise<ExclusiveTurn> {
+    const turn = this.inTurn((status) => ({ lock: this.queue.lock(), status }), signal);
+    return left === undefined ? turn : this.hasten(turn, left);
+  }
+
   // --- cancellation
+
+  /**
+   * Waits for something that follows what is in flight, on behalf of code that was left and must not wait without limit. What is in
+   * flight has the time of a ROLLBACK to end by itself; then it is cancelled, and rejects with `left()`.
+   */
+  async hasten<T>(wait: Promise<T>, left: () => Error): Promise<T> {
+    let timer: NodeJS.Timeout | null = null;
+    const wakeUp = (): void => {
+      timer = setTimeout(() => {
+        this.#cancelInFlight(left);
+        wakeUp();
+      }, this.transport.limits.ending * 1000);
+    };
+    wakeUp();
+    try {
+      return await wait;
+    } finally {
+      clearTimeout(timer!);
+    }
+  }
+
+  /** Cancels all that was sent. Each statement rejects with a result of `reason` of its own, whose stack leads to its caller. */
+  #cancelInFlight(reason: () => unknown): void {
+    for (const reply of this.inFlight) {
+      reply.cancelWanted = true;
+      if (reply.kind === 'statement') reply.entry.abandoned ??= { reason: reason() };
+    }
+    const { head } = this.inFlight;
+    if (head?.kind === 'statement') this.#interrupt(head);
+    else this.cancellation.advance();
+  }
 
   /**
    * Ends one statement, which rejects with `reason`. A waiting statement is dropped; a running one is cancelled if the request
@@ -304,7 +351,7 @@ export class Session extends BackendConnection {
           wait.resolve(undefined);
         });
       },
-      { seconds: this.transport.limits.cancel, late: () => undefined },
+      { seconds: this.transport.limits.ending, late: () => undefined },
     );
   }
 
@@ -337,13 +384,7 @@ export class Session extends BackendConnection {
     // Releases callers that wait for room.
     this.sender.pump();
     if (this.inFlight.length === 0) return;
-    for (const reply of this.inFlight) {
-      reply.cancelWanted = true;
-      if (reply.kind === 'statement') reply.entry.abandoned ??= { reason: reason() };
-    }
-    const { head } = this.inFlight;
-    if (head?.kind === 'statement') this.#interrupt(head);
-    else this.cancellation.advance();
+    this.#cancelInFlight(reason);
     await this.untilQuiet();
   }
 
@@ -364,6 +405,30 @@ export class Session extends BackendConnection {
     await new Promise<void>((resolve) => {
       head.entry.onSettled(resolve);
     });
+  }
+
+  /**
+   * Cancels the running statement, and tells whether the server is silent: whether the request has met no sign of life. False if no
+   * statement is running, since then the server owes nothing.
+   */
+  async isSilentToCancel(): Promise<boolean> {
+    const { head } = this.inFlight;
+    if (head === undefined) return false;
+    return waitFor<boolean>(
+      (wait) => {
+        if (head.kind === 'statement') {
+          const told = head.onSilence;
+          head.onSilence = () => {
+            told?.();
+            wait.resolve(true);
+          };
+        }
+        void this.cancellation.wantNow(head).then(() => {
+          wait.resolve(this.isUnanswered);
+        });
+      },
+      { seconds: this.limits.ending, late: () => true },
+    );
   }
 
   /**

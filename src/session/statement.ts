@@ -35,6 +35,11 @@ export interface StatementRequest {
    * caller that aborted it must learn whether it took effect.
    */
   readonly outcomeMatters?: boolean;
+  /**
+   * Whether the session is given up if the server does not answer soon: the statement ends what was left, so that nobody limits the
+   * wait for it.
+   */
+  readonly mustBeAnswered?: boolean | undefined;
   /** Describes or closes a portal in place of a statement. The description has no tag; closing an unknown portal is no error. */
   readonly portal?: { readonly act: 'describe' | 'close'; readonly name: string };
   /** The placeholders of `$1` …, as the query of the caller has them, where they have names. */
@@ -44,7 +49,7 @@ export interface StatementRequest {
    * server.
    */
   readonly shown?: ShownQuery | undefined;
-  /** Called just before the request rejects, with the results of the executions before the failed one. */
+  /** Called just before the request rejects, with the results of the executions before the failed one. It must not throw. */
   readonly failedAfter?: (results: readonly StatementResult[]) => void;
   /** An exchange of further messages until the statement has ended; there is one execution then. */
   readonly exchange?: Exchange;
@@ -95,5 +100,5 @@ export function command(text: string, more: Partial<StatementRequest> = {}): Sta
   };
 }
 
-/** Rolls back the open transaction, if there is one. */
-export const ROLLBACK = command('ROLLBACK', { onlyIf: 'in transaction' });
+/** Rolls back the open transaction, if there is one, without a caller that asked for it. */
+export const ROLLBACK = command('ROLLBACK', { onlyIf: 'in transaction', mustBeAnswered: true });

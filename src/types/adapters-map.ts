@@ -6,7 +6,7 @@ import { builtInClass, isObjectPrototype } from './realm.js';
 import { unknown } from './text.js';
 import type { Loader } from '../wire/row-decoder.js';
 import { checkArgument, FUNCTION, type Kind } from '../options/kinds.js';
-import { Codecs, type CodecTables, type DefaultLoader } from './codecs.js';
+import { Codecs, type DefaultLoader, type Tables } from './codecs.js';
 import { checkedCodec, checkedDumper, replaced, type CustomDumper } from './custom-adapters.js';
 
 export type { DumpedParam, Dumper, Loader, SessionSettings, TypeEntry };
@@ -41,21 +41,6 @@ const PRIMITIVES: readonly string[] = [
 ] satisfies (keyof Primitives)[];
 
 type Class<T> = abstract new (...args: never[]) => T;
-
-interface Tables extends CodecTables {
-  readonly codecs: Map<number, CodecSource>;
-  readonly loaders: Map<number, Loader>;
-  defaultLoader: DefaultLoader | null;
-  readonly dumpers: Map<unknown, Dumper>;
-  readonly byOid: Map<number, TypeEntry>;
-  readonly byName: Map<string, TypeEntry>;
-  readonly byArrayOid: Map<number, TypeEntry>;
-  /** The oids of range types by the oid of their bounds' type. */
-  readonly ranges: Map<number, number>;
-  readonly multiranges: Map<number, number>;
-  /** The codecs built from these tables, by the settings of a session. */
-  made: WeakMap<SessionSettings, Codecs>;
-}
 
 const NO_SETTINGS: SessionSettings = new Map();
 

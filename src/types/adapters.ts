@@ -5,7 +5,7 @@ import { dumpMultirange, dumpRange } from './range-codec.js';
 import { dumpBoolean, dumpBytes, dumpDate, dumpInteger, dumpNumber, dumpText } from './dump-scalars.js';
 import { Multirange } from './multirange.js';
 import { Range } from './range.js';
-import { dumpWrapper, Wrapper } from './wrappers.js';
+import { Wrapper } from './wrappers.js';
 
 /**
  * The global adapters, which every new connection copies (Psycopg: `psycopg.adapters`). The built-in conversions are:
@@ -46,7 +46,7 @@ adapters.setDumper('string', dumpText);
 adapters.setDumper('boolean', dumpBoolean);
 adapters.setDumper(Date, dumpDate);
 adapters.setDumper(Uint8Array, dumpBytes);
-adapters.setDumper(Wrapper, dumpWrapper);
+adapters.setDumper(Wrapper, (value: Wrapper, place, map) => value.dump(place, map));
 adapters.setDumper(Range, dumpRange);
 adapters.setDumper(Multirange, dumpMultirange);
 

@@ -31,7 +31,11 @@ export function arrayOf(element: BoundCodec, type: TypeEntry, context: CodecCont
         writeArray(flattened(array, context.adapters, place), type.oid, write, out, place);
       }),
   });
-  const codec = compound([element], make, (array) => arrayText(array as Texts, delimiter));
+  const codec = compound([element], make, (texts) => {
+    const { shape, elements } = flattened(texts, context.adapters, 'array');
+    const written = elements.map((text) => (text === null ? 'NULL' : quoted(text as string)));
+    return braced(written, shape, delimiter);
+  });
   return {
     ...codec,
     textToBinary:
@@ -48,15 +52,6 @@ export function arrayOf(element: BoundCodec, type: TypeEntry, context: CodecCont
     preferBinary: element.preferBinary && 'columns',
     followsDateStyle: element.followsDateStyle,
   };
-}
-
-type Texts = readonly (string | null | Texts)[];
-
-function arrayText(items: Texts, delimiter: string): string {
-  const texts = items.map((item) =>
-    item === null ? 'NULL' : typeof item === 'string' ? quoted(item) : arrayText(item, delimiter),
-  );
-  return `{${texts.join(delimiter)}}`;
 }
 
 // --- the shape
@@ -108,6 +103,20 @@ function ragged(place: Place): Error {
 }
 
 // --- the text format
+
+/** The text of an array of this shape, whose elements have the texts. */
+export function braced(
+  texts: readonly string[],
+  [length = 0, ...inner]: readonly number[],
+  delimiter: string,
+): string {
+  if (inner.length === 0) return `{${texts.join(delimiter)}}`;
+  const size = texts.length / length;
+  const parts = Array.from({ length }, (_, i) =>
+    braced(texts.slice(i * size, (i + 1) * size), inner, delimiter),
+  );
+  return `{${parts.join(delimiter)}}`;
+}
 
 const OPEN = 0x7b;
 const CLOSE = 0x7d;

@@ -59,6 +59,11 @@ export interface Codec<T = unknown> {
   binaryToText?: Reader<string> | undefined;
 }
 
+/** The conversions of a codec between the text and the binary format. */
+export type BinaryFormat = {
+  readonly [K in 'textToBinary' | 'binaryToText']: NonNullable<Codec[K]>;
+};
+
 /**
  * Appends a value in the binary format. Returns false for NULL, which writes nothing. Unless `setTypes()` has `named` the type, a
  * string is text of the type, even for a type such as JSON whose values include strings.
@@ -103,9 +108,6 @@ export function sized<T>(type: string, size: number, read: Reader<T>): Reader<T>
     return read(bytes, start, end);
   };
 }
-
-/** Reads the server's text of a type whose values are ASCII. */
-export const readAscii: Reader<string> = (bytes, start, end) => bytes.latin1Slice(start, end);
 
 /**
  * Makes the codec of a compound type: `make` builds it from its parts' codecs. The conversions between its text and its binary

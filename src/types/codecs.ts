@@ -1,4 +1,11 @@
-import type { Adapters, CodecContext, CodecSource, SessionSettings, TypeEntry } from './adaptation.js';
+import type {
+  Adapters,
+  CodecContext,
+  CodecSource,
+  Dumper,
+  SessionSettings,
+  TypeEntry,
+} from './adaptation.js';
 import { arrayOf } from './array.js';
 import { refused, unreadable, withLoader, type BoundCodec, type Codec, type ValueWriter } from './codec.js';
 import { DEFINITIONS } from './definitions.js';
@@ -10,15 +17,22 @@ import { NativeValues } from './native-values.js';
 /** Loads the values of types without a registration of their own from the server's text. */
 export type DefaultLoader = (text: string, oid: number) => unknown;
 
-/** The tables of an adapters map from which codecs are built. */
-export interface CodecTables {
-  readonly codecs: ReadonlyMap<number, CodecSource>;
+/** The tables of an adapters map, which only the map changes. */
+export interface Tables {
+  readonly codecs: Map<number, CodecSource>;
   /** Loaders registered by users, which receive text. */
-  readonly loaders: ReadonlyMap<number, Loader>;
+  readonly loaders: Map<number, Loader>;
   /** The loader, registered by the user, of all types that are not registered by users. */
-  readonly defaultLoader: DefaultLoader | null;
-  readonly byOid: ReadonlyMap<number, TypeEntry>;
-  readonly byArrayOid: ReadonlyMap<number, TypeEntry>;
+  defaultLoader: DefaultLoader | null;
+  readonly dumpers: Map<unknown, Dumper>;
+  readonly byOid: Map<number, TypeEntry>;
+  readonly byName: Map<string, TypeEntry>;
+  readonly byArrayOid: Map<number, TypeEntry>;
+  /** The oids of range types by the oid of their bounds' type. */
+  readonly ranges: Map<number, number>;
+  readonly multiranges: Map<number, number>;
+  /** The codecs built from these tables, by the settings of a session. */
+  made: WeakMap<SessionSettings, Codecs>;
 }
 
 const BUILT_IN: ReadonlyMap<number, CodecSource> = new Map(DEFINITIONS.map(({ oid, codec }) => [oid, codec]));
@@ -27,12 +41,12 @@ const BUILT_IN: ReadonlyMap<number, CodecSource> = new Map(DEFINITIONS.map(({ oi
 export class Codecs implements CodecContext {
   readonly settings: SessionSettings;
   readonly adapters: Adapters;
-  readonly #tables: CodecTables;
+  readonly #tables: Readonly<Tables>;
   readonly #codecs = new Map<number, BoundCodec>();
   #native: NativeValues | null = null;
 
   /** `adapters` has the same tables and does not change. */
-  constructor(tables: CodecTables, settings: SessionSettings, adapters: Adapters) {
+  constructor(tables: Readonly<Tables>, settings: SessionSettings, adapters: Adapters) {
     this.#tables = tables;
     this.settings = settings;
     this.adapters = adapters;

@@ -1,6 +1,7 @@
 import { keepStack } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
 import { thrownText } from '../errors/thrown.js';
+import { checkArgument, OBJECT } from '../options/kinds.js';
 import type { Adapters, DumpedParam, Dumper } from './adaptation.js';
 import { refused, withLoader, type Codec, type Place } from './codec.js';
 import { Oids } from './oids.js';
@@ -93,11 +94,7 @@ type Functions = Readonly<Record<string, ((...args: unknown[]) => unknown) | und
 
 /** Wraps a user's codec. Raises `ProgrammingError` for an incomplete codec. */
 export function checkedCodec<T>(codec: Codec<T>): Codec<T> {
-  if (typeof codec !== 'object' || (codec as unknown) === null) {
-    throw new errors.ProgrammingError(
-      `expected a codec to be an object, got ${codec === null ? 'null' : typeof codec}`,
-    );
-  }
+  checkArgument('a codec', codec, OBJECT);
   const functions = codec as unknown as Functions;
   const checked: Record<string, unknown> = {
     preferBinary: codec.readBinary && codec.preferBinary,

@@ -40,19 +40,24 @@ export function two(value: number): string {
   return value < 10 ? `0${String(value)}` : String(value);
 }
 
-/** Formats a date, given in days from 2000-01-01, in the server's form but without BC. */
-export function dateText(days: number): { readonly text: string; readonly bc: boolean } {
+/** Formats a date, given in days from 2000-01-01, in the server's form. `clock` is the text behind the day, but before BC. */
+export function dateText(days: number, clock = ''): string {
   const { year, month, day } = civilDate(days + EPOCH_DAYS);
-  const bc = year <= 0;
-  return { text: `${String(bc ? 1 - year : year).padStart(4, '0')}-${two(month)}-${two(day)}`, bc };
+  const written = String(year > 0 ? year : 1 - year).padStart(4, '0');
+  return `${written}-${two(month)}-${two(day)}${clock}${year > 0 ? '' : ' BC'}`;
 }
 
 /** Formats a time of day in the server's form; the hours may exceed 24. */
 export function timeText(microseconds: number): string {
   const seconds = Math.floor(microseconds / 1_000_000);
   const fraction = microseconds - seconds * 1_000_000;
-  const text = `${two(Math.floor(seconds / 3600))}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
-  return fraction === 0 ? text : `${text}.${String(fraction).padStart(6, '0').replace(/0+$/, '')}`;
+  const clock = `${two(Math.floor(seconds / 3600))}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
+  return clock + fractionText(fraction);
+}
+
+/** Formats the microseconds of a second, with the decimal point. */
+export function fractionText(microseconds: number): string {
+  return microseconds === 0 ? '' : `.${String(microseconds).padStart(6, '0').replace(/0+$/, '')}`;
 }
 
 /** Formats a zone's offset, given in seconds east of UTC, in the server's form. */
@@ -82,8 +87,7 @@ export function timestampText(total: number | bigint, zone: string): string | nu
     days = Number((total - rest) / BigInt(DAY));
     microseconds = Number(rest);
   }
-  const { text, bc } = dateText(days);
-  return `${text} ${timeText(microseconds)}${zone}${bc ? ' BC' : ''}`;
+  return dateText(days, ` ${timeText(microseconds)}${zone}`);
 }
 
 // --- text to numbers
@@ -212,7 +216,6 @@ export function isoMoment(text: string, type: MomentType): Moment | null {
   const { days, microseconds, offset } = moment;
   const clock = timeText(microseconds) + (hasZone(type) ? offsetText(offset) : '');
   if (type === 'time' || type === 'timetz') return clock === text ? moment : null;
-  const { text: date, bc } = dateText(days);
-  const again = `${type === 'date' ? date : `${date} ${clock}`}${bc ? ' BC' : ''}`;
+  const again = dateText(days, type === 'date' ? '' : ` ${clock}`);
   return again === text && microseconds < DAY ? moment : null;
 }

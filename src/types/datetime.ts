@@ -51,8 +51,7 @@ const readDate = fixed('date', 4, (bytes, start) => {
   if (days === INT32_MAX) return 'infinity';
   if (days === INT32_MIN) return '-infinity';
   if (days < FIRST_DAY || days > LAST_DAY) throw malformed('date', 'it is out of range');
-  const { text, bc } = dateText(days);
-  return bc ? `${text} BC` : text;
+  return dateText(days);
 });
 
 /** date, as ISO 8601 text. Years BC and the infinities keep the server's form, so that the server can read them again. */
@@ -153,12 +152,6 @@ function binaryText(type: string, zone: string): Reader<string> {
   });
 }
 
-function writeInfinity(text: string, out: ByteWriter): boolean {
-  const infinity = infinitySign(text);
-  if (infinity !== 0) out.int64(infinity < 0 ? INT64_MIN : INT64_MAX);
-  return infinity !== 0;
-}
-
 /** Writes a moment. `shownValue` represents it in error messages. */
 function writeMoment(
   { days, microseconds, offset }: Moment,
@@ -175,6 +168,14 @@ function writeMoment(
   } else {
     out.int64(days * DAY + ofDay);
   }
+}
+
+function textWriter(type: 'timestamp' | 'timestamptz'): NonNullable<Codec['textToBinary']> {
+  return (text, out, place) => {
+    const infinity = infinitySign(text);
+    if (infinity !== 0) out.int64(infinity < 0 ? INT64_MIN : INT64_MAX);
+    else writeMoment(parseMoment(text, type, place), shown(text), type, out, place);
+  };
 }
 
 /** Converts to ISO 8601; text that ISO 8601 cannot express keeps the server's form. */
@@ -199,10 +200,7 @@ export const timestamp = ({ settings }: CodecContext): Codec => ({
   endOfText: (bytes, start, end) =>
     endOfDated(endOfMoment(bytes, start, end), bytes, start, end, 'timestamp', settings),
   readBinary: (bytes, start, end) => withLetter(timestampToText(bytes, start, end)),
-  textToBinary: (text, out, place) => {
-    if (writeInfinity(text, out)) return;
-    writeMoment(parseMoment(text, 'timestamp', place), shown(text), 'timestamp', out, place);
-  },
+  textToBinary: textWriter('timestamp'),
   binaryToText: timestampToText,
 });
 
@@ -252,8 +250,13 @@ function readFractionAndOffset(bytes: Buffer, start: number, end: number): numbe
 }
 
 /** Whether a text from the server is a moment with a four-digit year AD. */
-function looksCommon(bytes: Buffer, start: number, end: number): boolean {
-  return bytes[start + 4] === DASH && bytes[start + DAY_LENGTH] === SPACE && bytes[end - 1] !== LETTER_C;
+export function looksCommon(bytes: Buffer, start: number, end: number): boolean {
+  return (
+    end - start >= MOMENT_LENGTH &&
+    bytes[start + 4] === DASH &&
+    bytes[start + DAY_LENGTH] === SPACE &&
+    bytes[end - 1] !== LETTER_C
+  );
 }
 
 /** timestamptz, as a `Date`; microseconds are truncated. A value outside of a `Date`'s range raises `DataError`. */
@@ -275,10 +278,7 @@ export const timestamptz = ({ settings }: CodecContext): Codec<Date> => ({
     const moment = { days, microseconds: (milliseconds - days * 86_400_000) * 1000, offset: 0 };
     writeMoment(moment, 'the Date', 'timestamptz', out, place);
   },
-  textToBinary: (text, out, place) => {
-    if (writeInfinity(text, out)) return;
-    writeMoment(parseMoment(text, 'timestamptz', place), shown(text), 'timestamptz', out, place);
-  },
+  textToBinary: textWriter('timestamptz'),
   binaryToText: instantToText,
 });
 

@@ -1,6 +1,7 @@
 import { checkText } from './write-text.js';
 import * as errors from '../errors/index.js';
 import type { DumpedParam } from './adaptation.js';
+import { dateText, EPOCH_DAYS } from './date-text.js';
 import { Oids } from './oids.js';
 
 const INT2_MAX = 32_767;
@@ -57,8 +58,6 @@ export function dumpDate(value: Date, place: string): DumpedParam {
   const year = value.getUTCFullYear();
   if (year >= 1 && year <= 9999) return { text: value.toISOString(), oid: Oids.timestamptz };
   // ISO 8601 has a year 0 and signed years, PostgreSQL has years BC.
-  const rest = value.toISOString().slice(-20, -1).replace('T', ' ');
-  return year > 0
-    ? { text: `${String(year)}-${rest.slice(-18)}+00`, oid: Oids.timestamptz }
-    : { text: `${String(1 - year).padStart(4, '0')}-${rest.slice(-18)}+00 BC`, oid: Oids.timestamptz };
+  const days = Math.floor(time / 86_400_000) - EPOCH_DAYS;
+  return { text: dateText(days, ` ${value.toISOString().slice(-13, -1)}+00`), oid: Oids.timestamptz };
 }

@@ -1,7 +1,7 @@
 import * as errors from '../errors/index.js';
 import { COMPOSABLE } from '../query/brand.js';
 import type { Adapters, DumpedParam, Dumper } from './adaptation.js';
-import { flattened } from './array.js';
+import { braced, flattened } from './array.js';
 import { Oids } from './oids.js';
 import { isPromise } from './realm.js';
 import { quoted } from './write-text.js';
@@ -163,19 +163,6 @@ function dumpArray(
     text: braced(texts, shape, type?.delimiter ?? delimiter),
     oid: type?.arrayOid ?? Oids.unknown,
   };
-}
-
-function braced(
-  texts: readonly string[],
-  [length = 0, ...inner]: readonly number[],
-  delimiter: string,
-): string {
-  if (inner.length === 0) return `{${texts.join(delimiter)}}`;
-  const size = texts.length / length;
-  const parts = Array.from({ length }, (_, i) =>
-    braced(texts.slice(i * size, (i + 1) * size), inner, delimiter),
-  );
-  return `{${parts.join(delimiter)}}`;
 }
 
 /** The subscripts of an element, such as `[1][0]`. */

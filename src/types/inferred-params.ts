@@ -3,7 +3,7 @@ import type { Adapters, DumpedParam } from './adaptation.js';
 import { adaptersOf } from './adapters.js';
 import type { AdaptContext, AdaptersMap } from './adapters-map.js';
 import { called, nameOf } from './custom-adapters.js';
-import { two } from './date-text.js';
+import { dateText, EPOCH_DAYS, offsetText } from './date-text.js';
 import { dumpParam, refusal } from './dump.js';
 import { dumpBytes } from './dump-scalars.js';
 import { Oids } from './oids.js';
@@ -112,19 +112,11 @@ function localTime(value: Date, place: string): DumpedParam {
   const wall = new Date(0);
   wall.setUTCFullYear(value.getFullYear(), value.getMonth(), value.getDate());
   wall.setUTCHours(value.getHours(), value.getMinutes(), value.getSeconds(), value.getMilliseconds());
-  const offset = offsetOf(Math.round((wall.getTime() - time) / 1000));
-  // PostgreSQL has years BC where JavaScript has a year 0 and negative years.
-  const year = value.getFullYear();
-  const written = String(year < 1 ? 1 - year : year).padStart(4, '0');
-  return {
-    text: `${written}${wall.toISOString().slice(-20, -1)}${offset}${year < 1 ? ' BC' : ''}`,
-    oid: Oids.unknown,
-  };
+  const offset = offsetText(Math.round((wall.getTime() - time) / 1000));
+  const clock = `T${wall.toISOString().slice(-13, -1)}${offset}${offset.length === HOURS_ONLY ? ':00' : ''}`;
+  const days = Math.floor(wall.getTime() / 86_400_000) - EPOCH_DAYS;
+  return { text: dateText(days, clock), oid: Oids.unknown };
 }
 
-/** Writes an offset from UTC. Before the introduction of time zones it may have seconds, which node-postgres drops. */
-function offsetOf(seconds: number): string {
-  const size = Math.abs(seconds);
-  const clock = `${two(Math.floor(size / 3600))}:${two(Math.floor(size / 60) % 60)}`;
-  return `${seconds < 0 ? '-' : '+'}${clock}${size % 60 === 0 ? '' : `:${two(size % 60)}`}`;
-}
+/** The length of an offset such as +01, which node-postgres writes as +01:00. */
+const HOURS_ONLY = 3;

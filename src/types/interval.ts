@@ -1,6 +1,7 @@
 import type { CodecContext, SessionSettings } from './adaptation.js';
 import { fixed, notOfType, refused, outOfRange, shown, type Codec } from './codec.js';
 import {
+  fractionText,
   infinitySign,
   INT32_MAX,
   INT32_MIN,
@@ -156,9 +157,8 @@ function field(count: number, unit: string): string {
 
 function decimal(microseconds: number): string {
   const absolute = Math.abs(microseconds);
-  const fraction = absolute % 1_000_000;
-  const digits = fraction === 0 ? '' : `.${String(fraction).padStart(6, '0').replace(/0+$/, '')}`;
-  return `${microseconds < 0 ? '-' : ''}${String(Math.floor(absolute / 1_000_000))}${digits}`;
+  const whole = String(Math.floor(absolute / 1_000_000));
+  return `${microseconds < 0 ? '-' : ''}${whole}${fractionText(absolute % 1_000_000)}`;
 }
 
 /** Since this version of the server there are infinite intervals, whose binary format was that of a finite one before. */
@@ -178,17 +178,14 @@ export const interval = ({ settings }: CodecContext): Codec => ({
     throw notOfType('interval', text);
   },
   readBinary: fixed('interval', 16, (bytes, start) => {
-    const { months, days, microseconds, infinity } = readFields(bytes, start);
-    if (infinity !== null && hasInfinity(settings)) return infinity;
-    const sign = microseconds < 0n ? -1 : 1;
-    const seconds = microseconds / 1_000_000n;
+    const read = readBinary(bytes, start, settings);
+    if (typeof read === 'string') return read;
+    const { months, days, microseconds } = read;
     return writeInterval({
       years: Math.trunc(months / 12),
       months: months % 12,
       days,
-      hours: Number(seconds / 3600n),
-      minutes: Number((seconds / 60n) % 60n),
-      microseconds: sign * Math.abs(Number(microseconds % 60_000_000n)),
+      ...clockFields(microseconds),
     });
   }),
   textToBinary: (text, out, place) => {
@@ -210,45 +207,49 @@ export const interval = ({ settings }: CodecContext): Codec => ({
     const months = fields.years * 12 + fields.months;
     const microseconds =
       (BigInt(hours) * 3600n + BigInt(minutes) * 60n) * 1_000_000n + BigInt(fields.microseconds);
-    const isTooLarge =
-      months < INT32_MIN ||
-      months > INT32_MAX ||
-      days < INT32_MIN ||
-      days > INT32_MAX ||
-      microseconds < INT64_MIN ||
-      microseconds > INT64_MAX;
-    if (isTooLarge) throw outOfRange(shown(text), 'interval', place);
+    const fits =
+      (months | 0) === months && (days | 0) === days && BigInt.asIntN(64, microseconds) === microseconds;
+    if (!fits) throw outOfRange(shown(text), 'interval', place);
     out.int64(microseconds);
     out.int32(days);
     out.int32(months);
   },
-  binaryToText: fixed('interval', 16, (bytes, start) => intervalText(bytes, start, hasInfinity(settings))),
+  binaryToText: fixed('interval', 16, (bytes, start) => {
+    const read = readBinary(bytes, start, settings);
+    return typeof read === 'string' ? read : postgresStyle(read);
+  }),
 });
 
-interface ReadInterval {
+/** An interval's fields in the binary format. */
+interface BinaryFields {
   readonly microseconds: bigint;
   readonly days: number;
   readonly months: number;
-  readonly infinity: 'infinity' | '-infinity' | null;
 }
 
-function readFields(bytes: Buffer, start: number): ReadInterval {
+/** Reads the binary format: the fields, or the text of an infinity. */
+function readBinary(bytes: Buffer, start: number, settings: SessionSettings): BinaryFields | string {
   const microseconds = bytes.readBigInt64BE(start);
   const days = bytes.readInt32BE(start + 8);
   const months = bytes.readInt32BE(start + 12);
-  const infinity =
-    months === INT32_MAX && days === INT32_MAX && microseconds === INT64_MAX
-      ? 'infinity'
-      : months === INT32_MIN && days === INT32_MIN && microseconds === INT64_MIN
-        ? '-infinity'
-        : null;
-  return { microseconds, days, months, infinity };
+  if (hasInfinity(settings)) {
+    if (months === INT32_MAX && days === INT32_MAX && microseconds === INT64_MAX) return 'infinity';
+    if (months === INT32_MIN && days === INT32_MIN && microseconds === INT64_MIN) return '-infinity';
+  }
+  return { microseconds, days, months };
+}
+
+/** Splits a time into fields, all of them with its sign. */
+export function clockFields(time: bigint): Pick<IntervalFields, 'hours' | 'minutes' | 'microseconds'> {
+  return {
+    hours: Number(time / 3_600_000_000n),
+    minutes: Number((time / 60_000_000n) % 60n),
+    microseconds: Number(time % 60_000_000n),
+  };
 }
 
 /** Formats an interval in the form of IntervalStyle `postgres`. */
-function intervalText(bytes: Buffer, start: number, mayBeInfinite: boolean): string {
-  const { microseconds: time, days, months, infinity } = readFields(bytes, start);
-  if (infinity !== null && mayBeInfinite) return infinity;
+function postgresStyle({ microseconds: time, days, months }: BinaryFields): string {
   const parts: string[] = [];
   let isBefore = false;
   const add = (value: number, unit: string): void => {

@@ -19,7 +19,5 @@ export const Oids = {
   interval: 1186,
   timetz: 1266,
   numeric: 1700,
-  record: 2249,
-  uuid: 2950,
   jsonb: 3802,
 } as const;

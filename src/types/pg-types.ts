@@ -4,14 +4,16 @@ import type { CodecContext, CodecSource } from './adaptation.js';
 import { adaptersOf } from './adapters.js';
 import type { AdaptContext, AdaptersMap } from './adapters-map.js';
 import { arrayOf } from './array.js';
+import { civilDate } from './calendar.js';
 import { shown, withLoader, type Codec } from './codec.js';
-import { EPOCH_MILLISECONDS, infinitySign, INT32_MAX, INT32_MIN, parseMoment } from './date-text.js';
-import { date, timestamp, timestamptz } from './datetime.js';
+import { EPOCH_DAYS, infinitySign, INT32_MAX, INT32_MIN, parseMoment } from './date-text.js';
+import { date, looksCommon, timestamp, timestamptz } from './datetime.js';
 import { DEFINITIONS } from './definitions.js';
 import { readInterval } from './interval.js';
-import { DASH, DAY_LENGTH, SPACE, two, ZERO } from './iso-bytes.js';
+import { CLOCK_LENGTH, DASH, DAY_LENGTH, two, ZERO } from './iso-bytes.js';
 import { Oids } from './oids.js';
 import { PostgresInterval } from './postgres-interval.js';
+import { readText } from './text.js';
 
 /** The types that load as with the library's own conversions. */
 const SAME: ReadonlySet<string> = new Set(
@@ -76,8 +78,6 @@ const floats: CodecSource = (context) => {
   return arrayOf(element, context.adapters.type(Oids.numeric)!, context);
 };
 
-const readText: Loader = (bytes, start, end) => bytes.utf8Slice(start, end);
-
 const CODECS: Readonly<Record<string, CodecSource>> = {
   date: inLocalTime('date', date),
   timestamp: inLocalTime('timestamp', timestamp),
@@ -139,62 +139,39 @@ function inLocalTime(type: 'date' | 'timestamp', source: (context: CodecContext)
   };
 }
 
-const LETTER_C = 0x43;
-const DOT = 0x2e;
-const CLOCK_END = 19;
-
 /** Reads the most frequent form of a date or timestamp: `2024-01-02[ 03:04:05[.678901]]`; null for another form. */
 function readCommon(bytes: Buffer, start: number, end: number): Date | null {
-  const isDay = end - start === DAY_LENGTH;
-  const isCommon =
-    bytes[start + 4] === DASH &&
-    (isDay ||
-      (bytes[start + DAY_LENGTH] === SPACE && bytes[end - 1] !== LETTER_C && end - start >= CLOCK_END));
-  if (!isCommon) return null;
+  const isDay = end - start === DAY_LENGTH && bytes[start + 4] === DASH;
+  if (!isDay && !looksCommon(bytes, start, end)) return null;
   const year = two(bytes, start) * 100 + two(bytes, start + 2);
-  const month = two(bytes, start + 5) - 1;
-  const day = two(bytes, start + 8);
-  if (isDay) return local(year, month, day);
-  let milliseconds = 0;
-  if (bytes[start + CLOCK_END] === DOT) {
-    for (let i = 1, scale = 100; i <= 3; i++, scale /= 10) {
-      const at = start + CLOCK_END + i;
-      if (at < end) milliseconds += (bytes[at]! - ZERO) * scale;
-    }
+  const ofDay = isDay ? 0 : clockMilliseconds(bytes, start + DAY_LENGTH + 1, end);
+  return local(year, two(bytes, start + 5), two(bytes, start + 8), ofDay);
+}
+
+/** The milliseconds since midnight of `03:04:05[.678901]`. */
+function clockMilliseconds(bytes: Buffer, start: number, end: number): number {
+  let milliseconds = ((two(bytes, start) * 60 + two(bytes, start + 3)) * 60 + two(bytes, start + 6)) * 1000;
+  for (let at = start + CLOCK_LENGTH + 1, scale = 100; at < end && scale > 0; at++) {
+    milliseconds += (bytes[at]! - ZERO) * scale;
+    scale = (scale / 10) | 0;
   }
-  return local(
-    year,
-    month,
-    day,
-    two(bytes, start + 11),
-    two(bytes, start + 14),
-    two(bytes, start + 17),
-    milliseconds,
-  );
+  return milliseconds;
 }
 
 /** A Date of the ISO 8601 text of a date or timestamp. */
 function localDate(text: string, type: 'date' | 'timestamp'): Date | number {
   if (infinitySign(text) !== 0) return infinity(text);
   const { days, microseconds } = parseMoment(text, type, type);
-  const utc = new Date(days * 86_400_000 + Math.floor(microseconds / 1000) + EPOCH_MILLISECONDS);
-  const date = local(
-    utc.getUTCFullYear(),
-    utc.getUTCMonth(),
-    utc.getUTCDate(),
-    utc.getUTCHours(),
-    utc.getUTCMinutes(),
-    utc.getUTCSeconds(),
-    utc.getUTCMilliseconds(),
-  );
+  const { year, month, day } = civilDate(days + EPOCH_DAYS);
+  const date = local(year, month, day, Math.floor(microseconds / 1000));
   if (!Number.isNaN(date.getTime())) return date;
   throw new errors.DataError(`the ${type} ${shown(text)} can't be held by a Date; cast it to text to see it`);
 }
 
 /** A Date of local time. Its constructor takes the years 0 to 99 for those from 1900. */
-function local(year: number, month: number, day: number, ...clock: number[]): Date {
-  const date = new Date(year, month, day, ...clock);
-  if (year >= 0 && year <= 99) date.setFullYear(year, month, day);
+function local(year: number, month: number, day: number, milliseconds: number): Date {
+  const date = new Date(year, month - 1, day, 0, 0, 0, milliseconds);
+  if (year >= 0 && year <= 99) date.setFullYear(year, month - 1, day);
   return date;
 }
 

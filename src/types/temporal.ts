@@ -17,7 +17,7 @@ import {
   type MomentType,
 } from './date-text.js';
 import { date, time, timestamp, timestamptz, timetz } from './datetime.js';
-import { interval, readInterval, writeInterval } from './interval.js';
+import { clockFields, interval, readInterval, writeInterval, type IntervalFields } from './interval.js';
 import { OffsetTime } from './offset-time.js';
 import { Oids } from './oids.js';
 
@@ -234,33 +234,31 @@ function datedText(text: string): string {
     : `${String(1 - number).padStart(4, '0')}${rest!} BC`;
 }
 
-const DURATION =
-  /^(-?)P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.(\d+))?S)?)?$/;
+/** The fields of a Temporal.Duration: those of an interval, and further units. */
+interface DurationValue extends TemporalValue, IntervalFields {
+  readonly weeks: number;
+  readonly seconds: number;
+  readonly milliseconds: number;
+  readonly nanoseconds: number;
+}
 
 /**
- * Converts a duration to a form that the server reads the same under every IntervalStyle: without weeks, and with a sign on each
- * field. The seconds are below a minute, since the server parses them as a floating point number. All integers are exact:
- * Temporal limits time units to 2^53 seconds.
+ * Dumps a duration in a form that the server reads the same under every IntervalStyle: without weeks, and with a sign on each
+ * field. The seconds are below a minute, since the server parses them as a floating point number.
  */
-function intervalText(text: string): string {
-  const [, minus, years, months, weeks, days, hours, minutes, seconds, fraction = ''] = DURATION.exec(
-    text,
-  ) as readonly (string | undefined)[];
-  const signed = (count: number): number => (minus === '-' ? -count : count);
-  const time = (numberOf(hours) * 60 + numberOf(minutes)) * 60 + numberOf(seconds);
-  return writeInterval({
-    years: signed(numberOf(years)),
-    months: signed(numberOf(months)),
-    days: signed(numberOf(weeks) * 7 + numberOf(days)),
-    hours: signed(Math.floor(time / 3600)),
-    minutes: signed(Math.floor(time / 60) % 60),
-    microseconds: signed((time % 60) * 1_000_000 + Number(fraction.padEnd(6, '0'))),
-  });
-}
-
-function numberOf(digits: string | undefined): number {
-  return digits === undefined ? 0 : Number(digits);
-}
+const dumpDuration: Dumper = (duration: DurationValue, place) => {
+  checkMicroseconds(duration.toString(), place);
+  const { years, months, weeks, days, hours, minutes, seconds } = duration;
+  const time =
+    ((BigInt(hours) * 60n + BigInt(minutes)) * 60n + BigInt(seconds)) * 1_000_000n +
+    BigInt(duration.milliseconds) * 1000n +
+    BigInt(duration.microseconds) +
+    BigInt(duration.nanoseconds) / 1000n;
+  return {
+    text: writeInterval({ years, months, days: 7 * weeks + days, ...clockFields(time) }),
+    oid: Oids.interval,
+  };
+};
 
 const dumpInstant = textDumper(Oids.timestamptz, (text) => datedText(text.replace('Z', '+00')));
 
@@ -271,5 +269,5 @@ const DUMPERS: Readonly<Record<keyof TemporalApi, Dumper>> = {
   Instant: dumpInstant,
   ZonedDateTime: (value: { toInstant(): TemporalValue }, place, map) =>
     dumpInstant(value.toInstant() as never, place, map),
-  Duration: textDumper(Oids.interval, intervalText),
+  Duration: dumpDuration,
 };

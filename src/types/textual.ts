@@ -1,6 +1,6 @@
 import { ByteWriter } from './byte-writer.js';
 import { writeHex } from './bytea.js';
-import { fixed, malformed, readAscii, refused, shown, sized, type Codec, type Reader } from './codec.js';
+import { fixed, malformed, refused, shown, sized, type BinaryFormat, type Codec } from './codec.js';
 
 // Types that load as the server's text although their binary format is another one.
 
@@ -12,12 +12,9 @@ export function textual<V>({
   textToBinary,
   binaryToText,
   ...more
-}: Partial<Codec<V>> & {
-  readonly textToBinary: NonNullable<Codec['textToBinary']>;
-  readonly binaryToText: Reader<string>;
-}): Codec<V> {
+}: Partial<Codec<V>> & BinaryFormat): Codec<V> {
   return {
-    readText: readAscii,
+    readText: (bytes, start, end) => bytes.latin1Slice(start, end),
     endOfText: (bytes, start, end) => {
       let at = start;
       while (at < end && bytes[at]! > SPACE) at++;

@@ -14,11 +14,6 @@ export abstract class Wrapper {
   abstract dump(place: string, map: Adapters): DumpedParam;
 }
 
-/** @internal */
-export function dumpWrapper(value: Wrapper, place: string, map: Adapters): DumpedParam {
-  return value.dump(place, map);
-}
-
 /** Serialises a value as JSON. */
 export type JsonDumps = (value: unknown) => string;
 

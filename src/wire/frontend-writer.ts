@@ -4,15 +4,10 @@ interface BoundParam {
   readonly bytes?: Uint8Array | undefined;
 }
 
-function isBinary(param: BoundParam): param is BoundParam & { readonly bytes: Uint8Array } {
-  return param.bytes !== undefined;
-}
-
 /** Few statements are longer, and this little of Node's buffer pool is cheap to take. */
 const MIN_BUFFER = 1024;
 const MAX_BUFFER = 131_072;
 const TEXT_ONLY: readonly number[] = [];
-const NO_PARAMS: readonly BoundParam[] = [];
 const NOTHING = Buffer.alloc(0);
 /** From this length on, counting the bytes of a text before writing it pays off. */
 const CHEAP_TO_COUNT = 512;
@@ -76,21 +71,22 @@ export class FrontendWriter {
     const start = this.#begin(0x42);
     this.#string('');
     this.#string(name);
-    // Without format codes, all parameters are text.
-    const formatted = params.some(isBinary) ? params : NO_PARAMS;
-    this.#room(4 + 2 * formatted.length);
-    this.#int16(formatted.length);
-    for (const param of formatted) this.#int16(Number(isBinary(param)));
+    // Without format codes, all parameters are text. The first binary one inserts them, so that each is looked at once.
+    const codes = this.#at;
+    let hasCodes = false;
+    this.#room(4);
+    this.#int16(0);
     this.#int16(params.length);
-    for (const param of params) {
-      if (isBinary(param)) {
-        this.#room(4 + param.bytes.length);
-        this.#int32(param.bytes.length);
-        this.#append(param.bytes);
-        continue;
-      }
-      const { text } = param;
-      if (text === null) {
+    for (let i = 0; i < params.length; i++) {
+      const { text, bytes } = params[i]!;
+      if (bytes !== undefined) {
+        if (!hasCodes) this.#insertTextCodes(codes, params.length);
+        hasCodes = true;
+        this.#bytes[codes + 2 * i + 3] = 1;
+        this.#room(4 + bytes.length);
+        this.#int32(bytes.length);
+        this.#append(bytes);
+      } else if (text === null) {
         this.#room(4);
         this.#int32(-1);
       } else {
@@ -104,6 +100,17 @@ export class FrontendWriter {
     this.#int16(formats.length);
     for (const format of formats) this.#int16(format);
     this.#end(start);
+  }
+
+  /** Makes room at `at`, where a Bind has no format codes, for those of `count` parameters: all are text so far. */
+  #insertTextCodes(at: number, count: number): void {
+    const values = at + 2;
+    const size = 2 * count;
+    this.#room(size);
+    this.#bytes.copyWithin(values + size, values, this.#at);
+    this.#bytes.fill(0, values, values + size);
+    this.#bytes.writeUInt16BE(count, at);
+    this.#at += size;
   }
 
   /** Describe a portal, by default the unnamed one: answered by RowDescription or NoData. */

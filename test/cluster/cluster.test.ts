@@ -13,6 +13,8 @@ import { READERS_LIFETIME, WAYS, Workload, type Read, type Way } from './workloa
 const SEED = seedFrom('CLUSTER_SEED', Date.now() % 1_000_000);
 /** Seconds after the new primary's readiness within which writes are back on a busy machine; 2 on an idle one. */
 const BACK = 10;
+/** Seconds after which the report says how a way has spent them. */
+const AT_ONCE = 1;
 
 const reason = whyNoCluster();
 const isCi = process.env['CI'] !== undefined && process.env['CI'] !== '' && process.env['CI'] !== 'false';
@@ -60,7 +62,11 @@ describe.skipIf(mayBeSkipped)('on three nodes under Patroni', () => {
       .toEqual([]);
     timelines.mark(`${ready!.node.name} is primary`, ready!.at);
     report.event(event, (ready!.at - since) / 1000, seconds);
-    for (const [way, time] of seconds) expect(time, way).toBeLessThan(BACK);
+    for (const [way, time] of seconds) {
+      const picture = work.traces.get(way)!.between(since, ready!.at + time * 1000);
+      if (time > AT_ONCE) report.explain(way, (ready!.at - since) / 1000, picture);
+      expect(time, [way, ...picture].join('\n')).toBeLessThan(BACK);
+    }
     await heard(ready!.node, gaps);
   }
 

@@ -129,6 +129,7 @@ export class Cluster implements AsyncDisposable {
       const ports = { primary: await freePort(), standbys: await freePort(), bouncer: await freePort() };
       await writeFile(join(home, 'haproxy.cfg'), haproxyConfiguration(nodes, ports));
       launch(HAPROXY, ['-db', '-f', join(home, 'haproxy.cfg')], 'haproxy.log');
+      await etcdIsReady(url(client));
       for (const node of nodes) node.start();
       const cluster = new Cluster(home, guard, callbacks, nodes, ports, startEtcd, etcd);
       await cluster.whole();
@@ -249,6 +250,21 @@ async function logsOf(home: string, nodes: readonly Node[]): Promise<string> {
     `HAProxy: ${await endOf('haproxy.log', LINES)}`,
     `etcd: ${await endOf('etcd.log', LINES)}`,
   ].join('\n\n');
+}
+
+/** Waits until etcd has decided the version of its cluster: a Patroni that asks before ends with an error. */
+async function etcdIsReady(url: string): Promise<void> {
+  const deadline = performance.now() + PATIENCE * 1000;
+  for (;;) {
+    try {
+      const answer = (await (await fetch(`${url}/version`)).json()) as { etcdcluster: string };
+      if (answer.etcdcluster !== 'not_decided') return;
+    } catch {
+      // It does not listen yet.
+    }
+    if (performance.now() > deadline) throw new Error('waited in vain for etcd');
+    await sleep(50);
+  }
 }
 
 /** Each port has the nodes whose Patroni says yes, and ends the sessions of a node that no longer does. */

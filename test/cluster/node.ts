@@ -107,7 +107,7 @@ export class Node {
       pgBouncer,
       `host=127.0.0.1 port=${String(port)} user=postgres`,
       // By default, it refuses for 15 seconds after it could not connect, and lets a query wait for two minutes.
-      { default_pool_size: 20, server_login_retry: 1, query_wait_timeout: 5, query_timeout: 0 },
+      { default_pool_size: 20, server_login_retry: 0.2, query_wait_timeout: 5, query_timeout: 0 },
       // Before 1.19.1, it ends with "bad client state: 0" if a client leaves while its cancel request waits for a frozen server.
       { parent: home, restarts: true },
     );

@@ -20,6 +20,14 @@ export class Report {
     this.#lines.push(`${name}: a primary after ${ready.toFixed(1)} s; writes after another ${ways}`);
   }
 
+  /** What a way did from the event, until it wrote on the primary that was ready after so many seconds. */
+  explain(way: Way, ready: number, picture: readonly string[]): void {
+    this.#lines.push(
+      `  ${way}, with a primary after ${ready.toFixed(2)} s:`,
+      ...picture.map((line) => `    ${line}`),
+    );
+  }
+
   /** How many audits since a moment saw a former state, on a server that believed to be the primary or on a standby. */
   stale(name: string, audits: readonly Read[], since: number): void {
     const seen = audits.filter(({ began }) => began >= since);

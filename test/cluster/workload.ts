@@ -13,6 +13,7 @@ import {
 import { Bank, Teller, TOTAL } from '../fault/bank.js';
 import { Random } from '../support/random.js';
 import type { Cluster } from './cluster.js';
+import { PoolTrace } from './pool-trace.js';
 import { RoleWatch } from './watch.js';
 
 /** The ways to the primary. */
@@ -60,6 +61,7 @@ export const READERS_LIFETIME = 8;
 export class Workload {
   readonly bank: Bank;
   readonly tellers: ReadonlyMap<Way, Teller>;
+  readonly traces: ReadonlyMap<Way, PoolTrace> = new Map(WAYS.map((way) => [way, new PoolTrace(way)]));
   readonly readers: AsyncConnectionPool;
   readonly watch: RoleWatch;
   /** The reads by pools that write, and those of the readers, in order of their end. */
@@ -159,9 +161,8 @@ export class Workload {
   /** The state of a way, for the message of a test that waits for it. */
   describe(way: Way): string {
     const { pool, lastError } = this.tellers.get(way)!;
-    const { poolSize, requestsWaiting } = pool.getStats();
-    const counts = `${String(poolSize)} connections, ${String(requestsWaiting)} requests wait`;
-    return `${way}: ${String(lastError).slice(-300)}; ${counts}`;
+    const picture = this.traces.get(way)!.describe();
+    return `${way}: ${JSON.stringify(pool.getStats())}; the last error was ${String(lastError).slice(-300)}; ${picture}`;
   }
 
   /** Ends all tasks and closes the pools. */
@@ -176,6 +177,7 @@ export class Workload {
       teller[Symbol.dispose]();
     }
     for (const pool of [this.readers, this.#listenerPool, ...this.#auditPools]) await pool.close();
+    for (const trace of this.traces.values()) trace.stop();
     unsubscribe('tracing:usingpg:query:asyncEnd', this.#onQuery);
   }
 

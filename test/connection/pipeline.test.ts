@@ -6,7 +6,7 @@ import {
   type AsyncConnection,
   type AsyncCursor,
 } from '../../src/index.js';
-import { connect, terminate } from '../support/database.js';
+import { connect, rejection, terminate } from '../support/database.js';
 
 async function one(cursor: AsyncCursor): Promise<unknown> {
   return (await cursor.fetchone())?.[0] as unknown;
@@ -57,18 +57,47 @@ describe.each([true, false])('a pipeline (autocommit: %s)', (autocommit) => {
     expect(connection.info.pipelineStatus).toBe(PipelineStatus.OFF);
   });
 
-  it('keeps the results of several statements of one cursor', async () => {
+  it('leaves a cursor the results of its last operation, as outside of pipelines', async () => {
     const connection = await connect({ autocommit });
-    await using _pipeline = connection.pipeline();
     const cursor = connection.cursor();
-    await cursor.execute('select 1');
-    await cursor.execute('select 2');
+    await connection.withPipeline(async () => {
+      await cursor.execute('select 1');
+      await cursor.execute("select 2, 'two'");
+      expect([cursor.description, cursor.rowcount]).toEqual([null, -1]);
+      expect([await cursor.fetchall(), await cursor.nextset()]).toEqual([[[2, 'two']], null]);
+      await cursor.execute('select 3');
+      await cursor.executemany('select %s::int', [[4], [5]], { returning: true });
+    });
     expect([await one(cursor), await cursor.nextset(), await one(cursor), await cursor.nextset()]).toEqual([
-      1,
+      4,
       true,
-      2,
+      5,
       null,
     ]);
+    await connection.withPipeline(async () => {
+      await cursor.executemany('select %s::int', [[6], [7]]);
+      await cursor.execute('select 8');
+    });
+    expect([cursor.rowcount, await cursor.fetchall(), await cursor.nextset()]).toEqual([1, [[8]], null]);
+  });
+
+  it('reports a failure that was reported already, or will be, at no fetch of a later operation of its cursor', async () => {
+    const connection = await connect({ autocommit });
+    const cursor = connection.cursor();
+    const failed = connection.withPipeline(async (pipeline) => {
+      await cursor.execute('select 1/0');
+      expect(await rejection(pipeline.sync())).toBeInstanceOf(errors.DivisionByZero);
+      await connection.rollback();
+      await cursor.execute('select 2');
+      expect(await cursor.fetchall()).toEqual([[2]]);
+      await cursor.execute('selec');
+      await cursor.execute('select 3');
+      expect(await rejection(cursor.fetchall())).toBeInstanceOf(errors.PipelineAborted);
+    });
+    expect(await rejection(failed)).toBeInstanceOf(errors.SyntaxError);
+    await connection.rollback();
+    await cursor.execute('select 4');
+    expect(await cursor.fetchall()).toEqual([[4]]);
   });
 
   it('gives an error to the statement that caused it, and PipelineAborted to those behind it, until sync()', async () => {

@@ -251,7 +251,8 @@ describe('a block whose opening is aborted', () => {
       if (inner) await connection.execute('select 1');
       proxy.latency = 0.1;
       const controller = new AbortController();
-      const opening = connection.transaction({ signal: controller.signal });
+      const savepointName = inner ? undefined : 'named';
+      const opening = connection.transaction({ savepointName, signal: controller.signal });
       const rejected = expect(opening).rejects.toBe('enough');
       await sleep(150);
       controller.abort('enough');

@@ -95,6 +95,33 @@ describe('a commit that the server answers with ROLLBACK', () => {
     expect(await stored()).toEqual([2]);
   });
 
+  it.each([
+    'END WORK',
+    '-- the end\nCOMMIT',
+    '/* the end */ commit',
+    'COMMIT AND CHAIN',
+    "PREPARE TRANSACTION 'refused'",
+  ])(
+    'is reported for %j, alone, in executemany() and in a pipeline, by the next call that commits',
+    async (text) => {
+      const conn = await connect();
+      const ways: (() => Promise<unknown>)[] = [
+        () => conn.execute(text),
+        () => conn.cursor().executemany(text, [[]]),
+        () => conn.withPipeline(() => conn.execute(text)),
+      ];
+      for (const lose of ways) {
+        await insert(conn, 1);
+        await fail(conn);
+        await lose();
+        expect((await rejection(conn.commit())).cause).toBeInstanceOf(errors.DivisionByZero);
+        expect(conn.info.transactionStatus).toBe(IDLE);
+        await conn.commit();
+      }
+      expect(await stored()).toEqual([]);
+    },
+  );
+
   it('is raised by pool.execute() where the statement commits', async () => {
     const pool = makePool({ maxSize: 1 });
     await admin(`CREATE TABLE checked (id int UNIQUE DEFERRABLE INITIALLY DEFERRED)`);

@@ -56,8 +56,25 @@ describe('a connection without a pool that is left', () => {
     expect(await stored()).toBe(0);
   });
 
+  it('with what a WITH has written raises a message', async () => {
+    const { messages } = await told(
+      (conn) =>
+        conn.execute('WITH one AS (INSERT INTO forgotten VALUES (1) RETURNING id) SELECT id FROM one'),
+      (conn) =>
+        conn.execute(
+          '/* all */ with gone as materialized ( delete from forgotten returning id) select %s',
+          [1],
+        ),
+    );
+    expect(messages).toHaveLength(2);
+  });
+
   it.each<[string, (conn: AsyncConnection) => Promise<unknown>]>([
     ['with what it has read', (conn) => conn.execute('SELECT 1')],
+    [
+      'with what a WITH has read',
+      (conn) => conn.execute('WITH one AS (SELECT id FROM forgotten FOR UPDATE) SELECT id FROM one'),
+    ],
     [
       'with what was committed',
       async (conn) => {

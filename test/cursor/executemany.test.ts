@@ -399,6 +399,7 @@ describe('executemany() between two batches, in a transaction that other tasks c
     await conn.tpcBegin('split');
     const { running, open } = await halfway(conn);
     await expect(conn.tpcPrepare()).rejects.toThrow(SPLIT);
+    await expect(conn.tpcCommit()).rejects.toThrow(SPLIT);
     open();
     await running;
     await conn.tpcCommit();
@@ -534,6 +535,26 @@ describe('executemany() between two batches, in a transaction that other tasks c
   );
 });
 
+describe('promises among the parameters of a synchronous source', () => {
+  it.each([false, true])(
+    'are refused, since they could wait for the connection (in a pipeline: %s)',
+    async (inPipeline) => {
+      const conn = await connect({ autocommit: true });
+      function* source(): Generator<Promise<number[]>> {
+        yield conn.execute('SELECT 1').then(() => [1]);
+        yield conn.execute('SELECT 2').then(() => [2]);
+      }
+      for (const promises of [source(), [...source()]]) {
+        const run = (): Promise<void> => conn.cursor().executemany(INSERT, promises);
+        const error = await rejection(inPipeline ? conn.withPipeline(run) : run());
+        expect(error).toBeInstanceOf(errors.ProgrammingError);
+        expect(error.message).toContain('[0] is a promise');
+      }
+      expect(await count('many_batch')).toBe(0);
+    },
+  );
+});
+
 describe('after a failed executemany()', () => {
   const at = (bad: number, amount: number): number[][] =>
     Array.from({ length: amount }, (_, i) => [i === bad ? -1 : i]);
@@ -569,6 +590,27 @@ describe('after a failed executemany()', () => {
       },
     );
   }
+
+  it.each([false, true])(
+    "rejects with the server's error if the row factory throws, too (in a pipeline: %s)",
+    async (inPipeline) => {
+      const conn = await connect({ autocommit: true });
+      const cur = conn.cursor({
+        rowFactory: () => {
+          throw new Error('no rows');
+        },
+      });
+      const run = (): Promise<void> =>
+        cur.executemany(`${INSERT} RETURNING i`, at(2, 5), { returning: true });
+      expect(await rejection(inPipeline ? conn.withPipeline(run) : run())).toBeInstanceOf(
+        errors.CheckViolation,
+      );
+      expect(await (await conn.execute('SELECT 1')).fetchone()).toEqual([1]);
+      // In a pipeline, the first fetch reports the cursor's failure, too.
+      await rejection(cur.fetchone());
+      await expect(cur.fetchone()).rejects.toThrow('no rows');
+    },
+  );
 
   it('with `returning` the results before can be fetched', async () => {
     const conn = await connect({ autocommit: true });

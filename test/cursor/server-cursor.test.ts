@@ -719,10 +719,8 @@ describe('a server-side cursor refuses', () => {
     await using cursor = connection.cursor({ name: 'c' });
     await cursor.execute(HUNDRED);
     await expect(cursor.fetchmany(size)).rejects.toBeInstanceOf(errors.ProgrammingError);
-    cursor.arraysize = size;
-    await expect(cursor.fetchmany()).rejects.toBeInstanceOf(errors.ProgrammingError);
-    cursor.itersize = size;
-    await expect(collect(cursor)).rejects.toBeInstanceOf(errors.ProgrammingError);
+    expect(() => (cursor.arraysize = size)).toThrow(errors.ProgrammingError);
+    expect(() => (cursor.itersize = size)).toThrow(errors.ProgrammingError);
     if (size !== -1) await expect(cursor.scroll(size)).rejects.toBeInstanceOf(errors.ProgrammingError);
     await expect(cursor.scroll(1, 'wat' as 'relative')).rejects.toBeInstanceOf(errors.ProgrammingError);
     expect(await cursor.fetchone()).toEqual([1]);

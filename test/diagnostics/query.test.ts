@@ -111,6 +111,14 @@ describe('the channel usingpg:query', () => {
     ]);
   });
 
+  it('reports the first word as the operation, whatever is before it', async () => {
+    const connection = await connect({ autocommit: true });
+    const seen = events();
+    await connection.execute(`-- one\n/* two */ ((${'/**/'.repeat(1000)} select 1))`);
+    await connection.execute('/**/'.repeat(1000));
+    expect(ended(seen).map(({ operation }) => operation)).toEqual(['SELECT', null]);
+  });
+
   it('reports executemany() as one batch, with all its rows', async () => {
     const connection = await connect({ autocommit: true });
     await connection.execute('create temp table many (n int)');

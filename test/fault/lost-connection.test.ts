@@ -171,7 +171,7 @@ describe('a network that swallows everything', () => {
       controller.abort('enough');
       await rejected;
       // The promised bound is 0.1 seconds: the connection is closed later, but the call does not wait for that.
-      expect((performance.now() - began) / 1000).toBeLessThan(limitsFor(0).cancel);
+      expect((performance.now() - began) / 1000).toBeLessThan(limitsFor(0).ending);
       await expect.poll(() => connection.broken).toBe(true);
     }
     proxy.blackHole.clear();

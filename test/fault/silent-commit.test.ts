@@ -71,3 +71,59 @@ describe.each(Object.entries(CALLS))('the signal of %s', (_, call) => {
     expect(await admin(`select * from ${table}`)).toEqual([]);
   });
 });
+
+describe.each([
+  ['tpcPrepare', 'PREPARE TRANSACTION', 'prepared'],
+  ['tpcCommit', 'COMMIT PREPARED', 'committed'],
+  ['tpcRollback', 'ROLLBACK PREPARED', 'rolled back'],
+] as const)('%s()', (call, statement, may) => {
+  it.each(['silent', 'cut'])(
+    'on a %s network has an unknown outcome, which tpcRecover() tells',
+    async (how) => {
+      const { proxy, conninfo } = await proxied();
+      const xid = `${applicationName()} ${call} ${how}`;
+      await using conn = await AsyncConnection.connect(conninfo);
+      await conn.tpcBegin(xid);
+      await conn.execute('select 1');
+      if (call !== 'tpcPrepare') await conn.tpcPrepare();
+      const controller = new AbortController();
+      // The statement is on its way, and its answer never arrives.
+      proxy.onChunk = (_direction, chunk) => {
+        if (!chunk.includes(statement)) return;
+        if (how === 'silent') controller.abort('enough');
+        else proxy.resetAll();
+      };
+      proxy.blackHole.add('down');
+      const options = { signal: controller.signal };
+      const error: unknown = await (
+        call === 'tpcPrepare' ? conn.tpcPrepare(options) : conn[call](undefined, options)
+      ).catch((reason: unknown) => reason);
+      expect(error).toBeInstanceOf(errors.TransactionOutcomeUnknown);
+      expect(String(error)).toContain(
+        `before the server had answered the ${statement} '${xid}', so the transaction may be ${may} or not`,
+      );
+      expect(String(error)).toContain('tpcRecover() tells whether it is prepared');
+      proxy.resetAll();
+
+      await using other = await AsyncConnection.connect(dsn());
+      const left = (await other.tpcRecover()).filter(({ gtrid }) => gtrid === xid);
+      for (const one of left) await other.tpcRollback(one);
+    },
+  );
+
+  it('whose signal is aborted before it is sent changes nothing', async () => {
+    const { conninfo } = await proxied();
+    await using conn = await AsyncConnection.connect(conninfo);
+    await conn.tpcBegin(`${applicationName()} ${call}`);
+    await conn.execute('select 1');
+    const options = { signal: AbortSignal.abort('enough') };
+    if (call === 'tpcPrepare') {
+      await expect(conn.tpcPrepare(options)).rejects.toBe('enough');
+      await conn.tpcPrepare();
+    } else {
+      await conn.tpcPrepare();
+      await expect(conn[call](undefined, options)).rejects.toBe('enough');
+    }
+    await conn.tpcRollback();
+  });
+});

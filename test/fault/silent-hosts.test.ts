@@ -7,6 +7,7 @@ import {
   type PoolOptions,
 } from '../../src/index.js';
 import { FaultProxy } from '../support/fault-proxy.js';
+import { warningsOf } from '../support/warnings.js';
 import { startOwnServer, type OwnServer } from '../support/server.js';
 import { query } from './bank.js';
 
@@ -146,6 +147,64 @@ it.each<[string, (connection: AsyncConnection) => Promise<void>]>([
   await use(connection);
   await pool.putconn(connection);
   expect((await pool.withConnection(({ info }) => info)).port).toBe(other.port);
+});
+
+const never = (): Promise<void> => new Promise(() => undefined);
+
+const sleeping = async (connection: AsyncConnection): Promise<void> => {
+  await connection.execute('SELECT pg_sleep(600)');
+};
+
+it.each([
+  ['reset', 'never ends', never],
+  ['reset', 'executes a slow statement', sleeping],
+  ['check', 'never ends', never],
+  ['check', 'executes a slow statement', sleeping],
+  ['configure', 'never ends', never],
+  ['configure', 'executes a slow statement', sleeping],
+] as const)('a host is not silent whose %s hook %s', async (hook, _, wait) => {
+  const [one, other] = [await proxied(), await proxied()];
+  let calls = 0;
+  const pool = poolOf(
+    [one, other],
+    {},
+    {
+      maxSize: 1,
+      checkAfter: 0,
+      checkTimeout: 1,
+      [hook]: async (connection: AsyncConnection) => {
+        if (++calls === 1) await wait(connection);
+      },
+    },
+  );
+  await warningsOf('USINGPG_RESET_FAILED', async () => {
+    await pool.withConnection(({ info }) => info);
+  });
+  expect((await pool.withConnection(({ info }) => info)).port).toBe(one.port);
+  expect(calls).toBeGreaterThan(1);
+  expect(other.connections).toEqual([]);
+});
+
+it('a host that did not answer the statement of a `reset` is asked last by the first search', async () => {
+  const [silent, other] = [await proxied(), await proxied()];
+  const pool = poolOf(
+    [silent, other],
+    { connect_timeout: LATER },
+    {
+      maxSize: 1,
+      checkTimeout: 1,
+      reset: async (connection) => {
+        if (connection.info.port !== silent.port) return;
+        silence(silent);
+        await connection.execute('SELECT 1');
+      },
+    },
+  );
+  await warningsOf('USINGPG_RESET_FAILED', async () => {
+    expect((await pool.withConnection(({ info }) => info)).port).toBe(silent.port);
+    expect((await pool.withConnection(({ info }) => info)).port).toBe(other.port);
+  });
+  silent.resetAll();
 });
 
 it('hosts that are all silent are tried in their order, each with its connect_timeout', async () => {

@@ -89,6 +89,40 @@ describe('a PREPARE TRANSACTION that waits for a synchronous standby', () => {
   });
 });
 
+describe.each(['tpcCommit', 'tpcRollback'] as const)('%s() that waits for a synchronous standby', (end) => {
+  it.each(['an administrator', 'its signal'])(
+    'has an unknown outcome when %s cancels its wait, and leaves no two-phase transaction',
+    async (who) => {
+      const xid = `${end} ${who}`;
+      await using conn = await AsyncConnection.connect(server.dsn);
+      await conn.tpcBegin(xid);
+      await conn.execute('INSERT INTO acknowledged VALUES (31)');
+      const prepared = conn.tpcPrepare();
+      prepared.catch(() => undefined);
+      await cancelWaiting();
+      await expect(prepared).rejects.toBeInstanceOf(errors.TransactionOutcomeUnknown);
+
+      const ended = conn[end](undefined, {
+        signal: who === 'its signal' ? AbortSignal.timeout(200) : undefined,
+      });
+      ended.catch(() => undefined);
+      if (who === 'an administrator') await cancelWaiting();
+      const error = await ended.catch((reason: unknown) => reason);
+      expect(error).toBeInstanceOf(errors.TransactionOutcomeUnknown);
+      expect(error).toMatchObject({
+        query: `${end === 'tpcCommit' ? 'COMMIT' : 'ROLLBACK'} PREPARED '${xid}'`,
+      });
+      expect(await conn.tpcRecover()).toEqual([]);
+
+      // The next transaction of the connection is an ordinary one.
+      await conn.execute('SELECT 1');
+      await conn.commit();
+      await conn.tpcBegin('next');
+      await conn.tpcRollback();
+    },
+  );
+});
+
 describe('a statement in autocommit that waits for a synchronous standby', () => {
   it.each([
     ['an INSERT', (conn: AsyncConnection) => conn.execute('INSERT INTO acknowledged VALUES (%s)', [10])],

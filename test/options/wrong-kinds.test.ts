@@ -163,12 +163,18 @@ test.each<[string, (conn: AsyncConnection) => unknown, string]>([
   ],
   [
     'cursor.arraysize',
-    async (conn) => {
-      const cur = await conn.execute('SELECT 1');
-      cur.arraysize = NaN;
-      return cur.fetchmany();
-    },
-    'expected `arraysize` to be a whole number, 0 or more, got NaN',
+    (conn) => (conn.cursor().arraysize = NaN),
+    'expected `arraysize` to be a whole number from 1 to 2147483647, got NaN',
+  ],
+  [
+    'arraysize of a server-side cursor',
+    (conn) => (conn.cursor({ name: 'sized' }).arraysize = 0),
+    'expected `arraysize` to be a whole number from 1 to 2147483647, got 0',
+  ],
+  [
+    'cursor.itersize',
+    (conn) => (conn.cursor({ name: 'sized' }).itersize = wrong('100')),
+    'expected `itersize` to be a whole number from 1 to 2147483647, got the string "100"',
   ],
   [
     'scroll()',
@@ -178,6 +184,20 @@ test.each<[string, (conn: AsyncConnection) => unknown, string]>([
 ])('%s refuses a value of the wrong kind', async (_, call, message) => {
   const conn = await connect();
   expect(await refusal(() => call(conn))).toBe(message);
+});
+
+test('a size that was refused leaves the one before it', async () => {
+  const conn = await connect();
+  await using cur = conn.cursor({ name: 'sized' });
+  cur.arraysize = 2;
+  cur.itersize = 3;
+  for (const rows of [0, 1.5, 2 ** 31, wrong(null)]) {
+    expect(() => (cur.arraysize = rows)).toThrow(errors.ProgrammingError);
+    expect(() => (cur.itersize = rows)).toThrow(errors.ProgrammingError);
+  }
+  expect([cur.arraysize, cur.itersize]).toEqual([2, 3]);
+  await cur.execute('SELECT generate_series(1, 5)');
+  expect(await cur.fetchmany()).toEqual([[1], [2]]);
 });
 
 test('a function of a row in place of a row factory is told what makes one of it', async () => {

@@ -97,6 +97,20 @@ test('a transaction of one statement is two round trips: BEGIN goes with the sta
   expect(messages).toMatch(/^PBEBES(Q|BES|PBE?D?ES)$/);
 });
 
+test('a transaction block of one statement is two round trips, too, and one of none is none', async () => {
+  await using tap = await Wiretap.start();
+  await using pool = new AsyncConnectionPool(tap.dsn, { minSize: 1 });
+  await pool.wait();
+  const run = (): Promise<unknown> =>
+    pool.withTransaction((conn) => conn.execute('SELECT %s::int4', [1], { prepare: true }));
+  await run();
+  const { messages, packets, roundTrips } = await tap.during(run);
+  expect({ packets, roundTrips }).toEqual({ packets: 2, roundTrips: 2 });
+  expect(messages).toMatch(/^PBEBES(Q|BES|PBE?D?ES)$/);
+  const nothing = { messages: '', packets: 0, roundTrips: 0 };
+  expect(await tap.during(() => pool.withTransaction(() => 1))).toEqual(nothing);
+});
+
 test('bytea is requested in binary once the columns of a statement are known, and as text before', async () => {
   const { conn, tap } = await tapped({ autocommit: true });
   const run = (): Promise<unknown> =>

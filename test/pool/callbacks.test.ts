@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
-import { errors, IsolationLevel, type AsyncConnection } from '../../src/index.js';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { AsyncConnectionPool, errors, IsolationLevel, type AsyncConnection } from '../../src/index.js';
 import type { ReconnectMessage } from '../../src/diagnostics.js';
-import { admin, backends, makePool } from '../support/database.js';
+import { admin, backends, dsn, makePool } from '../support/database.js';
 import { heard } from '../support/diagnostics.js';
 import { warningsOf } from '../support/warnings.js';
 
@@ -79,6 +79,33 @@ describe('a configure', () => {
     await pool.execute('select 1');
     expect(pool.getStats()).toMatchObject({ connectionsNum: 2, connectionsErrors: 1, poolSize: 1 });
   });
+});
+
+describe('a function that a pool asks for each connection', () => {
+  it.each(['connection parameters', 'connectOptions'])(
+    'for its %s may take no longer than connect_timeout; another attempt is made',
+    async (what) => {
+      vi.stubEnv('PGCONNECT_TIMEOUT', '2');
+      onTestFinished(() => void vi.unstubAllEnvs());
+      let calls = 0;
+      const once = <T>(given: T): (() => T | Promise<T>) => {
+        return () => (++calls === 1 ? new Promise<T>(() => undefined) : given);
+      };
+      const failed = heard<ReconnectMessage>('usingpg:reconnect');
+      const pool =
+        what === 'connectOptions'
+          ? new AsyncConnectionPool(dsn(), { minSize: 1, connectOptions: once({}) })
+          : new AsyncConnectionPool(once(dsn()), { minSize: 1 });
+      onTestFinished(() => pool.close());
+      await expect.poll(() => failed).toHaveLength(1);
+      expect(failed[0]!.error).toBeInstanceOf(errors.ConnectionTimeout);
+      expect((failed[0]!.error as Error).message).toMatch(
+        new RegExp(what + '`? did not answer within 2 seconds'),
+      );
+      await pool.execute('select 1');
+      expect(calls).toBe(2);
+    },
+  );
 });
 
 describe('a reset', () => {

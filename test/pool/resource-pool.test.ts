@@ -246,9 +246,11 @@ describe('checking idle resources', () => {
     const request = pool.acquire({ timeout: 60 });
     await world.pass(4, STEP);
     expect(world.checks).toBe(1);
+    expect(pool.stats().requestsWaiting).toBe(1);
     await world.pass(2, STEP);
     expect(world.checks).toBe(6);
     const checkout = await request;
+    expect(pool.stats().requestsWaiting).toBe(0);
     expect(checkout.resource.born).toBeGreaterThan(1);
     expect(world.attempts).toHaveLength(7);
     await world.pass(5, STEP);

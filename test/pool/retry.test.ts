@@ -113,8 +113,9 @@ describe('withTransaction() of a pool', () => {
         await connection.execute('update retried.account set balance = balance + 1 where id = %s', [second]);
       });
     await Promise.all([pay(1, 2), pay(2, 1)]);
-    expect(retries).toHaveLength(1);
-    expect(retries[0]!.error).toBeInstanceOf(errors.DeadlockDetected);
+    // On a loaded machine the victim may be back before the other one has got its lock: they meet again.
+    expect(retries.length).toBeGreaterThan(0);
+    for (const { error } of retries) expect(error).toBeInstanceOf(errors.DeadlockDetected);
     expect(await admin('select balance from retried.account')).toEqual([{ balance: 2 }, { balance: 2 }]);
   });
 

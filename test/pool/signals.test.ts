@@ -31,24 +31,6 @@ it('a pool whose open() was aborted before is not opened', async () => {
   expect((await pool.execute('select 1')).rows).toEqual([[1]]);
 });
 
-it('a withTransaction() whose signal is aborted during its BEGIN does not call its function, and returns the connection', async () => {
-  await using proxy = await proxyToServer();
-  const pool = makePool({}, { host: '127.0.0.1', port: proxy.port });
-  await pool.wait();
-  // The abort comes before the answer to BEGIN.
-  proxy.latency = 1;
-  const controller = new AbortController();
-  let runs = 0;
-  const running = pool.withTransaction(() => runs++, { signal: controller.signal });
-  const rejected = expect(running).rejects.toBe('enough');
-  await expect.poll(() => pool.getStats().poolAvailable).toBe(0);
-  controller.abort('enough');
-  await rejected;
-  proxy.latency = 0;
-  expect((await pool.execute('select 1')).rows).toEqual([[1]]);
-  expect([runs, pool.getStats().connectionsNum]).toEqual([0, 1]);
-});
-
 it('an aborted check() leaves no connection behind, and a check in progress ends in its time', async () => {
   await using proxy = await proxyToServer();
   const { host, port } = conninfoToDict(dsn());

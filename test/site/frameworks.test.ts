@@ -13,7 +13,7 @@ import { root } from './samples.js';
 
 /*
  * The services of the guide to frameworks: the files of each are written into an empty folder, compiled, and run as a process that is
- * sent concurrent requests and is then ended as a supervisor ends it. usingpg is this checkout.
+ * sent concurrent requests and is then ended as a supervisor ends it. usingpg is what this checkout packs.
  */
 const DATABASE = 'frameworks';
 const LIMIT = 300_000;

@@ -1,26 +1,20 @@
-import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { integrations } from '../../tools/integrations.js';
+import { packed } from '../support/packed.js';
 import { root } from './samples.js';
 
-/** Has a package under `node_modules` of a folder: one of this checkout's, or as `usingpg` this checkout's source. */
+/**
+ * Has a package under `node_modules` of a folder: a link to this checkout's, or as `usingpg` what is built and packed of this checkout, with
+ * its dependencies.
+ */
 export async function linkPackage(folder: string, name: string): Promise<void> {
-  const target = name === 'usingpg' ? await sourceAsPackage(folder) : join(root, 'node_modules', name);
-  const path = join(folder, 'node_modules', name);
+  const modules = join(folder, 'node_modules');
+  if (name === 'usingpg') {
+    // A copy, so that it finds its optional peers in the folder.
+    await cp((await packed()).modules, modules, { recursive: true });
+    return;
+  }
+  const path = join(modules, name);
   await mkdir(dirname(path), { recursive: true });
-  await symlink(target, path, 'dir');
-}
-
-async function sourceAsPackage(folder: string): Promise<string> {
-  const path = join(folder, '.usingpg');
-  const subpaths = Object.fromEntries(
-    Object.entries(integrations()).map(([name, source]) => [`./${name}`, `./${source}`]),
-  );
-  await mkdir(path);
-  await writeFile(
-    join(path, 'package.json'),
-    JSON.stringify({ name: 'usingpg', type: 'module', exports: { '.': './src/index.ts', ...subpaths } }),
-  );
-  await symlink(join(root, 'src'), join(path, 'src'), 'dir');
-  return path;
+  await symlink(join(root, 'node_modules', name), path, 'dir');
 }

@@ -33,27 +33,31 @@ test.each(['start.md', 'zh/start.md'])('the three numbers of %s are those of the
   expect(Number(grown)).toBeLessThanOrEqual(most);
 });
 
-test.each(['start.md', 'zh/start.md'])('the first script of %s runs as the page says', async (path) => {
-  const text = await page(path);
-  const [script] = [...text.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code]) => code!);
-  const [, name] = /npx tsx (\S+)`/.exec(text)!;
-  const folder = await mkdtemp(join(tmpdir(), 'usingpg-start-'));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
-  for (const linked of ['usingpg', 'tsx']) await linkPackage(folder, linked);
-  const dbname = `script_${path.replace(/\W/g, '_')}`;
-  await admin(`DROP DATABASE IF EXISTS ${dbname}`);
-  await admin(`CREATE DATABASE ${dbname}`);
-  onTestFinished(async () => {
-    await admin(`DROP DATABASE ${dbname} WITH (FORCE)`);
-  });
-  const url = new URL(inject('dsn'));
-  url.pathname = dbname;
-  await writeFile(join(folder, name!), script!.replace('postgresql://localhost/app', url.href));
-  const { stdout } = await run(process.execPath, ['--import', 'tsx', name!], {
-    cwd: folder,
-    env: { ...process.env, NODE_OPTIONS: '', NO_COLOR: '1' },
-  });
-  const told = [...script!.matchAll(/^console\.log\(.*\); \/\/ (.*)$/gm)].map(([, line]) => line);
-  expect(told).toHaveLength(2);
-  expect(stdout.trimEnd().split('\n')).toEqual(told);
-});
+test.each(['start.md', 'zh/start.md'])(
+  'the first script of %s runs as the page says',
+  { timeout: 300_000 },
+  async (path) => {
+    const text = await page(path);
+    const [script] = [...text.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code]) => code!);
+    const [, name] = /npx tsx (\S+)`/.exec(text)!;
+    const folder = await mkdtemp(join(tmpdir(), 'usingpg-start-'));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    for (const linked of ['usingpg', 'tsx']) await linkPackage(folder, linked);
+    const dbname = `script_${path.replace(/\W/g, '_')}`;
+    await admin(`DROP DATABASE IF EXISTS ${dbname}`);
+    await admin(`CREATE DATABASE ${dbname}`);
+    onTestFinished(async () => {
+      await admin(`DROP DATABASE ${dbname} WITH (FORCE)`);
+    });
+    const url = new URL(inject('dsn'));
+    url.pathname = dbname;
+    await writeFile(join(folder, name!), script!.replace('postgresql://localhost/app', url.href));
+    const { stdout } = await run(process.execPath, ['--import', 'tsx', name!], {
+      cwd: folder,
+      env: { ...process.env, NODE_OPTIONS: '', NO_COLOR: '1' },
+    });
+    const told = [...script!.matchAll(/^console\.log\(.*\); \/\/ (.*)$/gm)].map(([, line]) => line);
+    expect(told).toHaveLength(2);
+    expect(stdout.trimEnd().split('\n')).toEqual(told);
+  },
+);

@@ -1,4 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 /** PostgreSQL and PgBouncer refuse to run as root. As root, tests run them as this user, which exists on every Unix. */
 const NOBODY = 65_534;
@@ -32,4 +35,32 @@ export function onProcessEnd(cleanUp: () => void): () => void {
   process.once('exit', cleanUp);
   for (const signal of ENDING_SIGNALS) process.on(signal, onSignal);
   return remove;
+}
+
+/** A directory for temporary files, which is removed with its scope. */
+export interface OwnDirectory extends Disposable {
+  readonly path: string;
+  /** Leaves its removal to the caller. */
+  readonly keep: () => void;
+}
+
+/**
+ * Makes a directory for temporary files, which is also removed when the process ends. A signal that nothing handles ends the
+ * process at once, so the handlers are there before the directory.
+ */
+export function ownDirectory(prefix: string, parent = tmpdir()): OwnDirectory {
+  let path: string | null = null;
+  const remove = (): void => {
+    if (path !== null) rmSync(path, { recursive: true, force: true, maxRetries: 20 });
+  };
+  const keep = onProcessEnd(remove);
+  path = mkdtempSync(join(parent, prefix));
+  return {
+    path,
+    keep,
+    [Symbol.dispose]: () => {
+      keep();
+      remove();
+    },
+  };
 }

@@ -1,12 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chmod, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { conninfoToDict } from '../../src/index.js';
-import { exitOf, onProcessEnd, serverIdentity } from './own-process.js';
+import { exitOf, onProcessEnd, ownDirectory, serverIdentity } from './own-process.js';
 import { freePort, giveAway } from './server.js';
 
 /** A PgBouncer in front of a server, in transaction mode. */
@@ -54,10 +53,10 @@ export async function startPgBouncer(
   program: string,
   dsn: string,
   settings: Readonly<Record<string, string | number>> = {},
-  { parent = tmpdir(), restarts = false }: PgBouncerOptions = {},
+  { parent, restarts = false }: PgBouncerOptions = {},
 ): Promise<PgBouncer> {
   const { host, port: serverPort, user } = conninfoToDict(dsn);
-  const home = await mkdtemp(join(parent, 'usingpg-bouncer-'));
+  const { path: home, keep } = ownDirectory('usingpg-bouncer-', parent);
   await chmod(home, 0o755);
   const identity = serverIdentity();
   const port = await freePort();
@@ -98,6 +97,7 @@ export async function startPgBouncer(
     child.kill('SIGKILL');
     rmSync(home, { recursive: true, force: true });
   });
+  keep();
   const admin = async (command: string): Promise<Record<string, unknown>[]> => {
     const client = new pg.Client({ host: '127.0.0.1', port, user: 'bouncer', database: 'pgbouncer' });
     client.on('error', () => undefined);

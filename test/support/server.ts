@@ -1,13 +1,12 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { chmod, chown, cp, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { createServer, type AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { exitOf, onProcessEnd, serverIdentity } from './own-process.js';
+import { exitOf, onProcessEnd, ownDirectory, serverIdentity } from './own-process.js';
 
 /** A PostgreSQL for tests, examples and benchmarks. */
 export interface TestServer {
@@ -107,10 +106,7 @@ export interface ServerPlace {
 
 /** Makes a place for another server, with an empty data directory. */
 export async function makePlace(): Promise<ServerPlace> {
-  const home = mkdtempSync(join(tmpdir(), 'usingpg-'));
-  const keep = onProcessEnd(() => {
-    rmSync(home, { recursive: true, force: true, maxRetries: 20 });
-  });
+  const { path: home, keep } = ownDirectory('usingpg-');
   await chmod(home, 0o755);
   const identity = serverIdentity();
   const place = { home, data: join(home, 'data'), sockets: join(home, 'sockets'), identity, keep };
@@ -173,8 +169,8 @@ export async function runServer(
     child.kill('SIGQUIT');
     rmSync(home, { recursive: true, force: true, maxRetries: 20 });
   };
-  keep();
   const removeHandlers = onProcessEnd(kill);
+  keep();
   const dsn = `postgresql://postgres@127.0.0.1:${String(port)}/postgres`;
   await untilReady(dsn, sql, child, () => log);
   return {

@@ -85,24 +85,30 @@ describe('a frontend message', () => {
     expect(written(write)).toEqual(expected);
   });
 
-  it('counts bytes, not characters, of any text', () => {
+  it('binds any texts, NULLs and bytes, with format codes if there are bytes', () => {
+    const param = fc.oneof(
+      fc.option(fc.string({ unit: 'binary', maxLength: 200 })).map((text) => ({ text })),
+      fc.uint8Array({ maxLength: 2000 }).map((bytes) => ({ text: null, bytes })),
+    );
     fc.assert(
-      fc.property(fc.array(fc.option(fc.string({ unit: 'binary', maxLength: 200 }))), (texts) => {
+      fc.property(fc.array(param), (params: { text: string | null; bytes?: Uint8Array }[]) => {
         const bytes = written((w) => {
-          w.bind(
-            'é',
-            texts.map((text) => ({ text })),
-          );
+          w.bind('é', params);
         });
         expect(bytes.readInt32BE(1)).toBe(bytes.length - 1);
-        let at = 5 + 1 + 3 + 2;
-        expect(bytes.readInt16BE(at)).toBe(texts.length);
-        at += 2;
-        for (const text of texts) {
+        let at = 5 + 1 + 3;
+        const int16 = (): number => bytes.readInt16BE((at += 2) - 2);
+        const codes = Array.from({ length: int16() }, int16);
+        const hasBytes = params.some((one) => one.bytes !== undefined);
+        expect(codes).toEqual(hasBytes ? params.map((one) => (one.bytes === undefined ? 0 : 1)) : []);
+        expect(int16()).toBe(params.length);
+        for (const { text, bytes: given } of params) {
           const length = bytes.readInt32BE(at);
           at += 4;
-          expect(length < 0 ? null : bytes.toString('utf8', at, at + length)).toBe(text);
-          at += Math.max(0, length);
+          const value = bytes.subarray(at, at + Math.max(0, length));
+          if (given !== undefined) expect(value).toEqual(Buffer.from(given));
+          else expect(length < 0 ? null : value.toString('utf8')).toBe(text);
+          at += value.length;
         }
         expect(bytes.subarray(at)).toEqual(Buffer.from([0, 0]));
       }),

@@ -78,7 +78,10 @@ export class UsingpgConnection implements DatabaseConnection {
     const { signal } = options ?? {};
     let rows: R[] = [];
     try {
-      for await (const row of this.#cursor<R>().stream(query.sql, query.parameters, { signal })) {
+      const stream = this.#cursor<R>().stream(query.sql, query.parameters, { signal });
+      // A stream that is opened takes statements without rows, too.
+      await stream.open();
+      for await (const row of stream) {
         if (rows.push(row) < chunkSize) continue;
         yield { rows };
         rows = [];

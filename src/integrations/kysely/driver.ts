@@ -35,6 +35,9 @@ interface Abortable {
 /** By this property of an error Kysely knows, since 0.28.18, that a failed COMMIT has ended its transaction. */
 const ABORTED_TRANSACTION = Symbol.for('kysely.AbortedTransactionError');
 
+/** Seconds for the answer to a ROLLBACK, which Kysely gives no signal; the connection is closed afterwards. */
+const ROLLBACK_LIMIT = 5;
+
 const LEVELS: Readonly<Record<string, IsolationLevel>> = {
   'read uncommitted': IsolationLevel.READ_UNCOMMITTED,
   'read committed': IsolationLevel.READ_COMMITTED,
@@ -101,10 +104,18 @@ export class UsingpgDriver implements Driver {
     }
   }
 
+  /**
+   * Rolls back, or leaves that to the end of the connection: Kysely reports a failure of this method in place of the error that ended the
+   * transaction.
+   */
   async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
     const { connection: conn } = own(connection);
+    const signal = AbortSignal.timeout(ROLLBACK_LIMIT * 1000);
     try {
-      await own(connection).command('rollback', () => conn.rollback());
+      await own(connection).command('rollback', () => conn.rollback({ signal }));
+    } catch (error) {
+      if (signal.aborted) await conn.close();
+      if (!conn.closed) throw error;
     } finally {
       await endTransaction(conn);
     }

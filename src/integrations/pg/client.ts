@@ -248,7 +248,7 @@ export class Client extends EventEmitter {
     return super.prependListener(event, listener);
   }
 
-  /** Listens to the connection only if somebody listens here: most clients of `pool.query()` have no listeners. */
+  /** Listens to the connection only if somebody listens here. */
   #listenFor(event: string | symbol): void {
     if (event === 'drain') {
       this.#statements.onIdle ??= () => {
@@ -260,14 +260,18 @@ export class Client extends EventEmitter {
     if (heard === undefined) return;
     this.#serverEvents ??= new Map();
     if (!this.#serverEvents.has(heard)) this.#serverEvents.set(heard, null);
-    if (this.#phase === 'ready') this.#receive();
+    try {
+      if (this.#phase === 'ready') this.#receive();
+    } catch (loss) {
+      // The connection was lost before there was a listener.
+      this.#onLost(loss as Error);
+    }
   }
 
   #receive(): void {
     const { connection } = this.#statements;
-    if (this.#serverEvents === null || connection === null) return;
-    for (const [event, remove] of this.#serverEvents) {
-      if (remove === null) this.#serverEvents.set(event, this.#hear(event, connection));
+    for (const [event, remove] of this.#serverEvents ?? []) {
+      if (remove === null) this.#serverEvents!.set(event, this.#hear(event, connection!));
     }
   }
 

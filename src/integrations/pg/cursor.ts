@@ -111,12 +111,12 @@ export class Cursor<R = any> extends EventEmitter implements Submittable {
   }
 
   /**
-   * Reads up to `count` rows after all earlier reads; fewer at the end, then none. A callback gets the rows and a `Result` with the
-   * columns. Rejects with the error of the statement.
+   * Reads up to `count` rows after all earlier reads; fewer at the end, then none. Without a count, or with 0, it reads all that are
+   * left. A callback gets the rows and a `Result` with the columns. Rejects with the error of the statement.
    */
-  read(count: number): Promise<R[]>;
+  read(count?: number): Promise<R[]>;
   read(count: number, callback: Callback<[rows: R[], result: Result<R>]>): void;
-  read(count: number, callback?: Callback<[rows: R[], result: Result<R>]>): Promise<R[]> | undefined {
+  read(count = 0, callback?: Callback<[rows: R[], result: Result<R>]>): Promise<R[]> | undefined {
     const reading = this.#last.then(() => this.#take(count));
     this.#last = reading;
     return promiseOr(reading, callback, (rows) => [rows, this.#result]);
@@ -124,8 +124,9 @@ export class Cursor<R = any> extends EventEmitter implements Submittable {
 
   async #take(count: number): Promise<R[]> {
     const taken: R[] = [];
+    const most = count > 0 ? count : Infinity;
     try {
-      while (taken.length < count && !this.#isDone) {
+      while (taken.length < most && !this.#isDone) {
         const { done, value } = await this.#rows!.next();
         if (done === true) {
           await this.#end();

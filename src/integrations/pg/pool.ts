@@ -17,6 +17,7 @@ import type { QueryArrayResult, QueryResult } from './result.js';
 import { SessionState } from './session-state.js';
 import {
   callbackOf,
+  NO_QUERY,
   type AnyRow,
   type ArrayRow,
   type QueryArrayConfig,
@@ -235,8 +236,8 @@ export class Pool extends EventEmitter {
     checkout.leave(() => {
       const connection = checkout.connection!;
       state.isAcquired = false;
-      const isUnfit = error !== undefined && error !== null && error !== false;
-      if (isUnfit) void connection.close();
+      // As in node-postgres, anything falsy is no error.
+      if (error) void connection.close();
       void this.#pool.putconn(connection);
       this.#left();
     });
@@ -402,8 +403,9 @@ function checkClient(client: unknown): void {
   );
 }
 
-/** Refuses what only a client can execute. */
+/** Refuses what is no query, and what only a client can execute. */
 function checkQuery(query: unknown): void {
+  if (query === undefined || query === null) throw new TypeError(NO_QUERY);
   if (typeof query === 'function') {
     throw new errors.ProgrammingError(
       'Passing a function as the first parameter to pool.query is not supported',

@@ -58,14 +58,16 @@ export interface Statement {
   readonly timeout: number | undefined;
 }
 
+/** The message of the error of `query()` without a query. */
+export const NO_QUERY = 'Client was passed a null or undefined query';
+
 /** The callback among the arguments of `query()`. Raises `TypeError` if there is no query, or the callback is no function. */
 export function callbackOf(
   query: unknown,
   values: unknown,
   callback: unknown,
 ): Callback<[QueryResults]> | undefined {
-  if (query === undefined || query === null)
-    throw new TypeError('Client was passed a null or undefined query');
+  if (query === undefined || query === null) throw new TypeError(NO_QUERY);
   const given: unknown =
     callback ??
     (typeof values === 'function'

@@ -132,10 +132,12 @@ class GlobalTypes extends Parsers {
   override getTypeParser(oid: number, format?: string): TypeParser {
     const own = format === 'binary' ? undefined : this.parsers.get(oid);
     if (own !== undefined) return own;
+    // Later changes do not concern it, so that it may be set again in place of one that was set meanwhile.
+    const map = globalMap();
     return (text: string | null) => {
       if (text === null) return null;
       const bytes = Buffer.from(text);
-      return globalMap().loaderFor(oid)(bytes, 0, bytes.length);
+      return map.loaderFor(oid)(bytes, 0, bytes.length);
     };
   }
 }

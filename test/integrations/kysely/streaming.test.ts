@@ -39,6 +39,16 @@ test('a stream that is left, that fails, or that is of no rows gives its connect
   expect(pool.getStats().poolAvailable).toBe(1);
 });
 
+test('a streamed statement that returns no rows is executed once, and yields none', async () => {
+  const { db } = await withCities();
+  for await (const _ of db.insertInto('kysely_city').values({ name: 'Oslo' }).stream())
+    throw new Error('a row');
+  const seen: string[] = [];
+  const renamed = db.updateTable('kysely_city').set({ name: 'Bergen' }).returning('name');
+  for await (const { name } of renamed.stream()) seen.push(name);
+  expect(seen).toEqual(['Bergen']);
+});
+
 test.each([0, -1, 1.5])('a chunk size of %s is refused', async (size) => {
   const { db } = await withCities();
   await expect(db.selectFrom('kysely_city').select('id').stream(size).next()).rejects.toThrow(

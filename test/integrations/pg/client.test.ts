@@ -227,6 +227,16 @@ test('a lost connection is told by the event error, then end; without a listener
   await expect.poll(() => rejection(quiet.query('SELECT 1'))).toMatchObject({ code: '57P01' });
 });
 
+test('a listener that comes after the loss is told, too', async () => {
+  const client = await connect();
+  await terminate(client.processID!);
+  // Only a query shows that the client knows of the loss.
+  await expect.poll(() => rejection(client.query('SELECT 1'))).toMatchObject({ code: '57P01' });
+  const told: unknown[] = [];
+  for (const name of ['notification', 'notice', 'error', 'end']) client.on(name, () => told.push(name));
+  await expect.poll(() => told).toEqual(['error', 'end']);
+});
+
 test('end() refuses what waits and ends what runs', async () => {
   const client = await connect();
   const ended = event(client, 'end');

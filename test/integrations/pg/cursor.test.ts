@@ -18,6 +18,15 @@ test('read() gives the next rows, fewer at the end, then none', async () => {
   expect((await client.query('SELECT 1 AS n')).rows).toEqual([{ n: 1 }]);
 });
 
+test('read() without a count, or with 0, gives all rows that are left', async () => {
+  const client = await connect();
+  const all = client.query(new Cursor(NUMBERS, [3]));
+  expect(await all.read(1)).toEqual([{ n: 1 }]);
+  expect(await all.read()).toEqual([{ n: 2 }, { n: 3 }]);
+  const again = client.query(new Cursor(NUMBERS, [2]));
+  expect(await again.read(0)).toEqual([{ n: 1 }, { n: 2 }]);
+});
+
 test('callbacks get the rows and a result with the columns; end and row are events', async () => {
   const client = await connect();
   const cursor = client.query(new Cursor<number[]>(NUMBERS, [3], { rowMode: 'array' }));

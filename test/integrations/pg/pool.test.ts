@@ -19,7 +19,9 @@ test('query() executes on a connection of its own, and its callback gets undefin
     });
   });
   expect(failed).toMatchObject({ code: '42703' });
-  await expect(pool.query(null as never)).rejects.toThrow(TypeError);
+  for (const none of [null, undefined]) {
+    await expect(pool.query(none as never)).rejects.toThrow('Client was passed a null or undefined query');
+  }
   expect(pool.totalCount).toBe(1);
 });
 
@@ -49,6 +51,34 @@ test('a client has the events and the counts of node-postgres', async () => {
     ['remove', second],
   ]);
   await expect.poll(() => pool.totalCount).toBe(0);
+});
+
+test('a release with anything falsy keeps the connection', async () => {
+  const pool = makePool({ max: 1 });
+  const pids = new Set<unknown>();
+  for (const nothing of [undefined, null, false, 0, '']) {
+    const client = await pool.connect();
+    pids.add(client.processID);
+    client.release(nothing);
+  }
+  expect(pids.size).toBe(1);
+});
+
+test('query() shows its client to listeners of acquire and release that come later', async () => {
+  const pool = makePool({ max: 1 });
+  await pool.query('SELECT 1');
+  const told: unknown[] = [];
+  pool.once('acquire', (client: PoolClient) => {
+    told.push(['acquire', client]);
+    pool.once('release', (error: unknown, released: PoolClient) => told.push(['release', error, released]));
+  });
+  await pool.query('SELECT 2');
+  const [, client] = told[0] as [string, PoolClient];
+  expect(told).toEqual([
+    ['acquire', client],
+    ['release', undefined, client],
+  ]);
+  await expect(client.query('SELECT 3')).rejects.toThrow('released to its pool');
 });
 
 test('a client that was released refuses queries, and a second release throws', async () => {
@@ -112,7 +142,8 @@ test('what onConnect and a connect listener attach to a client, later clients of
     expect(rows).toEqual([{ a: 'attached', b: 'attached' }]);
     client.release();
   }
-  expect(notices).toEqual(['once', 'once']);
+  await pool.query("DO $$ BEGIN RAISE NOTICE 'without a client'; END $$");
+  expect(notices).toEqual(['once', 'once', 'without a client']);
 });
 
 test('an onConnect that fails rejects the request, and the next one tries again', async () => {

@@ -90,6 +90,19 @@ test('types.setTypeParser() concerns all connections, and arrays of the type, fr
   }).toThrow(errors.ProgrammingError);
 });
 
+test('a parser that was taken before another was set can be set again', async () => {
+  const client = await connect();
+  const before = types.getTypeParser(21);
+  types.setTypeParser(21, (text) => `<${text}>`);
+  const query = "SELECT 5::int2 AS n, '{6}'::int2[] AS list";
+  expect((await client.query(query)).rows).toEqual([{ n: '<5>', list: ['<6>'] }]);
+  types.setTypeParser(21, before);
+  expect((await client.query(query)).rows).toEqual([{ n: 5, list: [6] }]);
+  const own = client.getTypeParser(21);
+  client.setTypeParser(21, (text) => Number(own(text)) + 1);
+  expect((await client.query(query)).rows).toEqual([{ n: 6, list: [7] }]);
+});
+
 test('types.getTypeParser() gives node-postgres’s parsers', () => {
   for (const [oid, text] of [
     [16, 't'],
