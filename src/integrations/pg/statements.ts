@@ -113,7 +113,7 @@ export class Statements {
     return this.#execute(statement);
   }
 
-  /** One asynchronous function for all of it: each more costs a small statement about a hundredth of its time. */
+  /** One asynchronous function, since small statements spend a good part of their time on promises. */
   async #execute(statement: Statement): Promise<QueryResults> {
     let limit: TimeLimit | null = null;
     let wasLost = false;
