@@ -184,11 +184,10 @@ export class Pool extends EventEmitter {
     const state = this.#states.get(connection.info.session)!;
     state.isAcquired = true;
     const checkout = new Checkout(this.#configuration, state, connection, this.#takeBack);
-    const { client: last, hasListeners } = state;
-    if (isSeen || last === null || hasListeners || this.#watchesClients)
-      this.#show(checkout.makeClient(), state);
+    const { isNew, hasListeners } = state;
+    if (isSeen || isNew || hasListeners || this.#watchesClients) this.#show(checkout.makeClient(), state);
     const { verify } = this.options;
-    if (last === null && verify !== undefined) await verified(checkout.client!, verify);
+    if (isNew && verify !== undefined) await verified(checkout.client!, verify);
     return checkout;
   }
 
@@ -199,9 +198,9 @@ export class Pool extends EventEmitter {
 
   /** Tells of the client of a checkout. */
   #show(client: PoolClient, state: SessionState): void {
-    const isNew = state.client === null;
-    state.client = client;
-    if (isNew) {
+    state.client = null;
+    if (state.isNew) {
+      state.isNew = false;
       const before = new Set(Object.keys(client));
       this.emit('connect', client);
       state.keep(client, before);
@@ -236,6 +235,7 @@ export class Pool extends EventEmitter {
     checkout.leave(() => {
       const connection = checkout.connection!;
       state.isAcquired = false;
+      state.client = client ?? state.client;
       // As in node-postgres, anything falsy is no error.
       if (error) void connection.close();
       void this.#pool.putconn(connection);

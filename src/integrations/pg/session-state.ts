@@ -9,8 +9,10 @@ type Listener = (...args: unknown[]) => void;
 export class SessionState {
   /** The parsers set on a client. */
   readonly types: TypeOverrides;
-  /** The last client of the session that anybody could see; null before the first. */
+  /** The last client of the session that was released; a client that is acquired may be garbage-collected. */
   client: EventEmitter | null = null;
+  /** Whether it has had no client yet that anybody could see. */
+  isNew = true;
   /** When the session began, in milliseconds of `performance.now()`. */
   readonly since = performance.now();
   /** Whether a checkout has the session. */
