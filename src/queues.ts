@@ -1,12 +1,19 @@
 // Queues whose operations take constant time.
 
+/** The number of empty slots before the head from which on they are removed, once they are more than half. */
+const MOST_EMPTY = 1024;
+/** The number of slots that an empty queue keeps. */
+const MOST_KEPT = 32;
+
 /** A first-in, first-out queue. */
 export class Fifo<T> {
+  /** The items are those from the head up to the end; the slots around them are empty. */
   #items: (T | undefined)[] = [];
   #head = 0;
+  #end = 0;
 
   get length(): number {
-    return this.#items.length - this.#head;
+    return this.#end - this.#head;
   }
 
   get first(): T | undefined {
@@ -14,39 +21,57 @@ export class Fifo<T> {
   }
 
   push(item: T): void {
-    this.#items.push(item);
+    this.#items[this.#end++] = item;
   }
 
   /** Inserts an item at the front. */
   unshift(item: T): void {
-    if (this.#head > 0) this.#items[--this.#head] = item;
-    else this.#items.unshift(item);
+    if (this.#head > 0) {
+      this.#items[--this.#head] = item;
+    } else {
+      this.#items.unshift(item);
+      this.#end++;
+    }
   }
 
   shift(): T | undefined {
-    if (this.#head === this.#items.length) return undefined;
+    if (this.#head === this.#end) return undefined;
     const item = this.#items[this.#head];
     this.#items[this.#head++] = undefined;
-    if (this.#head === this.#items.length) {
-      this.#items = [];
-      this.#head = 0;
-    } else if (this.#head > 1024 && this.#head * 2 > this.#items.length) {
-      this.#items = this.#items.slice(this.#head);
-      this.#head = 0;
-    }
+    if (this.#head === this.#end) this.#clear();
+    else if (this.#head > MOST_EMPTY && this.#head * 2 > this.#end) this.#restart(this.#rest());
     return item;
   }
 
   /** Empties the queue and returns what was in it, in order. */
   drain(): T[] {
-    const items = this.#items.slice(this.#head) as T[];
-    this.#items = [];
-    this.#head = 0;
+    const items = this.#rest();
+    this.#restart([]);
     return items;
   }
 
+  #rest(): T[] {
+    return this.#items.slice(this.#head, this.#end) as T[];
+  }
+
+  #restart(items: T[]): void {
+    this.#items = items;
+    this.#head = 0;
+    this.#end = items.length;
+  }
+
+  /** Empties it, since it has been read. The slots of a short queue are used again: a queue that holds one item at a time makes no garbage. */
+  #clear(): void {
+    if (this.#items.length > MOST_KEPT) {
+      this.#restart([]);
+    } else {
+      this.#head = 0;
+      this.#end = 0;
+    }
+  }
+
   *[Symbol.iterator](): IterableIterator<T> {
-    for (let i = this.#head; i < this.#items.length; i++) yield this.#items[i] as T;
+    for (let i = this.#head; i < this.#end; i++) yield this.#items[i] as T;
   }
 }
 

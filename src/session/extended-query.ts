@@ -68,11 +68,12 @@ export class ExtendedQuery {
       executions.length > 1 && request.prepare === undefined && request.policy.threshold !== null
         ? true
         : request.prepare;
-    const used: ServerStatement[] = [];
+    // A single execution uses nothing again.
+    const used: ServerStatement[] | null = executions.length === 1 ? null : [];
     let unnamed = null as ServerStatement | null;
     for (const params of executions) {
       let statement = this.#prepared.choose(request.text, params, prepare, request.policy);
-      if (used.length === 0) {
+      if (reply.executions.length === 0) {
         if (statement !== null && this.#mustAwaitParse(statement, reply.segment)) return false;
         if (begin !== null) this.#writeBegin(reply, begin);
       }
@@ -82,8 +83,8 @@ export class ExtendedQuery {
           unnamed = unnamedStatement(request.text, params);
         statement = unnamed;
       }
-      const again = used.includes(statement);
-      if (!again) used.push(statement);
+      const again = used?.includes(statement) === true;
+      if (!again) used?.push(statement);
       this.#execute(reply, statement, params, again);
     }
     return true;

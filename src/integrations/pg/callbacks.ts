@@ -12,23 +12,24 @@ export function report<T, A extends readonly unknown[]>(
   args: (value: T) => readonly [...A],
   noError: null | undefined,
 ): void {
-  const call = (...given: [unknown, ...unknown[]]): void => {
-    try {
-      (callback as (...all: unknown[]) => void)(...given);
-    } catch (error) {
-      process.nextTick(() => {
-        throw error;
-      });
-    }
-  };
   promise.then(
     (value) => {
-      call(noError, ...args(value));
+      call(callback as (...given: unknown[]) => void, noError, ...args(value));
     },
     (error: unknown) => {
-      call(error);
+      call(callback as (...given: unknown[]) => void, error);
     },
   );
+}
+
+function call(callback: (...given: unknown[]) => void, ...given: unknown[]): void {
+  try {
+    callback(...given);
+  } catch (error) {
+    process.nextTick(() => {
+      throw error;
+    });
+  }
 }
 
 /** The promise, or its end reported to the callback if there is one. */

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { clearTimeout, setTimeout } from 'node:timers';
-import { AsyncConnection, errors, TransactionStatus, type Notify } from '../../index.js';
+import { AsyncConnection, errors, type Notify } from '../../index.js';
 import { submit } from './submitted.js';
 import { promiseOr, type Callback } from './callbacks.js';
 import { Configuration, type ClientConfig, type Password } from './config.js';
@@ -8,21 +8,11 @@ import type { ConnectionParameters } from './connection-parameters.js';
 import { sqlstateOf, withServerFields } from './database-error.js';
 import { defaults } from './defaults.js';
 import { escapeIdentifier, escapeLiteral } from './escape.js';
-import {
-  EXECUTE,
-  IN_TURN,
-  LEAVE,
-  type Closable,
-  type InnerClient,
-  type TurnOptions,
-} from './inner-client.js';
 import type { QueryArrayResult, QueryResult } from './result.js';
 import { noticeOf, notificationOf, statusLetterOf } from './server-messages.js';
 import { SessionState } from './session-state.js';
 import {
   callbackOf,
-  runStatement,
-  statementOf,
   type AnyRow,
   type ArrayRow,
   type Listener,
@@ -30,21 +20,14 @@ import {
   type QueryConfig,
   type QueryResultRow,
   type QueryResults,
-  type Statement,
   type Values,
 } from './statement.js';
+import { Statements, TERMINATED } from './statements.js';
 import { isSubmittable, type Submittable } from './submit.js';
-import { TimeLimit } from './time-limit.js';
-import { checkBefore, checkCommitted, transactionWordOf } from './transactions.js';
-import { Turns } from './turns.js';
 import type { TypeParser } from './type-parsers.js';
 
-/** A pool's connection for a client. @internal */
-export interface Checkout {
-  readonly configuration: Configuration;
-  readonly connection: AsyncConnection;
-  readonly state: SessionState;
-}
+/** The key of a client's method that detaches it from a connection that goes back to its pool. */
+export const DETACH: unique symbol = Symbol('usingpg.pg.detach');
 
 type ServerEvent = 'loss' | 'notice' | 'notification';
 
@@ -71,38 +54,28 @@ const SERVER_EVENTS: ReadonlyMap<string | symbol, ServerEvent> = new Map([
  * const { rows } = await client.query('SELECT name FROM city WHERE id = $1', [1]);
  * await client.end();
  */
-export class Client extends EventEmitter implements InnerClient {
+export class Client extends EventEmitter {
   readonly #configuration: Configuration;
-  readonly #turns = new Turns(() => {
-    this.#drained();
-  });
-  readonly #state: SessionState;
-  #connection: AsyncConnection | null = null;
-  #phase: 'new' | 'connecting' | 'ready' | 'released' | 'ended' = 'new';
-  #ended: Error | null = null;
+  readonly #statements: Statements;
+  #phase: 'new' | 'connecting' | 'ready' | 'ended' = 'new';
   /** The attempt to connect, and what ends it. */
   #connecting: Promise<this> | null = null;
   #attempt: AbortController | null = null;
-  /** What has the turn until it is closed. */
-  #open: Closable | null = null;
-  /** The first error of the open transaction. */
-  #failure: unknown = null;
   /** The events of the connection that somebody listens to, and what ends listening to them, once the connection is there. */
   #serverEvents: Map<ServerEvent, (() => void) | null> | null = null;
 
-  /** A pool gives the checkout. Raises `ProgrammingError` for an invalid connection string. */
-  constructor(config?: string | ClientConfig | null, checkout?: Checkout) {
+  /** A pool gives the statements of a checkout. Raises `ProgrammingError` for an invalid connection string. */
+  constructor(config?: string | ClientConfig | null, checkout?: Statements) {
     super();
     if (checkout === undefined) {
       this.#configuration = new Configuration(config);
-      this.#state = new SessionState(this.#configuration.config);
-      // Statements wait for the connection.
-      this.#turns.take();
+      const state = new SessionState(this.#configuration.config);
+      this.#statements = new Statements(this.#configuration, state, null);
     } else {
       this.#configuration = checkout.configuration;
-      this.#state = checkout.state;
-      this.#use(checkout.connection);
-      this.#state.giveTo(this);
+      this.#statements = checkout;
+      this.#phase = 'ready';
+      checkout.state.giveTo(this);
     }
   }
 
@@ -130,37 +103,34 @@ export class Client extends EventEmitter implements InnerClient {
         : setTimeout(() => {
             attempt.abort(new errors.ConnectionTimeout('timeout expired'));
           }, connectTimeout);
+    let connection: AsyncConnection;
     try {
-      const connection = await AsyncConnection.connect(this.#configuration.conninfo, {
+      connection = await AsyncConnection.connect(this.#configuration.conninfo, {
         autocommit: true,
         // Statements without a name are not prepared by default, which is said for each of them.
         prepareThreshold: config.prepareThreshold ?? undefined,
         signal: attempt.signal,
       });
-      this.#use(connection);
     } catch (error) {
       this.#refuse(withServerFields(error) as Error);
       throw error;
     } finally {
       clearTimeout(timer);
     }
-    this.emit('connect');
-    this.#turns.end();
-    return this;
-  }
-
-  #use(connection: AsyncConnection): void {
-    this.#connection = connection;
     this.#phase = 'ready';
-    this.#receive();
+    this.#statements.connected(connection, () => {
+      this.#receive();
+      this.emit('connect');
+    });
+    return this;
   }
 
   /** Tells that the connection was lost, after its statements were told. */
   #onLost(loss: Error): void {
     process.nextTick(() => {
-      if (this.#phase !== 'ready') return;
-      const error = withServerFields(this.#asLoss(loss, false));
-      this.#turns.refuseAll(error);
+      if (this.#phase !== 'ready' || this.#statements.isReleased) return;
+      const error = withServerFields(this.#statements.asLoss(loss, false));
+      this.#statements.refuseWaiting(error);
       this.#refuse(
         new errors.OperationalError('Client has encountered a connection error and is not queryable', {
           cause: loss,
@@ -172,19 +142,11 @@ export class Client extends EventEmitter implements InnerClient {
     });
   }
 
-  /** Why statements are refused after the end; null before. Most clients are released and never used again, so that is told on demand. */
-  get #reason(): Error | null {
-    if (this.#phase !== 'released') return this.#ended;
-    return (this.#ended ??= new errors.InterfaceError(
-      'the client was released to its pool, and another task may use its connection: take another client with pool.connect()',
-    ));
-  }
-
   /** Refuses the waiting and all later statements. */
   #refuse(reason: Error): void {
     this.#phase = 'ended';
-    this.#ended = reason;
-    this.#turns.refuseAll(reason);
+    this.#statements.refuse(reason);
+    this.#statements.refuseWaiting(reason);
   }
 
   /** Closes the connection; a running statement is cancelled, and waiting ones are refused. */
@@ -195,36 +157,34 @@ export class Client extends EventEmitter implements InnerClient {
   }
 
   async #end(): Promise<void> {
+    const statements = this.#statements;
     const closed = new errors.InterfaceError('Client was closed and is not queryable');
     if (this.#phase === 'new') {
       // As in node-postgres, the client may still connect.
-      this.#turns.refuseAll(closed);
+      statements.refuseWaiting(closed);
       return;
     }
-    if (this.#reason === null) {
-      this.#ended = closed;
+    if (statements.refusal === null) {
+      statements.refuse(closed);
       if (this.pipeline) {
         await new Promise<void>((resolve) => {
-          this.#turns.whenIdle(resolve);
+          statements.whenDone(resolve);
         });
       }
-      this.#turns.refuseAll(closed);
+      statements.refuseWaiting(closed);
       // Who ends the client need not handle that the attempt to connect is over.
       this.#connecting?.catch(() => undefined);
       this.#attempt?.abort(new errors.InterfaceError(TERMINATED));
     }
-    const isOpen = this.#phase === 'ready';
+    const isOpen = this.#phase === 'ready' && !statements.isReleased;
     this.#phase = 'ended';
-    await this.#connection?.close();
+    await statements.connection?.close();
     if (isOpen) this.emit('end');
   }
 
-  /** Detaches the client from a connection that goes back to its pool. Calls `done` when its statements have ended. @internal */
-  [LEAVE](done: () => void): void {
+  /** Detaches the client from a connection that goes back to its pool. @internal */
+  [DETACH](): void {
     if (this.#serverEvents !== null) for (const remove of this.#serverEvents.values()) remove?.();
-    if (this.#phase === 'ready') this.#phase = 'released';
-    void this.#open?.close().catch(() => undefined);
-    this.#turns.whenIdle(done);
   }
 
   // --- statements
@@ -259,110 +219,16 @@ export class Client extends EventEmitter implements InnerClient {
   ): void;
   query(query: unknown, values?: unknown, callback?: unknown): unknown {
     if (isSubmittable(query)) {
-      submit(query, this, callbackOf(query, values, callback));
+      submit(query, this.#statements, callbackOf(query, values, callback));
       return query;
     }
     const callsBack = callbackOf(query, values, callback);
-    return promiseOr(this[EXECUTE](query, values), callsBack, (results) => [results]);
-  }
-
-  /** Executes a query that is no submittable. @internal */
-  [EXECUTE](query: unknown, values: unknown): Promise<QueryResults> {
-    let statement: Statement;
-    try {
-      statement = statementOf(query, values);
-    } catch (error) {
-      // It fails in its turn, like a statement that the server refuses.
-      return this[IN_TURN](() => Promise.reject(error as Error));
-    }
-    let timeout: number;
-    try {
-      timeout = statement.timeout ?? this.#configuration.queryTimeout;
-    } catch (error) {
-      return Promise.reject(error);
-    }
-    if (timeout !== 0) return this.#executeWithin(timeout, statement);
-    return this[IN_TURN]((connection) => this.#run(connection, statement, undefined));
-  }
-
-  async #executeWithin(timeout: number, statement: Statement): Promise<QueryResults> {
-    const limit = new TimeLimit(timeout, 'Query read timeout');
-    try {
-      const { signal } = limit;
-      return await this[IN_TURN]((connection) => this.#run(connection, statement, signal), { signal });
-    } finally {
-      limit.end();
-    }
-  }
-
-  /** Runs something with the connection after all earlier statements. Its errors get node-postgres's fields. @internal */
-  async [IN_TURN]<T>(
-    run: (connection: AsyncConnection, state: SessionState) => Promise<T>,
-    { open, signal }: TurnOptions = NO_TURN_OPTIONS,
-  ): Promise<T> {
-    let wasLost = false;
-    try {
-      if (this.#reason !== null) throw this.#reason;
-      if (!this.#turns.take()) await this.#turns.wait(signal);
-      wasLost = this.#connection!.closed;
-      this.#open = open ?? null;
-      try {
-        return await run(this.#connection!, this.#state);
-      } finally {
-        this.#open = null;
-        this.#turns.end();
-      }
-    } catch (error) {
-      throw withServerFields(this.#asLoss(error, wasLost));
-    }
-  }
-
-  /** The error of a statement that ended with its connection, with node-postgres's message, unless the server told it why. */
-  #asLoss(error: unknown, wasLost: boolean): unknown {
-    const isLoss =
-      this.#connection?.closed === true &&
-      error !== this.#reason &&
-      (error instanceof errors.OperationalError || error instanceof errors.InterfaceError) &&
-      (wasLost || error.sqlstate === null);
-    if (!isLoss) return error;
-    const message = this.#reason === null ? `${TERMINATED} unexpectedly` : TERMINATED;
-    return new errors.OperationalError(message, {
-      cause: error,
-      query: error.query,
-      sqlstate: error.sqlstate,
-    });
-  }
-
-  async #run(
-    connection: AsyncConnection,
-    statement: Statement,
-    signal: AbortSignal | undefined,
-  ): Promise<QueryResults> {
-    const { text = '' } = statement;
-    const word = transactionWordOf(text);
-    if (word !== null) checkBefore(word, connection.info.transactionStatus, text);
-    try {
-      const result = await runStatement(connection, this.#state, statement, signal);
-      if (word === 'begin') this.#failure = null;
-      if (word === 'commit') checkCommitted(result, this.#failure, text);
-      return result;
-    } catch (error) {
-      if (word === null && connection.info.transactionStatus === TransactionStatus.INERROR)
-        this.#failure ??= error;
-      throw error;
-    }
-  }
-
-  #drained(): void {
-    // After the callback of the last statement, which may add another one, or the listener.
-    process.nextTick(() => {
-      if (this.#turns.isIdle && this.#phase === 'ready') this.emit('drain');
-    });
+    return promiseOr(this.#statements.execute(query, values), callsBack, (results) => [results]);
   }
 
   /** Whether a transaction is open: `I` no, `T` yes, `E` it has failed; null while a statement runs, and without a connection. */
   getTransactionStatus(): 'I' | 'T' | 'E' | null {
-    const status = this.#connection?.info.transactionStatus;
+    const status = this.#statements.connection?.info.transactionStatus;
     return status === undefined ? null : statusLetterOf(status);
   }
 
@@ -382,8 +248,14 @@ export class Client extends EventEmitter implements InnerClient {
     return super.prependListener(event, listener);
   }
 
-  /** Listens to the connection only if somebody listens here: most clients of `pool.query()` have no listeners. */
+  /** Listens to the connection only if somebody listens here. */
   #listenFor(event: string | symbol): void {
+    if (event === 'drain') {
+      this.#statements.onIdle ??= () => {
+        this.#onIdle();
+      };
+      return;
+    }
     const heard = SERVER_EVENTS.get(event);
     if (heard === undefined) return;
     this.#serverEvents ??= new Map();
@@ -397,9 +269,19 @@ export class Client extends EventEmitter implements InnerClient {
   }
 
   #receive(): void {
+    const { connection } = this.#statements;
     for (const [event, remove] of this.#serverEvents ?? []) {
-      if (remove === null) this.#serverEvents!.set(event, this.#hear(event, this.#connection!));
+      if (remove === null) this.#serverEvents!.set(event, this.#hear(event, connection!));
     }
+  }
+
+  /** All statements are done. */
+  #onIdle(): void {
+    // After the callback of the last statement, which may add another one.
+    process.nextTick(() => {
+      const { areDone, isReleased } = this.#statements;
+      if (areDone && this.#phase === 'ready' && !isReleased) this.emit('drain');
+    });
   }
 
   /** Listens to an event of the connection; returns what ends that. */
@@ -476,7 +358,7 @@ export class Client extends EventEmitter implements InnerClient {
 
   /** The process id of the backend; null before the connection is there. */
   get processID(): number | null {
-    return this.#connection?.info.backendPid ?? null;
+    return this.#statements.connection?.info.backendPid ?? null;
   }
 
   /** Does not exist here: raises `NotSupportedError`. */
@@ -500,12 +382,12 @@ export class Client extends EventEmitter implements InnerClient {
 
   /** Sets the parser of a type for the session of this client. */
   setTypeParser(oid: number, format: string | TypeParser, parse?: TypeParser): void {
-    this.#state.types.setTypeParser(oid, format, parse);
+    this.#statements.state.types.setTypeParser(oid, format, parse);
   }
 
   /** Returns the parser of a type. */
   getTypeParser(oid: number, format?: string): TypeParser {
-    return this.#state.types.getTypeParser(oid, format);
+    return this.#statements.state.types.getTypeParser(oid, format);
   }
 
   /** Quotes a name for use in SQL. */
@@ -518,7 +400,3 @@ export class Client extends EventEmitter implements InnerClient {
     return escapeLiteral(text);
   }
 }
-
-const NO_TURN_OPTIONS: TurnOptions = {};
-
-const TERMINATED = 'Connection terminated';

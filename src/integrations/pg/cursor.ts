@@ -2,9 +2,9 @@ import { EventEmitter } from 'node:events';
 import { AsyncRawCursor, errors, type AsyncConnection, type CursorOptions } from '../../index.js';
 import { promiseOr, type Callback } from './callbacks.js';
 import { withServerFields } from './database-error.js';
-import { IN_TURN, type InnerClient } from './inner-client.js';
 import { fieldsOf, Result } from './result.js';
 import type { SessionState } from './session-state.js';
+import type { Statements } from './statements.js';
 import { SUBMIT, type Submittable } from './submit.js';
 import { makingOf, type CustomTypes } from './type-parsers.js';
 
@@ -62,13 +62,13 @@ export class Cursor<R = any> extends EventEmitter implements Submittable {
   }
 
   /** Begins the statement in its turn among those of the client. @internal */
-  [SUBMIT](client: InnerClient): void {
+  [SUBMIT](statements: Statements): void {
     if (this.#running !== null) {
       throw new errors.InterfaceError('the cursor was submitted before; make another for another execution');
     }
     const opened = new Promise<void>((resolve, reject) => {
-      this.#running = client[IN_TURN](
-        async (connection, state) => {
+      this.#running = statements
+        .inTurn(async (connection, state) => {
           try {
             await this.#open(connection, state);
           } catch (error) {
@@ -80,9 +80,8 @@ export class Cursor<R = any> extends EventEmitter implements Submittable {
             if (this.#isDone) finish();
             else this.#finish = finish;
           });
-        },
-        { open: this },
-      ).catch(reject);
+        }, this)
+        .catch(reject);
     });
     this.#submitted!(opened);
     opened.catch((error: unknown) => {

@@ -1,23 +1,60 @@
 import { errors, type AsyncConnection } from '../../index.js';
-import { Client, type Checkout } from './client.js';
+import { Client, DETACH } from './client.js';
+import type { Configuration } from './config.js';
+import type { SessionState } from './session-state.js';
+import { Statements } from './statements.js';
 
-/** Takes back a client's connection; `error` says that it must not be used again. @internal */
-export type TakeBack = (client: PoolClient, connection: AsyncConnection, error: unknown) => void;
+/** Takes back a connection; `error` says that it must not be used again. @internal */
+export type TakeBack = (checkout: Checkout, error: unknown) => void;
+
+/** A checkout of a pool: a connection with the statements that are executed on it until it is released. @internal */
+export class Checkout extends Statements {
+  /** Null if nobody would see it. */
+  client: PoolClient | null = null;
+  readonly #takeBack: TakeBack;
+
+  constructor(
+    configuration: Configuration,
+    state: SessionState,
+    connection: AsyncConnection,
+    takeBack: TakeBack,
+  ) {
+    super(configuration, state, connection);
+    this.#takeBack = takeBack;
+  }
+
+  /** Makes the client. */
+  makeClient(): PoolClient {
+    return (this.client = new PoolClient(this));
+  }
+
+  /** Ends the checkout; see `client.release()`. */
+  release(error?: unknown): void {
+    if (this.isReleased) {
+      throw new errors.ProgrammingError(
+        'Release called on client which has already been released to the pool.',
+      );
+    }
+    this.#takeBack(this, error);
+  }
+
+  override leave(done: () => void): void {
+    this.client?.[DETACH]();
+    super.leave(done);
+  }
+}
 
 /**
  * A client of a pool. Each checkout has an object of its own: after `release()` it raises `InterfaceError`, so that it cannot disturb the
  * next user of the connection.
  */
 export class PoolClient extends Client {
-  readonly #connection: AsyncConnection;
-  readonly #takeBack: TakeBack;
-  #isReleased = false;
+  readonly #checkout: Checkout;
 
   /** @internal Use `pool.connect()`. */
-  constructor(checkout: Checkout, takeBack: TakeBack) {
+  constructor(checkout: Checkout) {
     super(null, checkout);
-    this.#connection = checkout.connection;
-    this.#takeBack = takeBack;
+    this.#checkout = checkout;
   }
 
   /**
@@ -26,12 +63,6 @@ export class PoolClient extends Client {
    * without its client.
    */
   readonly release = (error?: unknown): void => {
-    if (this.#isReleased) {
-      throw new errors.ProgrammingError(
-        'Release called on client which has already been released to the pool.',
-      );
-    }
-    this.#isReleased = true;
-    this.#takeBack(this, this.#connection, error);
+    this.#checkout.release(error);
   };
 }

@@ -1,13 +1,18 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
-import { AsyncConnectionPool, errors, type AsyncConnection, type EvictMessage } from '../../index.js';
+import {
+  AsyncConnectionPool,
+  errors,
+  type AsyncConnection,
+  type CheckoutOptions,
+  type EvictMessage,
+} from '../../index.js';
 import { promiseOr, report, type Callback } from './callbacks.js';
 import { Client } from './client.js';
 import { Configuration, type ClientConfig } from './config.js';
 import { withServerFields } from './database-error.js';
 import { defaults } from './defaults.js';
-import { EXECUTE, LEAVE } from './inner-client.js';
-import { PoolClient } from './pool-client.js';
+import { Checkout, type PoolClient } from './pool-client.js';
 import type { QueryArrayResult, QueryResult } from './result.js';
 import { SessionState } from './session-state.js';
 import {
@@ -91,7 +96,7 @@ export class Pool extends EventEmitter {
   readonly #states = new WeakMap<object, SessionState>();
   /** The sessions by the process ids of their backends. */
   readonly #sessions = new Map<number, SessionState>();
-  readonly #timeout: number;
+  readonly #request: CheckoutOptions;
   readonly #log: (...messages: unknown[]) => void;
   #isOpen = false;
   /** The number of clients that are acquired or asked for. */
@@ -108,7 +113,7 @@ export class Pool extends EventEmitter {
     this.#configuration = new Configuration(given);
     const { max, min, maxUses, allowExitOnIdle, maxLifetimeSeconds, idleTimeoutMillis } = this.options;
     const { connectTimeout } = this.#configuration;
-    this.#timeout = connectTimeout === 0 ? Infinity : connectTimeout / 1000;
+    this.#request = { timeout: connectTimeout === 0 ? Infinity : connectTimeout / 1000, failFast: true };
     this.#pool = new AsyncConnectionPool(() => this.#configuration.conninfo, {
       open: false,
       minSize: min,
@@ -145,7 +150,7 @@ export class Pool extends EventEmitter {
   connect(): Promise<PoolClient>;
   connect(callback: (error: any, client: PoolClient | undefined, done: Done) => void): void; // eslint-disable-line @typescript-eslint/no-explicit-any -- as in node-postgres's declarations
   connect(callback?: Callback<[PoolClient | undefined, Done]>): Promise<PoolClient> | undefined {
-    const acquiring = this.#acquire();
+    const acquiring = this.#connect();
     if (callback === undefined) return acquiring;
     report(
       acquiring,
@@ -158,36 +163,49 @@ export class Pool extends EventEmitter {
     return undefined;
   }
 
-  async #acquire(): Promise<PoolClient> {
+  async #connect(): Promise<PoolClient> {
+    const checkout = await this.#acquire(true);
+    return checkout.client!;
+  }
+
+  /** Checks out a connection. Its client is made if its caller sees it, or somebody else does. */
+  async #acquire(isSeen: boolean): Promise<Checkout> {
     if (this.ending) throw new errors.PoolClosed('Cannot use a pool after calling end on the pool');
     this.#open();
     this.#active++;
     let connection: AsyncConnection;
     try {
-      connection = await this.#pool.getconn({ timeout: this.#timeout, failFast: true });
+      connection = await this.#pool.getconn(this.#request);
     } catch (error) {
       this.#left();
       if (!(error instanceof errors.PoolTimeout)) this.#log('client failed to connect', error);
       throw withServerFields(asTimeout(error));
     }
-    return this.#lend(connection);
+    const state = this.#states.get(connection.info.session)!;
+    state.isAcquired = true;
+    const checkout = new Checkout(this.#configuration, state, connection, this.#takeBack);
+    const { isNew, hasListeners } = state;
+    if (isSeen || isNew || hasListeners || this.#watchesClients) this.#show(checkout.makeClient(), state);
+    const { verify } = this.options;
+    if (isNew && verify !== undefined) await verified(checkout.client!, verify);
+    return checkout;
   }
 
-  /** Makes the client of a checkout. */
-  #lend(connection: AsyncConnection): PoolClient | Promise<PoolClient> {
-    const state = this.#states.get(connection.info.session)!;
-    const client = new PoolClient({ configuration: this.#configuration, connection, state }, this.#takeBack);
-    const isNew = state.client === null;
-    state.client = client;
-    state.isAcquired = true;
-    if (isNew) {
+  /** Whether somebody listens to what is told of each client. */
+  get #watchesClients(): boolean {
+    return this.listenerCount('acquire') > 0 || this.listenerCount('release') > 0;
+  }
+
+  /** Tells of the client of a checkout. */
+  #show(client: PoolClient, state: SessionState): void {
+    state.client = null;
+    if (state.isNew) {
+      state.isNew = false;
       const before = new Set(Object.keys(client));
       this.emit('connect', client);
       state.keep(client, before);
     }
     this.emit('acquire', client);
-    const { verify } = this.options;
-    return isNew && verify !== undefined ? verified(client, verify) : client;
   }
 
   /** Prepares a new connection. */
@@ -201,25 +219,29 @@ export class Pool extends EventEmitter {
     });
     const { onConnect } = this.options;
     if (onConnect === undefined) return;
-    const client = new PoolClient({ configuration: this.#configuration, connection, state }, () => undefined);
+    const checkout = new Checkout(this.#configuration, state, connection, () => undefined);
+    const client = checkout.makeClient();
     const before = new Set(Object.keys(client));
     await onConnect(client);
     state.keep(client, before);
     await new Promise<void>((resolve) => {
-      client[LEAVE](resolve);
+      checkout.leave(resolve);
     });
   }
 
-  /** Takes back the connection of a client that was released. */
-  readonly #takeBack = (client: PoolClient, connection: AsyncConnection, error: unknown): void => {
-    client[LEAVE](() => {
-      this.#states.get(connection.info.session)!.isAcquired = false;
+  /** Takes back the connection of a checkout that was released. */
+  readonly #takeBack = (checkout: Checkout, error: unknown): void => {
+    const { client, state } = checkout;
+    checkout.leave(() => {
+      const connection = checkout.connection!;
+      state.isAcquired = false;
+      state.client = client ?? state.client;
       // As in node-postgres, anything falsy is no error.
       if (error) void connection.close();
       void this.#pool.putconn(connection);
       this.#left();
     });
-    this.emit('release', error, client);
+    if (client !== null) this.emit('release', error, client);
   };
 
   /** A client is no longer used or asked for. */
@@ -290,16 +312,16 @@ export class Pool extends EventEmitter {
 
   async #query(query: unknown, values: unknown): Promise<QueryResults> {
     checkQuery(query);
-    const client = await this.#acquire();
+    const checkout = await this.#acquire(false);
     this.#log('dispatching query');
     try {
-      const results = await client[EXECUTE](query, values);
-      if (isOpen(client))
+      const results = await checkout.execute(query, values);
+      if (checkout.areInTransaction)
         throw leftOpen(typeof query === 'string' ? query : ((query as QueryConfig).text ?? null));
       return results;
     } finally {
       this.#log('query dispatched');
-      client.release();
+      checkout.release();
     }
   }
 
@@ -406,12 +428,6 @@ function callbackIn(
   return callbackOf(query ?? {}, values, callback);
 }
 
-/** Whether the client is in a transaction. */
-function isOpen(client: PoolClient): boolean {
-  const status = client.getTransactionStatus();
-  return status === 'T' || status === 'E';
-}
-
 /** An error of the pool's own timeout with node-postgres's message; its cause tells who has the connections. */
 function asTimeout(error: unknown): unknown {
   if (!(error instanceof errors.PoolTimeout)) return error;
@@ -422,11 +438,11 @@ function asTimeout(error: unknown): unknown {
 }
 
 /** Lets the user check a new client; rejects with the error that was found, after which the connection is closed. */
-function verified(client: PoolClient, verify: NonNullable<PoolConfig['verify']>): Promise<PoolClient> {
+function verified(client: PoolClient, verify: NonNullable<PoolConfig['verify']>): Promise<void> {
   return new Promise((resolve, reject) => {
     verify(client, (error) => {
       if (error === undefined || error === null) {
-        resolve(client);
+        resolve();
         return;
       }
       client.release(error);

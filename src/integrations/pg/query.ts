@@ -1,8 +1,8 @@
 import { EventEmitter } from 'node:events';
 import { errors } from '../../index.js';
 import { report, type Callback } from './callbacks.js';
-import { EXECUTE, type InnerClient } from './inner-client.js';
 import { callbackOf, type QueryConfig, type QueryResults } from './statement.js';
+import type { Statements } from './statements.js';
 import { SUBMIT, type Submittable } from './submit.js';
 
 /**
@@ -33,9 +33,9 @@ export class Query extends EventEmitter implements Submittable {
   }
 
   /** @internal */
-  [SUBMIT](client: InnerClient): void {
+  [SUBMIT](statements: Statements): void {
     report(
-      client[EXECUTE](this.#config, undefined),
+      statements.execute(this.#config, undefined),
       (error: unknown, results?: QueryResults) => {
         if (results !== undefined) this.#done(results);
         else if (this.callback !== undefined) (this.callback as (error: unknown) => void)(error);

@@ -39,6 +39,27 @@ export type QueryArrayResult<R extends any[] = any[]> = QueryResult<R>;
 
 const TAG = /^([A-Za-z]+)(?: (\d+))?(?: (\d+))?/;
 
+/** What a statement's tag says. */
+interface Tag {
+  readonly tag: string;
+  readonly command: string | null;
+  readonly oid: number | null;
+  readonly rowCount: number | null;
+}
+
+function parseTag(tag: string): Tag {
+  const [, command = null, first, second] = TAG.exec(tag) ?? [];
+  return {
+    tag,
+    command,
+    oid: second === undefined ? null : Number(first),
+    rowCount: first === undefined ? null : Number(second ?? first),
+  };
+}
+
+/** The last tag: most statements have the same one as those before them. */
+let last: Tag = parseTag('');
+
 /** The result of a statement, as node-postgres gives it. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the rows' type is known to the query only
 export class Result<R = any> {
@@ -64,16 +85,11 @@ export class Result<R = any> {
 
   /** Sets what a statement's tag says. */
   setTag(tag: string): void {
-    const match = TAG.exec(tag);
-    if (match === null) return;
-    const [, command, first, second] = match;
-    this.command = command!;
-    if (second !== undefined) {
-      this.oid = Number(first);
-      this.rowCount = Number(second);
-    } else if (first !== undefined) {
-      this.rowCount = Number(first);
-    }
+    if (last.tag !== tag) last = parseTag(tag);
+    if (last.command === null) return;
+    this.command = last.command;
+    this.oid = last.oid ?? this.oid;
+    this.rowCount = last.rowCount ?? this.rowCount;
   }
 }
 

@@ -9,11 +9,13 @@ type Listener = (...args: unknown[]) => void;
 export class SessionState {
   /** The parsers set on a client. */
   readonly types: TypeOverrides;
-  /** The client that has the session, or had it last; null before the first. */
+  /** The last client of the session that was released; a client that is acquired may be garbage-collected. */
   client: EventEmitter | null = null;
+  /** Whether it has had no client yet that anybody could see. */
+  isNew = true;
   /** When the session began, in milliseconds of `performance.now()`. */
   readonly since = performance.now();
-  /** Whether the client has the session. */
+  /** Whether a checkout has the session. */
   isAcquired = false;
   readonly #statements = new Map<string, string>();
   #properties: Record<string, unknown> = {};
@@ -62,6 +64,11 @@ export class SessionState {
       .flatMap((event) =>
         client.rawListeners(event).map((listener) => [event, listener as Listener] as const),
       );
+  }
+
+  /** Whether listeners were kept, which hear the session only through a client. */
+  get hasListeners(): boolean {
+    return this.#listeners.length > 0;
   }
 
   /** Gives a client what was kept. */

@@ -54,6 +54,8 @@ export interface Statement {
   readonly asArrays: boolean;
   readonly types: CustomTypes | undefined;
   readonly extended: boolean;
+  /** Whether it has neither values nor a name, so that its text may have several statements. */
+  readonly isSimple: boolean;
   /** Milliseconds; undefined: the client's. */
   readonly timeout: number | undefined;
 }
@@ -91,13 +93,16 @@ export function statementOf(query: unknown, values: unknown): Statement {
     );
   }
   if (!Array.isArray(given)) throw new errors.ProgrammingError('Query values must be an array');
+  const isNamed = name !== undefined && name !== '';
+  const extended = config.queryMode === 'extended';
   return {
     text: text ?? undefined,
     values: given,
-    name: name === '' ? undefined : name,
+    name: isNamed ? name : undefined,
     asArrays: config.rowMode === 'array',
     types,
-    extended: config.queryMode === 'extended',
+    extended,
+    isSimple: !isNamed && !extended && given.length === 0,
     timeout: config.query_timeout,
   };
 }
@@ -117,33 +122,44 @@ const EXTENDED: ExecuteOptions = { binary: true };
 const ONCE: ExecuteOptions = { prepare: false };
 const EXTENDED_ONCE: ExecuteOptions = { prepare: false, binary: true };
 
-/** Executes a statement: the result, or an array of results if the text has several statements. */
-export async function runStatement(
+/** Begins the execution of a statement. Resolves with the cursor once its results are there. */
+export function begin(
+  statement: Statement,
   connection: AsyncConnection,
   state: SessionState,
-  statement: Statement,
   signal: AbortSignal | undefined,
-): Promise<QueryResults> {
-  const { name, asArrays, extended } = statement;
+): Promise<AsyncRawCursor<unknown>> {
+  const { name } = statement;
   const text = name === undefined ? statement.text! : state.textOf(name, statement.text);
-  const cursor = new AsyncRawCursor(connection, makingOf(statement.types ?? state.types, asArrays));
-  const isSimple = name === undefined && !extended && statement.values.length === 0;
+  const cursor = new AsyncRawCursor(connection, makingOf(statement.types ?? state.types, statement.asArrays));
   const options = optionsOf(statement, state);
-  await cursor.execute(
+  return cursor.execute(
     text,
-    isSimple ? undefined : statement.values,
+    statement.isSimple ? undefined : statement.values,
     signal === undefined ? options : { ...options, signal },
   );
-  if (name !== undefined) state.remember(name, text);
-  const rowMode = asArrays ? 'array' : undefined;
-  const results: Result[] = [];
+}
+
+/** The cursor's current result, with its rows. */
+export function resultOf(
+  { description, statusmessage }: AsyncRawCursor<unknown>,
+  rows: unknown[],
+  { asArrays }: Statement,
+): Result {
+  const fields = description === null ? [] : fieldsOf(description);
+  return new Result(asArrays ? 'array' : undefined, fields, rows, statusmessage);
+}
+
+/** The results of a text with several statements: the first one, the cursor's current one, and those after it. */
+export async function resultsFrom(
+  first: Result,
+  cursor: AsyncRawCursor<unknown>,
+  statement: Statement,
+): Promise<Result[]> {
+  const results = [first];
   do {
-    const { description, statusmessage } = cursor;
-    results.push(
-      description === null
-        ? new Result(rowMode, [], [], statusmessage)
-        : new Result(rowMode, fieldsOf(description), await cursor.fetchall(), statusmessage),
-    );
-  } while (isSimple && (await cursor.nextset()) === true);
-  return results.length === 1 ? results[0]! : results;
+    const rows = cursor.description === null ? [] : await cursor.fetchall();
+    results.push(resultOf(cursor, rows, statement));
+  } while ((await cursor.nextset()) === true);
+  return results;
 }

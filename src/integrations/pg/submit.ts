@@ -1,4 +1,4 @@
-import type { InnerClient } from './inner-client.js';
+import type { Statements } from './statements.js';
 
 /** The key of the method that makes one of this module's own objects run on a client. */
 export const SUBMIT: unique symbol = Symbol('usingpg.pg.submit');
@@ -13,7 +13,7 @@ export interface Submittable {
 /** An object of this module that runs on a client. */
 export interface OwnSubmittable extends Submittable {
   callback?: unknown;
-  [SUBMIT](client: InnerClient): void;
+  [SUBMIT](statements: Statements): void;
 }
 
 /** Whether a value is to be submitted rather than a query. */

@@ -1,7 +1,7 @@
 import { errors } from '../../index.js';
 import type { Callback } from './callbacks.js';
 import { Cursor, type CursorConfig } from './cursor.js';
-import type { InnerClient } from './inner-client.js';
+import type { Statements } from './statements.js';
 import type { QueryResults } from './statement.js';
 import { SUBMIT, type OwnSubmittable, type Submittable } from './submit.js';
 
@@ -22,17 +22,17 @@ interface PgCursor extends Submittable {
  */
 export function submit(
   submittable: Submittable,
-  client: InnerClient,
+  statements: Statements,
   callback: Callback<[QueryResults]> | undefined,
 ): void {
   // As in node-postgres, it is the submittable that calls back.
   if (callback !== undefined) Object.assign(submittable, { callback });
   if (SUBMIT in submittable) {
-    (submittable as OwnSubmittable)[SUBMIT](client);
+    (submittable as OwnSubmittable)[SUBMIT](statements);
   } else if ('cursor' in submittable && isPgCursor(submittable.cursor)) {
-    submittable.cursor = servedBy(submittable.cursor, client);
+    submittable.cursor = servedBy(submittable.cursor, statements);
   } else if (isPgCursor(submittable)) {
-    servedBy(submittable, client);
+    servedBy(submittable, statements);
   } else {
     throw new errors.NotSupportedError(
       `client.query() cannot run a ${submittable.constructor.name}, which speaks node-postgres's protocol itself: only cursors of` +
@@ -51,12 +51,12 @@ function isPgCursor(value: unknown): value is PgCursor {
 }
 
 /** Makes a cursor that does the work of one of pg-cursor, and gets its calls. */
-function servedBy(theirs: PgCursor, client: InnerClient): Cursor {
+function servedBy(theirs: PgCursor, statements: Statements): Cursor {
   const cursor = new Cursor(theirs.text, theirs.values ?? undefined, theirs._conf);
   cursor.on('end', (result) => theirs.emit('end', result));
   cursor.on('error', (error) => theirs.listenerCount('error') > 0 && theirs.emit('error', error));
   theirs.read = cursor.read.bind(cursor);
   theirs.close = cursor.close.bind(cursor);
-  cursor[SUBMIT](client);
+  cursor[SUBMIT](statements);
   return cursor;
 }

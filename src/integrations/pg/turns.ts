@@ -9,24 +9,14 @@ interface Waiting {
  * passes to the next.
  */
 export class Turns {
-  readonly #waiting: Waiting[] = [];
-  readonly #onIdle: () => void;
+  // Made on demand: most clients of a pool execute one statement.
+  #waiting: Waiting[] | null = null;
+  #idle: (() => void)[] | null = null;
   #taken = false;
-  #idle: (() => void)[] = [];
-
-  /** `onIdle` is called when a turn has ended and no caller waits. */
-  constructor(onIdle: () => void) {
-    this.#onIdle = onIdle;
-  }
 
   /** Whether no statement runs or waits. */
   get isIdle(): boolean {
     return !this.#taken;
-  }
-
-  /** The number of callers that wait. */
-  get waiting(): number {
-    return this.#waiting.length;
   }
 
   /** Takes the turn if it is free; returns whether it was. */
@@ -51,34 +41,34 @@ export class Turns {
         },
       };
       const leave = (): void => {
-        this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
+        this.#waiting!.splice(this.#waiting!.indexOf(waiting), 1);
         waiting.refuse(signal!.reason);
       };
       signal?.addEventListener('abort', leave, { once: true });
-      this.#waiting.push(waiting);
+      (this.#waiting ??= []).push(waiting);
     });
   }
 
-  /** Ends the turn. */
-  end(): void {
-    const next = this.#waiting.shift();
+  /** Ends the turn. Returns whether no caller waits for the next one. */
+  end(): boolean {
+    const next = this.#waiting?.shift();
     if (next !== undefined) {
       next.begin();
-      return;
+      return false;
     }
     this.#taken = false;
-    if (this.#idle.length > 0) for (const tell of this.#idle.splice(0)) tell();
-    this.#onIdle();
+    if (this.#idle !== null) for (const tell of this.#idle.splice(0)) tell();
+    return true;
   }
 
   /** Rejects all callers that wait. */
   refuseAll(reason: unknown): void {
-    for (const { refuse } of this.#waiting.splice(0)) refuse(reason);
+    if (this.#waiting !== null) for (const { refuse } of this.#waiting.splice(0)) refuse(reason);
   }
 
   /** Calls `tell` once when no statement runs or waits. */
   whenIdle(tell: () => void): void {
     if (this.isIdle) tell();
-    else this.#idle.push(tell);
+    else (this.#idle ??= []).push(tell);
   }
 }

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { Client, Pool, type PoolClient } from '../../../src/integrations/pg/index.js';
 import { AsyncConnection, errors } from '../../../src/index.js';
 import { dsn, rejection, terminate } from '../../support/database.js';
+import { warningsOf } from '../../support/warnings.js';
 import { config, event, makePool } from './clients.js';
 
 test('query() executes on a connection of its own, and its callback gets undefined and the result', async () => {
@@ -62,6 +63,43 @@ test('a release with anything falsy keeps the connection', async () => {
     client.release(nothing);
   }
   expect(pids.size).toBe(1);
+});
+
+test('query() shows its client to listeners of acquire and release that come later', async () => {
+  const pool = makePool({ max: 1 });
+  await pool.query('SELECT 1');
+  const told: unknown[] = [];
+  pool.once('acquire', (client: PoolClient) => {
+    told.push(['acquire', client]);
+    pool.once('release', (error: unknown, released: PoolClient) => told.push(['release', error, released]));
+  });
+  await pool.query('SELECT 2');
+  const [, client] = told[0] as [string, PoolClient];
+  expect(told).toEqual([
+    ['acquire', client],
+    ['release', undefined, client],
+  ]);
+  await expect(client.query('SELECT 3')).rejects.toThrow('released to its pool');
+});
+
+test('the connection of a client that is garbage-collected comes back', async () => {
+  // end() would wait for the client, as in node-postgres; the idle connection ends by itself.
+  const pool = new Pool({ ...config(), max: 1, idleTimeoutMillis: 100 });
+  const warnings = await warningsOf('USINGPG_LEAK', async () => {
+    await (async () => {
+      const client = await pool.connect();
+      await client.query('SELECT 1');
+    })();
+    const collecting = setInterval(() => {
+      globalThis.gc!();
+    }, 50);
+    try {
+      expect((await pool.query('SELECT 2 AS n')).rows).toEqual([{ n: 2 }]);
+    } finally {
+      clearInterval(collecting);
+    }
+  });
+  expect(warnings).toHaveLength(1);
 });
 
 test('a client that was released refuses queries, and a second release throws', async () => {
@@ -125,7 +163,8 @@ test('what onConnect and a connect listener attach to a client, later clients of
     expect(rows).toEqual([{ a: 'attached', b: 'attached' }]);
     client.release();
   }
-  expect(notices).toEqual(['once', 'once']);
+  await pool.query("DO $$ BEGIN RAISE NOTICE 'without a client'; END $$");
+  expect(notices).toEqual(['once', 'once', 'without a client']);
 });
 
 test('an onConnect that fails rejects the request, and the next one tries again', async () => {
