@@ -1,3 +1,4 @@
+import { BACKSLASH, TAB } from '../types/ascii.js';
 import type { AdaptersMap } from '../types/adapters-map.js';
 import { dumpAs, dumpParam } from '../types/dump.js';
 import * as errors from '../errors/index.js';
@@ -8,9 +9,7 @@ import type { Loader } from '../wire/row-decoder.js';
 import { RowReader, RowWriter } from './row-format.js';
 import { TextShortcuts } from './text-shortcuts.js';
 
-const TAB = 0x09;
 const NEWLINE = 0x0a;
-const BACKSLASH = 0x5c;
 const LETTER_N = 0x4e;
 
 /** Encodes rows in the text format. */

@@ -1,12 +1,7 @@
+import { BACKSLASH, COLON, MINUS, TAB, ZERO } from '../types/ascii.js';
 import type { Block } from './block.js';
 import { civilDate } from '../types/calendar.js';
 import type { NativeValues } from '../types/native-values.js';
-
-const TAB = 0x09;
-const MINUS = 0x2d;
-const COLON = 0x3a;
-const BACKSLASH = 0x5c;
-const ZERO = 0x30;
 
 /** The maximum size of a value other than a string, including the preceding tab. */
 const MOST = 32;

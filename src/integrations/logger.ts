@@ -51,7 +51,8 @@ const OPTIONS = new CallOptions<LogOptions>('logQueries(logger, options)', {
 /**
  * Logs each statement of this process when it has ended, in one entry: at the level `debug`, at `warn` if it took `slow` seconds or
  * longer, and at `error` with its SQLSTATE if it failed. What a program writes into a query's text itself is logged, values of
- * parameters only with `values`. Returns what ends it. Raises `ProgrammingError` for an invalid option, and for what is no logger.
+ * parameters only with `values`. Returns what ends it. What the logger throws becomes an uncaught exception of the process, and does
+ * not concern the statement. Raises `ProgrammingError` for an invalid option, and for what is no logger.
  *
  * @example
  * import { logQueries } from 'usingpg/logger';

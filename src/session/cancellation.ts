@@ -26,8 +26,10 @@ export class Cancellation {
   state: 'idle' | 'waiting' | 'requested' | 'awaiting answer' = 'idle';
   /** The reply that the last request was made for, until it is answered. */
   #target: Reply | null = null;
-  /** The reply that must arrive within a time limit, and the limit's timer. */
-  #deadline: { readonly reply: Reply; readonly timer: NodeJS.Timeout } | null = null;
+  /** The reply that must arrive before a moment of `performance.now()`, since `message` was sent. */
+  #deadline: { readonly reply: Reply; readonly message: string; readonly at: number } | null = null;
+  /** Fires when a deadline may have passed. It is not cleared with the deadline, since the next one then need not set a timer. */
+  #watch: NodeJS.Timeout | null = null;
   #repetition: NodeJS.Timeout | null = null;
   #silence: NodeJS.Timeout | null = null;
   #patience = 0;
@@ -132,19 +134,33 @@ export class Cancellation {
   expectAnswer(reply: Reply, message = A_CANCEL_REQUEST): void {
     if (this.#stopped || this.#deadline?.reply === reply) return;
     if (this.state === 'idle') this.state = 'waiting';
-    this.#clearDeadline();
-    const timer = setTimeout(() => {
+    const limit = this.#transport.limits.ending * 1000;
+    this.#deadline = { reply, message, at: performance.now() + limit };
+    if (this.#watch === null) this.#lookIn(limit);
+  }
+
+  #lookIn(milliseconds: number): void {
+    // The socket keeps the process alive while an answer is pending.
+    this.#watch = setTimeout(() => {
       // After a late turn of the event loop, an answer that has arrived is read first.
       setImmediate(() => {
-        if (this.#deadline?.timer === timer) this.#giveUp(message);
+        this.#look();
       });
-    }, this.#transport.limits.ending * 1000);
-    this.#deadline = { reply, timer };
+    }, milliseconds).unref();
+  }
+
+  #look(): void {
+    this.#watch = null;
+    if (this.#stopped || this.#deadline === null) return;
+    const { message, at } = this.#deadline;
+    const left = at - performance.now();
+    if (left > 0) this.#lookIn(left);
+    else this.#giveUp(message);
   }
 
   /** Handles a reply that was answered and is no longer in flight. Called unless the state is idle. */
   answered(reply: Reply): void {
-    if (this.#deadline?.reply === reply) this.#clearDeadline();
+    if (this.#deadline?.reply === reply) this.#deadline = null;
     if (this.#target === reply) {
       this.#clearRepetition();
       if (this.state !== 'requested') this.#target = null;
@@ -175,16 +191,11 @@ export class Cancellation {
   /** Ends the requests of a session that is over. */
   stop(): void {
     this.#stopped = true;
-    this.#clearDeadline();
+    if (this.#watch !== null) clearTimeout(this.#watch);
     this.#clearRepetition();
     if (this.#silence !== null) clearTimeout(this.#silence);
     this.#request?.abort(new Error('the session is closed'));
     for (const { resolve } of this.#waiters.splice(0)) resolve();
-  }
-
-  #clearDeadline(): void {
-    if (this.#deadline !== null) clearTimeout(this.#deadline.timer);
-    this.#deadline = null;
   }
 
   #clearRepetition(): void {

@@ -3,7 +3,7 @@ import { copyDataHead, FrontendWriter } from '../wire/frontend-writer.js';
 import { haveTypes, PreparedStatements, oidsOf, type ServerStatement } from './prepared-statements.js';
 import { shortcuts } from './shortcuts.js';
 import { hasFixedColumns } from '../sql-statement.js';
-import type { StatementReply } from './reply.js';
+import type { Segment, StatementReply } from './reply.js';
 import type { ServerSettings } from './server-settings.js';
 import type { SentParam, StatementRequest } from './statement.js';
 import type { Transport } from './transport.js';
@@ -26,8 +26,8 @@ export class ExtendedQuery {
   readonly #settings: ServerSettings;
   readonly #writer = new FrontendWriter();
   readonly #prepared = new PreparedStatements();
-  /** Statements whose Parse is in flight. */
-  readonly #parsing = new Set<ServerStatement>();
+  /** Statements whose Parse is in flight, with the pipeline's segment that contains it, if any. */
+  readonly #parsing = new Map<ServerStatement, Segment | null>();
   #flushScheduled = false;
   #flushDelayed = false;
 
@@ -73,8 +73,7 @@ export class ExtendedQuery {
     for (const params of executions) {
       let statement = this.#prepared.choose(request.text, params, prepare, request.policy);
       if (used.length === 0) {
-        // If the shared Parse failed, this statement would get another error than it would alone.
-        if (reply.segment === null && statement !== null && this.#parsing.has(statement)) return false;
+        if (statement !== null && this.#mustAwaitParse(statement, reply.segment)) return false;
         if (begin !== null) this.#writeBegin(reply, begin);
       }
       this.#closeEvicted(reply);
@@ -88,6 +87,15 @@ export class ExtendedQuery {
       this.#execute(reply, statement, params, again);
     }
     return true;
+  }
+
+  /**
+   * Whether the Parse of a statement must be answered before it is used again. If it failed, or was skipped, only the rest of its
+   * own segment would be skipped as well; any other statement would get an error that it would not get alone.
+   */
+  #mustAwaitParse(statement: ServerStatement, segment: Segment | null): boolean {
+    const parsedIn = this.#parsing.get(statement);
+    return parsedIn !== undefined && (segment === null || parsedIn !== segment);
   }
 
   /**
@@ -134,7 +142,7 @@ export class ExtendedQuery {
     if (!again && !statement.ready && !this.#parsing.has(statement)) {
       this.#writer.parse(statement.name, request.text, params);
       reply.parsing = [...reply.parsing, statement];
-      if (statement.name !== '') this.#parsing.add(statement);
+      if (statement.name !== '') this.#parsing.set(statement, reply.segment);
     }
     const { fields } = statement;
     // In a foreign encoding, each row is checked for bytes beyond ASCII, which requires the text format.

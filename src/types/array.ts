@@ -1,3 +1,4 @@
+import { BACKSLASH, CLOSE_BRACE, LOWER_CASE, OPEN_BRACE, QUOTE } from './ascii.js';
 import type { Loader } from '../wire/row-decoder.js';
 import type { Adapters, CodecContext, TypeEntry } from './adaptation.js';
 import { BinaryReader } from './binary-reader.js';
@@ -118,24 +119,18 @@ export function braced(
   return `{${parts.join(delimiter)}}`;
 }
 
-const OPEN = 0x7b;
-const CLOSE = 0x7d;
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
 const EQUALS = 0x3d;
-/** The bit by which an ASCII letter's lower case differs. */
-const LOWER_CASE = 0x20;
 
 function textReader(readElement: Loader, delimiter: string): Loader {
   const separator = delimiter.charCodeAt(0);
   return (bytes, start, end) => {
     let at = start;
     // [0:1][2:3]={{…},{…}}
-    if (bytes[at] !== OPEN) {
+    if (bytes[at] !== OPEN_BRACE) {
       while (at < end && bytes[at] !== EQUALS) at++;
       at++;
     }
-    if (at < end && bytes[at] === OPEN) {
+    if (at < end && bytes[at] === OPEN_BRACE) {
       const reader = new TextArrayReader(bytes, at, end, readElement, separator);
       const elements = reader.level(0);
       if (elements !== null && reader.isAtEnd) return reader.isEmpty ? [] : elements;
@@ -180,14 +175,14 @@ class TextArrayReader {
     const elements: unknown[] = [];
     let at = this.#at + 1;
     if (at >= end || depth === MAX_DIMENSIONS) return null;
-    if (bytes[at] === CLOSE) {
+    if (bytes[at] === CLOSE_BRACE) {
       this.#at = at + 1;
       return this.#fits(elements, depth, true);
     }
-    const isNested = bytes[at] === OPEN;
+    const isNested = bytes[at] === OPEN_BRACE;
     while (at < end) {
       const first = bytes[at];
-      if ((first === OPEN) !== isNested) return null;
+      if ((first === OPEN_BRACE) !== isNested) return null;
       if (isNested) {
         this.#at = at;
         const inner = this.level(depth + 1);
@@ -202,13 +197,13 @@ class TextArrayReader {
         at = this.#at;
       } else {
         const from = at;
-        while (at < end && bytes[at] !== separator && bytes[at] !== CLOSE) at++;
+        while (at < end && bytes[at] !== separator && bytes[at] !== CLOSE_BRACE) at++;
         if (at === end) return null;
         elements.push(isNull(bytes, from, at) ? null : readElement(bytes, from, at));
       }
       if (at >= end) return null;
       const next = bytes[at++];
-      if (next === CLOSE) {
+      if (next === CLOSE_BRACE) {
         this.#at = at;
         return this.#fits(elements, depth, !isNested);
       }

@@ -1,11 +1,10 @@
+import { BACKSLASH, ZERO } from './ascii.js';
 import { readBytes } from './text.js';
 import type { ByteWriter } from './byte-writer.js';
 import { refused, shown, unreadable, type Codec, type Place } from './codec.js';
 import { isUint8Array } from './realm.js';
 
-const BACKSLASH = 0x5c;
 const LETTER_X = 0x78;
-const ZERO = 0x30;
 /** PostgreSQL allows white space between the pairs of hexadecimal digits. */
 const WHITE_SPACE = /\s+/g;
 

@@ -1,3 +1,4 @@
+import { CLOSE_PARENTHESIS, COMMA, OPEN_PARENTHESIS } from './ascii.js';
 import * as errors from '../errors/index.js';
 import { thrownText } from '../errors/thrown.js';
 import type { Loader } from '../wire/row-decoder.js';
@@ -79,10 +80,6 @@ function ofField(type: CompositeFields, i: number, load: Loader): Loader {
 }
 
 // --- the text format
-
-const OPEN_PARENTHESIS = 0x28;
-const CLOSE_PARENTHESIS = 0x29;
-const COMMA = 0x2c;
 
 function textReader(type: CompositeFields, loaders: readonly Loader[], make: Make): Loader {
   const count = loaders.length;

@@ -1,7 +1,7 @@
+import { SPACE } from './ascii.js';
 import * as errors from '../errors/index.js';
 import type { SessionSettings } from './adaptation.js';
 import { isoMoment } from './date-text.js';
-import { SPACE } from './iso-bytes.js';
 
 /** The types whose text depends on the session's `DateStyle`. */
 export type DatedType = 'date' | 'timestamp' | 'timestamptz';

@@ -1,3 +1,4 @@
+import { COLON, DOT, MINUS, SPACE, ZERO } from './ascii.js';
 import * as errors from '../errors/index.js';
 import type { CodecContext } from './adaptation.js';
 import type { ByteWriter } from './byte-writer.js';
@@ -28,18 +29,13 @@ import {
 } from './date-text.js';
 import {
   CLOCK_LENGTH,
-  COLON,
-  DASH,
   DAY_LENGTH,
-  DOT,
   endOfClock,
   endOfOffset,
   isDay,
   isDigit,
   readOffset,
-  SPACE,
   two,
-  ZERO,
 } from './iso-bytes.js';
 import { isDate } from './realm.js';
 import { textual } from './textual.js';
@@ -58,7 +54,7 @@ const readDate = fixed('date', 4, (bytes, start) => {
 export const date = ({ settings }: CodecContext): Codec => ({
   readText: (bytes, start, end) => {
     const text = bytes.latin1Slice(start, end);
-    return bytes[start + 4] === DASH ? text : isoStyle(text, 'date', settings);
+    return bytes[start + 4] === MINUS ? text : isoStyle(text, 'date', settings);
   },
   endOfText: (bytes, start, end) => {
     const at = start + DAY_LENGTH;
@@ -219,8 +215,8 @@ function readCommonInstant(bytes: Buffer, start: number, end: number): number {
     end - start >= MOMENT_LENGTH + 3 &&
     year >= 1 &&
     year <= 9999 &&
-    bytes[start + 4] === DASH &&
-    bytes[start + 7] === DASH &&
+    bytes[start + 4] === MINUS &&
+    bytes[start + 7] === MINUS &&
     isCivil(year, month, day) &&
     bytes[start + DAY_LENGTH] === SPACE &&
     hours <= 23 &&
@@ -253,7 +249,7 @@ function readFractionAndOffset(bytes: Buffer, start: number, end: number): numbe
 export function looksCommon(bytes: Buffer, start: number, end: number): boolean {
   return (
     end - start >= MOMENT_LENGTH &&
-    bytes[start + 4] === DASH &&
+    bytes[start + 4] === MINUS &&
     bytes[start + DAY_LENGTH] === SPACE &&
     bytes[end - 1] !== LETTER_C
   );

@@ -1,3 +1,5 @@
+import { DOT, LOWER_CASE, MINUS, PLUS, ZERO } from './ascii.js';
+
 /** The parts of a decimal number's text such as `-12.50e3`, as offsets. */
 export interface DecimalText {
   readonly negative: boolean;
@@ -11,12 +13,7 @@ export interface DecimalText {
   readonly isInteger: boolean;
 }
 
-const ZERO = 0x30;
-const DOT = 0x2e;
-const PLUS = 0x2b;
-const MINUS = 0x2d;
 const LETTER_E = 0x65;
-const LOWER_CASE = 0x20;
 
 /** Splits the text of a decimal number in one pass; null if it is none. White space is not accepted. */
 export function scanDecimal(text: string): DecimalText | null {

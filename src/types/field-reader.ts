@@ -1,9 +1,5 @@
+import { BACKSLASH, CLOSE_PARENTHESIS, COMMA, QUOTE } from './ascii.js';
 import type { Loader } from '../wire/row-decoder.js';
-
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const COMMA = 0x2c;
-const CLOSE_PARENTHESIS = 0x29;
 
 /**
  * Reads the fields of composites and the bounds of ranges, which share one syntax: an empty field is NULL, and double quotes

@@ -1,3 +1,4 @@
+import { DOT, MINUS, ZERO } from './ascii.js';
 import type { ByteWriter } from './byte-writer.js';
 import {
   fixed,
@@ -12,9 +13,6 @@ import {
 } from './codec.js';
 import { isDecimal, parseSpecial, scanDecimal } from './decimal.js';
 
-const MINUS = 0x2d;
-const ZERO = 0x30;
-const DOT = 0x2e;
 const POWERS_OF_TEN = Array.from({ length: 23 }, (_, exponent) => Number(`1e${String(exponent)}`));
 /** 17 digits identify any double, so the server writes no more. */
 const FLOAT_DIGITS = 17;

@@ -1,3 +1,4 @@
+import { MINUS, ZERO } from './ascii.js';
 import { readInt32 } from '../wire/backend-messages.js';
 import type { ByteWriter } from './byte-writer.js';
 import { fixed, outOfRange, refused, shown, unreadable, wrongSize } from './codec.js';
@@ -5,8 +6,6 @@ import type { Codec, Place, Reader } from './codec.js';
 import { parseInteger } from './decimal.js';
 import { textual } from './textual.js';
 
-const MINUS = 0x2d;
-const ZERO = 0x30;
 /** Integers of this many digits are exact as a `number`. */
 const EXACT_DIGITS = 15;
 

@@ -1,13 +1,7 @@
+import { COLON, DOT, MINUS, PLUS, ZERO } from './ascii.js';
 import { isCivil } from './calendar.js';
 
 // Recognises dates and times in the bytes of the server's text under DateStyle ISO.
-
-export const ZERO = 0x30;
-export const DASH = 0x2d;
-export const PLUS = 0x2b;
-export const COLON = 0x3a;
-export const SPACE = 0x20;
-export const DOT = 0x2e;
 
 /** `2024-01-02` */
 export const DAY_LENGTH = 10;
@@ -34,8 +28,8 @@ export function isDay(bytes: Buffer, at: number): boolean {
   return (
     year >= 1 &&
     year <= 9999 &&
-    bytes[at + 4] === DASH &&
-    bytes[at + 7] === DASH &&
+    bytes[at + 4] === MINUS &&
+    bytes[at + 7] === MINUS &&
     isCivil(year, two(bytes, at + 5), two(bytes, at + 8))
   );
 }
@@ -77,7 +71,7 @@ export function endOfOffset(bytes: Buffer, start: number, end: number): number {
 /** The offset in `bytes[start..end)`, in seconds east of UTC; NaN if it is malformed. */
 export function readOffset(bytes: Buffer, start: number, end: number): number {
   const size = end - start;
-  const sign = bytes[start] === PLUS ? 1 : bytes[start] === DASH ? -1 : 0;
+  const sign = bytes[start] === PLUS ? 1 : bytes[start] === MINUS ? -1 : 0;
   if (sign === 0 || (size !== 3 && size !== 6 && size !== 9)) return NaN;
   const hours = two(bytes, start + 1);
   const minutes = size < 6 ? 0 : bytes[start + 3] === COLON ? two(bytes, start + 4) : NO_NUMBER;

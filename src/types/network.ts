@@ -1,3 +1,4 @@
+import { DOT, ZERO } from './ascii.js';
 import { node } from '../node-modules.js';
 import { writeHex } from './bytea.js';
 import { fixed, malformed, refused, shown, sized, wrongSize, type Codec } from './codec.js';
@@ -92,9 +93,7 @@ function ipv6Text(address: Buffer): string {
   return `${hex(0, best.base)}::${hex(best.base + best.length, 8)}`;
 }
 
-const DOT = 0x2e;
 const SLASH = 0x2f;
-const ZERO = 0x30;
 
 /** The end of a number from 0 to 255 without leading zeros; -1 if there is none. */
 function endOfOctet(bytes: Buffer, at: number): number {

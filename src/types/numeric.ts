@@ -1,3 +1,4 @@
+import { DOT, MINUS, ZERO } from './ascii.js';
 import type { ByteWriter } from './byte-writer.js';
 import { malformed, refused, shown, sized, wrongSize, type Place } from './codec.js';
 import { parseSpecial, scanDecimal } from './decimal.js';
@@ -88,9 +89,6 @@ const readNumeric = sized('numeric', 8, (bytes, start, end) => {
   return sign === NEGATIVE && /[1-9]/.test(text) ? `-${text}` : text;
 });
 
-const MINUS = 0x2d;
-const DOT = 0x2e;
-const ZERO = 0x30;
 const WORDS: readonly string[] = ['NaN', 'Infinity', '-Infinity'];
 
 /** The end of a number in the server's form: no exponent, no leading zeros, no lone minus sign. */

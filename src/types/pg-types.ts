@@ -1,3 +1,4 @@
+import { MINUS, ZERO } from './ascii.js';
 import * as errors from '../errors/index.js';
 import type { Loader } from '../wire/row-decoder.js';
 import type { CodecContext, CodecSource } from './adaptation.js';
@@ -10,7 +11,7 @@ import { EPOCH_DAYS, infinitySign, INT32_MAX, INT32_MIN, parseMoment } from './d
 import { date, looksCommon, timestamp, timestamptz } from './datetime.js';
 import { DEFINITIONS } from './definitions.js';
 import { readInterval } from './interval.js';
-import { CLOCK_LENGTH, DASH, DAY_LENGTH, two, ZERO } from './iso-bytes.js';
+import { CLOCK_LENGTH, DAY_LENGTH, two } from './iso-bytes.js';
 import { Oids } from './oids.js';
 import { PostgresInterval } from './postgres-interval.js';
 import { readText } from './text.js';
@@ -87,7 +88,7 @@ const CODECS: Readonly<Record<string, CodecSource>> = {
       ...codec,
       readText: (bytes, start, end) =>
         // No other text begins with a minus or an i.
-        bytes[start] === DASH || bytes[start] === LETTER_I
+        bytes[start] === MINUS || bytes[start] === LETTER_I
           ? infinity(bytes.latin1Slice(start, end))
           : codec.readText(bytes, start, end),
       readBinary: (bytes, start, end) => {
@@ -141,7 +142,7 @@ function inLocalTime(type: 'date' | 'timestamp', source: (context: CodecContext)
 
 /** Reads the most frequent form of a date or timestamp: `2024-01-02[ 03:04:05[.678901]]`; null for another form. */
 function readCommon(bytes: Buffer, start: number, end: number): Date | null {
-  const isDay = end - start === DAY_LENGTH && bytes[start + 4] === DASH;
+  const isDay = end - start === DAY_LENGTH && bytes[start + 4] === MINUS;
   if (!isDay && !looksCommon(bytes, start, end)) return null;
   const year = two(bytes, start) * 100 + two(bytes, start + 2);
   const ofDay = isDay ? 0 : clockMilliseconds(bytes, start + DAY_LENGTH + 1, end);
@@ -170,7 +171,11 @@ function localDate(text: string, type: 'date' | 'timestamp'): Date | number {
 
 /** A Date of local time. Its constructor takes the years 0 to 99 for those from 1900. */
 function local(year: number, month: number, day: number, milliseconds: number): Date {
-  const date = new Date(year, month - 1, day, 0, 0, 0, milliseconds);
+  // A Date without a time takes fewer steps.
+  const date =
+    milliseconds === 0
+      ? new Date(year, month - 1, day)
+      : new Date(year, month - 1, day, 0, 0, 0, milliseconds);
   if (year >= 0 && year <= 99) date.setFullYear(year, month - 1, day);
   return date;
 }

@@ -1,3 +1,4 @@
+import { CLOSE_BRACE, CLOSE_PARENTHESIS, COMMA, OPEN_BRACE, OPEN_PARENTHESIS } from './ascii.js';
 import type { Loader } from '../wire/row-decoder.js';
 import type { Adapters, DumpedParam } from './adaptation.js';
 import { BinaryReader } from './binary-reader.js';
@@ -36,13 +37,8 @@ export function multirangeOf(bound: BoundCodec, name: string): Codec<Multirange<
 
 // --- the text format
 
-const OPEN = 0x7b;
-const CLOSE = 0x7d;
-const COMMA = 0x2c;
 const OPEN_BRACKET = 0x5b;
-const OPEN_PARENTHESIS = 0x28;
 const CLOSE_BRACKET = 0x5d;
-const CLOSE_PARENTHESIS = 0x29;
 const LETTER_E = 0x65;
 const EMPTY_WORD = 'empty';
 
@@ -59,15 +55,15 @@ function multirangeTextReader(readBound: Loader): Loader {
   return (bytes, start, end) => {
     const reader = new FieldReader(bytes, start, end);
     const ranges: Bounds[] = [];
-    let next = reader.next() === OPEN ? COMMA : -1;
-    if (next === COMMA && reader.peek() === CLOSE) next = reader.next();
+    let next = reader.next() === OPEN_BRACE ? COMMA : -1;
+    if (next === COMMA && reader.peek() === CLOSE_BRACE) next = reader.next();
     while (next === COMMA) {
       const range = readRange(reader, readBound);
       if (range === null) break;
       ranges.push(range);
       next = reader.next();
     }
-    if (next !== CLOSE || reader.at !== end) throw malformedText('multirange', bytes, start, end);
+    if (next !== CLOSE_BRACE || reader.at !== end) throw malformedText('multirange', bytes, start, end);
     return new Multirange(ranges);
   };
 }

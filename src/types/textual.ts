@@ -1,3 +1,4 @@
+import { MINUS, SPACE } from './ascii.js';
 import { ByteWriter } from './byte-writer.js';
 import { writeHex } from './bytea.js';
 import { fixed, malformed, refused, shown, sized, type BinaryFormat, type Codec } from './codec.js';
@@ -35,7 +36,6 @@ export function textual<V>({
   };
 }
 
-const SPACE = 0x20;
 /** Receives values that are written only to validate them. */
 let scratch = new ByteWriter();
 const LARGEST_KEPT = 65_536;
@@ -115,7 +115,6 @@ export const char = textual({
 });
 
 const UUID = /^\s*(\{)?([0-9a-f]{4}(?:-?[0-9a-f]{4}){7})(\})?\s*$/i;
-const DASH = 0x2d;
 /** 1 for bytes that are not lower-case hexadecimal digits. */
 const NO_DIGIT = new Uint8Array(256).fill(1);
 for (const digit of Buffer.from('0123456789abcdef', 'latin1')) NO_DIGIT[digit] = 0;
@@ -135,10 +134,10 @@ function endOfUuid(bytes: Buffer, start: number, end: number): number {
   }
   const isUuid =
     wrong === 4 &&
-    bytes[start + 8] === DASH &&
-    bytes[start + 13] === DASH &&
-    bytes[start + 18] === DASH &&
-    bytes[start + 23] === DASH;
+    bytes[start + 8] === MINUS &&
+    bytes[start + 13] === MINUS &&
+    bytes[start + 18] === MINUS &&
+    bytes[start + 23] === MINUS;
   return isUuid ? last : -1;
 }
 

@@ -1,7 +1,7 @@
+import { BACKSLASH } from './ascii.js';
 import type { ByteWriter } from './byte-writer.js';
 import { refused, type Place } from './codec.js';
 
-const BACKSLASH = 0x5c;
 /** Up to this length, a loop is faster than a call of a native method. */
 const SHORT = 48;
 

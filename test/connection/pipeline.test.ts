@@ -100,6 +100,25 @@ describe.each([true, false])('a pipeline (autocommit: %s)', (autocommit) => {
     expect(await cursor.fetchall()).toEqual([[4]]);
   });
 
+  it.each(['fails', 'is skipped'])(
+    'runs a statement behind sync() whose preparation before it %s',
+    async (why) => {
+      const connection = await connect({ autocommit: true });
+      await connection.execute('create temp table made (n int)');
+      await connection.withPipeline(async (pipeline) => {
+        const [first, second] = [connection.cursor(), connection.cursor()];
+        const query = why === 'fails' ? 'select n from late' : 'select count(*)::int from made';
+        if (why === 'is skipped') await connection.execute('select 1/0');
+        await first.execute(query, null, { prepare: true });
+        const synced = rejection(pipeline.sync());
+        if (why === 'fails') await connection.execute('create temp table late as select 0 as n');
+        await second.execute(query, null, { prepare: true });
+        expect(await second.fetchall()).toEqual([[0]]);
+        expect(await synced).toBeInstanceOf(why === 'fails' ? errors.UndefinedTable : errors.DivisionByZero);
+      });
+    },
+  );
+
   it('gives an error to the statement that caused it, and PipelineAborted to those behind it, until sync()', async () => {
     const connection = await connect({ autocommit });
     await using pipeline = connection.pipeline();

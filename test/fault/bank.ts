@@ -141,8 +141,6 @@ export class Teller {
   /** The number of connections that tasks currently have, and of their requests. */
   #held = 0;
   #asked = 0;
-  /** The number of calls whose limit may have passed in the pause before a repetition, which then asked for nothing. */
-  #cutShort = 0;
   readonly #onRetry = (message: unknown): void => {
     if ((message as { pool: string }).pool === this.pool.name) this.#asked++;
   };
@@ -183,10 +181,9 @@ export class Teller {
   }
 
   /** Uses `withTransaction()`, which repeats what the server asks to repeat. */
-  async #retried(transfer: Transfer): Promise<Outcome> {
+  #retried(transfer: Transfer): Promise<Outcome> {
     const isolationLevel = this.#random.pick([IsolationLevel.REPEATABLE_READ, IsolationLevel.SERIALIZABLE]);
-    const limit = this.#bounded();
-    const outcome = await this.#told(({ committing }) =>
+    return this.#told(({ committing }) =>
       this.pool.withTransaction(
         (connection, transaction) =>
           this.#holding(async () => {
@@ -196,12 +193,9 @@ export class Teller {
             // The COMMIT at the end of the callback has no limit.
             if (this.#patience !== Infinity) await transaction.commit(this.#bounded());
           }),
-        // The BEGIN needs a limit, too.
-        { isolationLevel, ...limit },
+        { isolationLevel },
       ),
     );
-    if (limit.signal?.aborted === true) this.#cutShort++;
-    return outcome;
   }
 
   #inScope(transfer: Transfer): Promise<Outcome> {
@@ -319,8 +313,7 @@ export class Teller {
       stats.poolAvailable === stats.poolSize &&
       stats.poolSize >= stats.poolMin &&
       stats.requestsWaiting === 0 &&
-      stats.requestsNum <= this.#asked &&
-      stats.requestsNum >= this.#asked - this.#cutShort &&
+      stats.requestsNum === this.#asked &&
       stats.connectionsNum - stats.connectionsErrors >= stats.poolSize;
     if (!isRight) {
       violations.push(

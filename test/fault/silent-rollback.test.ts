@@ -157,7 +157,8 @@ const DOORS: Readonly<Record<string, Door>> = {
       if (direction === 'down' && chunk.includes('BEGIN')) controller.abort(mine);
       if (direction === 'up' && chunk.includes('ROLLBACK')) front.fallSilent();
     };
-    await conn.transaction({ savepointName: 'named', signal: controller.signal });
+    // The BEGIN of a block with a name is sent when it is opened.
+    await conn.transaction({ signal: controller.signal, savepointName: 'named' });
   },
   'conn.tpcBegin() whose signal is aborted': async (front) => {
     const conn = await front.connect();
@@ -346,15 +347,16 @@ it('a scope that is left while the server is silent ends, with the error it was 
 });
 
 it('a rollback that a user asks for is bounded by its signal on a silent network', async () => {
-  const calls: readonly ((conn: AsyncConnection, signal: AbortSignal) => Promise<void>)[] = [
-    async (conn, signal) => {
+  const soon = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(500) });
+  const calls: readonly ((conn: AsyncConnection) => Promise<void>)[] = [
+    async (conn) => {
       await conn.execute('select 1');
-      return conn.rollback({ signal });
+      return conn.rollback(soon());
     },
-    async (conn, signal) => {
+    async (conn) => {
       const tx = await conn.transaction();
       await conn.execute('select 1');
-      return tx.rollback({ signal });
+      return tx.rollback(soon());
     },
   ];
   await Promise.all(
@@ -362,7 +364,7 @@ it('a rollback that a user asks for is bounded by its signal on a silent network
       const front = await Front.open();
       const conn = await front.connect();
       front.fallSilentAt('ROLLBACK');
-      const error = await rejection(call(conn, AbortSignal.timeout(500)));
+      const error = await rejection(call(conn));
       expect(error.message).toContain('did not answer a cancel request');
       expect(conn.broken).toBe(true);
       front.proxy.resetAll();

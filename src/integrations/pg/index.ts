@@ -8,6 +8,7 @@ export { Query } from './query.js';
 export { Result } from './result.js';
 export { TypeOverrides, types } from './type-parsers.js';
 export { pg as default } from './module-object.js';
+export type { Client as ClientBase } from './client.js';
 export type { ClientConfig, Password } from './config.js';
 export type { ConnectionParameters } from './connection-parameters.js';
 export type { CursorConfig } from './cursor.js';

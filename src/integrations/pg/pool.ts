@@ -262,21 +262,21 @@ export class Pool extends EventEmitter {
    *
    * const { rows } = await new Pool().query('SELECT name FROM city WHERE id = $1', [1]);
    */
-  query<R extends ArrayRow = ArrayRow>(
-    config: QueryArrayConfig,
-    values?: Values,
+  query<R extends ArrayRow = ArrayRow, I extends Values = Values>(
+    config: QueryArrayConfig<I>,
+    values?: I,
   ): Promise<QueryArrayResult<R>>;
-  query<R extends QueryResultRow = AnyRow>(
-    query: string | QueryConfig,
-    values?: Values,
+  query<R extends QueryResultRow = AnyRow, I extends Values = Values>(
+    query: string | QueryConfig<I>,
+    values?: I,
   ): Promise<QueryResult<R>>;
-  query<R extends QueryResultRow = AnyRow>(
-    query: string | QueryConfig,
+  query<R extends QueryResultRow = AnyRow, I extends Values = Values>(
+    query: string | QueryConfig<I>,
     callback: Callback<[QueryResult<R>]>,
   ): void;
-  query<R extends QueryResultRow = AnyRow>(
-    query: string | QueryConfig,
-    values: Values | undefined,
+  query<R extends QueryResultRow = AnyRow, I extends Values = Values>(
+    query: string | QueryConfig<I>,
+    values: I | undefined,
     callback: Callback<[QueryResult<R>]>,
   ): void;
   query(query: unknown, values?: unknown, callback?: unknown): unknown {

@@ -18,12 +18,13 @@ export type QueryResultRow = Record<string, any>;
 export type Listener = (...args: any[]) => void;
 /* eslint-enable @typescript-eslint/no-explicit-any */
 
-/** A query with its options. */
-export interface QueryConfig {
+/** A query with its options; `I` is the type of its values. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in node-postgres's declarations
+export interface QueryConfig<I = any[]> {
   /** The text, with `$1`, `$2` … for the values. */
   text?: string | undefined;
   /** The values of `$1`, `$2` …. */
-  values?: Values | undefined;
+  values?: I | undefined;
   /** Prepares the statement under this name, which stands for the text in later queries of the connection. */
   name?: string | undefined;
   /** 'array': rows are arrays of values, not objects. */
@@ -40,7 +41,8 @@ export interface QueryConfig {
 export type QueryResults = Result | Result[];
 
 /** A query that gives rows as arrays. */
-export interface QueryArrayConfig extends QueryConfig {
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in node-postgres's declarations
+export interface QueryArrayConfig<I = any[]> extends QueryConfig<I> {
   rowMode: 'array';
 }
 
