@@ -1,7 +1,8 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import type { AsyncConnection } from '../../src/index.js';
-import { errors, TransactionStatus, Xid } from '../../src/index.js';
+import { conninfoToDict, errors, TransactionStatus, Xid } from '../../src/index.js';
 import { admin, connect, terminate } from '../support/database.js';
+import { FaultProxy } from '../support/fault-proxy.js';
 
 const { IDLE, INTRANS } = TransactionStatus;
 
@@ -22,6 +23,11 @@ async function begun(xid: Xid | string = 'x'): Promise<AsyncConnection> {
   await connection.tpcBegin(xid);
   await connection.execute('insert into two_phase values (1)');
   return connection;
+}
+
+function proxyToServer(): Promise<FaultProxy> {
+  const { host, port } = conninfoToDict(inject('dsn'));
+  return FaultProxy.to({ host: host!, port: Number(port) });
 }
 
 beforeEach(async () => {
@@ -299,5 +305,54 @@ describe('a first phase that fails', () => {
     expect([await prepared(), await rows()]).toEqual([['same'], 0]);
     await other.tpcCommit();
     expect(await rows()).toBe(1);
+  });
+});
+
+describe.each([
+  ['tpcPrepare', 'PREPARE TRANSACTION', 'prepared'],
+  ['tpcCommit', 'COMMIT PREPARED', 'committed'],
+  ['tpcRollback', 'ROLLBACK PREPARED', 'rolled back'],
+] as const)('%s()', (call, statement, may) => {
+  it.each(['silent', 'cut'])(
+    'on a %s network has an unknown outcome, which tpcRecover() tells',
+    async (how) => {
+      await using proxy = await proxyToServer();
+      const xid = `${call} ${how}`;
+      const conn = await connect({}, { host: '127.0.0.1', port: proxy.port });
+      await conn.tpcBegin(xid);
+      await conn.execute('select 1');
+      if (call !== 'tpcPrepare') await conn.tpcPrepare();
+      const controller = new AbortController();
+      // The statement is on its way, and its answer never arrives.
+      proxy.onChunk = (_direction, chunk) => {
+        if (!chunk.includes(statement)) return;
+        if (how === 'silent') controller.abort('enough');
+        else proxy.resetAll();
+      };
+      proxy.blackHole.add('down');
+      const options = { signal: controller.signal };
+      const error: unknown = await (
+        call === 'tpcPrepare' ? conn.tpcPrepare(options) : conn[call](undefined, options)
+      ).catch((reason: unknown) => reason);
+      expect(error).toBeInstanceOf(errors.TransactionOutcomeUnknown);
+      expect(String(error)).toContain(
+        `before the server had answered the ${statement} '${xid}', so the transaction may be ${may} or not`,
+      );
+      expect(String(error)).toContain('tpcRecover() tells whether it is prepared');
+      proxy.resetAll();
+    },
+  );
+
+  it('whose signal is aborted before it is sent changes nothing', async () => {
+    const conn = await begun();
+    const options = { signal: AbortSignal.abort('enough') };
+    if (call === 'tpcPrepare') {
+      await expect(conn.tpcPrepare(options)).rejects.toBe('enough');
+      await conn.tpcPrepare();
+    } else {
+      await conn.tpcPrepare();
+      await expect(conn[call](undefined, options)).rejects.toBe('enough');
+    }
+    await conn.tpcRollback();
   });
 });
