@@ -339,7 +339,9 @@ class World {
     const making = this.keepIdle
       ? 0
       : this.making.filter(({ aborted }) => !aborted).length + this.preparing.size;
-    expect(stats.requestsWaiting).toBeLessThanOrEqual(this.keepIdle ? waiting : Math.max(this.checking.size, waiting));
+    expect(stats.requestsWaiting).toBeLessThanOrEqual(
+      this.keepIdle ? waiting : Math.max(this.checking.size, waiting),
+    );
     expect(stats.requestsWaiting).toBeGreaterThanOrEqual(waiting - making);
     // A request whose thing is being checked waits for that alone.
     if (!isOpen) expect(stats.requestsWaiting).toBe(0);
