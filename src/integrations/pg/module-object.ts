@@ -52,7 +52,16 @@ interface Types<T> {
 
 type Named<Name extends keyof Types<unknown>, T = never> = Types<T>[Name];
 
-/** The types of the exports, as `import pg from 'pg'` gives them: `pg.Pool`, `pg.PoolClient`. */
+/**
+ * The types of the exports, as `import pg from 'pg'` gives them.
+ *
+ * @example
+ * import pg from 'usingpg/pg';
+ * const listen = async (client: pg.ClientBase, onMessage: (message: pg.Notification) => void) => {
+ *   client.on('notification', onMessage);
+ *   await client.query('LISTEN jobs');
+ * };
+ */
 /* eslint-disable @typescript-eslint/no-namespace, @typescript-eslint/no-explicit-any -- as in node-postgres's declarations */
 export declare namespace pg {
   type Client = Named<'Client'>;
