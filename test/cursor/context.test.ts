@@ -89,15 +89,14 @@ test('the types that a context knows name the columns of its result', async () =
 
 test('each statement of a pipeline keeps its own context', async () => {
   const conn = await connect();
-  const cur = conn.cursor();
+  const [first, second] = [conn.cursor(), conn.cursor()];
   await conn.withPipeline(async () => {
-    await cur.execute('SELECT 1', null, { context: marked('a') });
-    await cur.execute('SELECT 2', null, { context: marked('b') });
-    await cur.execute('SELECT 3');
+    await first.execute('SELECT 1', null, { context: marked('a') });
+    await second.execute('SELECT 2', null, { context: marked('b') });
+    await first.execute('SELECT 3', null, { context: marked('c') });
+    await second.execute('SELECT 4');
   });
-  const rows = [];
-  for await (const result of cur.results()) rows.push(...(await result.fetchall()));
-  expect(rows).toEqual([['<a1>'], ['<b2>'], [3]]);
+  expect([await first.fetchall(), await second.fetchall()]).toEqual([[['<c3>']], [[4]]]);
 });
 
 test('a server-side cursor takes a context, also for one execution', async () => {
