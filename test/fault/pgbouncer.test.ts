@@ -181,7 +181,7 @@ describe.skipIf(mayLackPgBouncer())('behind a PgBouncer in transaction mode', ()
     const out: unknown[] = [];
     await conn
       .cursor()
-      .withCopy('COPY (SELECT n FROM bounced WHERE client = 200) TO STDOUT', async (copy) => {
+      .withCopy('COPY (SELECT n FROM bounced WHERE client = 200 ORDER BY n) TO STDOUT', async (copy) => {
         copy.setTypes(['int4']);
         for await (const [n] of copy.rows()) out.push(n);
       });
