@@ -7,6 +7,7 @@ import {
   conninfoToDict,
   TransactionStatus,
   TypeInfo,
+  type AsyncTransaction,
   type PoolOptions,
 } from '../../src/index.js';
 import { drizzle } from '../../src/integrations/drizzle/index.js';
@@ -80,6 +81,19 @@ function originOf(error: unknown): unknown {
 
 type Door = (front: Front) => Promise<unknown>;
 
+/** A callback that throws while what it has not awaited meets silence. */
+function leftWhile(unawaited: (conn: AsyncConnection, tx: AsyncTransaction) => Promise<unknown>): Door {
+  return async (front) => {
+    const conn = await front.connect();
+    await conn.withTransaction(async (tx) => {
+      await conn.execute('select 1');
+      front.fallSilent();
+      void unawaited(conn, tx).catch(() => undefined);
+      throw mine;
+    });
+  };
+}
+
 /** The doors out of a scope of whose end nobody limits the wait. Each is left by the test's own error. */
 const DOORS: Readonly<Record<string, Door>> = {
   'conn.withTransaction()': async (front) => {
@@ -90,15 +104,7 @@ const DOORS: Readonly<Record<string, Door>> = {
     const conn = await front.connect({ autocommit: true });
     await conn.withTransaction(() => fail(front, conn));
   },
-  'conn.withTransaction() while a statement runs': async (front) => {
-    const conn = await front.connect();
-    await conn.withTransaction(async () => {
-      await conn.execute('select 1');
-      front.fallSilent();
-      void conn.execute('select 2').catch(() => undefined);
-      throw mine;
-    });
-  },
+  'conn.withTransaction() while a statement runs': leftWhile((conn) => conn.execute('select 2')),
   'conn.withTransaction() while a statement with an aborted signal runs': async (front) => {
     const conn = await front.connect();
     const controller = new AbortController();
@@ -112,24 +118,8 @@ const DOORS: Readonly<Record<string, Door>> = {
       await running;
     }, options);
   },
-  'conn.withTransaction() while its commit runs': async (front) => {
-    const conn = await front.connect();
-    await conn.withTransaction(async (tx) => {
-      await conn.execute('select 1');
-      front.fallSilent();
-      void tx.commit().catch(() => undefined);
-      throw mine;
-    });
-  },
-  'conn.withTransaction() while its rollback runs': async (front) => {
-    const conn = await front.connect();
-    await conn.withTransaction(async (tx) => {
-      await conn.execute('select 1');
-      front.fallSilent();
-      void tx.rollback().catch(() => undefined);
-      throw mine;
-    });
-  },
+  'conn.withTransaction() while its commit runs': leftWhile((_conn, tx) => tx.commit()),
+  'conn.withTransaction() while its rollback runs': leftWhile((_conn, tx) => tx.rollback()),
   'conn.withTransaction() within another': async (front) => {
     const conn = await front.connect();
     await conn.withTransaction(() => conn.withTransaction(() => fail(front, conn)));
