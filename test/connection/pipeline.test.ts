@@ -231,6 +231,39 @@ describe.each([true, false])('a pipeline (autocommit: %s)', (autocommit) => {
     await expect(stdin.fetchone()).rejects.toBeInstanceOf(errors.ProgrammingError);
   });
 
+  const EXECUTED: Record<string, (connection: AsyncConnection, copy: string) => Promise<unknown>> = {
+    alone: (connection, copy) => connection.execute(copy),
+    prepared: (connection, copy) => connection.execute(copy, null, { prepare: true }),
+    'before a statement': async (connection, copy) => {
+      await connection.execute(copy);
+      await connection.execute('select 1');
+    },
+    'before itself': async (connection, copy) => {
+      await connection.execute(copy);
+      await connection.execute(copy);
+    },
+    'by executemany()': (connection, copy) => connection.cursor().executemany(copy, [[], [], []]),
+  };
+
+  it.each(Object.keys(EXECUTED))('goes on after a COPY FROM STDIN that is executed %s', async (way) => {
+    const connection = await connect({ autocommit });
+    await temporary(connection);
+    for (const copy of ['copy t from stdin', '/* all */ copy t from/**/STDIN (format csv)']) {
+      const refused = connection.withPipeline(async (pipeline) => {
+        await EXECUTED[way]!(connection, copy);
+        await pipeline.sync();
+      });
+      await expect(refused).rejects.toThrow(/use copy\(\) instead/);
+      await connection.rollback();
+      // Outside of pipelines, too.
+      await expect(EXECUTED[way]!(connection, copy)).rejects.toThrow(/use copy\(\) instead/);
+      await connection.rollback();
+      expect(await one(await connection.execute("select 'stdin'"))).toBe('stdin');
+      await connection.commit();
+    }
+    expect(connection.closed).toBe(false);
+  });
+
   it('reports a lost connection at the fetch and at its end', async () => {
     const connection = await connect({ autocommit });
     const run = async (): Promise<void> => {
