@@ -162,13 +162,17 @@ export class ConnectionCore implements SessionUser {
   /** @internal */
   onStatementDone(results: readonly StatementResult[], text: string): void {
     this.record.onDone(results, text, this.session.transactionStatus);
-    // The end of a pipeline's segment has no result.
+    // A command that was skipped has no result.
     if (results.length > 0) this.#hasBegun();
   }
 
   /** @internal */
-  onSyncError(error: unknown): void {
-    this.pipeline.failed(error);
+  onSegmentEnd(error: Error | null, isAwaited: boolean): void {
+    if (error !== null) this.onStatementError(error, []);
+    const undoneBy = this.record.onSegmentEnd(this.session.answeredStatus);
+    if (error === null) {
+      if (undoneBy !== null) this.pipeline.undone(undoneBy);
+    } else if (!isAwaited) this.pipeline.failed(error);
   }
 
   /** @internal */

@@ -305,6 +305,68 @@ describe('a pipeline in autocommit', () => {
     });
     expect(await rows(connection)).toEqual([1, 2, 5]);
   });
+
+  const DIVIDERS: Record<string, (connection: AsyncConnection) => Promise<unknown>> = {
+    BEGIN: async (connection) => {
+      await connection.execute('begin');
+      await connection.execute('commit');
+    },
+    'a change of settings': (connection) => connection.setReadOnly(null),
+    'nothing but its end': () => Promise.resolve(),
+  };
+
+  async function fails(connection: AsyncConnection): Promise<void> {
+    const failed = await connection.execute('select 1/0');
+    await expect(failed.fetchone()).rejects.toBeInstanceOf(errors.DivisionByZero);
+  }
+
+  it.each(Object.keys(DIVIDERS))(
+    'tells of writes that a failure known to its caller has undone, where %s ends their transaction',
+    async (divider) => {
+      const connection = await connect({ autocommit: true });
+      await temporary(connection);
+      const run = connection.withPipeline(async () => {
+        const written = await connection.execute('insert into t values (1) returning n');
+        expect(await one(written)).toBe(1);
+        await fails(connection);
+        await DIVIDERS[divider]!(connection);
+      });
+      await expect(run).rejects.toMatchObject({
+        name: 'InFailedSqlTransaction',
+        cause: { name: 'DivisionByZero' },
+      });
+      expect(await rows(connection)).toEqual([]);
+    },
+  );
+
+  it.each(Object.keys(DIVIDERS).slice(0, 2))(
+    'is well if a failure known to its caller undid no write, since %s had ended their transaction',
+    async (divider) => {
+      const connection = await connect({ autocommit: true });
+      await temporary(connection);
+      await connection.withPipeline(async () => {
+        await connection.execute('insert into t values (1)');
+        await DIVIDERS[divider]!(connection);
+        await fails(connection);
+        await DIVIDERS[divider]!(connection);
+        await connection.execute('insert into t values (2)');
+      });
+      expect(await rows(connection)).toEqual([1, 2]);
+    },
+  );
+
+  it('is well if its caller rolled the failed transaction back', async () => {
+    const connection = await connect({ autocommit: true });
+    await temporary(connection);
+    await connection.withPipeline(async () => {
+      await connection.execute('begin');
+      await connection.execute('insert into t values (1)');
+      await fails(connection);
+      await connection.execute('rollback');
+      await connection.execute('insert into t values (2)');
+    });
+    expect(await rows(connection)).toEqual([2]);
+  });
 });
 
 it('info.errorMessage is the error of the last statement', async () => {
