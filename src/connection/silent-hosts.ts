@@ -15,8 +15,9 @@ interface Silence {
 export type HostKey = Pick<ResolvedHost, 'host' | 'hostaddr' | 'port'>;
 
 /**
- * The hosts of a pool that gave no answer to an attempt to connect, or to the check of a connection. As long as a pool knows other hosts, it does not wait for these
- * again: whether they answer is found out beside its searches, by one attempt at a time for each.
+ * The hosts of a pool that gave no answer to an attempt to connect, or to the check of a connection. As long as a pool knows
+ * other hosts, it does not wait for these again: whether they answer is found out beside its searches, by one attempt at a time
+ * for each.
  */
 export class SilentHosts {
   readonly #silences = new Map<string, Silence>();

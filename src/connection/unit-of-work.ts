@@ -57,8 +57,9 @@ export interface CommitOptions {
 /**
  * Commits the open transaction, if any. Resolves only if the server has confirmed the COMMIT, or no transaction was open. Rejects
  * with the connection's error if it was lost before the COMMIT was sent; with `TransactionOutcomeUnknown` if it was lost before
- * the answer, or the server no longer waited for its synchronous standby; with `InFailedSqlTransaction` if the server rolled back because a statement had failed; with the reason of `signal`
- * if the server rolled back because of its abort; else with the server's error.
+ * the answer, or the server no longer waited for its synchronous standby; with `InFailedSqlTransaction` if the server rolled back
+ * because a statement had failed; with the reason of `signal` if the server rolled back because of its abort; else with the
+ * server's error.
  */
 export function commit(core: ConnectionCore, { lock, signal }: CommitOptions = {}): Promise<void> {
   try {

@@ -49,9 +49,9 @@ const LAST_MOMENTS = 0.1;
  *
  * Each resource has a slot, and each slot a state (see slot.ts). After each change `#rebalance()` decides which waiters are
  * served and which resources are closed or made. A returned resource is idle for a moment, and passes to its next owner in one
- * synchronous step. Idle resources are lent last in, first out, or in turn if their source says so. Waiters are served first come, first served, and leave the queue
- * before their promise settles. A resource made for a waiter that gave up serves the next. The number of slots never exceeds
- * `maxSize`.
+ * synchronous step. Idle resources are lent last in, first out, or in turn if their source says so. Waiters are served first
+ * come, first served, and leave the queue before their promise settles. A resource made for a waiter that gave up serves the
+ * next. The number of slots never exceeds `maxSize`.
  */
 export class ResourcePool<T> {
   /** The statistics; the pool's owner counts here, too. */

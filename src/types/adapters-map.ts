@@ -195,7 +195,8 @@ export class AdaptersMap implements Adapters {
    * Registers a dumper for the instances of a class and its subclasses, or for the values of a `typeof` (Psycopg:
    * `register_dumper`). The dumper returns text in the server's format, whose type the server infers; or `{ text, oid }` with an
    * explicit type; or a wrapper such as `new Jsonb(…)`; or null for NULL. The class `Object` stands for plain objects only,
-   * 'object' for all objects but arrays whose class has no dumper. If the dumper throws or returns anything else, the query fails with `DataError` before anything is sent.
+   * 'object' for all objects but arrays whose class has no dumper. If the dumper throws or returns anything else, the query fails
+   * with `DataError` before anything is sent.
    *
    * @example
    * adapters.registerDumper(Decimal, (decimal) => new Numeric(decimal.toFixed()));

@@ -261,7 +261,8 @@ function isNull(bytes: Buffer, start: number, end: number): boolean {
   );
 }
 
-// --- the binary format: number of dimensions, whether there are NULLs, oid of the element type, each dimension's length and lower bound, elements
+// --- the binary format: the number of dimensions, a flag for NULLs, the oid of the element type, the length and the lower
+// bound of each dimension, the elements
 
 function binaryReader(readElement: Loader, { name, oid }: TypeEntry, fits: (oid: number) => boolean): Loader {
   const arrayName = `${name}[]`;

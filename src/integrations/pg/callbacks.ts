@@ -3,8 +3,8 @@
 export type Callback<T extends readonly unknown[]> = (error: any, ...result: T) => void;
 
 /**
- * Reports the end of a promise to a callback: its error, or `noError` and what `args` makes of its value; clients say null, pools undefined. An exception of the callback is an
- * uncaught one, as it would be in node-postgres, not a rejection.
+ * Reports the end of a promise to a callback: its error, or `noError` and what `args` makes of its value; clients say null, pools
+ * undefined. An exception of the callback is an uncaught one, as it would be in node-postgres, not a rejection.
  */
 export function report<T, A extends readonly unknown[]>(
   promise: Promise<T>,

@@ -244,6 +244,7 @@ test('the loss of an idle connection that nobody listens to does not end the pro
   const pid = client.processID!;
   client.release();
   await terminate(pid);
+  await expect.poll(() => pool.totalCount).toBe(0);
   expect((await pool.query('SELECT 1 AS n')).rows).toEqual([{ n: 1 }]);
 });
 
