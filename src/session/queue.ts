@@ -166,7 +166,7 @@ export class StatementQueue {
 export interface StatementObserver {
   onStatementDone(results: readonly StatementResult[], text: string): void;
   /** `results`: those of the statements in the text before the failed one. */
-  onStatementError(error: unknown, results: readonly StatementResult[]): void;
+  onStatementError(error: unknown, results: readonly StatementResult[], text: string): void;
   /** The Sync of a pipeline's segment was answered. `isAwaited`: a caller receives `error`. */
   onSegmentEnd(error: Error | null, isAwaited: boolean): void;
 }
@@ -189,7 +189,7 @@ export class Outcomes {
     if (entry.settled) return;
     entry.settled = true;
     this.errorMessage = error instanceof Error ? error.message : '';
-    if (error !== null) this.observer?.onStatementError(error, results);
+    if (error !== null) this.observer?.onStatementError(error, results, entry.request.text);
     // The tag of a COPY does not contain its direction; the COPY's user reports it.
     else if (entry.request.exchange?.kind !== 'copy')
       this.observer?.onStatementDone(results, entry.request.text);
