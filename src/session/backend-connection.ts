@@ -280,7 +280,9 @@ export class BackendConnection implements MessageSink {
         return;
       case Backend.ParameterStatus: {
         const [name, value] = readParameterStatus(bytes, start, end);
+        const wasKnown = this.#settings.foreignEncoding === null;
         this.#settings.set(name, value);
+        if (wasKnown && this.#settings.foreignEncoding !== null) this.#dispatcher.onForeignEncoding();
         return;
       }
       case Backend.ErrorResponse:
