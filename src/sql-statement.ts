@@ -163,6 +163,11 @@ export function hasFixedColumns(text: string): boolean {
   return HAS_FIXED_COLUMNS.test(fromFirstWord(text));
 }
 
+const CLIENT = /\bstd(?:in|out)\b/i;
+
+/** Whether a text contains a keyword by which a COPY has the client as its source or target, in whatever place. */
+export const mentionsClient = remembered((text) => CLIENT.test(text));
+
 /** Whether the first statement of `text` certainly neither begins nor ends a transaction. */
 export const leavesTransactionAlone = remembered((text) =>
   LEAVES_TRANSACTION_ALONE.test(fromFirstWord(text)),

@@ -10,6 +10,7 @@ import type { Session, SessionUser } from '../session/session.js';
 import type { RowStream } from '../session/row-stream.js';
 import type { SentParam, ShownQuery, StatementRequest, StatementResult } from '../session/statement.js';
 import { TransactionStatus } from '../session/status.js';
+import { controlsTransaction } from '../sql-statement.js';
 import type { RowFactory } from '../rows.js';
 import type { Notification } from '../wire/backend-messages.js';
 import type { RowDecoderSource } from '../wire/row-decoder.js';
@@ -161,19 +162,23 @@ export class ConnectionCore implements SessionUser {
 
   /** @internal */
   onStatementDone(results: readonly StatementResult[], text: string): void {
-    this.record.onDone(results, text, this.session.transactionStatus);
-    // The end of a pipeline's segment has no result.
+    this.record.onDone(results, text, this.#statusAfter(text));
+    // A command that was skipped has no result.
     if (results.length > 0) this.#hasBegun();
   }
 
   /** @internal */
-  onSyncError(error: unknown): void {
-    this.pipeline.failed(error);
+  onSegmentEnd(error: Error | null, isAwaited: boolean): void {
+    if (error !== null) this.onStatementError(error, [], '');
+    const undoneBy = this.record.onSegmentEnd(this.session.answeredStatus);
+    if (error === null) {
+      if (undoneBy !== null) this.pipeline.undone(undoneBy);
+    } else if (!isAwaited) this.pipeline.failed(error);
   }
 
   /** @internal */
-  onStatementError(error: unknown, results: readonly StatementResult[]): void {
-    const { transactionStatus: status } = this.session;
+  onStatementError(error: unknown, results: readonly StatementResult[], text: string): void {
+    const status = this.#statusAfter(text);
     this.record.onError(error, results, status);
     // If the BEGIN itself failed, the next statement needs another one.
     if (status === TransactionStatus.INERROR) this.#hasBegun();
@@ -183,6 +188,12 @@ export class ConnectionCore implements SessionUser {
       this.#parts.params['target_session_attrs'] === 'read-write' &&
       this.settings.readOnly !== true;
     if (isReadOnly || CONNECTION_IN_DOUBT.test(error.sqlstate)) this.#mustReplace = true;
+  }
+
+  /** The transaction status after a statement. One that ends a transaction is no part of a segment, so its own status is known. */
+  #statusAfter(text: string): TransactionStatus {
+    const { transactionStatus: status, answeredStatus } = this.session;
+    return status === TransactionStatus.ACTIVE && controlsTransaction(text) ? answeredStatus : status;
   }
 
   /** A statement of the open block, if any, has been executed behind the block's BEGIN. */

@@ -3,24 +3,19 @@ import * as errors from '../errors/index.js';
 import type { Session } from '../session/session.js';
 import { controlsTransaction } from '../sql-statement.js';
 import type { StatementResult } from '../session/statement.js';
-import { TransactionStatus } from '../session/status.js';
 import { onAbort } from '../waiting.js';
 import { Outstanding } from './outstanding.js';
-import { nothingCommitted, wroteData } from './unit-of-work.js';
+import { nothingCommitted } from './unit-of-work.js';
 
 /** The connection of a pipeline. */
 interface PipelineOwner {
   readonly session: Session;
-  readonly autocommitsNow: boolean;
   readonly returned: boolean;
   check(): void;
 }
 
 /** The statements between two calls of `sync()`. In autocommit they form a transaction, which the Sync commits. */
 class Segment {
-  /** Whether a successful statement has changed data. */
-  wrote = false;
-  failure: errors.Error | null = null;
   /** The calls that sent its statements, by the statements' texts. */
   readonly #calls = new Map<string, CallSite | null>();
   #exactCalls = 0;
@@ -54,6 +49,8 @@ export class PipelineState {
   readonly #unanswered = new Set<Segment>();
   /** The first failure that was not reported to a caller. */
   #untold: { readonly error: unknown } | null = null;
+  /** The failure that undid statements reported as successful. */
+  #undoneBy: errors.Error | null = null;
 
   constructor(owner: PipelineOwner) {
     this.#owner = owner;
@@ -101,12 +98,10 @@ export class PipelineState {
     segment.sent.begin();
     statement.then(
       (results) => {
-        segment.wrote ||= this.#owner.autocommitsNow && results.some((result) => wroteData(result, text));
         answered(results);
         this.#end(segment);
       },
       (error: unknown) => {
-        if (error instanceof errors.Error && error.sqlstate !== null) segment.failure ??= error;
         this.failed(error);
         failed(error);
         this.#end(segment);
@@ -124,6 +119,14 @@ export class PipelineState {
     // The cause of a skipped statement is more useful than the skip itself.
     if (this.#untold === null || this.#untold.error instanceof errors.PipelineAborted)
       this.#untold = { error };
+  }
+
+  /**
+   * Records that a failure undid statements reported as successful, of which a caller that received the failure does not know; `sync()`
+   * reports it.
+   */
+  undone(failure: errors.Error): void {
+    this.#undoneBy ??= failure;
   }
 
   /** Records that a failure was reported to a caller. */
@@ -151,6 +154,7 @@ export class PipelineState {
         while (this.#unanswered.size > 0) await this.#answered();
         // All failures result from the abort, which its caller knows of.
         this.#untold = null;
+        this.#undoneBy = null;
       }
     }
   }
@@ -162,19 +166,17 @@ export class PipelineState {
 
   async #sync(): Promise<void> {
     const { session } = this.#owner;
-    const segment = this.#segment;
     this.#segment = new Segment();
     // Statements sent after this Sync are answered only after a Sync of their own.
     const answered = this.#answered();
     if (!session.closed) await session.sync();
     await answered;
     const untold = this.#untold;
+    const undoneBy = this.#undoneBy;
     this.#untold = null;
+    this.#undoneBy = null;
     if (untold !== null) throw untold.error as Error;
     if (session.closed) throw session.unusable();
-    // A caller that received the failure does not know that it undid statements reported as successful.
-    const { failure, wrote } = segment;
-    const isOver = this.#owner.autocommitsNow && session.transactionStatus === TransactionStatus.IDLE;
-    if (failure !== null && wrote && isOver) throw nothingCommitted(session, failure);
+    if (undoneBy !== null) throw nothingCommitted(session, undoneBy);
   }
 }

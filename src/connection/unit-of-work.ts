@@ -212,6 +212,19 @@ export class TransactionRecord {
     this.transaction++;
   }
 
+  /**
+   * Handles the end of a pipeline's segment, with the transaction status after it. If the segment was a transaction, and its writes were
+   * undone, returns the error that did so; else null.
+   */
+  onSegmentEnd(status: TransactionStatus): errors.Error | null {
+    if (status !== TransactionStatus.IDLE) return null;
+    const undoneBy = this.wrote ? this.failure : null;
+    this.wrote = false;
+    this.failure = null;
+    this.transaction++;
+    return undoneBy;
+  }
+
   /** Handles a failed statement, with the earlier results of the same text. */
   onError(error: unknown, results: readonly StatementResult[], status: TransactionStatus): void {
     this.#count(results, '', error instanceof errors.TransactionOutcomeUnknown);

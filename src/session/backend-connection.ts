@@ -138,6 +138,11 @@ export class BackendConnection implements MessageSink {
     return isActive ? TransactionStatus.ACTIVE : this.inFlight.status;
   }
 
+  /** The transaction status that the last answer left, whatever is in flight behind it. */
+  get answeredStatus(): TransactionStatus {
+    return this.inFlight.status;
+  }
+
   /** Whether no statement is running and none waits. */
   get quiet(): boolean {
     return !this.isBusy && !this.sender.owesSync && !this.queue.locked && !this.#isCancelling;
@@ -275,7 +280,9 @@ export class BackendConnection implements MessageSink {
         return;
       case Backend.ParameterStatus: {
         const [name, value] = readParameterStatus(bytes, start, end);
+        const wasKnown = this.#settings.foreignEncoding === null;
         this.#settings.set(name, value);
+        if (wasKnown && this.#settings.foreignEncoding !== null) this.#dispatcher.onForeignEncoding();
         return;
       }
       case Backend.ErrorResponse:

@@ -15,7 +15,7 @@ import { BATCH_BYTES } from './limits.js';
 import { StatementEntry } from './queue.js';
 import type { Reply, StatementReply, SyncReply } from './reply.js';
 import type { Sender, SenderParts } from './sender.js';
-import { checkReadable, whyNotNamed } from './server-settings.js';
+import { changedWithin, checkReadable, isBeyondAscii, whyNotNamed, whyNotSent } from './server-settings.js';
 import {
   copyRefused,
   loadError,
@@ -240,6 +240,31 @@ export class Dispatcher {
       this.#mayHaveMadeTable = this.#schemaMayChange || (isQuery && reply.mayMakeTable);
     }
     reply.onComplete(tag);
+  }
+
+  /**
+   * A statement whose text does not say so, a call of a function for instance, has changed client_encoding. What it, or a statement
+   * sent after it, has exchanged may be wrong; the server tells only now.
+   */
+  onForeignEncoding(): void {
+    const { inFlight, settings } = this.#parts;
+    const encoding = settings.foreignEncoding!;
+    for (const reply of inFlight) {
+      if (reply === inFlight.head) {
+        // The rows of an exchange, and those of a segment, have been handed over.
+        const mayBeWrong =
+          reply.kind === 'sync' ||
+          reply.entry.request.exchange !== undefined ||
+          reply.results.some(({ rows }) => isBeyondAscii(rows));
+        if (mayBeWrong)
+          reply.error ??= changedWithin(
+            encoding,
+            reply.kind === 'sync' ? null : shownText(reply.entry.request),
+          );
+      } else if (reply.kind === 'statement') {
+        reply.error ??= whyNotSent(reply.entry.request, encoding);
+      }
+    }
   }
 
   /** Handles a notice. It may come after the statement's tag, since a statement in autocommit commits at its Sync. */

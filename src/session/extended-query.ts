@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers';
 import { copyDataHead, FrontendWriter } from '../wire/frontend-writer.js';
 import { haveTypes, PreparedStatements, oidsOf, type ServerStatement } from './prepared-statements.js';
 import { shortcuts } from './shortcuts.js';
-import { hasFixedColumns } from '../sql-statement.js';
+import { hasFixedColumns, mentionsClient } from '../sql-statement.js';
 import type { Segment, StatementReply } from './reply.js';
 import type { ServerSettings } from './server-settings.js';
 import type { SentParam, StatementRequest } from './statement.js';
@@ -16,6 +16,7 @@ const ONE_WITHOUT_PARAMS = [NO_PARAMS];
 const PACKET = 32_768;
 /** From this size, a piece of a COPY is written separately, since copying it would take longer than an additional write. */
 const LARGE = 8192;
+const COPY_REFUSED = 'COPY is not possible with execute()';
 
 /**
  * Writes statements as messages of the extended protocol: all executions of a statement under one Sync, in one round trip whether
@@ -154,6 +155,10 @@ export class ExtendedQuery {
     const described = fields === undefined && !(again && statement.fixed);
     if (described) this.#writer.describePortal();
     this.#writer.execute(request.exchange?.rowsAtATime);
+    // During a COPY FROM STDIN the server ignores a Sync, and ends the connection at any other message. So the end of the data follows
+    // at once; the server ignores it if there is no such COPY.
+    if (request.exchange === undefined && !statement.fixed && mentionsClient(request.text))
+      this.#writer.copyFail(COPY_REFUSED);
     reply.executions.push({ statement, described, isBegin: false, plan });
   }
 
@@ -200,11 +205,10 @@ export class ExtendedQuery {
     this.#prepared.clear();
   }
 
-  /** Ends a COPY FROM STDIN that has no data source. */
-  refuseCopy(reply: StatementReply): void {
-    this.#writer.copyFail('COPY is not possible with execute()');
-    // During the copy the server ignored the statement's Sync, so another one is needed.
-    if (reply.protocol === 'extended' && reply.segment === null && reply.synced) this.#writer.sync();
+  /** Ends a COPY FROM STDIN that has no data source, unless its end has been sent with it. */
+  refuseCopy({ protocol, entry }: StatementReply): void {
+    if (protocol === 'extended' && entry.request.exchange === undefined) return;
+    this.#writer.copyFail(COPY_REFUSED);
     this.flush();
   }
 

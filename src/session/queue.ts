@@ -166,9 +166,9 @@ export class StatementQueue {
 export interface StatementObserver {
   onStatementDone(results: readonly StatementResult[], text: string): void;
   /** `results`: those of the statements in the text before the failed one. */
-  onStatementError(error: unknown, results: readonly StatementResult[]): void;
-  /** A Sync failed for which no caller waits. */
-  onSyncError(error: unknown): void;
+  onStatementError(error: unknown, results: readonly StatementResult[], text: string): void;
+  /** The Sync of a pipeline's segment was answered. `isAwaited`: a caller receives `error`. */
+  onSegmentEnd(error: Error | null, isAwaited: boolean): void;
 }
 
 const NONE: readonly StatementResult[] = [];
@@ -189,7 +189,7 @@ export class Outcomes {
     if (entry.settled) return;
     entry.settled = true;
     this.errorMessage = error instanceof Error ? error.message : '';
-    if (error !== null) this.observer?.onStatementError(error, results);
+    if (error !== null) this.observer?.onStatementError(error, results, entry.request.text);
     // The tag of a COPY does not contain its direction; the COPY's user reports it.
     else if (entry.request.exchange?.kind !== 'copy')
       this.observer?.onStatementDone(results, entry.request.text);
@@ -208,14 +208,11 @@ export class Outcomes {
 
   /** Handles the answer to the Sync of a pipeline's segment. `isAwaited`: a caller receives `error`. */
   settleSync(error: Error | null, isAwaited: boolean): void {
-    if (error === null) {
-      this.observer?.onStatementDone(NONE, '');
-      return;
+    if (error !== null) {
+      this.errorMessage = error.message;
+      locate(error, this.#transport.location);
     }
-    this.errorMessage = error.message;
-    locate(error, this.#transport.location);
-    this.observer?.onStatementError(error, NONE);
-    if (!isAwaited) this.observer?.onSyncError(error);
+    this.observer?.onSegmentEnd(error, isAwaited);
   }
 
   /** Whether a caller that gave up must learn the outcome: the statement took effect nevertheless, or that is unknown. */

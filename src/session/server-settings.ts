@@ -125,6 +125,24 @@ export function whyNotNotified({ channel, payload }: Notification, encoding: str
   return inForeign(encoding, 'a notification beyond ASCII', 'read', null);
 }
 
+/** Whether a loaded value contains text beyond ASCII. */
+export function isBeyondAscii(value: unknown, seen = new Set<unknown>()): boolean {
+  if (typeof value === 'string') return !ASCII.test(value);
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || seen.has(value))
+    return false;
+  seen.add(value);
+  return Object.values(value).some((part) => isBeyondAscii(part, seen));
+}
+
+/** The error of a statement, or a pipeline's segment, within which client_encoding was changed to this one. */
+export function changedWithin(encoding: string, query: string | null): Error {
+  return new errors.NotSupportedError(
+    `client_encoding was changed to ${encoding} by a function: texts beyond ASCII that were read or sent in the same statement or` +
+      ' pipeline may be wrong; SET client_encoding in a statement of its own, or convert the text in SQL',
+    { query },
+  );
+}
+
 function inForeign(encoding: string, what: string, done: string, query: string | null): Error {
   return new errors.NotSupportedError(
     `${what} can't be ${done} while client_encoding is ${encoding}; SET client_encoding TO UTF8 in a statement of its own, or` +

@@ -231,6 +231,39 @@ describe.each([true, false])('a pipeline (autocommit: %s)', (autocommit) => {
     await expect(stdin.fetchone()).rejects.toBeInstanceOf(errors.ProgrammingError);
   });
 
+  const EXECUTED: Record<string, (connection: AsyncConnection, copy: string) => Promise<unknown>> = {
+    alone: (connection, copy) => connection.execute(copy),
+    prepared: (connection, copy) => connection.execute(copy, null, { prepare: true }),
+    'before a statement': async (connection, copy) => {
+      await connection.execute(copy);
+      await connection.execute('select 1');
+    },
+    'before itself': async (connection, copy) => {
+      await connection.execute(copy);
+      await connection.execute(copy);
+    },
+    'by executemany()': (connection, copy) => connection.cursor().executemany(copy, [[], [], []]),
+  };
+
+  it.each(Object.keys(EXECUTED))('goes on after a COPY FROM STDIN that is executed %s', async (way) => {
+    const connection = await connect({ autocommit });
+    await temporary(connection);
+    for (const copy of ['copy t from stdin', '/* all */ copy t from/**/STDIN (format csv)']) {
+      const refused = connection.withPipeline(async (pipeline) => {
+        await EXECUTED[way]!(connection, copy);
+        await pipeline.sync();
+      });
+      await expect(refused).rejects.toThrow(/use copy\(\) instead/);
+      await connection.rollback();
+      // Outside of pipelines, too.
+      await expect(EXECUTED[way]!(connection, copy)).rejects.toThrow(/use copy\(\) instead/);
+      await connection.rollback();
+      expect(await one(await connection.execute("select 'stdin'"))).toBe('stdin');
+      await connection.commit();
+    }
+    expect(connection.closed).toBe(false);
+  });
+
   it('reports a lost connection at the fetch and at its end', async () => {
     const connection = await connect({ autocommit });
     const run = async (): Promise<void> => {
@@ -271,6 +304,68 @@ describe('a pipeline in autocommit', () => {
       await connection.execute('insert into t values (5)');
     });
     expect(await rows(connection)).toEqual([1, 2, 5]);
+  });
+
+  const DIVIDERS: Record<string, (connection: AsyncConnection) => Promise<unknown>> = {
+    BEGIN: async (connection) => {
+      await connection.execute('begin');
+      await connection.execute('commit');
+    },
+    'a change of settings': (connection) => connection.setReadOnly(null),
+    'nothing but its end': () => Promise.resolve(),
+  };
+
+  async function fails(connection: AsyncConnection): Promise<void> {
+    const failed = await connection.execute('select 1/0');
+    await expect(failed.fetchone()).rejects.toBeInstanceOf(errors.DivisionByZero);
+  }
+
+  it.each(Object.keys(DIVIDERS))(
+    'tells of writes that a failure known to its caller has undone, where %s ends their transaction',
+    async (divider) => {
+      const connection = await connect({ autocommit: true });
+      await temporary(connection);
+      const run = connection.withPipeline(async () => {
+        const written = await connection.execute('insert into t values (1) returning n');
+        expect(await one(written)).toBe(1);
+        await fails(connection);
+        await DIVIDERS[divider]!(connection);
+      });
+      await expect(run).rejects.toMatchObject({
+        name: 'InFailedSqlTransaction',
+        cause: { name: 'DivisionByZero' },
+      });
+      expect(await rows(connection)).toEqual([]);
+    },
+  );
+
+  it.each(Object.keys(DIVIDERS).slice(0, 2))(
+    'is well if a failure known to its caller undid no write, since %s had ended their transaction',
+    async (divider) => {
+      const connection = await connect({ autocommit: true });
+      await temporary(connection);
+      await connection.withPipeline(async () => {
+        await connection.execute('insert into t values (1)');
+        await DIVIDERS[divider]!(connection);
+        await fails(connection);
+        await DIVIDERS[divider]!(connection);
+        await connection.execute('insert into t values (2)');
+      });
+      expect(await rows(connection)).toEqual([1, 2]);
+    },
+  );
+
+  it('is well if its caller rolled the failed transaction back', async () => {
+    const connection = await connect({ autocommit: true });
+    await temporary(connection);
+    await connection.withPipeline(async () => {
+      await connection.execute('begin');
+      await connection.execute('insert into t values (1)');
+      await fails(connection);
+      await connection.execute('rollback');
+      await connection.execute('insert into t values (2)');
+    });
+    expect(await rows(connection)).toEqual([2]);
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { errors, type AsyncConnection, type AsyncCursor } from '../../src/index.js';
+import { dictRow, errors, type AsyncConnection, type AsyncCursor } from '../../src/index.js';
 import { connect } from '../support/database.js';
 
 // The server reports a changed setting only before ReadyForQuery, but earlier values in the same answer, or in the same segment
@@ -119,5 +119,60 @@ describe('a text that is sent after a change of client_encoding', () => {
     for (const [text] of await (await conn.execute('SELECT text FROM written')).fetchall()) {
       expect(text).toBe('é');
     }
+  });
+});
+
+describe('a function that changes client_encoding', () => {
+  const CHANGE = `CREATE FUNCTION pg_temp.change() RETURNS int LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM set_config('client_encoding', 'latin1', false); RETURN 1; END $$`;
+
+  async function changing(autocommit: boolean): Promise<AsyncConnection> {
+    const conn = await connect({ autocommit: true });
+    await conn.execute(CHANGE);
+    await conn.execute('CREATE TEMP TABLE written (text text)');
+    await conn.setAutocommit(autocommit);
+    return conn;
+  }
+
+  const QUERY = 'SELECT pg_temp.change(), chr(233)';
+  const READERS: Record<string, (conn: AsyncConnection) => Promise<unknown>> = {
+    'a statement': (conn) => conn.execute(QUERY),
+    'a prepared statement': (conn) => conn.execute(QUERY, null, { prepare: true }),
+    'a statement with rows as objects': (conn) => conn.execute(QUERY, null, { rowFactory: dictRow }),
+    'a text of several statements': (conn) => conn.execute(`SELECT 1; ${QUERY}`),
+    'a stream': async (conn) => {
+      for await (const _ of conn.cursor().stream(QUERY));
+    },
+    'a pipeline': (conn) => conn.withPipeline(() => conn.execute(QUERY)),
+    'a pipeline that stores a text': (conn) =>
+      conn.withPipeline(async () => {
+        await conn.execute('SELECT pg_temp.change()');
+        await conn.execute('INSERT INTO written VALUES (%s)', ['é']);
+      }),
+    'a statement sent at once behind it': (conn) =>
+      Promise.all([
+        conn.execute('SELECT pg_temp.change()'),
+        conn.execute('INSERT INTO written VALUES (%s)', ['é']),
+      ]),
+  };
+
+  for (const autocommit of [true, false]) {
+    it.each(Object.keys(READERS))(
+      `makes %s raise an error in place of wrong characters (autocommit: ${String(autocommit)})`,
+      async (reader) => {
+        const conn = await changing(autocommit);
+        await expect(READERS[reader]!(conn)).rejects.toBeInstanceOf(errors.NotSupportedError);
+        await conn.rollback();
+        await conn.execute('SET client_encoding TO UTF8');
+        expect(await first(await conn.execute(TEXT))).toBe('é');
+        await conn.rollback();
+      },
+    );
+  }
+
+  it('is no error where all texts are ASCII', async () => {
+    const conn = await changing(true);
+    expect(await first(await conn.execute('SELECT pg_temp.change()'))).toBe(1);
+    expect(conn.info.encoding).toBe('LATIN1');
   });
 });
