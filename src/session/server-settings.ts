@@ -125,13 +125,17 @@ export function whyNotNotified({ channel, payload }: Notification, encoding: str
   return inForeign(encoding, 'a notification beyond ASCII', 'read', null);
 }
 
-/** Whether a loaded value contains text beyond ASCII. */
-export function isBeyondAscii(value: unknown, seen = new Set<unknown>()): boolean {
-  if (typeof value === 'string') return !ASCII.test(value);
-  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || seen.has(value))
-    return false;
-  seen.add(value);
-  return Object.values(value).some((part) => isBeyondAscii(part, seen));
+/** Whether a loaded value contains text beyond ASCII. Without recursion, since JSON may be nested deeply. */
+export function isBeyondAscii(value: unknown): boolean {
+  const parts = new Set([value]);
+  for (const part of parts) {
+    if (typeof part === 'string') {
+      if (!ASCII.test(part)) return true;
+    } else if (typeof part === 'object' && part !== null && !ArrayBuffer.isView(part)) {
+      for (const [key, inner] of Object.entries(part)) parts.add(key).add(inner);
+    }
+  }
+  return false;
 }
 
 /** The error of a statement, or a pipeline's segment, within which client_encoding was changed to this one. */

@@ -140,6 +140,8 @@ describe('a function that changes client_encoding', () => {
     'a prepared statement': (conn) => conn.execute(QUERY, null, { prepare: true }),
     'a statement with rows as objects': (conn) => conn.execute(QUERY, null, { rowFactory: dictRow }),
     'a text of several statements': (conn) => conn.execute(`SELECT 1; ${QUERY}`),
+    'a name within a value': (conn) =>
+      conn.execute('SELECT pg_temp.change(), jsonb_build_object(chr(233), 1)'),
     'a stream': async (conn) => {
       for await (const _ of conn.cursor().stream(QUERY));
     },
@@ -174,5 +176,8 @@ describe('a function that changes client_encoding', () => {
     const conn = await changing(true);
     expect(await first(await conn.execute('SELECT pg_temp.change()'))).toBe(1);
     expect(conn.info.encoding).toBe('LATIN1');
+    await conn.execute('SET client_encoding TO UTF8');
+    const deep = `${'['.repeat(4000)}1${']'.repeat(4000)}`;
+    await conn.execute('SELECT pg_temp.change(), %s::json', [deep]);
   });
 });
