@@ -101,22 +101,30 @@ const CHANGES_SCHEMA = /^(?:ALTER|DROP|DISCARD TEMP)\b/;
 const MAY_CHANGE_SCHEMA = /^(?:ALTER|DROP|CREATE|SELECT INTO|DISCARD TEMP|DO|CALL)\b/;
 const tagChangesSchema = remembered((tag) => CHANGES_SCHEMA.test(tag));
 const tagMayChangeSchema = remembered((tag) => MAY_CHANGE_SCHEMA.test(tag));
-const SETS_SEARCH_PATH = /\bsearch_path\b|^\s*(?:re)?set\s+(?:local\s+|session\s+)?(?:schema|all)\b/i;
+const SETS_SEARCH_PATH = /(?<![.\w])(?:search_path|schema|reset\s+all)\b/i;
+const SETS_USER = /(?<![.\w])(?:role|authorization)\b/i;
 
 /** Whether a command with this tag and text may have invalidated prepared statements. */
 export function changesSchema(tag: string, text: string): boolean {
   return tag === 'SET' || tag === 'RESET' ? SETS_SEARCH_PATH.test(text) : tagChangesSchema(tag);
 }
 
+/** Whether a command with this tag and text may have changed the user, whose schema is in the default search path. */
+export function changesUser(tag: string, text: string): boolean {
+  return (tag === 'SET' || tag === 'RESET') && SETS_USER.test(text);
+}
+
 /** Whether the end of the transaction may undo a schema change by a command with this tag and text. */
 export function mayChangeSchema(tag: string, text: string): boolean {
-  return tag === 'SET' ? SETS_SEARCH_PATH.test(text) : tagMayChangeSchema(tag);
+  return tag === 'SET' ? SETS_SEARCH_PATH.test(text) || SETS_USER.test(text) : tagMayChangeSchema(tag);
 }
 
 /** CREATE TABLE AS and EXECUTE have the tag of their SELECT, and a function may do anything unless it is built in. */
-const MAKES_TABLE = /^\s*(?:create|execute)\b|\binto\b/i;
+const MAKES_TABLE = /^\s*(?:create|execute)\b|(?<!\b(?:insert|merge)\s+)\binto\b/i;
 const CALL = /\b([a-z_]\w*)\s*\(/gi;
-const ALIAS_BEFORE = /(?:\)|\bas)\s*$/i;
+/** The column names of a derived table, or of the table that is written. */
+const COLUMNS_BEHIND = /(?:\)|\b(?:as|copy|into)\s+(?:\w+\.)?)\s*$/i;
+const MOST_BEFORE = 80;
 const HARMLESS_BEFORE_PARENTHESIS = new Set(
   (
     'select from where and or not in on as values exists any some all case when then else by having union intersect except ' +
@@ -124,7 +132,7 @@ const HARMLESS_BEFORE_PARENTHESIS = new Set(
     'now nextval currval lastval lower upper length trim btrim substring substr position extract date_trunc row_number rank ' +
     'array_agg string_agg json_agg jsonb_agg json_build_object jsonb_build_object to_char to_json to_jsonb to_timestamp unnest ' +
     'generate_series format round abs floor ceil random concat replace md5 current_setting version varchar numeric char timestamp ' +
-    'timestamptz time decimal bit'
+    'timestamptz time decimal bit copy explain set conflict returning materialized'
   ).split(' '),
 );
 
@@ -133,12 +141,16 @@ export function mayMakeTable(query: string): boolean {
   if (MAKES_TABLE.test(fromFirstWord(query))) return true;
   for (const { 1: name, index } of query.matchAll(CALL)) {
     const lower = name!.toLowerCase();
-    // The column names of a derived table.
-    if (ALIAS_BEFORE.test(query.slice(Math.max(0, index - 10), index))) continue;
+    if (COLUMNS_BEHIND.test(query.slice(Math.max(0, index - MOST_BEFORE), index))) continue;
     if (!HARMLESS_BEFORE_PARENTHESIS.has(lower) && !lower.startsWith('pg_')) return true;
   }
   return false;
 }
+
+const CALLS = /^(?:SELECT|INSERT|UPDATE|DELETE|MERGE|COPY|EXPLAIN|DECLARE CURSOR)\b/;
+
+/** Whether a command with this tag may have called a function that its text names. What a cursor calls, its DECLARE names. */
+export const mayCallFunctions = remembered((tag) => CALLS.test(tag));
 
 const SETS = /^(?:SET|RESET|DISCARD ALL|DO|CALL|EXECUTE|COMMIT|ROLLBACK)\b/;
 

@@ -25,7 +25,13 @@ import {
   pipelineAborted,
   statementError,
 } from './statement-errors.js';
-import { changesSchema, mayChangeSchema, mayChangeSettings } from '../sql-statement.js';
+import {
+  changesSchema,
+  changesUser,
+  mayCallFunctions,
+  mayChangeSchema,
+  mayChangeSettings,
+} from '../sql-statement.js';
 import { ROLLBACK, shownText } from './statement.js';
 import { STATUS_OF_BYTE, TransactionStatus } from './status.js';
 import type { ResponseFields } from './transport.js';
@@ -230,6 +236,7 @@ export class Dispatcher {
     if (tag === 'DEALLOCATE ALL' || tag === 'DISCARD ALL') extended.deallocated();
     else if (changesSchema(tag, text) || (tag === 'ROLLBACK' && this.#schemaMayChange))
       extended.discardPrepared();
+    else if (changesUser(tag, text)) extended.doubtPrepared();
     this.#schemaMayChange ||= mayChangeSchema(tag, text);
     // The server reports a changed setting before ReadyForQuery. These answers come earlier if other statements follow before it.
     const isWithin = reply.segment !== null || reply.protocol === 'simple';
@@ -237,7 +244,7 @@ export class Dispatcher {
     if (isWithin && (mayChangeSettings(tag) || (isQuery && reply.mayMakeTable))) settings.doubtDates();
     const inTransaction = isWithin || reply.hasBegun || inFlight.status !== TransactionStatus.IDLE;
     if (inTransaction && !this.#mayHaveMadeTable) {
-      this.#mayHaveMadeTable = this.#schemaMayChange || (isQuery && reply.mayMakeTable);
+      this.#mayHaveMadeTable = this.#schemaMayChange || (mayCallFunctions(tag) && reply.mayMakeTable);
     }
     reply.onComplete(tag);
   }

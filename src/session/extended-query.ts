@@ -195,6 +195,11 @@ export class ExtendedQuery {
     this.#prepared.discardAll();
   }
 
+  /** Names in statements may stand for other tables from now on. */
+  doubtPrepared(): void {
+    this.#prepared.doubtAll();
+  }
+
   /** No transaction is open any more. `schemaMayHaveChanged`: its changes to the schema may have been undone. */
   transactionEnded(schemaMayHaveChanged: boolean): void {
     this.#prepared.transactionEnded(schemaMayHaveChanged);

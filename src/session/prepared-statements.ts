@@ -166,6 +166,11 @@ export class PreparedStatements {
     this.#young = [];
   }
 
+  /** Discards the statements that have not proven that their tables stay, since others may have their names now. */
+  doubtAll(): void {
+    for (const known of this.#kept) if (!staysValid(known)) this.#prepareAnew(known);
+  }
+
   #prepareAnew(known: Known): void {
     this.#kept.remove(known.place!);
     this.#evicted.push(known.statement!.name);

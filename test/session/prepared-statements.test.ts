@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { errors, scalarRow, TransactionStatus, type AsyncConnection } from '../../src/index.js';
 import { admin, connect, rejection } from '../support/database.js';
 
@@ -412,5 +412,114 @@ describe('a statement prepared in a transaction', () => {
       }
       await connection.commit();
     }
+  });
+
+  /** Each calls a function that creates the table; nothing else in the transaction tells of it. */
+  const CALLERS: Readonly<Record<string, (call: string) => string[]>> = {
+    SELECT: (call) => [`select ${call}`],
+    'a FETCH': (call) => [`declare c cursor for select ${call}`, 'fetch all from c', 'close c'],
+    'an INSERT': (call) => [`insert into made (a) values (${call})`],
+    'an UPDATE': (call) => [`update made set a = ${call} where ctid = (select max(ctid) from made)`],
+    'a RETURNING': (call) => [`insert into made (a) values ('') returning ${call}`],
+    'EXPLAIN ANALYZE': (call) => [`explain analyze select ${call}`],
+    COPY: (call) => [`copy (select ${call}) to stdout`],
+  };
+
+  it.each(Object.keys(CALLERS))(
+    'is prepared again after it, where %s called what made its table',
+    async (caller) => {
+      const connection = await connect({ prepareThreshold: 0 });
+      await connection.execute(`
+        create function pg_temp.make(type text) returns text language plpgsql as
+        $$ begin execute 'create temp table gone (a ' || type || ') on commit drop'; return type; end $$;
+        create temp table made (a text);
+        insert into made values ('')`);
+      await connection.commit();
+      for (const type of ['int4', 'text', 'int4', 'date']) {
+        for (const text of CALLERS[caller]!(`pg_temp.make('${type}')`)) {
+          if (text.startsWith('copy')) await connection.cursor().withCopy(text, (copy) => copy.readRow());
+          else await connection.execute(text, null, { prepare: false });
+        }
+        const cursor = await connection.execute('select * from gone');
+        expect(cursor.description?.map(({ typeDisplay }) => typeDisplay)).toEqual([type]);
+        await connection.commit();
+      }
+    },
+  );
+
+  it('is not prepared again after a transaction that only writes, more often than it takes to see its tables stay', async () => {
+    const connection = await connect({ prepareThreshold: 0 });
+    await connection.execute('create temp table made (a text, b int)');
+    await connection.execute("insert into made (a, b) values ('x', 1) on conflict do nothing");
+    await connection.commit();
+    const names = new Set<unknown>();
+    for (let i = 0; i < 6; i++) {
+      await connection.execute('insert into made (a, b) values (%s, %s)', ['x', i]);
+      await connection.execute('select a from made');
+      const listed = await connection.execute(
+        "select name from pg_prepared_statements where statement = 'select a from made'",
+        null,
+        { prepare: false },
+      );
+      for (const [name] of await listed.fetchall()) names.add(name);
+      await connection.commit();
+    }
+    expect(names.size).toBe(1);
+  });
+});
+
+describe('a statement whose names stand for other tables from now on', () => {
+  const SETTERS: Readonly<Record<string, (schema: string) => string>> = {
+    'SET LOCAL search_path': (schema) => `set local search_path to ${schema}`,
+    'SET SCHEMA behind comments': (schema) => `/* a */ set -- b\n schema '${schema}'`,
+    'SET ROLE': (schema) => `set role ${schema}`,
+    'SET LOCAL ROLE': (schema) => `set local role ${schema}`,
+    'SET SESSION AUTHORIZATION': (schema) => `set session authorization ${schema}`,
+    'the second of two statements': (schema) => `select 1; set role ${schema}`,
+  };
+  const USERS = ['prepared_int4', 'prepared_text', 'prepared_date'];
+
+  beforeAll(async () => {
+    for (const user of USERS) {
+      await admin(`create role ${user}; create schema ${user}`);
+      await admin(
+        `create table ${user}.theirs (a ${user.slice(9)}); grant usage on schema ${user} to ${user}`,
+      );
+      await admin(`grant select on ${user}.theirs to ${user}`);
+    }
+    return async () => {
+      for (const user of USERS) await admin(`drop schema ${user} cascade; drop role ${user}`);
+    };
+  });
+
+  it.each(Object.keys(SETTERS))('is prepared again after %s', async (setter) => {
+    const connection = await connect({ prepareThreshold: 0 });
+    for (const end of ['commit', 'rollback'] as const) {
+      for (const user of [...USERS, ...USERS]) {
+        await connection.execute(SETTERS[setter]!(user), null, { prepare: false });
+        const cursor = await connection.execute('select * from theirs');
+        expect(cursor.description?.map(({ typeDisplay }) => typeDisplay)).toEqual([user.slice(9)]);
+        await connection[end]();
+      }
+    }
+  });
+
+  it('stays prepared for the user of a row security policy, who sees the same tables as others', async () => {
+    const connection = await connect({ prepareThreshold: 0 });
+    const names: unknown[] = [];
+    for (let i = 0; i < 6; i++) {
+      await connection.execute('set local role prepared_int4');
+      await connection.execute('select a from prepared_int4.theirs');
+      const listed = await connection.execute(
+        'select name from pg_prepared_statements where not from_sql',
+        null,
+        {
+          prepare: false,
+        },
+      );
+      names.push((await listed.fetchall()).join());
+      await connection.commit();
+    }
+    expect(names[5]).toBe(names[3]);
   });
 });
