@@ -24,8 +24,8 @@ export const search: { provider: 'local'; options: DefaultTheme.LocalSearchOptio
         // Words that nearly every section has say little, but all the same `IN` may be what is looked for.
         boostTerm: (term: string) =>
           /^(?:an?|by|do|for|how|i|in|is|of|on|the|to|with)$/.test(term) ? 0.2 : 1,
-        // The guides answer questions; the reference is for names.
-        boostDocument: (id: string) => (id.includes('/reference/') ? 0.4 : 1),
+        // The guides answer questions; the reference is for names, and the lists of the changelog have the words of every question.
+        boostDocument: (id: string) => (/\/(?:reference\/|changelog)/.test(id) ? 0.4 : 1),
       },
     },
     locales: {

@@ -59,7 +59,15 @@ const PLACEHOLDER = /%(?:\(([^)]+)\)([^\n])|([^\n]))/gu;
 /** The text as the server would parse it, with each placeholder replaced by a separate parameter. */
 export function withoutPlaceholders(text: string): string {
   if (!text.includes('%')) return text;
-  return text.replace(PLACEHOLDER, (whole) => (whole === '%%' ? '%' : ' $1 '));
+  let parsed = '';
+  let copied = 0;
+  for (const { 0: whole, index } of text.matchAll(PLACEHOLDER)) {
+    // An incomplete placeholder is refused with parameters, so that the text can only be sent as it is. To go on would take quadratic time.
+    if (whole === '%(') return text;
+    parsed += text.slice(copied, index) + (whole === '%%' ? '%' : ' $1 ');
+    copied = index + whole.length;
+  }
+  return parsed + text.slice(copied);
 }
 
 function convert(query: string): ConvertedQuery {

@@ -12,6 +12,8 @@ import {
   type Params,
 } from '../../src/index.js';
 import { SqlScanner } from '../../src/sql-scanner.js';
+import { partsOf } from '../../src/query/composable.js';
+import { textWithPlaceholders } from '../../src/query/compose.js';
 import { convertQuery } from '../../src/query/placeholders.js';
 import { connect } from '../support/database.js';
 import { expectLinear } from '../support/growth.js';
@@ -51,6 +53,7 @@ const TEXTS: Readonly<Record<string, (size: number) => string>> = {
     Array.from({ length: size / 16 }, (_, i) => `%(${String(i)})s`).join(''),
   'a placeholder that does not end': (size) => `%(${'a'.repeat(size)}`,
   'placeholders that do not end': (size) => '%('.repeat(size / 2),
+  'placeholders that do not end before a line does': (size) => `${'%('.repeat(size / 2)})\n`,
   braces: (size) => '{}'.repeat(size / 2),
   'double braces': (size) => '{{'.repeat(size / 2),
   'a brace that does not end': (size) => `{${'a'.repeat(size)}`,
@@ -98,6 +101,8 @@ const PARSERS: Readonly<Record<string, (text: string) => unknown>> = {
   },
   'named placeholders': (text) => convertQuery(text, { a: 1 }).values({ a: 1 }),
   'sql.SQL().format()': (text) => sql.SQL(text).format(...Array.from({ length: text.length / 2 }, () => 1)),
+  'sql.SQL() with parameters': (text) =>
+    textWithPlaceholders(partsOf(sql.SQL(text)), { ...CONTEXT, ...CONTEXT.info }),
   'sql.Identifier()': (text) => sql.Identifier(text).asString(),
   'sql.Literal()': (text) => sql.Literal(text).asString(),
   'a literal of a type that shows its text': (text) => sql.Literal(new Decimal(text)).asString(CONTEXT),
