@@ -51,6 +51,7 @@ const TEXTS: Readonly<Record<string, (size: number) => string>> = {
     Array.from({ length: size / 16 }, (_, i) => `%(${String(i)})s`).join(''),
   'a placeholder that does not end': (size) => `%(${'a'.repeat(size)}`,
   'placeholders that do not end': (size) => '%('.repeat(size / 2),
+  'placeholders that end without a format': (size) => `${'%('.repeat(size / 2)})`,
   braces: (size) => '{}'.repeat(size / 2),
   'double braces': (size) => '{{'.repeat(size / 2),
   'a brace that does not end': (size) => `{${'a'.repeat(size)}`,
@@ -133,6 +134,7 @@ describe('a client cursor takes linear time for', () => {
       never(() => cursor.mogrify(text));
       never(() => cursor.mogrify(`${text} %s`, [text]));
       never(() => cursor.mogrify('SELECT %s', [[text, text]]));
+      never(() => cursor.mogrify(sql.SQL(text), [1]));
     }, EIGHTH);
   });
 });
