@@ -120,7 +120,8 @@ export class QueryText {
   /** Gives the last literal the form that the following text requires. */
   #settleLiteral(following: string): void {
     if (this.#literal === null) return;
-    const next = firstOfToken(following);
+    // A comment may have begun in a piece between.
+    const next = firstOfToken((COMMENT_BEGINS[this.open ?? 'string'] ?? '') + following);
     if (next === '') return;
     const { index, literal, write } = this.#literal;
     this.#literal = null;
@@ -128,12 +129,16 @@ export class QueryText {
     if (next === '::') text = literal.beforeCast;
     else if (next === '[' || next === '(' || next === '.') text = literal.beforeSubscript;
     // After a line break, the following quote would continue it.
-    else if (next === "'" && text.endsWith("'") && following[0] !== "'") text = `(${text})`;
+    else if (next === "'" && text.endsWith("'") && (following[0] !== "'" || this.#state.continuesString)) {
+      text = `(${text})`;
+    }
     if (text === literal.text) return;
     this.#pieces[index] = write(text);
     this.#state.pass(text);
   }
 }
+
+const COMMENT_BEGINS: Readonly<Partial<Record<Enclosure, string>>> = { comment: '/*', 'line comment': '--' };
 
 function asItIs(text: string): string {
   return text;
