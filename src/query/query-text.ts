@@ -1,5 +1,6 @@
 import type { SqlLiteral } from '../query/literal.js';
 import * as errors from '../errors/index.js';
+import { tooLarge } from '../types/dump.js';
 import { SqlScanner, type Enclosure } from '../sql-scanner.js';
 import { startOfFirstToken } from '../sql-segments.js';
 
@@ -95,8 +96,13 @@ export class QueryText {
     this.#behindToken = true;
   }
 
+  /** The text. Raises `DataError` if it exceeds the longest string of JavaScript. */
   toString(): string {
-    return this.#pieces.join('');
+    try {
+      return this.#pieces.join('');
+    } catch (error) {
+      throw tooLarge(error, 'the query');
+    }
   }
 
   #addEnclosed(text: string, written: string, what: () => string): boolean {
