@@ -2,6 +2,7 @@ import * as errors from '../errors/index.js';
 import { thrownText } from '../errors/thrown.js';
 import type { AdaptersMap } from '../types/adapters-map.js';
 import type { Place } from '../types/codec.js';
+import { tooLarge } from '../types/dump.js';
 import type { Loader } from '../wire/row-decoder.js';
 import type { Block } from './block.js';
 
@@ -42,7 +43,7 @@ export abstract class RowWriter {
       this.encode(row);
     } catch (error) {
       out.length = start;
-      throw error;
+      throw tooLarge(error, this.place);
     }
     this.place.row++;
   }

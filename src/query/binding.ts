@@ -1,5 +1,5 @@
 import type { DumpedParam } from '../types/adaptation.js';
-import { dumpParam } from '../types/dump.js';
+import { dumpParam, tooLarge } from '../types/dump.js';
 import { literal, type LiteralContext } from './literal.js';
 import * as errors from '../errors/index.js';
 import { RecentTexts } from './recent-texts.js';
@@ -218,9 +218,36 @@ function dumpAll(
     );
   }
   const dumped = new Array<DumpedParam>(values.length);
-  for (let i = 0; i < values.length; i++)
-    dumped[i] = dumpParam(values[i], adapters, placeOf(i, where, names));
+  let characters = 0;
+  let i = 0;
+  try {
+    for (; i < values.length; i++) {
+      const param = dumpParam(values[i], adapters, placeOf(i, where, names));
+      if (param.bytes === undefined && param.text !== null) characters += param.text.length;
+      dumped[i] = param;
+    }
+  } catch (error) {
+    throw tooLarge(error, placeOf(i, where, names));
+  }
+  if (characters > CERTAIN_TO_FIT) checkSize(dumped);
   return dumped;
+}
+
+/** The server ends a connection that sends a larger message. */
+const MOST_BYTES = 2 ** 30 - 1;
+/** A character takes at most three bytes. */
+const CERTAIN_TO_FIT = MOST_BYTES / 4;
+/** What comes with a parameter, and with all of them, in bytes. */
+const LENGTH_AND_FORMAT = 6;
+const LONGEST_NAMES = 200;
+
+function checkSize(params: readonly DumpedParam[]): void {
+  const sizes = params.map(({ bytes, text }) => bytes?.length ?? Buffer.byteLength(text ?? ''));
+  const bytes = sizes.reduce((sum, size) => sum + size + LENGTH_AND_FORMAT, LONGEST_NAMES);
+  if (bytes <= MOST_BYTES) return;
+  throw new errors.DataError(
+    `the parameters take ${String(bytes)} bytes; PostgreSQL accepts at most ${String(MOST_BYTES)} in a message: send large values one by one, or by COPY`,
+  );
 }
 
 /** The names of the first parameters, precomputed since they are needed for every value. */

@@ -1,8 +1,8 @@
 import * as errors from '../errors/index.js';
 import { quoteIdentifier } from './identifier.js';
-import type { AdaptersMap, TypeEntry } from '../types/adapters-map.js';
+import type { AdaptersMap, DumpedParam, TypeEntry } from '../types/adapters-map.js';
 import { scanDecimal } from '../types/decimal.js';
-import { dumpParam } from '../types/dump.js';
+import { dumpParam, tooLarge } from '../types/dump.js';
 import { checkText } from '../types/write-text.js';
 import { Oids } from '../types/oids.js';
 
@@ -67,7 +67,14 @@ export function literal(value: unknown, context: LiteralContext, place: string):
       `${place}: a literal can't be made while client_encoding is ${encoding}; set it to UTF8`,
     );
   }
-  const { text, oid } = dumpParam(value, context.adapters, place);
+  try {
+    return literalOf(dumpParam(value, context.adapters, place), context, place);
+  } catch (error) {
+    throw tooLarge(error, place);
+  }
+}
+
+function literalOf({ text, oid }: DumpedParam, context: LiteralContext, place: string): SqlLiteral {
   if (text === null) return same('NULL');
   if (oid === Oids.bool && (text === 't' || text === 'f')) return same(text === 't' ? 'true' : 'false');
   const isFloat = oid === Oids.float4 || oid === Oids.float8;

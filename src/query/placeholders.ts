@@ -53,21 +53,56 @@ export function checkQueryText(query: string): void {
   }
 }
 
-/** As in Psycopg, a percent sign at the end of the query or of a line is left unchanged. */
-const PLACEHOLDER = /%(?:\(([^)]+)\)([^\n])|([^\n]))/gu;
+/** A percent sign and what follows it: the name, if there is one, and the format. */
+interface Found {
+  readonly at: number;
+  readonly whole: string;
+  readonly name: string | undefined;
+  readonly format: string;
+}
+
+/**
+ * Finds percent signs in time that grows with the text, also where names do not end. As in Psycopg, a percent sign at the end of the
+ * query or of a line is left unchanged.
+ */
+function* percentSignsOf(text: string): Generator<Found, void, undefined> {
+  let parenthesis = -1;
+  for (let at = text.indexOf('%'); at >= 0;) {
+    let name: string | undefined;
+    let format = characterAt(text, at + 1);
+    let end = at + 1 + format.length;
+    if (format === '(') {
+      if (parenthesis <= at) parenthesis = text.indexOf(')', at);
+      if (parenthesis < 0) parenthesis = text.length;
+      const behind = parenthesis > at + 2 ? characterAt(text, parenthesis + 1) : '';
+      if (behind !== '') {
+        name = text.slice(at + 2, parenthesis);
+        format = behind;
+        end = parenthesis + 1 + behind.length;
+      }
+    }
+    if (format !== '') yield { at, whole: text.slice(at, end), name, format };
+    at = text.indexOf('%', end);
+  }
+}
+
+/** The character at a position; '' for a line break, and at the end. */
+function characterAt(text: string, at: number): string {
+  const code = text.codePointAt(at);
+  return code === undefined || code === NEWLINE ? '' : String.fromCodePoint(code);
+}
+
+const NEWLINE = 0x0a;
 
 /** The text as the server would parse it, with each placeholder replaced by a separate parameter. */
 export function withoutPlaceholders(text: string): string {
-  if (!text.includes('%')) return text;
-  let parsed = '';
+  const pieces: string[] = [];
   let copied = 0;
-  for (const { 0: whole, index } of text.matchAll(PLACEHOLDER)) {
-    // An incomplete placeholder is refused with parameters, so that the text can only be sent as it is. To go on would take quadratic time.
-    if (whole === '%(') return text;
-    parsed += text.slice(copied, index) + (whole === '%%' ? '%' : ' $1 ');
-    copied = index + whole.length;
+  for (const { at, whole } of percentSignsOf(text)) {
+    pieces.push(text.slice(copied, at), whole === '%%' ? '%' : ' $1 ');
+    copied = at + whole.length;
   }
-  return parsed + text.slice(copied);
+  return copied === 0 ? text : pieces.join('') + text.slice(copied);
 }
 
 function convert(query: string): ConvertedQuery {
@@ -78,16 +113,15 @@ function convert(query: string): ConvertedQuery {
   let text = '';
   let copied = 0;
   let positional = 0;
-  const names = new Map<string, { readonly number: number; readonly format: string | undefined }>();
-  for (const match of query.matchAll(PLACEHOLDER)) {
-    const [whole, name, nameFormat, format] = match;
-    text += query.slice(copied, match.index);
-    copied = match.index + whole.length;
+  const names = new Map<string, { readonly number: number; readonly format: string }>();
+  for (const { at, whole, name, format } of percentSignsOf(query)) {
+    text += query.slice(copied, at);
+    copied = at + whole.length;
     if (whole === '%%') {
       text += '%';
       continue;
     }
-    checkFormat(query, match.index, whole, nameFormat ?? format);
+    checkFormat(query, at, whole, format);
     if (name === undefined ? names.size > 0 : positional > 0) {
       throw new errors.ProgrammingError('positional and named placeholders cannot be mixed');
     }
@@ -99,9 +133,9 @@ function convert(query: string): ConvertedQuery {
     }
     let seen = names.get(name);
     if (seen === undefined) {
-      seen = { number: names.size + 1, format: nameFormat };
+      seen = { number: names.size + 1, format };
       names.set(name, seen);
-    } else if (seen.format !== nameFormat) {
+    } else if (seen.format !== format) {
       throw new errors.ProgrammingError(`placeholder '${name}' cannot have different formats`);
     }
     numbers.push(seen.number);
@@ -112,7 +146,7 @@ function convert(query: string): ConvertedQuery {
     : new PositionalQuery(query, texts, numbers);
 }
 
-function checkFormat(query: string, at: number, whole: string, format: string | undefined): void {
+function checkFormat(query: string, at: number, whole: string, format: string): void {
   if (format === 's' || format === 't' || format === 'b') return;
   if (whole === '% ') {
     throw new errors.ProgrammingError(

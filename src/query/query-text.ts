@@ -1,5 +1,6 @@
 import type { SqlLiteral } from '../query/literal.js';
 import * as errors from '../errors/index.js';
+import { tooLarge } from '../types/dump.js';
 import { SqlScanner, type Enclosure } from '../sql-scanner.js';
 import { startOfFirstToken } from '../sql-segments.js';
 
@@ -95,8 +96,13 @@ export class QueryText {
     this.#behindToken = true;
   }
 
+  /** The text. Raises `DataError` if it exceeds the longest string of JavaScript. */
   toString(): string {
-    return this.#pieces.join('');
+    try {
+      return this.#pieces.join('');
+    } catch (error) {
+      throw tooLarge(error, 'the query');
+    }
   }
 
   #addEnclosed(text: string, written: string, what: () => string): boolean {
@@ -120,7 +126,8 @@ export class QueryText {
   /** Gives the last literal the form that the following text requires. */
   #settleLiteral(following: string): void {
     if (this.#literal === null) return;
-    const next = firstOfToken(following);
+    // A comment may have begun in a piece between.
+    const next = firstOfToken((COMMENT_BEGINS[this.open ?? 'string'] ?? '') + following);
     if (next === '') return;
     const { index, literal, write } = this.#literal;
     this.#literal = null;
@@ -128,12 +135,16 @@ export class QueryText {
     if (next === '::') text = literal.beforeCast;
     else if (next === '[' || next === '(' || next === '.') text = literal.beforeSubscript;
     // After a line break, the following quote would continue it.
-    else if (next === "'" && text.endsWith("'") && following[0] !== "'") text = `(${text})`;
+    else if (next === "'" && text.endsWith("'") && (following[0] !== "'" || this.#state.continuesString)) {
+      text = `(${text})`;
+    }
     if (text === literal.text) return;
     this.#pieces[index] = write(text);
     this.#state.pass(text);
   }
 }
+
+const COMMENT_BEGINS: Readonly<Partial<Record<Enclosure, string>>> = { comment: '/*', 'line comment': '--' };
 
 function asItIs(text: string): string {
   return text;

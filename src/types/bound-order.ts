@@ -12,11 +12,9 @@ export function compareBounds(a: unknown, b: unknown): number {
   if (isDate(a) && isDate(b)) return order(a.getTime(), b.getTime());
   if (isObject(a) && isObject(b) && a.constructor === b.constructor) {
     // Temporal's classes have a static compare().
-    const { compare } = a.constructor as { compare?: (a: unknown, b: unknown) => number };
-    if (typeof compare === 'function') return compare.call(a.constructor, a, b);
-    // The library's wrappers, then objects that convert to a primitive.
-    if ('value' in a && 'value' in b) return compareBounds(a.value, b.value);
-    const [first, second] = [a.valueOf(), b.valueOf()];
+    const compare = (a.constructor as { compare?: unknown } | undefined)?.compare;
+    if (typeof compare === 'function') return compare.call(a.constructor, a, b) as number;
+    const [first, second] = [primitiveOf(a), primitiveOf(b)];
     if (!isObject(first) && !isObject(second)) return compareBounds(first, second);
   }
   throw new errors.ProgrammingError(
@@ -50,11 +48,18 @@ function isObject(value: unknown): value is object {
 
 function described(value: unknown): string {
   if (!isObject(value)) return value === null || value === undefined ? String(value) : `a ${typeof value}`;
-  return `an object of class ${value.constructor.name}`;
+  const { constructor } = value as { readonly constructor?: { readonly name?: string } };
+  return `an object of class ${constructor?.name ?? 'Object'}`;
+}
+
+/** The value of one of the library's wrappers, or of an object that converts to a primitive. */
+function primitiveOf(object: object): unknown {
+  if ('value' in object) return object.value;
+  return typeof object.valueOf === 'function' ? object.valueOf() : object;
 }
 
 /** A date or timestamp; the server marks years before 1 with BC. */
-const DATE = /^(\d{4,})(-\d\d-\d\d.*?)( BC)?$/;
+const DATE = /^(\d{4,7})(-\d\d-\d\d.*?)( BC)?$/;
 /** The special values of numeric and of dates and times, in their order. numeric sorts NaN above infinity. */
 const BEYOND: Readonly<Record<string, number>> = { '-infinity': -1, infinity: 1, nan: 2 };
 

@@ -2,6 +2,7 @@ import * as errors from '../errors/index.js';
 import { COMPOSABLE } from '../query/brand.js';
 import type { Adapters, DumpedParam, Dumper } from './adaptation.js';
 import { braced, flattened } from './array.js';
+import type { Place } from './codec.js';
 import { Oids } from './oids.js';
 import { isPromise } from './realm.js';
 import { quoted } from './write-text.js';
@@ -65,6 +66,17 @@ function composed(place: string): Error {
   return new errors.ProgrammingError(
     `${place}: a composed query is not a value: put it into the query with sql\`…\` or format(), a list of them with join()`,
   );
+}
+
+/** The error for a value whose text exceeds the longest string of JavaScript; any other error as it is. */
+export function tooLarge(error: unknown, place: Place): unknown {
+  const isTooLarge =
+    error instanceof RangeError || (error as { code?: unknown } | null)?.code === 'ERR_STRING_TOO_LONG';
+  if (!isTooLarge) return error;
+  const { message } = error as Error;
+  return new errors.DataError(`${place.toString()}: the text is too large: ${message}`, {
+    cause: error,
+  });
 }
 
 const NO_TYPE_FOR: ReadonlySet<string> = new Set(['Temporal.PlainYearMonth', 'Temporal.PlainMonthDay']);

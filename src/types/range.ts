@@ -120,5 +120,6 @@ export class Range<T> {
 
 function shown(bound: unknown): string {
   if (bound === null) return '';
-  return isDate(bound) ? bound.toISOString() : (bound as { toString(): string }).toString();
+  if (isDate(bound) && !Number.isNaN(bound.getTime())) return bound.toISOString();
+  return (bound as { toString(): string }).toString();
 }

@@ -12,8 +12,6 @@ import {
   type Params,
 } from '../../src/index.js';
 import { SqlScanner } from '../../src/sql-scanner.js';
-import { partsOf } from '../../src/query/composable.js';
-import { textWithPlaceholders } from '../../src/query/compose.js';
 import { convertQuery } from '../../src/query/placeholders.js';
 import { connect } from '../support/database.js';
 import { expectLinear } from '../support/growth.js';
@@ -54,6 +52,7 @@ const TEXTS: Readonly<Record<string, (size: number) => string>> = {
   'a placeholder that does not end': (size) => `%(${'a'.repeat(size)}`,
   'placeholders that do not end': (size) => '%('.repeat(size / 2),
   'placeholders that do not end before a line does': (size) => `${'%('.repeat(size / 2)})\n`,
+  'placeholders that end without a format': (size) => `${'%('.repeat(size / 2)})`,
   braces: (size) => '{}'.repeat(size / 2),
   'double braces': (size) => '{{'.repeat(size / 2),
   'a brace that does not end': (size) => `{${'a'.repeat(size)}`,
@@ -101,8 +100,6 @@ const PARSERS: Readonly<Record<string, (text: string) => unknown>> = {
   },
   'named placeholders': (text) => convertQuery(text, { a: 1 }).values({ a: 1 }),
   'sql.SQL().format()': (text) => sql.SQL(text).format(...Array.from({ length: text.length / 2 }, () => 1)),
-  'sql.SQL() with parameters': (text) =>
-    textWithPlaceholders(partsOf(sql.SQL(text)), { ...CONTEXT, ...CONTEXT.info }),
   'sql.Identifier()': (text) => sql.Identifier(text).asString(),
   'sql.Literal()': (text) => sql.Literal(text).asString(),
   'a literal of a type that shows its text': (text) => sql.Literal(new Decimal(text)).asString(CONTEXT),
@@ -138,6 +135,7 @@ describe('a client cursor takes linear time for', () => {
       never(() => cursor.mogrify(text));
       never(() => cursor.mogrify(`${text} %s`, [text]));
       never(() => cursor.mogrify('SELECT %s', [[text, text]]));
+      never(() => cursor.mogrify(sql.SQL(text), [1]));
     }, EIGHTH);
   });
 });

@@ -138,6 +138,11 @@ describe('a literal in a query means what a parameter in its place would mean', 
     expect(
       await outcome(new AsyncCursor(conn), sql.SQL(query.replaceAll('%s', '{}')).format(...params)),
     ).toEqual(server);
+    const pieces = texts.flatMap((text, i) => [
+      ...text.split(/(\s+|\/\*|\*\/|--)/).map((piece) => sql.SQL(piece)),
+      ...params.slice(i, i + 1).map((param) => sql.Literal(param as number)),
+    ]);
+    expect(await outcome(new AsyncCursor(conn), sql.Composed(pieces))).toEqual(server);
   });
 
   it('where the server takes no parameters, a number is a number without parentheses', async () => {
@@ -166,6 +171,14 @@ describe('a value is not changed by adjacent text', () => {
     ['two strings', sql`SELECT ${sql.Literal('a')}${sql.Literal('b')}`],
     ['two strings and a line break', sql`SELECT ${sql.Literal('a')}\n${sql.Literal('b')}`],
     ['a string and what continues it', sql`SELECT ${sql.Literal('a')}\n'b'`],
+    [
+      'a string and what continues it, in pieces',
+      sql`SELECT ${sql.Literal('a')}${sql.SQL('\n')}${sql.SQL("'b'")}`,
+    ],
+    [
+      'a string and what continues it, behind a comment in pieces',
+      sql`SELECT ${sql.Literal('a')}${sql.SQL(' --')}${sql.SQL(" x\n'b'")}`,
+    ],
     ['a string that continues one', sql`SELECT 'a'\n${sql.Literal('b')}`],
     ['a string that continues one behind a comment', sql`SELECT E'a' -- c\n ${sql.Literal(Buffer.of(65))}`],
     ['a dollar sign and a literal', sql`SELECT $${sql.Literal(1)}, ${2}`],

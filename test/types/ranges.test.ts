@@ -113,6 +113,29 @@ describe('a Range', () => {
     },
   );
 
+  it('refuses contains() with objects that have no order, of whatever shape', () => {
+    class Cyclic {
+      readonly value = this;
+    }
+    const shapes = [
+      Object.create(null),
+      { valueOf: null },
+      { value: {} },
+      new Cyclic(),
+      { constructor: null },
+    ];
+    for (const value of shapes as object[]) {
+      for (const lower of [value, 1, { other: 1 }]) {
+        expect(() => new Range<unknown>(lower, null).contains(value)).toThrow(errors.ProgrammingError);
+      }
+      expect(new Range<unknown>(value, null).equals(new Range<unknown>({}, null))).toBe(false);
+    }
+  });
+
+  it('compares texts of any length', () => {
+    expect(new Range('2024-01-01', null).contains(`${'1'.repeat(20_000_000)}x`)).toBe(false);
+  });
+
   it('equals a range with the same bounds', () => {
     expect(new Range(1, 5).equals(new Range(1, 5))).toBe(true);
     expect(new Range(new Date(1), null).equals(new Range(new Date(1), null))).toBe(true);
@@ -140,6 +163,7 @@ describe('a Range', () => {
   it('prints in PostgreSQL’s notation', () => {
     expect(String(new Range(1, 5))).toBe('[1, 5)');
     expect(String(new Range(null, new Date(0), '()'))).toBe('(, 1970-01-01T00:00:00.000Z)');
+    expect(String(new Range(null, new Date(NaN)))).toBe('(, Invalid Date)');
     expect(String(Range.empty())).toBe('empty');
     expect(inspect(new Range<unknown>('a', 5n))).toBe("Range('a', 5n, '[)')");
     expect(inspect([Range.empty()])).toBe('[ Range(empty) ]');
