@@ -171,7 +171,7 @@ const IN_FAILED_TRANSACTION = '25P02';
  * Whether a result's statement has changed data; `text` contains the statement. CREATE TABLE AS has the tag of its SELECT, but no
  * columns.
  */
-export function wroteData({ tag, fields }: StatementResult, text: string): boolean {
+function wroteData({ tag, fields }: StatementResult, text: string): boolean {
   if (tag === null) return false;
   if (!WRITES_NOTHING.test(tag)) return true;
   return tag.startsWith('SELECT') && (fields === null || writesWithin(text));
@@ -207,9 +207,7 @@ export class TransactionRecord {
       this.#count(results, text, idle);
       if (status !== TransactionStatus.ACTIVE) this.failure = null;
     }
-    if (!idle) return;
-    this.wrote = false;
-    this.transaction++;
+    if (idle) this.#end();
   }
 
   /**
@@ -219,9 +217,8 @@ export class TransactionRecord {
   onSegmentEnd(status: TransactionStatus): errors.Error | null {
     if (status !== TransactionStatus.IDLE) return null;
     const undoneBy = this.wrote ? this.failure : null;
-    this.wrote = false;
     this.failure = null;
-    this.transaction++;
+    this.#end();
     return undoneBy;
   }
 
@@ -229,10 +226,8 @@ export class TransactionRecord {
   onError(error: unknown, results: readonly StatementResult[], status: TransactionStatus): void {
     this.#count(results, '', error instanceof errors.TransactionOutcomeUnknown);
     this.#refusedCommit = null;
-    if (status === TransactionStatus.IDLE) {
-      this.wrote = false;
-      this.transaction++;
-    } else if (status === TransactionStatus.UNKNOWN) this.committed = true;
+    if (status === TransactionStatus.IDLE) this.#end();
+    else if (status === TransactionStatus.UNKNOWN) this.committed = true;
     else if (
       error instanceof errors.Error &&
       error.sqlstate !== null &&
@@ -252,6 +247,12 @@ export class TransactionRecord {
     const refused = this.#refusedCommit;
     this.#refusedCommit = null;
     return refused;
+  }
+
+  /** No transaction is open any more. */
+  #end(): void {
+    this.wrote = false;
+    this.transaction++;
   }
 
   #count(results: readonly StatementResult[], text: string, isOutside: boolean): void {
