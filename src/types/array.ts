@@ -15,13 +15,15 @@ import {
   type Place,
   type ValueWriter,
 } from './codec.js';
+import { unknown } from './text.js';
 import { quoted } from './write-text.js';
 
 /** Makes the codec of arrays of any depth. Lower bounds other than 1 are dropped, since JavaScript has none. */
 export function arrayOf(element: BoundCodec, type: TypeEntry, context: CodecContext): Codec<unknown[]> {
   const { delimiter } = type;
-  // Types that share a reader are interchangeable in a binary array: varchar for text.
-  const fits = (oid: number): boolean => context.codecFor(oid).readBinary === element.readBinary;
+  // Types that share a reader are interchangeable in a binary array: varchar for text. All unknown types share one, too.
+  const fits = (oid: number): boolean =>
+    element.readBinary !== unknown.readBinary && context.codecFor(oid).readBinary === element.readBinary;
   const make = ({ readText, readBinary, write }: BoundCodec): Codec<unknown[]> => ({
     readText: textReader(readText, delimiter),
     readBinary: readBinary && binaryReader(readBinary, type, fits),
@@ -119,42 +121,76 @@ export function braced(
   return `{${parts.join(delimiter)}}`;
 }
 
-const EQUALS = 0x3d;
+/** The bounds of each dimension, which precede the braces of an array with lower bounds other than 1: [0:1][2:3]={{…},{…}} */
+const BOUNDS = /^(?:\[-?\d{1,10}:-?\d{1,10}\]){1,6}=/;
+const LONGEST_BOUNDS = MAX_DIMENSIONS * '[-2147483648:-2147483648]'.length + 1;
 
 function textReader(readElement: Loader, delimiter: string): Loader {
-  const separator = delimiter.charCodeAt(0);
+  const kinds = kindsOf(delimiter.charCodeAt(0));
   return (bytes, start, end) => {
     let at = start;
-    // [0:1][2:3]={{…},{…}}
+    let bounds = '';
     if (bytes[at] !== OPEN_BRACE) {
-      while (at < end && bytes[at] !== EQUALS) at++;
-      at++;
+      bounds = BOUNDS.exec(bytes.latin1Slice(at, Math.min(end, at + LONGEST_BOUNDS)))?.[0] ?? '';
+      at += bounds.length;
     }
     if (at < end && bytes[at] === OPEN_BRACE) {
-      const reader = new TextArrayReader(bytes, at, end, readElement, separator);
+      const reader = new TextArrayReader(bytes, at, end, readElement, kinds);
       const elements = reader.level(0);
-      if (elements !== null && reader.isAtEnd) return reader.isEmpty ? [] : elements;
+      if (
+        elements !== null &&
+        reader.isAtEnd &&
+        (bounds === '' || reader.hasShape(shapeOf(bounds), elements))
+      ) {
+        return reader.isEmpty ? [] : elements;
+      }
     }
     throw malformedText('array', bytes, start, end);
   };
+}
+
+/** What a byte is in the text of an array, outside of quotes. */
+const PLAIN = 0;
+const SPACE = 1;
+const SEPARATOR = 2;
+const CLOSE = 3;
+const SPECIAL = 4;
+
+/** What each byte is in an array with this separator. */
+function kindsOf(separator: number): Uint8Array {
+  const kinds = new Uint8Array(256);
+  for (const space of Buffer.from(' \t\n\v\f\r')) kinds[space] = SPACE;
+  for (const special of [OPEN_BRACE, QUOTE, BACKSLASH]) kinds[special] = SPECIAL;
+  kinds[CLOSE_BRACE] = CLOSE;
+  kinds[separator] = SEPARATOR;
+  return kinds;
+}
+
+/** The lengths of the dimensions from their bounds; NaN where a bound, or the index behind it, is no 32-bit integer. */
+function shapeOf(bounds: string): number[] {
+  return Array.from(bounds.matchAll(/(-?\d+):(-?\d+)/g), (bound) => {
+    const lower = Number(bound[1]);
+    const next = Number(bound[2]) + 1;
+    return (lower | 0) === lower && (next | 0) === next ? next - lower : NaN;
+  });
 }
 
 class TextArrayReader {
   readonly #bytes: Buffer;
   readonly #end: number;
   readonly #readElement: Loader;
-  readonly #separator: number;
+  readonly #kinds: Uint8Array;
   /** The lengths of the dimensions found so far; null for a one-dimensional array. */
   #lengths: number[] | null = null;
   #leafDepth = -1;
   #at: number;
 
-  constructor(bytes: Buffer, at: number, end: number, readElement: Loader, separator: number) {
+  constructor(bytes: Buffer, at: number, end: number, readElement: Loader, kinds: Uint8Array) {
     this.#bytes = bytes;
     this.#at = at;
     this.#end = end;
     this.#readElement = readElement;
-    this.#separator = separator;
+    this.#kinds = kinds;
   }
 
   get isAtEnd(): boolean {
@@ -166,14 +202,20 @@ class TextArrayReader {
     return this.#lengths?.at(-1) === 0;
   }
 
+  /** Whether the dimensions of the array, whose outermost elements are given, have these lengths. */
+  hasShape(shape: readonly number[], elements: readonly unknown[]): boolean {
+    const lengths = this.#lengths ?? [elements.length];
+    return lengths.length === shape.length && lengths.every((length, i) => length > 0 && length === shape[i]);
+  }
+
   /** Reads the elements up to the closing brace; null if the array is malformed. */
   level(depth: number): unknown[] | null {
     const bytes = this.#bytes;
     const end = this.#end;
-    const separator = this.#separator;
     const readElement = this.#readElement;
+    const kinds = this.#kinds;
     const elements: unknown[] = [];
-    let at = this.#at + 1;
+    let at = this.#after(SPACE, this.#at + 1);
     if (at >= end || depth === MAX_DIMENSIONS) return null;
     if (bytes[at] === CLOSE_BRACE) {
       this.#at = at + 1;
@@ -181,7 +223,11 @@ class TextArrayReader {
     }
     const isNested = bytes[at] === OPEN_BRACE;
     while (at < end) {
-      const first = bytes[at];
+      const first = bytes[at]!;
+      if (kinds[first] === SPACE) {
+        at++;
+        continue;
+      }
       if ((first === OPEN_BRACE) !== isNested) return null;
       if (isNested) {
         this.#at = at;
@@ -196,20 +242,44 @@ class TextArrayReader {
         elements.push(element);
         at = this.#at;
       } else {
-        const from = at;
-        while (at < end && bytes[at] !== separator && bytes[at] !== CLOSE_BRACE) at++;
-        if (at === end) return null;
-        elements.push(isNull(bytes, from, at) ? null : readElement(bytes, from, at));
+        let byte = first;
+        let to = at;
+        while (kinds[byte] === PLAIN && ++to < end) byte = bytes[to]!;
+        if (kinds[byte] === SPACE) to = this.#endOfWords(to);
+        if (to === at) return null;
+        elements.push(isNull(bytes, at, to) ? null : readElement(bytes, at, to));
+        at = to;
       }
       if (at >= end) return null;
-      const next = bytes[at++];
-      if (next === CLOSE_BRACE) {
-        this.#at = at;
-        return this.#fits(elements, depth, !isNested);
+      let kind = kinds[bytes[at++]!];
+      if (kind === SPACE) {
+        at = this.#after(SPACE, at);
+        if (at >= end) return null;
+        kind = kinds[bytes[at++]!];
       }
-      if (next !== separator) return null;
+      if (kind === SEPARATOR) continue;
+      if (kind !== CLOSE) return null;
+      this.#at = at;
+      return this.#fits(elements, depth, !isNested);
     }
     return null;
+  }
+
+  /** The end of the last word of an element without quotes whose first word ends here. */
+  #endOfWords(endOfFirst: number): number {
+    let end = endOfFirst;
+    let at = this.#after(SPACE, end);
+    while (at < this.#end && this.#kinds[this.#bytes[at]!] === PLAIN) {
+      end = this.#after(PLAIN, at);
+      at = this.#after(SPACE, end);
+    }
+    return end;
+  }
+
+  #after(kind: number, start: number): number {
+    let at = start;
+    while (at < this.#end && this.#kinds[this.#bytes[at]!] === kind) at++;
+    return at;
   }
 
   /** Returns the elements if this depth always has the same length and all leaves have the same depth; else null. */

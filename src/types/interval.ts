@@ -174,7 +174,7 @@ export const interval = ({ settings }: CodecContext): Codec => ({
     const text = bytes.latin1Slice(start, end);
     const fields = readInterval(text);
     if (fields !== null) return writeInterval(fields);
-    if (text === 'infinity' || text === '-infinity') return text;
+    if ((text === 'infinity' || text === '-infinity') && hasInfinity(settings)) return text;
     throw notOfType('interval', text);
   },
   readBinary: fixed('interval', 16, (bytes, start) => {

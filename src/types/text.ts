@@ -40,7 +40,11 @@ export const readBytes: Reader<Buffer> = (bytes, start, end) => {
 };
 
 /** Unregistered types: the server's text, or bytes where only the binary format is available. */
-export const unknown: Codec = { readText, readBinary: readBytes };
+export const unknown: Codec = {
+  readText,
+  // A reader of its own tells an array of them from one of bytea.
+  readBinary: (bytes, start, end) => readBytes(bytes, start, end),
+};
 
 const LETTER_T = 0x74;
 const LETTER_F = 0x66;

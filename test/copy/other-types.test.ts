@@ -52,6 +52,7 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   'bool[]': ['{t,f}'],
   'uuid[]': ['{550e8400-e29b-41d4-a716-446655440000}'],
   'timestamptz[]': ['{"2024-01-01 00:00:00+00"}'],
+  'bytea[]': ['{"\\\\x00ff"}', '{abc}'],
 };
 const TYPES = Object.keys(VALUES);
 /** Types whose values are text; the server's further checks do not concern the format. */
@@ -179,3 +180,79 @@ test.each(Object.entries(NEARLY))('a text that is nearly a value of %s is refuse
     expect((seen as Error).message).toMatch(/^row 1, column 1: /);
   }
 });
+
+/** Texts of arrays, or nearly, each with the types that are read from them. */
+const ARRAYS: readonly string[] = [
+  '{}', '{ }', ' {1}', '{1} ', '{1}x', 'x{1}', '{1', '1}', '{{1}', '{1}}', '', '{', '}', '"{1}"',
+  '{1,}', '{,1}', '{,}', '{1,,2}', '{1 2}', '{ 1 , 2 }', '{ a b , c\td\n}', '{a"b}', '{"a"b}', '{"a" "b"}', '{"a"}b',
+  '{"a" , "b"}', '{ "a" }', '{"a}', '{a}b}', '{"1"}', '{""}', '{a{b}', '{{a}b}', '{a,{b}}', '{{a},b}', '{{a},NULL}', '{{1},{2,3}}',
+  '{{1},{2}}', '{ {1} , {2} }', '{{1},}', '{,{1}}', '{{1}{2}}', '{{{1}},{2}}', '{NULL,null , "NULL"}', '{NULL x}', '{nullx}', '{"null" }',
+  'x={1}', '={1}', '[1]={1}', '[0:1]={1}', '[0:1]={1,2}', '[0:0][3:4]={{1,2}}', '[0:0]={{1,2}}', '[0:0][3:4]={1,2}', '[3:4][0:0]={{1,2}}',
+  '[2:1]={1}', '[1:1]={}', '[-2:-1]={1,2}', '[0:1={1,2}', '[0:1]{1,2}', '[:1]={1}', '[a:b]={1}', '[0:1]=1', '[0:1]=', '[2147483646:2147483646]={1}',
+  '[2147483647:2147483647]={1}', '[2147483648:2147483648]={1}', '[-2147483648:-2147483648]={1}', '[-2147483649:-2147483649]={1}',
+  '{{{{{{1}}}}}}', '{{{{{{{1}}}}}}}', '[1:1][1:1][1:1][1:1][1:1][1:1]={{{{{{1}}}}}}',
+  '{"a\\\\b","c\\"d"}', '{"a\\', '{"a\\"', '{(1;2)}', '{1;2}', '{a\u00a0}', '{\u00a0}', '{\u0001}',
+]; // prettier-ignore
+
+test.each(['text', 'int4', 'float8', 'timestamptz'])(
+  'a text is loaded as the array of %s that the server reads from it, or refused',
+  async (type) => {
+    let accepted = 0;
+    for (const text of ARRAYS) {
+      const where = `${JSON.stringify(text)} as ${type}[]`;
+      const seen = await loaded(
+        `SELECT ${literal(text)}::text, 'the next column'::text`,
+        `${type}[]`,
+        'text',
+      );
+      if (seen instanceof Error) {
+        expect(seen, where).toBeInstanceOf(errors.DataError);
+        continue;
+      }
+      accepted++;
+      const right = connection
+        .execute(`SELECT ${literal(text)}::${type}[]`)
+        .then((cursor) => cursor.fetchone());
+      await expect(right, where).resolves.toEqual([seen]);
+    }
+    expect(accepted).toBeGreaterThan(0);
+  },
+);
+
+test.each([
+  ['point[]', 'bytea[]'],
+  ['point[]', 'path[]'],
+  ['int4[]', 'point[]'],
+  ['bytea[]', 'point[]'],
+])('a binary %s is not loaded as %s, whose elements are bytes here', async (type, other) => {
+  const values: Readonly<Record<string, string>> = {
+    'point[]': '{"(1,2)"}',
+    'int4[]': '{1}',
+    'bytea[]': '{abc}',
+  };
+  const seen = await loaded(`SELECT '${values[type]!}'::${type}, 'the next column'::text`, other, 'binary');
+  expect(seen).toBeInstanceOf(errors.DataError);
+  expect((seen as Error).message).toMatch(
+    /^row 1, column 1: .* its elements are of the type with the oid \d+$/,
+  );
+});
+
+test('a semicolon separates boxes', async () => {
+  const load = (text: string) => loaded(`SELECT '${text}'::text, 'the next column'::text`, 'box[]', 'text');
+  expect(await load('{(2,2),(1,1);(4,4),(3,3)}')).toEqual(['(2,2),(1,1)', '(4,4),(3,3)']);
+  expect(await load('{(2,2),(1,1);}')).toBeInstanceOf(errors.DataError);
+});
+
+test('what the server writes of an array is not refused', async () => {
+  for (const text of ARRAYS) {
+    const written = await connection.execute(`SELECT ${literal(text)}::text[]`).catch(() => null);
+    if (written === null) continue;
+    const right = await written.fetchone();
+    const seen = await loaded(`SELECT ${literal(text)}::text[], 'the next column'::text`, 'text[]', 'text');
+    expect(seen, text).toEqual((right as unknown[])[0]);
+  }
+});
+
+function literal(text: string): string {
+  return `E'${text.replace(/[\\']/g, '\\$&')}'`;
+}

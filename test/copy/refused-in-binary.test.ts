@@ -31,7 +31,8 @@ describe('an infinite interval in the binary format', () => {
     adapters.cloneFor(new Map([['server_version', version]])).codecFor(INTERVAL);
 
   it('is one since PostgreSQL 17', () => {
-    const { readBinary, binaryToText, textToBinary } = codecOf('17.0');
+    const { readText, readBinary, binaryToText, textToBinary } = codecOf('17.0');
+    expect(readText(Buffer.from('-infinity'), 0, 9)).toBe('-infinity');
     expect(readBinary!(LONGEST, 0, 16)).toBe('infinity');
     expect(binaryToText!(LONGEST, 0, 16)).toBe('infinity');
     const out = new ByteWriter(32);
@@ -40,7 +41,8 @@ describe('an infinite interval in the binary format', () => {
   });
 
   it('is the longest interval before, which has another text, so that no infinity is written', () => {
-    const { readBinary, binaryToText, textToBinary } = codecOf('16.10 (Debian 16.10-1)');
+    const { readText, readBinary, binaryToText, textToBinary } = codecOf('16.10 (Debian 16.10-1)');
+    expect(() => readText(Buffer.from('-infinity'), 0, 9)).toThrow("'-infinity' is not of type interval");
     expect(readBinary!(LONGEST, 0, 16)).toBe('P178956970Y7M2147483647DT2562047788H54.775807S');
     expect(binaryToText!(LONGEST, 0, 16)).toBe(
       '178956970 years 7 mons 2147483647 days 2562047788:00:54.775807',
