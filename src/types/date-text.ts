@@ -20,7 +20,8 @@ export const INT64_MIN = -(2n ** 63n);
 export const FIRST_DAY = -2_451_545;
 export const LAST_DAY = 2_145_031_948;
 export const FIRST_MICROSECOND = BigInt(FIRST_DAY) * BigInt(DAY);
-export const LAST_MICROSECOND = 106_751_983n * BigInt(DAY) - 1n;
+const LAST_TIMESTAMP_DAY = 106_751_982;
+export const LAST_MICROSECOND = BigInt(LAST_TIMESTAMP_DAY + 1) * BigInt(DAY) - 1n;
 
 const TWO_32 = 0x1_0000_0000;
 /** If the upper half of an int8 exceeds this in absolute value, the whole is no exact `number`. */
@@ -217,5 +218,7 @@ export function isoMoment(text: string, type: MomentType): Moment | null {
   const clock = timeText(microseconds) + (hasZone(type) ? offsetText(offset) : '');
   if (type === 'time' || type === 'timetz') return clock === text ? moment : null;
   const again = dateText(days, type === 'date' ? '' : ` ${clock}`);
-  return again === text && microseconds < DAY ? moment : null;
+  const dayInUtc = days + Math.floor((microseconds - offset * 1_000_000) / DAY);
+  const isInRange = dayInUtc >= FIRST_DAY && dayInUtc <= (type === 'date' ? LAST_DAY : LAST_TIMESTAMP_DAY);
+  return again === text && isInRange && microseconds < DAY ? moment : null;
 }

@@ -23,14 +23,17 @@ export interface IntervalFields {
 
 const SECONDS = String.raw`\d+(?:\.\d+)?`;
 
+/** Separates a field with a unit from the next one. */
+const NEXT = String.raw`(?: (?=[-+\d])|(?= ago$|$))`;
 /** IntervalStyle postgres: 1 year 2 mons -3 days +04:05:06.7 */
 const POSTGRES = new RegExp(
-  String.raw`^(?=.)(?:([+-]?\d+) years? ?)?(?:([+-]?\d+) mons? ?)?(?:([+-]?\d+) days? ?)?(?:([+-]?)(\d+):(\d\d):(${SECONDS}))?$`,
+  String.raw`^(?=.)(?:([+-]?\d+) years?${NEXT})?(?:([+-]?\d+) mons?${NEXT})?(?:([+-]?\d+) days?${NEXT})?` +
+    String.raw`(?:([+-]?)(\d+):(\d\d):(${SECONDS}))?$`,
 );
 /** IntervalStyle postgres_verbose: @ 1 year 2 mons -3 days 4 hours 5 mins 6.7 secs ago */
 const VERBOSE = new RegExp(
-  String.raw`^@ (?=.*\d)(?:0|(?:(-?\d+) years? ?)?(?:(-?\d+) mons? ?)?(?:(-?\d+) days? ?)?(?:(-?\d+) hours? ?)?(?:(-?\d+) mins? ?)?` +
-    String.raw`(?:(-?${SECONDS}) secs?)?)( ago)?$`,
+  String.raw`^@ (?=.*\d)(?:0|(?:(-?\d+) years?${NEXT})?(?:(-?\d+) mons?${NEXT})?(?:(-?\d+) days?${NEXT})?` +
+    String.raw`(?:(-?\d+) hours?${NEXT})?(?:(-?\d+) mins?${NEXT})?(?:(-?${SECONDS}) secs?)?)( ago)?$`,
 );
 /** IntervalStyle iso_8601: P1Y2M-3DT4H5M6.7S; also the other forms of ISO 8601, which users may send. */
 const ISO_8601 = new RegExp(
@@ -173,20 +176,17 @@ export const interval = ({ settings }: CodecContext): Codec => ({
   readText: (bytes, start, end) => {
     const text = bytes.latin1Slice(start, end);
     const fields = readInterval(text);
-    if (fields !== null) return writeInterval(fields);
+    if (fields !== null) {
+      if (isNormal(fields)) return writeInterval(fields);
+      const read = binaryFields(fields);
+      if (read !== null) return isoText(read);
+    }
     if ((text === 'infinity' || text === '-infinity') && hasInfinity(settings)) return text;
     throw notOfType('interval', text);
   },
   readBinary: fixed('interval', 16, (bytes, start) => {
     const read = readBinary(bytes, start, settings);
-    if (typeof read === 'string') return read;
-    const { months, days, microseconds } = read;
-    return writeInterval({
-      years: Math.trunc(months / 12),
-      months: months % 12,
-      days,
-      ...clockFields(microseconds),
-    });
+    return typeof read === 'string' ? read : isoText(read);
   }),
   textToBinary: (text, out, place) => {
     const infinity = infinitySign(text);
@@ -203,16 +203,11 @@ export const interval = ({ settings }: CodecContext): Codec => ({
         `${shown(text)} can't be sent as interval: write it as ISO 8601 has it, P1DT2H30M`,
       );
     }
-    const { days, hours, minutes } = fields;
-    const months = fields.years * 12 + fields.months;
-    const microseconds =
-      (BigInt(hours) * 3600n + BigInt(minutes) * 60n) * 1_000_000n + BigInt(fields.microseconds);
-    const fits =
-      (months | 0) === months && (days | 0) === days && BigInt.asIntN(64, microseconds) === microseconds;
-    if (!fits) throw outOfRange(shown(text), 'interval', place);
-    out.int64(microseconds);
-    out.int32(days);
-    out.int32(months);
+    const written = binaryFields(fields);
+    if (written === null) throw outOfRange(shown(text), 'interval', place);
+    out.int64(written.microseconds);
+    out.int32(written.days);
+    out.int32(written.months);
   },
   binaryToText: fixed('interval', 16, (bytes, start) => {
     const read = readBinary(bytes, start, settings);
@@ -225,6 +220,47 @@ interface BinaryFields {
   readonly microseconds: bigint;
   readonly days: number;
   readonly months: number;
+}
+
+/** Whether the server would write these fields: each is below one of the next larger, and has its sign. */
+function isNormal({ years, months, days, hours, minutes, microseconds }: IntervalFields): boolean {
+  return (
+    Math.abs(years) < 170_000_000 &&
+    Math.abs(months) < 12 &&
+    years * months >= 0 &&
+    (days | 0) === days &&
+    Math.abs(hours) < 2_500_000_000 &&
+    Math.abs(minutes) < 60 &&
+    Math.abs(microseconds) < 60_000_000 &&
+    hours * minutes >= 0 &&
+    hours * microseconds >= 0 &&
+    minutes * microseconds >= 0
+  );
+}
+
+/** The fields in the binary format; null if they are out of range. */
+function binaryFields({
+  years,
+  months,
+  days,
+  hours,
+  minutes,
+  microseconds,
+}: IntervalFields): BinaryFields | null {
+  const allMonths = years * 12 + months;
+  const time = (BigInt(hours) * 3600n + BigInt(minutes) * 60n) * 1_000_000n + BigInt(microseconds);
+  const fits = (allMonths | 0) === allMonths && (days | 0) === days && BigInt.asIntN(64, time) === time;
+  return fits ? { microseconds: time, days, months: allMonths } : null;
+}
+
+/** Formats an interval as ISO 8601. */
+function isoText({ microseconds, days, months }: BinaryFields): string {
+  return writeInterval({
+    years: Math.trunc(months / 12),
+    months: months % 12,
+    days,
+    ...clockFields(microseconds),
+  });
 }
 
 /** Reads the binary format: the fields, or the text of an infinity. */

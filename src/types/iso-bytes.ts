@@ -47,13 +47,13 @@ export function endOfClock(bytes: Buffer, start: number, end: number): number {
   return valid ? endOfFraction(bytes, at, end) : -1;
 }
 
-/** Where a fraction ends that may begin at `start`; -1 if there are no digits in it. */
+/** Where a fraction ends that may begin at `start`; -1 if it has no digits, or a last 0, which the server leaves out. */
 export function endOfFraction(bytes: Buffer, start: number, end: number): number {
   if (start === end || bytes[start] !== DOT) return start;
   const last = Math.min(end, start + 7);
   let at = start + 1;
   while (at < last && isDigit(bytes[at]!)) at++;
-  return at > start + 1 ? at : -1;
+  return at > start + 1 && bytes[at - 1] !== ZERO ? at : -1;
 }
 
 export function isDigit(byte: number): boolean {

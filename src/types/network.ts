@@ -132,12 +132,12 @@ export const inet: Codec = {
 };
 export const cidr = address('cidr');
 
-/** Makes the codec of macaddr (6 bytes) or macaddr8. */
-function mac(type: string, size: 6 | 8): Codec {
+/** Makes the codec of macaddr (6 bytes) or macaddr8, from the pattern of the texts that the server reads. */
+function mac(type: string, size: 6 | 8, form: RegExp): Codec {
   return textual({
     textToBinary: (text, out, place) => {
       const refuse = (): Error => refused(place, `${shown(text)} is not a ${type}`);
-      const digits = text.trim().replace(/[-:.]/g, '');
+      const digits = form.test(text) ? text.trim().replace(/[-:.]/g, '') : '';
       if (digits.length !== 2 * size) throw refuse();
       writeHex(digits, out, refuse);
     },
@@ -150,5 +150,11 @@ function mac(type: string, size: 6 | 8): Codec {
   });
 }
 
-export const macaddr = mac('macaddr', 6);
-export const macaddr8 = mac('macaddr8', 8);
+/** Pairs, groups of four or two halves, separated by the same character. */
+const MACADDR =
+  /^\s*(?:[\da-f]{2}([:-])[\da-f]{2}(?:\1[\da-f]{2}){4}|[\da-f]{4}([.-])[\da-f]{4}\2[\da-f]{4}|[\da-f]{6}[:-]?[\da-f]{6})\s*$/i;
+/** Groups of pairs, separated by the same character. */
+const MACADDR8 = /^\s*(?:[\da-f]{2})+(?:([:.-])(?:[\da-f]{2})+(?:\1(?:[\da-f]{2})+)*)?\s*$/i;
+
+export const macaddr = mac('macaddr', 6, MACADDR);
+export const macaddr8 = mac('macaddr8', 8, MACADDR8);

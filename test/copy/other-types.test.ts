@@ -164,11 +164,13 @@ describe.each(['text', 'binary'])('in the %s format', (format) => {
 /** What begins like a value of the type as the server writes it, or has its form. */
 const NEARLY: Readonly<Record<string, readonly string[]>> = {
   numeric: ['', '-', '1.', '.5', '1e5', '007', '-0', '-0.00', 'NaNx', 'Infinit', ' 1', '1 ', '1.2.3', '1\\2'],
-  date: ['', '2024-02-30', '0000-01-01', '2024-1-1', '2024-01-02x', '2024-01-02 03:04:05'],
-  time: ['', '24:00:01', '24:00:00.5', '23:60:00', '23:00:60', '01:02:03.', '01:02:03.1234567', '01:02'],
+  date: ['', '4715-01-01 BC', '5874898-01-01', '2024-02-30', '0000-01-01', '2024-1-1', '2024-01-02x', '2024-01-02 03:04:05'],
+  time: ['', '01:02:03.50', '01:02:03.0', '24:00:01', '24:00:00.5', '23:60:00', '23:00:60', '01:02:03.', '01:02:03.1234567', '01:02'],
   timetz: ['01:02:03', '24:00:01+00', '01:02:03+16', '01:02:03+01:60', '01:02:03+1', '01:02:03+01:0'],
-  timestamp: ['2024-01-02', '2024-01-02 24:00:01', '2024-02-30 00:00:00', '2024-01-02T03:04:05', '2024-01-02 03:04:05+00'],
+  timestamp: ['4715-01-01 00:00:00 BC', '294277-01-01 00:00:00', '2024-01-02', '2024-01-02 24:00:01', '2024-02-30 00:00:00', '2024-01-02T03:04:05', '2024-01-02 03:04:05+00'],
   timestamptz: ['2024-01-02 03:04:05', '2024-01-02 03:04:05+99', '2024-01-02 03:04:05+0', '2024-13-02 03:04:05+00'],
+  interval: ['', '1 year2 mons', '1 year 2 mons3 days', '1 day02:03:04', '@ 1 hour2 mins', '@ 1 hour ago ', '1 day ', '999999999 years', 'P9999999999D', 'infinit'],
+  '"char"': ['ab', '\\101', '\\400', '\\3010'],
   uuid: ['', '550e8400-e29b-41d4-a716-44665544000', '550e8400-e29b-41d4-a716-4466554400000', '550E8400-E29B-41D4-A716-446655440000'],
   inet: ['', '10.0.0', '10.0.0.256', '10.0.0.01', '10.0.0.1x', '10.0.0.1/33', '10.0.0.1/', '10.0.0.1.2', ':'],
 }; // prettier-ignore
@@ -178,6 +180,15 @@ test.each(Object.entries(NEARLY))('a text that is nearly a value of %s is refuse
     const seen = await loaded(`SELECT '${text}'::text, 'the next column'::text`, type, 'text');
     expect(seen, `'${text}' as ${type}`).toBeInstanceOf(errors.DataError);
     expect((seen as Error).message).toMatch(/^row 1, column 1: /);
+  }
+});
+
+test('a text is loaded as the interval that the server reads from it', async () => {
+  const texts = ['P1Y22M', '1 year -15 mons', 'PT90M', 'PT1H-90M', 'PT-3661.25S', '@ 100 hours 90 mins 99.5 secs ago', '2562047788:00:00', 'P178956970Y7M']; // prettier-ignore
+  for (const text of texts) {
+    const seen = await loaded(`SELECT '${text}'::text, 'the next column'::text`, 'interval', 'text');
+    const cursor = await connection.execute(`SELECT '${text}'::interval`);
+    expect([seen], text).toEqual(await cursor.fetchone());
   }
 });
 
