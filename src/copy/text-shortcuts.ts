@@ -1,5 +1,6 @@
 import { BACKSLASH, COLON, DOT, MINUS, TAB, ZERO } from '../types/ascii.js';
 import type { Block } from './block.js';
+import { IS_LITTLE_ENDIAN, TWO_32 } from '../types/byte-writer.js';
 import { civilDate } from '../types/calendar.js';
 import type { NativeValues } from '../types/native-values.js';
 
@@ -10,7 +11,6 @@ const LONGEST_STRING = 64;
 /** Whole numbers below this have no exponent when printed. */
 const PLAIN_INTEGER = 1e15;
 const EIGHT_DIGITS = 1e8;
-const TWO_32 = 0x1_0000_0000;
 /** The upper halves of bigints below `PLAIN_INTEGER` are below this. */
 const PLAIN_HIGH = 2 ** 17;
 
@@ -22,10 +22,9 @@ const YEAR_10000 = Date.UTC(10_000, 0);
 const TENS = Uint8Array.from({ length: 100 }, (_, number) => ZERO + Math.floor(number / 10));
 const ONES = Uint8Array.from({ length: 100 }, (_, number) => ZERO + (number % 10));
 
-// A bigint and its halves; the lower half comes first on the little-endian machines that Node runs on.
+// A bigint and its halves; the lower half comes first on little-endian machines.
 const bigints = new BigInt64Array(1);
 const halves = new Int32Array(bigints.buffer);
-const isLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 /**
  * Writes the most frequent values in the text format, as `BinaryShortcuts` does in the binary format: a single function that
@@ -90,7 +89,7 @@ export class TextShortcuts {
       } else if (
         typeof value === 'bigint' &&
         native.bigint &&
-        isLittleEndian &&
+        IS_LITTLE_ENDIAN &&
         BigInt.asIntN(64, value) === value
       ) {
         bigints[0] = value;

@@ -6,7 +6,6 @@ import { Oids } from './oids.js';
 
 const INT2_MAX = 32_767;
 const INT4_MAX = 2_147_483_647;
-const INT8_MAX = 2n ** 63n - 1n;
 const INT8_LIMIT = 2 ** 63;
 
 /** Dumps an integral number as the smallest of int2, int4 and int8 that holds it, any other number as float8. */
@@ -28,10 +27,7 @@ export function dumpFloat(value: number, oid: number): DumpedParam {
 
 /** Dumps a bigint as int8, or as numeric if it is out of range. */
 export function dumpInteger(value: bigint): DumpedParam {
-  return {
-    text: String(value),
-    oid: value >= -INT8_MAX - 1n && value <= INT8_MAX ? Oids.int8 : Oids.numeric,
-  };
+  return { text: String(value), oid: BigInt.asIntN(64, value) === value ? Oids.int8 : Oids.numeric };
 }
 
 /** Dumps a string; the server infers its type. */
