@@ -131,8 +131,6 @@ const LETTER_C = 0x43;
 const LETTER_T = 0x54;
 /** `2024-01-02 03:04:05` */
 const MOMENT_LENGTH = DAY_LENGTH + 1 + CLOCK_LENGTH;
-/** This many days, in microseconds, are exact as a `number`. */
-const EXACT_DAYS = 100_000;
 
 /** The end of the moment that begins at `start`, in the most frequent form `2024-01-02 03:04:05.678`; -1 for another form. */
 function endOfMoment(bytes: Buffer, start: number, end: number): number {
@@ -159,13 +157,12 @@ function writeMoment(
   place: Place,
 ): void {
   const ofDay = microseconds - offset * 1_000_000;
-  if (days < -EXACT_DAYS || days > EXACT_DAYS) {
-    const total = BigInt(days) * BigInt(DAY) + BigInt(ofDay);
+  let total: number | bigint = days * DAY + ofDay;
+  if (!Number.isSafeInteger(total)) {
+    total = BigInt(days) * BigInt(DAY) + BigInt(ofDay);
     if (total < FIRST_MICROSECOND || total > LAST_MICROSECOND) throw outOfRange(shownValue, type, place);
-    out.int64(total);
-  } else {
-    out.int64(days * DAY + ofDay);
   }
+  out.int64(total);
 }
 
 function textWriter(type: 'timestamp' | 'timestamptz'): NonNullable<Codec['textToBinary']> {
