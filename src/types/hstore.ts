@@ -1,4 +1,5 @@
 import * as errors from '../errors/index.js';
+import { describeKind } from '../options/kinds.js';
 import { isPlainObject } from './realm.js';
 import { compound, malformed, refused, writeSized, type Place, type ValueWriter } from './codec.js';
 import type { Dumper } from './adaptation.js';
@@ -53,19 +54,11 @@ function checkedEntries(object: Readonly<Record<string, unknown>>, place: Place)
     if (value !== null && typeof value !== 'string') {
       throw refused(
         where,
-        `the values of an hstore are strings or null, got ${described(value)}; for JSON wrap the object as new Jsonb(value)`,
+        `the values of an hstore are strings or null, got ${describeKind(value)}; for JSON wrap the object as new Jsonb(value)`,
       );
     }
     return [checkText(key, where), value === null ? null : checkText(value, where)];
   });
-}
-
-function described(value: unknown): string {
-  return value === undefined
-    ? 'undefined'
-    : Array.isArray(value)
-      ? 'an array'
-      : `a value of type ${typeof value}`;
 }
 
 /** Writes the number of pairs, then each key and value with its length. */
