@@ -298,16 +298,13 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
         } catch (error) {
           return Promise.reject(error);
         }
-        return this.#nextResult();
+        return this.readRow().then((row) =>
+          row === null ? { done: true, value: undefined } : { done: false, value: row },
+        );
       },
       [Symbol.asyncIterator]: () => iterator,
     };
     return iterator;
-  }
-
-  async #nextResult(): Promise<IteratorResult<unknown[]>> {
-    const row = this.#isAtEnd() ? null : await this.#nextRow();
-    return row === null ? { done: true, value: undefined } : { done: false, value: row };
   }
 
   // --- both directions
