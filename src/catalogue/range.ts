@@ -1,6 +1,6 @@
 import { adaptersOf } from '../types/adapters.js';
 import type { AdaptContext } from '../types/adapters-map.js';
-import type { TypeEntry } from '../types/adaptation.js';
+import type { CodecSource, TypeEntry } from '../types/adaptation.js';
 import type { AsyncConnection } from '../connection/connection.js';
 import type { WaitOptions } from '../connection/options.js';
 import * as errors from '../errors/index.js';
@@ -105,26 +105,18 @@ export class MultirangeInfo extends TypeInfo {
  * registerRange(await RangeInfo.fetch(conn, 'floatrange'), conn);
  */
 export function registerRange(info: RangeInfo | null, context?: AdaptContext | null): void {
-  const { oid, name, subtypeOid } = checkInfo(
-    info,
-    RangeInfo,
-    'registerRange',
-    'is there such a range type?',
-  );
-  const adapters = adaptersOf(context);
-  info!.register(adapters);
-  adapters.setCodec(oid, ({ codecFor }) => rangeOf(codecFor(subtypeOid), name));
+  const type = checkInfo(info, RangeInfo, 'registerRange', 'is there such a range type?');
+  register(type, rangeOf(type.name, type.subtypeOid), context);
 }
 
 /** Like `registerRange()`, for a multirange type (Psycopg: `register_multirange`). */
 export function registerMultirange(info: MultirangeInfo | null, context?: AdaptContext | null): void {
-  const { oid, name, subtypeOid } = checkInfo(
-    info,
-    MultirangeInfo,
-    'registerMultirange',
-    'is there such a multirange type?',
-  );
+  const type = checkInfo(info, MultirangeInfo, 'registerMultirange', 'is there such a multirange type?');
+  register(type, multirangeOf(type.name, type.subtypeOid), context);
+}
+
+function register(type: TypeInfo, codec: CodecSource, context: AdaptContext | null | undefined): void {
   const adapters = adaptersOf(context);
-  info!.register(adapters);
-  adapters.setCodec(oid, ({ codecFor }) => multirangeOf(codecFor(subtypeOid), name));
+  type.register(adapters);
+  adapters.setCodec(type.oid, codec);
 }

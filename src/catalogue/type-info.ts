@@ -6,6 +6,7 @@ import { AsyncConnection } from '../connection/connection.js';
 import type { WaitOptions } from '../connection/options.js';
 import { CORE } from '../connection/connection-core.js';
 import { rowDecoders } from '../types/decoders.js';
+import { Oids } from '../types/oids.js';
 import { callersStack } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
 import { SIGNAL, TEXT, whole } from '../options/kinds.js';
@@ -33,12 +34,8 @@ const OPTIONS = new KnownOptions<TypeInfoOptions>('new TypeInfo(name, oid, array
 const FETCH = new KnownOptions<WaitOptions>('TypeInfo.fetch(conn, name, options)', { signal: SIGNAL });
 
 /** A row of the catalogue query, with the properties of `TypeInfoOptions`. */
-export interface TypeRow {
-  readonly name: string;
-  readonly oid: number;
-  readonly arrayOid: number;
+export interface TypeRow extends TypeEntry {
   readonly regtype: string;
-  readonly delimiter: string;
 }
 
 /** @internal The columns of a `TypeRow`, for a query of `pg_type t`. */
@@ -118,9 +115,6 @@ export class TypeInfo {
   }
 }
 
-/** Lets the server infer the type. */
-const UNKNOWN = 0;
-
 /** @internal Runs a query whose placeholders all stand for the type's name, and returns its row; null if there is none. */
 export async function fetchType<More extends object>(
   conn: object,
@@ -143,7 +137,7 @@ export async function fetchType<More extends object>(
   try {
     const [result] = await runApart(connection[CORE], {
       text: query.replaceAll('%s', '$1'),
-      executions: [[{ text, oid: UNKNOWN }]],
+      executions: [[{ text, oid: Oids.unknown }]],
       // The catalogue's values must not depend on the user's adapters.
       rows: rowDecoders(builtinAdapters, dictRow),
       prepare: false,

@@ -57,7 +57,7 @@ export class BinaryRowWriter extends RowWriter {
     this.out.int16(TRAILER);
   }
 
-  /** Writes a value of a column without a named type. */
+  /** Writes a value of a column without a named type as the type that it would have as a parameter. */
   readonly #guess: ValueWriter = (value, out, place) => writeGuessed(value, out, place, this.map);
 }
 
@@ -67,7 +67,6 @@ function refuse(oid: number, what: 'read' | 'written', map: AdaptersMap): never 
   );
 }
 
-/** Writes a value as the type that it would have as a parameter. Returns false for NULL. */
 function writeGuessed(value: unknown, out: ByteWriter, place: Place, map: AdaptersMap): boolean {
   if (value === null) return false;
   const { codecFor, native } = map.codecs;

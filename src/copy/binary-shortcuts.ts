@@ -1,4 +1,6 @@
 import { Oids } from '../types/oids.js';
+import { IS_LITTLE_ENDIAN, TWO_32 } from '../types/byte-writer.js';
+import { EPOCH_MILLISECONDS } from '../types/date-text.js';
 import type { Block } from './block.js';
 import type { NativeValues } from '../types/native-values.js';
 
@@ -28,17 +30,14 @@ const MOST = 12;
 /** For longer strings, Node's own encoder is faster. */
 const LONGEST_STRING = 64;
 
-const TWO_32 = 0x1_0000_0000;
-const POSTGRES_EPOCH = Date.UTC(2000, 0);
 /** Milliseconds from 2000-01-01 up to which the microseconds are an exact `number`. */
 const EXACT_MILLISECONDS = Math.floor(Number.MAX_SAFE_INTEGER / 1000);
 
-// An eight-byte value and its bytes, which are in reverse order on the little-endian machines that Node runs on.
+// An eight-byte value and its bytes, which are in reverse order on little-endian machines.
 const double = new Float64Array(1);
 const bigints = new BigInt64Array(double.buffer);
 const words = new Uint32Array(double.buffer);
 const bytesOf = new Uint8Array(double.buffer);
-const isLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 /**
  * Writes the most frequent values of the most frequent types, with their lengths, in the binary format. It is a single function
@@ -51,7 +50,7 @@ export class BinaryShortcuts {
 
   constructor(oids: readonly number[], native: NativeValues) {
     this.#native = native;
-    this.#kinds = Uint8Array.from(oids, (oid) => (isLittleEndian ? (KINDS.get(oid) ?? OTHER) : OTHER));
+    this.#kinds = Uint8Array.from(oids, (oid) => (IS_LITTLE_ENDIAN ? (KINDS.get(oid) ?? OTHER) : OTHER));
   }
 
   /**
@@ -124,7 +123,7 @@ export class BinaryShortcuts {
           } else break;
         } else if (kind === TIMESTAMPTZ) {
           if (typeof value !== 'object' || !native.isDate(value)) break;
-          const milliseconds = value.getTime() - POSTGRES_EPOCH;
+          const milliseconds = value.getTime() - EPOCH_MILLISECONDS;
           // The comparison is false for an invalid Date, too.
           if (!(Math.abs(milliseconds) <= EXACT_MILLISECONDS)) break;
           const microseconds = milliseconds * 1000;

@@ -9,7 +9,7 @@ import { Block, BLOCK } from './block.js';
 import { copyReadable, copyWritable, type StreamedCopy } from './copy-streams.js';
 import { isUint8Array } from '../types/realm.js';
 import { writeUtf8 } from '../types/write-text.js';
-import { RowPlace, type RowReader, type RowWriter } from './row-format.js';
+import type { RowReader, RowWriter } from './row-format.js';
 import { whyNotRows, whyNotTexts, whyNotTypes, type CopyOptions } from './statement-options.js';
 import { TextRowReader, TextRowWriter } from './text-rows.js';
 
@@ -118,12 +118,10 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
         if (this.#noTexts !== null) throw this.#misuse(this.#noTexts);
         const start = block.length;
         try {
-          writeUtf8(data, block, new RowPlace());
-        } catch {
+          writeUtf8(data, block, 'write()');
+        } catch (error) {
           block.length = start;
-          throw new errors.DataError(
-            "write(): the string has a NUL character ('\\0') or a lone surrogate, which PostgreSQL can't store",
-          );
+          throw error;
         }
       } else if (isUint8Array(data)) {
         if (this.#channel.binary && data.length > 0) this.#rowWriter().passed?.();
@@ -298,16 +296,13 @@ export class AsyncCopy implements AsyncDisposable, AsyncIterable<Buffer> {
         } catch (error) {
           return Promise.reject(error);
         }
-        return this.#nextResult();
+        return this.readRow().then((row) =>
+          row === null ? { done: true, value: undefined } : { done: false, value: row },
+        );
       },
       [Symbol.asyncIterator]: () => iterator,
     };
     return iterator;
-  }
-
-  async #nextResult(): Promise<IteratorResult<unknown[]>> {
-    const row = this.#isAtEnd() ? null : await this.#nextRow();
-    return row === null ? { done: true, value: undefined } : { done: false, value: row };
   }
 
   // --- both directions

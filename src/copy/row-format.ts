@@ -10,7 +10,7 @@ import type { Block } from './block.js';
  * The position of a value in the data, for error messages. One mutable object serves a whole COPY, since a text per value would
  * be expensive.
  */
-export class RowPlace implements Place {
+class RowPlace implements Place {
   /** From 0. */
   row = 0;
   /** From 0. */

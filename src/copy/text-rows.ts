@@ -4,7 +4,7 @@ import { dumpAs, dumpParam } from '../types/dump.js';
 import * as errors from '../errors/index.js';
 import { checkedReader, type Reader } from '../types/codec.js';
 import { readText } from '../types/text.js';
-import { writeEscaped } from '../types/write-text.js';
+import { ESCAPE_LETTERS, writeEscaped } from '../types/write-text.js';
 import type { Loader } from '../wire/row-decoder.js';
 import { RowReader, RowWriter } from './row-format.js';
 import { TextShortcuts } from './text-shortcuts.js';
@@ -83,16 +83,9 @@ const HEX_DIGITS = Buffer.from('0123456789abcdef', 'latin1');
 
 /** The character for each letter after a backslash; letters that the server does not use stand for themselves. */
 const UNESCAPED = Uint8Array.from({ length: 256 }, (_, byte) => byte);
-for (const [letter, byte] of [
-  ['b', 8],
-  ['t', 9],
-  ['n', 10],
-  ['v', 11],
-  ['f', 12],
-  ['r', 13],
-] as const) {
-  UNESCAPED[letter.charCodeAt(0)] = byte;
-}
+ESCAPE_LETTERS.forEach((letter, i) => {
+  UNESCAPED[letter] = 8 + i;
+});
 
 /** Finds the end of a value and loads it. */
 interface BoundedReader {

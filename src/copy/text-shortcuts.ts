@@ -1,5 +1,6 @@
-import { BACKSLASH, COLON, MINUS, TAB, ZERO } from '../types/ascii.js';
+import { BACKSLASH, COLON, DOT, MINUS, TAB, ZERO } from '../types/ascii.js';
 import type { Block } from './block.js';
+import { IS_LITTLE_ENDIAN, TWO_32 } from '../types/byte-writer.js';
 import { civilDate } from '../types/calendar.js';
 import type { NativeValues } from '../types/native-values.js';
 
@@ -10,7 +11,6 @@ const LONGEST_STRING = 64;
 /** Whole numbers below this have no exponent when printed. */
 const PLAIN_INTEGER = 1e15;
 const EIGHT_DIGITS = 1e8;
-const TWO_32 = 0x1_0000_0000;
 /** The upper halves of bigints below `PLAIN_INTEGER` are below this. */
 const PLAIN_HIGH = 2 ** 17;
 
@@ -22,10 +22,9 @@ const YEAR_10000 = Date.UTC(10_000, 0);
 const TENS = Uint8Array.from({ length: 100 }, (_, number) => ZERO + Math.floor(number / 10));
 const ONES = Uint8Array.from({ length: 100 }, (_, number) => ZERO + (number % 10));
 
-// A bigint and its halves; the lower half comes first on the little-endian machines that Node runs on.
+// A bigint and its halves; the lower half comes first on little-endian machines.
 const bigints = new BigInt64Array(1);
 const halves = new Int32Array(bigints.buffer);
-const isLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 /**
  * Writes the most frequent values in the text format, as `BinaryShortcuts` does in the binary format: a single function that
@@ -58,68 +57,53 @@ export class TextShortcuts {
     for (; i < width; i++) {
       const value = row[i];
       if (this.except?.[i] === true && value !== null) break;
-      const start = at;
-      if (i > 0) bytes[at++] = TAB;
+      let end = at;
+      if (i > 0) bytes[end++] = TAB;
       if (typeof value === 'string') {
         const { length } = value;
-        let j = -1;
-        if (length <= LONGEST_STRING && native.string) {
-          out.length = at;
-          out.room(length + (width - i) * MOST);
-          bytes = out.bytes;
-          for (j = 0; j < length; j++) {
-            const code = value.charCodeAt(j);
-            // Non-ASCII characters, and those that need a backslash or cannot be stored, are rare enough for the general encoder.
-            if (code >= 0x80 || code <= 13 || code === BACKSLASH) break;
-            bytes[at + j] = code;
-          }
+        if (length > LONGEST_STRING || !native.string) break;
+        out.length = end;
+        out.room(length + (width - i) * MOST);
+        bytes = out.bytes;
+        let j = 0;
+        for (; j < length; j++) {
+          const code = value.charCodeAt(j);
+          // Non-ASCII characters, and those that need a backslash or cannot be stored, are rare enough for the general encoder.
+          if (code >= 0x80 || code <= 13 || code === BACKSLASH) break;
+          bytes[end + j] = code;
         }
-        if (j !== length) {
-          at = start;
-          break;
-        }
-        at += length;
+        if (j < length) break;
+        end += length;
       } else if (typeof value === 'number') {
-        if (!native.number || Object.is(value, -0)) {
-          at = start;
-          break;
-        }
+        if (!native.number || Object.is(value, -0)) break;
         if (Number.isInteger(value)) {
-          if (value >= PLAIN_INTEGER || value <= -PLAIN_INTEGER) {
-            at = start;
-            break;
-          }
-          at = writeInteger(value, bytes, at);
-        } else at = writeAscii(String(value), bytes, at);
+          if (value >= PLAIN_INTEGER || value <= -PLAIN_INTEGER) break;
+          end = writeInteger(value, bytes, end);
+        } else end = writeAscii(String(value), bytes, end);
       } else if (value === null) {
-        bytes[at] = BACKSLASH;
-        bytes[at + 1] = 0x4e;
-        at += 2;
+        bytes[end] = BACKSLASH;
+        bytes[end + 1] = 0x4e;
+        end += 2;
       } else if (typeof value === 'boolean' && native.boolean) {
-        bytes[at++] = value ? 0x74 : 0x66;
+        bytes[end++] = value ? 0x74 : 0x66;
       } else if (
         typeof value === 'bigint' &&
         native.bigint &&
-        isLittleEndian &&
+        IS_LITTLE_ENDIAN &&
         BigInt.asIntN(64, value) === value
       ) {
         bigints[0] = value;
         const high = halves[1]!;
-        at =
+        end =
           high < PLAIN_HIGH && high >= -PLAIN_HIGH
-            ? writeInteger(high * TWO_32 + (halves[0]! >>> 0), bytes, at)
-            : writeAscii(String(value), bytes, at);
+            ? writeInteger(high * TWO_32 + (halves[0]! >>> 0), bytes, end)
+            : writeAscii(String(value), bytes, end);
       } else if (typeof value === 'object' && native.isDate(value)) {
         const time = value.getTime();
-        if (!(time >= YEAR_1 && time < YEAR_10000)) {
-          at = start;
-          break;
-        }
-        at = this.#date(time, bytes, at);
-      } else {
-        at = start;
-        break;
-      }
+        if (!(time >= YEAR_1 && time < YEAR_10000)) break;
+        end = this.#date(time, bytes, end);
+      } else break;
+      at = end;
     }
     out.length = at;
     return i;
@@ -140,18 +124,14 @@ export class TextShortcuts {
     const seconds = (rest / 1000) | 0;
     rest -= seconds * 1000;
     const hundreds = (rest / 100) | 0;
-    bytes[at] = TENS[hours]!;
-    bytes[at + 1] = ONES[hours]!;
+    writeTwo(hours, bytes, at);
     bytes[at + 2] = COLON;
-    bytes[at + 3] = TENS[minutes]!;
-    bytes[at + 4] = ONES[minutes]!;
+    writeTwo(minutes, bytes, at + 3);
     bytes[at + 5] = COLON;
-    bytes[at + 6] = TENS[seconds]!;
-    bytes[at + 7] = ONES[seconds]!;
-    bytes[at + 8] = 0x2e;
+    writeTwo(seconds, bytes, at + 6);
+    bytes[at + 8] = DOT;
     bytes[at + 9] = ZERO + hundreds;
-    bytes[at + 10] = TENS[rest - hundreds * 100]!;
-    bytes[at + 11] = ONES[rest - hundreds * 100]!;
+    writeTwo(rest - hundreds * 100, bytes, at + 10);
     bytes[at + 12] = 0x5a;
     return at + 13;
   }
@@ -162,18 +142,20 @@ export class TextShortcuts {
     const { year, month, day } = civilDate(days);
     const text = this.#dayText;
     const century = (year / 100) | 0;
-    text[0] = TENS[century]!;
-    text[1] = ONES[century]!;
-    text[2] = TENS[year - century * 100]!;
-    text[3] = ONES[year - century * 100]!;
+    writeTwo(century, text, 0);
+    writeTwo(year - century * 100, text, 2);
     text[4] = MINUS;
-    text[5] = TENS[month]!;
-    text[6] = ONES[month]!;
+    writeTwo(month, text, 5);
     text[7] = MINUS;
-    text[8] = TENS[day]!;
-    text[9] = ONES[day]!;
+    writeTwo(day, text, 8);
     text[10] = 0x54;
   }
+}
+
+/** Writes a number below 100 in two digits. */
+function writeTwo(value: number, bytes: Buffer, at: number): void {
+  bytes[at] = TENS[value]!;
+  bytes[at + 1] = ONES[value]!;
 }
 
 /** Writes a short ASCII string. The caller has reserved the room, as for the functions below. */
@@ -198,8 +180,7 @@ function writeInteger(value: number, bytes: Buffer, start: number): number {
   let low = (rest - high * EIGHT_DIGITS) | 0;
   for (let end = at + 6; end >= at; end -= 2) {
     const hundreds = (low / 100) | 0;
-    bytes[end] = TENS[low - hundreds * 100]!;
-    bytes[end + 1] = ONES[low - hundreds * 100]!;
+    writeTwo(low - hundreds * 100, bytes, end);
     low = hundreds;
   }
   return at + 8;

@@ -1,5 +1,4 @@
 import { describeField, type Column, type KnownTypes } from '../column.js';
-import { copyColumns } from '../copy/columns.js';
 import { keepStack } from '../errors/callers-stack.js';
 import * as errors from '../errors/index.js';
 import { checkArgument, checkKind, expected, FUNCTION, whole, type Kind } from '../options/kinds.js';
@@ -342,5 +341,19 @@ export function checkScrollMode(mode: unknown): void {
   if (mode === 'relative' || mode === 'absolute') return;
   throw new errors.ProgrammingError(
     `expected the mode of scroll() to be 'relative' or 'absolute', got ${String(mode)}`,
+  );
+}
+
+/** Describes the columns of a COPY, of which only the number is known, as Psycopg does. */
+function copyColumns(count: number): readonly Column[] {
+  return Array.from({ length: count }, (_, i) =>
+    describeField({
+      name: `column_${String(i + 1)}`,
+      typeOid: 0,
+      typeSize: 0,
+      typmod: -1,
+      tableOid: 0,
+      tableColumn: 0,
+    }),
   );
 }

@@ -1,5 +1,7 @@
 const FIRST = 1024;
-const TWO_32 = 0x1_0000_0000;
+export const TWO_32 = 0x1_0000_0000;
+/** Whether a typed array has the low bytes of a number first, as on nearly all machines that Node runs on. */
+export const IS_LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 /** A growing buffer for values in the binary format, in network byte order. */
 export class ByteWriter {

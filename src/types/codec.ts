@@ -220,6 +220,11 @@ export function outOfRange(value: string, type: string, place: Place): errors.Da
 const LONGEST_SHOWN = 60;
 
 /** Shortens a value's text for an error message. */
+export function shortened(text: string): string {
+  return text.length <= LONGEST_SHOWN ? text : `${text.slice(0, LONGEST_SHOWN - 1)}…`;
+}
+
+/** A value's text in quotes, for an error message. */
 export function shown(text: string): string {
-  return `'${text.length <= LONGEST_SHOWN ? text : `${text.slice(0, LONGEST_SHOWN - 1)}…`}'`;
+  return `'${shortened(text)}'`;
 }

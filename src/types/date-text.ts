@@ -1,4 +1,5 @@
 import { readInt32 } from '../wire/backend-messages.js';
+import { TWO_32 } from './byte-writer.js';
 import { civilDate, daysFromCivil, isCivil } from './calendar.js';
 import { refused, shown, type Place } from './codec.js';
 
@@ -23,7 +24,6 @@ export const FIRST_MICROSECOND = BigInt(FIRST_DAY) * BigInt(DAY);
 const LAST_TIMESTAMP_DAY = 106_751_982;
 export const LAST_MICROSECOND = BigInt(LAST_TIMESTAMP_DAY + 1) * BigInt(DAY) - 1n;
 
-const TWO_32 = 0x1_0000_0000;
 /** If the upper half of an int8 exceeds this in absolute value, the whole is no exact `number`. */
 const EXACT_HIGH = 0x10_0000;
 

@@ -54,15 +54,11 @@ export function parseInteger(text: string): bigint | null {
 
 /** Whether a text is a float in the server's form, without white space or a leading plus sign. */
 export function isDecimal(text: string): boolean {
-  const start = text.charCodeAt(0) === MINUS ? 1 : 0;
-  let at = endOfDigits(text, start);
-  if (at === start) return false;
-  if (text.charCodeAt(at) === DOT) {
-    const from = at + 1;
-    at = endOfDigits(text, from);
-    if (at === from) return false;
-  }
-  return at === text.length || exponentOf(text, at) !== null;
+  const decimal = scanDecimal(text);
+  if (decimal === null || text.charCodeAt(0) === PLUS) return false;
+  const { whole, fraction } = decimal;
+  const hasPoint = fraction[0] > whole[1];
+  return whole[1] > whole[0] && (!hasPoint || fraction[1] > fraction[0]);
 }
 
 function endOfDigits(text: string, start: number): number {

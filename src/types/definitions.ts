@@ -1,6 +1,5 @@
-import type { CodecContext, CodecSource, TypeEntry } from './adaptation.js';
+import type { CodecSource, TypeEntry } from './adaptation.js';
 import { bytea } from './bytea.js';
-import type { Codec } from './codec.js';
 import { record } from './composite-codec.js';
 import { date, time, timestamp, timestamptz, timetz } from './datetime.js';
 import { float4, float8 } from './float.js';
@@ -30,13 +29,11 @@ function type(
 }
 
 function range(name: string, rangeOid: number, arrayOid: number, subtype: number): TypeDefinition {
-  const codec = ({ codecFor }: CodecContext): Codec => rangeOf(codecFor(subtype), name);
-  return type(name, rangeOid, arrayOid, codec, { rangeOf: subtype });
+  return type(name, rangeOid, arrayOid, rangeOf(name, subtype), { rangeOf: subtype });
 }
 
 function multirange(name: string, multirangeOid: number, arrayOid: number, subtype: number): TypeDefinition {
-  const codec = ({ codecFor }: CodecContext): Codec => multirangeOf(codecFor(subtype), name);
-  return type(name, multirangeOid, arrayOid, codec, { multirangeOf: subtype });
+  return type(name, multirangeOid, arrayOid, multirangeOf(name, subtype), { multirangeOf: subtype });
 }
 
 /**

@@ -4,16 +4,13 @@ import type { DumpedParam } from './adaptation.js';
 import { dateText, EPOCH_DAYS } from './date-text.js';
 import { Oids } from './oids.js';
 
-const INT2_MAX = 32_767;
-const INT4_MAX = 2_147_483_647;
-const INT8_MAX = 2n ** 63n - 1n;
 const INT8_LIMIT = 2 ** 63;
 
 /** Dumps an integral number as the smallest of int2, int4 and int8 that holds it, any other number as float8. */
 export function dumpNumber(value: number): DumpedParam {
   if (Number.isInteger(value) && !Object.is(value, -0)) {
-    if (value >= -INT2_MAX - 1 && value <= INT2_MAX) return { text: String(value), oid: Oids.int2 };
-    if (value >= -INT4_MAX - 1 && value <= INT4_MAX) return { text: String(value), oid: Oids.int4 };
+    if ((value << 16) >> 16 === value) return { text: String(value), oid: Oids.int2 };
+    if ((value | 0) === value) return { text: String(value), oid: Oids.int4 };
     // Beyond 2^53, String() rounds the digits of a number, but not those of a bigint.
     if (Number.isSafeInteger(value)) return { text: String(value), oid: Oids.int8 };
     if (value >= -INT8_LIMIT && value < INT8_LIMIT) return { text: String(BigInt(value)), oid: Oids.int8 };
@@ -28,10 +25,7 @@ export function dumpFloat(value: number, oid: number): DumpedParam {
 
 /** Dumps a bigint as int8, or as numeric if it is out of range. */
 export function dumpInteger(value: bigint): DumpedParam {
-  return {
-    text: String(value),
-    oid: value >= -INT8_MAX - 1n && value <= INT8_MAX ? Oids.int8 : Oids.numeric,
-  };
+  return { text: String(value), oid: BigInt.asIntN(64, value) === value ? Oids.int8 : Oids.numeric };
 }
 
 /** Dumps a string; the server infers its type. */

@@ -16,7 +16,11 @@ const NULL: DumpedParam = { text: null, oid: Oids.unknown };
 export function dumpParam(value: unknown, adapters: Adapters, place: string): DumpedParam {
   if (value === null) return NULL;
   const type = typeof value;
-  if (type === 'object' && COMPOSABLE in (value as object)) throw composed(place);
+  if (type === 'object' && COMPOSABLE in (value as object)) {
+    throw new errors.ProgrammingError(
+      `${place}: a composed query is not a value: put it into the query with sql\`…\` or format(), a list of them with join()`,
+    );
+  }
   const dumper: Dumper | undefined =
     type === 'object' ? adapters.dumperForObject(value as object) : adapters.dumperForType(type);
   if (dumper !== undefined) return dumper(value as never, place, adapters);
@@ -60,12 +64,6 @@ export function dumpAs(
     }
   }
   return dumpParam(value, adapters, place);
-}
-
-function composed(place: string): Error {
-  return new errors.ProgrammingError(
-    `${place}: a composed query is not a value: put it into the query with sql\`…\` or format(), a list of them with join()`,
-  );
 }
 
 /** The error for a value whose text exceeds the longest string of JavaScript; any other error as it is. */

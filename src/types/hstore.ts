@@ -1,6 +1,7 @@
 import * as errors from '../errors/index.js';
+import { describeKind } from '../options/kinds.js';
 import { isPlainObject } from './realm.js';
-import { malformed, refused, writeSized, type Codec, type Place, type ValueWriter } from './codec.js';
+import { compound, malformed, refused, writeSized, type Place, type ValueWriter } from './codec.js';
 import type { Dumper } from './adaptation.js';
 import { BinaryReader } from './binary-reader.js';
 import type { ByteWriter } from './byte-writer.js';
@@ -10,23 +11,17 @@ import { checkText, quoted, writeUtf8 } from './write-text.js';
 type Hstore = Readonly<Record<string, string | null>>;
 
 /** hstore, as a plain object whose values are strings or null. */
-export const hstore: Codec<Readonly<Record<string, unknown>>> = {
-  readText: (bytes, start, end) => parse(bytes.utf8Slice(start, end)),
-  readBinary,
-  takes: isPlainObject,
-  writeText: hstoreText,
-  writeBinary: write,
-  textToBinary: (text, out, place) => {
-    let object: Hstore;
-    try {
-      object = parse(text);
-    } catch (error) {
-      throw refused(place, (error as Error).message);
-    }
-    write(object, out, place);
-  },
-  binaryToText: (bytes, start, end) => hstoreText(readBinary(bytes, start, end), 'hstore'),
-};
+export const hstore = compound<Readonly<Record<string, unknown>>>(
+  [],
+  () => ({
+    readText: (bytes, start, end) => parse(bytes.utf8Slice(start, end)),
+    readBinary,
+    takes: isPlainObject,
+    writeText: hstoreText,
+    writeBinary: write,
+  }),
+  (object) => hstoreText(object, 'hstore'),
+);
 
 const dumpers = new WeakSet<Dumper>();
 
@@ -59,19 +54,11 @@ function checkedEntries(object: Readonly<Record<string, unknown>>, place: Place)
     if (value !== null && typeof value !== 'string') {
       throw refused(
         where,
-        `the values of an hstore are strings or null, got ${described(value)}; for JSON wrap the object as new Jsonb(value)`,
+        `the values of an hstore are strings or null, got ${describeKind(value)}; for JSON wrap the object as new Jsonb(value)`,
       );
     }
     return [checkText(key, where), value === null ? null : checkText(value, where)];
   });
-}
-
-function described(value: unknown): string {
-  return value === undefined
-    ? 'undefined'
-    : Array.isArray(value)
-      ? 'an array'
-      : `a value of type ${typeof value}`;
 }
 
 /** Writes the number of pairs, then each key and value with its length. */

@@ -1,6 +1,6 @@
 import { MINUS, ZERO } from './ascii.js';
 import { readInt32 } from '../wire/backend-messages.js';
-import type { ByteWriter } from './byte-writer.js';
+import { IS_LITTLE_ENDIAN, TWO_32, type ByteWriter } from './byte-writer.js';
 import { fixed, outOfRange, refused, shown, unreadable, wrongSize } from './codec.js';
 import type { Codec, Place, Reader } from './codec.js';
 import { parseInteger } from './decimal.js';
@@ -71,7 +71,7 @@ export const oid = integer('oid', 4, 0, 0xffff_ffff, (bytes, start, end) => {
 
 const words = new Int32Array(2);
 const bigints = new BigInt64Array(words.buffer);
-const [LOW, HIGH] = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1 ? [0, 1] : [1, 0];
+const [LOW, HIGH] = IS_LITTLE_ENDIAN ? [0, 1] : [1, 0];
 
 /** Combines two halves to a bigint. Reading it from memory takes half the time of `BigInt()`. */
 function bigintOf(high: number, low: number): bigint {
@@ -96,7 +96,7 @@ export const int8: Codec<number | bigint> = {
     if (valid < 0) throw unreadable('int8', bytes, start, end);
     if (exact) {
       if (negative) value = -value;
-      return bigintOf(Math.floor(value / 0x1_0000_0000), value | 0);
+      return bigintOf(Math.floor(value / TWO_32), value | 0);
     }
     // The digits are bounded before BigInt() parses them, which is slow for a long text.
     const large = value < 1e20 ? BigInt(bytes.latin1Slice(start, end)) : null;

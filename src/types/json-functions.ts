@@ -1,4 +1,4 @@
-import * as errors from '../errors/index.js';
+import { checkArgument, FUNCTION } from '../options/kinds.js';
 import { adaptersOf } from './adapters.js';
 import type { AdaptContext } from './adapters-map.js';
 import { Oids } from './oids.js';
@@ -16,7 +16,7 @@ export type JsonLoads = (text: string) => unknown;
  * setJsonLoads((text) => parse(text), conn);
  */
 export function setJsonLoads(loads: JsonLoads, context?: AdaptContext | null): void {
-  checkFunction('setJsonLoads', loads);
+  checkArgument('the argument of setJsonLoads()', loads, FUNCTION);
   const adapters = adaptersOf(context);
   for (const oid of [Oids.json, Oids.jsonb]) {
     adapters.setLoader(oid, (bytes, start, end) => loads(bytes.utf8Slice(start, end)));
@@ -33,14 +33,6 @@ export function setJsonLoads(loads: JsonLoads, context?: AdaptContext | null): v
  * setJsonDumps((value) => stringify(value), conn);
  */
 export function setJsonDumps(dumps: JsonDumps, context?: AdaptContext | null): void {
-  checkFunction('setJsonDumps', dumps);
+  checkArgument('the argument of setJsonDumps()', dumps, FUNCTION);
   adaptersOf(context).setDumper(Json, (value: Json, place: string) => value.dumpWith(dumps, place));
-}
-
-function checkFunction(name: string, value: unknown): void {
-  if (typeof value !== 'function') {
-    throw new errors.ProgrammingError(
-      `${name}() takes a function, got ${value === null ? 'null' : typeof value}`,
-    );
-  }
 }

@@ -36,16 +36,14 @@ function writeNumeric(text: string, out: ByteWriter, place: Place): void {
     writeHeader(0, 0, POSITIVE, scale, out);
     return;
   }
-  let weight = Math.ceil(before / 4) - 1;
+  const weight = Math.ceil(before / 4) - 1;
   const lead = (weight + 1) * 4 - before;
   const padded = '0'.repeat(lead) + digits;
   const groups: number[] = [];
   for (let at = 0; at < padded.length; at += 4) groups.push(Number(padded.slice(at, at + 4).padEnd(4, '0')));
   while (groups.at(-1) === 0) groups.pop();
-  let first = 0;
-  for (; groups[first] === 0; first++) weight--;
-  writeHeader(groups.length - first, weight, negative ? NEGATIVE : POSITIVE, scale, out);
-  for (let i = first; i < groups.length; i++) out.int16(groups[i]!);
+  writeHeader(groups.length, weight, negative ? NEGATIVE : POSITIVE, scale, out);
+  for (const group of groups) out.int16(group);
 }
 
 function writeHeader(groups: number, weight: number, sign: number, scale: number, out: ByteWriter): void {

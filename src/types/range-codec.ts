@@ -1,6 +1,6 @@
 import { CLOSE_BRACE, CLOSE_PARENTHESIS, COMMA, OPEN_BRACE, OPEN_PARENTHESIS } from './ascii.js';
 import type { Loader } from '../wire/row-decoder.js';
-import type { Adapters, DumpedParam } from './adaptation.js';
+import type { Adapters, CodecSource, DumpedParam } from './adaptation.js';
 import { BinaryReader } from './binary-reader.js';
 import type { ByteWriter } from './byte-writer.js';
 import { compound, malformed, malformedText, writeSized } from './codec.js';
@@ -13,26 +13,27 @@ import { Range } from './range.js';
 
 type Bounds = Range<unknown>;
 
-/** Makes the codec of ranges whose bounds have the codec `bound`. `name` is the range type's, for error messages. */
-export function rangeOf(bound: BoundCodec, name: string): Codec<Bounds> {
+/** The codec of the range type `name` over the type with the oid `subtype`. */
+export function rangeOf(name: string, subtype: number): CodecSource {
   const make = ({ readText, readBinary, write }: BoundCodec): Codec<Bounds> => ({
     readText: textReader(readText),
     readBinary: readBinary && binaryReader(readBinary, name),
     takes: (value) => value instanceof Range,
     writeBinary: write && rangeWriter(write),
   });
-  return compound([bound], make, rangeText);
+  return ({ codecFor }) => compound([codecFor(subtype)], make, rangeText);
 }
 
-/** Makes the codec of multiranges whose bounds have the codec `bound`. */
-export function multirangeOf(bound: BoundCodec, name: string): Codec<Multirange<unknown>> {
+/** The codec of the multirange type `name` over the type with the oid `subtype`. */
+export function multirangeOf(name: string, subtype: number): CodecSource {
   const make = ({ readText, readBinary, write }: BoundCodec): Codec<Multirange<unknown>> => ({
     readText: multirangeTextReader(readText),
     readBinary: readBinary && multirangeBinaryReader(readBinary, name),
     takes: (value) => value instanceof Multirange,
     writeBinary: write && multirangeWriter(write),
   });
-  return compound([bound], make, ({ ranges }) => `{${ranges.map(rangeText).join(',')}}`);
+  const textOf = ({ ranges }: Multirange<unknown>): string => `{${ranges.map(rangeText).join(',')}}`;
+  return ({ codecFor }) => compound([codecFor(subtype)], make, textOf);
 }
 
 // --- the text format

@@ -125,10 +125,18 @@ export function registerTemporal(context?: AdaptContext | null, options: Tempora
       withLoader(typeof codec === 'function' ? codec(context) : codec, (bytes, start, end) => {
         const text = bytes.latin1Slice(start, end);
         const iso = isDated(type) ? isoStyle(text, type, context.settings) : text;
-        return held(type, iso, holder, () => {
+        let cause: unknown;
+        try {
           const parts = parse(iso, type as never);
-          return parts && make(parts);
-        });
+          if (parts !== null) return make(parts);
+        } catch (error) {
+          cause = error;
+        }
+        const why = cause instanceof Error ? ` (${cause.message})` : '';
+        throw new errors.DataError(
+          `the ${type} '${iso}' can't be held by a Temporal.${holder}${why}; cast it to text to see it`,
+          { cause },
+        );
       }),
     );
   };
@@ -178,22 +186,6 @@ function momentOf(text: string, type: MomentType): Moment | null {
 
 function isDated(type: string): type is DatedType {
   return type.startsWith('date') || type.startsWith('timestamp');
-}
-
-/** Returns the object made by `load`; raises `DataError` if it returns null or Temporal throws. */
-function held(type: string, text: string, name: string, load: () => object | null): object {
-  let cause: unknown;
-  try {
-    const value = load();
-    if (value !== null) return value;
-  } catch (error) {
-    cause = error;
-  }
-  const why = cause instanceof Error ? ` (${cause.message})` : '';
-  throw new errors.DataError(
-    `the ${type} '${text}' can't be held by a Temporal.${name}${why}; cast it to text to see it`,
-    { cause },
-  );
 }
 
 function dayOf({ days }: Moment): [year: number, month: number, day: number] {

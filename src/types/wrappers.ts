@@ -4,6 +4,7 @@ import { KnownOptions } from '../options/known-options.js';
 import { thrownText } from '../errors/thrown.js';
 import type { Adapters, DumpedParam } from './adaptation.js';
 import { checkText } from './write-text.js';
+import { shortened, shown } from './codec.js';
 import { parseInteger, scanDecimal } from './decimal.js';
 import { dumpFloat } from './dump-scalars.js';
 import { Oids } from './oids.js';
@@ -83,7 +84,7 @@ abstract class IntegerWrapper extends Wrapper {
     super();
     this.#oid = oid;
     const integer = toInteger(value);
-    if (integer === null) throw new errors.DataError(`${name} takes an integer, got ${shown(value)}`);
+    if (integer === null) throw new errors.DataError(`${name} takes an integer, got ${described(value)}`);
     if (integer < min || integer > max) {
       throw new errors.DataError(`${shortened(String(value))} is out of range for ${name}`);
     }
@@ -196,12 +197,6 @@ function toInteger(value: unknown): bigint | null {
   return typeof value === 'string' ? parseInteger(value) : null;
 }
 
-const LONGEST_SHOWN = 100;
-
-function shown(value: unknown): string {
-  return typeof value === 'string' ? `'${shortened(value)}'` : describeKind(value);
-}
-
-function shortened(text: string): string {
-  return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
+function described(value: unknown): string {
+  return typeof value === 'string' ? shown(value) : describeKind(value);
 }

@@ -7,8 +7,8 @@ const SHORT = 48;
 
 const TO_ESCAPE = /[\0\b-\r\\]/;
 
-/** The letters that follow the backslash in \b \t \n \v \f \r, which escape the bytes 8 to 13. */
-const LETTERS = Buffer.from('btnvfr', 'latin1');
+/** The letters that follow the backslash in \b \t \n \v \f \r, which escape the bytes from 8 to 13 in COPY's text format. */
+export const ESCAPE_LETTERS = Buffer.from('btnvfr', 'latin1');
 
 /** Raises `DataError` for a string that the server would reject or that UTF-8 cannot represent. */
 export function checkText(value: string, place: Place): string {
@@ -75,7 +75,7 @@ export function writeEscaped(text: string, out: ByteWriter, place: Place): void 
       bytes[at++] = code;
     } else if (code >= 8) {
       bytes[at++] = BACKSLASH;
-      bytes[at++] = code === BACKSLASH ? BACKSLASH : LETTERS[code - 8]!;
+      bytes[at++] = code === BACKSLASH ? BACKSLASH : ESCAPE_LETTERS[code - 8]!;
     } else if (code === 0) {
       throw nulRefused(place);
     } else {

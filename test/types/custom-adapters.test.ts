@@ -252,7 +252,7 @@ describe('JSON', () => {
     await expect(one(conn, 'SELECT %s', new Json(1))).rejects.toBeInstanceOf(errors.DataError);
     expect(() => {
       setJsonLoads('x' as never, conn);
-    }).toThrow(/setJsonLoads\(\) takes a function, got string/);
+    }).toThrow(/expected the argument of setJsonLoads\(\) to be a function, got the string "x"/);
     expect(() => {
       setJsonDumps(String, {} as AdaptContext);
     }).toThrow(errors.ProgrammingError);
