@@ -132,14 +132,19 @@ export const inet: Codec = {
 };
 export const cidr = address('cidr');
 
-/** Makes the codec of macaddr (6 bytes) or macaddr8. */
-function mac(type: string, size: 6 | 8): Codec {
+/** Matches the forms of a MAC address, in which `h` stands for a hexadecimal digit. */
+function macForms(forms: string): RegExp {
+  return new RegExp(`^(?:${forms.replaceAll('h', '[0-9a-f]')})$`, 'i');
+}
+
+/** Makes the codec of macaddr (6 bytes) or macaddr8, whose text has one of the `forms`. */
+function mac(type: string, size: 6 | 8, forms: RegExp): Codec {
   return textual({
     textToBinary: (text, out, place) => {
       const refuse = (): Error => refused(place, `${shown(text)} is not a ${type}`);
-      const digits = text.trim().replace(/[-:.]/g, '');
-      if (digits.length !== 2 * size) throw refuse();
-      writeHex(digits, out, refuse);
+      const trimmed = text.trim();
+      if (!forms.test(trimmed)) throw refuse();
+      writeHex(trimmed.replace(/[-:.]/g, ''), out, refuse);
     },
     binaryToText: fixed(type, size, (bytes, start) =>
       bytes
@@ -150,5 +155,10 @@ function mac(type: string, size: 6 | 8): Codec {
   });
 }
 
-export const macaddr = mac('macaddr', 6);
-export const macaddr8 = mac('macaddr8', 8);
+export const macaddr = mac(
+  'macaddr',
+  6,
+  macForms('hh(?::hh){5}|hh(?:-hh){5}|h{6}[-:]h{6}|h{4}[.]h{4}[.]h{4}|h{4}-h{4}-h{4}|h{12}'),
+);
+// The separator may be left out anywhere, but there is only one.
+export const macaddr8 = mac('macaddr8', 8, macForms('hh(?::?hh){7}|hh(?:-?hh){7}|hh(?:[.]?hh){7}'));

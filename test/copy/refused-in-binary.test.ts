@@ -81,6 +81,31 @@ describe('a text whose meaning depends on a setting, or on its form, is stored b
     xid: ['10', '010', '08', '0', ' 010', '-010'],
     xid8: ['10', '010', '00'],
     cid: ['10', '010'],
+    macaddr: [
+      '08:00:2b:01:02:03',
+      '08-00-2B-01-02-03',
+      '08002b:010203',
+      '08002b-010203',
+      '0800.2b01.0203',
+      '0800-2b01-0203',
+      '08002b010203',
+      '08:00e:2b:01:02:3',
+      '08:00:e2b:1:02:03',
+      '08:00-2b:01:02:03',
+      '0800:2b01:0203',
+      '08::00:2b:01:0203',
+    ],
+    macaddr8: [
+      '08:00:2b:01:02:03:04:05',
+      '08-00-2b-01-02-03-04-05',
+      '08002b:0102030405',
+      '08002b01:02030405',
+      '0800.2b01.0203.0405',
+      '08002b0102030405',
+      '08:00-2b:01:02:03:04:05',
+      '08::00:2b01:02:03:04:05',
+      '080:02b:01:02:03:04:05',
+    ],
   };
 
   it.each(['postgres', 'postgres_verbose', 'sql_standard', 'iso_8601'])('or refused: %s', async (style) => {
@@ -106,6 +131,12 @@ describe('a text whose meaning depends on a setting, or on its form, is stored b
         const array = await stored('binary', `${type}[]`, [text]);
         if (array !== 'refused') expect(array).toBe(await stored('text', `${type}[]`, [text]));
       }
+    }
+    for (const address of TEXTS['macaddr']!.slice(0, 7)) {
+      expect(await stored('binary', 'macaddr', address)).toBe('08:00:2b:01:02:03');
+    }
+    for (const address of TEXTS['macaddr8']!.slice(0, 6)) {
+      expect(await stored('binary', 'macaddr8', address)).toBe('08:00:2b:01:02:03:04:05');
     }
     expect(await stored('binary', 'interval', '-1 2:03:04')).toBe(
       style === 'sql_standard' ? '-1 days -02:03:04' : '-1 days +02:03:04',
