@@ -8,8 +8,9 @@ import type { ExecuteOptions } from './options.js';
 /**
  * A cursor that inserts the values into the query's text as literals before sending it (Psycopg: `AsyncClientCursor`). It allows
  * parameters where the server does not (`CREATE`, `SET` …) and several statements with parameters, and needs one round trip
- * without a prepared statement. In other respects it behaves like `AsyncCursor`. Select it by `cursorFactory`, or construct one
- * with a connection.
+ * without a prepared statement. As in Psycopg, a `number`, a `bigint` and a `Float8` are written bare, so that their digits determine
+ * the type: 5n is an integer, 1.5 a numeric. Other wrappers keep their types. In other respects it behaves like `AsyncCursor`. Select
+ * it by `cursorFactory`, or construct one with a connection.
  *
  * @example
  * await using cur = new AsyncClientCursor(conn);

@@ -1,7 +1,7 @@
 import * as errors from '../errors/index.js';
 import { quoteIdentifier } from './identifier.js';
 import type { AdaptersMap, DumpedParam, TypeEntry } from '../types/adapters-map.js';
-import { scanDecimal } from '../types/decimal.js';
+import { parseInteger, scanDecimal } from '../types/decimal.js';
 import { dumpParam, tooLarge } from '../types/dump.js';
 import { checkText } from '../types/write-text.js';
 import { Oids } from '../types/oids.js';
@@ -68,32 +68,47 @@ export function literal(value: unknown, context: LiteralContext, place: string):
     );
   }
   try {
-    return literalOf(dumpParam(value, context.adapters, place), context, place);
+    const dumped = dumpParam(value, context.adapters, place);
+    return literalOf(dumped, typeof value === 'object', context, place);
   } catch (error) {
     throw tooLarge(error, place);
   }
 }
 
-function literalOf({ text, oid }: DumpedParam, context: LiteralContext, place: string): SqlLiteral {
+/** `isObject`: an object's type was chosen, by its class or its dumper, so that the literal must have no other. */
+function literalOf(
+  { text, oid }: DumpedParam,
+  isObject: boolean,
+  context: LiteralContext,
+  place: string,
+): SqlLiteral {
   if (text === null) return same('NULL');
   if (oid === Oids.bool && (text === 't' || text === 'f')) return same(text === 't' ? 'true' : 'false');
   const isFloat = oid === Oids.float4 || oid === Oids.float8;
   const decimal = NUMBERS.has(oid) ? scanDecimal(text) : null;
   // Without quotes, -0 would be the integer 0.
   if (decimal === null || (isFloat && text === '-0')) return quoted(text, oid, context, place);
+  // As in Psycopg, a float8 is a decimal number, which the server converts where it needs a float8.
+  if (isObject && oid !== Oids.float8 && oid !== typeOfBare(text, decimal.isInteger)) {
+    return quoted(text, oid, context, place);
+  }
   // Without a decimal point, the server would read an integer.
   const number = isFloat && decimal.isInteger ? `${text}.0` : text;
-  // The space prevents a preceding minus sign from forming a comment.
-  const bare = number.startsWith('-') ? ` ${number}` : number;
+  const isSigned = /^[+-]/.test(number);
+  // The space prevents a preceding minus sign from forming a comment, and other signs from forming an operator.
+  const bare = isSigned ? ` ${number}` : number;
   // With a decimal point the server reads a numeric, whose text differs from a float's.
   // An oid is cast by other rules than an integer.
   const beforeCast =
-    isFloat || oid === Oids.oid
-      ? quoted(text, oid, context, place).text
-      : /^[+-]/.test(number)
-        ? `(${number})`
-        : number;
+    isFloat || oid === Oids.oid ? quoted(text, oid, context, place).text : isSigned ? `(${number})` : number;
   return { text: bare, beforeCast, beforeSubscript: bare };
+}
+
+/** The type that the server gives to a number without quotes. */
+function typeOfBare(text: string, isInteger: boolean): number {
+  const integer = isInteger ? parseInteger(text)! : null;
+  if (integer === null || BigInt.asIntN(64, integer) !== integer) return Oids.numeric;
+  return BigInt.asIntN(32, integer) === integer ? Oids.int4 : Oids.int8;
 }
 
 function quoted(text: string, oid: number, context: LiteralContext, place: string): SqlLiteral {

@@ -11,6 +11,7 @@ import {
   type Place,
   type Reader,
 } from './codec.js';
+import { two } from './date-text.js';
 import { isDecimal, parseSpecial, scanDecimal } from './decimal.js';
 
 const POWERS_OF_TEN = Array.from({ length: 23 }, (_, exponent) => Number(`1e${String(exponent)}`));
@@ -112,6 +113,7 @@ function float(
   readBinary: Reader<number>,
   fits: (value: number) => boolean,
   append: (value: number, out: ByteWriter) => void,
+  wholeDigits: number,
 ): Codec<number> {
   const write = (value: number, out: ByteWriter, place: Place): void => {
     if (!fits(value)) throw outOfRange(String(value), type, place);
@@ -135,11 +137,17 @@ function float(
       if (special === null && isLost(value, text)) throw outOfRange(shown(text), type, place);
       write(value, out, place);
     },
-    binaryToText: (bytes, start, end) => {
-      const value = readBinary(bytes, start, end);
-      return Object.is(value, -0) ? '-0' : String(value);
-    },
+    binaryToText: (bytes, start, end) => serverText(readBinary(bytes, start, end), wholeDigits),
   };
+}
+
+/** Formats a float like the server, which writes larger numbers than those of `wholeDigits` digits with an exponent. */
+function serverText(value: number, wholeDigits: number): string {
+  if (Object.is(value, -0)) return '-0';
+  const [digits = '', exponent = '0'] = value.toExponential().split('e');
+  const power = Math.abs(Number(exponent));
+  const isPlain = exponent.startsWith('-') ? power < 5 : power < wholeDigits;
+  return isPlain ? String(value) : `${digits}e${exponent[0]!}${two(power)}`;
 }
 
 export const float4 = float(
@@ -153,6 +161,7 @@ export const float4 = float(
   (value, out) => {
     out.float32(value);
   },
+  6,
 );
 
 export const float8 = float(
@@ -162,6 +171,7 @@ export const float8 = float(
   (value, out) => {
     out.float64(value);
   },
+  15,
 );
 
 /**

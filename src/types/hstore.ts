@@ -45,7 +45,7 @@ function hstoreText(object: Readonly<Record<string, unknown>>, place: string): s
   const pairs = checkedEntries(object, place).map(
     ([key, value]) => `${quoted(key)}=>${value === null ? 'NULL' : quoted(value)}`,
   );
-  return pairs.join(',');
+  return pairs.join(', ');
 }
 
 function checkedEntries(object: Readonly<Record<string, unknown>>, place: Place): [string, string | null][] {

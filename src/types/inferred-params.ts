@@ -2,6 +2,7 @@ import * as errors from '../errors/index.js';
 import type { Adapters, DumpedParam } from './adaptation.js';
 import { adaptersOf } from './adapters.js';
 import type { AdaptContext, AdaptersMap } from './adapters-map.js';
+import { daysFromCivil } from './calendar.js';
 import { called, nameOf } from './custom-adapters.js';
 import { dateText, EPOCH_DAYS, offsetText } from './date-text.js';
 import { dumpParam, refusal } from './dump.js';
@@ -109,13 +110,13 @@ function isPreparable(value: unknown): value is Preparable {
 function localTime(value: Date, place: string): DumpedParam {
   const time = value.getTime();
   if (Number.isNaN(time)) throw new errors.DataError(`${place}: the Date is invalid`);
-  const wall = new Date(0);
-  wall.setUTCFullYear(value.getFullYear(), value.getMonth(), value.getDate());
-  wall.setUTCHours(value.getHours(), value.getMinutes(), value.getSeconds(), value.getMilliseconds());
-  const offset = offsetText(Math.round((wall.getTime() - time) / 1000));
-  const clock = `T${wall.toISOString().slice(-13, -1)}${offset}${offset.length === HOURS_ONLY ? ':00' : ''}`;
-  const days = Math.floor(wall.getTime() / 86_400_000) - EPOCH_DAYS;
-  return { text: dateText(days, clock), oid: Oids.unknown };
+  // Without a Date of the local time, which would be out of range close to the last instant of all.
+  const days = daysFromCivil(value.getFullYear(), value.getMonth() + 1, value.getDate());
+  const minutes = value.getHours() * 60 + value.getMinutes();
+  const ofDay = (minutes * 60 + value.getSeconds()) * 1000 + value.getMilliseconds();
+  const offset = offsetText(Math.round((days * 86_400_000 + ofDay - time) / 1000));
+  const clock = `${new Date(ofDay).toISOString().slice(10, -1)}${offset}${offset.length === HOURS_ONLY ? ':00' : ''}`;
+  return { text: dateText(days - EPOCH_DAYS, clock), oid: Oids.unknown };
 }
 
 /** The length of an offset such as +01, which node-postgres writes as +01:00. */

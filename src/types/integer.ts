@@ -125,6 +125,9 @@ function writeInt8(value: bigint, out: ByteWriter, place: Place): void {
   out.int64(value);
 }
 
+/** The server reads such an identifier as an octal number. */
+const OCTAL = /^\s*[+-]?0\d/;
+
 /**
  * Makes the codec of an unsigned integer that loads as the server's text, since it is an identifier: a transaction's or a
  * command's.
@@ -132,6 +135,7 @@ function writeInt8(value: bigint, out: ByteWriter, place: Place): void {
 function unsigned(type: string, size: 4 | 8): Codec {
   return textual({
     textToBinary: (text, out, place) => {
+      if (OCTAL.test(text)) throw notInteger(shown(text), type, place);
       const value = integerOf(text, type, place);
       if (BigInt.asUintN(8 * size, value) !== value) throw outOfRange(shown(text), type, place);
       if (size === 4) out.int32(Number(value));

@@ -145,6 +145,37 @@ function tiesToZero(value: number): number {
   return Math.abs(value - whole) > 0.5 ? whole + Math.sign(value) : whole;
 }
 
+/** A text whose only sign is a minus at its beginning. */
+const ONE_MINUS = /^(?:@ )?-[^-+]*$/;
+/** `-1 2:03:04`, as the style sql_standard writes it. */
+const MINUS_DAYS = /^-\d+ \d+:/;
+
+/**
+ * Parses a text as the server does that is to store it. Unlike in a text of the server, a minus at the beginning is the sign of the
+ * first field only, unless IntervalStyle is sql_standard.
+ */
+function readWritten(text: string, settings: SessionSettings): IntervalFields | null {
+  const fields = readInterval(text);
+  if (fields === null || !ONE_MINUS.test(text)) return fields;
+  if (settings.get('IntervalStyle') === 'sql_standard') {
+    const sign = text.endsWith('ago') ? 1 : -1;
+    return mapped(fields, (value) => sign * Math.abs(value));
+  }
+  return MINUS_DAYS.test(text) ? { ...mapped(fields, Math.abs), days: fields.days } : fields;
+}
+
+function mapped(fields: IntervalFields, change: (value: number) => number): IntervalFields {
+  const { years, months, days, hours, minutes, microseconds } = fields;
+  return {
+    years: change(years),
+    months: change(months),
+    days: change(days),
+    hours: change(hours),
+    minutes: change(minutes),
+    microseconds: change(microseconds),
+  };
+}
+
 /** Formats an interval as ISO 8601, which the server reads the same under every IntervalStyle. */
 export function writeInterval({ years, months, days, hours, minutes, microseconds }: IntervalFields): string {
   const date = field(years, 'Y') + field(months, 'M') + field(days, 'D');
@@ -196,7 +227,7 @@ export const interval = ({ settings }: CodecContext): Codec => ({
       for (let i = 0; i < 2; i++) out.int32(infinity < 0 ? INT32_MIN : INT32_MAX);
       return;
     }
-    const fields = readInterval(text.trim());
+    const fields = readWritten(text.trim(), settings);
     if (fields === null) {
       throw refused(
         place,

@@ -132,14 +132,19 @@ export const inet: Codec = {
 };
 export const cidr = address('cidr');
 
-/** Makes the codec of macaddr (6 bytes) or macaddr8, from the pattern of the texts that the server reads. */
-function mac(type: string, size: 6 | 8, form: RegExp): Codec {
+/** Matches the forms of a MAC address, in which `h` stands for a hexadecimal digit. */
+function macForms(forms: string): RegExp {
+  return new RegExp(`^(?:${forms.replaceAll('h', '[0-9a-f]')})$`, 'i');
+}
+
+/** Makes the codec of macaddr (6 bytes) or macaddr8, whose text has one of the `forms`. */
+function mac(type: string, size: 6 | 8, forms: RegExp): Codec {
   return textual({
     textToBinary: (text, out, place) => {
       const refuse = (): Error => refused(place, `${shown(text)} is not a ${type}`);
-      const digits = form.test(text) ? text.trim().replace(/[-:.]/g, '') : '';
-      if (digits.length !== 2 * size) throw refuse();
-      writeHex(digits, out, refuse);
+      const trimmed = text.trim();
+      if (!forms.test(trimmed)) throw refuse();
+      writeHex(trimmed.replace(/[-:.]/g, ''), out, refuse);
     },
     binaryToText: fixed(type, size, (bytes, start) =>
       bytes
@@ -150,11 +155,10 @@ function mac(type: string, size: 6 | 8, form: RegExp): Codec {
   });
 }
 
-/** Pairs, groups of four or two halves, separated by the same character. */
-const MACADDR =
-  /^\s*(?:[\da-f]{2}([:-])[\da-f]{2}(?:\1[\da-f]{2}){4}|[\da-f]{4}([.-])[\da-f]{4}\2[\da-f]{4}|[\da-f]{6}[:-]?[\da-f]{6})\s*$/i;
-/** Groups of pairs, separated by the same character. */
-const MACADDR8 = /^\s*(?:[\da-f]{2})+(?:([:.-])(?:[\da-f]{2})+(?:\1(?:[\da-f]{2})+)*)?\s*$/i;
-
-export const macaddr = mac('macaddr', 6, MACADDR);
-export const macaddr8 = mac('macaddr8', 8, MACADDR8);
+export const macaddr = mac(
+  'macaddr',
+  6,
+  macForms('hh(?::hh){5}|hh(?:-hh){5}|h{6}[-:]h{6}|h{4}[.]h{4}[.]h{4}|h{4}-h{4}-h{4}|h{12}'),
+);
+// The separator may be left out anywhere, but there is only one.
+export const macaddr8 = mac('macaddr8', 8, macForms('hh(?::?hh){7}|hh(?:-?hh){7}|hh(?:[.]?hh){7}'));

@@ -88,7 +88,8 @@ export const bit = bits('bit');
 export const varbit = bits('varbit');
 
 const OCTAL = /^\\([0-3][0-7]{2})$/;
-const BEYOND_ASCII = /^\\[23]/;
+/** A byte beyond ASCII; the server writes others as they are. */
+const WRITTEN_OCTAL = /^\\[23][0-7]{2}$/;
 
 function charText(byte: number): string {
   if (byte === 0) return '';
@@ -102,10 +103,8 @@ function charText(byte: number): string {
 export const char = textual({
   readText: (bytes, start, end) =>
     end - start === 1 ? charText(bytes[start]!) : bytes.utf8Slice(start, end),
-  endOfText: (bytes, start, end) => {
-    const text = bytes.latin1Slice(start, Math.min(end, start + 5));
-    return text.length < 2 || (OCTAL.test(text) && BEYOND_ASCII.test(text)) ? end : -1;
-  },
+  endOfText: (bytes, start, end) =>
+    end - start < 2 || (end - start === 4 && WRITTEN_OCTAL.test(bytes.latin1Slice(start, end))) ? end : -1,
   textToBinary: (value, out, place) => {
     const octal = OCTAL.exec(value)?.[1];
     const byte = octal !== undefined ? Number.parseInt(octal, 8) : value === '' ? 0 : value.charCodeAt(0);

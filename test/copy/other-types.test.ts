@@ -172,6 +172,7 @@ const NEARLY: Readonly<Record<string, readonly string[]>> = {
   interval: ['', '1 year2 mons', '1 year 2 mons3 days', '1 day02:03:04', '@ 1 hour2 mins', '@ 1 hour ago ', '1 day ', '999999999 years', 'P9999999999D', 'infinit'],
   '"char"': ['ab', '\\101', '\\400', '\\3010'],
   uuid: ['', '550e8400-e29b-41d4-a716-44665544000', '550e8400-e29b-41d4-a716-4466554400000', '550E8400-E29B-41D4-A716-446655440000'],
+  '"char"': ['ab', String.raw`\077`, String.raw`\400`, String.raw`\\`],
   inet: ['', '10.0.0', '10.0.0.256', '10.0.0.01', '10.0.0.1x', '10.0.0.1/33', '10.0.0.1/', '10.0.0.1.2', ':'],
 }; // prettier-ignore
 

@@ -180,3 +180,41 @@ describe.each(['text', 'binary'])('COPY in the %s format', (format) => {
     },
   );
 });
+
+describe('a loader of text gets the text of the server from the binary format, too', () => {
+  const TEXTS: Readonly<Record<string, readonly string[]>> = {
+    float4: ['0.1', '-0', '16777216', '999999', '1e6', '1e-4', '1e-5', '1e-45', '3.4028235e38', 'NaN', '-Infinity'],
+    float8: ['0.1', '-0', '1e14', '123456789012345', '1e15', '123456789012345678', '1e20', '1e22', '0.0001', '0.00001', '5e-324', '-1.7976931348623157e308'],
+    int8: ['-9223372036854775808'],
+    numeric: ['1.50', 'NaN'],
+    bool: ['t', 'f'],
+    bytea: [String.raw`\x00ff`],
+    timestamptz: ['2024-01-02 03:04:05.6+00', '0044-03-15 00:00:00+00 BC', 'infinity'],
+    interval: ['1 year -2 mons 3 days -04:05:06.7', '-1 days +02:03:00'],
+    uuid: ['550e8400-e29b-41d4-a716-446655440000'],
+    int4range: ['[1,5)', 'empty', '(,)'],
+    hstore: ['"a"=>"1", "b\\"c"=>NULL', ''],
+    jsonb: ['{"a": [1, null]}'],
+  }; // prettier-ignore
+
+  test.each(Object.entries(TEXTS))('%s', async (type, texts) => {
+    await conn.execute("SET TimeZone = 'UTC'");
+    const { adapters } = conn;
+    adapters.registerLoader(type, (text) => text);
+    for (const text of texts) {
+      const value = `'${text}'::${type}`;
+      const right = (await (await conn.execute(`SELECT (${value})::text`)).fetchone())![0];
+      const select = `SELECT ${value}, ARRAY[${value}]`;
+      const expected = type === 'bool' ? text : right;
+      for (const format of ['text', 'binary']) {
+        const row = await conn
+          .cursor()
+          .withCopy(`COPY (${select}) TO STDOUT (FORMAT ${format})`, async (copy) => {
+            copy.setTypes([type, `${type}[]`]);
+            return copy.readRow();
+          });
+        expect(row, `${value}, ${format}`).toEqual([expected, [expected]]);
+      }
+    }
+  });
+});

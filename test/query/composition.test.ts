@@ -5,10 +5,15 @@ import {
   AsyncClientCursor,
   AsyncRawCursor,
   errors,
+  Float4,
   Float8,
+  Int2,
+  Int4,
+  Int8,
   Json,
   Jsonb,
   Numeric,
+  Oid,
   sql,
   type Params,
   type Query,
@@ -450,7 +455,17 @@ describe('a literal', () => {
     [NaN, "'NaN'::float8"],
     [-Infinity, "'-Infinity'::float8"],
     [new Float8(2), '2.0'],
+    [new Float4(2), "'2'::float4"],
+    [new Int4(-5), ' -5'],
+    [new Int2(5), "'5'::int2"],
+    [new Int8(-5), "'-5'::int8"],
+    [new Int8(2 ** 40), '1099511627776'],
+    [new Oid(5), "'5'::oid"],
     [new Numeric('-2.50'), ' -2.50'],
+    [new Numeric('+2.50'), ' +2.50'],
+    [new Numeric('10'), "'10'::numeric"],
+    [new Numeric('1e3'), '1e3'],
+    [new Numeric(2n ** 70n), '1180591620717411303424'],
     [new Numeric('NaN'), "'NaN'::numeric"],
     ['', "''"],
     ["it's", "'it''s'"],
@@ -498,7 +513,7 @@ describe('a literal', () => {
     const cur = conn.cursor();
     cur.adapters.registerDumper(Celsius, ({ degrees }) => `${String(degrees)} °C`);
     const query = sql`SELECT ${sql.Literal(new Celsius(5))}, ${new Celsius(6)}`;
-    expect(query.asString(conn)).toBe('SELECT 5, 6');
+    expect(query.asString(conn)).toBe("SELECT '5'::numeric, '6'::numeric");
     expect(query.asString(cur)).toBe("SELECT '5 °C', '6 °C'");
     await cur.execute(query);
     expect(await cur.fetchone()).toEqual(['5 °C', '6 °C']);

@@ -7,6 +7,7 @@ import {
   Float4,
   Float8,
   Int2,
+  Int4,
   Int8,
   Numeric,
   Oid,
@@ -143,6 +144,32 @@ describe('a literal in a query means what a parameter in its place would mean', 
       ...params.slice(i, i + 1).map((param) => sql.Literal(param as number)),
     ]);
     expect(await outcome(new AsyncCursor(conn), sql.Composed(pieces))).toEqual(server);
+  });
+
+  it.each([
+    new Int2(7),
+    new Int4(-7),
+    new Int8(7),
+    new Int8(2n ** 40n),
+    new Oid(7),
+    new Float4(7),
+    new Float4(-0.5),
+    new Numeric('7'),
+    new Numeric('-7'),
+    new Numeric('+7'),
+    new Numeric('+0.7'),
+    new Numeric('7e1'),
+    new Numeric(2n ** 64n),
+    new Typed('numeric', '7'),
+    new Typed('int8', '-7'),
+  ])('a type that was chosen is kept by %o', async (value) => {
+    const conn = await typedConnection();
+    for (const query of ['pg_typeof(%s)::text', '(%s / 2)::text', '%s', '@%s', '7 %%%s', '-%s', '%s::text']) {
+      const count = query.split('%s').length - 1;
+      const params = Array<unknown>(count).fill(value);
+      const server = await outcome(new AsyncCursor(conn), `SELECT ${query}`, params);
+      expect(await outcome(new AsyncClientCursor(conn), `SELECT ${query}`, params)).toEqual(server);
+    }
   });
 
   it('where the server takes no parameters, a number is a number without parentheses', async () => {

@@ -90,6 +90,20 @@ describe('inferredParams() sends, without a type, the text that node-postgres se
   });
 });
 
+test('inferredParams() sends the first and the last Date, whose local time no Date can hold', () => {
+  const last = new Date(8.64e15);
+  const first = new Date(-8.64e15);
+  expect(dumpParam(first, context, '$1').text).toBe('271822-04-19T19:03:58.000-04:56:02 BC');
+  expect(dumpParam(last, context, '$1').text).toBe('275760-09-12T20:00:00.000-04:00');
+  process.env['TZ'] = 'Asia/Kathmandu';
+  try {
+    expect(dumpParam(first, context, '$1').text).toBe('271822-04-20T05:41:16.000+05:41:16 BC');
+    expect(dumpParam(last, context, '$1').text).toBe('275760-09-13T05:45:00.000+05:45');
+  } finally {
+    process.env['TZ'] = 'America/New_York';
+  }
+});
+
 test.each<[string, unknown[]]>([
   ['SELECT $1::text AS value', [Buffer.from('zwei €')]],
   ['SELECT $1::text AS value', [Buffer.alloc(0)]],
