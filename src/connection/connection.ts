@@ -565,8 +565,9 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   /**
    * Asks the server to cancel the running statement, if any, whose call then rejects with `QueryCanceled`; the statement may
    * finish before (Psycopg: `cancel_safe`). No other statement is affected. Raises `CancellationTimeout` if the request is not
-   * answered within `timeout` seconds (30), and `ProgrammingError` in a prepared two-phase transaction. Does nothing on a closed
-   * connection. An abort of its `signal` ends the wait, but not the request.
+   * answered within `timeout` seconds (30), `OperationalError` if the server cannot be reached for it, upon which the statement goes
+   * on, and `ProgrammingError` in a prepared two-phase transaction. Does nothing on a closed connection. An abort of its `signal` ends
+   * the wait, but not the request.
    */
   async cancelSafe(
     options: { timeout?: number | undefined; signal?: AbortSignal | undefined } = {},
