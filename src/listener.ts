@@ -5,6 +5,7 @@ import * as errors from './errors/index.js';
 import { SIGNAL } from './options/kinds.js';
 import { KnownOptions } from './options/known-options.js';
 import { quoteIdentifier } from './query/identifier.js';
+import { Fifo } from './queues.js';
 import { onAbort, pause, waitFor } from './waiting.js';
 import { MAY_LAST } from './pool/checkouts.js';
 
@@ -92,7 +93,7 @@ export class Listener implements AsyncIterable<ListenerEvent>, AsyncDisposable {
   readonly #signal: AbortSignal | undefined;
   readonly #stop = new AbortController();
 
-  #events: ListenerEvent[] = [];
+  readonly #events = new Fifo<ListenerEvent>();
   #wake: (() => void) | null = null;
   #looping = false;
   #listening: Promise<void> | null = null;

@@ -101,22 +101,39 @@ const CHANGES_SCHEMA = /^(?:ALTER|DROP|DISCARD TEMP)\b/;
 const MAY_CHANGE_SCHEMA = /^(?:ALTER|DROP|CREATE|SELECT INTO|DISCARD TEMP|DO|CALL)\b/;
 const tagChangesSchema = remembered((tag) => CHANGES_SCHEMA.test(tag));
 const tagMayChangeSchema = remembered((tag) => MAY_CHANGE_SCHEMA.test(tag));
-const SETS_SEARCH_PATH = /(?<![.\w])(?:search_path|schema|reset\s+all)\b/i;
-const SETS_USER = /(?<![.\w])(?:role|authorization)\b/i;
+const SETS_SEARCH_PATH = /(?<![.\w])(?:search_path|schema)\b/i;
+const RESETS_SEARCH_PATH = /\b(?:search_path|schema|all)\b/i;
+const SETS_USER = /(?<![.\w])(?:role|(?:session_)?authorization)\b/i;
+const SET_CONFIG = /set_config/i;
+const callsSetConfig = remembered((text) => SET_CONFIG.test(text));
+
+/** Whether a query with this tag may set a setting by a function, which its parameters may name. */
+export function setsByFunction(tag: string, text: string): boolean {
+  return tag.startsWith('SELECT') && callsSetConfig(text);
+}
+
+/** Whether a command with this tag and text may set what the text names. */
+function setsNamed(tag: string, text: string): boolean {
+  return tag === 'SET' || tag === 'RESET' || tag === 'DO' || setsByFunction(tag, text);
+}
+
+function setsSearchPath(tag: string, text: string): boolean {
+  return setsNamed(tag, text) && (tag === 'RESET' ? RESETS_SEARCH_PATH : SETS_SEARCH_PATH).test(text);
+}
 
 /** Whether a command with this tag and text may have invalidated prepared statements. */
 export function changesSchema(tag: string, text: string): boolean {
-  return tag === 'SET' || tag === 'RESET' ? SETS_SEARCH_PATH.test(text) : tagChangesSchema(tag);
+  return tagChangesSchema(tag) || setsSearchPath(tag, text);
 }
 
 /** Whether a command with this tag and text may have changed the user, whose schema is in the default search path. */
 export function changesUser(tag: string, text: string): boolean {
-  return (tag === 'SET' || tag === 'RESET') && SETS_USER.test(text);
+  return setsNamed(tag, text) && SETS_USER.test(text);
 }
 
 /** Whether the end of the transaction may undo a schema change by a command with this tag and text. */
 export function mayChangeSchema(tag: string, text: string): boolean {
-  return tag === 'SET' ? SETS_SEARCH_PATH.test(text) || SETS_USER.test(text) : tagMayChangeSchema(tag);
+  return tagMayChangeSchema(tag) || setsSearchPath(tag, text) || changesUser(tag, text);
 }
 
 /** CREATE TABLE AS and EXECUTE have the tag of their SELECT, and a function may do anything unless it is built in. */

@@ -14,6 +14,7 @@ import type { LeakMessage } from '../src/diagnostics.js';
 import { admin, applicationName, dsn } from './support/database.js';
 import { heard } from './support/diagnostics.js';
 import { FaultProxy } from './support/fault-proxy.js';
+import { expectLinearWork } from './support/growth.js';
 import { warningsOf } from './support/warnings.js';
 
 async function notify(channel: string, payload: string | number): Promise<void> {
@@ -149,6 +150,29 @@ describe('a Listener', () => {
     await expect(aborted.listen()).rejects.toHaveProperty('name', 'AbortError');
     await expect(until(aborted, 'x')).rejects.toHaveProperty('name', 'AbortError');
   });
+
+  it('yields notifications that have piled up in time that grows with their number', async () => {
+    let received = 0;
+    await using pool = new AsyncConnectionPool(dsn(), {
+      minSize: 1,
+      configure: (connection) => {
+        connection.addNotifyHandler(() => received++);
+      },
+    });
+    const work = async (count: number): Promise<number> => {
+      await using listener = new Listener(pool, 'piled up');
+      await listener.listen();
+      received = 0;
+      await admin("select pg_notify('piled up', i::text) from generate_series(1, $1) i", [count]);
+      await expect.poll(() => received, { timeout: 60_000 }).toBe(count);
+      const before = process.cpuUsage();
+      const events = await until(listener, String(count));
+      expect(events).toHaveLength(count);
+      const { user, system } = process.cpuUsage(before);
+      return (user + system) / 1000;
+    };
+    expectLinearWork(await work(200_000), [await work(25_000), await work(25_000)]);
+  }, 120_000);
 
   it('can be closed while it waits for a connection', async () => {
     await using pool = new AsyncConnectionPool(dsn(), { minSize: 1, maxSize: 1 });

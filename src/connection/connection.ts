@@ -507,10 +507,10 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
    * Yields the notifications of the channels of `LISTEN` statements as they arrive (Psycopg: `notifies`). Other statements may
    * run meanwhile; within a transaction the server withholds notifications.
    *
-   * Notifications that arrive without a loop are kept for the next one, up to 100,000. If more arrive, the loop raises
-   * `OperationalError` once, after the last notification that was kept, and reports how many were dropped; the next loop continues
-   * from there. Before the first call of `notifies()`, a connection with a handler keeps only what arrives between statements, and of
-   * it the last 1,000.
+   * Notifications that arrive without a loop are kept for the next one, up to 100,000, or 64 MB of their text. If more arrive, the
+   * loop raises `OperationalError` once, after the last notification that was kept, and reports how many were dropped; the next loop
+   * continues from there. Before the first call of `notifies()`, a connection with a handler keeps only what arrives between
+   * statements, and of it the last 1,000.
    *
    * Ends after `timeout` seconds or `stopAfter` notifications; leaving the loop loses nothing. Raises `ProgrammingError` for a
    * second loop at the same time, and `OperationalError` if the connection is lost or closed. A notification beyond ASCII raises
@@ -565,8 +565,9 @@ export class AsyncConnection<R = TupleRow> implements AsyncDisposable {
   /**
    * Asks the server to cancel the running statement, if any, whose call then rejects with `QueryCanceled`; the statement may
    * finish before (Psycopg: `cancel_safe`). No other statement is affected. Raises `CancellationTimeout` if the request is not
-   * answered within `timeout` seconds (30), and `ProgrammingError` in a prepared two-phase transaction. Does nothing on a closed
-   * connection. An abort of its `signal` ends the wait, but not the request.
+   * answered within `timeout` seconds (30), `OperationalError` if the server cannot be reached for it, upon which the statement goes
+   * on, and `ProgrammingError` in a prepared two-phase transaction. Does nothing on a closed connection. An abort of its `signal` ends
+   * the wait, but not the request.
    */
   async cancelSafe(
     options: { timeout?: number | undefined; signal?: AbortSignal | undefined } = {},

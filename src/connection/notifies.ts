@@ -35,8 +35,9 @@ export interface NotifiesOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** The maximum number of notifications kept for a loop; the docstring of `notifies()` states it. */
+/** The maximum number of notifications kept for a loop, and of their payloads' characters; the docstring of `notifies()` states them. */
 const MOST_KEPT = 100_000;
+const MOST_CHARACTERS = 64_000_000;
 /** The same while handlers get all of them and `notifies()` has not been called: maybe no loop ever fetches them. */
 const MOST_KEPT_BESIDE_HANDLERS = 1000;
 
@@ -46,6 +47,8 @@ export class Notifications {
   readonly handlers: Handlers<Notify>;
   readonly #core: ConnectionCore;
   readonly #kept = new Fifo<Notify | Error>();
+  /** The characters of their payloads. */
+  #characters = 0;
   /** The number of notifications dropped because too many were kept. */
   #dropped = 0;
   /** Whether `notifies()` has been called, so that kept notifications will be fetched. */
@@ -84,8 +87,8 @@ export class Notifications {
    */
   #keepHandled(notify: Notify): void {
     this.#hasHandled = true;
-    this.#kept.push(notify);
-    if (this.#kept.length > MOST_KEPT_BESIDE_HANDLERS) this.#kept.shift();
+    this.#add(notify);
+    if (this.#kept.length > MOST_KEPT_BESIDE_HANDLERS) this.#take();
   }
 
   /** Once the handlers are removed, no loop gets what they have had. */
@@ -93,13 +96,29 @@ export class Notifications {
     if (!this.#hasHandled || !this.handlers.isEmpty) return;
     this.#hasHandled = false;
     this.#kept.drain();
+    this.#characters = 0;
   }
 
   #keep(notify: Notify | Error): void {
     // Once one is dropped, all later ones are, so that the loop can report the position of the gap.
-    if (this.#dropped > 0 || this.#kept.length >= MOST_KEPT) this.#dropped++;
-    else this.#kept.push(notify);
+    if (this.#dropped > 0 || this.#isFull) this.#dropped++;
+    else this.#add(notify);
     this.#wake?.();
+  }
+
+  get #isFull(): boolean {
+    return this.#kept.length >= MOST_KEPT || this.#characters >= MOST_CHARACTERS;
+  }
+
+  #add(notify: Notify | Error): void {
+    this.#kept.push(notify);
+    this.#characters += charactersOf(notify);
+  }
+
+  #take(): Notify | Error | undefined {
+    const notify = this.#kept.shift();
+    if (notify !== undefined) this.#characters -= charactersOf(notify);
+    return notify;
   }
 
   /** Checks the connection now, and again while the loop waits. */
@@ -143,7 +162,7 @@ export class Notifications {
           left = Math.min(left, this.#kept.length + (this.#dropped > 0 ? 1 : 0));
           continue;
         }
-        const notify = this.#kept.shift();
+        const notify = this.#take();
         if (notify !== undefined) {
           left--;
           // A caller that takes the last one by next() may not call next() again.
@@ -168,7 +187,8 @@ export class Notifications {
     const dropped = this.#dropped;
     this.#dropped = 0;
     return new errors.OperationalError(
-      `${String(dropped)} notifications were dropped here, since more than ${String(MOST_KEPT)} waited for a loop over notifies();` +
+      `${String(dropped)} notifications were dropped here, since more than ${String(MOST_KEPT)}, or ${String(MOST_CHARACTERS)} characters, waited for a` +
+        ' loop over notifies();' +
         ' look for what they would have reported, and start another loop',
     );
   }
@@ -196,6 +216,10 @@ export class Notifications {
       for (const take of undo) take();
     }
   }
+}
+
+function charactersOf(notify: Notify | Error): number {
+  return notify instanceof Error ? 0 : notify.payload.length;
 }
 
 /** Resolves when everything received by this machine so far has been read, that is after the sockets' turn in the event loop. */

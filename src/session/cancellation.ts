@@ -1,4 +1,5 @@
 import { clearTimeout, setImmediate, setTimeout } from 'node:timers';
+import { locate } from '../errors/location.js';
 import { sendCancelRequest } from '../wire/cancel-request.js';
 import type { InFlight, Reply } from './reply.js';
 import { connectionError, type Transport } from './transport.js';
@@ -9,6 +10,7 @@ const A_CANCEL_REQUEST = 'a cancel request';
 interface Waiter {
   readonly reply: Reply;
   readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
 }
 
 /**
@@ -50,11 +52,14 @@ export class Cancellation {
     this.advance();
   }
 
-  /** Cancels a statement even if others were sent after it. Resolves when the request is finished. */
+  /**
+   * Cancels a statement even if others were sent after it. Resolves when the request is finished. Rejects if it could not be
+   * delivered: then it is not repeated, unless the statement's own caller has given up.
+   */
   wantNow(reply: Reply): Promise<void> {
     if (reply.kind === 'statement') reply.cancelAnyway = true;
-    return new Promise((resolve) => {
-      this.#waiters.push({ reply, resolve });
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ reply, resolve, reject });
       this.want(reply);
     });
   }
@@ -98,22 +103,24 @@ export class Cancellation {
     this.#silence = setTimeout(() => {
       if (reply.kind === 'statement') reply.onSilence?.();
     }, limits.signOfLife * 1000);
-    void sendCancelRequest(address, key, request.signal)
-      // The request was not delivered; the statement may still end by itself before the limit.
-      .catch(() => undefined)
-      .then(() => {
-        clearTimeout(limit);
-        clearTimeout(this.#silence!);
-        this.#request = null;
-        this.#onceDealtWith(reply);
-      });
+    const dealtWith = (failure: Error | null): void => {
+      clearTimeout(limit);
+      clearTimeout(this.#silence!);
+      this.#request = null;
+      this.#onceDealtWith(reply, failure);
+    };
+    sendCancelRequest(address, key, request.signal).then(() => {
+      dealtWith(null);
+    }, dealtWith);
   }
 
-  #onceDealtWith(reply: Reply): void {
+  /** `failure`: the request was not delivered; the statement may still end by itself before the limit. */
+  #onceDealtWith(reply: Reply, failure: Error | null): void {
     this.state = 'awaiting answer';
     if (this.#stopped) return;
+    if (failure !== null) this.#refuseWaiters(reply, failure);
     for (const other of this.#inFlight) if (other !== reply) other.mayBeHit = true;
-    if (this.#inFlight.head === reply) this.#repeatLater(reply);
+    if (this.#inFlight.head === reply && reply.cancelWanted) this.#repeatLater(reply);
     this.#tellWaiters();
     this.advance();
     this.#onDealtWith();
@@ -177,6 +184,27 @@ export class Cancellation {
     for (const waiter of waiters) {
       if (inFlight.has(waiter.reply) && waiter.reply !== this.#target) this.#waiters.push(waiter);
       else waiter.resolve();
+    }
+  }
+
+  /**
+   * Rejects the waits for the request of `reply`, which was not delivered. A statement that its own caller has not given up goes on,
+   * without a limit, as if nothing had been requested.
+   */
+  #refuseWaiters(reply: Reply, failure: Error): void {
+    const refused = this.#waiters.filter((waiter) => waiter.reply === reply);
+    if (refused.length === 0 || this.#inFlight.head !== reply) return;
+    this.#waiters = this.#waiters.filter((waiter) => waiter.reply !== reply);
+    if (reply.kind === 'statement' && reply.entry.abandoned === null) {
+      reply.cancelWanted = false;
+      reply.cancelAnyway = false;
+      this.#target = null;
+      if (this.#deadline?.message === A_CANCEL_REQUEST) this.#deadline = null;
+    }
+    for (const { reject } of refused) {
+      const error = connectionError(`the cancel request could not be delivered: ${failure.message}`, failure);
+      locate(error, this.#transport.location);
+      reject(error);
     }
   }
 

@@ -31,8 +31,9 @@ import {
   mayCallFunctions,
   mayChangeSchema,
   mayChangeSettings,
+  setsByFunction,
 } from '../sql-statement.js';
-import { ROLLBACK, shownText } from './statement.js';
+import { ROLLBACK, shownText, textWithParams } from './statement.js';
 import { STATUS_OF_BYTE, TransactionStatus } from './status.js';
 import type { ResponseFields } from './transport.js';
 
@@ -232,7 +233,8 @@ export class Dispatcher {
 
   #onTag(reply: StatementReply, tag: string): void {
     const { extended, settings, inFlight } = this.#parts;
-    const { text } = reply.entry.request;
+    const { request } = reply.entry;
+    const text = setsByFunction(tag, request.text) ? textWithParams(request) : request.text;
     if (tag === 'DEALLOCATE ALL' || tag === 'DISCARD ALL') extended.deallocated();
     else if (changesSchema(tag, text) || (tag === 'ROLLBACK' && this.#schemaMayChange))
       extended.discardPrepared();

@@ -389,8 +389,9 @@ export class Session extends BackendConnection {
   }
 
   /**
-   * Asks the server to cancel the running statement, if any. Resolves when the request is finished. A COPY or a stream is ended
-   * by its own messages instead, since a server that waits for its user's next step ignores a cancel request.
+   * Asks the server to cancel the running statement, if any. Resolves when the request is finished; rejects if it could not be
+   * delivered. A COPY or a stream is ended by its own messages instead, since a server that waits for its user's next step ignores a
+   * cancel request.
    */
   async cancelRunning(): Promise<void> {
     const { head } = this.inFlight;
@@ -423,9 +424,10 @@ export class Session extends BackendConnection {
             wait.resolve(true);
           };
         }
-        void this.cancellation.wantNow(head).then(() => {
+        const end = (): void => {
           wait.resolve(this.isUnanswered);
-        });
+        };
+        this.cancellation.wantNow(head).then(end, end);
       },
       { seconds: this.limits.ending, late: () => true },
     );

@@ -72,6 +72,11 @@ export function shownText({ text, shown }: Pick<StatementRequest, 'text' | 'show
   return typeof shown === 'string' ? shown : shown();
 }
 
+/** The text together with the parameters, which may name what a function in it changes. */
+export function textWithParams({ text, executions }: StatementRequest): string {
+  return [text, ...(executions ?? []).flat().map((param) => param.text)].join(' ');
+}
+
 /** The number at the end of a tag such as `UPDATE 3`; null if there is none. */
 export function affectedRows(tag: string | null): number | null {
   if (tag === null) return null;

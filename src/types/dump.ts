@@ -66,15 +66,28 @@ export function dumpAs(
   return dumpParam(value, adapters, place);
 }
 
-/** The error for a value whose text exceeds the longest string of JavaScript; any other error as it is. */
+/** The error for a value whose text exceeds the longest string of JavaScript; any other error as it is, such as a stack overflow. */
 export function tooLarge(error: unknown, place: Place): unknown {
-  const isTooLarge =
-    error instanceof RangeError || (error as { code?: unknown } | null)?.code === 'ERR_STRING_TOO_LONG';
-  if (!isTooLarge) return error;
-  const { message } = error as Error;
-  return new errors.DataError(`${place.toString()}: the text is too large: ${message}`, {
+  if (!isTooLong(error)) return error;
+  return new errors.DataError(`${place.toString()}: the text is too large: ${error.message}`, {
     cause: error,
   });
+}
+
+function isTooLong(error: unknown): error is Error {
+  if ((error as { code?: unknown } | null)?.code === 'ERR_STRING_TOO_LONG') return true;
+  return error instanceof RangeError && error.message === (messageOfTooLong ??= tooLongHere());
+}
+
+/** Engines have messages of their own for a string that is too long, and the class of the error means other things, too. */
+let messageOfTooLong: string | null = null;
+
+function tooLongHere(): string {
+  try {
+    return 'xx'.repeat(2 ** 30);
+  } catch (error) {
+    return (error as Error).message;
+  }
 }
 
 const NO_TYPE_FOR: ReadonlySet<string> = new Set(['Temporal.PlainYearMonth', 'Temporal.PlainMonthDay']);

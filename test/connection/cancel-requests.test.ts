@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import { conninfoToDict, errors, TransactionStatus, type AsyncConnection } from '../../src/index.js';
 import { connect, dsn, makePool, rejection } from '../support/database.js';
@@ -183,5 +184,45 @@ describe('cancelSafe()', () => {
       })
       .toBe(TransactionStatus.IDLE);
     expect(await ended).toBeInstanceOf(errors.QueryCanceled);
+  });
+
+  it('rejects if the request cannot be delivered; the statement goes on, and can be cancelled later', async () => {
+    const { proxy } = await counted();
+    const conn = await connect({ autocommit: true }, { host: '127.0.0.1', port: proxy.port });
+    const held = await heldStatement();
+    const running = conn.execute(held.text);
+    await untilRunning(dsn(), conn.info.backendPid);
+    proxy.refuse();
+    for (let i = 0; i < 2; i++) {
+      const refusal = await rejection(conn.cancelSafe());
+      expect(refusal).toBeInstanceOf(errors.OperationalError);
+      expect(refusal.message).toContain('could not be delivered');
+      expect(refusal.connection?.pid).toBe(conn.info.backendPid);
+    }
+    await proxy.accept();
+    // Longer than a request that was delivered may remain without effect.
+    await sleep(6000);
+    expect(conn.info.transactionStatus).toBe(TransactionStatus.ACTIVE);
+    await held.release();
+    await running;
+    const next = rejection(conn.execute('SELECT pg_sleep(600)'));
+    await untilRunning(dsn(), conn.info.backendPid);
+    await conn.cancelSafe();
+    expect(await next).toBeInstanceOf(errors.QueryCanceled);
+  }, 30_000);
+
+  it('rejects if the request cannot be delivered, but a statement whose caller has given up is cancelled as soon as it can be', async () => {
+    const { proxy } = await counted();
+    const conn = await connect({ autocommit: true }, { host: '127.0.0.1', port: proxy.port });
+    const controller = new AbortController();
+    const running = rejection(conn.execute('SELECT pg_sleep(600)', null, { signal: controller.signal }));
+    await untilRunning(dsn(), conn.info.backendPid);
+    proxy.refuse();
+    const refused = rejection(conn.cancelSafe());
+    controller.abort(new RangeError('enough'));
+    expect(await refused).toBeInstanceOf(errors.OperationalError);
+    await proxy.accept();
+    expect(await running).toBeInstanceOf(RangeError);
+    expect(await (await conn.execute('SELECT 1')).fetchone()).toEqual([1]);
   });
 });

@@ -341,6 +341,20 @@ describe('notifies()', () => {
     expect(await payloads(connection, { timeout: 5, stopAfter: 1 })).toEqual(['after']);
   });
 
+  it('reports the gap if more than 64 MB of notifications wait for a loop, and keeps as much again after it', async () => {
+    const connection = await listening('n_64');
+    for (let round = 0; round < 2; round++) {
+      await admin("select pg_notify('n_64', rpad(n::text, 6400)) from generate_series(1, 10004) n");
+      await connection.execute('select 1');
+      let last = 0;
+      const loop = async (): Promise<void> => {
+        for await (const { payload } of connection.notifies({ timeout: 0 })) last = Number(payload);
+      };
+      await expect(loop()).rejects.toThrow('4 notifications were dropped');
+      expect(last).toBe(10_000);
+    }
+  });
+
   it.each([
     { timeout: -1 },
     { timeout: NaN },

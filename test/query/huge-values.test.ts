@@ -37,3 +37,29 @@ describe('what is too large to be sent is refused, and the connection stays usab
     expect(await cur.fetchone()).toEqual([large.length, large.length]);
   });
 });
+
+describe('an error that is not about the size of a text is left as it is', () => {
+  const DOORS: Readonly<Record<string, (conn: AsyncConnection, value: unknown) => unknown>> = {
+    'execute()': (conn, value) => conn.execute('SELECT %s', [[value]]),
+    'a client cursor': (conn, value) => new AsyncClientCursor(conn).execute('SELECT %s', [[value]]),
+    'a literal': (conn, value) => sql.Literal([value]).asString(conn),
+    COPY: async (conn, value) => {
+      await conn.execute('CREATE TEMP TABLE IF NOT EXISTS any_size (a text[])');
+      await conn.cursor().withCopy('COPY any_size FROM STDIN', (copy) => copy.writeRow([[value]]));
+    },
+  };
+
+  it.each(Object.keys(DOORS))('a stack overflow, and the RangeError of a value, by %s', async (door) => {
+    const conn = await connect({ autocommit: true });
+    const overflow = (): string => overflow();
+    for (const fail of [overflow, () => new Date(NaN).toISOString()]) {
+      const value = {
+        get [Symbol.toStringTag]() {
+          return fail();
+        },
+      };
+      const outcome = await (async () => DOORS[door]!(conn, value))().catch((error: unknown) => error);
+      expect(outcome).toBeInstanceOf(RangeError);
+    }
+  });
+});

@@ -476,6 +476,10 @@ describe('a statement whose names stand for other tables from now on', () => {
     'SET LOCAL ROLE': (schema) => `set local role ${schema}`,
     'SET SESSION AUTHORIZATION': (schema) => `set session authorization ${schema}`,
     'the second of two statements': (schema) => `select 1; set role ${schema}`,
+    'set_config(search_path)': (schema) => `select set_config('search_path', '${schema}', true)`,
+    'set_config(role)': (schema) => `select pg_catalog.SET_CONFIG('role', '${schema}', true)`,
+    'a session_authorization': (schema) => `set session_authorization to ${schema}`,
+    'DO with a SET': (schema) => `do $$ begin set local search_path to ${schema}; end $$`,
   };
   const USERS = ['prepared_int4', 'prepared_text', 'prepared_date'];
 
@@ -502,6 +506,81 @@ describe('a statement whose names stand for other tables from now on', () => {
         await connection[end]();
       }
     }
+  });
+
+  const ONE = 'prepared_int4';
+  const OTHER = 'prepared_text';
+
+  it.each(['set_config(%s, %s, true)', "pg_catalog.Set_Config('search_path', %(schema)s, true)"])(
+    'is prepared again after a transaction that has called %s',
+    async (call) => {
+      const connection = await connect({ prepareThreshold: 0 });
+      for (const schema of [ONE, ONE, OTHER, OTHER, ONE]) {
+        const params = call.includes('(schema)') ? { schema } : ['search_path', schema];
+        await connection.execute(`select ${call}`, params);
+        const cursor = await connection.execute('select * from theirs');
+        expect(cursor.description?.map(({ typeDisplay }) => typeDisplay)).toEqual([schema.slice(9)]);
+        await connection.commit();
+      }
+    },
+  );
+
+  it.each(['set_config(%s, %s, false)', 'set_config(%s, %s, true)'])(
+    'is prepared again when the user has been changed by %s',
+    async (call) => {
+      const connection = await connect({ prepareThreshold: 0 });
+      for (const end of ['commit', 'rollback'] as const) {
+        for (const user of [...USERS, ...USERS]) {
+          await connection.execute(`select ${call}`, ['role', user], { prepare: false });
+          const cursor = await connection.execute('select * from theirs');
+          expect(cursor.description?.map(({ typeDisplay }) => typeDisplay)).toEqual([user.slice(9)]);
+          await connection[end]();
+        }
+      }
+    },
+  );
+
+  it('stays prepared while set_config() sets what names nothing', async () => {
+    const connection = await connect({ prepareThreshold: 0 });
+    await connection.execute('select a from prepared_int4.theirs');
+    await connection.commit();
+    for (let i = 0; i < 3; i++) {
+      await connection.execute("select set_config('app.tenant', %s, true)", [String(i)]);
+      await connection.execute('select a from prepared_int4.theirs');
+      await connection.commit();
+    }
+    expect(await prepared(connection)).toContain('select a from prepared_int4.theirs');
+  });
+
+  /** Each ends what the other statement has set, for the rest of a transaction that is rolled back. */
+  const RESETTERS: Readonly<Record<string, string>> = {
+    'RESET search_path': 'set search_path to prepared_int4',
+    'RESET ALL': 'set search_path to prepared_int4',
+    'reset /* it */ all': 'set search_path to prepared_int4',
+    'RESET ROLE': 'set role prepared_int4',
+    'SET ROLE NONE': 'set role prepared_int4',
+    'RESET SESSION AUTHORIZATION': 'set session authorization prepared_int4',
+  };
+
+  it.each(Object.keys(RESETTERS))('is prepared again after %s, and when that is undone', async (resetter) => {
+    const connection = await connect(
+      { prepareThreshold: 0 },
+      { options: '-c search_path=$user,prepared_text' },
+    );
+    const types = async (): Promise<unknown> =>
+      (await connection.execute('select * from theirs')).description?.map(({ typeDisplay }) => typeDisplay);
+    await connection.execute(RESETTERS[resetter]!);
+    expect(await types()).toEqual(['int4']);
+    await connection.commit();
+    await connection.execute(resetter);
+    expect(await types()).toEqual(['text']);
+    await connection.rollback();
+    await connection.execute('savepoint before');
+    expect(await types()).toEqual(['int4']);
+    await connection.execute(resetter);
+    expect(await types()).toEqual(['text']);
+    await connection.execute('rollback to before');
+    expect(await types()).toEqual(['int4']);
   });
 
   it('stays prepared for the user of a row security policy, who sees the same tables as others', async () => {
