@@ -1,4 +1,4 @@
-import { BACKSLASH, CLOSE_BRACE, LOWER_CASE, OPEN_BRACE, QUOTE } from './ascii.js';
+import { BACKSLASH, CLOSE_BRACE, LOWER_CASE, OPEN_BRACE, QUOTE, trimmed, WHITE_SPACE } from './ascii.js';
 import type { Loader } from '../wire/row-decoder.js';
 import type { Adapters, CodecContext, TypeEntry } from './adaptation.js';
 import { BinaryReader } from './binary-reader.js';
@@ -44,7 +44,7 @@ export function arrayOf(element: BoundCodec, type: TypeEntry, context: CodecCont
     textToBinary:
       codec.textToBinary &&
       ((text, out, place) => {
-        if (text.trimStart().startsWith('[')) {
+        if (trimmed(text).startsWith('[')) {
           throw refused(
             place,
             `${shown(text)} has lower bounds, which arrays lack here: copy in the text format`,
@@ -159,7 +159,7 @@ const SPECIAL = 4;
 /** What each byte is in an array with this separator. */
 function kindsOf(separator: number): Uint8Array {
   const kinds = new Uint8Array(256);
-  for (const space of Buffer.from(' \t\n\v\f\r')) kinds[space] = SPACE;
+  for (const space of Buffer.from(WHITE_SPACE)) kinds[space] = SPACE;
   for (const special of [OPEN_BRACE, QUOTE, BACKSLASH]) kinds[special] = SPECIAL;
   kinds[CLOSE_BRACE] = CLOSE;
   kinds[separator] = SEPARATOR;

@@ -14,5 +14,18 @@ export const COLON = 0x3a;
 export const BACKSLASH = 0x5c;
 export const OPEN_BRACE = 0x7b;
 export const CLOSE_BRACE = 0x7d;
+
+/** White space as the server's parsers take it; JavaScript's has characters beyond ASCII, too. */
+export const WHITE_SPACE = ' \t\n\v\f\r';
+
+/** The text without the server's white space around it. */
+export function trimmed(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && WHITE_SPACE.includes(text[start]!)) start++;
+  while (end > start && WHITE_SPACE.includes(text[end - 1]!)) end--;
+  return text.slice(start, end);
+}
+
 /** The bit by which an ASCII letter's lower case differs. */
 export const LOWER_CASE = 0x20;

@@ -6,7 +6,7 @@ import { isUint8Array } from './realm.js';
 
 const LETTER_X = 0x78;
 /** PostgreSQL allows white space between the pairs of hexadecimal digits. */
-const WHITE_SPACE = /\s+/g;
+const BETWEEN_PAIRS = /[ \t\n\r]+/;
 
 /** bytea, as bytes. */
 export const bytea: Codec<Uint8Array> = {
@@ -29,7 +29,9 @@ export const bytea: Codec<Uint8Array> = {
   },
   textToBinary: (text, out, place) => {
     if (/^\\x/i.test(text)) {
-      writeHex(text.slice(2).replace(WHITE_SPACE, ''), out, () => notBytes(text, place));
+      const pairs = text.slice(2).split(BETWEEN_PAIRS);
+      if (pairs.some(({ length }) => length % 2 !== 0)) throw notBytes(text, place);
+      writeHex(pairs.join(''), out, () => notBytes(text, place));
       return;
     }
     const bytes = Buffer.from(text);

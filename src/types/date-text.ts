@@ -1,3 +1,4 @@
+import { trimmed } from './ascii.js';
 import { readInt32 } from '../wire/backend-messages.js';
 import { TWO_32 } from './byte-writer.js';
 import { civilDate, daysFromCivil, isCivil } from './calendar.js';
@@ -96,10 +97,10 @@ export function timestampText(total: number | bigint, zone: string): string | nu
 export type MomentType = 'date' | 'time' | 'timetz' | 'timestamp' | 'timestamptz';
 
 const DATE = String.raw`(\d{4,7})-(\d\d)-(\d\d)`;
-const CLOCK = String.raw`(\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?(?:\s?(Z|[+-]\d\d(?::?\d\d(?::?\d\d)?)?))?`;
-const WITH_DATE = new RegExp(String.raw`^\s*${DATE}(?:[T ]${CLOCK})?( BC)?\s*$`, 'i');
-const WITHOUT_DATE = new RegExp(String.raw`^\s*${CLOCK}\s*$`, 'i');
-const INFINITE = /^\s*([+-]?)infinity\s*$/i;
+const CLOCK = String.raw`(\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?(?: ?(Z|[+-]\d\d(?:(?::\d\d){1,2}|(?:\d\d){1,2})?))?`;
+const WITH_DATE = new RegExp(String.raw`^${DATE}(?:[T ]${CLOCK})?( BC)?$`, 'i');
+const WITHOUT_DATE = new RegExp(String.raw`^${CLOCK}$`, 'i');
+const INFINITE = /^([+-]?)infinity$/i;
 /** The server's own limit. */
 const LONGEST = 128;
 
@@ -116,7 +117,7 @@ export interface Moment {
 /** Parses a text of the type; raises `DataError` for any other text. */
 export function parseMoment(text: string, type: MomentType, place: Place): Moment {
   const hasDate = type !== 'time' && type !== 'timetz';
-  const match = text.length > LONGEST ? null : (hasDate ? WITH_DATE : WITHOUT_DATE).exec(text);
+  const match = text.length > LONGEST ? null : (hasDate ? WITH_DATE : WITHOUT_DATE).exec(trimmed(text));
   if (match === null) {
     throw refused(place, `${shown(text)} can't be sent as ${type}: the binary format needs ISO 8601`);
   }
@@ -144,7 +145,10 @@ export function parseMoment(text: string, type: MomentType, place: Place): Momen
   if (hours > 24 || minutes > 59 || seconds > 60 || microseconds > DAY) {
     throw refused(place, `${shown(text)} is not a time of day`);
   }
-  return { days, microseconds, offset: hasZone(type) ? offsetOf(zone, text, type, place) : 0 };
+  const isZoned = hasZone(type);
+  // The server ignores the offset for other types, but not an invalid one.
+  const offset = isZoned || zone !== undefined ? offsetOf(zone, text, type, place) : 0;
+  return { days, microseconds, offset: isZoned ? offset : 0 };
 }
 
 function hasZone(type: MomentType): boolean {
@@ -153,7 +157,7 @@ function hasZone(type: MomentType): boolean {
 
 /** 1 or -1 for an infinity; 0 for any other text. */
 export function infinitySign(text: string): 1 | -1 | 0 {
-  const match = text.length > LONGEST ? null : INFINITE.exec(text);
+  const match = text.length > LONGEST ? null : INFINITE.exec(trimmed(text));
   return match === null ? 0 : match[1] === '-' ? -1 : 1;
 }
 

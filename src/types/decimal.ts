@@ -1,4 +1,4 @@
-import { DOT, LOWER_CASE, MINUS, PLUS, ZERO } from './ascii.js';
+import { DOT, LOWER_CASE, MINUS, PLUS, ZERO, trimmed } from './ascii.js';
 
 /** The parts of a decimal number's text such as `-12.50e3`, as offsets. */
 export interface DecimalText {
@@ -42,13 +42,13 @@ const TOO_MANY_DIGITS = 40;
  * exceeds all types are taken, since BigInt() takes minutes for a text of a megabyte.
  */
 export function parseInteger(text: string): bigint | null {
-  const trimmed = text.trim();
-  const decimal = scanDecimal(trimmed);
+  const number = trimmed(text);
+  const decimal = scanDecimal(number);
   if (decimal?.isInteger !== true) return null;
   const [start, end] = decimal.whole;
   let first = start;
-  while (trimmed.charCodeAt(first) === ZERO && first < end - 1) first++;
-  const integer = BigInt(trimmed.slice(first, Math.min(end, first + TOO_MANY_DIGITS)));
+  while (number.charCodeAt(first) === ZERO && first < end - 1) first++;
+  const integer = BigInt(number.slice(first, Math.min(end, first + TOO_MANY_DIGITS)));
   return decimal.negative ? -integer : integer;
 }
 
@@ -80,13 +80,13 @@ function exponentOf(text: string, start: number): number | null {
   return end === from || end !== text.length ? null : Number(text.slice(start + 1));
 }
 
-const SPECIAL = /^\s*(?:(nan)|([+-]?)inf(?:inity)?)\s*$/i;
+const SPECIAL = /^(?:(nan)|([+-]?)inf(?:inity)?)$/i;
 /** An upper bound for the length of these words; longer white space is not worth scanning. */
 const LONGEST_SPECIAL = 40;
 
 /** The value of a word: NaN or an infinity; null for any other text. */
 export function parseSpecial(text: string): number | null {
-  const match = text.length > LONGEST_SPECIAL ? null : SPECIAL.exec(text);
+  const match = text.length > LONGEST_SPECIAL ? null : SPECIAL.exec(trimmed(text));
   if (match === null) return null;
   return match[1] !== undefined ? NaN : match[2] === '-' ? -Infinity : Infinity;
 }

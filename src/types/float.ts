@@ -1,4 +1,4 @@
-import { DOT, MINUS, ZERO } from './ascii.js';
+import { DOT, MINUS, ZERO, trimmed } from './ascii.js';
 import type { ByteWriter } from './byte-writer.js';
 import {
   fixed,
@@ -130,7 +130,7 @@ function float(
     writeBinary: write,
     textToBinary: (text, out, place) => {
       const special = parseSpecial(text);
-      if (special === null && scanDecimal(text.trim()) === null) {
+      if (special === null && scanDecimal(trimmed(text)) === null) {
         throw refused(place, `${shown(text)} is not a number for ${type}`);
       }
       const value = special ?? Number(text);

@@ -89,6 +89,8 @@ function readBinary(bytes: Buffer, start: number, end: number): Hstore {
 }
 
 function set(object: Record<string, string | null>, key: string, value: string | null): void {
+  // The server keeps the first pair of a key.
+  if (Object.hasOwn(object, key)) return;
   if (key === '__proto__') {
     // Assigning the key `__proto__` would set the prototype.
     Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true });
@@ -98,9 +100,9 @@ function set(object: Record<string, string | null>, key: string, value: string |
 }
 
 const PLAIN = /[^"\\]*/y;
-const ARROW = /\s*=>\s*/y;
+const ARROW = /[ \t\n\v\f\r]*=>[ \t\n\v\f\r]*/y;
 const NULL = /NULL/y;
-const COMMA = /\s*,\s*/y;
+const COMMA = /[ \t\n\v\f\r]*,[ \t\n\v\f\r]*/y;
 
 /** Parses the server's text: `"key"=>"value", "other"=>NULL`. */
 function parse(text: string): Hstore {

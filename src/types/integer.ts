@@ -1,4 +1,4 @@
-import { MINUS, ZERO } from './ascii.js';
+import { MINUS, ZERO, trimmed } from './ascii.js';
 import { readInt32 } from '../wire/backend-messages.js';
 import { IS_LITTLE_ENDIAN, TWO_32, type ByteWriter } from './byte-writer.js';
 import { fixed, outOfRange, refused, shown, unreadable, wrongSize } from './codec.js';
@@ -64,10 +64,22 @@ export const int4 = integer('int4', 4, -0x8000_0000, 0x7fff_ffff, (bytes, start,
   return readInt32(bytes, start);
 });
 
-export const oid = integer('oid', 4, 0, 0xffff_ffff, (bytes, start, end) => {
+const anyOid = integer('oid', 4, 0, 0xffff_ffff, (bytes, start, end) => {
   if (end - start !== 4) throw wrongSize('oid', start, end);
   return readInt32(bytes, start) >>> 0;
 });
+
+export const oid: Codec<number | bigint> = {
+  ...anyOid,
+  readText: (bytes, start, end) => {
+    if (bytes[start] === ZERO && end - start > 1) throw unreadable('oid', bytes, start, end);
+    return anyOid.readText(bytes, start, end);
+  },
+  textToBinary: (text, out, place) => {
+    refuseOctal(text, 'oid', place);
+    anyOid.textToBinary!(text, out, place);
+  },
+};
 
 const words = new Int32Array(2);
 const bigints = new BigInt64Array(words.buffer);
@@ -125,8 +137,12 @@ function writeInt8(value: bigint, out: ByteWriter, place: Place): void {
   out.int64(value);
 }
 
-/** The server reads such an identifier as an octal number. */
-const OCTAL = /^\s*[+-]?0\d/;
+const OCTAL = /^[+-]?0\d/;
+
+/** The server reads an identifier with a leading zero as an octal number. */
+function refuseOctal(text: string, type: string, place: Place): void {
+  if (OCTAL.test(trimmed(text))) throw notInteger(shown(text), type, place);
+}
 
 /**
  * Makes the codec of an unsigned integer that loads as the server's text, since it is an identifier: a transaction's or a
@@ -135,7 +151,7 @@ const OCTAL = /^\s*[+-]?0\d/;
 function unsigned(type: string, size: 4 | 8): Codec {
   return textual({
     textToBinary: (text, out, place) => {
-      if (OCTAL.test(text)) throw notInteger(shown(text), type, place);
+      refuseOctal(text, type, place);
       const value = integerOf(text, type, place);
       if (BigInt.asUintN(8 * size, value) !== value) throw outOfRange(shown(text), type, place);
       if (size === 4) out.int32(Number(value));

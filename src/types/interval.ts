@@ -1,3 +1,4 @@
+import { trimmed } from './ascii.js';
 import type { CodecContext, SessionSettings } from './adaptation.js';
 import { fixed, notOfType, refused, outOfRange, shown, type Codec } from './codec.js';
 import {
@@ -37,8 +38,8 @@ const VERBOSE = new RegExp(
 );
 /** IntervalStyle iso_8601: P1Y2M-3DT4H5M6.7S; also the other forms of ISO 8601, which users may send. */
 const ISO_8601 = new RegExp(
-  String.raw`^P(?=[-+\dT])(?:([+-]?\d+)Y)?(?:([+-]?\d+)M)?(?:([+-]?\d+)W)?(?:([+-]?\d+)D)?` +
-    String.raw`(?:T(?=[-+\d])(?:([+-]?\d+)H)?(?:([+-]?\d+)M)?(?:([+-]?${SECONDS})S)?)?$`,
+  String.raw`^P(?=[-\dT])(?:(-?\d+)Y)?(?:(-?\d+)M)?(?:(-?\d+)W)?(?:(-?\d+)D)?` +
+    String.raw`(?:T(?=[-\d])(?:(-?\d+)H)?(?:(-?\d+)M)?(?:(-?${SECONDS})S)?)?$`,
 );
 /** IntervalStyle sql_standard in full, for mixed signs or if both parts are present: +1-2 -3 +4:05:06.7 */
 const SQL_MIXED = new RegExp(String.raw`^([+-])(\d+)-(\d+) ([+-])(\d+) ([+-])(\d+):(\d\d):(${SECONDS})$`);
@@ -227,7 +228,9 @@ export const interval = ({ settings }: CodecContext): Codec => ({
       for (let i = 0; i < 2; i++) out.int32(infinity < 0 ? INT32_MIN : INT32_MAX);
       return;
     }
-    const fields = readWritten(text.trim(), settings);
+    // The server takes no white space around ISO 8601.
+    const inside = trimmed(text);
+    const fields = readWritten(inside.startsWith('P') ? text : inside, settings);
     if (fields === null) {
       throw refused(
         place,

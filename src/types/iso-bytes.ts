@@ -44,19 +44,21 @@ export function readClock(bytes: Buffer, at: number): number {
   return valid ? (hours * 60 + minutes) * 60 + seconds : NaN;
 }
 
-/** Where a time of day before 24:00 ends that begins at `start`; -1 if there is none. */
+/** Where a time of day before 24:00 ends that begins at `start`; -1 if there is none, or a last 0 of a fraction, which the server leaves out. */
 export function endOfClock(bytes: Buffer, start: number, end: number): number {
-  const at = start + CLOCK_LENGTH;
-  return at <= end && readClock(bytes, start) >= 0 ? endOfFraction(bytes, at, end) : -1;
+  const whole = start + CLOCK_LENGTH;
+  if (whole > end || !(readClock(bytes, start) >= 0)) return -1;
+  const at = endOfFraction(bytes, whole, end);
+  return at > whole && bytes[at - 1] === ZERO ? -1 : at;
 }
 
-/** Where a fraction ends that may begin at `start`; -1 if it has no digits, or a last 0, which the server leaves out. */
+/** Where a fraction ends that may begin at `start`; -1 if it has no digits. */
 export function endOfFraction(bytes: Buffer, start: number, end: number): number {
   if (start === end || bytes[start] !== DOT) return start;
   const last = Math.min(end, start + 7);
   let at = start + 1;
   while (at < last && isDigit(bytes[at]!)) at++;
-  return at > start + 1 && bytes[at - 1] !== ZERO ? at : -1;
+  return at > start + 1 ? at : -1;
 }
 
 /** The whole milliseconds of the fraction in `bytes[start..end)`, such as `.678901`, which may be empty. */
@@ -73,12 +75,13 @@ function isDigit(byte: number): boolean {
   return byte >= ZERO && byte <= ZERO + 9;
 }
 
-/** The end of the offset from UTC that begins at `start`; -1 if there is none. */
+/** The end of the offset from UTC that begins at `start`; -1 if there is none, or last minutes or seconds of 00, which the server leaves out. */
 export function endOfOffset(bytes: Buffer, start: number, end: number): number {
   if (start < 0) return -1;
   let at = start + 3;
   while (at < start + 9 && at + 2 < end && bytes[at] === COLON) at += 3;
-  return at <= end && !Number.isNaN(readOffset(bytes, start, at)) ? at : -1;
+  if (at > end || (at > start + 3 && two(bytes, at - 2) === 0)) return -1;
+  return Number.isNaN(readOffset(bytes, start, at)) ? -1 : at;
 }
 
 /** The offset in `bytes[start..end)`, in seconds east of UTC; NaN if it is malformed. */

@@ -1,4 +1,4 @@
-import { DOT, ZERO } from './ascii.js';
+import { DOT, ZERO, trimmed } from './ascii.js';
 import { node } from '../node-modules.js';
 import { writeHex } from './bytea.js';
 import { fixed, malformed, refused, shown, sized, wrongSize, type Codec } from './codec.js';
@@ -7,7 +7,7 @@ import { textual } from './textual.js';
 const FAMILY_4 = 2;
 const FAMILY_6 = 3;
 
-/** No address is longer, including a little white space. */
+/** No address is longer. */
 const LONGEST = 60;
 
 /** Makes the codec of inet or cidr. Binary format: family, netmask bits, whether it is a cidr, number of bytes, and the address. */
@@ -15,7 +15,7 @@ function address(type: 'inet' | 'cidr'): Codec {
   const isCidr = type === 'cidr';
   return textual({
     textToBinary: (text, out, place) => {
-      const [host = '', mask, ...more] = text.length > LONGEST ? [] : text.trim().split('/');
+      const [host = '', mask, ...more] = text.length > LONGEST ? [] : text.split('/');
       const bytes = node.net.isIPv4(host)
         ? host.split('.').map(Number)
         : node.net.isIPv6(host)
@@ -142,9 +142,9 @@ function mac(type: string, size: 6 | 8, forms: RegExp): Codec {
   return textual({
     textToBinary: (text, out, place) => {
       const refuse = (): Error => refused(place, `${shown(text)} is not a ${type}`);
-      const trimmed = text.trim();
-      if (!forms.test(trimmed)) throw refuse();
-      writeHex(trimmed.replace(/[-:.]/g, ''), out, refuse);
+      const written = trimmed(text);
+      if (!forms.test(written)) throw refuse();
+      writeHex(written.replace(/[-:.]/g, ''), out, refuse);
     },
     binaryToText: fixed(type, size, (bytes, start) =>
       bytes

@@ -1,4 +1,4 @@
-import { DOT, MINUS, ZERO } from './ascii.js';
+import { DOT, MINUS, ZERO, trimmed } from './ascii.js';
 import type { ByteWriter } from './byte-writer.js';
 import { malformed, refused, shown, sized, wrongSize, type Place } from './codec.js';
 import { parseSpecial, scanDecimal } from './decimal.js';
@@ -19,12 +19,12 @@ function writeNumeric(text: string, out: ByteWriter, place: Place): void {
     writeHeader(0, 0, Number.isNaN(special) ? NAN : special < 0 ? MINUS_INFINITY : INFINITY, 0, out);
     return;
   }
-  const trimmed = text.trim();
-  const decimal = scanDecimal(trimmed);
+  const number = trimmed(text);
+  const decimal = scanDecimal(number);
   if (decimal === null) throw refused(place, `${shown(text)} is not a decimal number for numeric`);
   const { negative, exponent } = decimal;
-  const fraction = trimmed.slice(...decimal.fraction);
-  const all = trimmed.slice(...decimal.whole) + fraction;
+  const fraction = number.slice(...decimal.fraction);
+  const all = number.slice(...decimal.whole) + fraction;
   const digits = all.replace(/^0+/, '');
   // The number of digits before the decimal point; negative if zeros follow the point.
   const before = digits.length - fraction.length + exponent;

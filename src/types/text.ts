@@ -1,3 +1,4 @@
+import { trimmed } from './ascii.js';
 import { isUtf8 } from 'node:buffer';
 import { malformed, refused, shown, unreadable, wrongSize, type Codec, type Reader } from './codec.js';
 import { writeUtf8 } from './write-text.js';
@@ -48,8 +49,8 @@ export const unknown: Codec = {
 
 const LETTER_T = 0x74;
 const LETTER_F = 0x66;
-const TRUE = /^\s*(?:t|tr|tru|true|y|ye|yes|on|1)\s*$/i;
-const FALSE = /^\s*(?:f|fa|fal|fals|false|n|no|of|off|0)\s*$/i;
+const TRUE = /^(?:t|tr|tru|true|y|ye|yes|on|1)$/i;
+const FALSE = /^(?:f|fa|fal|fals|false|n|no|of|off|0)$/i;
 
 const readBool: Reader<boolean> = (bytes, start, end) => {
   if (end - start !== 1) throw wrongSize('bool', start, end);
@@ -71,8 +72,9 @@ export const bool: Codec<boolean> = {
     out.int8(value ? 1 : 0);
   },
   textToBinary: (value, out, place) => {
-    const isTrue = TRUE.test(value);
-    if (!isTrue && !FALSE.test(value)) throw refused(place, `${shown(value)} is not a bool`);
+    const word = trimmed(value);
+    const isTrue = TRUE.test(word);
+    if (!isTrue && !FALSE.test(word)) throw refused(place, `${shown(value)} is not a bool`);
     out.int8(isTrue ? 1 : 0);
   },
   binaryToText: (bytes, start, end) => (readBool(bytes, start, end) ? 't' : 'f'),

@@ -116,7 +116,7 @@ export const char = textual({
   binaryToText: fixed('"char"', 1, (bytes, start) => charText(bytes[start]!)),
 });
 
-const UUID = /^\s*(\{)?([0-9a-f]{4}(?:-?[0-9a-f]{4}){7})(\})?\s*$/i;
+const UUID = /^(\{)?([0-9a-f]{4}(?:-?[0-9a-f]{4}){7})(\})?$/i;
 /** 1 for bytes that are not lower-case hexadecimal digits. */
 const NO_DIGIT = new Uint8Array(256).fill(1);
 for (const digit of Buffer.from('0123456789abcdef', 'latin1')) NO_DIGIT[digit] = 0;

@@ -1,3 +1,4 @@
+import { trimmed } from './ascii.js';
 import * as errors from '../errors/index.js';
 import { describeKind, FUNCTION_OR_NULL } from '../options/kinds.js';
 import { KnownOptions } from '../options/known-options.js';
@@ -174,7 +175,7 @@ export class Numeric extends Wrapper {
     super();
     if (Array.isArray(value)) throw new errors.DataError('Numeric takes a decimal number, got an array');
     this.value = String(value);
-    const text = this.value.trim();
+    const text = trimmed(this.value);
     if (scanDecimal(text) === null && !NOT_FINITE.has(text)) {
       throw new errors.DataError(`Numeric takes a decimal number, got ${shown(this.value)}`);
     }
@@ -182,7 +183,7 @@ export class Numeric extends Wrapper {
 
   /** @internal */
   override dump(): DumpedParam {
-    return { text: this.value.trim(), oid: Oids.numeric };
+    return { text: trimmed(this.value), oid: Oids.numeric };
   }
 
   override toString(): string {
