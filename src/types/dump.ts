@@ -1,5 +1,5 @@
 import * as errors from '../errors/index.js';
-import { COMPOSABLE } from '../query/brand.js';
+import { COMPOSABLE, TYPED } from '../query/brand.js';
 import type { Adapters, DumpedParam, Dumper } from './adaptation.js';
 import { braced, flattened } from './array.js';
 import type { Place } from './codec.js';
@@ -17,9 +17,7 @@ export function dumpParam(value: unknown, adapters: Adapters, place: string): Du
   if (value === null) return NULL;
   const type = typeof value;
   if (type === 'object' && COMPOSABLE in (value as object)) {
-    throw new errors.ProgrammingError(
-      `${place}: a composed query is not a value: put it into the query with sql\`…\` or format(), a list of them with join()`,
-    );
+    throw new errors.ProgrammingError(`${place}: ${refusal(value)}`);
   }
   const dumper: Dumper | undefined =
     type === 'object' ? adapters.dumperForObject(value as object) : adapters.dumperForType(type);
@@ -27,7 +25,8 @@ export function dumpParam(value: unknown, adapters: Adapters, place: string): Du
   if (Array.isArray(value)) {
     return dumpArray(value, adapters, place, (element, where) => dumpParam(element, adapters, where));
   }
-  const ofAnyClass = type === 'object' ? adapters.dumperForType('object') : undefined;
+  const ofAnyClass =
+    type === 'object' && !(TYPED in (value as object)) ? adapters.dumperForType('object') : undefined;
   if (ofAnyClass !== undefined) return ofAnyClass(value as never, place, adapters);
   throw new errors.ProgrammingError(`${place}: ${refusal(value)}`);
 }
@@ -64,6 +63,11 @@ export function dumpAs(
     }
   }
   return dumpParam(value, adapters, place);
+}
+
+/** Whether a value is a composed query or a promise, which have no content of their own, so that as JSON they would be `{}`. */
+export function isHollow(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && (COMPOSABLE in value || isPromise(value));
 }
 
 /** The error for a value whose text exceeds the longest string of JavaScript; any other error as it is, such as a stack overflow. */
@@ -103,6 +107,12 @@ export function refusal(value: unknown): string {
       return "a symbol can't be sent to the server; use its description";
     default: {
       const name = (value as { constructor?: { name?: string } }).constructor?.name ?? 'Object';
+      if (COMPOSABLE in (value as object)) {
+        return 'a composed query is not a value: put it into the query with sql`…` or format(), a list of them with join()';
+      }
+      if (TYPED in (value as object)) {
+        return `this ${name} was made by another copy of usingpg, which this one does not know: install one version only`;
+      }
       if (isPromise(value)) return "a promise can't be sent to the server; did you forget to await it?";
       const temporal = /^\[object (Temporal\.\w+)\]$/.exec(Object.prototype.toString.call(value))?.[1];
       if (temporal !== undefined) {

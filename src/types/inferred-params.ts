@@ -5,10 +5,9 @@ import type { AdaptContext, AdaptersMap } from './adapters-map.js';
 import { daysFromCivil } from './calendar.js';
 import { called, nameOf } from './custom-adapters.js';
 import { dateText, EPOCH_DAYS, offsetText } from './date-text.js';
-import { dumpParam, refusal } from './dump.js';
+import { dumpParam } from './dump.js';
 import { dumpBytes } from './dump-scalars.js';
 import { Oids } from './oids.js';
-import { isPromise } from './realm.js';
 import { Json } from './wrappers.js';
 
 /**
@@ -76,7 +75,6 @@ interface Preparable {
 
 /** Dumps an object whose class has no dumper. */
 function preparedObject(value: object, place: string, adapters: Adapters): DumpedParam {
-  if (isPromise(value)) throw new errors.ProgrammingError(`${place}: ${refusal(value)}`);
   if (ArrayBuffer.isView(value))
     return untypedBytes(new Uint8Array(value.buffer, value.byteOffset, value.byteLength));
   if (isPreparable(value)) return dumpParam(prepared(value, place, adapters), adapters, place);

@@ -1,3 +1,4 @@
+import { TYPED } from '../query/brand.js';
 import { Json, Jsonb } from './wrappers.js';
 import * as errors from '../errors/index.js';
 import type { CodecContext } from './adaptation.js';
@@ -18,7 +19,7 @@ function jsonCodec(type: string, wrapper: typeof Json, { textToBinary, binaryToT
     takes: (value) => {
       if (typeof value !== 'object' || value === null || isDate(value)) return value !== null;
       const dumper = adapters.dumperForObject(value);
-      return dumper === undefined || isHstoreDumper(dumper);
+      return dumper === undefined ? !(TYPED in value) : isHstoreDumper(dumper);
     },
     writeText: (value, place) => {
       const wrapped = new wrapper(value);

@@ -1,6 +1,7 @@
 import { inspect, type InspectOptionsStylized } from 'node:util';
 import * as errors from '../errors/index.js';
 import { checkArgument, describeKind, ITERABLE } from '../options/kinds.js';
+import { TYPED } from '../query/brand.js';
 import { Range } from './range.js';
 
 /**
@@ -28,6 +29,11 @@ export class Multirange<T> implements Iterable<Range<T>> {
       list.push(range as Range<T>);
     }
     this.ranges = list;
+  }
+
+  /** @internal */
+  get [TYPED](): true {
+    return true;
   }
 
   /** The number of ranges. */

@@ -1,5 +1,6 @@
 import { inspect, type InspectOptionsStylized } from 'node:util';
 import * as errors from '../errors/index.js';
+import { TYPED } from '../query/brand.js';
 import { compareBounds, equalBounds } from './bound-order.js';
 import { isDate } from './realm.js';
 
@@ -51,6 +52,11 @@ export class Range<T> {
   /** Returns the empty range, which contains nothing (Psycopg: `Range(empty=True)`). */
   static empty<T = never>(): Range<T> {
     return new Range<T>(null, null, '');
+  }
+
+  /** @internal */
+  get [TYPED](): true {
+    return true;
   }
 
   /** Whether the range is empty. */

@@ -1,5 +1,6 @@
 import { trimmed } from './ascii.js';
 import * as errors from '../errors/index.js';
+import { TYPED } from '../query/brand.js';
 import { describeKind, FUNCTION_OR_NULL } from '../options/kinds.js';
 import { KnownOptions } from '../options/known-options.js';
 import { thrownText } from '../errors/thrown.js';
@@ -7,11 +8,17 @@ import type { Adapters, DumpedParam } from './adaptation.js';
 import { checkText } from './write-text.js';
 import { shortened, shown } from './codec.js';
 import { parseInteger, scanDecimal } from './decimal.js';
+import { isHollow, refusal } from './dump.js';
 import { dumpFloat } from './dump-scalars.js';
 import { Oids } from './oids.js';
 
 /** A value with an explicit PostgreSQL type. */
 export abstract class Wrapper {
+  /** @internal */
+  get [TYPED](): true {
+    return true;
+  }
+
   /** @internal */
   abstract dump(place: string, map: Adapters): DumpedParam;
 }
@@ -29,7 +36,10 @@ const KINDS = { dumps: FUNCTION_OR_NULL };
 const JSON_OPTIONS = new KnownOptions<JsonOptions>('new Json(value, options)', KINDS);
 const JSONB_OPTIONS = new KnownOptions<JsonOptions>('new Jsonb(value, options)', KINDS);
 
-/** Any value, sent as json (Psycopg: `Json`). Raises `DataError` when it is sent if the value cannot be serialised. */
+/**
+ * Any value, sent as json (Psycopg: `Json`). When it is sent, raises `DataError` if the value cannot be serialised, `ProgrammingError` for
+ * a promise or a composed query.
+ */
 export class Json extends Wrapper {
   /** The value, which is serialised when it is sent. */
   readonly value: unknown;
@@ -50,6 +60,7 @@ export class Json extends Wrapper {
 
   /** @internal */
   dumpWith(dumps: JsonDumps, place: string): DumpedParam {
+    if (isHollow(this.value)) throw new errors.ProgrammingError(`${place}: ${refusal(this.value)}`);
     let text: unknown;
     try {
       text = (this.#dumps ?? dumps)(this.value);
@@ -65,7 +76,7 @@ export class Json extends Wrapper {
   }
 }
 
-/** Any value, sent as jsonb (Psycopg: `Jsonb`). Raises `DataError` when it is sent if the value cannot be serialised. */
+/** Like `Json`, sent as jsonb (Psycopg: `Jsonb`). */
 export class Jsonb extends Json {
   protected override readonly oid: number = Oids.jsonb;
 }

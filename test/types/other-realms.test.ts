@@ -1,5 +1,6 @@
 import vm from 'node:vm';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import type * as Package from '../../src/index.js';
 import {
   adapters,
   AsyncClientCursor,
@@ -7,6 +8,8 @@ import {
   Composite,
   CompositeInfo,
   errors,
+  inferredParams,
+  Json,
   Jsonb,
   Range,
   registerComposite,
@@ -245,5 +248,60 @@ describe('an object of another realm', () => {
       name: 'TypeError',
       message: 'broken',
     });
+  });
+});
+
+describe('a value that was made by another copy of the package', () => {
+  it.each<[string, (copy: typeof Package) => unknown]>([
+    ['Jsonb', (copy) => new copy.Jsonb({ a: 1 })],
+    ['Int8', (copy) => new copy.Int8(5)],
+    ['Range', (copy) => new copy.Range(1, 5)],
+    ['Multirange', (copy) => new copy.Multirange([new copy.Range(1, 5)])],
+    ['OffsetTime', (copy) => new copy.OffsetTime({ toString: () => '09:30:00' }, '+01')],
+  ])('is refused, and is never JSON of its properties: %s', async (name, make) => {
+    vi.resetModules();
+    const value = make(await import('../../src/index.js'));
+    const conn = await connect();
+    await conn.execute('CREATE TEMP TABLE copied (value jsonb)');
+    const context = inferredParams(conn.adapters);
+    const message = `this ${name} was made by another copy of usingpg`;
+    await expect(conn.execute('SELECT %s', [value])).rejects.toThrow(message);
+    await expect(conn.execute('SELECT %s::jsonb', [value], { context })).rejects.toThrow(message);
+    await expect(conn.execute('SELECT %s::jsonb[]', [[value]], { context })).rejects.toThrow(message);
+    expect(() => sql.quote(value, conn)).toThrow(message);
+    for (const format of ['text', 'binary']) {
+      await conn.cursor().withCopy(`COPY copied FROM STDIN (FORMAT ${format})`, async (copy) => {
+        copy.setTypes(['jsonb']);
+        await expect(copy.writeRow([value])).rejects.toThrow(message);
+      });
+    }
+  });
+});
+
+describe('a promise, or a composed query, is refused where it would be the JSON {}:', () => {
+  it.each<[string, () => unknown, RegExp]>([
+    ['a promise', () => Promise.resolve({ a: 1 }), /forget to await/],
+    ['a promise of another realm', () => other('Promise.resolve(1)'), /forget to await/],
+    ['a composed query', () => sql`now()`, /a composed query is not a value/],
+  ])('%s', async (_, make, message) => {
+    const conn = await connect();
+    await conn.execute('CREATE TYPE pg_temp.noted AS (note jsonb)');
+    const noted = (await CompositeInfo.fetch(conn, 'pg_temp.noted'))!;
+    registerComposite(noted, conn);
+    await conn.execute('CREATE TEMP TABLE copied (value jsonb)');
+    const context = inferredParams(conn.adapters);
+    for (const value of [new Jsonb(make()), new Json(make()), [new Jsonb(make())]]) {
+      await expect(conn.execute('SELECT %s', [value])).rejects.toThrow(message);
+    }
+    await expect(conn.execute('SELECT %s', [new Composite(noted, { note: make() })])).rejects.toThrow(
+      message,
+    );
+    await expect(conn.execute('SELECT %s', [make()], { context })).rejects.toThrow(message);
+    for (const format of ['text', 'binary']) {
+      await conn.cursor().withCopy(`COPY copied FROM STDIN (FORMAT ${format})`, async (copy) => {
+        copy.setTypes(['jsonb']);
+        await expect(copy.writeRow([make()])).rejects.toThrow(message);
+      });
+    }
   });
 });
