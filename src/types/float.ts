@@ -141,7 +141,10 @@ function float(
   };
 }
 
-/** Formats a float like the server, which writes larger numbers than those of `wholeDigits` digits with an exponent. */
+/**
+ * Formats a float in the form of the server, which writes numbers of more than `wholeDigits` digits with an exponent. Its digits are
+ * those of the same number, but not always the fewest.
+ */
 function serverText(value: number, wholeDigits: number): string {
   if (Object.is(value, -0)) return '-0';
   const [digits = '', exponent = '0'] = value.toExponential().split('e');
