@@ -131,6 +131,36 @@ export function changesUser(tag: string, text: string): boolean {
   return setsNamed(tag, text) && SETS_USER.test(text);
 }
 
+/** A change of the user: to whom, and whether only until the end of the transaction. */
+export interface UserChange {
+  readonly name: string;
+  readonly isLocal: boolean;
+}
+
+const SET_USER =
+  /^set\s+(local\s+)?(?:session\s+)?(?:role|session\s+authorization)\s+(?!default\b)(?:(\w+)|(["'])([^"'\\]*)\3)[\s;]*$/i;
+const SET_CONFIG_OF_ROLE =
+  /^select\s+(?:pg_catalog\s*\.\s*)?set_config\s*\(\s*'role'\s*,\s*(?:'([^'\\]*)'|\$(\d+))\s*,\s*(true|false)\s*\)/i;
+
+/** The change made by a command that changes the user; null if the text and its parameters do not certainly tell. */
+export function userChange(
+  tag: string,
+  text: string,
+  params: readonly { readonly text: string | null }[] = [],
+): UserChange | null {
+  const query = fromFirstWord(text);
+  const set = tag === 'SET' ? SET_USER.exec(query) : null;
+  if (set !== null) return changeTo(set[4] ?? set[2]?.toLowerCase(), set[1] !== undefined);
+  const called = tag === 'SELECT 1' ? SET_CONFIG_OF_ROLE.exec(query) : null;
+  if (called === null || SETS_USER.test(query.slice(called[0].length))) return null;
+  return changeTo(called[1] ?? params[Number(called[2]) - 1]?.text, called[3]!.toLowerCase() === 'true');
+}
+
+/** "none" is the user of the session, in quotes, too. */
+function changeTo(name: string | null | undefined, isLocal: boolean): UserChange | null {
+  return name == null || name === 'none' ? null : { name, isLocal };
+}
+
 /** Whether the end of the transaction may undo a schema change by a command with this tag and text. */
 export function mayChangeSchema(tag: string, text: string): boolean {
   return tagMayChangeSchema(tag) || setsSearchPath(tag, text) || changesUser(tag, text);

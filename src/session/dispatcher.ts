@@ -32,6 +32,7 @@ import {
   mayChangeSchema,
   mayChangeSettings,
   setsByFunction,
+  userChange,
 } from '../sql-statement.js';
 import { ROLLBACK, shownText, textWithParams } from './statement.js';
 import { STATUS_OF_BYTE, TransactionStatus } from './status.js';
@@ -235,10 +236,11 @@ export class Dispatcher {
     const { extended, settings, inFlight } = this.#parts;
     const { request } = reply.entry;
     const text = setsByFunction(tag, request.text) ? textWithParams(request) : request.text;
+    const isUndone = tag === 'ROLLBACK' && this.#schemaMayChange;
     if (tag === 'DEALLOCATE ALL' || tag === 'DISCARD ALL') extended.deallocated();
-    else if (changesSchema(tag, text) || (tag === 'ROLLBACK' && this.#schemaMayChange))
-      extended.discardPrepared();
-    else if (changesUser(tag, text)) extended.doubtPrepared();
+    else if (changesSchema(tag, text) || isUndone) extended.discardPrepared();
+    if (changesUser(tag, text)) extended.userChanged(userChange(tag, request.text, request.executions?.[0]));
+    else if (isUndone || tag === 'DISCARD ALL') extended.userChanged(null);
     this.#schemaMayChange ||= mayChangeSchema(tag, text);
     // The server reports a changed setting before ReadyForQuery. These answers come earlier if other statements follow before it.
     const isWithin = reply.segment !== null || reply.protocol === 'simple';
@@ -348,7 +350,9 @@ export class Dispatcher {
     inFlight.status = status;
     if (settings.datesInDoubt) settings.trustDates();
     if (settings.encodingInDoubt) this.#trustEncoding();
-    if (status === TransactionStatus.IDLE) this.#onTransactionEnd();
+    if (status === TransactionStatus.IDLE) {
+      this.#onTransactionEnd(reply.error !== null || reply.segment?.failed === true);
+    }
     if (reply.kind === 'sync') this.#endSync(reply);
     else this.#endStatement(reply, bytes.subarray(start - 5, end));
   }
@@ -366,7 +370,8 @@ export class Dispatcher {
     if (!isInDoubt) settings.trustEncoding();
   }
 
-  #onTransactionEnd(): void {
+  #onTransactionEnd(hasFailed: boolean): void {
+    if (hasFailed && this.#schemaMayChange) this.#parts.extended.userChanged(null);
     this.#parts.extended.transactionEnded(this.#mayHaveMadeTable);
     this.#schemaMayChange = false;
     this.#mayHaveMadeTable = false;

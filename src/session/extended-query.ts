@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers';
 import { copyDataHead, FrontendWriter } from '../wire/frontend-writer.js';
 import { haveTypes, PreparedStatements, oidsOf, type ServerStatement } from './prepared-statements.js';
 import { shortcuts } from './shortcuts.js';
-import { hasFixedColumns, mentionsClient } from '../sql-statement.js';
+import { hasFixedColumns, mentionsClient, type UserChange } from '../sql-statement.js';
 import type { Segment, StatementReply } from './reply.js';
 import type { ServerSettings } from './server-settings.js';
 import type { SentParam, StatementRequest } from './statement.js';
@@ -195,9 +195,9 @@ export class ExtendedQuery {
     this.#prepared.discardAll();
   }
 
-  /** Names in statements may stand for other tables from now on. */
-  doubtPrepared(): void {
-    this.#prepared.doubtAll();
+  /** The user has changed, for whom names may stand for other tables; null: it is not known to whom, or for how long. */
+  userChanged(change: UserChange | null): void {
+    this.#prepared.userChanged(change);
   }
 
   /** No transaction is open any more. `schemaMayHaveChanged`: its changes to the schema may have been undone. */

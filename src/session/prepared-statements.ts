@@ -1,7 +1,7 @@
 import { node } from '../node-modules.js';
 import { LinkedList, type Link } from '../queues.js';
 import type { Field } from '../wire/backend-messages.js';
-import { hasFixedColumns } from '../sql-statement.js';
+import { hasFixedColumns, type UserChange } from '../sql-statement.js';
 
 /** A statement known to the server: named if it is kept, unnamed (`''`) if it serves one execution. */
 export interface ServerStatement {
@@ -43,7 +43,15 @@ interface Known {
   /** Its columns when it was discarded at a transaction's end, and how often it has had the same columns since. */
   columns: string;
   sameColumns: number;
+  /** The user that it was prepared for, and the last one before of whom it is known which columns it had. */
+  user: User;
+  earlier: { readonly user: string; readonly columns: string } | null;
+  /** Whether it has had the same columns for two users, so that its names are believed to mean the same for all. */
+  isOfAnyUser: boolean;
 }
+
+/** A user by name; a symbol stands for one that is not known. */
+type User = string | symbol;
 
 /** The limits of the texts counted before they are prepared: their number, and their total characters. */
 const MOST_COUNTED = 1000;
@@ -59,6 +67,9 @@ export class PreparedStatements {
   #countedLength = 0;
   /** Statements prepared since the current transaction began. */
   #young: Known[] = [];
+  /** The user whose schema may be in the search path, and the one after the transaction; null: not known. */
+  #user: User = Symbol();
+  #lastingUser: User | null = this.#user;
   #evicted: string[] = [];
   /**
    * A prefix that differs between sessions. Behind a pooler that shares server connections, a name common to two sessions would
@@ -101,8 +112,11 @@ export class PreparedStatements {
     }
     const known = this.#find(text, params);
     if (known?.statement != null) {
-      this.#kept.moveToEnd(known.place!);
-      return known.statement;
+      if (known.user === this.#user || staysForUser(known)) {
+        this.#kept.moveToEnd(known.place!);
+        return known.statement;
+      }
+      this.#prepareAnew(known);
     }
     if (prepare !== true && (known?.executions ?? 0) < policy.threshold) {
       this.#count(known ?? this.#add(text, params));
@@ -117,6 +131,7 @@ export class PreparedStatements {
       this.#countedLength -= known.text.length;
     }
     known.executions = 0;
+    known.user = this.#user;
     known.place = this.#kept.push(known);
     known.statement = {
       name: this.#prefix + String(this.#lastName++),
@@ -161,14 +176,17 @@ export class PreparedStatements {
    * are kept.
    */
   transactionEnded(tablesMayBeGone: boolean): void {
+    this.#user = this.#lastingUser ??= Symbol();
     if (this.#young.length === 0) return;
     if (tablesMayBeGone) for (const known of this.#young) if (!staysValid(known)) this.#prepareAnew(known);
     this.#young = [];
   }
 
-  /** Discards the statements that have not proven that their tables stay, since others may have their names now. */
-  doubtAll(): void {
-    for (const known of this.#kept) if (!staysValid(known)) this.#prepareAnew(known);
+  /** The user has changed; null: it is not known to whom, or for how long. */
+  userChanged(change: UserChange | null): void {
+    this.#user = change?.name ?? Symbol();
+    if (change === null) this.#lastingUser = null;
+    else if (!change.isLocal) this.#lastingUser = change.name;
   }
 
   #prepareAnew(known: Known): void {
@@ -214,6 +232,9 @@ export class PreparedStatements {
       place: null,
       columns: '',
       sameColumns: 0,
+      user: this.#user,
+      earlier: null,
+      isOfAnyUser: false,
     };
     const variants = this.#known.get(text);
     if (variants === undefined) this.#known.set(text, [known]);
@@ -240,10 +261,29 @@ const OFTEN_ENOUGH = 3;
 function staysValid(known: Known): boolean {
   const fields = known.statement?.fields;
   if (fields == null) return true;
-  const columns = fields.map(({ tableOid, typeOid }) => `${String(tableOid)}.${String(typeOid)}`).join();
+  const columns = columnsOf(fields);
   known.sameColumns = columns === known.columns ? known.sameColumns + 1 : 0;
   known.columns = columns;
   return known.sameColumns >= (fields.every(({ tableOid }) => tableOid !== 0) ? 1 : OFTEN_ENOUGH);
+}
+
+/**
+ * Whether a statement prepared for one user may be executed for another, whose schema may have other tables of the same names. It
+ * may once it has had the same columns for two users.
+ */
+function staysForUser(known: Known): boolean {
+  const fields = known.statement?.fields;
+  if (fields == null || known.isOfAnyUser) return true;
+  const { user, earlier } = known;
+  if (typeof user === 'symbol') return false;
+  const columns = columnsOf(fields);
+  known.isOfAnyUser = earlier !== null && earlier.user !== user && earlier.columns === columns;
+  known.earlier = { user, columns };
+  return known.isOfAnyUser;
+}
+
+function columnsOf(fields: readonly Field[]): string {
+  return fields.map(({ tableOid, typeOid }) => `${String(tableOid)}.${String(typeOid)}`).join();
 }
 
 export function oidsOf(params: readonly Typed[]): number[] {

@@ -482,6 +482,8 @@ describe('a statement whose names stand for other tables from now on', () => {
     'DO with a SET': (schema) => `do $$ begin set local search_path to ${schema}; end $$`,
   };
   const USERS = ['prepared_int4', 'prepared_text', 'prepared_date'];
+  /** Each of them twice, and after each other. */
+  const CHANGES = [...USERS.flatMap((user) => [user, user]), ...USERS];
 
   beforeAll(async () => {
     for (const user of USERS) {
@@ -499,7 +501,7 @@ describe('a statement whose names stand for other tables from now on', () => {
   it.each(Object.keys(SETTERS))('is prepared again after %s', async (setter) => {
     const connection = await connect({ prepareThreshold: 0 });
     for (const end of ['commit', 'rollback'] as const) {
-      for (const user of [...USERS, ...USERS]) {
+      for (const user of CHANGES) {
         await connection.execute(SETTERS[setter]!(user), null, { prepare: false });
         const cursor = await connection.execute('select * from theirs');
         expect(cursor.description?.map(({ typeDisplay }) => typeDisplay)).toEqual([user.slice(9)]);
@@ -525,20 +527,76 @@ describe('a statement whose names stand for other tables from now on', () => {
     },
   );
 
-  it.each(['set_config(%s, %s, false)', 'set_config(%s, %s, true)'])(
-    'is prepared again when the user has been changed by %s',
-    async (call) => {
-      const connection = await connect({ prepareThreshold: 0 });
-      for (const end of ['commit', 'rollback'] as const) {
-        for (const user of [...USERS, ...USERS]) {
-          await connection.execute(`select ${call}`, ['role', user], { prepare: false });
-          const cursor = await connection.execute('select * from theirs');
-          expect(cursor.description?.map(({ typeDisplay }) => typeDisplay)).toEqual([user.slice(9)]);
-          await connection[end]();
-        }
+  it.each([
+    "set_config('role', %s, true)",
+    "set_config('role', %s, false)",
+    "set_config('role', %s, %s)",
+    "set_config('ro' || 'le', %s, true) as role",
+  ])('is prepared again when the user has been changed by %s', async (call) => {
+    const connection = await connect({ prepareThreshold: 0 });
+    for (const end of ['commit', 'rollback'] as const) {
+      for (const user of CHANGES) {
+        const params = call.includes('%s, %s') ? [user, true] : [user];
+        await connection.execute(`select ${call}`, params, { prepare: false });
+        const cursor = await connection.execute('select * from theirs');
+        expect(cursor.description?.map(({ typeDisplay }) => typeDisplay)).toEqual([user.slice(9)]);
+        await connection[end]();
       }
-    },
-  );
+    }
+  });
+
+  it('is prepared again for the user of the session, between transactions of others', async () => {
+    const connection = await connect(
+      { prepareThreshold: 0 },
+      { options: '-c search_path=$user,prepared_text' },
+    );
+    const types = async (): Promise<unknown> =>
+      (await connection.execute('select * from theirs')).description?.map(({ typeDisplay }) => typeDisplay);
+    for (const user of [
+      'prepared_int4',
+      'prepared_date',
+      'prepared_int4',
+      'prepared_int4',
+      'prepared_date',
+    ]) {
+      for (const setter of ['set local role', 'set role', 'set session authorization']) {
+        await connection.execute(`${setter} ${user}`);
+        expect(await types()).toEqual([user.slice(9)]);
+        await connection.commit();
+        if (setter !== 'set local role') expect(await types()).toEqual([user.slice(9)]);
+        await connection.execute('reset session authorization');
+        expect(await types()).toEqual(['text']);
+        await connection.commit();
+      }
+    }
+  });
+
+  it('is prepared again after a text, or a pipeline, whose failure has undone the change of the user', async () => {
+    const connection = await connect(
+      { prepareThreshold: 0, autocommit: true },
+      { options: '-c search_path=$user,prepared_text' },
+    );
+    const types = (): Promise<unknown> =>
+      connection.withTransaction(async () => {
+        await connection.execute('select 1');
+        const cursor = await connection.execute('select * from theirs');
+        return cursor.description?.map(({ typeDisplay }) => typeDisplay);
+      });
+    for (let i = 0; i < 2; i++) {
+      await connection.execute('set role prepared_int4');
+      expect(await types()).toEqual(['int4']);
+      await connection.execute('reset role');
+      expect(await types()).toEqual(['text']);
+      await rejection(connection.execute('set role prepared_int4; select 1/0'));
+      expect(await types()).toEqual(['text']);
+      const failed = connection.withPipeline(async () => {
+        await connection.execute('set role prepared_int4');
+        await connection.execute('select 1/0');
+      });
+      await rejection(failed);
+      expect(await types()).toEqual(['text']);
+    }
+  });
 
   it('stays prepared while set_config() sets what names nothing', async () => {
     const connection = await connect({ prepareThreshold: 0 });
@@ -600,5 +658,24 @@ describe('a statement whose names stand for other tables from now on', () => {
       await connection.commit();
     }
     expect(names[5]).toBe(names[3]);
+  });
+
+  it('stays prepared for many users, once two of them have had the same tables', async () => {
+    const connection = await connect({ prepareThreshold: 0 });
+    await connection.execute('create temp table shared (a int); grant all on shared to public');
+    await connection.commit();
+    const names: unknown[] = [];
+    for (const user of [...CHANGES, ...CHANGES]) {
+      await connection.execute(`set local role ${user}`);
+      await connection.execute('select a from shared');
+      const listed = await connection.execute(
+        'select name from pg_prepared_statements where not from_sql',
+        null,
+        { prepare: false },
+      );
+      names.push((await listed.fetchall()).join());
+      await connection.commit();
+    }
+    expect(new Set(names.slice(CHANGES.length)).size).toBe(1);
   });
 });
