@@ -24,7 +24,7 @@ export interface PipelineOptions {
  *
  * @example
  * await using pipeline = conn.pipeline();
- * for (const row of rows) await conn.execute('INSERT INTO log VALUES (%s)', [row]);
+ * for (const id of ids) await conn.execute('INSERT INTO visit VALUES (%s)', [id]);
  * await pipeline.sync();
  */
 export class AsyncPipeline implements AsyncDisposable {

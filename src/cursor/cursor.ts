@@ -111,7 +111,7 @@ export class AsyncCursor<R = TupleRow> implements AsyncDisposable, AsyncIterable
     this.#results.rowFactory = factory;
   }
 
-  /** The default number of rows of `fetchmany()`, 1 or more. */
+  /** The default number of rows of `fetchmany()`, 1 or more. @default 1 */
   get arraysize(): number {
     return this.#arraysize;
   }

@@ -147,7 +147,7 @@ export class AsyncServerCursor<R = TupleRow> extends AsyncCursor<R> {
     return this.#withhold;
   }
 
-  /** The number of rows that iteration fetches at a time, 1 or more (Psycopg: `itersize`). */
+  /** The number of rows that iteration fetches at a time, 1 or more (Psycopg: `itersize`). @default 100 */
   get itersize(): number {
     return this.#itersize;
   }

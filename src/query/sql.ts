@@ -51,7 +51,7 @@ export interface Sql {
    *
    * @example
    * const insert = sql`INSERT INTO city VALUES (${sql.SQL(', ').join(columns.map((name) => sql.Placeholder(name)))})`;
-   * await cur.executemany(insert, rows);
+   * await cur.executemany(insert, cities); // objects with these properties
    */
   Placeholder(name?: string, format?: PlaceholderFormat): composables.Placeholder;
 

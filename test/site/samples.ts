@@ -123,7 +123,7 @@ function asModule(code: string, prelude: string, parameters: readonly string[] =
   const modules = [
     "import { pipeline } from 'node:stream/promises';",
     "import { createReadStream, createWriteStream } from 'node:fs';",
-    "import { createGzip } from 'node:zlib';",
+    "import { createGunzip, createGzip } from 'node:zlib';",
     "import { Temporal } from 'temporal-polyfill';",
     "import { z } from 'zod';",
   ].filter((line) => !namesOf(line).some((name) => imported.has(name)));

@@ -61,6 +61,8 @@ export class Client extends EventEmitter {
   /** The attempt to connect, and what ends it. */
   #connecting: Promise<this> | null = null;
   #attempt: AbortController | null = null;
+  /** Whether the callback of a statement runs. */
+  #isCallingBack = false;
   /** The events of the connection that somebody listens to, and what ends listening to them, once the connection is there. */
   #serverEvents: Map<ServerEvent, (() => void) | null> | null = null;
 
@@ -218,12 +220,25 @@ export class Client extends EventEmitter {
     callback: Callback<[QueryResult<R>]>,
   ): void;
   query(query: unknown, values?: unknown, callback?: unknown): unknown {
+    const callsBack = this.#marked(callbackOf(query, values, callback));
     if (isSubmittable(query)) {
-      submit(query, this.#statements, callbackOf(query, values, callback));
+      submit(query, this.#statements, callsBack);
       return query;
     }
-    const callsBack = callbackOf(query, values, callback);
     return promiseOr(this.#statements.execute(query, values), callsBack, (results) => [results]);
+  }
+
+  /** The callback of a statement, during which the client knows that it runs. */
+  #marked(callback: Callback<[QueryResults]> | undefined): Callback<[QueryResults]> | undefined {
+    if (callback === undefined) return undefined;
+    return (...given) => {
+      this.#isCallingBack = true;
+      try {
+        callback(...given);
+      } finally {
+        this.#isCallingBack = false;
+      }
+    };
   }
 
   /** Whether a transaction is open: `I` no, `T` yes, `E` it has failed; null while a statement runs, and without a connection. */
@@ -251,9 +266,12 @@ export class Client extends EventEmitter {
   /** Listens to the connection only if somebody listens here. */
   #listenFor(event: string | symbol): void {
     if (event === 'drain') {
-      this.#statements.onIdle ??= () => {
+      if (this.#statements.onIdle !== null) return;
+      this.#statements.onIdle = () => {
         this.#onIdle();
       };
+      // The last statement has ended before its callback, in which there is still time to listen.
+      if (this.#isCallingBack) this.#onIdle();
       return;
     }
     const heard = SERVER_EVENTS.get(event);

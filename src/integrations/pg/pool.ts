@@ -1,11 +1,13 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
+import { clearTimeout, setTimeout } from 'node:timers';
 import {
   AsyncConnectionPool,
   errors,
   type AsyncConnection,
   type CheckoutOptions,
   type EvictMessage,
+  type LeakMessage,
 } from '../../index.js';
 import { promiseOr, report, type Callback } from './callbacks.js';
 import { Client } from './client.js';
@@ -64,6 +66,9 @@ export interface PoolOptions extends PoolConfig {
 }
 
 type Done = (error?: unknown) => void;
+
+/** Milliseconds after which `end()` tells that it still waits for clients. */
+const PATIENCE = 5000;
 
 /** What the pool's `log` is told of connections that it closes, in node-postgres's words where that has them. */
 const EVICTIONS: Partial<Record<EvictMessage['reason'], string>> = {
@@ -254,6 +259,7 @@ export class Pool extends EventEmitter {
     if (this.#isOpen) return;
     this.#isOpen = true;
     subscribe('usingpg:evict', this.#onEvict);
+    subscribe('usingpg:leak', this.#onLeak);
     void this.#pool.open();
   }
 
@@ -266,11 +272,24 @@ export class Pool extends EventEmitter {
     if (client != null) this.emit('remove', client);
   };
 
-  /** Tells of a lost connection that no client has; a client tells itself. */
+  /** The client of a checkout was garbage-collected: nothing will release it, and `end()` must not wait for it. */
+  readonly #onLeak = (message: unknown): void => {
+    const { pool, backendPid, collected } = message as LeakMessage;
+    if (pool !== this.#pool.name || !collected) return;
+    const state = this.#sessions.get(backendPid);
+    if (state !== undefined) state.isAcquired = false;
+    this.#left();
+  };
+
+  /** Tells of a lost connection that no client has; a client tells itself, and a `query()` that fails by it rejects. */
   #lost(state: SessionState, error: unknown): void {
-    const { isAcquired, client } = state;
-    if (isAcquired || client === null || this.listenerCount('error') === 0) return;
-    process.nextTick(() => this.emit('error', withServerFields(error), client));
+    state.loss = error;
+    if (!state.isAcquired) this.#tellLoss(state);
+  }
+
+  #tellLoss({ client, loss }: SessionState): void {
+    if (client === null || this.listenerCount('error') === 0) return;
+    process.nextTick(() => this.emit('error', withServerFields(loss), client));
   }
 
   // --- statements
@@ -314,20 +333,26 @@ export class Pool extends EventEmitter {
     checkQuery(query);
     const checkout = await this.#acquire(false);
     this.#log('dispatching query');
+    let results: QueryResults;
     try {
-      const results = await checkout.execute(query, values);
+      results = await checkout.execute(query, values);
       if (checkout.areInTransaction)
         throw leftOpen(typeof query === 'string' ? query : ((query as QueryConfig).text ?? null));
-      return results;
     } finally {
       this.#log('query dispatched');
       checkout.release();
     }
+    // The connection was lost behind the answer.
+    if (checkout.state.loss !== null) this.#tellLoss(checkout.state);
+    return results;
   }
 
   // --- the end
 
-  /** Waits until all clients are released, and closes all connections. Rejects if it was called before. */
+  /**
+   * Waits until all clients are released, and closes all connections; a client that is garbage-collected counts as released. Emits the process
+   * warning `USINGPG_LEAK` if it waits for more than five seconds. Rejects if it was called before.
+   */
   end(): Promise<void>;
   end(callback: Callback<[]>): void;
   end(callback?: Callback<[]>): Promise<void> | undefined {
@@ -339,14 +364,26 @@ export class Pool extends EventEmitter {
     this.#log('ending');
     this.ending = true;
     if (this.#active > 0) {
+      const warning = setTimeout(this.#warnOfWait, PATIENCE).unref();
       await new Promise<void>((resolve) => {
         this.#whenUnused = resolve;
       });
+      clearTimeout(warning);
     }
     await this.#pool.close();
     unsubscribe('usingpg:evict', this.#onEvict);
+    unsubscribe('usingpg:leak', this.#onLeak);
     this.ended = true;
   }
+
+  readonly #warnOfWait = (): void => {
+    const pids = [...this.#sessions].filter(([, { isAcquired }]) => isAcquired).map(([pid]) => pid);
+    process.emitWarning(
+      `pool.end() has waited for ${String(PATIENCE / 1000)} seconds for ${String(this.#active)} clients that are acquired or asked for` +
+        ` (backends ${pids.join(', ') || 'none'}), and goes on waiting. Let a \`finally\` release each client.`,
+      { code: 'USINGPG_LEAK' },
+    );
+  };
 
   // --- counts
 

@@ -17,6 +17,8 @@ export class SessionState {
   readonly since = performance.now();
   /** Whether a checkout has the session. */
   isAcquired = false;
+  /** Why the connection was lost; null: it was not. */
+  loss: unknown = null;
   readonly #statements = new Map<string, string>();
   #properties: Record<string, unknown> = {};
   #listeners: readonly (readonly [string | symbol, Listener])[] = [];

@@ -259,6 +259,28 @@ test('drain is emitted when all statements are done', async () => {
   await expect.poll(() => drained).toBe(1);
 });
 
+test.for([['SELECT 1'], [{}], ['SELECT 1/0']])(
+  'drain is told to who listens in the callback of the last statement: %j',
+  async ([query]) => {
+    const client = await connect();
+    let drained = 0;
+    const end = new Promise<void>((resolve) => {
+      client.query(query as string, () => {
+        client.on('drain', () => drained++);
+        resolve();
+      });
+    });
+    await end;
+    await expect.poll(() => drained).toBe(1);
+    client.query('SELECT 1', () => {
+      client.on('drain', () => undefined);
+    });
+    await expect.poll(() => drained).toBe(2);
+    await client.query('SELECT 1');
+    await expect.poll(() => drained).toBe(3);
+  },
+);
+
 test('an exception of a callback is an uncaught one and leaves the client in order', async () => {
   const client = await connect();
   const caught = new Promise((resolve) => {

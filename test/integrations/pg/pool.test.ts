@@ -2,8 +2,11 @@ import { expect, test } from 'vitest';
 import { Client, Pool, type PoolClient } from '../../../src/integrations/pg/index.js';
 import { AsyncConnection, errors } from '../../../src/index.js';
 import { dsn, rejection, terminate } from '../../support/database.js';
+import { FakeServer, message, messages, welcome } from '../../support/fake-server.js';
 import { warningsOf } from '../../support/warnings.js';
 import { config, event, makePool } from './clients.js';
+
+const { commandComplete, error, readyForQuery } = messages;
 
 test('query() executes on a connection of its own, and its callback gets undefined and the result', async () => {
   const pool = makePool();
@@ -82,24 +85,63 @@ test('query() shows its client to listeners of acquire and release that come lat
   await expect(client.query('SELECT 3')).rejects.toThrow('released to its pool');
 });
 
-test('the connection of a client that is garbage-collected comes back', async () => {
-  // end() would wait for the client, as in node-postgres; the idle connection ends by itself.
-  const pool = new Pool({ ...config(), max: 1, idleTimeoutMillis: 100 });
+/** Acquires a client, and forgets it. */
+async function leak(pool: Pool): Promise<void> {
+  const client = await pool.connect();
+  await client.query('SELECT 1');
+}
+
+/** Runs `body` while garbage is collected, and expects one warning of a leak. */
+async function whileCollecting(body: () => Promise<void>): Promise<void> {
   const warnings = await warningsOf('USINGPG_LEAK', async () => {
-    await (async () => {
-      const client = await pool.connect();
-      await client.query('SELECT 1');
-    })();
     const collecting = setInterval(() => {
       globalThis.gc!();
     }, 50);
     try {
-      expect((await pool.query('SELECT 2 AS n')).rows).toEqual([{ n: 2 }]);
+      await body();
     } finally {
       clearInterval(collecting);
     }
   });
-  expect(warnings).toHaveLength(1);
+  expect(warnings).toEqual([expect.stringContaining('was garbage-collected')]);
+}
+
+test('the connection of a client that is garbage-collected comes back', async () => {
+  const pool = makePool({ max: 1 });
+  await whileCollecting(async () => {
+    await leak(pool);
+    expect((await pool.query('SELECT 2 AS n')).rows).toEqual([{ n: 2 }]);
+  });
+});
+
+test('end() does not wait for a client that is garbage-collected, before it or meanwhile', async () => {
+  const before = makePool({ max: 1 });
+  await whileCollecting(async () => {
+    await leak(before);
+    await before.query('SELECT 1');
+  });
+  await before.end();
+  const meanwhile = makePool();
+  await leak(meanwhile);
+  await whileCollecting(() => meanwhile.end());
+  expect([before.totalCount, meanwhile.totalCount]).toEqual([0, 0]);
+});
+
+test('end() warns of the clients that it has waited long for, and still waits for them', async () => {
+  const pool = makePool();
+  const client = await pool.connect();
+  let ended: Promise<void> | undefined;
+  const [warning] = await warningsOf('USINGPG_LEAK', async () => {
+    const warned = new Promise((resolve) => process.once('warning', resolve));
+    ended = pool.end();
+    await warned;
+  });
+  expect(warning).toContain(
+    `1 clients that are acquired or asked for (backends ${String(client.processID)})`,
+  );
+  expect((await client.query('SELECT 1 AS n')).rows).toEqual([{ n: 1 }]);
+  client.release();
+  await ended;
 });
 
 test('a client that was released refuses queries, and a second release throws', async () => {
@@ -258,6 +300,23 @@ test('the loss of an acquired connection is told by the client, and not by the p
   await expect.poll(() => told).toEqual(['client']);
   client.release();
   expect((await pool.query('SELECT 1 AS n')).rows).toEqual([{ n: 1 }]);
+});
+
+test('the loss of a connection right behind the answer to a query() is told by the pool', async () => {
+  const answer = Buffer.concat([message('1'), message('2'), message('n'), commandComplete('SELECT 0')]);
+  await using server = await FakeServer.running(async (client) => {
+    await client.until(8);
+    const greeted = client.received().length;
+    client.send(welcome());
+    await client.until(greeted + 1);
+    client.send(answer, readyForQuery('I'), error('FATAL', '57P01', 'terminating connection'));
+    client.socket.end();
+  });
+  const pool = makePool({ host: '127.0.0.1', port: server.port, ssl: false });
+  const told = event(pool, 'error');
+  expect((await pool.query('SELECT $1', ['a'])).rows).toEqual([]);
+  expect(await told).toEqual([expect.objectContaining({ code: '57P01' }), expect.anything()]);
+  expect(pool.totalCount).toBe(0);
 });
 
 test('end() waits for the clients, then refuses requests', async () => {
