@@ -7,7 +7,6 @@ import type { Field } from './wire/backend-messages.js';
 type Described = Omit<Field, 'format'>;
 
 const BPCHAR = 1042;
-const VARCHAR = 1043;
 const BIT = 1560;
 const VARBIT = 1562;
 const TIMES: ReadonlySet<number> = new Set([
@@ -59,7 +58,7 @@ export class Column {
     this.typeModifier = typmod < 0 ? null : typmod;
     if (typmod < 0) return;
     const base = types.elementType(typeOid)?.oid ?? typeOid;
-    if (base === BPCHAR || base === VARCHAR) this.displaySize = typmod - 4;
+    if (base === BPCHAR || base === Oids.varchar) this.displaySize = typmod - 4;
     else if (base === BIT || base === VARBIT) this.displaySize = typmod;
     else if (TIMES.has(base)) this.precision = typmod & 0xffff;
     else if (base === Oids.numeric) {

@@ -1,4 +1,4 @@
-import { MINUS, SPACE } from './ascii.js';
+import { COLON, DOT, MINUS, SPACE, ZERO } from './ascii.js';
 import * as errors from '../errors/index.js';
 import type { CodecContext } from './adaptation.js';
 import type { ByteWriter } from './byte-writer.js';
@@ -31,11 +31,9 @@ import {
   CLOCK_LENGTH,
   DAY_LENGTH,
   endOfClock,
-  endOfFraction,
   endOfOffset,
   isDay,
-  readClock,
-  readMilliseconds,
+  isDigit,
   readOffset,
   two,
 } from './iso-bytes.js';
@@ -135,7 +133,7 @@ const MOMENT_LENGTH = DAY_LENGTH + 1 + CLOCK_LENGTH;
 /** The end of the moment that begins at `start`, in the most frequent form `2024-01-02 03:04:05.678`; -1 for another form. */
 function endOfMoment(bytes: Buffer, start: number, end: number): number {
   const clock = start + DAY_LENGTH + 1;
-  return clock < end && bytes[clock - 1] === SPACE && isDay(bytes, start)
+  return clock < end && isDay(bytes, start) && bytes[clock - 1] === SPACE
     ? endOfClock(bytes, clock, end)
     : -1;
 }
@@ -207,6 +205,9 @@ function readCommonInstant(bytes: Buffer, start: number, end: number): number {
   const year = two(bytes, start) * 100 + two(bytes, start + 2);
   const month = two(bytes, start + 5);
   const day = two(bytes, start + 8);
+  const hours = two(bytes, start + 11);
+  const minutes = two(bytes, start + 14);
+  const seconds = two(bytes, start + 17);
   const isCommon =
     end - start >= MOMENT_LENGTH + 3 &&
     year >= 1 &&
@@ -214,12 +215,31 @@ function readCommonInstant(bytes: Buffer, start: number, end: number): number {
     bytes[start + 4] === MINUS &&
     bytes[start + 7] === MINUS &&
     isCivil(year, month, day) &&
-    bytes[start + DAY_LENGTH] === SPACE;
+    bytes[start + DAY_LENGTH] === SPACE &&
+    hours <= 23 &&
+    bytes[start + 13] === COLON &&
+    minutes <= 59 &&
+    bytes[start + 16] === COLON &&
+    seconds <= 59;
   if (!isCommon) return NaN;
-  const seconds = daysFromCivil(year, month, day) * 86_400 + readClock(bytes, start + DAY_LENGTH + 1);
-  const fraction = start + MOMENT_LENGTH;
-  const offset = endOfFraction(bytes, fraction, end);
-  return (seconds - readOffset(bytes, offset, end)) * 1000 + readMilliseconds(bytes, fraction, offset);
+  const ofDay = hours * 3600 + minutes * 60 + seconds;
+  const days = daysFromCivil(year, month, day);
+  return (days * 86_400 + ofDay) * 1000 + readFractionAndOffset(bytes, start + MOMENT_LENGTH, end);
+}
+
+/** The milliseconds to add for `.678901+01:30`; NaN for malformed text. */
+function readFractionAndOffset(bytes: Buffer, start: number, end: number): number {
+  let at = start;
+  let milliseconds = 0;
+  if (bytes[at] === DOT) {
+    at++;
+    for (let scale = 100; at < end && isDigit(bytes[at]!); at++) {
+      milliseconds += (bytes[at]! - ZERO) * scale;
+      scale = scale === 100 ? 10 : scale === 10 ? 1 : 0;
+    }
+    if (at === start + 1 || at > start + 7) return NaN;
+  }
+  return milliseconds - readOffset(bytes, at, end) * 1000;
 }
 
 /** Whether a text from the server is a moment with a four-digit year AD. */

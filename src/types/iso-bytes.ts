@@ -1,7 +1,7 @@
 import { COLON, DOT, MINUS, PLUS, ZERO } from './ascii.js';
 import { isCivil } from './calendar.js';
 
-// Recognises and reads dates and times in the bytes of the server's text under DateStyle ISO.
+// Recognises dates and times in the bytes of the server's text under DateStyle ISO.
 
 /** `2024-01-02` */
 export const DAY_LENGTH = 10;
@@ -34,20 +34,17 @@ export function isDay(bytes: Buffer, at: number): boolean {
   );
 }
 
-/** The seconds since midnight at the time of day `03:04:05` before 24:00 at `at`; NaN if there is none. */
-export function readClock(bytes: Buffer, at: number): number {
-  const hours = two(bytes, at);
-  const minutes = two(bytes, at + 3);
-  const seconds = two(bytes, at + 6);
-  const valid =
-    hours <= 23 && bytes[at + 2] === COLON && minutes <= 59 && bytes[at + 5] === COLON && seconds <= 59;
-  return valid ? (hours * 60 + minutes) * 60 + seconds : NaN;
-}
-
 /** Where a time of day before 24:00 ends that begins at `start`; -1 if there is none, or a last 0 of a fraction, which the server leaves out. */
 export function endOfClock(bytes: Buffer, start: number, end: number): number {
   const whole = start + CLOCK_LENGTH;
-  if (whole > end || !(readClock(bytes, start) >= 0)) return -1;
+  const valid =
+    whole <= end &&
+    two(bytes, start) <= 23 &&
+    bytes[start + 2] === COLON &&
+    two(bytes, start + 3) <= 59 &&
+    bytes[start + 5] === COLON &&
+    two(bytes, start + 6) <= 59;
+  if (!valid) return -1;
   const at = endOfFraction(bytes, whole, end);
   return at > whole && bytes[at - 1] === ZERO ? -1 : at;
 }
@@ -61,17 +58,7 @@ export function endOfFraction(bytes: Buffer, start: number, end: number): number
   return at > start + 1 ? at : -1;
 }
 
-/** The whole milliseconds of the fraction in `bytes[start..end)`, such as `.678901`, which may be empty. */
-export function readMilliseconds(bytes: Buffer, start: number, end: number): number {
-  let milliseconds = 0;
-  for (let at = start + 1, scale = 100; at < end && scale > 0; at++) {
-    milliseconds += (bytes[at]! - ZERO) * scale;
-    scale = (scale / 10) | 0;
-  }
-  return milliseconds;
-}
-
-function isDigit(byte: number): boolean {
+export function isDigit(byte: number): boolean {
   return byte >= ZERO && byte <= ZERO + 9;
 }
 

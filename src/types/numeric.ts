@@ -43,7 +43,7 @@ function writeNumeric(text: string, out: ByteWriter, place: Place): void {
   for (let at = 0; at < padded.length; at += 4) groups.push(Number(padded.slice(at, at + 4).padEnd(4, '0')));
   while (groups.at(-1) === 0) groups.pop();
   writeHeader(groups.length, weight, negative ? NEGATIVE : POSITIVE, scale, out);
-  for (const group of groups) out.int16(group);
+  for (let i = 0; i < groups.length; i++) out.int16(groups[i]!);
 }
 
 function writeHeader(groups: number, weight: number, sign: number, scale: number, out: ByteWriter): void {

@@ -1,4 +1,4 @@
-import { MINUS } from './ascii.js';
+import { MINUS, ZERO } from './ascii.js';
 import * as errors from '../errors/index.js';
 import type { Loader } from '../wire/row-decoder.js';
 import type { CodecContext, CodecSource } from './adaptation.js';
@@ -11,7 +11,7 @@ import { EPOCH_DAYS, infinitySign, INT32_MAX, INT32_MIN, parseMoment } from './d
 import { date, looksCommon, timestamp, timestamptz } from './datetime.js';
 import { DEFINITIONS } from './definitions.js';
 import { readInterval } from './interval.js';
-import { CLOCK_LENGTH, DAY_LENGTH, readClock, readMilliseconds, two } from './iso-bytes.js';
+import { CLOCK_LENGTH, DAY_LENGTH, two } from './iso-bytes.js';
 import { Oids } from './oids.js';
 import { PostgresInterval } from './postgres-interval.js';
 import { readText } from './text.js';
@@ -64,12 +64,10 @@ export function pgTypes(context?: AdaptContext | null): AdaptersMap {
     map.forget(arrayOid);
     if (!IN_ARRAYS.has(name)) map.setLoader(arrayOid, readText);
   }
-  map.setCodec(NUMERIC_ARRAY, floats);
+  map.setCodec(map.type(Oids.numeric)!.arrayOid, floats);
   map.registerDumper(PostgresInterval, (interval) => interval.toPostgres());
   return map;
 }
-
-const NUMERIC_ARRAY = 1231;
 
 /** numeric[], which node-postgres loads as floats, though it loads numeric as text. */
 const floats: CodecSource = (context) => {
@@ -145,11 +143,18 @@ function readCommon(bytes: Buffer, start: number, end: number): Date | null {
   const isDay = end - start === DAY_LENGTH && bytes[start + 4] === MINUS;
   if (!isDay && !looksCommon(bytes, start, end)) return null;
   const year = two(bytes, start) * 100 + two(bytes, start + 2);
-  const clock = start + DAY_LENGTH + 1;
-  const ofDay = isDay
-    ? 0
-    : readClock(bytes, clock) * 1000 + readMilliseconds(bytes, clock + CLOCK_LENGTH, end);
+  const ofDay = isDay ? 0 : clockMilliseconds(bytes, start + DAY_LENGTH + 1, end);
   return local(year, two(bytes, start + 5), two(bytes, start + 8), ofDay);
+}
+
+/** The milliseconds since midnight of `03:04:05[.678901]`. */
+function clockMilliseconds(bytes: Buffer, start: number, end: number): number {
+  let milliseconds = ((two(bytes, start) * 60 + two(bytes, start + 3)) * 60 + two(bytes, start + 6)) * 1000;
+  for (let at = start + CLOCK_LENGTH + 1, scale = 100; at < end && scale > 0; at++) {
+    milliseconds += (bytes[at]! - ZERO) * scale;
+    scale = (scale / 10) | 0;
+  }
+  return milliseconds;
 }
 
 /** A Date of the ISO 8601 text of a date or timestamp. */
