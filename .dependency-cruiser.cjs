@@ -95,7 +95,7 @@ module.exports = {
       to: {
         path: '^src/',
         pathNot:
-          '^src/(index\\.ts$|(?:sql-(?:scanner|segments)|options/(?:call-options|kinds))\\.ts$|integrations/$1(/|\\.ts$))',
+          '^src/(index\\.ts$|(?:sql-(?:scanner|segments)|queues|options/(?:call-options|kinds))\\.ts$|integrations/$1(/|\\.ts$))',
       },
     },
     {

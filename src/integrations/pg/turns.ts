@@ -1,3 +1,5 @@
+import { LinkedList } from '../../queues.js';
+
 /** A caller that waits for its turn. */
 interface Waiting {
   readonly begin: () => void;
@@ -10,7 +12,7 @@ interface Waiting {
  */
 export class Turns {
   // Made on demand: most clients of a pool execute one statement.
-  #waiting: Waiting[] | null = null;
+  #waiting: LinkedList<Waiting> | null = null;
   #idle: (() => void)[] | null = null;
   #taken = false;
 
@@ -36,16 +38,16 @@ export class Turns {
         },
         refuse: (reason) => {
           signal?.removeEventListener('abort', leave);
-
           reject(reason);
         },
       };
       const leave = (): void => {
-        this.#waiting!.splice(this.#waiting!.indexOf(waiting), 1);
+        queue.remove(place);
         waiting.refuse(signal!.reason);
       };
       signal?.addEventListener('abort', leave, { once: true });
-      (this.#waiting ??= []).push(waiting);
+      const queue = (this.#waiting ??= new LinkedList());
+      const place = queue.push(waiting);
     });
   }
 
@@ -63,7 +65,8 @@ export class Turns {
 
   /** Rejects all callers that wait. */
   refuseAll(reason: unknown): void {
-    if (this.#waiting !== null) for (const { refuse } of this.#waiting.splice(0)) refuse(reason);
+    for (let next = this.#waiting?.shift(); next !== undefined; next = this.#waiting?.shift())
+      next.refuse(reason);
   }
 
   /** Calls `tell` once when no statement runs or waits. */
