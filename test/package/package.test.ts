@@ -666,8 +666,8 @@ ${load};
 // Measured, packed: the code 160 kB in each of two formats, as it can be read; its source maps 115 kB each; the source that they lead
 // to 315 kB; declarations and text 70 kB. A bundle takes 640 kB of it, or 330 kB minified. The five subpath exports take 190 kB packed, each
 // with code, source maps and source of its own: none is in a bundle that does not import it.
-test('the package stays within 1,300 kB packed, of which two thirds are there for those who read and debug it', async () => {
-  expect(packed.size).toBeLessThanOrEqual(1_300_000);
+test('the package stays within 1,320 kB packed, of which two thirds are there for those who read and debug it', async () => {
+  expect(packed.size).toBeLessThanOrEqual(1_320_000);
   // docs/why/performance.md tells the sizes: they may be a little behind.
   const page = await readFile(join(root, 'docs/why/performance.md'), 'utf8');
   for (const [row, bytes] of [
@@ -677,7 +677,7 @@ test('the package stays within 1,300 kB packed, of which two thirds are there fo
     const [, told] = new RegExp(`^\\| ${row}, kB +\\| +(\\d+) `, 'm').exec(page)!;
     expect(Math.abs(Number(told) * 1000 - bytes) / bytes, row).toBeLessThan(0.05);
   }
-  expect(packed.unpackedSize).toBeLessThanOrEqual(5_100_000);
+  expect(packed.unpackedSize).toBeLessThanOrEqual(5_150_000);
 });
 
 /** The program of the JavaScript projects, in the syntax of Node 20. */
