@@ -112,7 +112,8 @@ test('each integration is a subpath export with declarations for each format, an
       const { sources } = JSON.parse(await readFile(built(`${file}.map`), 'utf8')) as SourceMap;
       expect(
         sources.filter(
-          (source) => !/\/src\/(?:integrations\/|options\/(?:call-options|kinds)\.|sql-)/.test(source),
+          (source) =>
+            !/\/src\/(?:integrations\/|options\/(?:call-options|kinds)\.|queues\.|sql-)/.test(source),
         ),
         file,
       ).toEqual([]);
