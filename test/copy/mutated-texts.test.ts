@@ -85,7 +85,7 @@ beforeAll(async () => {
        BEGIN
          EXECUTE format('SELECT %L::%s', text, type) INTO value;
          RETURN value;
-       EXCEPTION WHEN data_exception OR syntax_error OR program_limit_exceeded THEN
+       EXCEPTION WHEN data_exception OR syntax_error OR program_limit_exceeded OR internal_error THEN
          RETURN CASE WHEN SQLERRM LIKE 'range lower bound%' THEN '${BOUNDS_IN_DISORDER}' END;
        END $$;`,
   );
