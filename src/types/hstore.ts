@@ -1,5 +1,6 @@
 import * as errors from '../errors/index.js';
 import { describeKind } from '../options/kinds.js';
+import { WHITE_SPACE } from './ascii.js';
 import { isPlainObject } from './realm.js';
 import { compound, malformed, refused, writeSized, type Place, type ValueWriter } from './codec.js';
 import type { Dumper } from './adaptation.js';
@@ -100,9 +101,9 @@ function set(object: Record<string, string | null>, key: string, value: string |
 }
 
 const PLAIN = /[^"\\]*/y;
-const ARROW = /[ \t\n\v\f\r]*=>[ \t\n\v\f\r]*/y;
+const ARROW = new RegExp(`[${WHITE_SPACE}]*=>[${WHITE_SPACE}]*`, 'y');
 const NULL = /NULL/y;
-const COMMA = /[ \t\n\v\f\r]*,[ \t\n\v\f\r]*/y;
+const COMMA = new RegExp(`[${WHITE_SPACE}]*,[${WHITE_SPACE}]*`, 'y');
 
 /** Parses the server's text: `"key"=>"value", "other"=>NULL`. */
 function parse(text: string): Hstore {

@@ -100,10 +100,15 @@ function mutated(text: string, random: Random): string {
   const characters = Array.from(text);
   for (let left = 1 + random.below(2); left > 0; left--) {
     const at = random.below(characters.length + 1);
-    const mark = random.below(3) > 0 ? MARKS[random.below(MARKS.length)]! : (characters[at] ?? '');
+    const mark = random.below(3) > 0 ? random.pick(MARKS) : (characters[at] ?? '');
     characters.splice(at, random.below(3), ...(random.below(4) > 0 ? [mark] : []));
   }
   return characters.join('');
+}
+
+function mutatedTextsOf(type: string): string[] {
+  const random = new Random(SEED);
+  return Array.from({ length: CASES }, () => mutated(random.pick(VALUES[type]!), random));
 }
 
 /** The server's text of the value that it reads from each text; null for texts that it refuses. */
@@ -146,9 +151,7 @@ function isRanges(value: unknown): boolean {
 test.each(Object.keys(VALUES))(
   'a mutated text is loaded as the %s that the server reads, or refused',
   async (type) => {
-    const random = new Random(SEED);
-    const values = VALUES[type]!;
-    const texts = Array.from({ length: CASES }, () => mutated(values[random.below(values.length)]!, random));
+    const texts = mutatedTextsOf(type);
     const loaded = await loadedByCopy(texts, type);
     const read = await readByServer(texts, type);
     for (const [i, value] of loaded.entries()) {
@@ -177,9 +180,7 @@ const TAKING_STRINGS = ['json', 'jsonb'];
 test.each(Object.keys(VALUES).filter((type) => !TAKING_STRINGS.includes(type)))(
   'a mutated text is stored in the binary format as the %s that the server reads, or refused',
   async (type) => {
-    const random = new Random(SEED);
-    const values = VALUES[type]!;
-    const texts = Array.from({ length: CASES }, () => mutated(values[random.below(values.length)]!, random));
+    const texts = mutatedTextsOf(type);
     const read = await readByServer(texts, type);
     await connection.execute(
       `DROP TABLE IF EXISTS stored; CREATE TEMP TABLE stored (n int4 GENERATED ALWAYS AS IDENTITY, v ${type})`,
