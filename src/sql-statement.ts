@@ -100,7 +100,6 @@ export const writesWithin = remembered((text) => {
 const CHANGES_SCHEMA = /^(?:ALTER|DROP|DISCARD TEMP)\b/;
 const MAY_CHANGE_SCHEMA = /^(?:ALTER|DROP|CREATE|SELECT INTO|DISCARD TEMP|DO|CALL)\b/;
 const tagChangesSchema = remembered((tag) => CHANGES_SCHEMA.test(tag));
-const tagMayChangeSchema = remembered((tag) => MAY_CHANGE_SCHEMA.test(tag));
 const SETS_SEARCH_PATH = /(?<![.\w])(?:search_path|schema)\b/i;
 const RESETS_SEARCH_PATH = /\b(?:search_path|schema|all)\b/i;
 const SETS_USER = /(?<![.\w])(?:role|(?:session_)?authorization)\b/i;
@@ -161,10 +160,11 @@ function changeTo(name: string | null | undefined, isLocal: boolean): UserChange
   return name == null || name === 'none' ? null : { name, isLocal };
 }
 
-/** Whether the end of the transaction may undo a schema change by a command with this tag and text. */
-export function mayChangeSchema(tag: string, text: string): boolean {
-  return tagMayChangeSchema(tag) || setsSearchPath(tag, text) || changesUser(tag, text);
-}
+/**
+ * Whether the end of the transaction may undo a schema change by a command with this tag. It may also undo what `changesSchema()` and
+ * `changesUser()` tell of.
+ */
+export const mayChangeSchema = remembered((tag) => MAY_CHANGE_SCHEMA.test(tag));
 
 /** CREATE TABLE AS and EXECUTE have the tag of their SELECT, and a function may do anything unless it is built in. */
 const MAKES_TABLE = /^\s*(?:create|execute)\b|(?<!\b(?:insert|merge)\s+)\binto\b/i;

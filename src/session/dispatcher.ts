@@ -237,11 +237,13 @@ export class Dispatcher {
     const { request } = reply.entry;
     const text = setsByFunction(tag, request.text) ? textWithParams(request) : request.text;
     const isUndone = tag === 'ROLLBACK' && this.#schemaMayChange;
+    const isOfSchema = changesSchema(tag, text);
+    const isOfUser = changesUser(tag, text);
     if (tag === 'DEALLOCATE ALL' || tag === 'DISCARD ALL') extended.deallocated();
-    else if (changesSchema(tag, text) || isUndone) extended.discardPrepared();
-    if (changesUser(tag, text)) extended.userChanged(userChange(tag, request.text, request.executions?.[0]));
+    else if (isOfSchema || isUndone) extended.discardPrepared();
+    if (isOfUser) extended.userChanged(userChange(tag, request.text, request.executions?.[0]));
     else if (isUndone || tag === 'DISCARD ALL') extended.userChanged(null);
-    this.#schemaMayChange ||= mayChangeSchema(tag, text);
+    this.#schemaMayChange ||= isOfSchema || isOfUser || mayChangeSchema(tag);
     // The server reports a changed setting before ReadyForQuery. These answers come earlier if other statements follow before it.
     const isWithin = reply.segment !== null || reply.protocol === 'simple';
     const isQuery = tag.startsWith('SELECT');
